@@ -1,0 +1,95 @@
+//! Writes that survive power loss: the new file is whole under a temporary name before it takes
+//! the place of the old one, and the folder is synced so that the name itself survives.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Replaces `path` by a file that holds `bytes`. After a crash the old or the new content is
+/// there, whole; at most a file `.<name>.<pid>.tmp` is left over.
+///
+/// # Errors
+/// Any failure to create, write, sync or rename; `path` is then unchanged.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_beside(path)?;
+    let result = (|| {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    })();
+    if result.is_err() {
+        // The write already failed; a left-over temporary file is harmless and is named above.
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// Syncs the folder that holds `path`, so that a created, renamed or removed name survives.
+///
+/// # Errors
+/// When the folder cannot be opened or synced.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    sync_dir(parent_of(path))
+}
+
+/// Syncs a folder.
+///
+/// # Errors
+/// When the folder cannot be opened or synced.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Creates `dir` and its missing parents, and syncs each folder that gained a name.
+///
+/// # Errors
+/// When a folder cannot be created or synced.
+pub fn create_dir_all(dir: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = Vec::new();
+    let mut at = dir;
+    while !at.as_os_str().is_empty() && !at.is_dir() {
+        missing.push(at);
+        at = parent_of(at);
+    }
+    for dir in missing.into_iter().rev() {
+        match fs::create_dir(dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => return Err(e),
+            _ => sync_parent(dir)?,
+        }
+    }
+    Ok(())
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    Ok(parent_of(path).join(temporary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files_and_leaves_nothing_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b/file");
+        create_dir_all(path.parent().unwrap()).unwrap();
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,20 @@
+//! The words every other module is written in: ids, digests, time, bytes and limits.
+//!
+//! May use: `std` and small crates. Must never see: anything else of annals. No policy here; the
+//! only I/O is the system clock and entropy behind [`Env`] and the durable writes of [`durable`].
+//!
+//! To add an id: one line in `id.rs`. Start reading at [`Env`], then [`codec`].
+
+pub mod codec;
+mod digest;
+pub mod durable;
+mod env;
+mod id;
+pub mod limits;
+pub mod suggest;
+mod time;
+
+pub use digest::{Digest, DigestWriter, ParseDigestError};
+pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
+pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
+pub use time::{ParseTimeError, Timestamp};

@@ -1,0 +1,3 @@
+//! The `annals-engine` program.
+
+fn main() {}

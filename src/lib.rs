@@ -1,0 +1,3 @@
+//! annals: experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
+
+pub mod base;
