@@ -11,10 +11,12 @@ pub mod durable;
 mod env;
 mod id;
 pub mod limits;
+mod measure;
 pub mod suggest;
 mod time;
 
 pub use digest::{Digest, DigestWriter, ParseDigestError};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
+pub use measure::{Direction, Split};
 pub use time::{ParseTimeError, Timestamp};
