@@ -1,3 +1,4 @@
 //! annals: experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
 
 pub mod base;
+pub mod train;

@@ -1,0 +1,28 @@
+//! Training without torch: settings, data, the loop, and what it says while it works.
+//!
+//! [`Learner`] is what a model must do; the trainer drives any of them and tells a [`Recorder`].
+//! `annals-engine` and the toy engine speak to `annals` through [`protocol`].
+//!
+//! May use: `base`. Must never see: `store`, `domain`, `cli`, tch; no folder of a workspace is
+//! known here, every path is given.
+//!
+//! TRN-1: n steps = k steps, kill, resume, n-k steps, bit for bit on CPU. TRN-2: recording never
+//! changes the numbers of training.
+//!
+//! To add an architecture: its settings in `config/`, its [`Learner`] in `engine/arch/`. Start
+//! reading at [`Learner`].
+
+pub mod config;
+mod learner;
+pub mod metric;
+pub mod protocol;
+pub mod random;
+mod recorder;
+
+pub use learner::{
+    Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
+};
+pub use recorder::{
+    CheckpointSaved, EpochEnded, Finished, Interrupted, MetricKey, MetricPoint, MetricPoints,
+    NoRecorder, Progress, Recorder, SavedFile, Started, TrainEvent,
+};
