@@ -1,0 +1,247 @@
+//! YAML as a tree that remembers where each key and value stands.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+/// Settings that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is not YAML.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where the parser gave up.
+        place: Place,
+        /// What it said.
+        message: String,
+    },
+    /// A key that no setting has.
+    #[error("{place}: unknown key `{key}`{}", near(.nearest.as_ref()))]
+    UnknownKey {
+        /// Where the key stands.
+        place: Place,
+        /// The key with its parents, joined by dots.
+        key: String,
+        /// The known key most like it.
+        nearest: Option<String>,
+    },
+    /// A value of the wrong type.
+    #[error("{place}: `{key}`: {message}")]
+    Type {
+        /// Where the value stands.
+        place: Place,
+        /// The key with its parents, joined by dots.
+        key: String,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// A value out of its range.
+    #[error("{place}: `{key}` is {value}, but must be {rule}")]
+    Range {
+        /// Where the value stands.
+        place: Place,
+        /// The key with its parents, joined by dots.
+        key: String,
+        /// The value.
+        value: String,
+        /// What it must be.
+        rule: String,
+    },
+}
+
+fn near(nearest: Option<&String>) -> String {
+    nearest.map(|key| format!(" (nearest known key: `{key}`)")).unwrap_or_default()
+}
+
+/// A place in a text of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, or what else the text came from.
+    pub file: String,
+    /// From 1; 0 where unknown.
+    pub line: u64,
+    /// In characters, from 1; 0 where unknown.
+    pub column: u64,
+}
+
+impl Place {
+    fn new(file: &str, at: Option<Location>) -> Self {
+        let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
+        Self { file: file.to_owned(), line, column }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+/// A value of a tree of settings.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Map(Vec<Entry>),
+    List(Vec<Node>),
+    /// Null, boolean, number or text.
+    Scalar(serde_json::Value),
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_place: Place,
+    pub(super) node: Node,
+}
+
+/// Reads a text that must be a map; an empty text is an empty map.
+pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
+    let syntax = |e: &serde_saphyr::Error| ConfigError::Syntax {
+        place: Place::new(file, e.location()),
+        message: first_line(&e.without_snippet().to_string()),
+    };
+    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str(text).map_err(|e| syntax(&e))?;
+    let node = match raw {
+        Some(raw) => to_node(file, raw),
+        None => Node { place: Place::new(file, None), value: Value::Map(Vec::new()) },
+    };
+    match node.value {
+        Value::Map(_) => Ok(node),
+        _ => Err(ConfigError::Syntax {
+            place: node.place,
+            message: "a map of settings expected (key: value)".into(),
+        }),
+    }
+}
+
+/// The message without the position, which [`Place`] already tells.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    let (start, end) = (line.find("line "), line.rfind(": "));
+    match (start, end) {
+        (Some(0), Some(end)) => line[end + 2..].to_owned(),
+        _ => line.split(" at line ").next().unwrap_or(line).to_owned(),
+    }
+}
+
+impl Node {
+    /// The JSON value without places.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Map(entries) => serde_json::Value::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),
+            ),
+            Value::List(items) => {
+                serde_json::Value::Array(items.iter().map(Self::to_json).collect())
+            }
+            Value::Scalar(value) => value.clone(),
+        }
+    }
+
+    /// The value under a path of keys joined by dots.
+    pub(super) fn find(&self, path: &str) -> Option<&Self> {
+        path.split('.').try_fold(self, |node, key| match &node.value {
+            Value::Map(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+            }
+            _ => None,
+        })
+    }
+}
+
+enum Raw {
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    List(Vec<Spanned<Raw>>),
+    Scalar(serde_json::Value),
+}
+
+fn to_node(file: &str, raw: Spanned<Raw>) -> Node {
+    let place = Place::new(file, Some(raw.referenced));
+    let value = match raw.value {
+        Raw::Scalar(value) => Value::Scalar(value),
+        Raw::List(items) => {
+            Value::List(items.into_iter().map(|item| to_node(file, item)).collect())
+        }
+        Raw::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| Entry {
+                    key_place: Place::new(file, Some(key.referenced)),
+                    key: key.value,
+                    node: to_node(file, value),
+                })
+                .collect(),
+        ),
+    };
+    Node { place, value }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map, a list, a number, a boolean or a text")
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
+        let number = serde_json::Number::from_f64(value);
+        number.map(|n| Raw::Scalar(n.into())).ok_or_else(|| E::custom("a finite number expected"))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(value.into()))
+    }
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(serde_json::Value::Null))
+    }
+    fn visit_none<E: serde::de::Error>(self) -> Result<Raw, E> {
+        self.visit_unit()
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries: Vec<(Spanned<String>, Spanned<Raw>)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Spanned<String>, _>()? {
+            if entries.iter().any(|(known, _)| known.value == key.value) {
+                return Err(A::Error::custom(format!("key `{}` stands twice", key.value)));
+            }
+            entries.push((key, value));
+        }
+        Ok(Raw::Map(entries))
+    }
+}
