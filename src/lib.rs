@@ -1,4 +1,5 @@
 //! annals: experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
 
 pub mod base;
+pub mod domain;
 pub mod train;

@@ -15,7 +15,7 @@ mod measure;
 pub mod suggest;
 mod time;
 
-pub use digest::{Digest, DigestWriter, ParseDigestError};
+pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
 pub use measure::{Direction, Split};

@@ -1,0 +1,90 @@
+//! Facts about one move of files.
+
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Digest, MoveId, RequestId, RunId};
+
+stream_events! {
+    /// What can happen to one move of files.
+    pub enum MoveEvent of Move {
+        0x0601 "move.planned" 1 Decision Planned(MovePlanned),
+        0x0602 "move.completed" 1 Decision Completed(MoveCompleted),
+        0x0603 "move.rolled_back" 1 Decision RolledBack(MoveRolledBack),
+    }
+}
+
+/// Files are about to move.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MovePlanned {
+    /// The move's id.
+    pub id: MoveId,
+    /// What for.
+    pub purpose: MovePurpose,
+    /// Whether the source stays.
+    pub mode: MoveMode,
+    /// Folder the files come from, relative to the workspace, `/` between components.
+    pub from: String,
+    /// Folder that will hold them; it does not exist yet.
+    pub to: String,
+    /// The files, by path inside the folder.
+    pub files: Vec<MovedFile>,
+}
+
+/// What a move is for; recovery finishes the purpose together with the move.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MovePurpose {
+    /// Files of a run become a production model.
+    Promotion {
+        /// The request that was granted.
+        request: RequestId,
+        /// The run.
+        run: RunId,
+        /// The production name.
+        name: String,
+    },
+    /// A production model is taken out of production.
+    Demotion {
+        /// The production name.
+        name: String,
+    },
+}
+
+/// Whether the source stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MoveMode {
+    /// The source stays.
+    Copy,
+    /// The source goes.
+    Move,
+}
+
+/// One file of a move.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MovedFile {
+    /// Path inside the target folder, `/` between components.
+    pub path: String,
+    /// Path inside the source folder.
+    pub source: String,
+    /// Digest of its bytes; checked at the target.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The files are at their target, whole, with the planned digests.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MoveCompleted {
+    /// Whether a later verb finished it after a crash.
+    pub recovered: bool,
+}
+
+/// The files are at their source, whole; the target is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MoveRolledBack {
+    /// Why.
+    pub reason: String,
+}

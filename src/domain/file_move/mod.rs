@@ -1,0 +1,18 @@
+//! One move (or copy) of files: planned, then completed or rolled back. The plan is in the log
+//! before the first byte moves, so that a crash leaves nothing unexplained (L-6, MOV-1).
+
+mod command;
+mod decide;
+mod event;
+mod state;
+mod upcast;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::MoveCommand;
+pub use decide::decide;
+pub use event::{
+    MoveCompleted, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveRolledBack, MovedFile,
+};
+pub use state::{MovePhase, MoveState};

@@ -1,0 +1,20 @@
+//! The rules in force: what makes a run a candidate, who may promote it, what is archived. Policy
+//! lives in the log, so that every decision can be judged by the rules of its time.
+
+mod assess;
+mod command;
+mod decide;
+mod event;
+mod rules;
+mod state;
+mod upcast;
+
+#[cfg(test)]
+mod tests;
+
+pub use assess::{Assessment, assess};
+pub use command::PolicyCommand;
+pub use decide::decide;
+pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
+pub use rules::{DebugExperiments, FailedExperiments, Policy, ProductionPromotion};
+pub use state::PolicyState;

@@ -1,0 +1,195 @@
+//! The rules about promotions: what the policy asks of the run, how many must agree, who may, and
+//! that a production name is never given twice.
+
+use super::{
+    ModelDemoted, ModelPromoted, PromotionApproved, PromotionRejected, PromotionRequested,
+    RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
+};
+use crate::base::{RequestId, RunId};
+use crate::domain::policy::{Policy, assess};
+use crate::domain::run::{RunState, RunStatus};
+use crate::domain::{Name, Rejection};
+
+/// What a decision about a promotion needs to know beside the registry.
+#[derive(Clone, Debug)]
+pub struct RegistryFacts<'a> {
+    /// The rules in force.
+    pub policy: &'a Policy,
+    /// Their revision.
+    pub policy_revision: u64,
+    /// Who asks, by name.
+    pub actor: &'a str,
+    /// The run that the request is about.
+    pub run: &'a RunState,
+    /// Who trained it, by name.
+    pub trainer: &'a str,
+}
+
+/// Decides on a request about promotions.
+///
+/// # Errors
+/// When a rule of the policy is not met, a name is taken or not a name, a request is unknown or
+/// closed, approvals are missing, or the person may not approve.
+pub fn decide(
+    state: &RegistryState,
+    command: RegistryCommand,
+    facts: &RegistryFacts<'_>,
+) -> Result<Vec<RegistryEvent>, Rejection> {
+    match command {
+        RegistryCommand::Request { request, name, reason } => {
+            let run = may_be_promoted(state, facts, &name)?;
+            let trainer = facts.trainer.to_owned();
+            let policy_revision = facts.policy_revision;
+            let requested =
+                PromotionRequested { request, run, name, trainer, policy_revision, reason };
+            Ok(vec![requested.into()])
+        }
+        RegistryCommand::Approve { request, reason } => {
+            may_approve(open(state, request)?, facts)?;
+            let approver = facts.actor.to_owned();
+            Ok(vec![PromotionApproved { request, approver, reason }.into()])
+        }
+        RegistryCommand::Reject { request, reason } => {
+            open(state, request)?;
+            if reason.trim().is_empty() {
+                return Err(Rejection::Invalid {
+                    what: "the rejection".into(),
+                    reason: "a reason is needed".into(),
+                });
+            }
+            let approver = facts.actor.to_owned();
+            Ok(vec![PromotionRejected { request, approver, reason }.into()])
+        }
+        RegistryCommand::Grant { request } => {
+            may_be_granted(state, request, facts)?;
+            Ok(vec![])
+        }
+        RegistryCommand::Promote { request, path, files, file_move } => {
+            let granted = may_be_granted(state, request, facts)?;
+            let promoted = ModelPromoted {
+                request,
+                run: granted.requested.run,
+                name: granted.requested.name.clone(),
+                path,
+                files,
+                file_move,
+                policy_revision: facts.policy_revision,
+                approvers: granted.approvers.clone(),
+            };
+            Ok(vec![promoted.into()])
+        }
+        RegistryCommand::Demote { name, reason } => {
+            if !state.production.contains_key(&name) {
+                return Err(Rejection::Unknown { what: "production model", name });
+            }
+            Ok(vec![ModelDemoted { name, reason }.into()])
+        }
+    }
+}
+
+fn may_be_promoted(
+    state: &RegistryState,
+    facts: &RegistryFacts<'_>,
+    name: &str,
+) -> Result<RunId, Rejection> {
+    Name::new(name).map_err(|e| Rejection::Invalid {
+        what: "the production name".into(),
+        reason: e.to_string(),
+    })?;
+    let what = format!("run {}", facts.run.experiment_id);
+    let Some(run) = facts.run.id else {
+        return Err(Rejection::Unknown { what: "run", name: facts.run.experiment_id.clone() });
+    };
+    if facts.run.status != RunStatus::Finished {
+        return Err(Rejection::WrongState {
+            what,
+            state: facts.run.status.word().into(),
+            wanted: "only a finished run can be promoted".into(),
+        });
+    }
+    let failed = assess(facts.policy, facts.run).failed();
+    if !failed.is_empty() {
+        let policy_revision = facts.policy_revision;
+        return Err(Rejection::Rules { what, policy_revision, failed });
+    }
+    let taken = |r: &Request| r.requested.name == name && r.status == RequestStatus::Open;
+    if state.production.contains_key(name) {
+        return Err(Rejection::Exists { what: "production model", name: name.to_owned() });
+    }
+    if state.requests.values().any(taken) {
+        return Err(Rejection::Exists {
+            what: "open promotion request for",
+            name: name.to_owned(),
+        });
+    }
+    if let Some((_, open)) = state.open_request_of(run) {
+        return Err(Rejection::Exists {
+            what: "open promotion request of this run, as",
+            name: open.requested.name.clone(),
+        });
+    }
+    Ok(run)
+}
+
+fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejection> {
+    let rules = &facts.policy.production_promotion;
+    if request.approvers.iter().any(|name| name == facts.actor) {
+        return Err(Rejection::NotAllowed(format!("{} has approved this already", facts.actor)));
+    }
+    if !rules.trainer_may_approve && request.requested.trainer == facts.actor {
+        return Err(Rejection::NotAllowed(format!(
+            "{} trained this run, and production_promotion.trainer_may_approve is false",
+            facts.actor
+        )));
+    }
+    if rules.approvals_signed {
+        return Err(Rejection::NotAllowed(
+            "production_promotion.approvals_signed asks for a signature, and this approval has none"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+fn open(state: &RegistryState, request: RequestId) -> Result<&Request, Rejection> {
+    match state.requests.get(&request) {
+        None => Err(Rejection::Unknown { what: "promotion request", name: request.to_string() }),
+        Some(found) if found.status != RequestStatus::Open => Err(Rejection::WrongState {
+            what: format!("promotion request {}", request.short(8)),
+            state: found.status.word().into(),
+            wanted: "only an open one can be decided".into(),
+        }),
+        Some(found) => Ok(found),
+    }
+}
+
+/// The rules may have changed since the request: they are judged again.
+fn may_be_granted<'s>(
+    state: &'s RegistryState,
+    request: RequestId,
+    facts: &RegistryFacts<'_>,
+) -> Result<&'s Request, Rejection> {
+    let found = open(state, request)?;
+    let failed = assess(facts.policy, facts.run).failed();
+    if !failed.is_empty() {
+        return Err(Rejection::Rules {
+            what: format!("run {}", facts.run.experiment_id),
+            policy_revision: facts.policy_revision,
+            failed,
+        });
+    }
+    let rules = &facts.policy.production_promotion;
+    let allowed = |name: &&String| rules.trainer_may_approve || **name != found.requested.trainer;
+    let approvals = found.approvers.iter().filter(allowed).count();
+    if rules.require_manual_approval && approvals < rules.approvals as usize {
+        return Err(Rejection::NotAllowed(format!(
+            "{approvals} of {} approvals are there",
+            rules.approvals
+        )));
+    }
+    if state.production.contains_key(&found.requested.name) {
+        let name = found.requested.name.clone();
+        return Err(Rejection::Exists { what: "production model", name });
+    }
+    Ok(found)
+}

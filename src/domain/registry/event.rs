@@ -1,0 +1,115 @@
+//! Facts about promotions.
+
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::domain::RuleResult;
+
+stream_events! {
+    /// What can happen to promotions and production models.
+    pub enum RegistryEvent of Registry {
+        0x0301 "promotion.requested" 1 Text Requested(PromotionRequested),
+        0x0302 "promotion.approved" 1 Text Approved(PromotionApproved),
+        0x0303 "promotion.rejected" 1 Text Rejected(PromotionRejected),
+        0x0304 "promotion.refused" 1 Decision Refused(PromotionRefused),
+        0x0305 "model.promoted" 1 Decision Promoted(ModelPromoted),
+        0x0306 "model.demoted" 1 Text Demoted(ModelDemoted),
+    }
+}
+
+/// Somebody asked for a run to go into production.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PromotionRequested {
+    /// The request's id.
+    pub request: RequestId,
+    /// The run.
+    pub run: RunId,
+    /// The production name it shall have.
+    pub name: String,
+    /// Who trained the run, by name; separation of duties is judged by it.
+    pub trainer: String,
+    /// Revision of the policy it met when it was asked for.
+    pub policy_revision: u64,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// A person agreed.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PromotionApproved {
+    /// The request.
+    pub request: RequestId,
+    /// The person, by name.
+    pub approver: String,
+    /// What they said.
+    pub reason: Option<String>,
+}
+
+/// A person said no. The request is closed.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PromotionRejected {
+    /// The request.
+    pub request: RequestId,
+    /// The person, by name.
+    pub approver: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A rule said no. Nothing else changed.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PromotionRefused {
+    /// The run.
+    pub run: RunId,
+    /// The production name it was to have.
+    pub name: String,
+    /// Revision of the policy that judged.
+    pub policy_revision: u64,
+    /// The refusal, as the user read it.
+    pub message: String,
+    /// The policy's rules that were not met, with the numbers.
+    pub failed: Vec<RuleResult>,
+}
+
+/// A run's files are in production, whole.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelPromoted {
+    /// The request that was granted.
+    pub request: RequestId,
+    /// The run.
+    pub run: RunId,
+    /// The production name.
+    pub name: String,
+    /// Its folder, relative to the workspace.
+    pub path: String,
+    /// The files in it.
+    pub files: Vec<PromotedFile>,
+    /// The move that brought them there.
+    pub file_move: MoveId,
+    /// Revision of the policy that judged.
+    pub policy_revision: u64,
+    /// The names of those who approved.
+    pub approvers: Vec<String>,
+}
+
+/// One file of a production model.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PromotedFile {
+    /// Its path inside the folder.
+    pub path: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A model was taken out of production.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelDemoted {
+    /// The production name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,18 @@
+//! Promotions: who asked, who agreed, what was refused, and which models are in production.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+mod upcast;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::RegistryCommand;
+pub use decide::{RegistryFacts, decide};
+pub use event::{
+    ModelDemoted, ModelPromoted, PromotedFile, PromotionApproved, PromotionRefused,
+    PromotionRejected, PromotionRequested, RegistryEvent,
+};
+pub use state::{ProductionModel, RegistryState, Request, RequestStatus};

@@ -1,0 +1,299 @@
+//! Facts about one run.
+
+use std::collections::BTreeMap;
+
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Category;
+use crate::base::{Digest, RunId, Split};
+use crate::domain::RuleResult;
+use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
+
+stream_events! {
+    /// What can happen to one run.
+    pub enum RunEvent of Run {
+        0x0401 "run.started" 1 Text Started(RunStarted),
+        0x0402 "run.classified" 1 Decision Classified(RunClassified),
+        0x0403 "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
+        0x0404 "run.train_checkpoint_saved" 1 Fact CheckpointSaved(TrainCheckpointSaved),
+        0x0405 "run.train_checkpoint_pruned" 1 Fact CheckpointPruned(TrainCheckpointPruned),
+        0x0406 "run.artifact_stored" 1 Fact ArtifactStored(ArtifactStored),
+        0x0407 "run.finished" 1 Decision Finished(RunFinished),
+        0x0408 "run.failed" 1 Text Failed(RunFailed),
+        0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
+        0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
+    }
+}
+
+/// A run began.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunStarted {
+    /// The run's id.
+    pub run: RunId,
+    /// The experiment's name, as the user gave it.
+    pub name: String,
+    /// The unique name: `<name>_<YYYYmmdd_HHMMSS>`, with a number where that was taken.
+    pub experiment_id: String,
+    /// The run's folder, relative to the workspace.
+    pub folder: String,
+    /// What the run is for.
+    pub description: String,
+    /// Words for finding it.
+    pub tags: Vec<String>,
+    /// 1, and one more for each time it is resumed.
+    pub attempt: u32,
+    /// Name of the configuration it was made from.
+    pub config_name: String,
+    /// Digest of the resolved configuration, which is an artifact of the run.
+    pub config: Digest,
+    /// The resolved configuration, flattened: `model.n_embd` to its JSON text.
+    pub parameters: BTreeMap<String, String>,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// What it learns from.
+    pub data: DataRecord,
+    /// Where it ran.
+    pub environment: Environment,
+    /// The program that trains, such as `annals-engine 0.1.0`.
+    pub trainer: String,
+}
+
+/// What a run learns from.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct DataRecord {
+    /// The files, with the digests of their bytes as read.
+    pub files: Vec<DataFile>,
+    /// Set when the data was generated.
+    pub synthetic: Option<Synthetic>,
+    /// The labels, in the order of the model's outputs.
+    pub labels: Vec<String>,
+    /// How the rows were split, in words and numbers that reproduce it.
+    pub split_rule: String,
+    /// Rows of each split.
+    pub splits: Vec<SplitRows>,
+    /// Valid and test rows whose text also stands in the training rows.
+    pub leaked_rows: u64,
+    /// Digest of the prepared dataset: every row's token ids, label and split.
+    pub prepared: Digest,
+}
+
+/// One data file.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct DataFile {
+    /// Where it was read from.
+    pub path: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Rows read.
+    pub rows: u64,
+}
+
+/// How data was generated.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct Synthetic {
+    /// Name and version of the generator.
+    pub generator: String,
+    /// Rows asked for.
+    pub rows: u64,
+    /// Its seed.
+    pub seed: u64,
+}
+
+/// Rows of one split.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct SplitRows {
+    /// Which.
+    pub split: Split,
+    /// How many.
+    pub rows: u64,
+    /// Rows of each label, in label order.
+    pub per_label: Vec<u64>,
+}
+
+/// Where a run ran: what must be equal for its digests to be equal.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// Version of annals.
+    pub tool_version: String,
+    /// Version of libtorch; none where the trainer does not use it.
+    pub libtorch: Option<String>,
+    /// Operating system and its version.
+    pub os: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Processor model.
+    pub cpu: String,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Threads the trainer used.
+    pub threads: u32,
+    /// Main memory.
+    pub memory_bytes: u64,
+    /// Where tensors lived: `cpu`, `cuda:0`.
+    pub device: String,
+    /// Names of accelerators.
+    pub accelerators: Vec<String>,
+    /// Environment variables that change results, from a fixed list.
+    pub variables: BTreeMap<String, String>,
+    /// The code it ran from, where the workspace lies in a git tree.
+    pub git: Option<Git>,
+    /// Digest of the code's Cargo.lock, where there is one.
+    pub cargo_lock: Option<Digest>,
+}
+
+/// State of a git tree.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct Git {
+    /// Commit of HEAD.
+    pub commit: String,
+    /// Branch, unless HEAD is detached.
+    pub branch: Option<String>,
+    /// Whether tracked files differ from the commit.
+    pub dirty: bool,
+    /// Digest of the difference, secrets masked; an artifact of the run.
+    pub diff: Option<Digest>,
+}
+
+/// A run was sorted into a category.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunClassified {
+    /// The category.
+    pub category: Category,
+    /// The rule that decided, such as `baseline tag`.
+    pub rule: String,
+    /// The words of name or tags that matched.
+    pub matched: Vec<String>,
+}
+
+/// Points were measured.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MetricsRecorded {
+    /// The attempt that measured them; of points with equal step the last attempt's count.
+    pub attempt: u32,
+    /// The points.
+    pub batch: MetricBatch,
+}
+
+/// A training checkpoint is whole on disk.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct TrainCheckpointSaved {
+    /// The attempt.
+    pub attempt: u32,
+    /// Optimiser updates done.
+    pub step: u64,
+    /// Passes over the training rows done.
+    pub epoch: u32,
+    /// Its folder, relative to the run's.
+    pub path: String,
+    /// Digest of its manifest, which holds the digest of each file.
+    pub digest: Digest,
+    /// Size of its files.
+    pub bytes: u64,
+    /// Whether it is the best so far by the metric the run selects on.
+    pub best: bool,
+}
+
+/// A training checkpoint was removed to make room, as the run's configuration asks.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct TrainCheckpointPruned {
+    /// Optimiser updates done when it was saved.
+    pub step: u64,
+    /// Its folder, relative to the run's.
+    pub path: String,
+}
+
+/// A file of the run has its final bytes.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ArtifactStored {
+    /// What it is: `weights`, `config`, `vocabulary`, `labels`, `training_info`, `log`, `diff`.
+    pub name: String,
+    /// Its path, relative to the run's folder; none for what lives in the blob store only.
+    pub path: Option<String>,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether its bytes are in the blob store.
+    pub blob: bool,
+}
+
+/// The run ended by itself, with a model.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunFinished {
+    /// The attempt.
+    pub attempt: u32,
+    /// Seconds from start to end.
+    pub duration_seconds: f64,
+    /// Optimiser updates done.
+    pub steps: u64,
+    /// Passes over the training rows done.
+    pub epochs: u32,
+    /// The point whose weights the model has.
+    pub best: Option<BestPoint>,
+    /// Values at the best point, by name and split.
+    pub metrics: Vec<FinalMetric>,
+    /// Predictions against labels, by split.
+    pub evaluations: Vec<Evaluation>,
+    /// Trainable numbers.
+    pub parameter_count: u64,
+    /// Size of the weights.
+    pub model_bytes: u64,
+    /// Digest of the weights.
+    pub weights: Digest,
+    /// Training rows seen per second, evaluation left out.
+    pub rows_per_second: f64,
+}
+
+/// The point a run selected.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct BestPoint {
+    /// Optimiser updates done.
+    pub step: u64,
+    /// Passes over the training rows done.
+    pub epoch: u32,
+    /// The metric it was selected by.
+    pub metric: String,
+    /// Its value on the valid split.
+    pub value: f64,
+}
+
+/// The run ended without a model.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunFailed {
+    /// The attempt.
+    pub attempt: u32,
+    /// Why, in one line: `engine killed by signal 9 (SIGKILL)`.
+    pub reason: String,
+    /// The signal that ended the trainer.
+    pub signal: Option<i32>,
+    /// The trainer's exit code.
+    pub exit_code: Option<i32>,
+    /// The last lines the trainer wrote to its error output.
+    pub stderr_tail: String,
+}
+
+/// The run was stopped before its end, or its supervisor was gone.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunInterrupted {
+    /// The attempt.
+    pub attempt: u32,
+    /// Why: `Ctrl-C`, or `the supervisor (pid 7 on ward-3) is gone`.
+    pub reason: String,
+    /// Optimiser updates of the last training checkpoint that is whole on disk.
+    pub resumable_step: Option<u64>,
+}
+
+/// The run was judged by the policy then in force.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct CandidateAssessed {
+    /// Revision of the policy.
+    pub policy_revision: u64,
+    /// Whether every rule is met.
+    pub candidate: bool,
+    /// Every rule that applies.
+    pub rules: Vec<RuleResult>,
+}

@@ -1,0 +1,21 @@
+//! One run: one execution of an experiment, from its start to its end.
+
+mod classify;
+mod command;
+mod decide;
+mod event;
+mod state;
+mod upcast;
+
+#[cfg(test)]
+mod tests;
+
+pub use classify::{Category, Classification, classify};
+pub use command::{Ending, RunCommand};
+pub use decide::{RunFacts, decide};
+pub use event::{
+    ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, Environment, Git,
+    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunStarted,
+    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+};
+pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};

@@ -1,0 +1,156 @@
+//! What is known about one run; bulk metrics are left to the views.
+
+use std::collections::BTreeMap;
+
+use super::{Category, RunEvent, RunStarted};
+use crate::base::{Digest, RunId, Split};
+use crate::domain::metric::{Evaluation, FinalMetric};
+use crate::domain::{Fold, Provenance};
+
+/// How far a run got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Nothing is known.
+    #[default]
+    Unknown,
+    /// Under way, if its supervisor is alive.
+    Running,
+    /// Ended by itself, with a model.
+    Finished,
+    /// Ended without a model.
+    Failed,
+    /// Stopped, or its supervisor is gone.
+    Interrupted,
+}
+
+impl RunStatus {
+    /// The word used in files and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A file of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its path, relative to the run's folder.
+    pub path: Option<String>,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A training checkpoint that was not removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedTrainCheckpoint {
+    /// Its folder, relative to the run's.
+    pub path: String,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Whether it was the best when it was saved.
+    pub best: bool,
+}
+
+/// The fold of one run's stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunState {
+    /// The run's id.
+    pub id: Option<RunId>,
+    /// The experiment's name.
+    pub name: String,
+    /// The unique name.
+    pub experiment_id: String,
+    /// The run's folder, relative to the workspace.
+    pub folder: String,
+    /// How far it got.
+    pub status: RunStatus,
+    /// The attempt under way, or the last.
+    pub attempt: u32,
+    /// What it is for.
+    pub category: Category,
+    /// Whether its data was generated.
+    pub synthetic: bool,
+    /// Valid and test rows whose text also stands in the training rows.
+    pub leaked_rows: u64,
+    /// Rows of each split.
+    pub rows: Vec<(Split, u64)>,
+    /// The labels, in the order of the model's outputs.
+    pub labels: Vec<String>,
+    /// How its final metrics came to the log.
+    pub provenance: Option<Provenance>,
+    /// Final values.
+    pub metrics: Vec<FinalMetric>,
+    /// Predictions against labels.
+    pub evaluations: Vec<Evaluation>,
+    /// Its files, by what they are.
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// Its training checkpoints, by step.
+    pub checkpoints: BTreeMap<u64, SavedTrainCheckpoint>,
+    /// How often it was reproduced with equal digests.
+    pub reproduced: u32,
+}
+
+impl RunState {
+    /// Predictions against labels on `split`.
+    pub fn evaluation(&self, split: Split) -> Option<&Evaluation> {
+        self.evaluations.iter().find(|e| e.split == split)
+    }
+
+    /// Takes in how the event that ended the run came to the log; the header knows it.
+    pub fn evolve_from(&mut self, event: &RunEvent, provenance: Provenance) {
+        self.evolve(event);
+        if matches!(event, RunEvent::Finished(_)) {
+            self.provenance = Some(provenance);
+        }
+    }
+
+    fn start(&mut self, started: &RunStarted) {
+        self.id = Some(started.run);
+        self.name.clone_from(&started.name);
+        self.experiment_id.clone_from(&started.experiment_id);
+        self.folder.clone_from(&started.folder);
+        self.status = RunStatus::Running;
+        self.attempt = started.attempt;
+        self.synthetic = started.data.synthetic.is_some();
+        self.leaked_rows = started.data.leaked_rows;
+        self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
+        self.labels.clone_from(&started.data.labels);
+    }
+}
+
+impl Fold for RunState {
+    type Event = RunEvent;
+
+    fn evolve(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Started(started) => self.start(started),
+            RunEvent::Classified(classified) => self.category = classified.category,
+            RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) => {}
+            RunEvent::CheckpointSaved(saved) => {
+                let (path, digest, best) = (saved.path.clone(), saved.digest, saved.best);
+                self.checkpoints.insert(saved.step, SavedTrainCheckpoint { path, digest, best });
+            }
+            RunEvent::CheckpointPruned(pruned) => {
+                self.checkpoints.remove(&pruned.step);
+            }
+            RunEvent::ArtifactStored(stored) => {
+                let (path, digest, bytes) = (stored.path.clone(), stored.digest, stored.bytes);
+                self.artifacts.insert(stored.name.clone(), Artifact { path, digest, bytes });
+            }
+            RunEvent::Finished(finished) => {
+                self.status = RunStatus::Finished;
+                self.metrics.clone_from(&finished.metrics);
+                self.evaluations.clone_from(&finished.evaluations);
+            }
+            RunEvent::Failed(_) => self.status = RunStatus::Failed,
+            RunEvent::Interrupted(_) => self.status = RunStatus::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Facts about the log itself.
+
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{LogId, PublicKey};
+
+stream_events! {
+    /// What can happen to the log itself.
+    pub enum WorkspaceEvent of Workspace {
+        0x0101 "workspace.created" 1 Decision Created(WorkspaceCreated),
+        0x0102 "actor.registered" 1 Decision ActorRegistered(ActorRegistered),
+        0x0103 "key.created" 1 Decision KeyCreated(KeyCreated),
+    }
+}
+
+/// A log was begun.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct WorkspaceCreated {
+    /// The log's id.
+    pub log: LogId,
+    /// First line of every log checkpoint; names the log among all logs.
+    pub origin: String,
+    /// The project's name.
+    pub project: String,
+    /// The annals that began it.
+    pub tool_version: String,
+}
+
+/// An actor was seen for the first time. Its own header names itself as actor.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ActorRegistered {
+    /// The user's name, as the process that recorded it said.
+    pub name: String,
+}
+
+/// A signing key was made. The private key never enters the log or the workspace.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct KeyCreated {
+    /// Ed25519 public key.
+    pub public_key: PublicKey,
+    /// Name of the actor who holds the private key.
+    pub owner: String,
+    /// Position of the `key.created` event of the key that this one replaces.
+    pub replaces: Option<u64>,
+    /// Signature of the new public key by the old key; none for the first key of a log.
+    #[serde(with = "hex_signature")]
+    #[schemars(with = "Option<String>")]
+    pub endorsement: Option<[u8; 64]>,
+}
+
+mod hex_signature {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<[u8; 64]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => {
+                let text: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+                serializer.serialize_some(&text)
+            }
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<[u8; 64]>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let byte =
+            |i: usize| text.get(2 * i..2 * i + 2).and_then(|t| u8::from_str_radix(t, 16).ok());
+        let mut bytes = [0; 64];
+        for (i, slot) in bytes.iter_mut().enumerate() {
+            *slot =
+                byte(i).ok_or_else(|| serde::de::Error::custom("not 128 hexadecimal digits"))?;
+        }
+        Ok(Some(bytes))
+    }
+}

@@ -1,0 +1,15 @@
+//! The log itself: when it was created, its signing keys and the actors it knows.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+mod upcast;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::WorkspaceCommand;
+pub use decide::decide;
+pub use event::{ActorRegistered, KeyCreated, WorkspaceCreated, WorkspaceEvent};
+pub use state::{Key, WorkspaceState};

@@ -1,0 +1,43 @@
+//! What is known about the log itself.
+
+use std::collections::BTreeSet;
+
+use super::{WorkspaceCreated, WorkspaceEvent};
+use crate::base::PublicKey;
+use crate::domain::Fold;
+
+/// A signing key the log knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Ed25519 public key.
+    pub public_key: PublicKey,
+    /// Name of the actor who holds the private key.
+    pub owner: String,
+}
+
+/// The fold of the workspace stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkspaceState {
+    /// How the log began.
+    pub created: Option<WorkspaceCreated>,
+    /// The signing keys, oldest first.
+    pub keys: Vec<Key>,
+    /// The names of all actors.
+    pub actors: BTreeSet<String>,
+}
+
+impl Fold for WorkspaceState {
+    type Event = WorkspaceEvent;
+
+    fn evolve(&mut self, event: &WorkspaceEvent) {
+        match event {
+            WorkspaceEvent::Created(created) => self.created = Some(created.clone()),
+            WorkspaceEvent::ActorRegistered(actor) => {
+                self.actors.insert(actor.name.clone());
+            }
+            WorkspaceEvent::KeyCreated(key) => {
+                self.keys.push(Key { public_key: key.public_key, owner: key.owner.clone() });
+            }
+        }
+    }
+}
