@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod domain;
+pub mod store;
 pub mod tlog;
 pub mod train;

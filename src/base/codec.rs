@@ -2,7 +2,7 @@
 //! length integers, little endian). Stored bytes are hashed verbatim and never re-encoded.
 
 use bincode::config::{Configuration, standard};
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 /// Bytes that do not decode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,20 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
 pub fn decode_prefix<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), CodecError> {
     bincode::decode_from_slice(bytes, CONFIG)
         .map_err(|e| CodecError::Malformed { wanted: short_name::<T>(), reason: e.to_string() })
+}
+
+/// Decodes a value that borrows from `bytes` and must fill them exactly.
+///
+/// # Errors
+/// [`CodecError`] when the bytes are malformed or too many.
+pub fn decode_borrowed<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::borrow_decode_from_slice(bytes, CONFIG)
+        .map_err(|e| CodecError::Malformed { wanted: short_name::<T>(), reason: e.to_string() })?;
+    if used == bytes.len() {
+        Ok(value)
+    } else {
+        Err(CodecError::Trailing { wanted: short_name::<T>(), extra: bytes.len() - used })
+    }
 }
 
 fn short_name<T>() -> &'static str {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::base::{CommandId, Digest, InvocationId, MoveId, RunId, Timestamp, codec};
 
@@ -283,6 +283,48 @@ pub enum Payload {
 impl Payload {
     /// The digest that the leaf commits to.
     pub fn digest(&self) -> Digest {
+        self.borrowed().digest()
+    }
+
+    fn borrowed(&self) -> PayloadRef<'_> {
+        match self {
+            Self::Inline(bytes) => PayloadRef::Inline(bytes),
+            Self::Salted { salt, bytes } => PayloadRef::Salted { salt: *salt, bytes },
+            Self::Redacted { digest } => PayloadRef::Redacted { digest: *digest },
+        }
+    }
+
+    /// The event's bytes, unless redacted.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Inline(bytes) | Self::Salted { bytes, .. } => Some(bytes),
+            Self::Redacted { .. } => None,
+        }
+    }
+}
+
+/// A [`Payload`] whose bytes stay where they are stored; the same encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorrowDecode)]
+pub enum PayloadRef<'a> {
+    /// The event's bytes.
+    Inline(&'a [u8]),
+    /// The bytes of a redactable kind.
+    Salted {
+        /// Random, covered by the payload digest.
+        salt: [u8; 16],
+        /// The event's bytes.
+        bytes: &'a [u8],
+    },
+    /// Taken out under a `redacted` event.
+    Redacted {
+        /// The payload digest of what was here.
+        digest: Digest,
+    },
+}
+
+impl<'a> PayloadRef<'a> {
+    /// The digest that the leaf commits to.
+    pub fn digest(&self) -> Digest {
         let (salt, bytes): (&[u8], &[u8]) = match self {
             Self::Inline(bytes) => (&[], bytes),
             Self::Salted { salt, bytes } => (salt, bytes),
@@ -295,7 +337,7 @@ impl Payload {
     }
 
     /// The event's bytes, unless redacted.
-    pub fn bytes(&self) -> Option<&[u8]> {
+    pub fn bytes(&self) -> Option<&'a [u8]> {
         match self {
             Self::Inline(bytes) | Self::Salted { bytes, .. } => Some(bytes),
             Self::Redacted { .. } => None,
@@ -373,5 +415,55 @@ impl Envelope {
     pub fn event(&self) -> Result<super::Event, super::DecodeError> {
         let bytes = self.payload.bytes().ok_or(super::DecodeError::Redacted(self.header.kind))?;
         super::Event::decode(self.header.kind, self.header.version, bytes)
+    }
+}
+
+/// One stored event, read in place: what scans hand out.
+#[derive(Clone, Debug)]
+pub struct EnvelopeRef<'a> {
+    /// Everything about the event except what happened.
+    pub header: Header,
+    /// What happened.
+    pub payload: PayloadRef<'a>,
+    stored: &'a [u8],
+    header_len: usize,
+}
+
+impl<'a> EnvelopeRef<'a> {
+    /// Reads stored bytes without copying the payload.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one envelope.
+    pub fn decode(stored: &'a [u8]) -> Result<Self, codec::CodecError> {
+        let (header, header_len) = codec::decode_prefix::<Header>(stored)?;
+        let payload = codec::decode_borrowed(&stored[header_len..])?;
+        Ok(Self { header, payload, stored, header_len })
+    }
+
+    /// The stored bytes.
+    pub fn stored(&self) -> &'a [u8] {
+        self.stored
+    }
+
+    /// What the log's tree commits to.
+    pub fn leaf_data(&self) -> Digest {
+        leaf_data(&self.stored[..self.header_len], &self.payload.digest())
+    }
+
+    /// The event, upcast to today's shape.
+    ///
+    /// # Errors
+    /// When it was redacted, is of a later version's kind, or its bytes are malformed.
+    pub fn event(&self) -> Result<super::Event, super::DecodeError> {
+        let bytes = self.payload.bytes().ok_or(super::DecodeError::Redacted(self.header.kind))?;
+        super::Event::decode(self.header.kind, self.header.version, bytes)
+    }
+
+    /// A copy that owns its bytes.
+    ///
+    /// # Errors
+    /// Never for what [`Self::decode`] accepted.
+    pub fn to_envelope(&self) -> Result<Envelope, codec::CodecError> {
+        Envelope::decode(self.stored)
     }
 }

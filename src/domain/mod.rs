@@ -26,8 +26,8 @@ pub mod run;
 pub mod workspace;
 
 pub use envelope::{
-    Envelope, Header, Identity, Kind, Payload, Provenance, StreamId, StreamType, leaf_data,
-    signing_message,
+    Envelope, EnvelopeRef, Header, Identity, Kind, Payload, PayloadRef, Provenance, StreamId,
+    StreamType, leaf_data, signing_message,
 };
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};

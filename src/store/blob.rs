@@ -1,0 +1,136 @@
+//! Files named after their digest: `blobs/<first two digits>/<digest>`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::{StoreError, copy_file};
+use crate::base::{Digest, durable};
+
+/// The blobs of one workspace. A crash leaves a whole blob, or a file `.<name>.<pid>.tmp` beside.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    dir: PathBuf,
+}
+
+impl Blobs {
+    /// The blobs in `dir`, which need not exist yet.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Where the blob lies, if it is there.
+    pub fn path(&self, digest: Digest) -> PathBuf {
+        self.dir.join(digest.short(2)).join(digest.to_string())
+    }
+
+    /// Whether the blob is there; its bytes are not checked.
+    pub fn contains(&self, digest: Digest) -> bool {
+        self.path(digest).is_file()
+    }
+
+    /// Stores bytes; durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        let path = self.path(digest);
+        let stored = || -> io::Result<()> {
+            if !path.is_file() {
+                durable::create_dir_all(&self.dir.join(digest.short(2)))?;
+                durable::write(&path, bytes)?;
+            }
+            Ok(())
+        };
+        stored().map_err(StoreError::io(format!("store blob {digest}")))?;
+        Ok(digest)
+    }
+
+    /// Stores the content of a file, which may share its blocks but never its inode; durable when
+    /// this returns. Tells the digest and the size of what was stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn put_file(&self, from: &Path) -> Result<(Digest, u64), StoreError> {
+        let stored = || -> io::Result<(Digest, u64)> {
+            durable::create_dir_all(&self.dir)?;
+            // The digest is taken of the copy, so that a file that changes meanwhile is stored
+            // under the name of what was really stored.
+            let copied = self.dir.join(format!(".incoming.{}.tmp", std::process::id()));
+            match fs::remove_file(&copied) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => copy_file(from, &copied)?,
+            }
+            let (digest, bytes) = Digest::of_reader(&mut File::open(&copied)?)?;
+            let path = self.path(digest);
+            if path.is_file() {
+                fs::remove_file(&copied)?;
+            } else {
+                durable::create_dir_all(&self.dir.join(digest.short(2)))?;
+                fs::rename(&copied, &path)?;
+                durable::sync_parent(&path)?;
+            }
+            Ok((digest, bytes))
+        };
+        stored().map_err(StoreError::io(format!("store {}", from.display())))
+    }
+
+    /// Reads a blob and checks its digest (BLB-1).
+    ///
+    /// # Errors
+    /// [`StoreError::BlobMissing`], [`StoreError::BlobDamaged`], [`StoreError::Io`].
+    pub fn get(&self, digest: Digest) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        self.open(digest)?
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::io(format!("read blob {digest}")))?;
+        expect_digest(digest, Digest::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Reads a blob through, checks its digest and tells its size.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn verify(&self, digest: Digest) -> Result<u64, StoreError> {
+        let (found, bytes) = Digest::of_reader(&mut self.open(digest)?)
+            .map_err(StoreError::io(format!("read blob {digest}")))?;
+        expect_digest(digest, found)?;
+        Ok(bytes)
+    }
+
+    fn open(&self, digest: Digest) -> Result<File, StoreError> {
+        File::open(self.path(digest)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => StoreError::BlobMissing { digest },
+            _ => StoreError::io(format!("read blob {digest}"))(e),
+        })
+    }
+}
+
+fn expect_digest(digest: Digest, found: Digest) -> Result<(), StoreError> {
+    if digest == found { Ok(()) } else { Err(StoreError::BlobDamaged { digest, found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test plays the user and the attacker")]
+    fn blobs_are_what_their_name_says() {
+        let root = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(&root.path().join("blobs"));
+        let file = root.path().join("weights");
+        fs::write(&file, b"weights").unwrap();
+        let (digest, bytes) = blobs.put_file(&file).unwrap();
+        assert_eq!((digest, bytes), (blobs.put(b"weights").unwrap(), 7));
+        fs::write(&file, b"changed").unwrap();
+        assert_eq!(blobs.get(digest).unwrap(), b"weights");
+        assert_eq!(blobs.verify(digest).unwrap(), 7);
+        fs::write(blobs.path(digest), b"Weights").unwrap();
+        assert!(matches!(blobs.get(digest), Err(StoreError::BlobDamaged { .. })));
+        fs::remove_file(blobs.path(digest)).unwrap();
+        assert!(matches!(blobs.verify(digest), Err(StoreError::BlobMissing { .. })));
+    }
+}

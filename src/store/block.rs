@@ -1,0 +1,219 @@
+//! Sealed blocks: an aligned power of two of events, compressed together.
+//!
+//! ```text
+//! raw  = count x length (u32, little endian), then the envelopes one after the other
+//! rows = zstd(raw) cut into parts of BLOCK_PART_BYTES, so that parts pack into ordinary leaves
+//! ```
+//!
+//! A block is sealed as soon as it is complete, or early when the tail grows above
+//! BLOCK_BYTES_MAX; where its borders lie follows from the events alone ([`seal_count`]).
+
+use bincode::{Decode, Encode};
+
+use super::StoreError;
+use crate::base::Timestamp;
+use crate::base::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
+use crate::domain::{EnvelopeRef, Kind, StreamId};
+use crate::tlog::{Frontier, Hash, leaf_hash};
+
+/// Level of the largest block in the tree.
+pub const SEAL_LEVEL_MAX: u8 = BLOCK_EVENTS_MAX.ilog2() as u8;
+
+const ZSTD_LEVEL: i32 = 3;
+
+/// What a reader may know of a block without unpacking it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BlockHeader {
+    /// Number of events, a power of two.
+    pub count: u32,
+    /// Bytes of the raw form.
+    pub raw_bytes: u32,
+    /// Kinds that occur, ascending.
+    pub kinds: Vec<Kind>,
+    /// Streams that occur, as [`stream_mark`], ascending.
+    pub streams: Vec<u64>,
+    /// Recorded times of the first and the last event.
+    pub recorded: (Timestamp, Timestamp),
+    /// Earliest and latest time by the producers' clocks.
+    pub occurred: (Timestamp, Timestamp),
+    /// Root of the block's subtree.
+    pub root: Hash,
+}
+
+/// A stream in eight bytes: enough to rule a block out, never to rule one in.
+pub(super) fn stream_mark(stream: StreamId) -> u64 {
+    let key = stream.to_key();
+    u64::from_be_bytes([key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7]])
+}
+
+/// Events in the largest block that may start at `first`.
+fn aligned_count(first: u64) -> u64 {
+    if first == 0 { BLOCK_EVENTS_MAX } else { BLOCK_EVENTS_MAX.min(1 << first.trailing_zeros()) }
+}
+
+/// Whether a tail of `count` events from `first` on has to be sealed.
+pub(super) fn seal_is_due(first: u64, count: u64, tail_bytes: u64) -> bool {
+    count >= aligned_count(first) || (count > 0 && tail_bytes > BLOCK_BYTES_MAX as u64)
+}
+
+/// How many events to seal from `first` on, when the events from there have these `lengths` in
+/// bytes; none when they stay in the tail. Asked once after every event.
+pub fn seal_count(first: u64, tail_bytes: u64, lengths: &[u64]) -> Option<u64> {
+    let count = lengths.len() as u64;
+    if !seal_is_due(first, count, tail_bytes) {
+        return None;
+    }
+    let most = aligned_count(first);
+    if count >= most {
+        return Some(most);
+    }
+    let mut size = 1 << count.ilog2();
+    while size > 1 && lengths[..size as usize].iter().sum::<u64>() > BLOCK_BYTES_MAX as u64 {
+        size /= 2;
+    }
+    Some(size)
+}
+
+/// Packs events that start at an aligned position: header and compressed bytes.
+pub(super) fn seal(first: u64, events: &[Vec<u8>]) -> Result<(BlockHeader, Vec<u8>), StoreError> {
+    let mut header = BlockHeader {
+        count: events.len() as u32,
+        raw_bytes: 0,
+        kinds: Vec::new(),
+        streams: Vec::new(),
+        recorded: (Timestamp(i64::MAX), Timestamp(i64::MIN)),
+        occurred: (Timestamp(i64::MAX), Timestamp(i64::MIN)),
+        root: Hash([0; 32]),
+    };
+    let mut tree = Frontier::default();
+    let mut raw = Vec::with_capacity(events.iter().map(|e| e.len() + 4).sum());
+    for event in events {
+        raw.extend((event.len() as u32).to_le_bytes());
+    }
+    for (position, event) in (first..).zip(events) {
+        raw.extend(event);
+        let event = EnvelopeRef::decode(event).map_err(StoreError::malformed(position))?;
+        header.kinds.push(event.header.kind);
+        header.streams.push(stream_mark(event.header.stream));
+        widen(&mut header.recorded, event.header.recorded);
+        widen(&mut header.occurred, event.header.occurred());
+        tree.push(leaf_hash(&event.leaf_data().0));
+    }
+    header.kinds.sort_unstable();
+    header.kinds.dedup();
+    header.streams.sort_unstable();
+    header.streams.dedup();
+    header.raw_bytes = raw.len() as u32;
+    header.root = tree.root();
+    let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL)
+        .map_err(StoreError::io(format!("compress the block at {first}")))?;
+    Ok((header, packed))
+}
+
+fn widen(range: &mut (Timestamp, Timestamp), time: Timestamp) {
+    *range = (range.0.min(time), range.1.max(time));
+}
+
+/// Events side by side in memory: an unpacked block, or the tail.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    first: u64,
+    bytes: Vec<u8>,
+    /// Where each event ends in `bytes`.
+    ends: Vec<u32>,
+    /// Where the first event begins in `bytes`.
+    start: u32,
+}
+
+impl Block {
+    pub(super) fn unpack(
+        first: u64,
+        header: &BlockHeader,
+        packed: &[u8],
+        unpacker: &mut zstd::bulk::Decompressor<'_>,
+    ) -> Result<Self, StoreError> {
+        let bytes = unpacker
+            .decompress(packed, header.raw_bytes as usize)
+            .map_err(StoreError::io(format!("unpack the block at {first}")))?;
+        let damaged = || StoreError::corrupt(format!("the block at {first} is not whole"));
+        let start = header.count.checked_mul(4).filter(|s| *s as usize <= bytes.len());
+        let start = start.ok_or_else(damaged)?;
+        let mut end = start;
+        let mut ends = Vec::with_capacity(header.count as usize);
+        for length in bytes[..start as usize].chunks_exact(4) {
+            let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+            end = end.checked_add(length).ok_or_else(damaged)?;
+            ends.push(end);
+        }
+        if end as usize != bytes.len() || end != header.raw_bytes {
+            return Err(damaged());
+        }
+        Ok(Self { first, bytes, ends, start })
+    }
+
+    pub(super) fn of_tail(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
+
+    pub(super) fn push(&mut self, event: &[u8]) {
+        self.bytes.extend(event);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Position of the first event.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Number of events.
+    pub fn count(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// The stored bytes of the event at `position` of the log.
+    pub fn get(&self, position: u64) -> Option<&[u8]> {
+        let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
+        let end = *self.ends.get(index)? as usize;
+        let start = if index == 0 { self.start } else { self.ends[index - 1] } as usize;
+        Some(&self.bytes[start..end])
+    }
+
+    /// The events, by position, as stored.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let starts = std::iter::once(self.start).chain(self.ends.iter().copied());
+        let slices =
+            starts.zip(&self.ends).map(|(start, end)| &self.bytes[start as usize..*end as usize]);
+        (self.first..).zip(slices)
+    }
+
+    /// The leaf hashes of the events, in order.
+    ///
+    /// # Errors
+    /// When an event does not decode.
+    pub fn leaves(&self) -> Result<Vec<Hash>, StoreError> {
+        self.iter()
+            .map(|(position, stored)| {
+                let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
+                Ok(leaf_hash(&event.leaf_data().0))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn borders_follow_from_the_events_alone() {
+        let small = vec![100_u64; 1_024];
+        assert_eq!(seal_count(0, 102_300, &small[..1_023]), None);
+        assert_eq!(seal_count(0, 102_400, &small), Some(1_024));
+        assert_eq!(seal_count(4_096 + 64, 6_400, &small[..64]), Some(64));
+        let large = [11_000; 24];
+        assert_eq!(seal_count(0, 264_000, &large), Some(16));
+        assert_eq!(seal_count(16, 88_000, &large[..8]), None);
+        assert_eq!(seal_count(0, 300_000, &[300_000]), Some(1));
+        assert_eq!(seal_count(0, 301_000, &[1_000, 300_000]), Some(1));
+    }
+}

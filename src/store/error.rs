@@ -1,0 +1,187 @@
+//! What can go wrong between annals and its log.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::{CommandId, Digest, codec::CodecError};
+use crate::domain::StreamId;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A file could not be read or written.
+    #[error("cannot {what}")]
+    Io {
+        /// What was tried, with the file's name.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database refused.
+    #[error("the log's database failed")]
+    Database {
+        /// What redb said.
+        #[from]
+        source: Box<redb::Error>,
+    },
+    /// A commit failed in a way that leaves open whether it took place; reopening tells.
+    #[error("the commit failed, and whether it took effect shows only on reopening the log")]
+    Unsure {
+        /// What redb said.
+        source: Box<redb::Error>,
+    },
+    /// There is no log here.
+    #[error("there is no log at {}", .path.display())]
+    NoLog {
+        /// Where one was expected.
+        path: PathBuf,
+    },
+    /// There is something here already.
+    #[error("{} exists already", .path.display())]
+    Exists {
+        /// What exists.
+        path: PathBuf,
+    },
+    /// The log was written by a later annals.
+    #[error("the log has format {found}, this annals {does} up to {supported}")]
+    NewerFormat {
+        /// Format of the log.
+        found: String,
+        /// Newest format known here.
+        supported: String,
+        /// `reads` or `writes`.
+        does: &'static str,
+    },
+    /// The log cannot be changed here.
+    #[error("the log at {} can only be read", .path.display())]
+    ReadOnly {
+        /// The log.
+        path: PathBuf,
+    },
+    /// Another process has the lock.
+    #[error("the log is in use by {holder}; waited {waited_ms} ms")]
+    Busy {
+        /// Pid and verb, as the holder wrote them.
+        holder: String,
+        /// How long was waited.
+        waited_ms: u128,
+    },
+    /// A writer that has failed once was used again.
+    #[error("this opening of the log has failed before and must be dropped")]
+    Dropped,
+    /// Stored bytes that annals cannot have written.
+    #[error("the log is damaged: {what}")]
+    Corrupt {
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// Stored bytes that do not decode.
+    #[error("the log is damaged at {at}")]
+    Malformed {
+        /// Position or row.
+        at: String,
+        /// What the codec said.
+        source: CodecError,
+    },
+    /// There is no such event.
+    #[error("there is no event {position}: the log has {size}")]
+    NoEvent {
+        /// Position asked for.
+        position: u64,
+        /// Size of the log.
+        size: u64,
+    },
+    /// Somebody else was faster (STR-1).
+    #[error("{stream} is at revision {found}, expected {expected}")]
+    Revision {
+        /// The stream.
+        stream: StreamId,
+        /// What the caller expected.
+        expected: u64,
+        /// Revisions there are.
+        found: u64,
+    },
+    /// A command id was used for something else (DOM-2).
+    #[error("command {command} took effect at position {position} with other content")]
+    CommandReused {
+        /// The command.
+        command: CommandId,
+        /// Its first event.
+        position: u64,
+    },
+    /// A recorder skipped facts.
+    #[error("fact {expected} of invocation {invocation} comes next, found {found}")]
+    SequenceGap {
+        /// Position of the invocation's start.
+        invocation: u64,
+        /// Sequence that comes next.
+        expected: u64,
+        /// Sequence that was given.
+        found: u64,
+    },
+    /// The invocation is over.
+    #[error("invocation {invocation} is not open")]
+    InvocationClosed {
+        /// Position of the invocation's start.
+        invocation: u64,
+    },
+    /// Too large for an event.
+    #[error("the payload of {kind} has {bytes} bytes, at most {bytes_max} fit into an event")]
+    PayloadTooLarge {
+        /// Name of the kind.
+        kind: String,
+        /// Bytes found.
+        bytes: usize,
+        /// Bytes allowed.
+        bytes_max: usize,
+    },
+    /// There is no such blob.
+    #[error("blob {digest} is missing")]
+    BlobMissing {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A blob's bytes are not those it is named after (BLB-1).
+    #[error("blob {digest} is damaged: its bytes have digest {found}")]
+    BlobDamaged {
+        /// Its name.
+        digest: Digest,
+        /// Digest of its bytes.
+        found: Digest,
+    },
+    /// A private key file does not hold the key it is named after.
+    #[error("{} does not hold the private key that its name says", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    pub(super) fn malformed(at: impl ToString) -> impl FnOnce(CodecError) -> Self {
+        let at = at.to_string();
+        move |source| Self::Malformed { at, source }
+    }
+
+    pub(super) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into() }
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),+) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                Self::Database { source: Box::new(error.into()) }
+            }
+        }
+    )+};
+}
+
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CompactionError);

@@ -1,0 +1,88 @@
+//! Private keys: one file per key in the user's config folder, never in a workspace.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use crate::base::{Digest, Env, PublicKey, durable};
+use crate::tlog::NoteSigner;
+
+/// The private keys of one user. Each file is named after its public key and holds the private
+/// one, as hexadecimal text; only the user may read it.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    dir: PathBuf,
+}
+
+impl KeyRing {
+    /// The keys in `dir`, which need not exist yet.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// Makes a key for notes under `name` (the origin of the log) and stores it, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; [`StoreError::Corrupt`] when `name` cannot name a key.
+    pub fn generate(&self, name: &str, env: &Env) -> Result<NoteSigner, StoreError> {
+        let seed: [u8; 32] = env.random();
+        let signer =
+            NoteSigner::new(name, &seed).map_err(|e| StoreError::corrupt(e.to_string()))?;
+        let path = self.path(signer.public().public_key());
+        let stored = || -> io::Result<()> {
+            let mut folder = fs::DirBuilder::new();
+            folder.recursive(true).mode(0o700).create(&self.dir)?;
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+            writeln!(file, "{}", Digest(seed))?;
+            file.sync_all()?;
+            durable::sync_parent(&path)
+        };
+        stored().map_err(StoreError::io(format!("store the key {}", path.display())))?;
+        Ok(signer)
+    }
+
+    /// The private half of `key` under `name`; none when this user does not have it.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyFile`] when the file holds something else; [`StoreError::Io`].
+    pub fn load(&self, name: &str, key: PublicKey) -> Result<Option<NoteSigner>, StoreError> {
+        let path = self.path(key);
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(StoreError::io(format!("read the key {}", path.display())))?,
+        };
+        let seed: Option<Digest> = text.trim().parse().ok();
+        let signer = seed.and_then(|seed| NoteSigner::new(name, &seed.0).ok());
+        let signer = signer.filter(|s| s.public().public_key() == key);
+        signer.map(Some).ok_or(StoreError::KeyFile { path })
+    }
+
+    fn path(&self, key: PublicKey) -> PathBuf {
+        self.dir.join(format!("{key}.key"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::base::Timestamp;
+
+    #[test]
+    fn keys_are_private_and_come_back() {
+        let root = tempfile::tempdir().unwrap();
+        let ring = KeyRing::new(&root.path().join("keys"));
+        let made = ring.generate("annals/x", &Env::fixed(Timestamp(0), 1)).unwrap();
+        let key = made.public().public_key();
+        let loaded = ring.load("annals/x", key).unwrap().unwrap();
+        assert_eq!(loaded.sign("text\n"), made.sign("text\n"));
+        assert_eq!(fs::metadata(ring.path(key)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(ring.load("annals/x", PublicKey([9; 32])).unwrap().is_none());
+        fs::rename(ring.path(key), ring.path(PublicKey([9; 32]))).unwrap();
+        assert!(ring.load("annals/x", PublicKey([9; 32])).is_err());
+    }
+}
