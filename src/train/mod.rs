@@ -15,9 +15,12 @@
 pub mod config;
 mod learner;
 pub mod metric;
+mod order;
+pub mod prepared;
 pub mod protocol;
 pub mod random;
 mod recorder;
+pub mod schedule;
 
 pub use learner::{
     Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
