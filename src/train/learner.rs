@@ -33,8 +33,7 @@ impl StepKey {
 /// Rows that go through the model together, padded to the longest of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Token ids, row by row, `rows.len() * cols` of them; padding is
-    /// 0.
+    /// Token ids, row by row, `rows.len() * cols` of them; padding is 0.
     pub ids: Vec<u32>,
     /// Tokens per row after padding.
     pub cols: usize,

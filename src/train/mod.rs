@@ -12,6 +12,7 @@
 //! To add an architecture: its settings in `config/`, its [`Learner`] in `engine/arch/`. Start
 //! reading at [`Learner`].
 
+pub mod checkpoint;
 pub mod config;
 mod learner;
 pub mod metric;
@@ -21,6 +22,7 @@ pub mod protocol;
 pub mod random;
 mod recorder;
 pub mod schedule;
+pub mod toy;
 
 pub use learner::{
     Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,

@@ -9,7 +9,12 @@ const POOL_BATCHES: usize = 50;
 const PURPOSE: u64 = 0x6f72_6465_72; // "order"
 
 /// The batches of one pass, as indices into `lengths`; every row once.
-pub(super) fn train_batches(lengths: &[u32], batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+pub(super) fn train_batches(
+    lengths: &[u32],
+    batch_size: usize,
+    seed: u64,
+    epoch: u64,
+) -> Vec<Vec<usize>> {
     let mut stream = Stream::new(&[PURPOSE, seed, epoch]);
     let mut rows: Vec<usize> = (0..lengths.len()).collect();
     stream.shuffle(&mut rows);
