@@ -16,13 +16,18 @@ pub mod checkpoint;
 pub mod config;
 mod learner;
 pub mod metric;
+mod metrics_out;
 mod order;
 pub mod prepared;
 pub mod protocol;
 pub mod random;
 mod recorder;
 pub mod schedule;
+mod session;
+#[cfg(test)]
+mod tests;
 pub mod toy;
+mod trainer;
 
 pub use learner::{
     Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
@@ -31,3 +36,5 @@ pub use recorder::{
     CheckpointSaved, EpochEnded, Finished, Interrupted, MetricKey, MetricPoint, MetricPoints,
     NoRecorder, Progress, Recorder, SavedFile, Started, TrainEvent,
 };
+pub use session::{serve, toy_hello};
+pub use trainer::{Outcome, TrainError, Trainer, weights_path};

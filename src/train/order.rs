@@ -6,7 +6,7 @@ use super::random::Stream;
 /// Batches whose rows are sorted together. Padded over real tokens on tweets: 2.30 unsorted,
 /// 1.08 with pools of 50 batches, 1.04 with pools of 100.
 const POOL_BATCHES: usize = 50;
-const PURPOSE: u64 = 0x6f72_6465_72; // "order"
+const PURPOSE: u64 = 0x006f_7264_6572; // "order"
 
 /// The batches of one pass, as indices into `lengths`; every row once.
 pub(super) fn train_batches(

@@ -13,7 +13,7 @@ use super::learner::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput
 use super::random::Stream;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
-const PURPOSE: u64 = 0x746f_79; // "toy"
+const PURPOSE: u64 = 0x0074_6f79; // "toy"
 const BETAS: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 

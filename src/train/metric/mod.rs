@@ -9,4 +9,4 @@ mod evaluation;
 mod score;
 
 pub use evaluation::{ClassScore, Evaluation, MetricValue};
-pub use score::{NAMES, ScoreError, Scorer, can_choose};
+pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of};

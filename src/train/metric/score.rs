@@ -26,6 +26,15 @@ pub fn can_choose(name: &str) -> bool {
             .any(|prefix| name.len() > prefix.len() && name.starts_with(prefix))
 }
 
+/// Which way the score `name` gets better.
+pub fn direction_of(name: &str) -> Direction {
+    match name {
+        "loss" => Direction::Lower,
+        _ if name.starts_with("support_") => Direction::Neutral,
+        _ => Direction::Higher,
+    }
+}
+
 /// A score that cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScoreError {
@@ -94,11 +103,10 @@ impl Scorer {
         for class in &classes {
             let parts =
                 [("precision", class.precision), ("recall", class.recall), ("f1", class.f1)];
-            metrics.extend(parts.map(|(name, value)| {
-                metric(&format!("{name}_{}", class.label), Direction::Higher, value)
-            }));
-            let name = format!("support_{}", class.label);
-            metrics.push(metric(&name, Direction::Neutral, class.support as f64));
+            metrics.extend(
+                parts.map(|(name, value)| metric(&format!("{name}_{}", class.label), value)),
+            );
+            metrics.push(metric(&format!("support_{}", class.label), class.support as f64));
         }
         Evaluation { split, rows, metrics, classes, confusion: self.confusion }
     }
@@ -131,18 +139,11 @@ fn summary(
         weighted(|c| c.recall),
         matthews(confusion),
     ];
-    NAMES
-        .iter()
-        .zip(values)
-        .map(|(name, value)| {
-            let lower = *name == "loss";
-            metric(name, if lower { Direction::Lower } else { Direction::Higher }, value)
-        })
-        .collect()
+    NAMES.iter().zip(values).map(|(name, value)| metric(name, value)).collect()
 }
 
-fn metric(name: &str, direction: Direction, value: f64) -> MetricValue {
-    MetricValue { name: name.to_owned(), direction, value }
+fn metric(name: &str, value: f64) -> MetricValue {
+    MetricValue { name: name.to_owned(), direction: direction_of(name), value }
 }
 
 fn class_score(confusion: &[Vec<u64>], class: usize, label: &str) -> ClassScore {
@@ -201,7 +202,7 @@ mod tests {
     fn example() -> Evaluation {
         let mut scorer = Scorer::new(3);
         let said = [0, 0, 1, 1, 2, 2_usize];
-        let mut logits = vec![0.0; 18];
+        let mut logits = [0.0; 18];
         for (row, class) in said.iter().enumerate() {
             logits[row * 3 + class] = 2.0;
         }

@@ -1,0 +1,162 @@
+//! The engine's side of the protocol, the same for every engine: greet, take the job, train, say
+//! how it ended.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::learner::{FailureKind, LearnError, Learner};
+use super::prepared::Prepared;
+use super::protocol::{
+    self, Ended, EngineHello, Failure, FromEngine, JobSpec, PROTOCOL_VERSION, ProtocolError,
+    ToEngine,
+};
+use super::recorder::{Recorder, TrainEvent};
+use super::toy::ToyLearner;
+use super::trainer::{Outcome, TrainError, Trainer};
+use crate::base::Split;
+
+/// Serves one job over `socket`: `build` makes the learner, `on_orphaned` runs when the parent is
+/// gone, on a thread of its own, and should end the process.
+///
+/// Panics of the learner are caught and reported as [`FailureKind::Bug`].
+///
+/// # Errors
+/// When the parent cannot be talked to; there is then nobody to tell.
+pub fn serve<B>(
+    mut socket: UnixStream,
+    hello: EngineHello,
+    build: B,
+    on_orphaned: impl FnOnce() + Send + 'static,
+) -> Result<(), ProtocolError>
+where
+    B: FnOnce(&JobSpec, &Prepared) -> Result<Box<dyn Learner>, LearnError>,
+{
+    protocol::greet_parent(&mut socket, hello)?;
+    let job = match protocol::receive::<ToEngine>(&mut socket)? {
+        Some(ToEngine::Train(job)) => job,
+        Some(ToEngine::Stop) | None => return Ok(()),
+        Some(other) => {
+            return Err(ProtocolError::OutOfTurn { expected: "train", found: other.word() });
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let ended = Arc::new(AtomicBool::new(false));
+    listen(socket.try_clone()?, &stop, &ended, on_orphaned);
+    let mut voice = Voice { socket: &mut socket, stop: &stop, error: None };
+    let outcome = catch_unwind(AssertUnwindSafe(|| train(&job, build, &mut voice, &stop)))
+        .unwrap_or_else(|panic| {
+            let message = panic_text(panic.as_ref());
+            Ended::Failed(Failure { kind: FailureKind::Bug, message, step: None })
+        });
+    ended.store(true, Ordering::SeqCst);
+    match voice.error {
+        Some(error) => Err(error),
+        None => protocol::send(&mut socket, &FromEngine::Ended(outcome)),
+    }
+}
+
+/// Hears `Stop` and the parent's end while the job runs.
+fn listen(
+    mut socket: UnixStream,
+    stop: &Arc<AtomicBool>,
+    ended: &Arc<AtomicBool>,
+    on_orphaned: impl FnOnce() + Send + 'static,
+) {
+    let (stop, ended) = (Arc::clone(stop), Arc::clone(ended));
+    std::thread::spawn(move || {
+        loop {
+            match protocol::receive::<ToEngine>(&mut socket) {
+                Ok(Some(ToEngine::Stop)) => stop.store(true, Ordering::SeqCst),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        if !ended.load(Ordering::SeqCst) {
+            on_orphaned();
+        }
+    });
+}
+
+fn train<B>(job: &JobSpec, build: B, voice: &mut Voice<'_>, stop: &AtomicBool) -> Ended
+where
+    B: FnOnce(&JobSpec, &Prepared) -> Result<Box<dyn Learner>, LearnError>,
+{
+    let prepare = || -> Result<(Prepared, Box<dyn Learner>), TrainError> {
+        let data = Prepared::read(&job.dataset, job.dataset_digest)?;
+        let learner = build(job, &data)?;
+        Ok((data, learner))
+    };
+    let (data, mut learner) = match prepare() {
+        Ok(ready) => ready,
+        Err(error) => return Ended::Failed(failure(&error, None)),
+    };
+    let mut trainer = match Trainer::new(job, &data, learner.as_mut(), voice, stop) {
+        Ok(trainer) => trainer,
+        Err(error) => return Ended::Failed(failure(&error, None)),
+    };
+    match trainer.run() {
+        Ok(Outcome::Finished(finished)) => Ended::Finished(finished),
+        Ok(Outcome::Interrupted(interrupted)) => Ended::Interrupted(interrupted),
+        Err(error) => Ended::Failed(failure(&error, Some(trainer.step()))),
+    }
+}
+
+fn failure(error: &TrainError, step: Option<u64>) -> Failure {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Failure { kind: error.kind(), message, step }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without a message".to_owned())
+}
+
+/// Tells the parent; the first failure is kept and asks for a stop.
+struct Voice<'a> {
+    socket: &'a mut dyn Write,
+    stop: &'a AtomicBool,
+    error: Option<ProtocolError>,
+}
+
+impl Recorder for Voice<'_> {
+    fn record(&mut self, event: TrainEvent) {
+        if self.error.is_some() {
+            return;
+        }
+        if let Err(error) = protocol::send(&mut self.socket, &FromEngine::Event(event)) {
+            self.error = Some(error);
+            self.stop.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// How the toy engine introduces itself.
+pub fn toy_hello(program: &str) -> EngineHello {
+    EngineHello {
+        protocol: PROTOCOL_VERSION,
+        program: program.to_owned(),
+        libtorch: None,
+        devices: vec!["cpu".into()],
+        architectures: vec!["toy".into()],
+    }
+}
+
+impl ToyLearner {
+    /// Builds the toy for a job; the `build` of [`serve`].
+    ///
+    /// # Errors
+    /// When the data has fewer than two classes.
+    pub fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, LearnError> {
+        let counts = data.class_counts(Split::Train);
+        Ok(Box::new(Self::new(&job.config, data.vocab_size, &counts)?))
+    }
+}

@@ -1,0 +1,251 @@
+//! The loop with the toy learner: resume, early stopping, failure, and the protocol around it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::config::{Layer, TrainConfig, builtin, resolve};
+use super::learner::FailureKind;
+use super::prepared::Prepared;
+use super::protocol::{self, Ended, FromEngine, JobSpec, ToEngine};
+use super::random::Stream;
+use super::recorder::{Finished, NoRecorder, TrainEvent};
+use super::toy::ToyLearner;
+use super::trainer::{Outcome, TrainError, Trainer};
+use crate::base::{Digest, RunId, Split};
+
+fn config(settings: &[(&str, &str)]) -> TrainConfig {
+    let mut layers = vec![Layer::Text { file: "toy", text: builtin("toy").unwrap() }];
+    let fast = [("training.batch_size", "8"), ("training.learning_rate", "0.05")];
+    layers.extend(fast.iter().map(|(key, value)| Layer::Set { key, value }));
+    layers.extend(settings.iter().map(|(key, value)| Layer::Set { key, value }));
+    resolve(&layers).unwrap()
+}
+
+/// Rows whose first token tells the class, mostly.
+fn dataset() -> Prepared {
+    let mut data = Prepared {
+        labels: vec!["a".into(), "b".into(), "c".into()],
+        vocab_size: 40,
+        ..Prepared::default()
+    };
+    let mut stream = Stream::new(&[1]);
+    for row in 0..300_u32 {
+        let class = u32::try_from(stream.below(3)).unwrap();
+        let told = if stream.unit() < 0.9 { class } else { (class + 1) % 3 };
+        let noise = (0..=stream.below(6)).map(|_| u32::try_from(5 + stream.below(35)).unwrap());
+        let ids: Vec<u32> = std::iter::once(2 + told).chain(noise).collect();
+        let split = [Split::Train, Split::Train, Split::Train, Split::Valid, Split::Test];
+        data.push(row, split[row as usize % 5], class, &ids);
+    }
+    data
+}
+
+struct Bench {
+    root: tempfile::TempDir,
+    job: JobSpec,
+    data: Prepared,
+}
+
+impl Bench {
+    fn new(settings: &[(&str, &str)]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let (config, data) = (config(settings), dataset());
+        let dataset = root.path().join("data.bin");
+        let job = JobSpec {
+            run: RunId([7; 16]),
+            config_digest: config.digest(),
+            config,
+            dataset_digest: data.write(&dataset).unwrap(),
+            dataset,
+            run_dir: root.path().join("run"),
+            device: "cpu".into(),
+            threads: 1,
+            resume_from: None,
+        };
+        Self { root, job, data }
+    }
+
+    fn run(
+        &self,
+        stop: &AtomicBool,
+        record: &mut dyn FnMut(TrainEvent),
+    ) -> Result<Outcome, TrainError> {
+        let mut learner = ToyLearner::build(&self.job, &self.data).unwrap();
+        let mut record = |event| record(event);
+        Trainer::new(&self.job, &self.data, learner.as_mut(), &mut record, stop)?.run()
+    }
+
+    fn finished(&self) -> Finished {
+        match self.run(&AtomicBool::new(false), &mut |_| {}).unwrap() {
+            Outcome::Finished(finished) => *finished,
+            Outcome::Interrupted(at) => panic!("interrupted: {at:?}"),
+        }
+    }
+
+    /// Stops at the first training checkpoint from `steps` updates on, or at the first update for
+    /// 0; none when the run ended before.
+    fn stop_after(&self, steps: u64) -> Option<PathBuf> {
+        let stop = AtomicBool::new(false);
+        let outcome = self.run(&stop, &mut |event| {
+            if let TrainEvent::Metrics(points) = &event {
+                assert!(points.points.iter().all(|point| point.value.is_finite()));
+            }
+            let due = match event {
+                TrainEvent::Progress(_) => steps == 0,
+                TrainEvent::CheckpointSaved(saved) => saved.step >= steps,
+                _ => false,
+            };
+            if due {
+                stop.store(true, Ordering::SeqCst);
+            }
+        });
+        match outcome.unwrap() {
+            Outcome::Interrupted(at) => at.dir,
+            Outcome::Finished(_) => None,
+        }
+    }
+}
+
+/// What must be equal; time may differ.
+fn numbers(finished: &Finished) -> (Digest, u64, String) {
+    let scores = format!("{:?} {}", finished.evaluations, finished.best_value);
+    (finished.weights.digest, finished.best_step, scores)
+}
+
+#[test]
+fn trn_1_resume_gives_the_same_bits() {
+    let settings = [("training.save_steps", "5"), ("training.keep_last", "2")];
+    let whole = Bench::new(&settings).finished();
+    assert!(whole.evaluations[1].get("accuracy").unwrap().value > 0.7);
+    assert_eq!(numbers(&Bench::new(&settings).finished()), numbers(&whole));
+    for steps in [0, 5, 20, 23, 25, whole.steps - 2] {
+        let mut bench = Bench::new(&settings);
+        bench.job.resume_from = bench.stop_after(steps);
+        assert!(bench.job.resume_from.is_some(), "stopped after {steps}");
+        assert_eq!(numbers(&bench.finished()), numbers(&whole), "resumed after {steps}");
+    }
+}
+
+#[test]
+fn trn_2_recording_never_changes_the_numbers() {
+    let bench = Bench::new(&[]);
+    let recorded = numbers(&bench.finished());
+    let mut learner = ToyLearner::build(&bench.job, &bench.data).unwrap();
+    let stop = AtomicBool::new(false);
+    let outcome = Trainer::new(&bench.job, &bench.data, learner.as_mut(), &mut NoRecorder, &stop)
+        .unwrap()
+        .run();
+    let Ok(Outcome::Finished(finished)) = outcome else { panic!("not finished") };
+    assert_eq!(numbers(&finished), recorded);
+}
+
+#[test]
+fn early_stopping_ends_after_patience_without_improvement() {
+    let patience = ("training.early_stopping.patience", "2");
+    let threshold = ("training.early_stopping.threshold", "1.0");
+    let bench = Bench::new(&[("training.num_epochs", "9"), patience, threshold]);
+    let finished = bench.finished();
+    // The first evaluation always counts; no later one can improve by more than 1.
+    assert_eq!((finished.epochs, finished.stopped_early), (3, true));
+}
+
+#[test]
+fn the_best_and_the_last_training_checkpoints_stay() {
+    let bench = Bench::new(&[]);
+    let finished = bench.finished();
+    let kept: Vec<_> = std::fs::read_dir(bench.job.run_dir.join("checkpoints"))
+        .unwrap()
+        .map(|entry| Path::new("checkpoints").join(entry.unwrap().file_name()))
+        .collect();
+    assert!(kept.contains(&finished.best_dir));
+    let last = super::checkpoint::Checkpoints::dir(finished.steps);
+    assert!(kept.contains(&last) && kept.len() <= 2, "{kept:?}");
+}
+
+#[test]
+fn a_damaged_or_foreign_training_checkpoint_is_refused() {
+    let mut bench = Bench::new(&[("training.save_steps", "1")]);
+    let dir = bench.stop_after(3).unwrap();
+    bench.job.resume_from = Some(dir.clone());
+    bench.job.threads = 2;
+    let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(format!("{error:?}").contains("thread count"), "{error:?}");
+    bench.job.threads = 1;
+    let weights = bench.job.run_dir.join(dir).join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    crate::base::durable::write(&weights, &bytes).unwrap();
+    let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Checkpoint, "{error:?}");
+}
+
+#[test]
+fn nan_and_failures_end_with_their_kind_over_the_protocol() {
+    for (key, kind) in
+        [("toy.nan_at_step", FailureKind::NotFinite), ("toy.fail_at_step", FailureKind::Bug)]
+    {
+        let bench = Bench::new(&[(key, "4")]);
+        let Ended::Failed(failure) = over_the_protocol(&bench).1 else { panic!("not failed") };
+        assert_eq!((failure.kind, failure.step), (kind, Some(3)), "{}", failure.message);
+        assert!(failure.message.contains(": "), "{}", failure.message);
+    }
+}
+
+#[test]
+fn the_protocol_tells_all_that_happens() {
+    let bench = Bench::new(&[]);
+    let (events, ended) = over_the_protocol(&bench);
+    let Ended::Finished(finished) = ended else { panic!("{ended:?}") };
+    assert!(matches!(events[0], TrainEvent::Started(_)));
+    let count =
+        |is: fn(&TrainEvent) -> bool| events.iter().filter(|event| is(event)).count() as u64;
+    assert_eq!(count(|event| matches!(event, TrainEvent::EpochEnded(_))), finished.epochs);
+    assert_eq!(count(|event| matches!(event, TrainEvent::CheckpointSaved(_))), finished.epochs);
+    let losses: usize = events
+        .iter()
+        .filter_map(|event| match event {
+            TrainEvent::Metrics(points) => Some(points),
+            _ => None,
+        })
+        .flat_map(|points| points.points.iter().map(|p| &points.keys[usize::from(p.key)]))
+        .filter(|key| key.name == "loss" && key.split == Some(Split::Train))
+        .count();
+    assert_eq!(losses as u64, finished.steps);
+}
+
+fn over_the_protocol(bench: &Bench) -> (Vec<TrainEvent>, Ended) {
+    let (mut parent, engine) = std::os::unix::net::UnixStream::pair().unwrap();
+    let child = std::thread::spawn(move || {
+        super::serve(engine, super::toy_hello("toy 1"), ToyLearner::build, || {}).unwrap();
+    });
+    protocol::greet_engine(&mut parent, "annals 1").unwrap();
+    protocol::send(&mut parent, &ToEngine::Train(Box::new(bench.job.clone()))).unwrap();
+    let mut events = Vec::new();
+    let ended = loop {
+        match protocol::receive::<FromEngine>(&mut parent).unwrap().unwrap() {
+            FromEngine::Event(event) => events.push(event),
+            FromEngine::Ended(ended) => break ended,
+            FromEngine::Hello(_) => panic!("a second hello"),
+        }
+    };
+    child.join().unwrap();
+    assert!(bench.root.path().exists());
+    (events, ended)
+}
+
+#[test]
+fn the_learner_comes_back_from_its_files() {
+    let bench = Bench::new(&[]);
+    let mut learner = ToyLearner::build(&bench.job, &bench.data).unwrap();
+    let batch = super::prepared::Collator::new(&bench.data).batch(&[0, 1, 2, 3]);
+    let key = super::StepKey { seed: 1, epoch: 0, step: 0 };
+    learner.step(&batch, 0.01, key).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    learner.save(dir.path()).unwrap();
+    let mut other = ToyLearner::build(&bench.job, &bench.data).unwrap();
+    assert_ne!(other.evaluate(&batch).unwrap(), learner.evaluate(&batch).unwrap());
+    other.load(dir.path()).unwrap();
+    let next = super::StepKey { step: 1, ..key };
+    assert_eq!(other.step(&batch, 0.01, next).unwrap(), learner.step(&batch, 0.01, next).unwrap());
+    assert_eq!(other.evaluate(&batch).unwrap(), learner.evaluate(&batch).unwrap());
+}
