@@ -1,5 +1,6 @@
 //! annals: experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
 
+pub mod app;
 pub mod base;
 pub mod domain;
 pub mod store;

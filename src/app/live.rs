@@ -1,0 +1,82 @@
+//! Whether an invocation is alive: it holds a lock on its own file for as long as its process
+//! lives. A pid would lie after a restart or on another machine; a lock cannot.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::base::InvocationId;
+
+/// The files of `.annals/live`.
+#[derive(Clone, Debug)]
+pub struct LiveFiles {
+    dir: PathBuf,
+}
+
+/// The lock of one living invocation; gone with the process or when dropped.
+#[derive(Debug)]
+pub(super) struct Alive {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // A left-over file without a lock means "gone" as well.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl LiveFiles {
+    /// The files under a workspace's `.annals`.
+    pub fn new(annals_dir: &Path) -> Self {
+        Self { dir: annals_dir.join("live") }
+    }
+
+    /// Marks an invocation as alive until the returned value is dropped.
+    pub(super) fn claim(&self, id: InvocationId) -> io::Result<Alive> {
+        fs::create_dir_all(&self.dir)?;
+        let path = self.path(id);
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).read(true).open(&path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Alive { path, _file: file })
+    }
+
+    /// Whether the invocation's process lives. Works in a folder that cannot be written.
+    pub fn is_alive(&self, id: InvocationId) -> bool {
+        let Ok(file) = File::open(self.path(id)) else { return false };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => false,
+            Err(error) => error == rustix::io::Errno::WOULDBLOCK,
+        }
+    }
+
+    /// Removes the file of an invocation that is gone.
+    pub(super) fn forget(&self, id: InvocationId) {
+        let _ = fs::remove_file(self.path(id));
+    }
+
+    fn path(&self, id: InvocationId) -> PathBuf {
+        self.dir.join(format!("{id}.lock"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invocation_is_alive_as_long_as_its_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let files = LiveFiles::new(root.path());
+        let id = InvocationId([3; 16]);
+        assert!(!files.is_alive(id));
+        let alive = files.claim(id).unwrap();
+        assert!(files.is_alive(id));
+        drop(alive);
+        assert!(!files.is_alive(id));
+    }
+}

@@ -1,0 +1,25 @@
+//! The use cases, one file per noun: the only place where the record, its views, files that move,
+//! training and checking meet. A verb of the command line calls one function here.
+//!
+//! May use: everything except the edges. Must never see: clap, a terminal, the environment.
+//!
+//! A verb that changes something is an invocation (`session.rs`): [`App::decide`] records it and
+//! all it caused in one transaction; [`App::begin`] opens one that lasts. What a crash left is
+//! cleared by the next changing verb (`recover.rs`): recovery is the normal path.
+//!
+//! To add a use case: a file named after its noun. Start reading in `session.rs`, then
+//! `recover.rs`.
+
+mod error;
+mod live;
+mod policy;
+mod recover;
+mod session;
+mod workspace;
+
+pub use error::{Error, ErrorKind, Result};
+pub use live::LiveFiles;
+pub use policy::PolicyShown;
+pub use recover::Recovered;
+pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
+pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

@@ -1,0 +1,230 @@
+//! The workspace: `annals.toml` with paths and preferences, `.annals/` with the log, and who is
+//! calling.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, ErrorKind, LiveFiles, Result};
+use crate::base::{Env, LogId, PublicKey, durable};
+use crate::domain::policy::PolicyCommand;
+use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent};
+use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
+use crate::store::{Blobs, KeyRing, Store};
+use crate::tlog::NoteSigner;
+
+/// The file that marks a workspace.
+const SETTINGS_FILE: &str = "annals.toml";
+
+/// Who calls, and how: handed in from the edge.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The user's name.
+    pub actor: String,
+    /// Name of the machine.
+    pub host: String,
+    /// The current folder.
+    pub cwd: PathBuf,
+    /// The words of the command line after the program's name, secrets masked.
+    pub argv: Vec<String>,
+}
+
+/// Folders of the user, outside every workspace.
+#[derive(Clone, Debug)]
+pub struct ConfigDirs {
+    /// Where private keys live.
+    pub keys: PathBuf,
+}
+
+/// `annals.toml`: paths and preferences only; policy lives in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The project's name.
+    pub project: String,
+    /// Where things lie, relative to the workspace.
+    #[serde(default)]
+    pub paths: Paths,
+}
+
+/// Where things lie, relative to the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// The runs' folders.
+    pub experiments: String,
+    /// The production models' folders.
+    pub production: String,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { experiments: "experiments".into(), production: "models/production".into() }
+    }
+}
+
+/// One workspace, opened for one caller.
+#[derive(Debug)]
+pub struct App {
+    /// The workspace's folder.
+    pub root: PathBuf,
+    /// Paths and preferences.
+    pub settings: Settings,
+    /// The log.
+    pub store: Store,
+    /// Content-addressed files.
+    pub blobs: Blobs,
+    /// Which invocations are alive.
+    pub live: LiveFiles,
+    /// Time and chance.
+    pub env: Env,
+    /// Who calls.
+    pub caller: Caller,
+    keys: KeyRing,
+}
+
+impl App {
+    /// The workspace that `start` lies in, looked for upward like git does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] outside of a workspace; [`ErrorKind::Data`] for a bad
+    /// `annals.toml`.
+    pub fn open(start: &Path, caller: Caller, dirs: &ConfigDirs, env: Env) -> Result<Self> {
+        let root =
+            start.ancestors().find(|dir| dir.join(SETTINGS_FILE).is_file()).ok_or_else(|| {
+                let message =
+                    format!("{} is not in a workspace (no {SETTINGS_FILE})", start.display());
+                Error::new(ErrorKind::NotFound, message)
+                    .hint("`annals init` makes a workspace here")
+            })?;
+        let path = root.join(SETTINGS_FILE);
+        let text = fs::read_to_string(&path)
+            .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+        let settings: Settings = toml::from_str(&text).map_err(|e| {
+            let message = format!("{}: {}", path.display(), e.message());
+            Error::new(ErrorKind::Data, message)
+        })?;
+        settings.check(&path)?;
+        let store = Store::open(&root.join(".annals"), env.clone())?;
+        Ok(Self::with(root.to_owned(), settings, store, caller, dirs, env))
+    }
+
+    /// Makes a workspace in `root`: settings, an empty log, a signing key, the default policy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where there is one; [`ErrorKind::Io`] where files cannot be made.
+    pub fn init(
+        root: &Path,
+        project: &str,
+        caller: Caller,
+        dirs: &ConfigDirs,
+        env: Env,
+    ) -> Result<Self> {
+        let project = Name::new(project)?;
+        let annals = root.join(".annals");
+        let settings = Settings { project: project.to_string(), paths: Paths::default() };
+        if annals.join("log.redb").exists() {
+            let message = format!("{} is a workspace already", root.display());
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("`annals status` shows what is in it"));
+        }
+        durable::create_dir_all(&annals)
+            .map_err(|e| Error::io(format!("make {}", annals.display()), e))?;
+        let store = Store::create(&annals, env.clone())?;
+        let app = Self::with(root.to_owned(), settings, store, caller, dirs, env);
+        app.found()?;
+        let text = toml::to_string_pretty(&app.settings)
+            .map_err(|e| Error::caused(ErrorKind::Bug, "the settings do not fit TOML", e))?;
+        let path = root.join(SETTINGS_FILE);
+        durable::write(&path, text.as_bytes())
+            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+        Ok(app)
+    }
+
+    fn with(
+        root: PathBuf,
+        settings: Settings,
+        store: Store,
+        caller: Caller,
+        dirs: &ConfigDirs,
+        env: Env,
+    ) -> Self {
+        let annals = root.join(".annals");
+        let (blobs, live) = (Blobs::new(&annals), LiveFiles::new(&annals));
+        Self { root, settings, store, blobs, live, env, caller, keys: KeyRing::new(&dirs.keys) }
+    }
+
+    /// The first events: the log, its key, the rules.
+    fn found(&self) -> Result<()> {
+        let log = LogId(self.env.random());
+        let create = WorkspaceCommand::Create {
+            log,
+            project: self.settings.project.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let state = workspace::WorkspaceState::default();
+        let created = workspace::decide(&state, create)?;
+        let origin = match created.first() {
+            Some(WorkspaceEvent::Created(created)) => created.origin.clone(),
+            _ => return Err(Error::new(ErrorKind::Bug, "BUG: a new log has no origin")),
+        };
+        let signer = self.keys.generate(&origin, &self.env)?;
+        let key = WorkspaceCommand::CreateKey {
+            public_key: signer.public().public_key(),
+            owner: self.caller.actor.clone(),
+        };
+        let mut first: Vec<Event> = created.into_iter().map(Event::from).collect();
+        first.extend(workspace::decide(&state, key)?.into_iter().map(Event::from));
+        let policy = policy::decide(&policy::PolicyState::default(), PolicyCommand::Adopt)?;
+        let policy: Vec<Event> = policy.into_iter().map(Event::from).collect();
+        self.decide_signed("init", Some(&(None, signer)), |tx| {
+            tx.append(StreamId::WORKSPACE, &first, Provenance::Reported)?;
+            tx.append(StreamId::POLICY, &policy, Provenance::Reported)?;
+            Ok(())
+        })
+    }
+
+    /// The signing key of this user for this log, with the position of its `key.created`; none
+    /// when the private half is not on this machine: what is appended then stays unsigned.
+    pub(super) fn signer(&self) -> Result<Option<(Option<u64>, NoteSigner)>> {
+        let (origin, keys) = self.store.read(|log| {
+            let events = log.stream(StreamId::WORKSPACE, 0)?;
+            let keys = events.iter().filter_map(|envelope| match envelope.event() {
+                Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) => {
+                    Some((envelope.header.position, key.public_key))
+                }
+                _ => None,
+            });
+            let keys: Vec<(u64, PublicKey)> = keys.collect();
+            Ok::<_, Error>((log.origin().to_owned(), keys))
+        })?;
+        for (position, key) in keys.into_iter().rev() {
+            if let Some(signer) = self.keys.load(&origin, key)? {
+                return Ok(Some((Some(position), signer)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A path inside the workspace, as the log writes it: relative, `/` between components.
+    pub fn relative(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        let parts: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+        if parts.is_empty() { ".".into() } else { parts.join("/") }
+    }
+}
+
+impl Settings {
+    fn check(&self, path: &Path) -> Result<()> {
+        for folder in [&self.paths.experiments, &self.paths.production] {
+            let inside = |part: &str| !part.is_empty() && part != "." && part != "..";
+            if !folder.split('/').all(inside) {
+                let message =
+                    format!("{}: the folder {folder:?} leaves the workspace", path.display());
+                return Err(Error::new(ErrorKind::Data, message));
+            }
+        }
+        Ok(())
+    }
+}
