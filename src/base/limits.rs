@@ -6,8 +6,8 @@ use std::time::Duration;
 pub const BLOCK_EVENTS_MAX: u64 = 1_024;
 /// Raw bytes at which a block is sealed early (format).
 pub const BLOCK_BYTES_MAX: usize = 256 * 1024;
-/// Stored bytes of one part of a block, so that parts pack into ordinary redb leaves (format).
-pub const BLOCK_PART_BYTES: usize = 1_536;
+/// Stored bytes of one part of a block: three with their keys fill one redb leaf of 4 KiB (format).
+pub const BLOCK_PART_BYTES: usize = 1_344;
 /// Payloads above this go to the blob store (format).
 pub const PAYLOAD_INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Texts (configs, environments, diffs) above this go to the blob store as artifacts of an event.

@@ -403,6 +403,11 @@ impl Envelope {
         &self.stored
     }
 
+    /// The stored bytes, without the rest.
+    pub fn into_stored(self) -> Vec<u8> {
+        self.stored
+    }
+
     /// What the log's tree commits to.
     pub fn leaf_data(&self) -> Digest {
         leaf_data(&self.stored[..self.header_len], &self.payload.digest())

@@ -3,6 +3,7 @@
 //!
 //! A crash before the commit leaves nothing of it, a crash after it everything (LOG-5, LOG-6).
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use redb::ReadableTable as _;
@@ -105,7 +106,8 @@ impl<'t> Writer<'t> {
     ) -> Result<Self, StoreError> {
         let state = super::read::stored_state(&tables)?;
         let size_before = state.frontier.size();
-        Ok(Self { view: View { tables, state }, env, signer, sign: false, size_before })
+        let view = View { tables, state, fresh: BTreeMap::new() };
+        Ok(Self { view, env, signer, sign: false, size_before })
     }
 
     /// Appends events.
@@ -221,17 +223,18 @@ impl<'t> Writer<'t> {
             header.identity = Identity::Signed { key, signature: signer.sign_bytes(&message) };
         }
         self.sign |= info.class.signs();
-        self.store(Envelope::encode(header, payload).stored())
+        self.store(Envelope::encode(header, payload).into_stored())
     }
 
-    fn store(&mut self, stored: &[u8]) -> Result<(), StoreError> {
+    fn store(&mut self, stored: Vec<u8>) -> Result<(), StoreError> {
         let position = self.view.size();
-        let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
+        let event = EnvelopeRef::decode(&stored).map_err(StoreError::malformed(position))?;
         derive::apply(&mut self.view.tables, &mut self.view.state, &event)?;
-        self.view.tables.tail.insert(position, stored)?;
+        self.view.fresh.insert(position, stored);
         self.seal_if_due()
     }
 
+    /// Borders of blocks follow from the events alone, not from how commits group them.
     fn seal_if_due(&mut self) -> Result<(), StoreError> {
         let state = &self.view.state;
         let first = state.sealed;
@@ -242,11 +245,16 @@ impl<'t> Writer<'t> {
         for row in self.view.tables.tail.range(first..)? {
             events.push(row?.1.value().to_vec());
         }
+        let stored = events.len() as u64;
+        events.extend(std::mem::take(&mut self.view.fresh).into_values());
         let lengths: Vec<u64> = events.iter().map(|e| e.len() as u64).collect();
-        let Some(count) = block::seal_count(first, self.view.state.tail_bytes, &lengths) else {
-            return Ok(());
-        };
-        events.truncate(count as usize);
+        let count = block::seal_count(first, self.view.state.tail_bytes, &lengths)
+            .ok_or_else(|| StoreError::corrupt(format!("the tail from {first} on is not whole")))?;
+        let rest = events.split_off(count as usize);
+        // What is left over and has a row in the tail keeps it.
+        let unstored = count.max(stored);
+        let rest = (first + count..).zip(rest).skip((unstored - count) as usize);
+        self.view.fresh = rest.collect();
         self.seal(first, &events)
     }
 
@@ -289,6 +297,9 @@ impl<'t> Writer<'t> {
     pub(super) fn finish(mut self) -> Result<bool, StoreError> {
         let signed = self.sign_if_due()?;
         let changed = signed || self.view.size() != self.size_before;
+        for (position, stored) in std::mem::take(&mut self.view.fresh) {
+            self.view.tables.tail.insert(position, stored.as_slice())?;
+        }
         if changed {
             let state = codec::encode(&self.view.state);
             self.view.tables.meta.insert(META_STATE, state.as_slice())?;

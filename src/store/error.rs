@@ -160,13 +160,11 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Io { what, source }
+        move |source| Self::Io { what: what.into(), source }
     }
 
     pub(super) fn malformed(at: impl ToString) -> impl FnOnce(CodecError) -> Self {
-        let at = at.to_string();
-        move |source| Self::Malformed { at, source }
+        move |source| Self::Malformed { at: at.to_string(), source }
     }
 
     pub(super) fn corrupt(what: impl Into<String>) -> Self {

@@ -2,6 +2,7 @@
 //! database, and closes both before it returns, so that no process keeps another one out for
 //! longer than a transaction.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,7 +148,7 @@ impl Store {
         let tables = Tables::<Reading>::open(&txn).map_err(StoreError::from)?;
         check_format(&tables, false)?;
         let state = stored_state(&tables)?;
-        f(&View { tables, state })
+        f(&View { tables, state, fresh: BTreeMap::new() })
     }
 
     /// Runs `f` in one write transaction: either all it appended is durable when this returns

@@ -46,6 +46,9 @@ impl<A: Access> NodeReader for TreeReader<'_, A> {
     type Error = StoreError;
 
     fn node(&mut self, level: u8, index: u64) -> Result<Hash, StoreError> {
+        if let Some(hash) = self.view.state.frontier.node(level, index) {
+            return Ok(hash);
+        }
         if let Some(row) = self.view.tables.tree.get((level, index))? {
             return Ok(Hash(*row.value()));
         }

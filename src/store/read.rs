@@ -1,6 +1,7 @@
 //! Reading: one event, one stream, or a scan that skips blocks by their headers. The same code
 //! reads inside a write transaction, where it sees what was appended before.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use redb::ReadableTable as _;
@@ -18,6 +19,8 @@ use crate::tlog::{self, Hash};
 pub struct View<A: Access> {
     pub(super) tables: Tables<A>,
     pub(super) state: State,
+    /// Events of this transaction that are in neither table yet; they end the tail.
+    pub(super) fresh: BTreeMap<u64, Vec<u8>>,
 }
 
 /// The log as of one moment, for reading only.
@@ -135,6 +138,9 @@ impl<A: Access> View<A> {
             return Err(StoreError::NoEvent { position, size: self.size() });
         }
         let missing = || StoreError::corrupt(format!("event {position} is missing"));
+        if let Some(stored) = self.fresh.get(&position) {
+            return Ok(stored.clone());
+        }
         if position >= self.state.sealed {
             let row = self.tables.tail.get(position)?.ok_or_else(missing)?;
             return Ok(row.value().to_vec());
@@ -236,6 +242,7 @@ impl<A: Access> View<A> {
             }
             block.push(stored.value());
         }
+        self.fresh.values().for_each(|stored| block.push(stored));
         Ok(block)
     }
 

@@ -179,6 +179,29 @@ fn what_is_appended_is_read_back_across_blocks_of_every_size() {
 }
 
 #[test]
+fn the_layout_does_not_depend_on_how_commits_group_events() {
+    let grouped = |group: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let store = begin(dir.path());
+        let events: Vec<Event> =
+            (0..150).map(|i| metrics(if i % 5 == 0 { 3 } else { 1_000 }, i)).collect();
+        for group in events.chunks(group) {
+            store
+                .write(&options(None), |w| w.append(&append(RunId([7; 16]).into(), group)))
+                .unwrap();
+        }
+        read(&store, |r| {
+            check(r);
+            Ok((r.state().clone(), r.block_headers(0..u64::MAX, &Filter::default())?))
+        })
+    };
+    let one_by_one = grouped(1);
+    assert!(one_by_one.1.len() > 3 && one_by_one.0.sealed < 153);
+    assert_eq!(grouped(7), one_by_one);
+    assert_eq!(grouped(150), one_by_one);
+}
+
+#[test]
 fn revisions_are_checked_and_a_refused_append_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = begin(dir.path());

@@ -93,6 +93,13 @@ impl Frontier {
         self.size += count;
     }
 
+    /// The node (level, index), if it is one of the subtrees kept.
+    pub fn node(&self, level: u8, index: u64) -> Option<Hash> {
+        let higher = self.size.checked_shr(u32::from(level) + 1).unwrap_or(0);
+        let kept = self.size >> level & 1 == 1 && index == higher << 1;
+        kept.then(|| self.nodes[higher.count_ones() as usize])
+    }
+
     /// The root of the tree.
     pub fn root(&self) -> Hash {
         let mut nodes = self.nodes.iter().rev().copied();
@@ -161,6 +168,10 @@ mod tests {
             }
             by_eight.push_subtree(3, sub.root(), |_, _, _| {});
             assert_eq!(by_eight, one_by_one);
+            let last = by_eight.size() / 8 - 1;
+            let kept = last.is_multiple_of(2).then(|| sub.root());
+            assert_eq!(by_eight.node(3, last), kept);
+            assert_eq!(by_eight.node(3, last + 1), None);
         }
     }
 }

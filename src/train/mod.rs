@@ -14,7 +14,6 @@
 
 pub mod checkpoint;
 pub mod config;
-pub mod data;
 mod learner;
 pub mod metric;
 mod metrics_out;
