@@ -4,5 +4,6 @@ pub mod app;
 pub mod base;
 pub mod domain;
 pub mod store;
+pub mod supervise;
 pub mod tlog;
 pub mod train;

@@ -1,0 +1,283 @@
+//! One engine process, from its start to its end.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Gone;
+use crate::train::TrainEvent;
+use crate::train::protocol::{
+    self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ToEngine,
+};
+
+/// Messages that may wait for the log before the engine has to.
+const QUEUE_MESSAGES: usize = 4_096;
+/// Lines of the engine's output that are kept for `run.failed`.
+const TAIL_LINES: usize = 20;
+/// Longest kept line, in bytes.
+const TAIL_LINE_BYTES: usize = 500;
+/// How long an engine may take to greet.
+const HELLO_WAIT: Duration = Duration::from_secs(60);
+
+/// An engine that cannot be started or talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// The program cannot be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program does not speak the protocol, or not this version.
+    #[error("{program} does not greet as an engine")]
+    Hello {
+        /// The program.
+        program: String,
+        /// What went wrong.
+        source: ProtocolError,
+    },
+    /// The program ended before it greeted.
+    #[error("{}", .0.reason)]
+    Died(Box<Gone>),
+    /// Its log file cannot be written.
+    #[error("cannot write the engine's output to {path}")]
+    Log {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The job cannot be sent.
+    #[error("cannot send the job to {program}")]
+    Job {
+        /// The program.
+        program: String,
+        /// What went wrong.
+        source: ProtocolError,
+    },
+}
+
+/// What is heard next.
+#[derive(Debug)]
+pub enum Heard {
+    /// Something happened in training.
+    Event(TrainEvent),
+    /// The job ended, and the engine said how.
+    Ended(Ended),
+    /// The engine is gone without a word.
+    Gone(Gone),
+    /// Nothing yet.
+    Silence,
+}
+
+/// A running engine. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Engine {
+    program: String,
+    child: Child,
+    socket: UnixStream,
+    heard: Receiver<Result<FromEngine, ProtocolError>>,
+    output: Option<JoinHandle<()>>,
+    tail: Arc<Mutex<VecDeque<String>>>,
+    hello: EngineHello,
+}
+
+impl Engine {
+    /// Starts `program` with `args`, waits for its greeting, and from then on keeps its standard
+    /// output and error in the file `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started, dies, or does not greet in this version of the protocol.
+    pub fn start(program: &Path, args: &[&str], log: &Path) -> Result<Self, SuperviseError> {
+        let name =
+            program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        let start_error = |source| SuperviseError::Start { program: name.clone(), source };
+        let (mut socket, theirs) = UnixStream::pair().map_err(start_error)?;
+        let (output, merged) = io::pipe().map_err(start_error)?;
+        let mut child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::from(OwnedFd::from(merged.try_clone().map_err(start_error)?)))
+            .stderr(Stdio::from(OwnedFd::from(merged)))
+            .process_group(0)
+            .spawn()
+            .map_err(start_error)?;
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let file = File::create(log).map_err(|source| {
+            let _ = child.kill();
+            let _ = child.wait();
+            SuperviseError::Log { path: log.display().to_string(), source }
+        })?;
+        let output = keep_output(output, file, Arc::clone(&tail));
+        socket.set_read_timeout(Some(HELLO_WAIT)).map_err(start_error)?;
+        let greeted =
+            protocol::greet_engine(&mut socket, concat!("annals ", env!("CARGO_PKG_VERSION")));
+        let hello = match greeted {
+            Ok(hello) => hello,
+            Err(source) => return Err(failed_greeting(name, child, output, &tail, source)),
+        };
+        socket.set_read_timeout(None).map_err(start_error)?;
+        let (sender, heard) = sync_channel(QUEUE_MESSAGES);
+        let ears = socket.try_clone().map_err(start_error)?;
+        std::thread::spawn(move || listen(ears, &sender));
+        Ok(Self { program: name, child, socket, heard, output: Some(output), tail, hello })
+    }
+
+    /// How the engine introduced itself.
+    pub fn hello(&self) -> &EngineHello {
+        &self.hello
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Gives the engine its job.
+    ///
+    /// # Errors
+    /// When the engine cannot be reached.
+    pub fn train(&mut self, job: JobSpec) -> Result<(), SuperviseError> {
+        protocol::send(&mut self.socket, &ToEngine::Train(Box::new(job)))
+            .map_err(|source| SuperviseError::Job { program: self.program.clone(), source })
+    }
+
+    /// Asks the engine to finish the step, save and end. One that is gone is heard as such.
+    pub fn stop(&mut self) {
+        let _ = protocol::send(&mut self.socket, &ToEngine::Stop);
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+    }
+
+    /// Waits for what is heard next, at most `wait`.
+    pub fn hear(&mut self, wait: Duration) -> Heard {
+        match self.heard.recv_timeout(wait) {
+            Ok(Ok(FromEngine::Event(event))) => Heard::Event(event),
+            Ok(Ok(FromEngine::Ended(ended))) => {
+                self.reap();
+                Heard::Ended(ended)
+            }
+            Err(RecvTimeoutError::Timeout) => Heard::Silence,
+            // A second hello or garbage: the engine is not one to go on with.
+            Ok(Ok(FromEngine::Hello(_)) | Err(_)) => {
+                self.kill();
+                Heard::Gone(self.gone())
+            }
+            Err(RecvTimeoutError::Disconnected) => Heard::Gone(self.gone()),
+        }
+    }
+
+    fn gone(&mut self) -> Gone {
+        match self.reap() {
+            Some(status) => Gone::new(&self.program, status, join_tail(&self.tail)),
+            None => Gone {
+                reason: format!("{} is out of reach", self.program),
+                signal: None,
+                exit_code: None,
+                output_tail: join_tail(&self.tail),
+            },
+        }
+    }
+
+    /// Waits for the process, which has closed its socket or said its last word, and for the end
+    /// of its output.
+    fn reap(&mut self) -> Option<std::process::ExitStatus> {
+        let status = self.child.wait().ok();
+        if let Some(output) = self.output.take() {
+            let _ = output.join();
+        }
+        status
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.output.is_some() {
+            let _ = self.child.kill();
+            self.reap();
+        }
+    }
+}
+
+fn listen(mut socket: UnixStream, sender: &SyncSender<Result<FromEngine, ProtocolError>>) {
+    loop {
+        let message = match protocol::receive::<FromEngine>(&mut socket) {
+            Ok(Some(message)) => Ok(message),
+            // A socket reset by a killed engine is its end, not garbage.
+            Ok(None) | Err(ProtocolError::Io(_)) => return,
+            Err(error) => Err(error),
+        };
+        let last = message.is_err();
+        if sender.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn keep_output(
+    output: impl Read + Send + 'static,
+    file: File,
+    tail: Arc<Mutex<VecDeque<String>>>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let (mut output, mut file) = (BufReader::new(output), BufWriter::new(file));
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let limited = (&mut output).take(64 * 1024).read_until(b'\n', &mut line);
+            if matches!(limited, Ok(0) | Err(_)) {
+                break;
+            }
+            // The log of the output is a convenience: a full disk must not end the training.
+            let _ = file.write_all(&line).and_then(|()| file.flush());
+            let mut text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            let end = (0..=TAIL_LINE_BYTES).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or(0));
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.push_back(text);
+            if tail.len() > TAIL_LINES {
+                tail.pop_front();
+            }
+        }
+    })
+}
+
+fn join_tail(tail: &Mutex<VecDeque<String>>) -> String {
+    let tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+fn failed_greeting(
+    program: String,
+    mut child: Child,
+    output: JoinHandle<()>,
+    tail: &Mutex<VecDeque<String>>,
+    source: ProtocolError,
+) -> SuperviseError {
+    let died = matches!(source, ProtocolError::Closed { .. } | ProtocolError::Io(_));
+    if !died {
+        let _ = child.kill();
+    }
+    let status = child.wait();
+    let _ = output.join();
+    match status {
+        Ok(status) if died => {
+            SuperviseError::Died(Box::new(Gone::new(&program, status, join_tail(tail))))
+        }
+        _ => SuperviseError::Hello { program, source },
+    }
+}
