@@ -14,6 +14,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod data;
 mod learner;
 pub mod metric;
 mod metrics_out;

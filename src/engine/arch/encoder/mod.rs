@@ -1,0 +1,138 @@
+//! Pre-norm Transformer encoder with masked mean pooling: Vaswani et al. 2017
+//! (<https://arxiv.org/abs/1706.03762>), layer norm before each branch as in Xiong et al. 2020
+//! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU.
+
+use tch::nn::{self, Init, Module as _, ModuleT as _};
+use tch::{Kind, Tensor};
+
+use super::{Network, Shape};
+
+const FEED_FORWARD_FACTOR: i64 = 4;
+const EMBEDDING_STDEV: f64 = 0.02;
+
+/// The whole network.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    tokens: nn::Embedding,
+    positions: nn::Embedding,
+    layers: Vec<Layer>,
+    norm: nn::LayerNorm,
+    classifier: nn::Linear,
+    dropout: f64,
+}
+
+impl Encoder {
+    /// Makes the parameters under `path`.
+    pub(crate) fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
+        let model = &shape.config.model;
+        let width = i64::from(model.n_embd);
+        let embedding = nn::EmbeddingConfig {
+            ws_init: Init::Randn { mean: 0.0, stdev: EMBEDDING_STDEV },
+            ..Default::default()
+        };
+        let length = i64::from(model.max_seq_length);
+        let layers = path / "layers";
+        Self {
+            tokens: nn::embedding(path / "tokens", shape.vocab_size, width, embedding),
+            positions: nn::embedding(path / "positions", length, width, embedding),
+            layers: (0..model.n_layer).map(|i| Layer::new(&(&layers / i), shape)).collect(),
+            norm: nn::layer_norm(path / "norm", vec![width], Default::default()),
+            classifier: linear(&(path / "classifier"), width, shape.classes, 1.0),
+            dropout: model.dropout,
+        }
+    }
+}
+
+impl Network for Encoder {
+    fn forward(&self, ids: &Tensor, mask: &Tensor, train: bool) -> Tensor {
+        let (_, cols) = ids.size2().unwrap_or_default();
+        let positions = Tensor::arange(cols, (Kind::Int64, ids.device()));
+        let mut x = self.tokens.forward(ids) + self.positions.forward(&positions);
+        x = x.dropout(self.dropout, train);
+        // [rows, 1, 1, cols]: every query of a row sees the row's tokens and no padding.
+        let seen = mask.unsqueeze(1).unsqueeze(1);
+        for layer in &self.layers {
+            x = layer.forward(&x, &seen, train);
+        }
+        let x = self.norm.forward(&x);
+        let weights = mask.to_kind(Kind::Float).unsqueeze(-1);
+        let sums = (x * &weights).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+        let counts = weights.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+        let pooled = (sums / counts).dropout(self.dropout, train);
+        self.classifier.forward_t(&pooled, train)
+    }
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: nn::LayerNorm,
+    query_key_value: nn::Linear,
+    attention_output: nn::Linear,
+    feed_forward_norm: nn::LayerNorm,
+    feed_forward_in: nn::Linear,
+    feed_forward_out: nn::Linear,
+    heads: i64,
+    dropout: f64,
+    attention_dropout: f64,
+}
+
+impl Layer {
+    fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
+        let model = &shape.config.model;
+        let width = i64::from(model.n_embd);
+        let hidden = FEED_FORWARD_FACTOR * width;
+        // Branches add up over the layers: their outputs start smaller.
+        let branch = 1.0 / (2.0 * f64::from(model.n_layer)).sqrt();
+        let norm = |name: &str| nn::layer_norm(path / name, vec![width], Default::default());
+        Self {
+            attention_norm: norm("attention_norm"),
+            query_key_value: linear(&(path / "query_key_value"), width, 3 * width, 1.0),
+            attention_output: linear(&(path / "attention_output"), width, width, branch),
+            feed_forward_norm: norm("feed_forward_norm"),
+            feed_forward_in: linear(&(path / "feed_forward_in"), width, hidden, 1.0),
+            feed_forward_out: linear(&(path / "feed_forward_out"), hidden, width, branch),
+            heads: i64::from(model.num_heads),
+            dropout: model.dropout,
+            attention_dropout: model.attention_dropout,
+        }
+    }
+
+    /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`.
+    fn forward(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
+        let attended = self.attend(&self.attention_norm.forward(x), seen, train);
+        let x = x + attended.dropout(self.dropout, train);
+        let hidden = self.feed_forward_in.forward(&self.feed_forward_norm.forward(&x)).gelu("none");
+        &x + self.feed_forward_out.forward(&hidden).dropout(self.dropout, train)
+    }
+
+    fn attend(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
+        let (rows, cols, width) = x.size3().unwrap_or_default();
+        let heads = self
+            .query_key_value
+            .forward(x)
+            .view([rows, cols, 3, self.heads, width / self.heads])
+            .permute([2, 0, 3, 1, 4]);
+        let dropout = if train { self.attention_dropout } else { 0.0 };
+        let attended = Tensor::scaled_dot_product_attention(
+            &heads.get(0),
+            &heads.get(1),
+            &heads.get(2),
+            Some(seen),
+            dropout,
+            false,
+            None::<f64>,
+            false,
+        );
+        self.attention_output.forward(&attended.transpose(1, 2).reshape([rows, cols, width]))
+    }
+}
+
+fn linear(path: &nn::Path<'_>, inputs: i64, outputs: i64, scale: f64) -> nn::Linear {
+    let stdev = scale * (1.0 / inputs as f64).sqrt();
+    let config = nn::LinearConfig {
+        ws_init: Init::Randn { mean: 0.0, stdev },
+        bs_init: Some(Init::Const(0.0)),
+        bias: true,
+    };
+    nn::linear(path, inputs, outputs, config)
+}

@@ -1,0 +1,49 @@
+//! The networks, one folder each. To add one: a folder, and a line in [`ALL`].
+
+mod encoder;
+
+use annals::train::LearnError;
+use annals::train::config::{Architecture, TrainConfig};
+use tch::{Tensor, nn};
+
+/// A network: token ids to class scores.
+pub(crate) trait Network {
+    /// Scores rows.
+    ///
+    /// `ids`: int64 `[rows, cols]`, padded with 0; `mask`: bool `[rows, cols]`, true at tokens.
+    /// Gives float `[rows, classes]`.
+    fn forward(&self, ids: &Tensor, mask: &Tensor, train: bool) -> Tensor;
+}
+
+/// What a network is built from.
+pub(crate) struct Shape<'a> {
+    /// The settings.
+    pub(crate) config: &'a TrainConfig,
+    /// Entries of the vocabulary.
+    pub(crate) vocab_size: i64,
+    /// Outputs.
+    pub(crate) classes: i64,
+}
+
+type Build = fn(&nn::Path<'_>, &Shape<'_>) -> Box<dyn Network>;
+
+const ALL: &[(Architecture, &str, Build)] = &[(Architecture::Encoder, "encoder", |path, shape| {
+    Box::new(encoder::Encoder::new(path, shape))
+})];
+
+/// The names of all networks.
+pub(crate) fn names() -> Vec<String> {
+    ALL.iter().map(|(_, name, _)| (*name).to_owned()).collect()
+}
+
+/// Builds the network of `shape.config` with its parameters under `path`.
+pub(crate) fn build(
+    path: &nn::Path<'_>,
+    shape: &Shape<'_>,
+) -> Result<Box<dyn Network>, LearnError> {
+    let wanted = shape.config.model.architecture;
+    let found = ALL.iter().find(|(architecture, ..)| *architecture == wanted);
+    let (_, _, build) = found
+        .ok_or_else(|| LearnError::Config(format!("this engine has no architecture {wanted:?}")))?;
+    Ok(build(path, shape))
+}

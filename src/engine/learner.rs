@@ -1,0 +1,223 @@
+//! A torch network as a [`Learner`]: one step, one evaluation, saved and loaded bit for bit.
+
+use std::fs;
+use std::path::Path;
+
+use annals::base::Split;
+use annals::train::prepared::Prepared;
+use annals::train::protocol::JobSpec;
+use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tch::{Device, Kind, Reduction, Tensor, nn, no_grad};
+
+use crate::arch::{self, Network, Shape};
+use crate::device;
+use crate::optim::AdamW;
+
+const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+const UPDATES: &str = "updates";
+
+/// A network with its optimiser.
+struct TorchLearner {
+    network: Box<dyn Network>,
+    vars: nn::VarStore,
+    optimizer: AdamW,
+    class_weights: Tensor,
+    label_smoothing: f64,
+    device: Device,
+}
+
+/// Builds the learner of a job. Threads are fixed first: they decide the order of sums.
+pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, LearnError> {
+    let threads = i32::try_from(job.threads.max(1)).unwrap_or(1);
+    tch::set_num_threads(threads);
+    let device = device::named(&job.device)?;
+    let counts = data.class_counts(Split::Train);
+    if counts.len() < 2 {
+        return Err(LearnError::Config(format!("2 classes needed, found {}", counts.len())));
+    }
+    let training = &job.config.training;
+    tch::manual_seed(StepKey { seed: training.seed, epoch: 0, step: 0 }.mix_i64());
+    let vars = nn::VarStore::new(device);
+    let shape = Shape {
+        config: &job.config,
+        vocab_size: i64::from(data.vocab_size),
+        classes: counts.len() as i64,
+    };
+    let network = arch::build(&vars.root(), &shape)?;
+    let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
+    let optimizer = AdamW::new(weights, training.weight_decay, training.gradient_clip_norm);
+    let class_weights: Vec<f32> =
+        training.class_weights.weights(&counts).iter().map(|weight| *weight as f32).collect();
+    Ok(Box::new(TorchLearner {
+        network,
+        vars,
+        optimizer,
+        class_weights: Tensor::from_slice(&class_weights).to_device(device),
+        label_smoothing: training.label_smoothing,
+        device,
+    }))
+}
+
+impl TorchLearner {
+    fn forward(&self, batch: &Batch, train: bool) -> Tensor {
+        let (rows, cols) = (batch.len() as i64, batch.cols as i64);
+        let ids: Vec<i64> = batch.ids.iter().map(|id| i64::from(*id)).collect();
+        let lengths: Vec<i64> = batch.lengths.iter().map(|length| i64::from(*length)).collect();
+        let ids = Tensor::from_slice(&ids).view([rows, cols]).to_device(self.device);
+        let lengths = Tensor::from_slice(&lengths).view([rows, 1]).to_device(self.device);
+        let mask =
+            Tensor::arange(cols, (Kind::Int64, self.device)).unsqueeze(0).lt_tensor(&lengths);
+        self.network.forward(&ids, &mask, train)
+    }
+
+    fn sorted(&self) -> Vec<(String, Tensor)> {
+        let mut weights: Vec<(String, Tensor)> = self.vars.variables().into_iter().collect();
+        weights.sort_by(|a, b| a.0.cmp(&b.0));
+        weights
+    }
+}
+
+impl Learner for TorchLearner {
+    fn step(&mut self, batch: &Batch, lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
+        tch::manual_seed(key.mix_i64());
+        let labels: Vec<i64> = batch.labels.iter().map(|label| i64::from(*label)).collect();
+        let labels = Tensor::from_slice(&labels).to_device(self.device);
+        self.optimizer.zero_grad();
+        let loss = self.forward(batch, true).cross_entropy_loss(
+            &labels,
+            Some(&self.class_weights),
+            Reduction::Mean,
+            -100,
+            self.label_smoothing,
+        );
+        loss.backward();
+        let grad_norm = self.optimizer.step(lr);
+        let loss = loss.double_value(&[]);
+        for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
+            if !value.is_finite() {
+                return Err(LearnError::NotFinite { what, value, step: key.step });
+            }
+        }
+        Ok(StepOutput { loss, grad_norm })
+    }
+
+    fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError> {
+        let logits = no_grad(|| self.forward(batch, false)).to_device(Device::Cpu).contiguous();
+        let logits = Vec::<f32>::try_from(logits.view(-1))
+            .map_err(|error| LearnError::Backend(error.to_string()))?;
+        Ok(EvalOutput { logits })
+    }
+
+    fn save(&self, dir: &Path) -> Result<(), LearnError> {
+        let weights = self.sorted();
+        let named: Vec<(String, &Tensor)> = weights.iter().map(|(n, t)| (n.clone(), t)).collect();
+        write(dir, WEIGHTS_FILE, &named)?;
+        let updates = self.optimizer.updates() as i64;
+        let updates = Tensor::from_slice(&[updates]);
+        let mut state = self.optimizer.state();
+        state.push((UPDATES.to_owned(), &updates));
+        write(dir, OPTIMIZER_FILE, &state)
+    }
+
+    fn load(&mut self, dir: &Path) -> Result<(), LearnError> {
+        let weights = read(dir, WEIGHTS_FILE)?;
+        let parsed = parse(&weights, WEIGHTS_FILE)?;
+        no_grad(|| {
+            for (name, mut tensor) in self.sorted() {
+                let saved = take(&parsed, &name, &tensor)
+                    .map_err(|message| state_error(WEIGHTS_FILE, message))?;
+                tensor.copy_(&saved);
+            }
+            Ok::<_, LearnError>(())
+        })?;
+        let state = read(dir, OPTIMIZER_FILE)?;
+        let parsed = parse(&state, OPTIMIZER_FILE)?;
+        let bad = |message: String| state_error(OPTIMIZER_FILE, message);
+        let updates = take(&parsed, UPDATES, &Tensor::from_slice(&[0_i64])).map_err(bad)?;
+        let updates = u64::try_from(updates.int64_value(&[0])).unwrap_or(0);
+        self.optimizer.restore(updates, |name, like| take(&parsed, name, like)).map_err(bad)
+    }
+
+    fn parameter_count(&self) -> u64 {
+        self.vars.trainable_variables().iter().map(|tensor| tensor.numel() as u64).sum()
+    }
+}
+
+/// Writes tensors as safetensors: the same tensors give the same bytes.
+fn write(dir: &Path, name: &str, tensors: &[(String, &Tensor)]) -> Result<(), LearnError> {
+    let path = dir.join(name);
+    let mut bytes = Vec::with_capacity(tensors.len());
+    for (_, tensor) in tensors {
+        bytes.push((bytes_of(tensor)?, dtype_of(tensor)?, shape_of(tensor)));
+    }
+    let mut views = Vec::with_capacity(tensors.len());
+    for ((name, _), (bytes, dtype, shape)) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(*dtype, shape.clone(), bytes)
+            .map_err(|error| LearnError::Backend(format!("{name}: {error}")))?;
+        views.push((name.clone(), view));
+    }
+    let file = safetensors::serialize(views, None)
+        .map_err(|error| LearnError::Backend(error.to_string()))?;
+    // The caller syncs the folder and renames it; nothing refers to it before.
+    #[expect(clippy::disallowed_methods, reason = "the trainer makes the folder durable")]
+    fs::write(&path, file).map_err(|source| io("write", &path, source))
+}
+
+fn read(dir: &Path, name: &str) -> Result<Vec<u8>, LearnError> {
+    let path = dir.join(name);
+    fs::read(&path).map_err(|source| io("read", &path, source))
+}
+
+fn parse<'b>(bytes: &'b [u8], file: &str) -> Result<SafeTensors<'b>, LearnError> {
+    SafeTensors::deserialize(bytes).map_err(|error| state_error(file, error.to_string()))
+}
+
+/// The saved tensor `name`, which must have the shape and kind of `like`.
+fn take(saved: &SafeTensors<'_>, name: &str, like: &Tensor) -> Result<Tensor, String> {
+    let view = saved.tensor(name).map_err(|error| error.to_string())?;
+    if view.shape() != shape_of(like) {
+        return Err(format!("{name} has shape {:?}, {:?} expected", view.shape(), like.size()));
+    }
+    let kind = match view.dtype() {
+        Dtype::F32 => Kind::Float,
+        Dtype::I64 => Kind::Int64,
+        other => return Err(format!("{name} has type {other:?}, which is not used here")),
+    };
+    Ok(Tensor::from_data_size(view.data(), &like.size(), kind).to_device(like.device()))
+}
+
+fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>, LearnError> {
+    let flat = tensor.detach().to_device(Device::Cpu).contiguous().view(-1);
+    let failed = |error: tch::TchError| LearnError::Backend(error.to_string());
+    Ok(match tensor.kind() {
+        Kind::Int64 => {
+            let values = Vec::<i64>::try_from(flat).map_err(failed)?;
+            values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        }
+        _ => {
+            let values = Vec::<f32>::try_from(flat).map_err(failed)?;
+            values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        }
+    })
+}
+
+fn dtype_of(tensor: &Tensor) -> Result<Dtype, LearnError> {
+    match tensor.kind() {
+        Kind::Float => Ok(Dtype::F32),
+        Kind::Int64 => Ok(Dtype::I64),
+        other => Err(LearnError::Backend(format!("tensors of kind {other:?} are not saved"))),
+    }
+}
+
+fn shape_of(tensor: &Tensor) -> Vec<usize> {
+    tensor.size().iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect()
+}
+
+fn state_error(file: &str, message: String) -> LearnError {
+    LearnError::State { file: file.to_owned(), message }
+}
+
+fn io(verb: &'static str, path: &Path, source: std::io::Error) -> LearnError {
+    LearnError::Io { verb, path: path.display().to_string(), source }
+}

@@ -1,0 +1,135 @@
+//! Data that cannot be used, each naming the file and the row.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::Split;
+
+/// Data that cannot be used. Rows count from 1 and do not count the header.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file cannot be read, or a `.gz` file is damaged.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The name tells no known format.
+    #[error("{}: unknown format (known: csv, tsv, jsonl, each also .gz)", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No rows.
+    #[error("{} holds no rows", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// More rows than can be numbered.
+    #[error("{} holds more than {max} rows", path.display())]
+    TooManyRows {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        max: u32,
+    },
+    /// Text that is not UTF-8.
+    #[error("{}: row {row} (line {line}) is not UTF-8", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The line it starts on.
+        line: u64,
+    },
+    /// A row that is not CSV, TSV or JSON.
+    #[error("{}: row {row} (line {line}): {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The line it starts on.
+        line: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// A column that the file lacks.
+    #[error("{}: no column \"{column}\"{} (columns: {})", path.display(), near(.nearest.as_ref()), known.join(", "))]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// As asked for.
+        column: String,
+        /// The column most like it.
+        nearest: Option<String>,
+        /// All columns.
+        known: Vec<String>,
+    },
+    /// A label that was not listed. It never becomes class 0.
+    #[error("{}: row {row}: unknown label \"{label}\"{} (labels: {})", path.display(), near(.nearest.as_ref()), known.join(", "))]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// As found.
+        label: String,
+        /// The label most like it.
+        nearest: Option<String>,
+        /// All labels.
+        known: Vec<String>,
+    },
+    /// A text of nothing but white space.
+    #[error("{}: row {row}: the text is empty", path.display())]
+    EmptyText {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+    },
+    /// Nothing to tell apart.
+    #[error("{}: all {rows} rows have the label \"{label}\"", path.display())]
+    OneClass {
+        /// The file.
+        path: PathBuf,
+        /// The only label.
+        label: String,
+        /// How many rows.
+        rows: usize,
+    },
+    /// A list of labels that cannot be used.
+    #[error("labels \"{spec}\": {problem}")]
+    LabelSpec {
+        /// As given.
+        spec: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// As many classes as the settings say are not there.
+    #[error("`model.num_classes` is {configured}, but there are {found} labels ({})", labels.join(", "))]
+    ClassCount {
+        /// As configured.
+        configured: u32,
+        /// How many labels.
+        found: usize,
+        /// All labels.
+        labels: Vec<String>,
+    },
+    /// A split that no row fell into.
+    #[error("no {} rows out of {rows}: more data or other fractions are needed", split.word())]
+    EmptySplit {
+        /// The split.
+        split: Split,
+        /// Rows in all.
+        rows: usize,
+    },
+}
+
+fn near(nearest: Option<&String>) -> String {
+    nearest.map(|word| format!(", did you mean \"{word}\"?")).unwrap_or_default()
+}

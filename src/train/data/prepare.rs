@@ -1,0 +1,179 @@
+//! Splits, duplicates, vocabulary and token ids of one dataset.
+
+use std::collections::BTreeMap;
+
+use super::error::DataError;
+use super::read::Dataset;
+use super::split::assign;
+use super::vocab::Vocab;
+use crate::base::{Digest, Split};
+use crate::train::config::TrainConfig;
+use crate::train::prepared::Prepared;
+
+/// A dataset ready to train on, and what was found on the way.
+#[derive(Clone, Debug)]
+pub struct Preparation {
+    /// Rows as token ids.
+    pub prepared: Prepared,
+    /// The vocabulary, learned from the training rows alone.
+    pub vocab: Vocab,
+    /// Rows of each split, after what was removed.
+    pub splits: Vec<SplitCounts>,
+    /// Texts that stand in more than one split.
+    pub leakage: Leakage,
+}
+
+/// Rows of one split.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitCounts {
+    /// The split.
+    pub split: Split,
+    /// Rows in all.
+    pub rows: u64,
+    /// Rows of each class, in class order.
+    pub classes: Vec<u64>,
+}
+
+/// Texts that stand in more than one split, compared without case and spacing. Rows count from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leakage {
+    /// Training rows whose text stands in validation or test.
+    pub train_rows: Vec<u32>,
+    /// Validation rows whose text stands in test.
+    pub valid_rows: Vec<u32>,
+    /// Whether those rows were removed.
+    pub removed: bool,
+}
+
+impl Leakage {
+    /// Rows that make a score look better than it is: found and not removed.
+    pub fn rows_left(&self) -> usize {
+        if self.removed { 0 } else { self.train_rows.len() + self.valid_rows.len() }
+    }
+}
+
+/// Assigns splits, finds duplicates across them (and removes those rows when `data.dedupe` is
+/// set), learns the vocabulary and turns texts into token ids.
+///
+/// # Errors
+/// When the number of labels is not the configured one, or a split is empty.
+pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, DataError> {
+    let labels = dataset.label_names();
+    let configured = config.model.num_classes;
+    if configured != 0 && configured as usize != labels.len() {
+        return Err(DataError::ClassCount { configured, found: labels.len(), labels });
+    }
+    let classes: Vec<u32> = dataset.rows.iter().map(|row| row.class).collect();
+    let splits = assign(&classes, &config.data.split, config.training.seed);
+    let mut leakage = find_leakage(dataset, &splits);
+    leakage.removed = config.data.dedupe && leakage.rows_left() > 0;
+    let is_kept = |row: &u32| {
+        !leakage.removed
+            || (leakage.train_rows.binary_search(row).is_err()
+                && leakage.valid_rows.binary_search(row).is_err())
+    };
+    let kept: Vec<u32> = (0..).take(dataset.rows.len()).filter(is_kept).collect();
+    let train_texts = kept
+        .iter()
+        .filter(|row| splits[**row as usize] == Split::Train)
+        .map(|row| dataset.rows[*row as usize].text.as_str());
+    let vocab = Vocab::learn(train_texts, config.model.vocab_size, config.data.min_count);
+    let mut prepared = Prepared { labels, vocab_size: vocab.len(), ..Prepared::default() };
+    let max = config.model.max_seq_length as usize;
+    for row in kept {
+        let source = &dataset.rows[row as usize];
+        let ids = vocab.encode(&source.text, max);
+        prepared.push(row, splits[row as usize], source.class, &ids);
+    }
+    let splits = count_splits(&prepared)?;
+    Ok(Preparation { prepared, vocab, splits, leakage })
+}
+
+fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
+    Split::ALL
+        .into_iter()
+        .map(|split| {
+            let classes = prepared.class_counts(split);
+            match classes.iter().sum() {
+                0 => Err(DataError::EmptySplit { split, rows: prepared.rows.len() }),
+                rows => Ok(SplitCounts { split, rows, classes }),
+            }
+        })
+        .collect()
+}
+
+fn find_leakage(dataset: &Dataset, splits: &[Split]) -> Leakage {
+    let keys: Vec<Digest> = dataset.rows.iter().map(|row| text_key(&row.text)).collect();
+    let mut last: BTreeMap<Digest, Split> = BTreeMap::new();
+    for (key, split) in keys.iter().zip(splits) {
+        // `Split` is ordered by use, so the largest is the one that must stay clean.
+        last.entry(*key).and_modify(|known| *known = (*known).max(*split)).or_insert(*split);
+    }
+    let leaking = |wanted: Split| {
+        let rows = (0_u32..).zip(&keys).zip(splits);
+        rows.filter(|((_, key), split)| **split == wanted && last[*key] > wanted)
+            .map(|((row, _), _)| row)
+            .collect()
+    };
+    Leakage { train_rows: leaking(Split::Train), valid_rows: leaking(Split::Valid), removed: false }
+}
+
+fn text_key(text: &str) -> Digest {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    Digest::of(words.join(" ").to_lowercase().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Format, Label, Row};
+    use super::*;
+    use crate::train::config::{Layer, resolve};
+
+    fn dataset(texts: &[(&str, u32)]) -> Dataset {
+        let label = |name: &str| Label { value: name.into(), name: name.into() };
+        Dataset {
+            path: "x.csv".into(),
+            digest: Digest::of(b""),
+            bytes: 0,
+            format: Format::Csv,
+            labels: vec![label("a"), label("b")],
+            labels_inferred: true,
+            rows: texts
+                .iter()
+                .map(|(text, class)| Row { class: *class, text: (*text).into() })
+                .collect(),
+        }
+    }
+
+    fn config(settings: &[(&str, &str)]) -> TrainConfig {
+        let layers: Vec<Layer<'_>> =
+            settings.iter().map(|(key, value)| Layer::Set { key, value }).collect();
+        resolve(&layers).unwrap()
+    }
+
+    #[test]
+    fn duplicates_across_splits_are_found_and_removed_on_request() {
+        let texts: Vec<String> = (0..200).map(|i| format!("text number {}", i % 100)).collect();
+        let rows: Vec<(&str, u32)> = texts.iter().map(|text| (text.as_str(), 0)).collect();
+        let mut rows = rows;
+        rows[3].1 = 1;
+        let found = prepare(&dataset(&rows), &config(&[])).unwrap();
+        assert!(found.leakage.rows_left() > 10, "{:?}", found.leakage);
+        assert_eq!(found.prepared.rows.len(), 200);
+        let clean = prepare(&dataset(&rows), &config(&[("data.dedupe", "true")])).unwrap();
+        assert_eq!(clean.leakage.train_rows, found.leakage.train_rows);
+        assert_eq!(clean.leakage.rows_left(), 0);
+        assert_eq!(clean.prepared.rows.len(), 200 - found.leakage.rows_left());
+        let removed = |row: &u32| clean.leakage.train_rows.contains(row);
+        assert!(!clean.prepared.rows.iter().any(removed));
+    }
+
+    #[test]
+    fn too_few_rows_and_other_class_counts_are_refused() {
+        let error = prepare(&dataset(&[("x", 0), ("y", 1)]), &config(&[])).unwrap_err();
+        assert!(matches!(error, DataError::EmptySplit { .. }), "{error}");
+        let three = config(&[("model.num_classes", "3")]);
+        let error = prepare(&dataset(&[("x", 0), ("y", 1)]), &three).unwrap_err();
+        assert_eq!(error.to_string(), "`model.num_classes` is 3, but there are 2 labels (a, b)");
+    }
+}

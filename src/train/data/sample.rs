@@ -1,0 +1,109 @@
+//! Synthetic notes for trying annals out without data. The parts are our own sentences in
+//! `data/sample/notes.toml`; whoever shows results on them must say that they are synthetic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::train::random::Stream;
+
+const PARTS: &str = include_str!("../../../data/sample/notes.toml");
+const PURPOSE: u64 = 0x7361_6d70; // "samp"
+/// How often one of the two symptoms is of another label: people rarely have one trouble alone.
+const OTHER_SHARE: f64 = 0.22;
+/// How often a note tells only what all labels share.
+const VAGUE_SHARE: f64 = 0.05;
+
+/// The columns of [`to_csv`].
+pub const COLUMNS: [&str; 2] = ["text", "label"];
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    openings: Vec<String>,
+    durations: Vec<String>,
+    contexts: Vec<String>,
+    shared: Vec<String>,
+    closings: Vec<String>,
+    labels: BTreeMap<String, Vec<String>>,
+}
+
+/// One synthetic note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The note.
+    pub text: String,
+    /// `anxiety`, `depression` or `suicide_risk`.
+    pub label: String,
+}
+
+/// Makes `count` notes that follow from `seed` alone, no two alike, with the labels in turn.
+pub fn generate(count: usize, seed: u64) -> Vec<Note> {
+    let parts: Parts = toml::from_str(PARTS).expect("BUG: the parts of the sample notes");
+    let labels: Vec<&String> = parts.labels.keys().collect();
+    let mut stream = Stream::new(&[PURPOSE, seed]);
+    let mut seen = BTreeSet::new();
+    let mut notes = Vec::with_capacity(count);
+    while notes.len() < count {
+        let label = labels[notes.len() % labels.len()];
+        let text = note(&parts, label, &mut stream);
+        if seen.insert(text.clone()) {
+            notes.push(Note { text, label: label.clone() });
+        }
+    }
+    stream.shuffle(&mut notes);
+    notes
+}
+
+fn note(parts: &Parts, label: &str, stream: &mut Stream) -> String {
+    let own = &parts.labels[label];
+    let others: Vec<&String> =
+        parts.labels.iter().filter(|(other, _)| *other != label).flat_map(|(_, p)| p).collect();
+    let vague = stream.unit() < VAGUE_SHARE;
+    let mut first = pick(if vague { &parts.shared } else { own }, stream).to_owned();
+    let mut second = match stream.unit() {
+        unit if unit < OTHER_SHARE => others[stream.below(others.len())].clone(),
+        _ => pick(&parts.shared, stream).to_owned(),
+    };
+    if stream.unit() < 0.5 {
+        std::mem::swap(&mut first, &mut second);
+    }
+    let opening = pick(&parts.openings, stream);
+    let duration = pick(&parts.durations, stream);
+    let context = pick(&parts.contexts, stream);
+    let closing = pick(&parts.closings, stream);
+    match stream.below(3) {
+        0 => format!("{opening} {first} {duration}, and {second}. {context} {closing}"),
+        1 => format!("{opening} {first} and {second} {duration}. {context} {closing}"),
+        _ => format!("{context} {opening} {first} {duration}. Also mentions {second}. {closing}"),
+    }
+}
+
+fn pick<'a>(parts: &'a [String], stream: &mut Stream) -> &'a str {
+    &parts[stream.below(parts.len())]
+}
+
+/// The notes as CSV with the header [`COLUMNS`].
+pub fn to_csv(notes: &[Note]) -> Vec<u8> {
+    let mut bytes = format!("{},{}\n", COLUMNS[0], COLUMNS[1]).into_bytes();
+    for note in notes {
+        let text = note.text.replace('"', "\"\"");
+        bytes.extend_from_slice(format!("\"{text}\",{}\n", note.label).as_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_distinct_balanced_and_follow_the_seed() {
+        let notes = generate(3_000, 42);
+        assert_eq!(notes, generate(3_000, 42));
+        assert_ne!(notes, generate(3_000, 43));
+        let texts: BTreeSet<&str> = notes.iter().map(|note| note.text.as_str()).collect();
+        assert_eq!(texts.len(), 3_000);
+        for label in ["anxiety", "depression", "suicide_risk"] {
+            assert_eq!(notes.iter().filter(|note| note.label == label).count(), 1_000);
+        }
+    }
+}
