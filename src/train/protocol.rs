@@ -365,4 +365,14 @@ mod tests {
         let mut torn: &[u8] = &[200, 0, 0, 0, 1];
         assert!(matches!(receive::<FromEngine>(&mut torn), Err(ProtocolError::Io(_))));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_can_panic_the_reader(bytes in proptest::collection::vec(0_u8.., 0..64)) {
+            let mut framed = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+            framed.extend_from_slice(&bytes);
+            let _ = receive::<FromEngine>(&mut framed.as_slice());
+            let _ = receive::<ToEngine>(&mut bytes.as_slice());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::checkpoint::Checkpoints;
 use super::config::{Layer, TrainConfig, builtin, resolve};
 use super::learner::FailureKind;
 use super::prepared::Prepared;
@@ -158,7 +159,7 @@ fn the_best_and_the_last_training_checkpoints_stay() {
         .map(|entry| Path::new("checkpoints").join(entry.unwrap().file_name()))
         .collect();
     assert!(kept.contains(&finished.best_dir));
-    let last = super::checkpoint::Checkpoints::dir(finished.steps);
+    let last = Checkpoints::dir(finished.steps);
     assert!(kept.contains(&last) && kept.len() <= 2, "{kept:?}");
 }
 
@@ -171,12 +172,15 @@ fn a_damaged_or_foreign_training_checkpoint_is_refused() {
     let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
     assert!(format!("{error:?}").contains("thread count"), "{error:?}");
     bench.job.threads = 1;
-    let weights = bench.job.run_dir.join(dir).join("model.safetensors");
+    let newest = || Checkpoints::open(&bench.job.run_dir).unwrap().newest().unwrap();
+    assert_eq!(newest(), Some(dir.clone()));
+    let weights = bench.job.run_dir.join(&dir).join("model.safetensors");
     let mut bytes = std::fs::read(&weights).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     crate::base::durable::write(&weights, &bytes).unwrap();
     let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
     assert_eq!(error.kind(), FailureKind::Checkpoint, "{error:?}");
+    assert_ne!(newest(), Some(dir), "a damaged one is not offered");
 }
 
 #[test]

@@ -154,29 +154,31 @@ impl Learner for ToyLearner {
     }
 
     fn save(&self, dir: &Path) -> Result<(), LearnError> {
-        let shape = vec![self.weights.len() / self.classes, self.classes];
-        write(dir, WEIGHTS_FILE, &[("weights", &self.weights, shape.clone())])?;
-        let updates: Vec<f32> =
-            self.updates.to_le_bytes().iter().map(|byte| f32::from(*byte)).collect();
-        write(
-            dir,
-            OPTIMIZER_FILE,
-            &[
-                ("first_moment", &self.first_moment, shape.clone()),
-                ("second_moment", &self.second_moment, shape),
-                ("updates", &updates, vec![8]),
-            ],
-        )
+        let shape = [self.weights.len() / self.classes, self.classes];
+        let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        write(dir, WEIGHTS_FILE, &[("weights", Dtype::F32, &shape, bytes(&self.weights))])?;
+        let optimizer: [Tensor<'_>; 3] = [
+            ("first_moment", Dtype::F32, &shape, bytes(&self.first_moment)),
+            ("second_moment", Dtype::F32, &shape, bytes(&self.second_moment)),
+            ("updates", Dtype::U64, &[1], self.updates.to_le_bytes().to_vec()),
+        ];
+        write(dir, OPTIMIZER_FILE, &optimizer)
     }
 
     fn load(&mut self, dir: &Path) -> Result<(), LearnError> {
-        let count = self.weights.len();
-        self.weights = read(dir, WEIGHTS_FILE, "weights", count)?;
-        self.first_moment = read(dir, OPTIMIZER_FILE, "first_moment", count)?;
-        self.second_moment = read(dir, OPTIMIZER_FILE, "second_moment", count)?;
+        let bytes = self.weights.len() * 4;
+        let floats = |file, tensor| -> Result<Vec<f32>, LearnError> {
+            let bytes = read(dir, file, tensor, bytes)?;
+            Ok(bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect())
+        };
+        self.weights = floats(WEIGHTS_FILE, "weights")?;
+        self.first_moment = floats(OPTIMIZER_FILE, "first_moment")?;
+        self.second_moment = floats(OPTIMIZER_FILE, "second_moment")?;
         let updates = read(dir, OPTIMIZER_FILE, "updates", 8)?;
-        let bytes: Vec<u8> = updates.iter().map(|byte| *byte as u8).collect();
-        self.updates = bytes.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        self.updates = updates.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
         Ok(())
     }
 
@@ -192,22 +194,23 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     exp.iter().map(|e| e / sum).collect()
 }
 
-fn write(dir: &Path, name: &str, tensors: &[(&str, &[f32], Vec<usize>)]) -> Result<(), LearnError> {
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|(_, values, _)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
+/// Name, type, shape and bytes.
+type Tensor<'a> = (&'a str, Dtype, &'a [usize], Vec<u8>);
+
+fn write(dir: &Path, name: &str, tensors: &[Tensor<'_>]) -> Result<(), LearnError> {
     let path = dir.join(name);
-    let state = |message: String| LearnError::State { file: name.to_owned(), message };
+    let state = |e: safetensors::SafeTensorError| LearnError::State {
+        file: name.to_owned(),
+        message: e.to_string(),
+    };
     let views = tensors
         .iter()
-        .zip(&bytes)
-        .map(|((name, _, shape), bytes)| {
-            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (*name, view))
+        .map(|(name, dtype, shape, bytes)| {
+            TensorView::new(*dtype, shape.to_vec(), bytes).map(|view| (*name, view))
         })
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| state(e.to_string()))?;
-    let file = safetensors::serialize(views, None).map_err(|e| state(e.to_string()))?;
+        .map_err(state)?;
+    let file = safetensors::serialize(views, None).map_err(state)?;
     crate::base::durable::write(&path, &file).map_err(|source| LearnError::Io {
         verb: "write",
         path: path.display().to_string(),
@@ -215,24 +218,19 @@ fn write(dir: &Path, name: &str, tensors: &[(&str, &[f32], Vec<usize>)]) -> Resu
     })
 }
 
-fn read(dir: &Path, name: &str, tensor: &str, count: usize) -> Result<Vec<f32>, LearnError> {
+fn read(dir: &Path, name: &str, tensor: &str, bytes: usize) -> Result<Vec<u8>, LearnError> {
     let path = dir.join(name);
-    let bytes = fs::read(&path).map_err(|source| LearnError::Io {
+    let file = fs::read(&path).map_err(|source| LearnError::Io {
         verb: "read",
         path: path.display().to_string(),
         source,
     })?;
     let state = |message: String| LearnError::State { file: name.to_owned(), message };
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| state(e.to_string()))?;
-    let view = file.tensor(tensor).map_err(|e| state(e.to_string()))?;
-    let values: Vec<f32> = view
-        .data()
-        .chunks_exact(4)
-        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-        .collect();
-    if values.len() == count {
-        Ok(values)
+    let tensors = SafeTensors::deserialize(&file).map_err(|e| state(e.to_string()))?;
+    let data = tensors.tensor(tensor).map_err(|e| state(e.to_string()))?.data().to_vec();
+    if data.len() == bytes {
+        Ok(data)
     } else {
-        Err(state(format!("{tensor}: {count} numbers expected, found {}", values.len())))
+        Err(state(format!("{tensor}: {bytes} bytes expected, found {}", data.len())))
     }
 }

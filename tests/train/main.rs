@@ -1,3 +1,5 @@
 //! Training as a whole: real files, real rows, the toy learner.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod labelled_text;

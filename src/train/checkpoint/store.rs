@@ -124,6 +124,23 @@ impl Checkpoints {
         Path::new(FOLDER).join(format!("step-{step:08}"))
     }
 
+    /// The newest checkpoint that is whole, to resume from: after a crash the log may name an older
+    /// one that was already pruned.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn newest(&self) -> Result<Option<PathBuf>, CheckpointError> {
+        let folder = self.run_dir.join(FOLDER);
+        let mut dirs = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let name = entry.map_err(at(&folder))?.file_name();
+            let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
+            dirs.extend(step.map(|step: u64| (step, Path::new(FOLDER).join(&name))));
+        }
+        dirs.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+        Ok(dirs.into_iter().map(|(_, dir)| dir).find(|dir| self.verify(dir).is_ok()))
+    }
+
     /// Whether the checkpoint in `dir` exists.
     pub fn exists(&self, dir: &Path) -> bool {
         self.run_dir.join(dir).join(MANIFEST_FILE).is_file()

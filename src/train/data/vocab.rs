@@ -416,4 +416,20 @@ mod tests {
         let twice = format!("{}\nx\nx\n", SPECIALS.join("\n"));
         assert!(matches!(Vocab::parse(&twice), Err(VocabError::Token { line: 9, .. })));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_becomes_known_tokens(learned in "[a-e ']{0,60}", text in "\\PC{0,80}") {
+            let vocab = Vocab::learn([learned.as_str()].into_iter(), 40, 1);
+            proptest::prop_assert_eq!(Vocab::parse(&vocab.to_text()), Ok(vocab.clone()));
+            let ids = vocab.encode(&text, 20);
+            proptest::prop_assert!(ids[0] == CLS && ids.len() <= 20);
+            proptest::prop_assert!(ids.iter().all(|id| *id < vocab.len() && *id != PAD));
+            // What was learned with every letter counted is never unknown, unless too many
+            // letters had to share the places.
+            if vocab.len() < 40 {
+                proptest::prop_assert!(!vocab.encode(&learned, 1_000).contains(&UNK));
+            }
+        }
+    }
 }
