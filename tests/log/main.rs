@@ -1,0 +1,3 @@
+//! The log seen from outside: what others can check of it.
+
+mod proofs;
