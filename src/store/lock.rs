@@ -57,7 +57,7 @@ impl Lock {
     pub fn read(&self, wait_max: Option<Duration>) -> Result<LockGuard, StoreError> {
         let room = match self.open_files() {
             Ok(files) => Some(self.enter(files, false, wait_max, Instant::now())?),
-            Err(e) if is_read_only(&e) || e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) if is_read_only(&e) => None,
             Err(e) => return Err(self.failed(e)),
         };
         Ok(LockGuard { room, writer: false, queue: None })
@@ -75,8 +75,9 @@ impl Lock {
         let files = self.open_files().map_err(|e| self.failed(e))?;
         let mut room = self.enter(files, true, wait_max, started)?;
         let holder = format!("{} {verb}\n", std::process::id());
+        // The text only serves a time-out message; in a read-only folder it cannot be written.
         let written = room.rewind().and_then(|()| room.write_all(holder.as_bytes()));
-        written.and_then(|()| room.set_len(holder.len() as u64)).map_err(|e| self.failed(e))?;
+        let _ = written.and_then(|()| room.set_len(holder.len() as u64));
         guard.room = Some(room);
         Ok(guard)
     }
@@ -175,12 +176,12 @@ impl Queue {
 
 fn open_lock_file(path: &Path) -> io::Result<File> {
     match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
-        Err(e) if is_read_only(&e) => File::open(path),
+        Err(e) if is_read_only(&e) => File::open(path).map_err(|_| e),
         opened => opened,
     }
 }
 
-fn is_read_only(error: &io::Error) -> bool {
+pub(super) fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 

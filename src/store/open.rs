@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _};
 
 use super::backend::{Boxed, LogFiles, OnDisk, Overlay};
+use super::lock::is_read_only;
 use super::read::stored_state;
 use super::schema::{Access, FORMAT_MAJOR, FORMAT_MINOR, META_FORMAT, Reading, Tables, Writing};
 use super::{Lock, LockGuard, Reader, StoreError, View, Writer};
@@ -173,11 +174,9 @@ impl Store {
     /// [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::NewerFormat`], damage.
     pub fn burst<'a>(&'a self, options: &WriteOptions<'a>) -> Result<Burst<'a>, StoreError> {
         let held = self.lock_for_writing(options)?;
-        let backend = self.files.open(true).map_err(|e| match e.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                StoreError::ReadOnly { path: self.path() }
-            }
-            _ => self.missing_or_failed(e),
+        let backend = self.files.open(true).map_err(|e| match e {
+            e if is_read_only(&e) => StoreError::ReadOnly { path: self.path() },
+            e => self.missing_or_failed(e),
         })?;
         let db = self.database(backend)?;
         {
@@ -319,8 +318,4 @@ fn check_format<A: Access>(tables: &Tables<A>, write: bool) -> Result<(), StoreE
         });
     }
     Ok(())
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

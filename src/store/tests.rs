@@ -387,3 +387,29 @@ fn what_is_not_a_log_or_a_newer_one_is_refused() {
         assert_eq!(store.read(|r| Ok::<_, StoreError>(r.size())).is_ok(), readable);
     }
 }
+#[test]
+fn many_writers_and_readers_see_one_dense_log() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(begin(dir.path()));
+    std::thread::scope(|scope| {
+        for id in 0..4 {
+            // Each thread with a lock of its own, as if it were another process.
+            let store = Store::open(dir.path(), env()).unwrap();
+            scope.spawn(move || {
+                let run = RunId([id; 16]);
+                for i in 0..25 {
+                    let event = [metrics(1, i)];
+                    let expected = Expected::Revision(i);
+                    let one = Append { expected, ..append(run.into(), &event) };
+                    store.write(&WriteOptions::recorder("test", None), |w| w.append(&one)).unwrap();
+                    assert_eq!(read(&store, |r| r.head(run.into())).unwrap().next, i + 1);
+                }
+            });
+        }
+    });
+    read(&Store::open(dir.path(), env()).unwrap(), |r| {
+        assert_eq!(r.size(), 103);
+        check(r);
+        Ok(())
+    });
+}
