@@ -3,6 +3,7 @@
 pub mod app;
 pub mod base;
 pub mod domain;
+pub mod projection;
 pub mod store;
 pub mod supervise;
 pub mod tlog;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// The part of a dataset something was measured on.
 #[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
     Clone,
     Copy,
     Debug,
@@ -46,6 +49,9 @@ impl Split {
 
 /// Which way a metric gets better. Declared with the metric, never guessed from its name.
 #[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
     Clone,
     Copy,
     Debug,

@@ -176,6 +176,9 @@ pub enum Identity {
 
 /// How a fact came to the log: what an auditor may conclude from it.
 #[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
     Clone,
     Copy,
     Debug,

@@ -8,7 +8,20 @@ use crate::base::{Direction, Split, Timestamp};
 
 /// What is measured: a name on a split, with its declared direction.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize, JsonSchema,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub struct MetricKey {
     /// Such as `f1_macro`, `recall_suicide_risk`, `loss`.
@@ -107,7 +120,19 @@ impl MetricBatch {
 }
 
 /// One value at the end of a run.
-#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub struct FinalMetric {
     /// What was measured, where.
     pub key: MetricKey,
@@ -116,7 +141,19 @@ pub struct FinalMetric {
 }
 
 /// Predictions against labels on one split.
-#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub struct Evaluation {
     /// Where.
     pub split: Split,
@@ -129,7 +166,19 @@ pub struct Evaluation {
 }
 
 /// Precision, recall and F1 of one label.
-#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub struct ClassScore {
     /// The label.
     pub label: String,

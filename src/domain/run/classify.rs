@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// What a run is for.
 #[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
     Clone,
     Copy,
     Debug,

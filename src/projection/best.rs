@@ -1,0 +1,140 @@
+//! Best models and candidates: questions over the runs, answered with the evidence.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::runs::{RunDetails, Status};
+use super::{Snapshot, ViewError};
+use crate::base::{Direction, Split};
+use crate::domain::metric::FinalMetric;
+use crate::domain::policy::{Assessment, Policy};
+use crate::domain::run::Category;
+
+/// Runs of one configuration that differ in their seed only, needed to call a model stable.
+const STABLE_RUNS_MIN: usize = 3;
+
+/// The best run in one respect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Best {
+    /// The respect: `highest_accuracy`, `best_f1_macro`, …
+    pub role: &'static str,
+    /// The run's unique name.
+    pub experiment_id: String,
+    /// What was measured.
+    pub metric: String,
+    /// Where.
+    pub split: Split,
+    /// The value; for `most_stable` the spread over the seeds.
+    pub value: f64,
+    /// Position of the event that holds the value.
+    pub position: u64,
+    /// How many runs were compared.
+    pub runs: usize,
+}
+
+/// A run against the rules in force.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The run.
+    pub run: RunDetails,
+    /// Rule by rule.
+    pub assessment: Assessment,
+}
+
+impl Snapshot {
+    /// Every finished run against the rules in force, newest first.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
+        let (_, policy) = self.policy()?;
+        let mut runs = self.run_details()?;
+        runs.reverse();
+        let finished = runs.into_iter().filter(|run| run.status == Status::Finished);
+        Ok(finished.map(|run| Candidate { assessment: run.assess(&policy), run }).collect())
+    }
+
+    /// The best run in each respect; respects that no run qualifies for are left out.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn best(&self) -> Result<Vec<Best>, ViewError> {
+        let (_, policy) = self.policy()?;
+        let runs = self.run_details()?;
+        let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, &policy)).collect();
+        let critical = policy.production_promotion.critical_class.as_ref();
+        let mut roles = vec![
+            ("highest_accuracy", "accuracy".to_owned()),
+            ("best_f1_macro", "f1_macro".to_owned()),
+        ];
+        roles.extend(critical.map(|class| ("best_critical_recall", format!("recall_{class}"))));
+        roles.push(("lowest_loss", "loss".to_owned()));
+        let mut best: Vec<Best> = roles
+            .into_iter()
+            .filter_map(|(role, metric)| best_by(&allowed, role, &metric, Split::Test))
+            .collect();
+        best.extend(most_stable(&allowed));
+        Ok(best)
+    }
+}
+
+/// Debug runs, generated data and metrics without evidence count only where the rules allow them.
+fn counts(run: &RunDetails, policy: &Policy) -> bool {
+    let rules = &policy.production_promotion;
+    run.status == Status::Finished
+        && (rules.allow_debug || run.category != Category::Debug)
+        && (rules.allow_synthetic || !run.synthetic)
+        && run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance))
+}
+
+fn best_by(runs: &[&RunDetails], role: &'static str, metric: &str, split: Split) -> Option<Best> {
+    let of = |m: &&FinalMetric| m.key.name == metric && m.key.split == Some(split);
+    let measured: Vec<(&RunDetails, &FinalMetric)> =
+        runs.iter().filter_map(|run| Some((*run, run.metrics.iter().find(of)?))).collect();
+    // On a tie the earlier run keeps its place.
+    let (run, found) = measured.iter().copied().reduce(|best, next| {
+        if next.1.key.direction.is_better(next.1.value, best.1.value) { next } else { best }
+    })?;
+    (found.key.direction != Direction::Neutral).then(|| Best {
+        role,
+        experiment_id: run.experiment_id.clone(),
+        metric: metric.to_owned(),
+        split,
+        value: found.value,
+        position: run.ended_position.unwrap_or(run.started_position),
+        runs: measured.len(),
+    })
+}
+
+fn most_stable(runs: &[&RunDetails]) -> Option<Best> {
+    type Key<'a> = (&'a [(String, String)], &'a [String]);
+    let mut groups: BTreeMap<Key<'_>, Vec<&RunDetails>> = BTreeMap::new();
+    for run in runs {
+        groups.entry((&run.parameters, &run.labels)).or_default().push(run);
+    }
+    let spread = |group: &[&RunDetails]| {
+        let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
+        for run in group {
+            by_seed.insert(run.seed, run.metric("f1_macro", Split::Test)?);
+        }
+        let (low, high) = by_seed
+            .values()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+        (by_seed.len() >= STABLE_RUNS_MIN).then_some((high - low, by_seed.len()))
+    };
+    let (group, (spread, seeds)) = groups
+        .values()
+        .filter_map(|group| Some((group, spread(group)?)))
+        .min_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
+    let last = group.last()?;
+    Some(Best {
+        role: "most_stable",
+        experiment_id: last.experiment_id.clone(),
+        metric: "f1_macro".into(),
+        split: Split::Test,
+        value: spread,
+        position: last.ended_position.unwrap_or(last.started_position),
+        runs: seeds,
+    })
+}

@@ -1,0 +1,88 @@
+//! The experiments log: one JSON line when a run starts and one when it ends, as
+//! `experiments_log.jsonl` shows them. The old tools wrote the first only: their runs ran for ever.
+
+use serde_json::json;
+
+use super::{Definition, Kv, Snapshot, ViewError};
+use crate::base::RunId;
+use crate::domain::run::{RunEvent, RunStarted};
+use crate::domain::{EnvelopeRef, Event};
+
+pub(super) const VIEW: Definition = Definition {
+    name: "experiments",
+    revision: 1,
+    kinds: &["run.started", "run.classified", "run.finished", "run.failed", "run.interrupted"],
+    apply,
+};
+
+/// Keys: `l` and a position for lines, `s` and a run for the start that its end repeats.
+const LINE: u8 = b'l';
+const START: u8 = b's';
+
+fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
+    let Event::Run(event) = event else { return Ok(()) };
+    let start_key = [&[START], envelope.header.stream.entity.as_slice()].concat();
+    let damaged = || ViewError::Row { view: VIEW.name };
+    let status = match event {
+        RunEvent::Started(started) => {
+            let line = first_line(envelope, started);
+            let at = envelope.header.position;
+            return kv.put(&start_key, [&at.to_be_bytes(), line.as_bytes()].concat());
+        }
+        RunEvent::Classified(_) => "running",
+        RunEvent::Finished(_) => "completed",
+        RunEvent::Failed(_) => "failed",
+        RunEvent::Interrupted(_) => "interrupted",
+        _ => return Ok(()),
+    };
+    let Some(start) = kv.get(&start_key)? else { return Ok(()) };
+    let (at, line) = start.split_at_checked(8).ok_or_else(damaged)?;
+    let mut line: serde_json::Value = serde_json::from_slice(line).map_err(|_| damaged())?;
+    if let RunEvent::Classified(classified) = event {
+        // The first line stands at the start's position; a later correction rewrites none.
+        line["experiment_category"] = json!(classified.category);
+        let rewritten = [at, line.to_string().as_bytes()].concat();
+        kv.put(&start_key, rewritten)?;
+        let key = [&[LINE], at].concat();
+        return match kv.get(&key)? {
+            None => kv.put(&key, line.to_string().into_bytes()),
+            Some(_) => Ok(()),
+        };
+    }
+    line["timestamp"] = json!(envelope.header.recorded);
+    line["status"] = json!(status);
+    let key = [&[LINE], envelope.header.position.to_be_bytes().as_slice()].concat();
+    kv.put(&key, line.to_string().into_bytes())
+}
+
+fn first_line(envelope: &EnvelopeRef<'_>, started: &RunStarted) -> String {
+    let run: RunId = started.run;
+    json!({
+        "experiment_id": started.experiment_id,
+        "timestamp": envelope.header.recorded,
+        "experiment_name": started.name,
+        "description": started.description,
+        "config_hash": started.config.short(8),
+        "tags": started.tags,
+        "status": "running",
+        "experiment_category": "baseline",
+        "tracking_version": super::files::TRACKING_VERSION,
+        "run_id": run,
+    })
+    .to_string()
+}
+
+impl Snapshot {
+    /// The lines, in the order of the log.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn experiments_log(&self) -> Result<Vec<String>, ViewError> {
+        let mut lines = Vec::new();
+        self.scan(&VIEW, &[LINE], |_, row| {
+            lines.push(String::from_utf8_lossy(row).into_owned());
+            Ok(())
+        })?;
+        Ok(lines)
+    }
+}

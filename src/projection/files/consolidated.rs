@@ -1,0 +1,183 @@
+//! `models_registry_consolidated.json`: production models, runs by place, rules and counters.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::runs::{RunDetails, Status};
+use super::super::{Snapshot, ViewError};
+use super::{Facts, TRACKING_VERSION};
+use crate::base::{Split, Timestamp};
+use crate::domain::policy::Policy;
+use crate::domain::run::Category;
+
+/// The file.
+#[derive(Serialize)]
+pub(super) struct File {
+    project_name: String,
+    created_at: Option<Timestamp>,
+    last_updated: Option<Timestamp>,
+    consolidation_date: Option<Timestamp>,
+    consolidation_version: &'static str,
+    production_models: BTreeMap<String, ProductionModel>,
+    archived_models: BTreeMap<String, ()>,
+    debug_models: BTreeMap<String, ()>,
+    model_recommendations: BTreeMap<&'static str, String>,
+    consolidation_summary: Summary,
+    next_steps: Vec<String>,
+    active_experiments: BTreeMap<String, Active>,
+    archived_experiments: BTreeMap<String, ()>,
+    auto_archival_rules: Policy,
+    policy_revision: u64,
+    tracking_metadata: Counters,
+}
+
+#[derive(Serialize)]
+struct ProductionModel {
+    path: String,
+    original_experiment: String,
+    architecture: BTreeMap<String, serde_json::Value>,
+    performance: BTreeMap<String, f64>,
+    status: &'static str,
+    recommendation: Option<String>,
+    training_completed: Option<Timestamp>,
+    promoted_at: Timestamp,
+    promoted_by: String,
+    approved_by: Vec<String>,
+    policy_revision: u64,
+    position: u64,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    total_experiments: usize,
+    experiments_moved_to_production: usize,
+    experiments_archived: usize,
+    experiments_cleaned: usize,
+}
+
+#[derive(Serialize)]
+struct Active {
+    experiment_name: String,
+    created_at: Timestamp,
+    experiment_category: Category,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    final_metrics: BTreeMap<String, f64>,
+    promotion_candidate: bool,
+    archival_pending: bool,
+}
+
+#[derive(Serialize)]
+struct Counters {
+    tracking_version: &'static str,
+    total_experiments_tracked: usize,
+    experiments_promoted_to_production: usize,
+    experiments_auto_archived: usize,
+}
+
+pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+    let (policy_revision, policy) = views.policy()?;
+    let mut production_models = BTreeMap::new();
+    for model in &facts.models {
+        let run = facts.run_named(model.run());
+        let entry = ProductionModel {
+            path: model.path.clone(),
+            original_experiment: run.map(|r| r.experiment_id.clone()).unwrap_or_default(),
+            architecture: run.map(architecture).unwrap_or_default(),
+            performance: run.map(performance).unwrap_or_default(),
+            status: "production_ready",
+            recommendation: None,
+            training_completed: run.and_then(|r| r.ended).map(Timestamp),
+            promoted_at: Timestamp(model.promoted),
+            promoted_by: views.actor(model.actor)?,
+            approved_by: model.approvers.clone(),
+            policy_revision: model.policy_revision,
+            position: model.position,
+        };
+        production_models.insert(model.name.clone(), entry);
+    }
+    let active = facts.runs.iter().map(|run| (run.experiment_id.clone(), active(run, &policy)));
+    let promoted = production_models.len();
+    Ok(File {
+        project_name: facts.project.clone(),
+        created_at: facts.created_at,
+        last_updated: facts.last_updated,
+        consolidation_date: facts.models.iter().map(|m| m.promoted).max().map(Timestamp),
+        consolidation_version: TRACKING_VERSION,
+        archived_models: BTreeMap::new(),
+        debug_models: BTreeMap::new(),
+        model_recommendations: recommendations(facts),
+        consolidation_summary: Summary {
+            total_experiments: facts.runs.len(),
+            experiments_moved_to_production: promoted,
+            experiments_archived: 0,
+            experiments_cleaned: 0,
+        },
+        next_steps: next_steps(facts, &policy),
+        active_experiments: active.collect(),
+        archived_experiments: BTreeMap::new(),
+        auto_archival_rules: policy,
+        policy_revision,
+        tracking_metadata: Counters {
+            tracking_version: TRACKING_VERSION,
+            total_experiments_tracked: facts.runs.len(),
+            experiments_promoted_to_production: promoted,
+            experiments_auto_archived: 0,
+        },
+        production_models,
+    })
+}
+
+fn active(run: &RunDetails, policy: &Policy) -> Active {
+    Active {
+        experiment_name: run.experiment_name.clone(),
+        created_at: Timestamp(run.started),
+        experiment_category: run.category,
+        status: super::registry::word(run.status),
+        completed_at: run.ended.map(Timestamp),
+        final_metrics: super::registry::final_metrics(run),
+        promotion_candidate: run.status == Status::Finished && run.assess(policy).is_candidate(),
+        archival_pending: false,
+    }
+}
+
+fn architecture(run: &RunDetails) -> BTreeMap<String, serde_json::Value> {
+    let mut values: BTreeMap<String, serde_json::Value> = run
+        .parameters
+        .iter()
+        .filter_map(|(key, value)| {
+            let value = serde_json::from_str(value).ok()?;
+            Some((key.strip_prefix("model.")?.to_owned(), value))
+        })
+        .collect();
+    values.insert("name".into(), run.config_name.clone().into());
+    values.insert("num_classes".into(), run.labels.len().into());
+    values
+}
+
+fn performance(run: &RunDetails) -> BTreeMap<String, f64> {
+    let shown = |name: &str| name == "accuracy" || name.starts_with("f1_");
+    let test = run.metrics.iter().filter(|m| m.key.split == Some(Split::Test));
+    test.filter(|m| shown(&m.key.name)).map(|m| (m.key.name.clone(), m.value)).collect()
+}
+
+/// The production model with the best macro F1 is the one to deploy.
+fn recommendations(facts: &Facts) -> BTreeMap<&'static str, String> {
+    let scored = facts.models.iter().filter_map(|model| {
+        Some((facts.run_named(model.run())?.metric("f1_macro", Split::Test)?, &model.name))
+    });
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    best.map(|(_, name)| ("production_deployment", name.clone())).into_iter().collect()
+}
+
+fn next_steps(facts: &Facts, policy: &Policy) -> Vec<String> {
+    let promoted: Vec<_> = facts.models.iter().map(super::super::registry::ModelRow::run).collect();
+    let waiting = facts.runs.iter().filter(|run| {
+        run.status == Status::Finished
+            && !promoted.contains(&run.run())
+            && run.assess(policy).is_candidate()
+    });
+    waiting.map(|run| format!("Decide on the candidate {}", run.experiment_id)).collect()
+}

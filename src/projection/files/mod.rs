@@ -1,0 +1,79 @@
+//! The registry files at the workspace's root: generated from the views, byte for byte the same
+//! for the same log. Times in them are the log's, never the clock's.
+//!
+//! They keep the keys that readers of the old files know; see `schemas/files/`.
+
+mod consolidated;
+mod consolidation;
+mod export;
+mod registry;
+mod version;
+
+use serde::Serialize;
+
+pub use export::{Difference, Edited, Exporter, Regenerated};
+
+use super::{Snapshot, ViewError};
+use crate::base::Timestamp;
+
+/// What `tracking_version` says in the files.
+pub const TRACKING_VERSION: &str = "annals v1";
+
+/// One file: name and bytes.
+pub type Generated = (&'static str, Vec<u8>);
+
+/// Every registry file, as the snapshot says.
+///
+/// # Errors
+/// When the views cannot be read.
+pub fn generate(views: &Snapshot, project: &str) -> Result<Vec<Generated>, ViewError> {
+    let facts = Facts::new(views, project)?;
+    Ok(vec![
+        ("models_registry.json", json(&registry::file(&facts, views)?)),
+        ("models_registry_consolidated.json", json(&consolidated::file(&facts, views)?)),
+        ("experiment_consolidation_log.json", json(&consolidation::file(&facts, views)?)),
+        ("experiments_log.jsonl", lines(&views.experiments_log()?)),
+        ("MODEL_VERSION.json", json(&version::file(&facts, views)?)),
+    ])
+}
+
+/// What several files say.
+struct Facts {
+    project: String,
+    runs: Vec<super::runs::RunDetails>,
+    models: Vec<super::registry::ModelRow>,
+    created_at: Option<Timestamp>,
+    last_updated: Option<Timestamp>,
+}
+
+impl Facts {
+    fn new(views: &Snapshot, project: &str) -> Result<Self, ViewError> {
+        let (runs, models, moves) = (views.run_details()?, views.production()?, views.moves()?);
+        let starts = runs.iter().map(|run| run.started);
+        let ends = runs.iter().filter_map(|run| run.ended);
+        let promotions = models.iter().map(|model| model.promoted);
+        let moved = moves.iter().map(|row| row.ended.unwrap_or(row.planned));
+        let created_at = starts.clone().min().map(Timestamp);
+        let last_updated = starts.chain(ends).chain(promotions).chain(moved).max().map(Timestamp);
+        Ok(Self { project: project.to_owned(), runs, models, created_at, last_updated })
+    }
+
+    fn run_named(&self, id: crate::base::RunId) -> Option<&super::runs::RunDetails> {
+        self.runs.iter().find(|run| run.run() == id)
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("BUG: a registry file is not JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn lines(lines: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        bytes.extend(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes
+}

@@ -1,0 +1,80 @@
+//! `models_registry.json`: every run with its final values, and the best ones.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::runs::{RunDetails, Status};
+use super::super::{Snapshot, ViewError, best::Best};
+use super::Facts;
+use crate::base::{Split, Timestamp};
+
+/// The file.
+#[derive(Serialize)]
+pub(super) struct File {
+    project_name: String,
+    created_at: Option<Timestamp>,
+    last_updated: Option<Timestamp>,
+    models: BTreeMap<String, Model>,
+    best_models: BTreeMap<&'static str, Best>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    experiment_name: String,
+    status: &'static str,
+    config_hash: String,
+    created_at: Timestamp,
+    completed_at: Option<Timestamp>,
+    final_metrics: BTreeMap<String, f64>,
+    best_metrics: BTreeMap<String, f64>,
+    synthetic_data: bool,
+    run_id: String,
+}
+
+pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+    let mut models = BTreeMap::new();
+    for run in &facts.runs {
+        let best = views.metrics(run.run())?.into_iter().map(|row| {
+            let split = row.split.map_or(String::new(), |s| format!("{}_", s.word()));
+            (format!("{split}{}", row.name), row.best.1)
+        });
+        let model = Model {
+            experiment_name: run.experiment_name.clone(),
+            status: word(run.status),
+            config_hash: run.config_digest.chars().take(8).collect(),
+            created_at: Timestamp(run.started),
+            completed_at: run.ended.map(Timestamp),
+            final_metrics: final_metrics(run),
+            best_metrics: best.collect(),
+            synthetic_data: run.synthetic,
+            run_id: run.run().to_string(),
+        };
+        models.insert(run.experiment_id.clone(), model);
+    }
+    let best_models = views.best()?.into_iter().map(|best| (best.role, best)).collect();
+    Ok(File {
+        project_name: facts.project.clone(),
+        created_at: facts.created_at,
+        last_updated: facts.last_updated,
+        models,
+        best_models,
+    })
+}
+
+/// The word the old readers know.
+pub(super) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Finished => "completed",
+        other => other.word(),
+    }
+}
+
+/// Final values on the test split, by name; on the others with the split in front.
+pub(super) fn final_metrics(run: &RunDetails) -> BTreeMap<String, f64> {
+    let named = run.metrics.iter().map(|metric| match metric.key.split {
+        None | Some(Split::Test) => (metric.key.name.clone(), metric.value),
+        Some(split) => (format!("{}_{}", split.word(), metric.key.name), metric.value),
+    });
+    named.collect()
+}

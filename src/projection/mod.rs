@@ -1,0 +1,58 @@
+//! Read models: what the events add up to, kept in `views.redb`, which may be deleted at any time.
+//!
+//! May use: `base`, `domain`, `store` for reading. Must never see: `decide`, the log for writing.
+//! It alone writes `views.redb`.
+//!
+//! PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor is never beyond the log, and it
+//! is committed with its tables.
+//!
+//! A view is a [`Definition`]: the kinds it takes and a total fold into rows of bytes. Writers
+//! bring `views.redb` up to date; readers fold the few events after it in memory. Rows are rkyv
+//! archives.
+//!
+//! To add a view: a file with a `VIEW`, its rows and its queries, and a line in [`ALL`]. Start
+//! reading in `runner.rs`, then `runs.rs`.
+
+pub mod actors;
+pub mod best;
+pub mod experiments;
+pub mod files;
+mod kv;
+pub mod metrics;
+pub mod moves;
+pub mod policy;
+pub mod registry;
+mod row;
+mod runner;
+pub mod runs;
+#[cfg(test)]
+mod tests;
+
+pub use kv::{Kv, ViewError};
+pub use runner::{Row, Snapshot, Views};
+
+use crate::domain::{EnvelopeRef, Event};
+
+/// One read model.
+pub struct Definition {
+    /// Its name; also its table's.
+    pub name: &'static str,
+    /// Raise it when the fold or the rows change: the view is then rebuilt.
+    pub revision: u32,
+    /// The kinds it takes, by name.
+    pub kinds: &'static [&'static str],
+    /// Folds one event in.
+    pub apply: fn(&mut dyn Kv, &EnvelopeRef<'_>, &Event) -> Result<(), ViewError>,
+}
+
+/// Every view.
+pub const ALL: &[Definition] = &[
+    actors::VIEW,
+    experiments::VIEW,
+    metrics::VIEW,
+    moves::VIEW,
+    policy::VIEW,
+    registry::VIEW,
+    runs::VIEW,
+    runs::DETAILS,
+];

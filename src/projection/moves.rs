@@ -1,0 +1,86 @@
+//! Moves of files: pending, completed, rolled back.
+
+use rkyv::{Archive, Deserialize, Serialize};
+
+use super::row::{pack, unpack};
+use super::{Definition, Kv, Snapshot, ViewError};
+use crate::domain::file_move::{MoveEvent, MovePurpose};
+use crate::domain::{EnvelopeRef, Event};
+
+pub(super) const VIEW: Definition = Definition {
+    name: "moves",
+    revision: 1,
+    kinds: &["move.planned", "move.completed", "move.rolled_back"],
+    apply,
+};
+
+/// One move.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct MoveRow {
+    /// `promotion` or `demotion`.
+    pub purpose: String,
+    /// Where the files come from.
+    pub from: String,
+    /// Where they go.
+    pub to: String,
+    /// Bytes moved.
+    pub bytes: u64,
+    /// `pending`, `completed` or `rolled_back`.
+    pub status: String,
+    /// Why it was rolled back.
+    pub reason: Option<String>,
+    /// When it was planned, in nanoseconds since 1970.
+    pub planned: i64,
+    /// When it ended.
+    pub ended: Option<i64>,
+    /// Position of the plan.
+    pub position: u64,
+}
+
+fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
+    let Event::Move(event) = event else { return Ok(()) };
+    let (key, at) = (envelope.header.stream.entity, envelope.header.recorded.0);
+    let mut row = match (kv.get(&key)?, event) {
+        (_, MoveEvent::Planned(planned)) => MoveRow {
+            purpose: match planned.purpose {
+                MovePurpose::Promotion { .. } => "promotion".into(),
+                MovePurpose::Demotion { .. } => "demotion".into(),
+            },
+            from: planned.from.clone(),
+            to: planned.to.clone(),
+            bytes: planned.files.iter().map(|file| file.bytes).sum(),
+            status: "pending".into(),
+            reason: None,
+            planned: at,
+            ended: None,
+            position: envelope.header.position,
+        },
+        (Some(row), _) => unpack::<MoveRow>(&VIEW, &row)?,
+        (None, _) => return Ok(()),
+    };
+    match event {
+        MoveEvent::Planned(_) => {}
+        MoveEvent::Completed(_) => (row.status, row.ended) = ("completed".into(), Some(at)),
+        MoveEvent::RolledBack(back) => {
+            (row.status, row.ended) = ("rolled_back".into(), Some(at));
+            row.reason = Some(back.reason.clone());
+        }
+    }
+    kv.put(&key, pack(&row))
+}
+
+impl Snapshot {
+    /// Every move, oldest first.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn moves(&self) -> Result<Vec<MoveRow>, ViewError> {
+        let mut moves = Vec::new();
+        self.scan(&VIEW, &[], |_, row| {
+            moves.push(unpack::<MoveRow>(&VIEW, row)?);
+            Ok(())
+        })?;
+        moves.sort_by_key(|row| row.position);
+        Ok(moves)
+    }
+}

@@ -1,0 +1,390 @@
+//! Runs: a small row each for lists, and a large one for judging, comparing and the registry.
+
+use rkyv::{Archive, Deserialize, Serialize};
+use serde::Serialize as SerializeJson;
+
+use super::row::{open, pack, unpack};
+use super::{Definition, Kv, Snapshot, ViewError};
+use crate::base::{RunId, Split, Timestamp};
+use crate::domain::metric::{Evaluation, FinalMetric};
+use crate::domain::policy::{Assessment, Policy, assess};
+use crate::domain::run::{Category, RunEvent, RunState, RunStatus};
+use crate::domain::{EnvelopeRef, Event, Provenance};
+
+const KINDS: &[&str] = &[
+    "run.started",
+    "run.classified",
+    "run.artifact_stored",
+    "run.finished",
+    "run.failed",
+    "run.interrupted",
+    "candidate.assessed",
+];
+
+/// The small rows.
+pub(super) const VIEW: Definition =
+    Definition { name: "runs", revision: 1, kinds: KINDS, apply: apply_row };
+
+/// The large rows.
+pub(super) const DETAILS: Definition =
+    Definition { name: "run_details", revision: 1, kinds: KINDS, apply: apply_details };
+
+/// How far a run got, as rows keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Under way, if its supervisor is alive.
+    Running,
+    /// Ended with a model.
+    Finished,
+    /// Ended without a model.
+    Failed,
+    /// Stopped.
+    Interrupted,
+}
+
+impl Status {
+    /// The word used in files and tables.
+    pub fn word(self) -> &'static str {
+        RunStatus::from(self).word()
+    }
+}
+
+impl From<Status> for RunStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Running => Self::Running,
+            Status::Finished => Self::Finished,
+            Status::Failed => Self::Failed,
+            Status::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+/// What a list shows of a run.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+pub struct RunRow {
+    /// The run's id.
+    pub id: [u8; 16],
+    /// The unique name.
+    pub experiment_id: String,
+    /// The experiment's name.
+    pub name: String,
+    /// How far it got.
+    pub status: Status,
+    /// Debug or baseline.
+    pub category: Category,
+    /// Whether its data was generated.
+    pub synthetic: bool,
+    /// When it began, in nanoseconds since 1970.
+    pub started: i64,
+    /// Seconds from start to end; none while it runs.
+    pub seconds: Option<f64>,
+    /// On the test split.
+    pub accuracy: Option<f64>,
+    /// On the test split.
+    pub f1_macro: Option<f64>,
+    /// Position of its start: the order of runs.
+    pub position: u64,
+    /// Position of the invocation that trains it.
+    pub invocation: Option<u64>,
+}
+
+impl RunRow {
+    /// The run's id.
+    pub fn run(&self) -> RunId {
+        RunId(self.id)
+    }
+}
+
+/// Everything the registry and the rules need of a run.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct RunDetails {
+    /// The run's id.
+    #[serde(skip)]
+    pub id: [u8; 16],
+    /// The unique name.
+    pub experiment_id: String,
+    /// The experiment's name.
+    pub experiment_name: String,
+    /// The folder, relative to the workspace.
+    pub folder: String,
+    /// What it is for.
+    pub description: String,
+    /// Words for finding it.
+    pub tags: Vec<String>,
+    /// Who started it: position of the actor's registration.
+    #[serde(skip)]
+    pub actor: u64,
+    /// How far it got.
+    pub status: Status,
+    /// Debug or baseline.
+    pub category: Category,
+    /// The rule that sorted it.
+    pub category_rule: String,
+    /// Name of the configuration.
+    pub config_name: String,
+    /// Digest of the configuration.
+    pub config_digest: String,
+    /// The configuration, flattened, without its seed.
+    pub parameters: Vec<(String, String)>,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Whether its data was generated.
+    pub synthetic: bool,
+    /// Valid and test rows whose text stands in the training rows.
+    pub leaked_rows: u64,
+    /// Rows of each split.
+    pub rows: Vec<(Split, u64)>,
+    /// The labels, in the order of the model's outputs.
+    pub labels: Vec<String>,
+    /// How its final metrics came to the log.
+    pub provenance: Option<Provenance>,
+    /// Final values.
+    pub metrics: Vec<FinalMetric>,
+    /// Predictions against labels.
+    pub evaluations: Vec<Evaluation>,
+    /// When it began, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub started: i64,
+    /// When it ended.
+    #[serde(skip)]
+    pub ended: Option<i64>,
+    /// Seconds from start to end.
+    pub duration_seconds: Option<f64>,
+    /// Why it failed or was interrupted.
+    pub reason: Option<String>,
+    /// Trained weights.
+    pub parameter_count: Option<u64>,
+    /// Size of the weights.
+    pub model_bytes: Option<u64>,
+    /// Digest of the weights.
+    pub weights: Option<String>,
+    /// Files: what, path, digest.
+    pub artifacts: Vec<(String, Option<String>, String)>,
+    /// Whether it met the rules then in force.
+    pub candidate: Option<bool>,
+    /// Position of its start.
+    pub started_position: u64,
+    /// Position of its end.
+    pub ended_position: Option<u64>,
+}
+
+impl RunDetails {
+    /// The run's id.
+    pub fn run(&self) -> RunId {
+        RunId(self.id)
+    }
+
+    /// A final value.
+    pub fn metric(&self, name: &str, split: Split) -> Option<f64> {
+        let found = |m: &&FinalMetric| m.key.name == name && m.key.split == Some(split);
+        self.metrics.iter().find(found).map(|m| m.value)
+    }
+
+    /// The run against the rules.
+    pub fn assess(&self, policy: &Policy) -> Assessment {
+        let state = RunState {
+            id: Some(self.run()),
+            experiment_id: self.experiment_id.clone(),
+            status: self.status.into(),
+            category: self.category,
+            synthetic: self.synthetic,
+            leaked_rows: self.leaked_rows,
+            rows: self.rows.clone(),
+            provenance: self.provenance,
+            metrics: self.metrics.clone(),
+            evaluations: self.evaluations.clone(),
+            ..RunState::default()
+        };
+        assess(policy, &state)
+    }
+}
+
+fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
+    let Event::Run(event) = event else { return Ok(()) };
+    let key = envelope.header.stream.entity;
+    let mut row = match (kv.get(&key)?, event) {
+        (_, RunEvent::Started(started)) => RunRow {
+            id: key,
+            experiment_id: started.experiment_id.clone(),
+            name: started.name.clone(),
+            status: Status::Running,
+            category: Category::Baseline,
+            synthetic: started.data.synthetic.is_some(),
+            started: envelope.header.recorded.0,
+            seconds: None,
+            accuracy: None,
+            f1_macro: None,
+            position: envelope.header.position,
+            invocation: envelope.header.invocation,
+        },
+        (Some(row), _) => unpack::<RunRow>(&VIEW, &row)?,
+        (None, _) => return Ok(()),
+    };
+    let seconds = envelope.header.recorded.seconds_since(Timestamp(row.started));
+    match event {
+        RunEvent::Classified(classified) => row.category = classified.category,
+        RunEvent::Finished(finished) => {
+            let value = |name: &str| {
+                let test =
+                    |m: &&FinalMetric| m.key.name == name && m.key.split == Some(Split::Test);
+                finished.metrics.iter().find(test).map(|m| m.value)
+            };
+            row.status = Status::Finished;
+            row.accuracy = value("accuracy");
+            row.f1_macro = value("f1_macro");
+            row.seconds = Some(finished.duration_seconds);
+        }
+        RunEvent::Failed(_) => (row.status, row.seconds) = (Status::Failed, Some(seconds)),
+        RunEvent::Interrupted(_) => {
+            (row.status, row.seconds) = (Status::Interrupted, Some(seconds));
+        }
+        _ => {}
+    }
+    kv.put(&key, pack(&row))
+}
+
+fn apply_details(
+    kv: &mut dyn Kv,
+    envelope: &EnvelopeRef<'_>,
+    event: &Event,
+) -> Result<(), ViewError> {
+    let Event::Run(event) = event else { return Ok(()) };
+    let key = envelope.header.stream.entity;
+    let mut details = match (kv.get(&key)?, event) {
+        (_, RunEvent::Started(_)) => begun(envelope, event),
+        (Some(row), _) => Some(unpack::<RunDetails>(&DETAILS, &row)?),
+        (None, _) => None,
+    };
+    let Some(details) = &mut details else { return Ok(()) };
+    take_in(details, envelope, event);
+    kv.put(&key, pack(details))
+}
+
+fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
+    let RunEvent::Started(started) = event else { return None };
+    let parameters = started.parameters.iter().filter(|(key, _)| *key != "training.seed");
+    Some(RunDetails {
+        id: started.run.0,
+        experiment_id: started.experiment_id.clone(),
+        experiment_name: started.name.clone(),
+        folder: started.folder.clone(),
+        description: started.description.clone(),
+        tags: started.tags.clone(),
+        actor: envelope.header.actor,
+        status: Status::Running,
+        category: Category::Baseline,
+        category_rule: String::new(),
+        config_name: started.config_name.clone(),
+        config_digest: started.config.to_string(),
+        parameters: parameters.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        seed: started.seed,
+        synthetic: started.data.synthetic.is_some(),
+        leaked_rows: started.data.leaked_rows,
+        rows: started.data.splits.iter().map(|s| (s.split, s.rows)).collect(),
+        labels: started.data.labels.clone(),
+        provenance: None,
+        metrics: vec![],
+        evaluations: vec![],
+        started: envelope.header.recorded.0,
+        ended: None,
+        duration_seconds: None,
+        reason: None,
+        parameter_count: None,
+        model_bytes: None,
+        weights: None,
+        artifacts: vec![],
+        candidate: None,
+        started_position: envelope.header.position,
+        ended_position: None,
+    })
+}
+
+fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
+    let mut end = |status: Status, reason: Option<&String>| {
+        details.status = status;
+        details.reason = reason.cloned();
+        details.ended = Some(envelope.header.recorded.0);
+        details.ended_position = Some(envelope.header.position);
+        details.duration_seconds =
+            Some(envelope.header.recorded.seconds_since(Timestamp(details.started)));
+    };
+    match event {
+        RunEvent::Classified(classified) => {
+            details.category = classified.category;
+            details.category_rule.clone_from(&classified.rule);
+        }
+        RunEvent::ArtifactStored(stored) => details.artifacts.push((
+            stored.name.clone(),
+            stored.path.clone(),
+            stored.digest.to_string(),
+        )),
+        RunEvent::Finished(finished) => {
+            end(Status::Finished, None);
+            details.duration_seconds = Some(finished.duration_seconds);
+            details.provenance = Some(envelope.header.provenance);
+            details.metrics.clone_from(&finished.metrics);
+            details.evaluations.clone_from(&finished.evaluations);
+            details.parameter_count = Some(finished.parameter_count);
+            details.model_bytes = Some(finished.model_bytes);
+            details.weights = Some(finished.weights.to_string());
+        }
+        RunEvent::Failed(failed) => end(Status::Failed, Some(&failed.reason)),
+        RunEvent::Interrupted(interrupted) => {
+            end(Status::Interrupted, Some(&interrupted.reason));
+        }
+        RunEvent::Assessed(assessed) => details.candidate = Some(assessed.candidate),
+        _ => {}
+    }
+}
+
+impl Snapshot {
+    /// Every run, newest first.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunRow>, ViewError> {
+        let mut runs = Vec::new();
+        self.scan(&VIEW, &[], |_, row| {
+            runs.push(unpack::<RunRow>(&VIEW, row)?);
+            Ok(())
+        })?;
+        runs.sort_by_key(|run| std::cmp::Reverse(run.position));
+        Ok(runs)
+    }
+
+    /// The ids of all runs with their two names, in no order worth relying on; reads in place.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn run_names(&self, mut each: impl FnMut(RunId, &str, &str)) -> Result<(), ViewError> {
+        self.scan(&VIEW, &[], |_, row| {
+            let row: &ArchivedRunRow = open(&VIEW, row)?;
+            each(RunId(row.id), row.experiment_id.as_str(), row.name.as_str());
+            Ok(())
+        })
+    }
+
+    /// One run in full.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn run(&self, id: RunId) -> Result<Option<RunDetails>, ViewError> {
+        self.get(&DETAILS, &id.0)?.map(|row| unpack(&DETAILS, &row)).transpose()
+    }
+
+    /// Every run in full, in the order they began.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn run_details(&self) -> Result<Vec<RunDetails>, ViewError> {
+        let mut runs = Vec::new();
+        self.scan(&DETAILS, &[], |_, row| {
+            runs.push(unpack::<RunDetails>(&DETAILS, row)?);
+            Ok(())
+        })?;
+        runs.sort_by_key(|run: &RunDetails| run.started_position);
+        Ok(runs)
+    }
+}
