@@ -10,11 +10,15 @@
 //! To add a use case: a file named after its noun. Start reading in `session.rs`, then
 //! `recover.rs`.
 
+mod environment;
 mod error;
 mod live;
 mod policy;
+mod record;
 mod recover;
+mod refresh;
 mod session;
+mod train;
 mod workspace;
 
 pub use error::{Error, ErrorKind, Result};
@@ -22,4 +26,5 @@ pub use live::LiveFiles;
 pub use policy::PolicyShown;
 pub use recover::Recovered;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
+pub use train::{ConfigSource, DataSource, Programs, Screen, TrainRequest, Trained};
 pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

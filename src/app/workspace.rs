@@ -1,6 +1,7 @@
 //! The workspace: `annals.toml` with paths and preferences, `.annals/` with the log, and who is
 //! calling.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,8 @@ pub struct Caller {
     pub cwd: PathBuf,
     /// The words of the command line after the program's name, secrets masked.
     pub argv: Vec<String>,
+    /// Environment variables that change results, from a fixed list.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Folders of the user, outside every workspace.

@@ -11,6 +11,7 @@ pub mod durable;
 mod env;
 mod id;
 pub mod limits;
+pub mod mask;
 mod measure;
 pub mod suggest;
 mod time;

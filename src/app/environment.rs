@@ -1,0 +1,88 @@
+//! Where a run runs: the facts that must be equal for its digests to be equal.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::App;
+use crate::base::Digest;
+use crate::base::mask::mask_text;
+use crate::domain::run::{Environment, Git};
+
+/// What the engine and the caller know of it.
+pub(super) struct Facts<'a> {
+    pub(super) libtorch: Option<&'a str>,
+    pub(super) threads: u32,
+    pub(super) device: &'a str,
+    pub(super) accelerators: Vec<String>,
+}
+
+impl App {
+    /// The environment of a run, and the difference of its code from the last commit.
+    pub(super) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
+        let (git, diff) = git(&self.root);
+        let environment = Environment {
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+            libtorch: facts.libtorch.map(str::to_owned),
+            os: os(),
+            host: self.caller.host.clone(),
+            cpu: cpu_model(),
+            cpus: cpus(),
+            threads: facts.threads,
+            memory_bytes: memory_bytes(),
+            device: facts.device.to_owned(),
+            accelerators: facts.accelerators,
+            variables: self.caller.variables.clone(),
+            git,
+            cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
+        };
+        (environment, diff)
+    }
+}
+
+/// Logical processors this process may use.
+pub(super) fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+fn os() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let name = name.map_or(std::env::consts::OS, |name| name.trim_matches('"'));
+    format!("{name}, kernel {}, {}", kernel.trim(), std::env::consts::ARCH)
+}
+
+fn cpu_model() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
+    model.map_or_else(
+        || std::env::consts::ARCH.to_owned(),
+        |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned(),
+    )
+}
+
+fn memory_bytes() -> u64 {
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn git(root: &Path) -> (Option<Git>, Option<String>) {
+    let ask = |words: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(root).args(words).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(commit) = ask(&["rev-parse", "HEAD"]) else { return (None, None) };
+    let branch = ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    let diff = ask(&["diff", "HEAD", "--no-color", "--no-ext-diff"]).unwrap_or_default();
+    let diff = (!diff.is_empty()).then(|| mask_text(&diff));
+    let git = Git {
+        commit: commit.trim().to_owned(),
+        branch: branch.map(|branch| branch.trim().to_owned()),
+        dirty: diff.is_some(),
+        diff: diff.as_ref().map(|diff| Digest::of(diff.as_bytes())),
+    };
+    (Some(git), diff)
+}

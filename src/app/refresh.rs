@@ -1,0 +1,61 @@
+//! After a change: views and registry files follow the log.
+
+use super::{App, Error, ErrorKind, Result};
+use crate::projection::files::{Exporter, Regenerated};
+use crate::projection::{Snapshot, ViewError, Views};
+
+impl From<ViewError> for Error {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Log(error) => error.into(),
+            ViewError::Row { .. } => Self::new(ErrorKind::Io, error.to_string()),
+            ViewError::Database(_) | ViewError::Io { .. } => {
+                let message = error.to_string();
+                let hint = "the log is not affected; `annals replay` rebuilds views and files";
+                match std::error::Error::source(&error) {
+                    Some(source) => Self::caused(
+                        ErrorKind::Io,
+                        message,
+                        std::io::Error::other(source.to_string()),
+                    ),
+                    None => Self::new(ErrorKind::Io, message),
+                }
+                .hint(hint)
+            }
+        }
+    }
+}
+
+impl App {
+    /// The views of this workspace.
+    pub fn views(&self) -> Views {
+        Views::new(&self.annals_dir())
+    }
+
+    /// The registry files of this workspace.
+    pub fn exporter(&self) -> Exporter {
+        Exporter::new(&self.root, &self.annals_dir())
+    }
+
+    /// The views as of now.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(self.views().read(&self.store)?)
+    }
+
+    /// Brings views and registry files up to date, and tells which files somebody had edited.
+    ///
+    /// # Errors
+    /// When they cannot be written; what was decided is in the log all the same.
+    pub fn refresh(&self) -> Result<Regenerated> {
+        self.views().update(&self.store)?;
+        let snapshot = self.snapshot()?;
+        Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
+    }
+
+    pub(super) fn annals_dir(&self) -> std::path::PathBuf {
+        self.root.join(".annals")
+    }
+}

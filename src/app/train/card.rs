@@ -1,0 +1,57 @@
+//! The model card: what a person must know before using the model, from the record alone.
+
+use std::fmt::Write as _;
+
+use super::Plan;
+use crate::base::Split;
+use crate::train::Finished;
+
+/// The card, in Markdown.
+pub(super) fn model_card(plan: &Plan<'_>, finished: &Finished) -> String {
+    let mut card = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut card, plan, finished);
+    card
+}
+
+fn write(card: &mut String, plan: &Plan<'_>, finished: &Finished) -> std::fmt::Result {
+    writeln!(card, "# {}\n", plan.name)?;
+    if plan.synthetic.is_some() {
+        writeln!(card, "**Trained on generated notes. Not evidence of anything; not for use.**\n")?;
+    }
+    let description = plan.description();
+    if !description.is_empty() {
+        writeln!(card, "{description}\n")?;
+    }
+    writeln!(card, "| | |\n|---|---|")?;
+    writeln!(card, "| configuration | {} |", plan.config_name)?;
+    writeln!(card, "| parameters | {} |", finished.parameters)?;
+    writeln!(card, "| data (blake3) | {} |", plan.dataset.digest)?;
+    writeln!(card, "| weights (blake3) | {} |", finished.weights.digest)?;
+    writeln!(card, "| seed | {} |", plan.config.training.seed)?;
+    writeln!(
+        card,
+        "| chosen by | {} on valid, epoch {} of {} |",
+        finished.metric, finished.best_epoch, finished.epochs
+    )?;
+    let leaked = plan.prepared.leakage.rows_left();
+    writeln!(card, "| leaked rows | {leaked} |\n")?;
+    for evaluation in finished.evaluations.iter().filter(|e| e.split == Split::Test) {
+        writeln!(card, "## Scores on {} ({} rows)\n", evaluation.split.word(), evaluation.rows)?;
+        writeln!(card, "| metric | value |\n|---|---|")?;
+        for name in ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc", "loss"] {
+            if let Some(metric) = evaluation.get(name) {
+                writeln!(card, "| {name} | {:.4} |", metric.value)?;
+            }
+        }
+        writeln!(card, "\n| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;
+        for class in &evaluation.classes {
+            writeln!(
+                card,
+                "| {} | {:.4} | {:.4} | {:.4} | {} |",
+                class.label, class.precision, class.recall, class.f1, class.support
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The folder of a run: made once under a name nobody has, filled before and after training.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::Plan;
+use super::card::model_card;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::{Digest, Timestamp, durable};
+use crate::domain::run::ArtifactStored;
+use crate::train::{Finished, weights_path};
+
+const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
+/// Runs of one name that may begin in one second.
+const SAME_NAME_MAX: u32 = 1_000;
+
+/// A run's folder.
+#[derive(Debug)]
+pub(super) struct RunFolder {
+    /// The folder.
+    pub(super) path: PathBuf,
+    /// Its name: the run's unique name.
+    pub(super) experiment_id: String,
+}
+
+impl RunFolder {
+    /// Makes the folder; a number is added where the name is taken (W-3).
+    pub(super) fn create(app: &App, name: &str, now: Timestamp) -> Result<Self> {
+        let experiments = app.root.join(&app.settings.paths.experiments);
+        let failed = |path: &Path| {
+            let what = format!("make {}", path.display());
+            move |e| Error::io(what, e)
+        };
+        durable::create_dir_all(&experiments).map_err(failed(&experiments))?;
+        let stamp = now.compact();
+        for number in 1..=SAME_NAME_MAX {
+            let experiment_id = match number {
+                1 => format!("{name}_{stamp}"),
+                _ => format!("{name}_{stamp}_{number}"),
+            };
+            let path = experiments.join(&experiment_id);
+            match fs::create_dir(&path) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(failed(&path)(e)),
+                Ok(()) => {
+                    for folder in FOLDERS {
+                        durable::create_dir_all(&path.join(folder)).map_err(failed(&path))?;
+                    }
+                    durable::sync_parent(&path).map_err(failed(&path))?;
+                    return Ok(Self { path, experiment_id });
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("{SAME_NAME_MAX} runs are named {name}_{stamp}"),
+        ))
+    }
+
+    /// Writes one file, durably.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        durable::write(&path, bytes)
+            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+        Ok(path)
+    }
+
+    /// What training reads: settings, vocabulary, labels and the prepared dataset.
+    pub(super) fn write_inputs(&self, plan: &Plan<'_>) -> Result<(PathBuf, Digest)> {
+        self.write("config/config.yaml", plan.config.to_yaml().as_bytes())?;
+        self.write("config/vocab.txt", plan.prepared.vocab.to_text().as_bytes())?;
+        self.write("config/labels.json", &pretty(&labels(&plan.dataset.label_names())))?;
+        let path = self.path.join("config/dataset.bin");
+        let digest = plan.prepared.prepared.write(&path).map_err(|e| {
+            Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
+        })?;
+        Ok((path, digest))
+    }
+
+    /// What training left: information, scores and a model card, with the weights where they are.
+    pub(super) fn write_results(
+        &self,
+        plan: &Plan<'_>,
+        finished: &Finished,
+    ) -> Result<Vec<ArtifactStored>> {
+        let info = training_info(plan, finished);
+        self.write("results/training_info.json", &pretty(&info))?;
+        self.write("results/model_card.md", model_card(plan, finished).as_bytes())?;
+        let weights = weights_path(finished);
+        let weights = weights.to_string_lossy().replace('\\', "/");
+        let stored = ArtifactStored {
+            name: "weights".into(),
+            path: Some(weights),
+            digest: finished.weights.digest,
+            bytes: finished.weights.bytes,
+            blob: true,
+        };
+        Ok(vec![
+            stored,
+            self.file("training_info", "results/training_info.json")?,
+            self.file("model_card", "results/model_card.md")?,
+        ])
+    }
+
+    /// A file as it is on disk, to be kept as a blob.
+    pub(super) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
+        let full = self.path.join(path);
+        let digest = fs::File::open(&full).and_then(|mut file| Digest::of_reader(&mut file));
+        let (digest, bytes) =
+            digest.map_err(|e| Error::io(format!("read {}", full.display()), e))?;
+        let path = Some(path.to_owned());
+        Ok(ArtifactStored { name: name.to_owned(), path, digest, bytes, blob: true })
+    }
+}
+
+fn labels(names: &[String]) -> serde_json::Value {
+    let id2label: serde_json::Map<String, serde_json::Value> =
+        names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
+    let label2id: serde_json::Map<String, serde_json::Value> =
+        names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i))).collect();
+    json!({ "label2id": label2id, "id2label": id2label, "classes": names })
+}
+
+fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
+    let splits = finished.evaluations.iter().map(|evaluation| {
+        let metrics: serde_json::Map<String, serde_json::Value> =
+            evaluation.metrics.iter().map(|m| (m.name.clone(), json!(m.value))).collect();
+        let scores = json!({
+            "rows": evaluation.rows,
+            "metrics": metrics,
+            "confusion": evaluation.confusion,
+        });
+        (evaluation.split.word().to_owned(), scores)
+    });
+    json!({
+        "experiment_name": plan.name.as_str(),
+        "config": plan.config_name,
+        "config_digest": plan.config.digest(),
+        "data_digest": plan.dataset.digest,
+        "synthetic_data": plan.synthetic.is_some(),
+        "seed": plan.config.training.seed,
+        "threads": plan.threads,
+        "num_classes": plan.dataset.labels.len(),
+        "classes": plan.dataset.label_names(),
+        "parameters": finished.parameters,
+        "weights": finished.weights.digest,
+        "epochs": finished.epochs,
+        "steps": finished.steps,
+        "best_epoch": finished.best_epoch,
+        "chosen_by": format!("{} on valid", finished.metric),
+        "training_time_seconds": finished.seconds,
+        "rows_per_second": finished.rows_per_s,
+        "evaluations": splits.collect::<serde_json::Map<String, serde_json::Value>>(),
+    })
+}
+
+fn pretty(value: &serde_json::Value) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,392 @@
+//! `train`: from settings and data to a finished run, every step of it recorded.
+
+mod card;
+mod drive;
+mod folder;
+mod request;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
+
+use super::environment::Facts;
+use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::base::{Digest, RunId};
+use crate::domain::run::{
+    ArtifactStored, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted, RunState,
+    SplitRows, Synthetic, classify, decide,
+};
+use crate::domain::{Event, Name, Provenance};
+use crate::projection::runs::RunDetails;
+use crate::supervise::Engine;
+use crate::train::config::TrainConfig;
+use crate::train::data::{Dataset, Preparation};
+use crate::train::protocol::JobSpec;
+use folder::RunFolder;
+use request::Resolved;
+
+/// What a training came to.
+#[derive(Debug)]
+pub struct Trained {
+    /// The run, as the views have it.
+    pub run: RunDetails,
+    /// Registry files that somebody had edited.
+    pub regenerated: crate::projection::files::Regenerated,
+}
+
+/// Everything that is known before the engine starts.
+struct Plan<'a> {
+    request: &'a TrainRequest,
+    name: Name,
+    config: TrainConfig,
+    config_name: String,
+    dataset: Dataset,
+    synthetic: Option<Synthetic>,
+    prepared: Preparation,
+    threads: u32,
+}
+
+impl App {
+    /// Trains a run and records it. `stop` counts how often the user asked for an end: once ends
+    /// it cleanly, twice kills the engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] for bad settings or data, before anything is written;
+    /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the run ended so, which
+    /// is then in the log.
+    pub fn train(
+        &self,
+        request: &TrainRequest,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
+        let resolved = request::resolve(request)?;
+        let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
+        // Data of the user is read, and refused, before anything is recorded.
+        let given = match &request.data {
+            DataSource::File(source) => Some(request::read(source)?),
+            DataSource::Sample { .. } => None,
+        };
+        let prepared = match &given {
+            Some(dataset) => Some(request::prepare(dataset, &resolved.config)?),
+            None => None,
+        };
+        for note in self.recover()?.notes {
+            screen.note(&note);
+        }
+        let session = self.begin("train")?;
+        let result =
+            self.train_in(&session, request, resolved, &name, given, prepared, stop, screen);
+        let run = session.finish_with(result)?;
+        let regenerated = self.refresh()?;
+        let details = self
+            .snapshot()?
+            .run(run)?
+            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        Ok(Trained { run: details, regenerated })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one private step of train, split for length")]
+    fn train_in(
+        &self,
+        session: &Session<'_>,
+        request: &TrainRequest,
+        resolved: Resolved,
+        name: &Name,
+        given: Option<Dataset>,
+        prepared: Option<Preparation>,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<RunId> {
+        let folder = RunFolder::create(self, name.as_str(), session.now())?;
+        let (dataset, synthetic) = match given {
+            Some(dataset) => (dataset, None),
+            None => request::sample(request, &folder, resolved.config.training.seed)?,
+        };
+        let prepared = match prepared {
+            Some(prepared) => prepared,
+            None => request::prepare(&dataset, &resolved.config)?,
+        };
+        let threads = request.threads.unwrap_or_else(super::environment::cpus);
+        let plan = Plan {
+            request,
+            name: name.clone(),
+            config: resolved.config,
+            config_name: resolved.name,
+            dataset,
+            synthetic,
+            prepared,
+            threads,
+        };
+        plan.tell(screen);
+        let run = RunId(self.env.random());
+        let (dataset_path, prepared_digest) = folder.write_inputs(&plan)?;
+        let mut engine = start_engine(&plan, &folder)?;
+        let (state, diff) =
+            self.record_start(session, run, &plan, &folder, &engine, prepared_digest)?;
+        if let Some(diff) = diff {
+            self.blobs.put(diff.as_bytes())?;
+        }
+        let job = JobSpec {
+            run,
+            config_digest: plan.config.digest(),
+            config: plan.config.clone(),
+            dataset: dataset_path,
+            dataset_digest: prepared_digest,
+            run_dir: folder.path.clone(),
+            device: request.device.clone(),
+            threads,
+            resume_from: None,
+        };
+        engine
+            .train(job)
+            .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+        let driven = drive::drive(session, run, state, engine, stop, screen);
+        self.record_end(session, run, &plan, &folder, driven)
+    }
+
+    /// The run's start, its category and its inputs, in one transaction.
+    fn record_start(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        plan: &Plan<'_>,
+        folder: &RunFolder,
+        engine: &Engine,
+        prepared: Digest,
+    ) -> Result<(RunState, Option<String>)> {
+        let hello = engine.hello();
+        let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
+        let (environment, diff) = self.environment(Facts {
+            libtorch: hello.libtorch.as_deref(),
+            threads: plan.threads,
+            device: &plan.request.device,
+            accelerators: cuda,
+        });
+        let config_yaml = folder.file("config", "config/config.yaml")?;
+        let started = RunStarted {
+            run,
+            name: plan.name.to_string(),
+            experiment_id: folder.experiment_id.clone(),
+            folder: self.relative(&folder.path),
+            description: plan.description(),
+            tags: plan.tags(),
+            attempt: 1,
+            config_name: plan.config_name.clone(),
+            config: config_yaml.digest,
+            parameters: request::flatten(&plan.config),
+            seed: plan.config.training.seed,
+            data: plan.data_record(prepared),
+            environment,
+            trainer: hello.program.clone(),
+        };
+        let mut stored: Vec<ArtifactStored> = vec![config_yaml];
+        stored.push(folder.file("vocabulary", "config/vocab.txt")?);
+        stored.push(folder.file("labels", "config/labels.json")?);
+        if let Some(diff) = &diff {
+            let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
+            stored.push(ArtifactStored {
+                name: "diff".into(),
+                path: None,
+                digest,
+                bytes,
+                blob: true,
+            });
+        }
+        self.put_blobs(folder, &stored)?;
+        let state = session.transact(|tx| {
+            let policy = fold_policy(tx.log())?;
+            let criteria = &policy.policy.debug_experiments.criteria;
+            let class = classify(plan.name.as_str(), &plan.tags(), criteria, plan.request.category);
+            let mut state = RunState::default();
+            let facts = RunFacts {
+                policy: &policy.policy,
+                policy_revision: policy.revision(),
+                provenance: Provenance::Engine,
+            };
+            let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+            commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+            for command in commands {
+                let events = decide(&state, command, &facts)?;
+                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(run, &events, Provenance::Engine)?;
+            }
+            Ok(state)
+        })?;
+        Ok((state, diff))
+    }
+
+    fn put_blobs(&self, folder: &RunFolder, stored: &[ArtifactStored]) -> Result<()> {
+        for artifact in stored {
+            if let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) {
+                self.blobs.put_file(&folder.path.join(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How the run ended, with its last files.
+    fn record_end(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        plan: &Plan<'_>,
+        folder: &RunFolder,
+        driven: Result<drive::Driven>,
+    ) -> Result<RunId> {
+        let (ending, error, mut stored) = match driven {
+            Ok(drive::Driven::Finished(finished)) => {
+                let stored = folder.write_results(plan, &finished)?;
+                let ending = Ending::Finish(Box::new(translate::finished(&finished)));
+                (ending, None, stored)
+            }
+            Ok(drive::Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
+            Err(error) => {
+                let ending = Ending::Fail {
+                    reason: format!("recording failed: {error}"),
+                    signal: None,
+                    exit_code: None,
+                    stderr_tail: String::new(),
+                };
+                (ending, Some(error), vec![])
+            }
+        };
+        // The engine's output is whole only now.
+        stored.extend(folder.file("log", "logs/training.log").ok());
+        self.put_blobs(folder, &stored)?;
+        let mut commands: Vec<RunCommand> =
+            stored.into_iter().map(RunCommand::StoreArtifact).collect();
+        commands.push(RunCommand::End(ending));
+        session.transact_patiently(|tx| {
+            let policy = fold_policy(tx.log())?;
+            let mut state = fold_run(tx.log(), run)?;
+            let facts = RunFacts {
+                policy: &policy.policy,
+                policy_revision: policy.revision(),
+                provenance: Provenance::Engine,
+            };
+            for command in commands {
+                let events = decide(&state, command, &facts)?;
+                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(run, &events, Provenance::Engine)?;
+            }
+            Ok(())
+        })?;
+        match error {
+            Some(error) => Err(error),
+            None => Ok(run),
+        }
+    }
+}
+
+impl Plan<'_> {
+    fn description(&self) -> String {
+        self.request.description.clone().unwrap_or_else(|| self.config.description.clone())
+    }
+
+    fn tags(&self) -> Vec<String> {
+        let mut tags = self.config.tags.clone();
+        tags.extend(self.request.tags.iter().filter(|t| !self.config.tags.contains(t)).cloned());
+        tags
+    }
+
+    fn data_record(&self, prepared: Digest) -> DataRecord {
+        let dataset = &self.dataset;
+        let split = &self.config.data.split;
+        DataRecord {
+            files: vec![DataFile {
+                path: dataset.path.display().to_string(),
+                digest: dataset.digest,
+                bytes: dataset.bytes,
+                rows: dataset.rows.len() as u64,
+            }],
+            synthetic: self.synthetic.clone(),
+            labels: dataset.label_names(),
+            split_rule: format!(
+                "{:?}, valid {}, test {}, seed {}{}",
+                split.rule,
+                split.valid_fraction,
+                split.test_fraction,
+                self.config.training.seed,
+                if self.config.data.dedupe { ", deduplicated" } else { "" }
+            )
+            .to_lowercase(),
+            splits: self
+                .prepared
+                .splits
+                .iter()
+                .map(|s| SplitRows { split: s.split, rows: s.rows, per_label: s.classes.clone() })
+                .collect(),
+            leaked_rows: self.prepared.leakage.rows_left() as u64,
+            prepared,
+        }
+    }
+
+    fn tell(&self, screen: &mut dyn Screen) {
+        if let Some(synthetic) = &self.synthetic {
+            screen.note(&format!(
+                "Training on {} generated notes (synthetic, seed {}): a try-out, not evidence.",
+                synthetic.rows, synthetic.seed
+            ));
+        }
+        let names = self.dataset.label_names();
+        if self.dataset.labels_inferred {
+            screen.note(&format!("Labels, in sorted order: {}.", names.join(", ")));
+        }
+        for split in &self.prepared.splits {
+            let classes: Vec<String> =
+                names.iter().zip(&split.classes).map(|(name, n)| format!("{name} {n}")).collect();
+            screen.note(&format!(
+                "{:<5} {:>7} rows: {}",
+                split.split.word(),
+                split.rows,
+                classes.join(", ")
+            ));
+        }
+        let leaked = self.prepared.leakage.rows_left();
+        if leaked > 0 {
+            screen.warn(&format!(
+                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe removes \
+                 them from train"
+            ));
+        }
+    }
+}
+
+fn start_engine(plan: &Plan<'_>, folder: &RunFolder) -> Result<Engine> {
+    let architecture = plan.config.model.architecture;
+    let (program, args) = plan.request.programs.for_architecture(architecture);
+    let log = folder.path.join("logs/training.log");
+    let engine = Engine::start(program, args, &log).map_err(|e| {
+        Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(format!(
+            "`annals-engine` is looked for beside `annals` and in PATH; here: {}",
+            program.display()
+        ))
+    })?;
+    let device = &plan.request.device;
+    let known = &engine.hello().devices;
+    let is_known = known.iter().any(|d| d == device || d.split(':').next() == Some(device));
+    if !is_known {
+        let message = format!("device {device} is not here (known: {})", known.join(", "));
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+    Ok(engine)
+}
+
+/// How often the user asked for an end.
+fn asked(stop: &AtomicUsize) -> usize {
+    stop.load(Ordering::SeqCst)
+}
+
+/// The last component of a path, without its extension.
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Sorted JSON text values by dotted key.
+type Flat = BTreeMap<String, String>;

@@ -1,0 +1,185 @@
+//! What the user asked for, resolved and checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::folder::RunFolder;
+use super::{Flat, stem};
+use crate::app::{Error, ErrorKind, Result};
+use crate::base::suggest::nearest;
+use crate::domain::run::{Category, Synthetic};
+use crate::train::TrainEvent;
+use crate::train::config::{self, Architecture, Layer, TrainConfig};
+use crate::train::data::{self, DataError, Dataset, LabelSpec, Preparation, Source, sample};
+
+/// A training, as the user asked for it.
+#[derive(Clone, Debug)]
+pub struct TrainRequest {
+    /// Named settings or a file of them.
+    pub config: ConfigSource,
+    /// Single settings over it: dotted key and YAML value.
+    pub set: Vec<(String, String)>,
+    /// The experiment's name; the configuration's where none is given.
+    pub name: Option<String>,
+    /// What the run is for.
+    pub description: Option<String>,
+    /// More tags than the configuration has.
+    pub tags: Vec<String>,
+    /// What it learns from.
+    pub data: DataSource,
+    /// Chosen category.
+    pub category: Option<Category>,
+    /// Threads of one operation; as many as there are processors where none is given.
+    pub threads: Option<u32>,
+    /// `cpu`, `cuda`, `cuda:1`, `mps`.
+    pub device: String,
+    /// Where the engines are.
+    pub programs: Programs,
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug)]
+pub enum ConfigSource {
+    /// A name of `data/configs`.
+    Named(String),
+    /// A YAML file.
+    File(PathBuf),
+}
+
+/// What a run learns from.
+#[derive(Clone, Debug)]
+pub enum DataSource {
+    /// A file of labelled texts.
+    File(Source),
+    /// Generated notes.
+    Sample {
+        /// How many.
+        rows: u32,
+    },
+}
+
+/// The programs that train.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `annals-engine`, for torch models.
+    pub torch: PathBuf,
+    /// `annals` itself, for the ones in plain Rust.
+    pub own: PathBuf,
+}
+
+impl Programs {
+    pub(super) fn for_architecture(&self, architecture: Architecture) -> (&Path, &[&str]) {
+        match architecture {
+            Architecture::Toy => (&self.own, &["engine"]),
+            Architecture::Encoder => (&self.torch, &[]),
+        }
+    }
+}
+
+/// Where a training shows itself.
+pub trait Screen {
+    /// One line for the user.
+    fn note(&mut self, line: &str);
+    /// One line the user should not miss.
+    fn warn(&mut self, line: &str);
+    /// Something happened in training.
+    fn event(&mut self, event: &TrainEvent);
+}
+
+/// Settings and the name they go by.
+pub(super) struct Resolved {
+    pub(super) config: TrainConfig,
+    pub(super) name: String,
+}
+
+pub(super) fn resolve(request: &TrainRequest) -> Result<Resolved> {
+    let (name, file, text) = match &request.config {
+        ConfigSource::Named(name) => {
+            let text = config::builtin(name).ok_or_else(|| unknown_config(name))?;
+            (name.clone(), name.clone(), text.to_owned())
+        }
+        ConfigSource::File(path) => {
+            let text = fs::read_to_string(path).map_err(|e| {
+                Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
+            })?;
+            (stem(path), path.display().to_string(), text)
+        }
+    };
+    let mut layers = vec![Layer::Text { file: &file, text: &text }];
+    layers.extend(request.set.iter().map(|(key, value)| Layer::Set { key, value }));
+    let config =
+        config::resolve(&layers).map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+    Ok(Resolved { config, name })
+}
+
+fn unknown_config(name: &str) -> Error {
+    let names: Vec<&str> = config::builtin_names().collect();
+    let error = Error::new(
+        ErrorKind::NotFound,
+        format!("there is no configuration \"{name}\" (known: {})", names.join(", ")),
+    );
+    match nearest(name, names.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("a path to a YAML file works too"),
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        let message = error.to_string();
+        match error {
+            DataError::Io { source, .. } => Self::caused(ErrorKind::Data, message, source),
+            _ => Self::new(ErrorKind::Data, message),
+        }
+    }
+}
+
+pub(super) fn read(source: &Source) -> Result<Dataset> {
+    Ok(data::read(source)?)
+}
+
+pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation> {
+    Ok(data::prepare(dataset, config)?)
+}
+
+/// Generates notes into the run's folder and reads them back like any other data.
+pub(super) fn sample(
+    request: &TrainRequest,
+    folder: &RunFolder,
+    seed: u64,
+) -> Result<(Dataset, Option<Synthetic>)> {
+    let DataSource::Sample { rows } = request.data else {
+        return Err(Error::new(ErrorKind::Bug, "BUG: no data was asked for"));
+    };
+    let notes = sample::generate(rows as usize, seed);
+    let path = folder.write("config/sample_data.csv", &sample::to_csv(&notes))?;
+    let [text_column, label_column] = sample::COLUMNS.map(str::to_owned);
+    let dataset = read(&Source { path, text_column, label_column, labels: LabelSpec::Infer })?;
+    let generator = "annals sample notes 1".to_owned();
+    Ok((dataset, Some(Synthetic { generator, rows: rows.into(), seed })))
+}
+
+/// The settings by dotted key, values as JSON text.
+pub(super) fn flatten(config: &TrainConfig) -> Flat {
+    fn walk(prefix: &str, value: &Value, flat: &mut Flat) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let key =
+                        if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&key, value, flat);
+                }
+            }
+            value => {
+                flat.insert(prefix.to_owned(), value.to_string());
+            }
+        }
+    }
+    let mut flat = Flat::new();
+    walk("", &serde_json::to_value(config).unwrap_or(Value::Null), &mut flat);
+    // Said elsewhere in the event.
+    flat.retain(|key, _| key != "tags" && key != "description");
+    flat
+}

@@ -1,0 +1,107 @@
+//! What training says, in the words of the log.
+
+use crate::base::{Digest, Split, Timestamp};
+use crate::domain::metric::{
+    ClassScore, Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint,
+};
+use crate::domain::run::{
+    BestPoint, RunCommand, RunFinished, TrainCheckpointPruned, TrainCheckpointSaved,
+};
+use crate::train::{self, Finished, TrainEvent};
+
+/// The fact to record, if the event is one; progress is for the screen only.
+pub(super) fn fact(event: &TrainEvent, started: Timestamp, attempt: u32) -> Option<RunCommand> {
+    match event {
+        TrainEvent::Metrics(points) => Some(RunCommand::RecordMetrics(batch(points, started))),
+        TrainEvent::CheckpointSaved(saved) => {
+            let files = saved.files.iter().map(|f| format!("{} {}\n", f.digest, f.name));
+            let manifest: String = files.collect();
+            Some(RunCommand::SaveCheckpoint(TrainCheckpointSaved {
+                attempt,
+                step: saved.step,
+                epoch: saved.epoch as u32,
+                path: saved.dir.to_string_lossy().into_owned(),
+                digest: Digest::of(manifest.as_bytes()),
+                bytes: saved.files.iter().map(|file| file.bytes).sum(),
+                best: saved.best,
+            }))
+        }
+        TrainEvent::CheckpointPruned { step, dir } => {
+            let path = dir.to_string_lossy().into_owned();
+            Some(RunCommand::PruneCheckpoint(TrainCheckpointPruned { step: *step, path }))
+        }
+        TrainEvent::Started(_) | TrainEvent::Progress(_) | TrainEvent::EpochEnded(_) => None,
+    }
+}
+
+fn batch(points: &train::MetricPoints, started: Timestamp) -> MetricBatch {
+    let keys = points.keys.iter().map(|key| MetricKey {
+        name: key.name.clone(),
+        split: key.split,
+        direction: key.direction,
+    });
+    let moved: Vec<MetricPoint> = points
+        .points
+        .iter()
+        .map(|point| MetricPoint {
+            key: point.key,
+            step: point.step,
+            epoch: point.epoch,
+            value: point.value,
+            at: started.plus_nanos(i64::try_from(point.elapsed_us).unwrap_or(0) * 1_000),
+        })
+        .collect();
+    MetricBatch::new(keys.collect(), &moved)
+}
+
+/// The end of a run.
+pub(super) fn finished(finished: &Finished) -> RunFinished {
+    let metrics = finished.evaluations.iter().flat_map(|evaluation| {
+        evaluation.metrics.iter().map(|metric| FinalMetric {
+            key: MetricKey {
+                name: metric.name.clone(),
+                split: Some(evaluation.split),
+                direction: metric.direction,
+            },
+            value: metric.value,
+        })
+    });
+    RunFinished {
+        attempt: 1,
+        duration_seconds: finished.seconds,
+        steps: finished.steps,
+        epochs: u32::try_from(finished.epochs).unwrap_or(u32::MAX),
+        best: Some(BestPoint {
+            step: finished.best_step,
+            epoch: u32::try_from(finished.best_epoch).unwrap_or(u32::MAX),
+            metric: finished.metric.clone(),
+            value: finished.best_value,
+        }),
+        metrics: metrics.collect(),
+        evaluations: finished.evaluations.iter().map(evaluation).collect(),
+        parameter_count: finished.parameters,
+        model_bytes: finished.weights.bytes,
+        weights: finished.weights.digest,
+        rows_per_second: finished.rows_per_s,
+    }
+}
+
+fn evaluation(from: &train::metric::Evaluation) -> Evaluation {
+    let split: Split = from.split;
+    Evaluation {
+        split,
+        rows: from.rows,
+        classes: from
+            .classes
+            .iter()
+            .map(|class| ClassScore {
+                label: class.label.clone(),
+                precision: class.precision,
+                recall: class.recall,
+                f1: class.f1,
+                support: class.support,
+            })
+            .collect(),
+        confusion: from.confusion.clone(),
+    }
+}
