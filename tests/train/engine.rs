@@ -1,0 +1,298 @@
+//! The engine as a process: what it trains, resumes, refuses, and how it ends.
+
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use annals::base::{Digest, RunId, Split};
+use annals::supervise::{Engine, Heard};
+use annals::train::checkpoint::Checkpoints;
+use annals::train::config::{Layer, TrainConfig, resolve};
+use annals::train::prepared::Prepared;
+use annals::train::protocol::{self, Ended, JobSpec};
+use annals::train::random::Stream;
+use annals::train::{FailureKind, Finished, TrainEvent};
+
+const ENGINE: &str = env!("CARGO_BIN_EXE_annals-engine");
+const VOCAB: u32 = 50;
+const WAIT: Duration = Duration::from_secs(120);
+
+/// A network that trains in milliseconds, with every kind of dropout on.
+const SMALL: &[(&str, &str)] = &[
+    ("model.n_embd", "32"),
+    ("model.num_heads", "2"),
+    ("model.n_layer", "2"),
+    ("model.max_seq_length", "16"),
+    ("model.dropout", "0.1"),
+    ("model.attention_dropout", "0.1"),
+    ("training.batch_size", "8"),
+    ("training.num_epochs", "3"),
+    ("training.class_weights", "sqrt_balanced"),
+];
+
+fn config(settings: &[(&str, &str)]) -> TrainConfig {
+    let layers: Vec<Layer<'_>> =
+        SMALL.iter().chain(settings).map(|(key, value)| Layer::Set { key, value }).collect();
+    resolve(&layers).unwrap()
+}
+
+/// Rows of random tokens; a row is of class 1 when one of them is below 12.
+fn dataset(train: u32) -> Prepared {
+    let mut data = Prepared {
+        labels: vec!["without".into(), "with".into()],
+        vocab_size: VOCAB,
+        ..Prepared::default()
+    };
+    let mut random = Stream::new(&[7]);
+    let splits = [(Split::Train, train), (Split::Valid, 24), (Split::Test, 24)];
+    for (split, rows) in splits {
+        for _ in 0..rows {
+            let length = 2 + random.below(9);
+            let mut ids = vec![2];
+            ids.extend((0..length).map(|_| 8 + random.below(42) as u32));
+            let class = u32::from(ids[1..].iter().any(|id| *id < 12));
+            let row = data.rows.len() as u32;
+            data.push(row, split, class, &ids);
+        }
+    }
+    data
+}
+
+struct Place {
+    root: tempfile::TempDir,
+    dataset: PathBuf,
+    digest: Digest,
+}
+
+impl Place {
+    fn new(data: &Prepared) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let dataset = root.path().join("dataset.bin");
+        let digest = data.write(&dataset).unwrap();
+        Self { root, dataset, digest }
+    }
+
+    fn job(&self, run: &str, config: &TrainConfig) -> JobSpec {
+        JobSpec {
+            run: RunId([1; 16]),
+            config_digest: config.digest(),
+            config: config.clone(),
+            dataset: self.dataset.clone(),
+            dataset_digest: self.digest,
+            run_dir: self.root.path().join(run),
+            device: "cpu".into(),
+            threads: 2,
+            resume_from: None,
+        }
+    }
+
+    fn start(&self) -> Engine {
+        Engine::start(Path::new(ENGINE), &[], &self.root.path().join("engine.log")).unwrap()
+    }
+
+    /// Trains to whatever end; `react` sees every event and may act on the engine.
+    fn run(&self, job: JobSpec, mut react: impl FnMut(&mut Engine, &TrainEvent)) -> Heard {
+        let mut engine = self.start();
+        engine.train(job).unwrap();
+        let begin = Instant::now();
+        loop {
+            match engine.hear(Duration::from_millis(200)) {
+                Heard::Event(event) => react(&mut engine, &event),
+                Heard::Silence => assert!(begin.elapsed() < WAIT, "the engine hangs"),
+                end => return end,
+            }
+        }
+    }
+}
+
+fn finished(heard: Heard) -> Finished {
+    match heard {
+        Heard::Ended(Ended::Finished(finished)) => *finished,
+        other => panic!("not finished: {other:?}"),
+    }
+}
+
+/// Every number that was recorded, in order; what was measured by a clock is left out.
+fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
+    let mut numbers = Vec::new();
+    for event in events {
+        if let TrainEvent::Metrics(batch) = event {
+            for point in &batch.points {
+                let key = &batch.keys[usize::from(point.key)];
+                let name = format!("{:?}/{}", key.split, key.name);
+                numbers.push((name, point.step, point.value.to_bits()));
+            }
+        }
+    }
+    numbers
+}
+
+fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
+    let mut events = Vec::new();
+    let end = place.run(job, |_, event| events.push(event.clone()));
+    (finished(end), events)
+}
+
+#[test]
+fn it_says_what_it_is() {
+    let place = Place::new(&dataset(8));
+    let engine = place.start();
+    let hello = engine.hello();
+    assert_eq!(hello.libtorch.as_deref(), Some("2.11.0"));
+    assert_eq!(hello.architectures, ["encoder"]);
+    assert_eq!(hello.devices[0], "cpu");
+}
+
+#[test]
+fn one_batch_is_learned_by_heart() {
+    let place = Place::new(&dataset(8));
+    let still = [
+        ("model.dropout", "0.0"),
+        ("model.attention_dropout", "0.0"),
+        ("training.num_epochs", "60"),
+        ("training.learning_rate", "3.0e-3"),
+        ("training.schedule", "constant"),
+    ];
+    let (_, events) = train(&place, place.job("run", &config(&still)));
+    let losses: Vec<f64> = numbers(&events)
+        .into_iter()
+        .filter(|(name, ..)| name == "Some(Train)/loss")
+        .map(|(_, _, bits)| f64::from_bits(bits))
+        .collect();
+    assert_eq!(losses.len(), 60);
+    assert!(losses[0] > 0.3, "nothing to learn: {}", losses[0]);
+    assert!(losses[59] < 0.01, "{losses:?}");
+}
+
+/// Same inputs, same bits; another seed, other bits (else the first half would show nothing).
+#[test]
+fn the_same_seed_gives_the_same_weights() {
+    let place = Place::new(&dataset(80));
+    let (first, first_events) = train(&place, place.job("a", &config(&[])));
+    let (second, second_events) = train(&place, place.job("b", &config(&[])));
+    assert_eq!(first.weights, second.weights);
+    assert_eq!(numbers(&first_events), numbers(&second_events));
+    let (other, _) = train(&place, place.job("c", &config(&[("training.seed", "43")])));
+    assert_ne!(first.weights.digest, other.weights.digest);
+}
+
+/// TRN-1 with torch: stopped by request in the middle of the second pass, then gone on with.
+#[test]
+fn trn_1_a_stopped_run_goes_on_bit_for_bit() {
+    let place = Place::new(&dataset(80));
+    let config = config(&[("training.num_epochs", "20")]);
+    let (whole, whole_events) = train(&place, place.job("whole", &config));
+    let mut events = Vec::new();
+    let end = place.run(place.job("parts", &config), |engine, event| {
+        if matches!(event, TrainEvent::EpochEnded(ended) if ended.epoch == 1) {
+            engine.stop();
+        }
+        events.push(event.clone());
+    });
+    let stopped = match end {
+        Heard::Ended(Ended::Interrupted(stopped)) => stopped,
+        other => panic!("not interrupted: {other:?}"),
+    };
+    assert!((10..200).contains(&stopped.step), "{stopped:?}");
+    let job = JobSpec { resume_from: stopped.dir, ..place.job("parts", &config) };
+    let (resumed, rest) = train(&place, job);
+    events.extend(rest);
+    assert_eq!(whole.weights, resumed.weights);
+    assert_eq!(whole.evaluations, resumed.evaluations);
+    assert_eq!(numbers(&whole_events), numbers(&events));
+}
+
+/// TRN-1 and SUP-1 with torch: killed at once, then gone on with from the newest whole checkpoint.
+#[test]
+fn trn_1_a_killed_run_goes_on_bit_for_bit() {
+    let place = Place::new(&dataset(80));
+    let config = config(&[("training.save_steps", "3"), ("training.num_epochs", "20")]);
+    let (whole, _) = train(&place, place.job("whole", &config));
+    let end = place.run(place.job("parts", &config), |engine, event| {
+        if matches!(event, TrainEvent::CheckpointSaved(saved) if saved.step >= 13) {
+            engine.kill();
+        }
+    });
+    match end {
+        Heard::Gone(gone) => assert_eq!(gone.signal, Some(9), "{gone:?}"),
+        other => panic!("not killed: {other:?}"),
+    }
+    let mut job = place.job("parts", &config);
+    job.resume_from = Checkpoints::open(&job.run_dir).unwrap().newest().unwrap();
+    assert!(job.resume_from.is_some());
+    let (resumed, events) = train(&place, job);
+    let first = numbers(&events)[0].1;
+    assert!((14..=200).contains(&first), "resumed before step {first}");
+    assert_eq!(whole.weights, resumed.weights);
+    assert_eq!(whole.evaluations, resumed.evaluations);
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_with_the_reason() {
+    let place = Place::new(&dataset(8));
+    let mut job = place.job("run", &config(&[]));
+    job.device = "cuda:99".into();
+    match place.run(job, |_, _| {}) {
+        Heard::Ended(Ended::Failed(failure)) => {
+            assert_eq!(failure.kind, FailureKind::Device);
+            assert!(failure.message.contains("device cuda:99"), "{failure:?}");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+    let mut job = place.job("run", &config(&[]));
+    job.dataset_digest = Digest::of(b"another file");
+    match place.run(job, |_, _| {}) {
+        Heard::Ended(Ended::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Data),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Its parent gone, the engine ends by itself, in the middle of the work.
+#[test]
+fn an_orphan_ends_at_once() {
+    let place = Place::new(&dataset(80));
+    let (mut parent, theirs) = UnixStream::pair().unwrap();
+    let mut child = Command::new(ENGINE)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    protocol::greet_engine(&mut parent, "test").unwrap();
+    let job = place.job("run", &config(&[("training.num_epochs", "1000")]));
+    protocol::send(&mut parent, &protocol::ToEngine::Train(Box::new(job))).unwrap();
+    let first: Option<protocol::FromEngine> = protocol::receive(&mut parent).unwrap();
+    assert!(matches!(first, Some(protocol::FromEngine::Event(_))), "{first:?}");
+    drop(parent);
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("the engine outlives its parent");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!status.success(), "{said}");
+}
+
+/// The loader itself lists what each program needs; the engine shows that the list can hold
+/// libtorch.
+#[test]
+#[cfg(target_os = "linux")]
+fn only_the_engine_needs_libtorch() {
+    let needed = |program: &str| {
+        let output = Command::new(program).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(needed(ENGINE).contains("libtorch_cpu.so"));
+    let annals = needed(env!("CARGO_BIN_EXE_annals"));
+    assert!(annals.contains("libc.so") && !annals.contains("torch"), "{annals}");
+}
