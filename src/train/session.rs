@@ -21,7 +21,8 @@ use crate::base::Split;
 /// Serves one job over `socket`: `build` makes the learner, `on_orphaned` runs when the parent is
 /// gone, on a thread of its own, and should end the process.
 ///
-/// Panics of the learner are caught and reported as [`FailureKind::Bug`].
+/// Panics of the learner are caught and reported, as [`FailureKind::Memory`] or
+/// [`FailureKind::Bug`].
 ///
 /// # Errors
 /// When the parent cannot be talked to; there is then nobody to tell.
@@ -49,7 +50,7 @@ where
     let outcome = catch_unwind(AssertUnwindSafe(|| train(&job, build, &mut voice, &stop)))
         .unwrap_or_else(|panic| {
             let message = panic_text(panic.as_ref());
-            Ended::Failed(Failure { kind: FailureKind::Bug, message, step: None })
+            Ended::Failed(Failure { kind: kind_of_panic(&message), message, step: None })
         });
     ended.store(true, Ordering::SeqCst);
     match voice.error {
@@ -112,6 +113,16 @@ fn failure(error: &TrainError, step: Option<u64>) -> Failure {
         cause = error.source();
     }
     Failure { kind: error.kind(), message, step }
+}
+
+/// Tensor libraries tell of exhausted memory by a panic with these words, on CPU and on GPU.
+fn kind_of_panic(message: &str) -> FailureKind {
+    let exhausted = ["can't allocate memory", "out of memory", "not enough memory"];
+    if exhausted.iter().any(|words| message.contains(words)) {
+        FailureKind::Memory
+    } else {
+        FailureKind::Bug
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

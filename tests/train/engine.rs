@@ -250,6 +250,22 @@ fn what_cannot_be_trained_is_refused_with_the_reason() {
     }
 }
 
+/// A network larger than the memory it may have: the tensor library panics, and the reason is told.
+#[test]
+fn exhausted_memory_is_named() {
+    let place = Place::new(&dataset(8));
+    let limited = ["-c", "ulimit -v 3000000 && exec \"$0\"", ENGINE];
+    let log = place.root.path().join("engine.log");
+    let mut engine = Engine::start(Path::new("/bin/sh"), &limited, &log).unwrap();
+    engine.train(place.job("run", &config(&[("model.n_embd", "16384")]))).unwrap();
+    match engine.hear(WAIT) {
+        Heard::Ended(Ended::Failed(failure)) => {
+            assert_eq!(failure.kind, FailureKind::Memory, "{failure:?}");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
 /// Its parent gone, the engine ends by itself, in the middle of the work.
 #[test]
 fn an_orphan_ends_at_once() {
