@@ -2,9 +2,12 @@
 
 pub mod app;
 pub mod base;
+pub mod cli;
 pub mod domain;
+pub mod effect;
 pub mod projection;
 pub mod store;
 pub mod supervise;
 pub mod tlog;
 pub mod train;
+pub mod verify;

@@ -1,3 +1,7 @@
-//! The `annals` program.
+//! The `annals` program: parse, call, print, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    annals::cli::main()
+}

@@ -82,7 +82,7 @@ pub struct Error {
 }
 
 /// What a use case returns.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error that begins here.

@@ -10,21 +10,35 @@
 //! To add a use case: a file named after its noun. Start reading in `session.rs`, then
 //! `recover.rs`.
 
+mod checkpoint;
 mod environment;
 mod error;
+mod find;
 mod live;
+mod log;
 mod policy;
+mod promote;
+mod prove;
 mod record;
 mod recover;
 mod refresh;
+mod replay;
 mod session;
+mod status;
 mod train;
+mod verify;
 mod workspace;
 
+pub use checkpoint::Anchor;
 pub use error::{Error, ErrorKind, Result};
 pub use live::LiveFiles;
+pub use log::{LogLine, LogQuery};
 pub use policy::PolicyShown;
+pub use promote::{Decided, PromoteOptions, Promoted};
+pub use prove::{Checked, Proof};
 pub use recover::Recovered;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
+pub use status::{Finding, OpenRequest, Status};
 pub use train::{ConfigSource, DataSource, Programs, Screen, TrainRequest, Trained};
+pub use verify::VerifyOptions;
 pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

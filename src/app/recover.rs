@@ -1,13 +1,16 @@
 //! What a crash left behind, cleared by the next changing verb: runs without a supervisor become
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
+use super::promote::{append_move, planned_state};
 use super::session::Tx;
 use super::{App, Result, fold_run};
 use crate::base::{InvocationId, RunId};
+use crate::domain::file_move::{MoveCommand, MoveEvent, MovePurpose};
 use crate::domain::invocation::{InvocationEvent, InvocationInterrupted, InvocationStarted};
 use crate::domain::policy::Policy;
 use crate::domain::run::{Ending, RunCommand, RunFacts, RunStatus, decide};
 use crate::domain::{Event, Provenance, kind_named};
+use crate::effect::{self, Recovered as Recovery};
 use crate::store::{Access, Filter, View};
 
 /// What recovery did, in one line each.
@@ -47,6 +50,15 @@ impl App {
         Ok(recovered)
     }
 
+    /// What [`Self::recover`] would clear, in one line each.
+    pub(super) fn left_behind(&self) -> Result<Vec<String>> {
+        let left = self.store.read(|log| self.left(log))?;
+        let line = |left: &Left| {
+            format!("`annals {}` (pid {}) was cut short", left.started.verb, left.started.pid)
+        };
+        Ok(left.iter().map(line).collect())
+    }
+
     fn left<A: Access>(&self, log: &View<A>) -> Result<Vec<Left>> {
         let mut left = Vec::new();
         for position in log.open_invocations()? {
@@ -80,6 +92,7 @@ impl App {
             tx.append(run, &events, Provenance::Supervised)?;
             notes.push(format!("run {} was interrupted", state.experiment_id));
         }
+        notes.extend(self.recover_moves(tx, left.position)?);
         let id: InvocationId = left.started.invocation;
         let interrupted = InvocationInterrupted { recovered: notes.clone() };
         tx.append(id, &[interrupted.into()], Provenance::Supervised)?;
@@ -87,6 +100,34 @@ impl App {
             "`annals {}` of pid {} was cut short",
             left.started.verb, left.started.pid
         ));
+        Ok(notes)
+    }
+}
+
+impl App {
+    /// Ends the moves that an invocation planned: completed where the target is whole, else
+    /// rolled back.
+    fn recover_moves(&self, tx: &mut Tx<'_, '_>, invocation: u64) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for (_, position) in tx.log().open_moves()? {
+            let envelope = tx.log().event(position)?;
+            let Ok(Event::Move(MoveEvent::Planned(plan))) = envelope.event() else { continue };
+            if envelope.header.invocation != Some(invocation) {
+                continue;
+            }
+            match (effect::recover(&self.root, &plan)?, &plan.purpose) {
+                (Recovery::Completed, MovePurpose::Promotion { request, run, .. }) => {
+                    self.complete(tx, &plan, *request, *run, true)?;
+                    notes.push(format!("the move to {} was finished", plan.to));
+                }
+                (Recovery::Completed | Recovery::RolledBack, _) => {
+                    let reason = "its process was gone".to_owned();
+                    let command = MoveCommand::RollBack { reason };
+                    append_move(tx, &planned_state(&plan), plan.id, command)?;
+                    notes.push(format!("the move to {} was rolled back", plan.to));
+                }
+            }
+        }
         Ok(notes)
     }
 }

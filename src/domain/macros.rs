@@ -13,6 +13,7 @@ macro_rules! stream_events {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "one event at a time is in memory")]
         pub enum $name {
             $( #[doc = concat!("`", $kind_name, "`")] $variant($payload), )+
         }
@@ -73,6 +74,7 @@ macro_rules! streams {
         /// Anything that can happen: the sum over the streams.
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "one event at a time is in memory")]
         pub enum Event {
             $( $(#[$doc])* $stream($event), )+
         }

@@ -1,0 +1,79 @@
+//! Signed log checkpoints, shown and put out of reach.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{App, Error, ErrorKind, Result};
+use crate::base::durable;
+use crate::tlog::LogCheckpoint;
+
+/// Where a log checkpoint is put.
+#[derive(Clone, Debug)]
+pub enum Anchor {
+    /// A new file.
+    File(PathBuf),
+    /// A tag of the git tree around the workspace.
+    GitTag,
+}
+
+impl App {
+    /// The newest signed log checkpoint, as a signed note.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when nothing was signed yet.
+    pub fn checkpoint(&self) -> Result<String> {
+        let last = self.store.read(|log| Ok::<_, Error>(log.last_checkpoint()?))?;
+        last.map(|(_, note)| note).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet")
+                .hint("the key that made the workspace signs with every decision")
+        })
+    }
+
+    /// The public key that signed it, as `--key` takes it.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn public_key(&self) -> Result<Option<String>> {
+        Ok(self.signer()?.map(|(_, signer)| signer.public().to_string()))
+    }
+
+    /// Puts the newest log checkpoint into a file or tag; gives its size and the place.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where the file or tag exists.
+    pub fn anchor(&self, anchor: &Anchor) -> Result<(u64, String)> {
+        let note = self.checkpoint()?;
+        let checkpoint = LogCheckpoint::peek(&note)
+            .map_err(|e| Error::caused(ErrorKind::Integrity, "the log checkpoint is damaged", e))?;
+        let size = checkpoint.size;
+        match anchor {
+            Anchor::File(path) => {
+                if path.exists() {
+                    let message = format!("{} exists already", path.display());
+                    return Err(Error::new(ErrorKind::Conflict, message)
+                        .hint("an anchor is never replaced; name a new file"));
+                }
+                durable::write(path, note.as_bytes())
+                    .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+                Ok((size, path.display().to_string()))
+            }
+            Anchor::GitTag => {
+                let tag = format!("annals-checkpoint-{size}");
+                let made = Command::new("git")
+                    .arg("-C")
+                    .arg(&self.root)
+                    .args(["tag", "--annotate", "--cleanup=verbatim", "-m", &note, &tag])
+                    .output()
+                    .map_err(|e| Error::io("run git", e))?;
+                if !made.status.success() {
+                    let said = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        format!("git made no tag: {said}"),
+                    ));
+                }
+                Ok((size, format!("the git tag {tag}")))
+            }
+        }
+    }
+}

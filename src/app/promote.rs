@@ -1,0 +1,440 @@
+//! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
+//! are in the log before the first file is copied, and the end after the last.
+
+use super::session::Tx;
+use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
+use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::domain::file_move::{self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState};
+use crate::domain::policy::PolicyState;
+use crate::domain::registry::{
+    self, PromotedFile, PromotionRefused, RegistryCommand, RegistryEvent, RegistryFacts,
+    RegistryState,
+};
+use crate::domain::run::RunState;
+use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
+use crate::effect::{self, EffectError};
+use crate::projection::files::Regenerated;
+use crate::store::{Access, View};
+
+/// The files of a run that go into production: what they are, and their name there.
+const PROMOTED: [(&str, &str); 6] = [
+    ("weights", "model.safetensors"),
+    ("config", "config.yaml"),
+    ("vocabulary", "vocab.txt"),
+    ("labels", "labels.json"),
+    ("training_info", "training_info.json"),
+    ("model_card", "README.md"),
+];
+
+/// How a run shall be promoted.
+#[derive(Clone, Debug, Default)]
+pub struct PromoteOptions {
+    /// The production name; `<experiment name>_v<n>` with the first free number if none is given.
+    pub name: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Only ask: others approve.
+    pub request_only: bool,
+}
+
+/// What a promotion did, or would do.
+#[derive(Clone, Debug)]
+pub struct Promoted {
+    /// The run's unique name.
+    pub experiment_id: String,
+    /// The production name.
+    pub name: String,
+    /// The request.
+    pub request: RequestId,
+    /// The move, unless it was only asked for.
+    pub plan: Option<MovePlanned>,
+    /// Registry files that somebody had edited.
+    pub regenerated: Regenerated,
+}
+
+/// A decided request.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The production name asked for.
+    pub name: String,
+    /// Who has approved so far.
+    pub approvers: Vec<String>,
+    /// How many must.
+    pub needed: u32,
+}
+
+/// Everything a decision about a promotion looks at, read in one transaction.
+struct Facts {
+    run: RunState,
+    policy: PolicyState,
+    registry: RegistryState,
+    trainer: String,
+    actor: String,
+}
+
+impl Facts {
+    fn read<A: Access>(log: &View<A>, run: RunId, actor: &str) -> Result<Self> {
+        Ok(Self {
+            run: fold_run(log, run)?,
+            policy: fold_policy(log)?,
+            registry: fold_registry(log)?,
+            trainer: trainer_of(log, run)?,
+            actor: actor.to_owned(),
+        })
+    }
+
+    fn decide(&mut self, command: RegistryCommand) -> Result<Vec<RegistryEvent>, Rejection> {
+        let facts = RegistryFacts {
+            policy: &self.policy.policy,
+            policy_revision: self.policy.revision(),
+            actor: &self.actor,
+            run: &self.run,
+            trainer: &self.trainer,
+        };
+        let events = registry::decide(&self.registry, command, &facts)?;
+        events.iter().for_each(|event| self.registry.evolve(event));
+        Ok(events)
+    }
+
+    /// The given name, else the first free `<experiment name>_v<n>`.
+    fn name(&self, given: Option<&str>) -> String {
+        let taken = |name: &String| {
+            self.registry.production.contains_key(name)
+                || self.registry.requests.values().any(|r| r.requested.name == *name)
+        };
+        let numbered = |n: u32| format!("{}_v{n}", self.run.name);
+        given.map_or_else(
+            || (1..).map(numbered).find(|name| !taken(name)).unwrap_or_default(),
+            str::to_owned,
+        )
+    }
+}
+
+fn trainer_of<A: Access>(log: &View<A>, run: RunId) -> Result<String> {
+    let first = log.stream(run.into(), 0)?.into_iter().next();
+    let Some(first) = first else { return Ok(String::new()) };
+    match log.event(first.header.actor)?.event() {
+        Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => Ok(actor.name),
+        _ => Ok(format!("actor {}", first.header.actor)),
+    }
+}
+
+/// A refused step: what the user reads, and what the log keeps.
+struct Refused {
+    error: Error,
+    failed: Vec<RuleResult>,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        let failed = match &rejection {
+            Rejection::Rules { failed, .. } => failed.clone(),
+            _ => vec![],
+        };
+        Self { error: rejection.into(), failed }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, failed: vec![] }
+    }
+}
+
+impl App {
+    /// What [`Self::promote`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::promote`]; nothing is recorded.
+    pub fn plan_promotion(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
+        let mut facts = self.store.read(|log| Facts::read(log, run, &self.caller.actor))?;
+        let decided = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
+        Ok(decided.1)
+    }
+
+    /// Promotes a run: asks, approves where the rules let the actor, copies the files, records it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] when a rule refuses, which is then in the log with its numbers.
+    pub fn promote(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
+        let session = self.begin("promote")?;
+        let result = self.promote_in(&session, run, options);
+        let mut promoted = session.finish_with(result)?;
+        promoted.regenerated = self.refresh()?;
+        Ok(promoted)
+    }
+
+    fn promote_in(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        options: &PromoteOptions,
+    ) -> Result<Promoted> {
+        let mut refused = None;
+        let decided = session.transact(|tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+            let name = facts.name(options.name.as_deref());
+            match self.decide_promotion(&mut facts, options) {
+                Ok((events, promoted)) => {
+                    tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+                    if let Some(plan) = &promoted.plan {
+                        let command = MoveCommand::Plan(plan.clone());
+                        append_move(tx, &MoveState::default(), plan.id, command)?;
+                    }
+                    Ok(Some(promoted))
+                }
+                Err(refusal) => {
+                    let event = PromotionRefused {
+                        run,
+                        name,
+                        policy_revision: facts.policy.revision(),
+                        message: refusal.error.to_string(),
+                        failed: refusal.failed,
+                    };
+                    tx.append(StreamId::REGISTRY, &[event.into()], Provenance::Reported)?;
+                    refused = Some(refusal.error);
+                    Ok(None)
+                }
+            }
+        })?;
+        let promoted = match (decided, refused) {
+            (Some(promoted), _) => promoted,
+            (None, Some(error)) => return Err(error),
+            (None, None) => {
+                return Err(Error::new(ErrorKind::Bug, "BUG: neither decided nor refused"));
+            }
+        };
+        if let Some(plan) = &promoted.plan {
+            let moved = effect::execute(&self.root, plan);
+            session.transact_patiently(|tx| match &moved {
+                Ok(()) => self.complete(tx, plan, promoted.request, run, false),
+                Err(error) => append_move(
+                    tx,
+                    &planned_state(plan),
+                    plan.id,
+                    MoveCommand::RollBack { reason: error.to_string() },
+                ),
+            })?;
+            moved?;
+        }
+        Ok(promoted)
+    }
+
+    /// The events of a promotion up to the plan of its move.
+    fn decide_promotion(
+        &self,
+        facts: &mut Facts,
+        options: &PromoteOptions,
+    ) -> Result<(Vec<Event>, Promoted), Refused> {
+        let run =
+            facts.run.id.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such run"))?;
+        let mut events: Vec<RegistryEvent> = Vec::new();
+        let open = facts.registry.open_request_of(run);
+        let open = open.map(|(id, request)| (id, request.requested.name.clone()));
+        let (request, name) = match open {
+            Some((request, name))
+                if !options.request_only && options.name.as_ref().is_none_or(|n| *n == name) =>
+            {
+                (request, name)
+            }
+            _ => {
+                let (request, name) =
+                    (RequestId(self.env.random()), facts.name(options.name.as_deref()));
+                let reason = options.reason.clone();
+                let command = RegistryCommand::Request { request, name: name.clone(), reason };
+                events.extend(facts.decide(command)?);
+                (request, name)
+            }
+        };
+        let mut promoted = Promoted {
+            experiment_id: facts.run.experiment_id.clone(),
+            name: name.clone(),
+            request,
+            plan: None,
+            regenerated: Regenerated::default(),
+        };
+        if !options.request_only {
+            let rules = &facts.policy.policy.production_promotion;
+            let approved = facts.registry.requests.get(&request).map(|r| &r.approvers);
+            let by_me = approved.is_some_and(|names| names.contains(&facts.actor));
+            if rules.require_manual_approval && !by_me {
+                let reason = options.reason.clone();
+                // Who may not approve may still carry out what others approved.
+                if let Ok(approval) = facts.decide(RegistryCommand::Approve { request, reason }) {
+                    events.extend(approval);
+                }
+            }
+            facts.decide(RegistryCommand::Grant { request })?;
+            promoted.plan = Some(self.plan_files(&facts.run, run, request, &name)?);
+        }
+        Ok((events.into_iter().map(Event::from).collect(), promoted))
+    }
+
+    fn plan_files(
+        &self,
+        state: &RunState,
+        run: RunId,
+        request: RequestId,
+        name: &str,
+    ) -> Result<MovePlanned> {
+        let mut files = Vec::new();
+        let mut expected: Vec<(String, Digest)> = Vec::new();
+        for (what, target) in PROMOTED {
+            if let Some(artifact) = state.artifacts.get(what)
+                && let Some(path) = &artifact.path
+            {
+                files.push((path.clone(), target.to_owned()));
+                expected.push((path.clone(), artifact.digest));
+            }
+        }
+        let purpose = MovePurpose::Promotion { request, run, name: name.to_owned() };
+        let to = format!("{}/{name}", self.settings.paths.production);
+        let id = MoveId(self.env.random());
+        let plan =
+            effect::plan(&self.root, id, purpose, MoveMode::Copy, &state.folder, &to, &files)?;
+        // What is promoted is what was recorded, not what lies there by now.
+        for (file, (path, digest)) in plan.files.iter().zip(&expected) {
+            if file.digest != *digest {
+                let message = format!(
+                    "{}/{path} was changed after it was recorded: its digest is {}, {digest} is in \
+                     the log",
+                    state.folder, file.digest
+                );
+                return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
+                    "the recorded bytes are in .annals/blobs/{}/{digest}",
+                    digest.short(2)
+                )));
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Records that the files of a granted request are in place.
+    pub(super) fn complete(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+        request: RequestId,
+        run: RunId,
+        recovered: bool,
+    ) -> Result<()> {
+        let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+        let files = plan.files.iter().map(|file| PromotedFile {
+            path: file.path.clone(),
+            digest: file.digest,
+            bytes: file.bytes,
+        });
+        let command = RegistryCommand::Promote {
+            request,
+            path: plan.to.clone(),
+            files: files.collect(),
+            file_move: plan.id,
+        };
+        match facts.decide(command) {
+            Ok(events) => {
+                append_move(
+                    tx,
+                    &planned_state(plan),
+                    plan.id,
+                    MoveCommand::Complete { recovered },
+                )?;
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
+            }
+            // The rules changed while the files moved.
+            Err(rejection) => {
+                effect::roll_back(&self.root, plan)?;
+                let reason = rejection.to_string();
+                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                if recovered { Ok(()) } else { Err(rejection.into()) }
+            }
+        }
+    }
+
+    /// Approves a request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] when the actor may not, which is then in the log.
+    pub fn approve(
+        &self,
+        request: RequestId,
+        run: RunId,
+        reason: Option<String>,
+    ) -> Result<Decided> {
+        self.decide_request("approve", run, request, RegistryCommand::Approve { request, reason })
+    }
+
+    /// Rejects a request, for a reason.
+    ///
+    /// # Errors
+    /// When the request is closed or the reason is empty.
+    pub fn reject(&self, request: RequestId, run: RunId, reason: String) -> Result<Decided> {
+        self.decide_request("reject", run, request, RegistryCommand::Reject { request, reason })
+    }
+
+    fn decide_request(
+        &self,
+        verb: &'static str,
+        run: RunId,
+        request: RequestId,
+        command: RegistryCommand,
+    ) -> Result<Decided> {
+        let decided = self.decide(verb, |tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+            let events = facts.decide(command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+            let found = facts.registry.requests.get(&request);
+            Ok(Decided {
+                name: found.map(|r| r.requested.name.clone()).unwrap_or_default(),
+                approvers: found.map(|r| r.approvers.clone()).unwrap_or_default(),
+                needed: facts.policy.policy.production_promotion.approvals,
+            })
+        });
+        match decided {
+            Ok(decided) => {
+                self.refresh()?;
+                Ok(decided)
+            }
+            Err(error) => {
+                if error.kind == ErrorKind::Rejected {
+                    self.refuse(verb, &error, &[])?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The state of a move that is under way.
+pub(super) fn planned_state(plan: &MovePlanned) -> MoveState {
+    let mut state = MoveState::default();
+    state.evolve(&plan.clone().into());
+    state
+}
+
+pub(super) fn append_move(
+    tx: &mut Tx<'_, '_>,
+    state: &MoveState,
+    id: MoveId,
+    command: MoveCommand,
+) -> Result<()> {
+    let events = file_move::decide(state, command)?;
+    let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+    tx.append(id, &events, Provenance::Reported)
+}
+
+impl From<EffectError> for Error {
+    fn from(error: EffectError) -> Self {
+        let message = error.to_string();
+        match error {
+            EffectError::Io { source, .. } => Self::caused(ErrorKind::Io, message, source),
+            EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
+            EffectError::TargetExists(_) => {
+                Self::new(ErrorKind::Conflict, message).hint("choose another name with --as")
+            }
+            EffectError::Changed { .. } => Self::new(ErrorKind::Integrity, message),
+        }
+    }
+}

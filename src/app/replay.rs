@@ -1,0 +1,103 @@
+//! Replay: views and registry files from the log alone.
+
+use std::path::Path;
+
+use super::{App, Error, ErrorKind, Result};
+use crate::base::{Digest, Timestamp, durable};
+use crate::projection::files::{Difference, Regenerated, generate};
+use crate::projection::{Snapshot, Views};
+use crate::store::Filter;
+
+impl App {
+    /// Drops the views, folds the log again and writes the registry files.
+    ///
+    /// # Errors
+    /// When the log cannot be read or files cannot be written.
+    pub fn replay(&self) -> Result<Regenerated> {
+        self.views().rebuild(&self.store)?;
+        let snapshot = self.snapshot()?;
+        Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
+    }
+
+    /// Compares views and registry files with what the log says; with the files as they were at
+    /// an earlier size, the views are left out.
+    ///
+    /// # Errors
+    /// When the log or the files cannot be read.
+    pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<Difference>> {
+        let stored = self.snapshot()?;
+        let folded = self.folded(size.unwrap_or(stored.size()))?;
+        let mut differences = self.exporter().check(&folded, &self.settings.project)?;
+        if size.is_none() {
+            let (expected, found) = (folded.dump()?, stored.dump()?);
+            if expected != found {
+                let digest = |rows: &[crate::projection::Row]| {
+                    let mut hasher = blake3::Hasher::new();
+                    for (view, key, value) in rows {
+                        hasher.update(view.as_bytes()).update(key).update(value);
+                    }
+                    Digest(*hasher.finalize().as_bytes())
+                };
+                differences.push(Difference {
+                    file: ".annals/views.redb".into(),
+                    what: "different",
+                    line: None,
+                    expected: digest(&expected),
+                    found: Some(digest(&found)),
+                });
+            }
+        }
+        Ok(differences)
+    }
+
+    /// Writes the registry files as they were at `size` into `out`.
+    ///
+    /// # Errors
+    /// When the log cannot be read or files cannot be written.
+    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<Vec<&'static str>> {
+        let size = match size {
+            Some(size) => size,
+            None => self.store.read(|log| Ok::<_, Error>(log.size()))?,
+        };
+        let files = generate(&self.folded(size)?, &self.settings.project)?;
+        durable::create_dir_all(out)
+            .map_err(|e| Error::io(format!("make {}", out.display()), e))?;
+        for (name, bytes) in &files {
+            let path = out.join(name);
+            durable::write(&path, bytes)
+                .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+        }
+        Ok(files.iter().map(|(name, _)| *name).collect())
+    }
+
+    /// The size the log had at a time, or right after a position.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what is neither; [`ErrorKind::NotFound`] beyond the end.
+    pub fn size_as_of(&self, text: &str) -> Result<u64> {
+        self.store.read(|log| {
+            if let Ok(position) = text.parse::<u64>() {
+                if position >= log.size() {
+                    let message =
+                        format!("there is no position {position}: the log has {}", log.size());
+                    return Err(Error::new(ErrorKind::NotFound, message));
+                }
+                return Ok(position + 1);
+            }
+            let time: Timestamp = text.parse().map_err(|e: crate::base::ParseTimeError| {
+                Error::new(ErrorKind::Usage, e.to_string()).hint("a position in the log works too")
+            })?;
+            let later = Filter { recorded_from: Some(time.plus_nanos(1)), ..Filter::default() };
+            let mut first = log.size();
+            log.scan(0..log.size(), &later, |event| {
+                first = first.min(event.header.position);
+                Ok::<_, Error>(())
+            })?;
+            Ok(first)
+        })
+    }
+
+    fn folded(&self, size: u64) -> Result<Snapshot> {
+        Ok(Views::as_of(&self.store, size)?)
+    }
+}

@@ -1,0 +1,169 @@
+//! What is in the workspace, and what is not as it should be.
+
+use serde::Serialize;
+
+use super::{App, Error, Result};
+use crate::domain::run::RunStatus;
+use crate::store::WriteOptions;
+
+/// What is in the workspace.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The project's name.
+    pub project: String,
+    /// Runs, in any state.
+    pub runs: usize,
+    /// Runs that ended with a model.
+    pub finished: usize,
+    /// Runs under way.
+    pub running: usize,
+    /// Runs that ended without a model.
+    pub failed: usize,
+    /// Runs that were stopped, or whose supervisor is gone.
+    pub interrupted: usize,
+    /// Models in production.
+    pub production: usize,
+    /// Finished runs that meet the rules in force.
+    pub candidates: usize,
+    /// Requests that wait.
+    pub open_requests: Vec<OpenRequest>,
+    /// Events in the log.
+    pub events: u64,
+    /// Events after the last signed log checkpoint.
+    pub unsigned_tail: u64,
+    /// Revision of the rules in force.
+    pub policy_revision: u64,
+    /// Registry files that are not what annals wrote.
+    pub changed_files: Vec<String>,
+}
+
+/// A promotion request that waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenRequest {
+    /// The request's id, shortened.
+    pub id: String,
+    /// The run's unique name.
+    pub run: String,
+    /// The production name.
+    pub name: String,
+    /// Approvals so far.
+    pub approvals: usize,
+    /// Approvals needed.
+    pub needed: u32,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub what: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl App {
+    /// What is in the workspace.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn status(&self) -> Result<Status> {
+        let views = self.snapshot()?;
+        let (policy_revision, policy) = views.policy()?;
+        let runs = views.runs()?;
+        let mut counts = [0_usize; 4];
+        for run in &runs {
+            match self.status_of(run)? {
+                RunStatus::Finished => counts[0] += 1,
+                RunStatus::Running | RunStatus::Unknown => counts[1] += 1,
+                RunStatus::Failed => counts[2] += 1,
+                RunStatus::Interrupted => counts[3] += 1,
+            }
+        }
+        let mut open_requests = Vec::new();
+        for request in views.requests()?.into_iter().filter(|r| r.status == "open") {
+            open_requests.push(OpenRequest {
+                id: request.request().short(8),
+                run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
+                name: request.name.clone(),
+                approvals: request.approvers.len(),
+                needed: policy.production_promotion.approvals,
+            });
+        }
+        let candidates = views.candidates()?;
+        let (events, signed) = self.store.read(|log| {
+            let signed = log.last_checkpoint()?.map_or(0, |(size, _)| size);
+            Ok::<_, Error>((log.size(), signed))
+        })?;
+        Ok(Status {
+            project: self.settings.project.clone(),
+            runs: runs.len(),
+            finished: counts[0],
+            running: counts[1],
+            failed: counts[2],
+            interrupted: counts[3],
+            production: views.production()?.len(),
+            candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
+            open_requests,
+            events,
+            unsigned_tail: events.saturating_sub(signed),
+            policy_revision,
+            changed_files: self.exporter().touched(),
+        })
+    }
+
+    /// What is not as it should be.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn doctor(&self) -> Result<Vec<Finding>> {
+        let finding = |what: String, advice: &str| Finding { what, advice: advice.to_owned() };
+        let mut findings = Vec::new();
+        if self.signer()?.is_none() {
+            findings.push(finding(
+                "no signing key of this log is on this machine".into(),
+                "what is appended here stays unsigned; use the account that made the workspace",
+            ));
+        }
+        for left in self.left_behind()? {
+            findings.push(finding(left, "the next changing verb clears it"));
+        }
+        let differences = self.exporter().check(&self.snapshot()?, &self.settings.project)?;
+        for difference in differences {
+            findings.push(finding(
+                format!("{} is {}", difference.file, difference.what),
+                "`annals replay` writes it anew and keeps edits aside",
+            ));
+        }
+        for model in self.snapshot()?.production()? {
+            for (path, digest, _) in &model.files {
+                let file = self.root.join(&model.path).join(path);
+                let found = std::fs::File::open(&file)
+                    .and_then(|mut file| crate::base::Digest::of_reader(&mut file));
+                let same = found.is_ok_and(|(found, _)| found.to_string() == *digest);
+                if !same {
+                    findings.push(finding(
+                        format!("{}/{path} is not what was promoted", model.path),
+                        "its recorded bytes are in the blob store under the digest in the log",
+                    ));
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Makes the log's file as small as its content; gives its size before and after.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn compact(&self) -> Result<(u64, u64)> {
+        let size = || {
+            let path = self.store.path();
+            std::fs::metadata(&path)
+                .map(|meta| meta.len())
+                .map_err(|e| Error::io(format!("read {}", path.display()), e))
+        };
+        let before = size()?;
+        self.store.compact(&WriteOptions::interactive("doctor --compact", None))?;
+        Ok((before, size()?))
+    }
+}

@@ -1,0 +1,94 @@
+//! The edge: environment, current folder, terminal. Nothing else in annals reads them.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::Format;
+use super::ui::Ui;
+use crate::app::{App, Caller, ConfigDirs, Error, Result};
+use crate::base::mask::mask_words;
+use crate::base::{Env, Timestamp};
+
+/// Environment variables that change results, recorded with every run.
+const RECORDED: [&str; 8] = [
+    "CUDA_VISIBLE_DEVICES",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "MKL_CBWR",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+];
+
+/// What a verb gets from the edge.
+pub(super) struct Context {
+    pub(super) ui: Ui,
+    pub(super) env: Env,
+    pub(super) cwd: PathBuf,
+}
+
+impl Context {
+    pub(super) fn new(format: Format, directory: Option<&Path>) -> Self {
+        let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
+        Self { ui: Ui::new(format), env: clock_and_chance(), cwd }
+    }
+
+    /// The workspace around the current folder.
+    pub(super) fn app(&self) -> Result<App> {
+        App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())
+    }
+
+    pub(super) fn caller(&self) -> Caller {
+        let argv: Vec<String> = env::args().skip(1).collect();
+        let named = |name: &&str| Some(((*name).to_owned(), text(name)?));
+        Caller {
+            actor: text("ANNALS_ACTOR").or_else(|| text("USER")).unwrap_or_else(user_id),
+            host: text("ANNALS_HOST").unwrap_or_else(host),
+            cwd: self.cwd.clone(),
+            argv: mask_words(&argv),
+            variables: RECORDED.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
+        }
+    }
+
+    pub(super) fn dirs(&self) -> Result<ConfigDirs> {
+        let home = || text("HOME").map(|home| PathBuf::from(home).join(".config"));
+        let config = text("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home).ok_or_else(|| {
+            Error::new(crate::app::ErrorKind::Usage, "there is no home folder to keep keys in")
+                .hint("set HOME or XDG_CONFIG_HOME")
+        })?;
+        Ok(ConfigDirs { keys: config.join("annals/keys") })
+    }
+
+    /// A program beside this one, else by name from PATH.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name)));
+        beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn user_id() -> String {
+    format!("uid-{}", rustix::process::getuid().as_raw())
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The system's; in builds for testing a fixed clock and seed can be asked for.
+fn clock_and_chance() -> Env {
+    if cfg!(debug_assertions)
+        && let (Some(clock), Some(seed)) = (text("ANNALS_TEST_CLOCK"), text("ANNALS_TEST_SEED"))
+        && let (Ok(start), Ok(seed)) = (clock.parse::<Timestamp>(), seed.parse())
+    {
+        return Env::fixed(start, seed);
+    }
+    Env::system()
+}

@@ -1,0 +1,28 @@
+//! `annals init`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::app::{App, Result};
+
+/// Make a workspace here: settings, an empty log, a signing key, the default policy
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder; the current one by default
+    dir: Option<PathBuf>,
+    /// The project's name; the folder's by default
+    #[arg(long)]
+    project: Option<String>,
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let root = args.dir.map_or_else(|| context.cwd.clone(), |dir| context.cwd.join(dir));
+    let named = root.file_name().map(|name| name.to_string_lossy().into_owned());
+    let clean = |name: String| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
+    let project = args.project.or(named.map(clean)).unwrap_or_else(|| "annals".into());
+    let app = App::init(&root, &project, context.caller(), &context.dirs()?, context.env.clone())?;
+    app.refresh()?;
+    context.ui.note(&format!("Workspace {project} in {}", root.display()));
+    context.ui.note("Next: annals train --config baseline_small");
+    Ok(())
+}

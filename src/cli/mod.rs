@@ -1,0 +1,125 @@
+//! The command line: one file per verb, each an argument struct whose comments are its help, and
+//! one function that calls one use case and prints the answer.
+//!
+//! May use: `base`, the types of `domain`, `app`. Must never see: `store`, `train` for anything
+//! but the words of a request. Only `context.rs` reads the environment.
+//!
+//! Data goes to stdout, everything else to stderr. To add a verb: a file, a line in [`Verb`] and
+//! one in [`run`]. Start reading in `list.rs`.
+
+mod candidates;
+mod checkpoint;
+mod completions;
+mod context;
+mod doctor;
+mod error;
+mod init;
+mod list;
+mod log;
+mod policy;
+mod promote;
+mod prove;
+mod replay;
+mod show;
+mod status;
+mod train;
+mod ui;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use context::Context;
+
+/// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, max_term_width = 100)]
+struct Args {
+    /// How to print data
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Work as if started in this folder
+    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    directory: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Train(Box<train::Args>),
+    List(list::Args),
+    Show(show::Args),
+    Status(status::Args),
+    Best(candidates::BestArgs),
+    Candidates(candidates::Args),
+    Promote(promote::Args),
+    Approve(promote::ApproveArgs),
+    Reject(promote::RejectArgs),
+    Policy(policy::Args),
+    Log(log::Args),
+    Replay(replay::Args),
+    Verify(verify::Args),
+    Prove(prove::Args),
+    Checkpoint(checkpoint::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    /// Trains models in plain Rust as the child of `annals train`
+    #[command(hide = true)]
+    Engine,
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are not errors; clap knows where each goes.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    if matches!(args.verb, Verb::Engine) {
+        return train::engine();
+    }
+    let mut context = Context::new(args.format, args.directory.as_deref());
+    match run(args.verb, &mut context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => context.ui.fail(&error),
+    }
+}
+
+fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
+    match verb {
+        Verb::Init(args) => init::run(args, context),
+        Verb::Train(args) => train::run(*args, context),
+        Verb::List(args) => list::run(&args, context),
+        Verb::Show(args) => show::run(&args, context),
+        Verb::Status(args) => status::run(&args, context),
+        Verb::Best(args) => candidates::run_best(&args, context),
+        Verb::Candidates(args) => candidates::run(&args, context),
+        Verb::Promote(args) => promote::run(args, context),
+        Verb::Approve(args) => promote::run_approve(args, context),
+        Verb::Reject(args) => promote::run_reject(args, context),
+        Verb::Policy(args) => policy::run(args, context),
+        Verb::Log(args) => log::run(&args, context),
+        Verb::Replay(args) => replay::run(&args, context),
+        Verb::Verify(args) => verify::run(&args, context),
+        Verb::Prove(args) => prove::run(&args, context),
+        Verb::Checkpoint(args) => checkpoint::run(&args, context),
+        Verb::Doctor(args) => doctor::run(&args, context),
+        Verb::Completions(args) => completions::run(&args, context),
+        Verb::Engine => Ok(()),
+    }
+}

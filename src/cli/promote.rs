@@ -1,0 +1,147 @@
+//! `annals promote`, `approve` and `reject`.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::ui::{Table, size};
+use crate::app::{PromoteOptions, Promoted, Result};
+use crate::projection::files::Regenerated;
+
+/// Put a run's model into production, if the policy and the people agree
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: id, prefix or name
+    run: String,
+    /// The production name; <name>_v<n> by default
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only ask; others approve
+    #[arg(long)]
+    request: bool,
+    /// Show what would happen and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let run = {
+        let views = app.snapshot()?;
+        app.find_run(&views, &args.run)?
+    };
+    let options =
+        PromoteOptions { name: args.name, reason: args.reason, request_only: args.request };
+    if args.dry_run {
+        let planned = app.plan_promotion(run, &options)?;
+        return print(&planned, "would", context);
+    }
+    let promoted = app.promote(run, &options)?;
+    tell_edits(&promoted.regenerated, context);
+    print(&promoted, "did", context)
+}
+
+fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
+    let value = json!({
+        "experiment_id": promoted.experiment_id,
+        "name": promoted.name,
+        "request": promoted.request,
+        "dry_run": mode == "would",
+        "plan": promoted.plan,
+    });
+    context.ui.data(&value, |ui| {
+        let Some(plan) = &promoted.plan else {
+            ui.line(&format!(
+                "{} asks to become {} (request {})",
+                promoted.experiment_id,
+                promoted.name,
+                promoted.request.short(8)
+            ))?;
+            ui.note(&format!("Next: annals approve {}", promoted.request.short(8)));
+            return Ok(());
+        };
+        let verb = if mode == "would" { "would be copied to" } else { "is in production as" };
+        ui.line(&format!("{} {verb} {}", promoted.experiment_id, plan.to))?;
+        let mut table = Table::new(&["file", "from", "size", "blake3"]);
+        for file in &plan.files {
+            table.row(vec![
+                file.path.clone(),
+                format!("{}/{}", plan.from, file.source),
+                size(file.bytes),
+                file.digest.short(16),
+            ]);
+        }
+        ui.table(&table)
+    })
+}
+
+/// Agree to a promotion request
+#[derive(Debug, clap::Args)]
+pub(super) struct ApproveArgs {
+    /// The request's id, the production name, or the run
+    request: String,
+    /// What to say about it
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let row = {
+        let views = app.snapshot()?;
+        app.find_request(&views, &args.request)?
+    };
+    let decided = app.approve(row.request(), row.run(), args.reason)?;
+    let value = json!({
+        "name": decided.name, "approvers": decided.approvers, "needed": decided.needed,
+    });
+    context.ui.data(&value, |ui| {
+        ui.line(&format!(
+            "{} has {} of {} approvals: {} (claimed)",
+            decided.name,
+            decided.approvers.len(),
+            decided.needed,
+            decided.approvers.join(", ")
+        ))?;
+        if decided.approvers.len() >= decided.needed as usize {
+            ui.note("Next: annals promote <run>");
+        }
+        Ok(())
+    })
+}
+
+/// Say no to a promotion request
+#[derive(Debug, clap::Args)]
+pub(super) struct RejectArgs {
+    /// The request's id, the production name, or the run
+    request: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+}
+
+pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let row = {
+        let views = app.snapshot()?;
+        app.find_request(&views, &args.request)?
+    };
+    let decided = app.reject(row.request(), row.run(), args.reason)?;
+    let value = json!({ "name": decided.name, "rejected": true });
+    context.ui.data(&value, |ui| ui.line(&format!("the request for {} is rejected", decided.name)))
+}
+
+/// Tells which registry files somebody had edited, and what does the same.
+pub(super) fn tell_edits(regenerated: &Regenerated, context: &mut Context) {
+    for edited in &regenerated.edited {
+        context.ui.warn(&format!(
+            "{} had been edited by hand; the edit is kept as {}",
+            edited.file, edited.kept_as
+        ));
+        for (key, value) in &edited.instead {
+            context.ui.note(&format!("  to change that rule: annals policy set {key} '{value}'"));
+        }
+    }
+}

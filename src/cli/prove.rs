@@ -1,0 +1,58 @@
+//! `annals prove`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::app::{Error, Proof, Result};
+
+/// Prove with the public key alone that an event is in the log, or check such a proof
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A position, a run, or a production model
+    #[arg(required_unless_present = "check")]
+    what: Option<String>,
+    /// Check a proof file instead
+    #[arg(long, value_name = "FILE", conflicts_with = "what")]
+    check: Option<PathBuf>,
+    /// The public key that must have signed; the one in the proof proves nothing
+    #[arg(long, requires = "check")]
+    key: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    if let Some(path) = &args.check {
+        let path = context.cwd.join(path);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+        let checked = Proof::check(&text, args.key.as_deref())?;
+        return context.ui.data(&checked, |ui| {
+            ui.line(&format!(
+                "Event {} ({}) is in the log {} of size {}, signed by {}.",
+                checked.position, checked.kind, checked.origin, checked.size, checked.key
+            ))?;
+            if !checked.key_pinned {
+                ui.warn("the key came with the proof; --key pins the one you trust");
+            }
+            Ok(())
+        });
+    }
+    let app = context.app()?;
+    let what = args.what.as_deref().unwrap_or_default();
+    let position = match what.parse::<u64>() {
+        Ok(position) => position,
+        Err(_) => {
+            let views = app.snapshot()?;
+            match views.production()?.into_iter().find(|model| model.name == what) {
+                Some(model) => model.position,
+                None => {
+                    let run = app.find_run(&views, what)?;
+                    let details = views.run(run)?;
+                    details.map_or(0, |run| run.ended_position.unwrap_or(run.started_position))
+                }
+            }
+        }
+    };
+    let proof = app.prove(position)?;
+    let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
+    context.ui.line(&text)
+}

@@ -1,0 +1,69 @@
+//! `annals replay`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::context::Context;
+use super::promote::tell_edits;
+use crate::app::{Error, ErrorKind, Result};
+
+/// Rebuild views and registry files from the log, or compare them with it
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Compare only; exit code 9 when something differs
+    #[arg(long)]
+    check: bool,
+    /// As the log stood at this time or position
+    #[arg(long, value_name = "TIME|POSITION")]
+    as_of: Option<String>,
+    /// Write the registry files into this folder instead
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let size = args.as_of.as_deref().map(|text| app.size_as_of(text)).transpose()?;
+    if let Some(out) = &args.out {
+        let out = context.cwd.join(out);
+        let files = app.replay_to(&out, size)?;
+        return context.ui.data(&json!({ "out": out, "files": files }), |ui| {
+            files.iter().try_for_each(|file| ui.line(&format!("{}/{file}", out.display())))
+        });
+    }
+    if args.check || size.is_some() {
+        let differences = app.replay_check(size)?;
+        context.ui.data(&differences, |ui| {
+            for difference in &differences {
+                let at = difference.line.map_or(String::new(), |n| format!(" from line {n}"));
+                let found = difference.found.map_or("nothing".into(), |d| d.short(16));
+                ui.line(&format!(
+                    "{}: {}{at}; the log says {}, found {found}",
+                    difference.file,
+                    difference.what,
+                    difference.expected.short(16)
+                ))?;
+            }
+            if differences.is_empty() {
+                ui.line("Views and registry files are what the log says.")?;
+            }
+            Ok(())
+        })?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let count = differences.len();
+        return Err(Error::new(ErrorKind::Findings, format!("{count} differ from the log"))
+            .hint("`annals replay` writes them anew and keeps edits aside"));
+    }
+    let regenerated = app.replay()?;
+    tell_edits(&regenerated, context);
+    context.ui.data(&json!({ "changed": regenerated.changed }), |ui| {
+        for file in &regenerated.changed {
+            ui.line(&format!("wrote {file}"))?;
+        }
+        ui.note("Views are rebuilt and the registry files are what the log says.");
+        Ok(())
+    })
+}

@@ -1,0 +1,126 @@
+//! `annals show`.
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::ui::{Table, duration, share, size};
+use crate::app::{App, Result};
+use crate::base::Timestamp;
+use crate::projection::runs::RunDetails;
+
+/// Show a run, a production model, or an event by its position
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A run (id, prefix or name), a production model's name, or a position in the log
+    what: String,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    if let Ok(position) = args.what.parse::<u64>() {
+        let event = app.event(position)?;
+        return context.ui.data(&event, |ui| {
+            let text = serde_json::to_string_pretty(&event).unwrap_or_default();
+            ui.line(&text)
+        });
+    }
+    let views = app.snapshot()?;
+    if let Some(model) = views.production()?.into_iter().find(|model| model.name == args.what) {
+        let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
+        let by = views.actor(model.actor)?;
+        let value = json!({
+            "model": model,
+            "run": from,
+            "promoted_by": by,
+            "promoted": Timestamp(model.promoted),
+        });
+        return context.ui.data(&value, |ui| {
+            ui.line(&format!("model       {} (in production)", model.name))?;
+            ui.line(&format!("path        {}", model.path))?;
+            ui.line(&format!("run         {from}"))?;
+            ui.line(&format!(
+                "promoted    {} by {by} (claimed), event {}",
+                Timestamp(model.promoted).human(),
+                model.position
+            ))?;
+            ui.line(&format!("approved by {} (claimed)", model.approvers.join(", ")))?;
+            let mut table = Table::new(&["file", "size", "blake3"]);
+            for (path, digest, bytes) in &model.files {
+                table.row(vec![path.clone(), size(*bytes), digest.clone()]);
+            }
+            ui.table(&table)
+        });
+    }
+    let id = app.find_run(&views, &args.what)?;
+    let Some(details) = views.run(id)? else { return Ok(()) };
+    show_run(&app, context, &details, &views.actor(details.actor)?)
+}
+
+fn show_run(app: &App, context: &mut Context, run: &RunDetails, actor: &str) -> Result<()> {
+    let invocation = app.event_invocation(run.started_position)?;
+    let status = app.status_now(run.status, invocation)?;
+    let mut value = serde_json::to_value(run).unwrap_or(Value::Null);
+    value["status"] = json!(status.word());
+    value["run_id"] = json!(run.run());
+    value["started_by"] = json!(actor);
+    value["started"] = json!(Timestamp(run.started));
+    context.ui.data(&value, |ui| {
+        ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
+        let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
+        ui.line(&format!("status      {}{reason}", status.word()))?;
+        ui.line(&format!("category    {} ({})", run.category.word(), run.category_rule))?;
+        if !run.description.is_empty() {
+            ui.line(&format!("description {}", run.description))?;
+        }
+        ui.line(&format!("tags        {}", run.tags.join(", ")))?;
+        let started = Timestamp(run.started).human();
+        ui.line(&format!(
+            "started     {started} by {actor} (claimed), event {}",
+            run.started_position
+        ))?;
+        if let (Some(seconds), Some(position)) = (run.duration_seconds, run.ended_position) {
+            ui.line(&format!("took        {}, ended by event {position}", duration(seconds)))?;
+        }
+        ui.line(&format!("folder      {}", run.folder))?;
+        ui.line(&format!("config      {} {}", run.config_name, run.config_digest))?;
+        ui.line(&format!("seed        {}", run.seed))?;
+        let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();
+        let data = if run.synthetic { "generated (synthetic)" } else { "real" };
+        ui.line(&format!(
+            "data        {data}; rows: {}; leaked rows: {}",
+            rows.join(", "),
+            run.leaked_rows
+        ))?;
+        if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
+            ui.line(&format!("model       {count} parameters, {}", size(bytes)))?;
+        }
+        for (name, path, digest) in &run.artifacts {
+            let path = path.as_deref().unwrap_or("(blob)");
+            ui.line(&format!("file        {name:<14} {path}  {digest}"))?;
+        }
+        for evaluation in &run.evaluations {
+            let split = evaluation.split;
+            ui.line("")?;
+            ui.line(&format!(
+                "{} ({} rows): accuracy {}, macro F1 {}, loss {}",
+                split.word(),
+                evaluation.rows,
+                share(run.metric("accuracy", split)),
+                share(run.metric("f1_macro", split)),
+                share(run.metric("loss", split)),
+            ))?;
+            let mut table = Table::new(&["label", "precision", "recall", "F1", "rows"]);
+            for class in &evaluation.classes {
+                table.row(vec![
+                    class.label.clone(),
+                    share(Some(class.precision)),
+                    share(Some(class.recall)),
+                    share(Some(class.f1)),
+                    class.support.to_string(),
+                ]);
+            }
+            ui.table(&table)?;
+        }
+        Ok(())
+    })
+}

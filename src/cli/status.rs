@@ -1,0 +1,45 @@
+//! `annals status`.
+
+use super::context::Context;
+use crate::app::Result;
+
+/// Show what is in the workspace and what waits for somebody
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    print(&app, context)
+}
+
+/// Also `annals train --experiment-summary`.
+pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> {
+    let status = app.status()?;
+    context.ui.data(&status, |ui| {
+        ui.line(&format!("project     {}", status.project))?;
+        ui.line(&format!(
+            "runs        {} ({} finished, {} running, {} failed, {} interrupted)",
+            status.runs, status.finished, status.running, status.failed, status.interrupted
+        ))?;
+        ui.line(&format!("production  {}", status.production))?;
+        ui.line(&format!("candidates  {}", status.candidates))?;
+        for request in &status.open_requests {
+            ui.line(&format!(
+                "request     {} wants {} to become {} ({} of {} approvals)",
+                request.id, request.run, request.name, request.approvals, request.needed
+            ))?;
+        }
+        ui.line(&format!(
+            "log         {} events, {} after the last signed log checkpoint",
+            status.events, status.unsigned_tail
+        ))?;
+        ui.line(&format!("policy      revision {}", status.policy_revision))?;
+        for file in &status.changed_files {
+            ui.warn(&format!(
+                "{file} is not what annals wrote; the next changing verb sets the edit aside, \
+                 `annals replay --check` compares"
+            ));
+        }
+        Ok(())
+    })
+}

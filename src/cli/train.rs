@@ -1,0 +1,308 @@
+//! `annals train`, and the hidden child that trains models in plain Rust.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::ui::{Table, duration, share};
+use crate::app::{
+    ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Screen, TrainRequest, Trained,
+};
+use crate::base::Split;
+use crate::domain::run::Category;
+use crate::train::data::{LabelSpec, Source};
+use crate::train::toy::ToyLearner;
+use crate::train::{TrainEvent, protocol, serve, toy_hello};
+
+/// Rows of generated data when nothing is asked for.
+const SAMPLE_ROWS: u32 = 2_000;
+
+/// Train a model and record every step of it
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A named configuration, or a YAML file merged over the base
+    #[arg(long, alias = "experiment-config", default_value = "baseline_small")]
+    config: String,
+    /// The experiment's name; the configuration's by default
+    #[arg(long, alias = "experiment-name")]
+    name: Option<String>,
+    /// What the run is for
+    #[arg(long)]
+    description: Option<String>,
+    /// Words for finding it; debug words make it a debug run
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    tags: Vec<String>,
+    /// Labelled texts: .csv, .tsv or .jsonl, also .gz
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Column of the texts
+    #[arg(long, default_value = "text")]
+    text_column: String,
+    /// Column of the labels
+    #[arg(long, default_value = "label")]
+    label_column: String,
+    /// The labels in output order, such as `a,b` or `0=hate,1=offensive`; those found by default
+    #[arg(long)]
+    labels: Option<String>,
+    /// Train on generated notes (the default without --data)
+    #[arg(long, conflicts_with = "data")]
+    create_sample_data: bool,
+    /// How many notes to generate
+    #[arg(long, default_value_t = SAMPLE_ROWS, conflicts_with = "data")]
+    sample_size: u32,
+    /// One setting over the configuration, such as training.num_epochs=3
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Everything random follows from it
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Remove training rows whose text stands in valid or test
+    #[arg(long)]
+    dedupe: bool,
+    /// What the run counts as, whatever its name and tags say
+    #[arg(long, value_enum)]
+    category: Option<CategoryArg>,
+    /// Threads of one operation; part of what decides the numbers
+    #[arg(long)]
+    threads: Option<u32>,
+    /// Where to train: cpu, cuda, cuda:1, mps
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Show the status first; alone, only show it
+    #[arg(long)]
+    experiment_summary: bool,
+    /// Show afterwards, rule by rule, whether the run may go into production
+    #[arg(long)]
+    check_production_promotion: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CategoryArg {
+    Baseline,
+    Debug,
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    if args.experiment_summary {
+        super::status::print(&app, context)?;
+        if args.name.is_none() && args.data.is_none() && !args.create_sample_data {
+            return Ok(());
+        }
+    }
+    let check = args.check_production_promotion;
+    let request = request(args, context)?;
+    let stop = Arc::new(AtomicUsize::new(0));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        count(signal, &stop)?;
+    }
+    let trained = {
+        let mut screen = Terminal::new(context);
+        app.train(&request, &stop, &mut screen)?
+    };
+    tell_edits(&trained.regenerated, context);
+    summary(&trained, context)?;
+    if check {
+        super::candidates::print(&app, Some(&trained.run.experiment_id), context)?;
+    }
+    Ok(())
+}
+
+/// Counts a signal on a thread that waits for it.
+fn count(signal: i32, stop: &Arc<AtomicUsize>) -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal])
+        .map_err(|e| Error::io("listen for signals", e))?;
+    let stop = Arc::clone(stop);
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            stop.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    Ok(())
+}
+
+fn request(args: Args, context: &Context) -> Result<TrainRequest> {
+    let looks_like_file = args.config.contains('/')
+        || [".yaml", ".yml"].iter().any(|ending| args.config.ends_with(ending));
+    let config = if looks_like_file {
+        ConfigSource::File(context.cwd.join(&args.config))
+    } else {
+        ConfigSource::Named(args.config)
+    };
+    let mut set = Vec::new();
+    for pair in &args.set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            let message = format!("--set {pair}: KEY=VALUE expected");
+            Error::new(ErrorKind::Usage, message).hint("such as --set training.num_epochs=3")
+        })?;
+        set.push((key.to_owned(), value.to_owned()));
+    }
+    set.extend(args.seed.map(|seed| ("training.seed".to_owned(), seed.to_string())));
+    set.extend(args.dedupe.then(|| ("data.dedupe".to_owned(), "true".to_owned())));
+    let data = match args.data {
+        None => DataSource::Sample { rows: args.sample_size },
+        Some(path) => DataSource::File(Source {
+            path: context.cwd.join(path),
+            text_column: args.text_column,
+            label_column: args.label_column,
+            labels: match &args.labels {
+                Some(labels) => LabelSpec::parse(labels)?,
+                None => LabelSpec::Infer,
+            },
+        }),
+    };
+    Ok(TrainRequest {
+        config,
+        set,
+        name: args.name,
+        description: args.description,
+        tags: args.tags,
+        data,
+        category: args.category.map(|category| match category {
+            CategoryArg::Baseline => Category::Baseline,
+            CategoryArg::Debug => Category::Debug,
+        }),
+        threads: args.threads,
+        device: args.device,
+        programs: Programs {
+            torch: context.program("annals-engine"),
+            own: context.program("annals"),
+        },
+    })
+}
+
+/// A progress bar on a terminal, a line per epoch elsewhere.
+struct Terminal<'a> {
+    context: &'a mut Context,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Terminal<'a> {
+    fn new(context: &'a mut Context) -> Self {
+        let bar = context.ui.has_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}  {eta} left");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { context, bar }
+    }
+
+    fn say(&mut self, say: impl FnOnce(&mut Context)) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(self.context)),
+            None => say(self.context),
+        }
+    }
+}
+
+impl Screen for Terminal<'_> {
+    fn note(&mut self, line: &str) {
+        self.say(|context| context.ui.note(line));
+    }
+
+    fn warn(&mut self, line: &str) {
+        self.say(|context| context.ui.warn(line));
+    }
+
+    fn event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Started(started) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_length(started.steps);
+                }
+                let line = format!(
+                    "{} parameters on {} with {} threads, {} epochs of {} steps",
+                    started.parameters,
+                    started.device,
+                    started.threads,
+                    started.epochs,
+                    started.steps / started.epochs.max(1)
+                );
+                self.note(&line);
+            }
+            TrainEvent::Progress(progress) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(progress.step);
+                    bar.set_message(format!(
+                        "epoch {}/{}  loss {:.4}  {:.0} rows/s",
+                        progress.epoch, progress.epochs, progress.loss, progress.rows_per_s
+                    ));
+                }
+            }
+            TrainEvent::EpochEnded(ended) => {
+                let line = format!(
+                    "epoch {}/{}  loss {:.4}  valid {} {:.4}{}  {}",
+                    ended.epoch,
+                    ended.epochs,
+                    ended.train_loss,
+                    ended.metric,
+                    ended.value,
+                    if ended.best { " (best)" } else { "" },
+                    duration(ended.seconds)
+                );
+                self.note(&line);
+            }
+            TrainEvent::Metrics(_)
+            | TrainEvent::CheckpointSaved(_)
+            | TrainEvent::CheckpointPruned { .. } => {}
+        }
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
+    let run = &trained.run;
+    let mut value = serde_json::to_value(run).unwrap_or_default();
+    value["run_id"] = serde_json::json!(run.run());
+    context.ui.data(&value, |ui| {
+        let metric = |name: &str| share(run.metric(name, Split::Test));
+        ui.line(&format!(
+            "{} finished in {}: test accuracy {}, macro F1 {}",
+            run.experiment_id,
+            run.duration_seconds.map_or_else(|| "-".into(), duration),
+            metric("accuracy"),
+            metric("f1_macro")
+        ))?;
+        let mut table = Table::new(&["label", "precision", "recall", "F1", "rows"]);
+        let test = run.evaluations.iter().find(|evaluation| evaluation.split == Split::Test);
+        for class in test.iter().flat_map(|evaluation| &evaluation.classes) {
+            table.row(vec![
+                class.label.clone(),
+                share(Some(class.precision)),
+                share(Some(class.recall)),
+                share(Some(class.f1)),
+                class.support.to_string(),
+            ]);
+        }
+        ui.table(&table)?;
+        ui.line(&format!("folder {}", run.folder))?;
+        if run.synthetic {
+            ui.note("The data was generated: these numbers say nothing about a model in use.");
+        }
+        ui.note(&format!("Next: annals candidates {}", run.run().short(8)));
+        Ok(())
+    })
+}
+
+/// The child of `annals train` for models in plain Rust.
+pub(super) fn engine() -> ExitCode {
+    // A child whose parent is killed must not train on.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let hello = toy_hello(concat!("annals engine ", env!("CARGO_PKG_VERSION")));
+    let served = protocol::engine_socket()
+        .map_err(Into::into)
+        .and_then(|socket| serve(socket, hello, ToyLearner::build, || std::process::exit(1)));
+    ExitCode::from(u8::from(served.is_err()))
+}

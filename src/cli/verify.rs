@@ -1,0 +1,68 @@
+//! `annals verify`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::app::{App, Error, ErrorKind, Result, VerifyOptions};
+
+/// Recompute the whole record from its stored bytes; exit code 10 when anything is wrong
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// An older signed log checkpoint, from outside, that this log must extend
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// The public key that must have signed (`annals checkpoint show --format json` prints it)
+    #[arg(long)]
+    key: Option<String>,
+    /// A copied log, without its workspace
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let against = args.against.as_ref().map(|path| {
+        let path = context.cwd.join(path);
+        std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))
+    });
+    let options = VerifyOptions { against: against.transpose()?, key: args.key.clone() };
+    let report = match &args.log {
+        Some(file) => App::verify_file(&context.cwd.join(file), &context.env, &options)?,
+        None => context.app()?.verify(&options)?,
+    };
+    context.ui.data(&report, |ui| {
+        for finding in &report.findings {
+            ui.line(&finding.to_string())?;
+        }
+        if report.findings.is_empty() {
+            ui.line(&format!(
+                "{} events are whole: positions, revisions, payloads, blocks, tree, indexes and {} \
+                 signed log checkpoints agree.",
+                report.size, report.log_checkpoints
+            ))?;
+            ui.line(&format!("root {}", report.root))?;
+        }
+        if report.unsigned_tail > 0 {
+            ui.note(&format!(
+                "{} events after the last signed log checkpoint are not signed yet.",
+                report.unsigned_tail
+            ));
+        }
+        if !report.key_pinned {
+            ui.note(
+                "The key was found in the log itself, so this proves only that the log agrees with \
+                 itself; --key pins it, --against compares with a log checkpoint kept elsewhere.",
+            );
+        }
+        Ok(())
+    })?;
+    match report.findings.len() {
+        0 => Ok(()),
+        count => {
+            let error = Error::new(ErrorKind::Integrity, format!("{count} findings"));
+            Err(match report.last_good {
+                Some(size) => error.hint(format!("the last good log checkpoint has size {size}")),
+                None => error,
+            })
+        }
+    }
+}
