@@ -6,10 +6,10 @@ PYTHON ?= python3
 
 .PHONY: run test setup check
 
-# The main job, start to end, in a fresh workspace.
+# The main job, start to end, in a fresh workspace. ARGS="--data FILE ..." trains on your data.
 run: setup
 	$(CARGO) build --release --locked
-	CARGO="$(CARGO)" .ci/demo
+	CARGO="$(CARGO)" .ci/demo $(ARGS)
 
 # The whole test suite. libtorch's interface is compiled once, in the release profile: only the
 # training tests need it.
