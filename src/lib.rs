@@ -1,8 +1,59 @@
-//! annals: experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
+//! annals: experiment tracker, model registry and trainer for teams that must be able to prove what
+//! they did. Every fact is an append-only, tamper-evident event in an embedded log; everything else
+//! is regenerated from it.
+//!
+//! # The map
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`base`] | ids, digests, time, bytes, limits: the words everything is written in |
+//! | [`tlog`] | pure RFC 6962 tree, proofs, signed log checkpoints (C2SP) |
+//! | [`domain`] | what happened and what is allowed; one folder per stream; pure |
+//! | [`store`] | the log on disk: append, seal, read, prove, lock, blobs, keys |
+//! | [`verify`] | recomputes everything from stored bytes |
+//! | [`projection`] | read models in `views.redb`, and the registry files made from them |
+//! | [`effect`] | files that move, crash-safe |
+//! | [`train`] | settings, data, the loop, the protocol to the engine; no torch |
+//! | [`supervise`] | starts an engine and says how it ended |
+//! | [`app`] | the use cases, where the above meet |
+//! | [`cli`] | the command line |
+//!
+//! `src/engine/` is the second program, `annals-engine`: the only place that names libtorch. `annals`
+//! starts it as a child and speaks [`train::protocol`] with it.
+//!
+//! # Files on disk and their owners
+//!
+//! | file | owner |
+//! |---|---|
+//! | `annals.toml` | [`app::Settings`]: paths and preferences; policy lives in the log |
+//! | `.annals/log.redb` | [`store::Store`]: the truth |
+//! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
+//! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
+//! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
+//! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
+//! | `experiments/<name>_<time>/` | [`app::App::train`] |
+//! | `models/production/<name>/` | [`app::App::promote`], through [`effect`] |
+//! | private keys, in the user's config folder | [`store::KeyRing`] |
+//!
+//! # Invariants
+//!
+//! LOG-1 positions are dense from 0. LOG-2 stored bytes never change. LOG-3 the stored tree is the
+//! tree of the stored bytes. LOG-4 every signed log checkpoint is consistent with all later ones.
+//! LOG-5 one append's events appear all or not at all. LOG-6 an acknowledged event survives a crash.
+//! STR-1 revisions are dense per stream. DOM-1 `decide` and `evolve` are pure. DOM-2 a command id
+//! takes effect once. PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor is never beyond
+//! the log. BLB-1 a blob's digest is checked on reading. MOV-1 after any crash each file is whole at
+//! its source or its target. TRN-1 resuming changes no bit. TRN-2 recording changes no number. SUP-1
+//! however the engine dies, the run ends in the log with the reason.
+//!
+//! # A newcomer's path
+//!
+//! This page, [`docs::vocabulary`], `domain/run/`, `store/append.rs`, `app/session.rs`.
 
 pub mod app;
 pub mod base;
 pub mod cli;
+pub mod docs;
 pub mod domain;
 pub mod effect;
 pub mod projection;

@@ -4,8 +4,8 @@
 //! May use: `base`, the types of `domain`, `app`. Must never see: `store`, `train` for anything
 //! but the words of a request. Only `context.rs` reads the environment.
 //!
-//! Data goes to stdout, everything else to stderr. To add a verb: a file, a line in [`Verb`] and
-//! one in [`run`]. Start reading in `list.rs`.
+//! Data goes to stdout, everything else to stderr. To add a verb: a file, a line in `Verb` and
+//! one in `run`. Start reading in `list.rs`.
 
 mod candidates;
 mod checkpoint;

@@ -31,7 +31,7 @@ pub struct BlockHeader {
     pub raw_bytes: u32,
     /// Kinds that occur, ascending.
     pub kinds: Vec<Kind>,
-    /// Streams that occur, as [`stream_mark`], ascending.
+    /// Streams that occur, as `stream_mark`, ascending.
     pub streams: Vec<u64>,
     /// Recorded times of the first and the last event.
     pub recorded: (Timestamp, Timestamp),

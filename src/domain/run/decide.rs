@@ -99,11 +99,3 @@ fn not_finite(name: &str, value: f64, step: u64) -> Rejection {
         reason: format!("{value} is not a finite number"),
     }
 }
-
-/// Folds events as a test or a caller without headers has them: all of one provenance.
-#[cfg(test)]
-pub(super) fn fold(events: &[RunEvent], provenance: Provenance) -> RunState {
-    let mut state = RunState::default();
-    events.iter().for_each(|event| state.evolve_from(event, provenance));
-    state
-}
