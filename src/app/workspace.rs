@@ -154,7 +154,7 @@ impl App {
         env: Env,
     ) -> Self {
         let annals = root.join(".annals");
-        let (blobs, live) = (Blobs::new(&annals), LiveFiles::new(&annals));
+        let (blobs, live) = (Blobs::new(&annals.join("blobs")), LiveFiles::new(&annals));
         Self { root, settings, store, blobs, live, env, caller, keys: KeyRing::new(&dirs.keys) }
     }
 

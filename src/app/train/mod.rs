@@ -80,8 +80,11 @@ impl App {
         let session = self.begin("train")?;
         let result =
             self.train_in(&session, request, resolved, &name, given, prepared, stop, screen);
-        let run = session.finish_with(result)?;
-        let regenerated = self.refresh()?;
+        let ended = session.finish_with(result);
+        // A run that failed is in the registry too.
+        let refreshed = self.refresh();
+        let run = ended?;
+        let regenerated = refreshed?;
         let details = self
             .snapshot()?
             .run(run)?

@@ -1,0 +1,42 @@
+//! The whole help, as one picture.
+
+use crate::support::Workspace;
+
+const VERBS: [&str; 18] = [
+    "init",
+    "train",
+    "list",
+    "show",
+    "status",
+    "best",
+    "candidates",
+    "promote",
+    "approve",
+    "reject",
+    "policy",
+    "log",
+    "replay",
+    "verify",
+    "prove",
+    "checkpoint",
+    "doctor",
+    "completions",
+];
+
+#[test]
+fn the_whole_help() {
+    let ward = Workspace::bare();
+    let mut help = ward.annals(&["--help"]).ok().out;
+    for verb in VERBS {
+        help += &format!("\n=== annals {verb} --help\n{}", ward.annals(&[verb, "--help"]).ok().out);
+    }
+    insta::assert_snapshot!(help);
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let ward = Workspace::bare();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(ward.annals(&["completions", shell]).ok().out.contains("annals"), "{shell}");
+    }
+}

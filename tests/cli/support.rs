@@ -1,0 +1,142 @@
+//! A workspace of its own for each test, and the program run in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a call of the program gave.
+pub struct Answer {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Answer {
+    /// Fails the test unless the program succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Fails the test unless the program ended with `code` and said `text`.
+    #[track_caller]
+    pub fn refused(self, code: i32, text: &str) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert!(self.err.contains(text), "{text:?} is not in:\n{}", self.err);
+        self
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+pub struct Workspace {
+    _temporary: tempfile::TempDir,
+    pub root: PathBuf,
+    home: PathBuf,
+}
+
+impl Workspace {
+    /// An empty folder, not yet a workspace.
+    pub fn bare() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let (root, home) = (temporary.path().join("ward"), temporary.path().join("home"));
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::create_dir_all(&home).unwrap();
+        Self { _temporary: temporary, root, home }
+    }
+
+    pub fn new() -> Self {
+        let workspace = Self::bare();
+        workspace.annals(&["init"]).ok();
+        workspace
+    }
+
+    /// One finished run of the plain learner, named `name`.
+    pub fn train(&self, name: &str, more: &[&str]) -> Answer {
+        let args =
+            ["train", "--config", "toy", "--name", name, "--sample-size", "600", "--category"];
+        self.annals(&[&args[..], &["baseline"], more].concat())
+    }
+
+    /// Lets runs on generated data into production.
+    pub fn allow_synthetic(&self) {
+        self.annals(&["policy", "set", "production_promotion.allow_synthetic", "true"]).ok();
+    }
+
+    pub fn annals(&self, args: &[&str]) -> Answer {
+        self.annals_as("mara", args)
+    }
+
+    pub fn annals_as(&self, actor: &str, args: &[&str]) -> Answer {
+        let output = self.command(actor, args).output().unwrap();
+        Answer {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the program and leaves it running.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command("mara", args);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, actor: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
+        command.args(args).current_dir(&self.root).env_clear().stdin(Stdio::null());
+        command.env("PATH", "/usr/bin:/bin").env("HOME", &self.home);
+        command.env("ANNALS_ACTOR", actor).env("ANNALS_HOST", "ward-3");
+        command
+    }
+
+    pub fn read(&self, file: &str) -> Vec<u8> {
+        std::fs::read(self.root.join(file)).unwrap()
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.root.join(file)
+    }
+}
+
+/// Asks again until `f` gives something; fails the test after a while.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < until {
+        if let Some(value) = f() {
+            return value;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what} did not happen");
+}
+
+/// Kills a process without a chance to say anything.
+pub fn kill_9(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    // One that is gone already is as good.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+/// The children of a process.
+pub fn children(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(Path::new("/proc").join(child.to_string()).join("stat"));
+        let parent = stat.ok().and_then(|stat| {
+            stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok()
+        });
+        if parent == Some(pid) {
+            found.push(child);
+        }
+    }
+    found
+}
