@@ -80,6 +80,9 @@ pub(super) struct Args {
     /// Show afterwards, rule by rule, whether the run may go into production
     #[arg(long)]
     check_production_promotion: bool,
+    /// Known from an older tool; refused, because nothing here archives
+    #[arg(long, hide = true)]
+    auto_archive_debug: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -89,6 +92,11 @@ enum CategoryArg {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    if args.auto_archive_debug {
+        let message = "--auto-archive-debug: this version does not archive runs";
+        return Err(Error::new(ErrorKind::Usage, message)
+            .hint("leave it out: debug runs are told apart and never become candidates"));
+    }
     let app = context.app()?;
     if args.experiment_summary {
         super::status::print(&app, context)?;

@@ -60,6 +60,12 @@ impl RunFolder {
         ))
     }
 
+    /// Removes the folder of a run that never began.
+    pub(super) fn discard(&self) {
+        // Left over, it is a folder that no run names: untidy, not wrong.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+
     /// Writes one file, durably.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path.join(name);

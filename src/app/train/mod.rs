@@ -15,13 +15,14 @@ pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
 use super::environment::Facts;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
+use crate::domain::policy::Policy;
 use crate::domain::run::{
     ArtifactStored, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted, RunState,
-    SplitRows, Synthetic, classify, decide,
+    RunStatus, SplitRows, Synthetic, classify, decide,
 };
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
-use crate::supervise::Engine;
+use crate::supervise::{Engine, SuperviseError};
 use crate::train::config::TrainConfig;
 use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
@@ -67,23 +68,28 @@ impl App {
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
-            DataSource::File(source) => Some(request::read(source)?),
+            DataSource::File(source) => {
+                let dataset = request::read(source)?;
+                let prepared = request::prepare(&dataset, &resolved.config)?;
+                Some((dataset, prepared))
+            }
             DataSource::Sample { .. } => None,
-        };
-        let prepared = match &given {
-            Some(dataset) => Some(request::prepare(dataset, &resolved.config)?),
-            None => None,
         };
         for note in self.recover()?.notes {
             screen.note(&note);
         }
         let session = self.begin("train")?;
-        let result =
-            self.train_in(&session, request, resolved, &name, given, prepared, stop, screen);
-        let ended = session.finish_with(result);
+        let run = RunId(self.env.random());
+        let folder = match RunFolder::create(self, name.as_str(), session.now()) {
+            Ok(folder) => folder,
+            Err(error) => return session.finish_with(Err(error)),
+        };
+        let result = Plan::new(request, resolved, name, given, &folder)
+            .and_then(|plan| self.train_in(&session, run, &plan, &folder, stop, screen));
+        let ended = self.close(session, run, &folder, result);
         // A run that failed is in the registry too.
         let refreshed = self.refresh();
-        let run = ended?;
+        ended?;
         let regenerated = refreshed?;
         let details = self
             .snapshot()?
@@ -92,47 +98,19 @@ impl App {
         Ok(Trained { run: details, regenerated })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one private step of train, split for length")]
     fn train_in(
         &self,
         session: &Session<'_>,
-        request: &TrainRequest,
-        resolved: Resolved,
-        name: &Name,
-        given: Option<Dataset>,
-        prepared: Option<Preparation>,
+        run: RunId,
+        plan: &Plan<'_>,
+        folder: &RunFolder,
         stop: &AtomicUsize,
         screen: &mut dyn Screen,
-    ) -> Result<RunId> {
-        let folder = RunFolder::create(self, name.as_str(), session.now())?;
-        let (dataset, synthetic) = match given {
-            Some(dataset) => (dataset, None),
-            None => request::sample(request, &folder, resolved.config.training.seed)?,
-        };
-        let prepared = match prepared {
-            Some(prepared) => prepared,
-            None => request::prepare(&dataset, &resolved.config)?,
-        };
-        let threads = request.threads.unwrap_or_else(super::environment::cpus);
-        let plan = Plan {
-            request,
-            name: name.clone(),
-            config: resolved.config,
-            config_name: resolved.name,
-            dataset,
-            synthetic,
-            prepared,
-            threads,
-        };
+    ) -> Result<()> {
         plan.tell(screen);
-        let run = RunId(self.env.random());
-        let (dataset_path, prepared_digest) = folder.write_inputs(&plan)?;
-        let mut engine = start_engine(&plan, &folder)?;
-        let (state, diff) =
-            self.record_start(session, run, &plan, &folder, &engine, prepared_digest)?;
-        if let Some(diff) = diff {
-            self.blobs.put(diff.as_bytes())?;
-        }
+        let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
+        let mut engine = start_engine(plan, folder)?;
+        let state = self.record_start(session, run, plan, folder, &engine, prepared_digest)?;
         let job = JobSpec {
             run,
             config_digest: plan.config.digest(),
@@ -140,15 +118,56 @@ impl App {
             dataset: dataset_path,
             dataset_digest: prepared_digest,
             run_dir: folder.path.clone(),
-            device: request.device.clone(),
-            threads,
+            device: plan.request.device.clone(),
+            threads: plan.threads,
             resume_from: None,
         };
         engine
             .train(job)
             .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
         let driven = drive::drive(session, run, state, engine, stop, screen);
-        self.record_end(session, run, &plan, &folder, driven)
+        self.record_end(session, run, plan, folder, driven)
+    }
+
+    /// Ends the invocation, and before it what an error left without an end.
+    fn close(
+        &self,
+        session: Session<'_>,
+        run: RunId,
+        folder: &RunFolder,
+        result: Result<()>,
+    ) -> Result<()> {
+        if let Err(error) = &result {
+            // Where the log takes nothing any more, the invocation stays open in it: the next
+            // changing verb finds it without a process and ends the run.
+            let Ok(status) = self.settle(&session, run, error) else { return result };
+            if status == RunStatus::Unknown {
+                folder.discard();
+            }
+        }
+        session.finish_with(result)
+    }
+
+    /// Ends a run that began and could not be ended as it should, and tells its status (SUP-1).
+    fn settle(&self, session: &Session<'_>, run: RunId, error: &Error) -> Result<RunStatus> {
+        session.transact_patiently(|tx| {
+            let state = fold_run(tx.log(), run)?;
+            if state.status != RunStatus::Running {
+                return Ok(state.status);
+            }
+            let facts = RunFacts {
+                policy: &Policy::default(),
+                policy_revision: 0,
+                provenance: Provenance::Supervised,
+            };
+            let reason = error.to_string();
+            let stderr_tail = String::new();
+            let ending = Ending::Fail { reason, signal: None, exit_code: None, stderr_tail };
+            let events = decide(&state, RunCommand::End(ending), &facts)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(run, &events, Provenance::Supervised)?;
+            Ok(RunStatus::Failed)
+        })
     }
 
     /// The run's start, its category and its inputs, in one transaction.
@@ -160,7 +179,7 @@ impl App {
         folder: &RunFolder,
         engine: &Engine,
         prepared: Digest,
-    ) -> Result<(RunState, Option<String>)> {
+    ) -> Result<RunState> {
         let hello = engine.hello();
         let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
         let (environment, diff) = self.environment(Facts {
@@ -190,6 +209,7 @@ impl App {
         stored.push(folder.file("vocabulary", "config/vocab.txt")?);
         stored.push(folder.file("labels", "config/labels.json")?);
         if let Some(diff) = &diff {
+            self.blobs.put(diff.as_bytes())?;
             let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
             stored.push(ArtifactStored {
                 name: "diff".into(),
@@ -200,7 +220,7 @@ impl App {
             });
         }
         self.put_blobs(folder, &stored)?;
-        let state = session.transact(|tx| {
+        session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
             let criteria = &policy.policy.debug_experiments.criteria;
             let class = classify(plan.name.as_str(), &plan.tags(), criteria, plan.request.category);
@@ -219,8 +239,7 @@ impl App {
                 tx.append(run, &events, Provenance::Engine)?;
             }
             Ok(state)
-        })?;
-        Ok((state, diff))
+        })
     }
 
     fn put_blobs(&self, folder: &RunFolder, stored: &[ArtifactStored]) -> Result<()> {
@@ -240,7 +259,7 @@ impl App {
         plan: &Plan<'_>,
         folder: &RunFolder,
         driven: Result<drive::Driven>,
-    ) -> Result<RunId> {
+    ) -> Result<()> {
         let (ending, error, mut stored) = match driven {
             Ok(drive::Driven::Finished(finished)) => {
                 let stored = folder.write_results(plan, &finished)?;
@@ -280,14 +299,40 @@ impl App {
             }
             Ok(())
         })?;
-        match error {
-            Some(error) => Err(error),
-            None => Ok(run),
-        }
+        error.map_or(Ok(()), Err)
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// Generates the data where none was given.
+    fn new(
+        request: &'a TrainRequest,
+        resolved: Resolved,
+        name: Name,
+        given: Option<(Dataset, Preparation)>,
+        folder: &RunFolder,
+    ) -> Result<Self> {
+        let config = resolved.config;
+        let (dataset, prepared, synthetic) = match given {
+            Some((dataset, prepared)) => (dataset, prepared, None),
+            None => {
+                let (dataset, synthetic) = request::sample(request, folder, config.training.seed)?;
+                let prepared = request::prepare(&dataset, &config)?;
+                (dataset, prepared, synthetic)
+            }
+        };
+        Ok(Plan {
+            request,
+            name,
+            config,
+            config_name: resolved.name,
+            dataset,
+            synthetic,
+            prepared,
+            threads: request.threads.unwrap_or_else(super::environment::cpus),
+        })
+    }
+
     fn description(&self) -> String {
         self.request.description.clone().unwrap_or_else(|| self.config.description.clone())
     }
@@ -366,10 +411,16 @@ fn start_engine(plan: &Plan<'_>, folder: &RunFolder) -> Result<Engine> {
     let (program, args) = plan.request.programs.for_architecture(architecture);
     let log = folder.path.join("logs/training.log");
     let engine = Engine::start(program, args, &log).map_err(|e| {
-        Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(format!(
-            "`annals-engine` is looked for beside `annals` and in PATH; here: {}",
-            program.display()
-        ))
+        let hint = match &e {
+            SuperviseError::Died(gone) if !gone.output_tail.is_empty() => {
+                format!("the engine said: {}", gone.output_tail)
+            }
+            _ => format!(
+                "`annals-engine` is looked for beside `annals` and in PATH; here: {}",
+                program.display()
+            ),
+        };
+        Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(hint)
     })?;
     let device = &plan.request.device;
     let known = &engine.hello().devices;
