@@ -1,5 +1,7 @@
 //! The program as a user meets it: real processes, real files, a hermetic environment.
 
+#![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
+#![allow(unreachable_pub, reason = "modules of one test")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_input;

@@ -1,0 +1,10 @@
+//! The log against power loss, torn pages, failing calls and killed processes, judged by an
+//! independent model of what was acknowledged.
+
+#![allow(unreachable_pub, reason = "modules of one test")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod disk;
+mod kill;
+mod power;
+mod world;
