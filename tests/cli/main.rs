@@ -8,5 +8,6 @@ mod bad_input;
 mod crash;
 mod help;
 mod life;
+mod record;
 mod support;
 mod tamper;
