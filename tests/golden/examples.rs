@@ -1,0 +1,277 @@
+//! One event of each kind, with every field filled.
+
+use std::collections::BTreeMap;
+
+use annals::base::{
+    Digest, Direction, InvocationId, LogId, MoveId, PublicKey, RequestId, RunId, Split, Timestamp,
+};
+use annals::domain::file_move::*;
+use annals::domain::invocation::*;
+use annals::domain::metric::*;
+use annals::domain::policy::*;
+use annals::domain::registry::*;
+use annals::domain::run::*;
+use annals::domain::workspace::*;
+use annals::domain::{Event, RuleResult};
+
+const RUN: RunId = RunId([1; 16]);
+const REQUEST: RequestId = RequestId([2; 16]);
+const MOVE: MoveId = MoveId([3; 16]);
+
+fn digest(byte: u8) -> Digest {
+    Digest([byte; 32])
+}
+
+fn rule() -> RuleResult {
+    RuleResult {
+        rule: "min_accuracy_threshold".into(),
+        passed: false,
+        required: ">= 0.55 on test".into(),
+        found: "0.5000".into(),
+    }
+}
+
+fn key() -> MetricKey {
+    MetricKey { name: "loss".into(), split: Some(Split::Train), direction: Direction::Lower }
+}
+
+fn started() -> RunStarted {
+    RunStarted {
+        run: RUN,
+        name: "hate".into(),
+        experiment_id: "hate_20260301_120000".into(),
+        folder: "experiments/hate_20260301_120000".into(),
+        description: "a question".into(),
+        tags: vec!["baseline".into()],
+        attempt: 1,
+        config_name: "baseline_small".into(),
+        config: digest(4),
+        parameters: BTreeMap::from([("model.n_embd".into(), "256".into())]),
+        seed: 42,
+        data: DataRecord {
+            files: vec![DataFile {
+                path: "tweets.csv.gz".into(),
+                digest: digest(5),
+                bytes: 1_000,
+                rows: 60,
+            }],
+            synthetic: Some(Synthetic { generator: "notes".into(), rows: 60, seed: 42 }),
+            labels: vec!["x".into(), "y".into()],
+            split_rule: "hash".into(),
+            splits: vec![SplitRows { split: Split::Test, rows: 12, per_label: vec![6, 6] }],
+            leaked_rows: 1,
+            prepared: digest(6),
+        },
+        environment: Environment {
+            tool_version: "0.1.0".into(),
+            libtorch: Some("2.11.0".into()),
+            os: "Linux".into(),
+            host: "ward-3".into(),
+            cpu: "a processor".into(),
+            cpus: 4,
+            threads: 2,
+            memory_bytes: 1 << 34,
+            device: "cpu".into(),
+            accelerators: vec!["cuda:0".into()],
+            variables: BTreeMap::from([("OMP_NUM_THREADS".into(), "2".into())]),
+            git: Some(Git {
+                commit: "c0ffee".into(),
+                branch: Some("main".into()),
+                dirty: true,
+                diff: Some(digest(7)),
+            }),
+            cargo_lock: Some(digest(8)),
+        },
+        trainer: "annals-engine 0.1.0".into(),
+    }
+}
+
+fn finished() -> RunFinished {
+    RunFinished {
+        attempt: 1,
+        duration_seconds: 12.5,
+        steps: 100,
+        epochs: 2,
+        best: Some(BestPoint { step: 50, epoch: 1, metric: "f1_macro".into(), value: 0.75 }),
+        metrics: vec![FinalMetric { key: key(), value: 0.25 }],
+        evaluations: vec![Evaluation {
+            split: Split::Test,
+            rows: 12,
+            classes: vec![ClassScore {
+                label: "x".into(),
+                precision: 0.5,
+                recall: 0.75,
+                f1: 0.6,
+                support: 6,
+            }],
+            confusion: vec![vec![5, 1], vec![2, 4]],
+        }],
+        parameter_count: 5_000_000,
+        model_bytes: 20_000_000,
+        weights: digest(9),
+        rows_per_second: 250.5,
+    }
+}
+
+fn points() -> MetricBatch {
+    let point = |step: u64| MetricPoint {
+        key: 0,
+        step,
+        epoch: 0.5,
+        value: 0.25,
+        at: Timestamp(1_767_225_600_000_000_000 + step as i64 * 1_000_000),
+    };
+    MetricBatch::new(vec![key()], &[point(1), point(2)])
+}
+
+fn moved() -> MovedFile {
+    MovedFile {
+        path: "model.safetensors".into(),
+        source: "checkpoints/step-1/model.safetensors".into(),
+        digest: digest(9),
+        bytes: 20,
+    }
+}
+
+fn of_runs() -> Vec<Event> {
+    vec![
+        started().into(),
+        RunClassified {
+            category: Category::Debug,
+            rule: "debug tag".into(),
+            matched: vec!["micro".into()],
+        }
+        .into(),
+        MetricsRecorded { attempt: 1, batch: points() }.into(),
+        TrainCheckpointSaved {
+            attempt: 1,
+            step: 50,
+            epoch: 1,
+            path: "checkpoints/step-50".into(),
+            digest: digest(10),
+            bytes: 60,
+            best: true,
+        }
+        .into(),
+        TrainCheckpointPruned { step: 25, path: "checkpoints/step-25".into() }.into(),
+        ArtifactStored {
+            name: "weights".into(),
+            path: Some("checkpoints/step-50/model.safetensors".into()),
+            digest: digest(9),
+            bytes: 20,
+            blob: true,
+        }
+        .into(),
+        finished().into(),
+        RunFailed {
+            attempt: 1,
+            reason: "killed".into(),
+            signal: Some(9),
+            exit_code: None,
+            stderr_tail: "last words".into(),
+        }
+        .into(),
+        RunInterrupted { attempt: 1, reason: "Ctrl-C".into(), resumable_step: Some(50) }.into(),
+        CandidateAssessed { policy_revision: 1, candidate: false, rules: vec![rule()] }.into(),
+    ]
+}
+
+fn of_the_registry() -> Vec<Event> {
+    vec![
+        PromotionRequested {
+            request: REQUEST,
+            run: RUN,
+            name: "hate_v1".into(),
+            trainer: "mara".into(),
+            policy_revision: 1,
+            reason: Some("it is better".into()),
+        }
+        .into(),
+        PromotionApproved { request: REQUEST, approver: "ines".into(), reason: None }.into(),
+        PromotionRejected { request: REQUEST, approver: "otto".into(), reason: "no".into() }.into(),
+        PromotionRefused {
+            run: RUN,
+            name: "hate_v1".into(),
+            policy_revision: 1,
+            message: "refused".into(),
+            failed: vec![rule()],
+        }
+        .into(),
+        ModelPromoted {
+            request: REQUEST,
+            run: RUN,
+            name: "hate_v1".into(),
+            path: "models/production/hate_v1".into(),
+            files: vec![PromotedFile {
+                path: "model.safetensors".into(),
+                digest: digest(9),
+                bytes: 20,
+            }],
+            file_move: MOVE,
+            policy_revision: 1,
+            approvers: vec!["ines".into()],
+        }
+        .into(),
+        ModelDemoted { name: "hate_v1".into(), reason: "worse".into() }.into(),
+    ]
+}
+
+fn of_the_rest() -> Vec<Event> {
+    let change = PolicyChange {
+        key: "production_promotion.approvals".into(),
+        old: Some("1".into()),
+        new: "2".into(),
+    };
+    vec![
+        WorkspaceCreated {
+            log: LogId([11; 16]),
+            origin: "annals/ward/zz".into(),
+            project: "ward".into(),
+            tool_version: "0.1.0".into(),
+        }
+        .into(),
+        ActorRegistered { name: "mara".into() }.into(),
+        KeyCreated {
+            public_key: PublicKey([12; 32]),
+            owner: "mara".into(),
+            replaces: Some(2),
+            endorsement: Some([13; 64]),
+        }
+        .into(),
+        PolicyChanged {
+            policy: Policy::default(),
+            changes: vec![change],
+            reason: Some("stricter".into()),
+        }
+        .into(),
+        InvocationStarted {
+            invocation: InvocationId([14; 16]),
+            verb: "promote".into(),
+            argv: vec!["promote".into(), "hate".into()],
+            host: "ward-3".into(),
+            pid: 7,
+            cwd: ".".into(),
+            tool_version: "0.1.0".into(),
+        }
+        .into(),
+        InvocationFinished { outcome: Outcome::Failed { exit_code: 7, message: "full".into() } }
+            .into(),
+        InvocationInterrupted { recovered: vec!["run x was interrupted".into()] }.into(),
+        MovePlanned {
+            id: MOVE,
+            purpose: MovePurpose::Promotion { request: REQUEST, run: RUN, name: "hate_v1".into() },
+            mode: MoveMode::Copy,
+            from: "experiments/hate".into(),
+            to: "models/production/hate_v1".into(),
+            files: vec![moved()],
+        }
+        .into(),
+        MoveCompleted { recovered: true }.into(),
+        MoveRolledBack { reason: "its process was gone".into() }.into(),
+    ]
+}
+
+/// One event of each kind.
+pub(crate) fn all() -> Vec<Event> {
+    [of_runs(), of_the_registry(), of_the_rest()].concat()
+}

@@ -1,0 +1,97 @@
+//! What must never move: the bytes of every kind of event, and their schemas.
+//!
+//! `ANNALS_BLESS=1` writes what is missing or, for schemas, what changed; the difference is then to
+//! be read. Golden bytes are never rewritten: a kind whose shape changes gets a new version.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
+
+mod examples;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use annals::domain::{Event, all_kinds};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn bless() -> bool {
+    std::env::var_os("ANNALS_BLESS").is_some()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.trim().as_bytes();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn golden_bytes_of_every_kind_and_version() {
+    let examples: BTreeMap<u16, Event> =
+        examples::all().into_iter().map(|event| (event.kind().0, event)).collect();
+    for info in all_kinds() {
+        let example = examples.get(&info.kind.0);
+        let example = example.unwrap_or_else(|| panic!("{} has no example", info.name));
+        let path = root().join(format!("tests/golden/bytes/{}.v{}.hex", info.name, info.version));
+        if bless() && !path.exists() {
+            std::fs::write(&path, hex(&example.encode()) + "\n").unwrap();
+        }
+        let golden = std::fs::read_to_string(&path)
+            .unwrap_or_else(|_| panic!("{} is missing: ANNALS_BLESS=1 makes it", path.display()));
+        assert_eq!(hex(&example.encode()), golden.trim(), "{} encodes otherwise", info.name);
+        let decoded = Event::decode(info.kind, info.version, &unhex(&golden)).unwrap();
+        assert_eq!(&decoded, example, "{}", info.name);
+    }
+}
+
+#[test]
+fn old_bytes_are_read_for_ever() {
+    for entry in std::fs::read_dir(root().join("tests/golden/bytes")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let (kind, version) = name.rsplit_once(".v").unwrap();
+        let kind = annals::domain::kind_named(kind).unwrap_or_else(|| panic!("no kind {kind}"));
+        let bytes = unhex(&std::fs::read_to_string(&path).unwrap());
+        Event::decode(kind, version.parse().unwrap(), &bytes)
+            .unwrap_or_else(|e| panic!("{} is not read any more: {e}", path.display()));
+    }
+}
+
+#[test]
+fn schemas_of_every_kind() {
+    for info in all_kinds() {
+        let schema = serde_json::to_string_pretty(&(info.schema)()).unwrap() + "\n";
+        let path = root().join(format!("schemas/events/{}.v{}.json", info.name, info.version));
+        unchanged(&path, &schema);
+        let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let example = examples::all().into_iter().find(|event| event.kind() == info.kind).unwrap();
+        let json = serde_json::to_value(&example).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&json).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}\n{json}", info.name);
+    }
+}
+
+fn unchanged(path: &Path, text: &str) {
+    if bless() {
+        std::fs::write(path, text).unwrap();
+    }
+    let stored = std::fs::read_to_string(path)
+        .unwrap_or_else(|_| panic!("{} is missing: ANNALS_BLESS=1 makes it", path.display()));
+    assert_eq!(stored, text, "{} changed", path.display());
+}
+
+#[test]
+fn codes_and_names_are_given_once() {
+    let names: BTreeMap<&str, u16> = all_kinds().map(|info| (info.name, info.kind.0)).collect();
+    let codes: BTreeMap<u16, &str> = all_kinds().map(|info| (info.kind.0, info.name)).collect();
+    assert_eq!(names.len(), all_kinds().count());
+    assert_eq!(codes.len(), all_kinds().count());
+}
