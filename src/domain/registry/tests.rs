@@ -1,1 +1,156 @@
-//! Given, when, then.
+use super::*;
+use crate::base::{MoveId, RequestId, RunId};
+use crate::domain::policy::Policy;
+use crate::domain::run::{RunState, RunStatus};
+use crate::domain::{Fold as _, Rejection};
+
+const FIRST: RequestId = RequestId([1; 16]);
+const SECOND: RequestId = RequestId([2; 16]);
+
+/// A policy that asks nothing of the run, so that these tests are about people and names.
+fn lenient() -> Policy {
+    let mut policy = Policy::default();
+    let rules = &mut policy.production_promotion;
+    rules.min_accuracy_threshold = 0.0;
+    rules.min_test_rows = 0;
+    policy
+}
+
+fn run() -> RunState {
+    use crate::base::{Direction, Split};
+    use crate::domain::metric::{ClassScore, Evaluation, FinalMetric, MetricKey};
+    let metric = |name: &str| {
+        let (split, direction) = (Some(Split::Test), Direction::Higher);
+        FinalMetric { key: MetricKey { name: name.into(), split, direction }, value: 0.9 }
+    };
+    let class = ClassScore { label: "x".into(), precision: 0.9, recall: 0.9, f1: 0.9, support: 10 };
+    RunState {
+        id: Some(RunId([7; 16])),
+        experiment_id: "hate_1".into(),
+        status: RunStatus::Finished,
+        provenance: Some(crate::domain::Provenance::Engine),
+        metrics: vec![metric("accuracy"), metric("f1_macro")],
+        evaluations: vec![Evaluation {
+            split: Split::Test,
+            rows: 10,
+            classes: vec![class],
+            confusion: vec![],
+        }],
+        ..RunState::default()
+    }
+}
+
+struct Table {
+    state: RegistryState,
+    policy: Policy,
+    run: RunState,
+}
+
+impl Table {
+    fn new(policy: Policy) -> Self {
+        Self { state: RegistryState::default(), policy, run: run() }
+    }
+
+    fn ask(&mut self, actor: &str, command: RegistryCommand) -> Result<(), Rejection> {
+        let facts = RegistryFacts {
+            policy: &self.policy,
+            policy_revision: 3,
+            actor,
+            run: &self.run,
+            trainer: "mara",
+        };
+        let events = decide(&self.state, command, &facts)?;
+        events.iter().for_each(|event| self.state.evolve(event));
+        Ok(())
+    }
+}
+
+fn request(request: RequestId, name: &str) -> RegistryCommand {
+    RegistryCommand::Request { request, name: name.into(), reason: None }
+}
+
+fn approve(request: RequestId) -> RegistryCommand {
+    RegistryCommand::Approve { request, reason: None }
+}
+
+fn promote(request: RequestId) -> RegistryCommand {
+    let path = "models/production/hate_v1".into();
+    RegistryCommand::Promote { request, path, files: vec![], file_move: MoveId([3; 16]) }
+}
+
+#[test]
+fn asked_approved_promoted_demoted() {
+    let mut table = Table::new(lenient());
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    assert!(table.ask("mara", promote(FIRST)).is_err(), "without an approval");
+    table.ask("ines", approve(FIRST)).unwrap();
+    assert!(table.ask("ines", approve(FIRST)).is_err(), "twice by one person");
+    table.ask("mara", promote(FIRST)).unwrap();
+    assert!(table.ask("mara", promote(FIRST)).is_err(), "twice");
+    assert!(table.ask("mara", request(SECOND, "hate_v1")).is_err(), "a name that is taken");
+    let demote = RegistryCommand::Demote { name: "hate_v1".into(), reason: "worse".into() };
+    table.ask("mara", demote.clone()).unwrap();
+    assert!(table.ask("mara", demote).is_err());
+    table.ask("mara", request(SECOND, "hate_v1")).unwrap();
+}
+
+#[test]
+fn duties_are_separated_when_the_policy_says_so() {
+    let mut policy = lenient();
+    policy.production_promotion.trainer_may_approve = false;
+    policy.production_promotion.approvals = 2;
+    let mut table = Table::new(policy);
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    assert!(table.ask("mara", approve(FIRST)).is_err());
+    table.ask("ines", approve(FIRST)).unwrap();
+    assert!(table.ask("mara", RegistryCommand::Grant { request: FIRST }).is_err());
+    table.ask("otto", approve(FIRST)).unwrap();
+    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+}
+
+#[test]
+fn a_rejection_needs_a_reason_and_closes_the_request() {
+    let mut table = Table::new(lenient());
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    let reject = |reason: &str| RegistryCommand::Reject { request: FIRST, reason: reason.into() };
+    assert!(table.ask("ines", reject(" ")).is_err());
+    table.ask("ines", reject("too small")).unwrap();
+    assert!(table.ask("otto", approve(FIRST)).is_err());
+    assert!(table.ask("mara", promote(FIRST)).is_err());
+}
+
+#[test]
+fn rules_are_judged_again_when_the_files_are_to_move() {
+    let mut table = Table::new(lenient());
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    table.ask("ines", approve(FIRST)).unwrap();
+    table.policy.production_promotion.min_accuracy_threshold = 0.95;
+    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    assert!(refused.to_string().contains("min_accuracy_threshold asks >= 0.95"), "{refused}");
+}
+
+#[test]
+fn unfinished_runs_and_bad_names_are_refused() {
+    for status in [RunStatus::Running, RunStatus::Failed, RunStatus::Interrupted] {
+        let mut table = Table::new(lenient());
+        table.run.status = status;
+        let refused = table.ask("mara", request(FIRST, "hate_v1")).unwrap_err();
+        assert!(refused.to_string().contains(status.word()), "{refused}");
+    }
+    for name in ["", "../x", "a/b", ".hidden"] {
+        assert!(Table::new(lenient()).ask("mara", request(FIRST, name)).is_err(), "{name:?}");
+    }
+    let mut unknown = Table::new(lenient());
+    unknown.run.id = None;
+    assert!(matches!(
+        unknown.ask("mara", request(FIRST, "hate_v1")),
+        Err(Rejection::Unknown { what: "run", .. })
+    ));
+}
+
+#[test]
+fn a_run_has_one_open_request() {
+    let mut table = Table::new(lenient());
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    assert!(table.ask("mara", request(SECOND, "hate_v2")).is_err());
+}
