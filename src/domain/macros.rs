@@ -38,7 +38,9 @@ macro_rules! stream_events {
 
             /// The payload's bytes, in the current version.
             pub fn encode(&self) -> Vec<u8> {
-                match self { $( Self::$variant(payload) => $crate::base::codec::encode(payload), )+ }
+                match self {
+                    $( Self::$variant(payload) => $crate::base::codec::encode(payload), )+
+                }
             }
 
             /// Reads a payload of any version; `None` for a kind that is not of this stream.
@@ -50,7 +52,9 @@ macro_rules! stream_events {
                 match kind.0 {
                     $( $code if version == $version => Some(
                         $crate::base::codec::decode(bytes).map(Self::$variant)
-                            .map_err(|source| $crate::domain::DecodeError::Malformed { kind, version, source })
+                            .map_err(|source| $crate::domain::DecodeError::Malformed {
+                                kind, version, source,
+                            })
                     ), )+
                     $( $code => Some(super::upcast::upcast(kind, version, bytes).unwrap_or(
                         Err($crate::domain::DecodeError::UnknownVersion { kind, version }))), )+

@@ -19,7 +19,7 @@ use crate::tlog::{Frontier, Hash, leaf_hash};
 /// Level of the largest block in the tree.
 pub const SEAL_LEVEL_MAX: u8 = BLOCK_EVENTS_MAX.ilog2() as u8;
 
-/// Measured on blocks of metric facts: smaller than level 3 (60 against 65 MB a million) and faster.
+/// Measured on blocks of metric facts: smaller than level 3 (60, not 65 MB a million) and faster.
 const ZSTD_LEVEL: i32 = 1;
 
 /// What a reader may know of a block without unpacking it.

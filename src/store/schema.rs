@@ -4,7 +4,7 @@
 //! truth
 //!   tail          position                -> envelope bytes           events not yet sealed
 //!   block_headers first position          -> BlockHeader              what a reader may skip by
-//!   blocks        (first position, part)  -> zstd bytes               at most BLOCK_PART_BYTES each
+//!   blocks        (first position, part)  -> zstd bytes              at most BLOCK_PART_BYTES each
 //!   tree          (level, index)          -> SHA-256                  roots of blocks and above
 //!   checkpoints   size                    -> signed note              C2SP text
 //!   meta          "format"                -> (major, minor)

@@ -186,7 +186,7 @@ impl LearnError {
 }
 
 /// A model with its optimiser. Everything that decides its next numbers is in what
-/// [`save`](Learner::save) writes, in the batch and in the [`StepKey`]; nothing else may be (TRN-1).
+/// [`save`](Learner::save) writes, in the batch and in the [`StepKey`]; nothing else may (TRN-1).
 pub trait Learner {
     /// Does one optimiser update on `batch` with learning rate `lr`.
     ///

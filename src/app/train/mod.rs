@@ -399,8 +399,8 @@ impl<'a> Plan<'a> {
         let leaked = self.prepared.leakage.rows_left();
         if leaked > 0 {
             screen.warn(&format!(
-                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe removes \
-                 them from train"
+                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe \
+                 removes them from train"
             ));
         }
     }

@@ -1,0 +1,231 @@
+//! The repository reads itself: layers, sizes, banned calls, stray files. Each rule is also tried
+//! on a sample that breaks it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a module must never name, as `crate::<module>` (`annals::<module>` in the engine).
+const WALLS: &[(&str, &[&str])] = &[
+    (
+        "base",
+        &[
+            "tlog",
+            "domain",
+            "store",
+            "verify",
+            "projection",
+            "effect",
+            "train",
+            "supervise",
+            "app",
+            "cli",
+        ],
+    ),
+    (
+        "tlog",
+        &["domain", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
+    ),
+    (
+        "domain",
+        &["tlog", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
+    ),
+    ("store", &["verify", "projection", "effect", "train", "supervise", "app", "cli"]),
+    ("verify", &["projection", "effect", "train", "supervise", "app", "cli"]),
+    ("projection", &["verify", "effect", "train", "supervise", "app", "cli"]),
+    ("effect", &["projection", "train", "supervise", "app", "cli", "verify"]),
+    (
+        "train",
+        &["tlog", "domain", "store", "verify", "projection", "effect", "supervise", "app", "cli"],
+    ),
+    ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
+    ("app", &["cli"]),
+    ("cli", &["store", "supervise", "effect"]),
+    (
+        "engine",
+        &["store", "domain", "verify", "projection", "effect", "supervise", "app", "cli", "tlog"],
+    ),
+];
+
+const LINE_CHARS_MAX: usize = 100;
+const FILE_LINES_MAX: usize = 600;
+
+/// Words that may not stand in code, and what to use instead.
+const BANNED: &[(&str, &str)] = &[
+    ("todo!(", "finish it"),
+    ("unimplemented!(", "finish it"),
+    ("dbg!(", "remove it"),
+    ("#[ignore", "a test that does not run tests nothing"),
+    ("serde(flatten", "stored shapes name their fields"),
+    ("unsafe {", "only where a library demands it, with a SAFETY comment"),
+];
+
+/// Files that may use what is banned, for a reason that stands in them.
+const EXCEPTED: &[&str] = &["src/engine/device.rs", "tests/tidy/main.rs"];
+
+const TOP_LEVEL: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "src",
+    "schemas",
+    "data",
+    "tests",
+    "benches",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "deny.toml",
+    "Makefile",
+    "build.rs",
+    "clippy.toml",
+    "rustfmt.toml",
+    "target",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("src"), root().join("tests"), root().join("benches")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 50, "the sources are not where they were");
+    found
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+fn walls(name: &str, text: &str) -> Vec<String> {
+    let module = name.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next());
+    let forbidden = WALLS.iter().find(|(from, _)| Some(*from) == module).map_or(&[][..], |w| w.1);
+    let broken = |line: &str, to: &&str| {
+        ["crate", "annals"].iter().any(|root| {
+            let reference = format!("{root}::{to}");
+            line.match_indices(&reference).any(|(at, _)| {
+                let next = line[at + reference.len()..].chars().next();
+                next.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+            })
+        })
+    };
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
+        for to in forbidden.iter().filter(|to| broken(line, to)) {
+            found.push(format!("{name}:{number}: {} may not see {to}", module.unwrap_or("")));
+        }
+    }
+    found
+}
+
+fn sizes(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let chars = line.chars().count();
+        // Tables in documentation and messages in attributes cannot be broken.
+        let whole = ["//! |", "#[error("].iter().any(|start| line.trim_start().starts_with(start));
+        if chars > LINE_CHARS_MAX && !whole {
+            found.push(format!("{name}:{number}: {chars} characters, at most {LINE_CHARS_MAX}"));
+        }
+    }
+    let lines = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").lines().count();
+    if lines > FILE_LINES_MAX && !name.starts_with("tests/") {
+        found.push(format!("{name}: {lines} lines without tests, at most {FILE_LINES_MAX}"));
+    }
+    found
+}
+
+fn banned(name: &str, text: &str) -> Vec<String> {
+    if EXCEPTED.contains(&name) {
+        return vec![];
+    }
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
+        for (word, instead) in BANNED.iter().filter(|(word, _)| line.contains(word)) {
+            found.push(format!("{name}:{number}: {word} ({instead})"));
+        }
+    }
+    found
+}
+
+fn reasons(name: &str, text: &str) -> Vec<String> {
+    let starts = text.match_indices("[expect(").chain(text.match_indices("[allow("));
+    let unexplained = starts.filter(|(at, _)| {
+        let attribute = text[*at..].split(")]").next().unwrap_or("");
+        let start = text[..*at].rfind('\n').map_or(0, |newline| newline + 1);
+        !is_comment(&text[start..*at]) && !attribute.contains("reason")
+    });
+    unexplained
+        .map(|(at, _)| {
+            let line = text[..at].lines().count();
+            format!("{name}:{line}: an exception without a reason")
+        })
+        .collect()
+}
+
+fn headed(name: &str, text: &str) -> Vec<String> {
+    let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!["));
+    let ok = first.is_some_and(|line| line.starts_with("//!")) || name.ends_with("/tests.rs");
+    if ok { vec![] } else { vec![format!("{name}: says not what it is (`//!`)")] }
+}
+
+#[test]
+fn the_sources_keep_the_rules() {
+    let mut found = Vec::new();
+    for (name, text) in sources() {
+        if name != "tests/tidy/main.rs" {
+            found.extend(walls(&name, &text));
+            found.extend(reasons(&name, &text));
+        }
+        found.extend(sizes(&name, &text));
+        found.extend(banned(&name, &text));
+        found.extend(headed(&name, &text));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_top_level_is_the_agreed_one() {
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(name.starts_with('.') || TOP_LEVEL.contains(&name.as_str()), "{name} is stray");
+    }
+}
+
+#[test]
+fn every_named_config_is_listed() {
+    let listed: Vec<&str> = annals::train::config::builtin_names().collect();
+    for entry in fs::read_dir(root().join("data/configs")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = Path::new(&path).file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(name == "base" || listed.contains(&name.as_str()), "{name} is not listed");
+    }
+}
+
+#[test]
+fn each_rule_fires() {
+    assert_eq!(walls("src/domain/x.rs", "use crate::store::Store;").len(), 1);
+    assert_eq!(walls("src/engine/x.rs", "use annals::app::App;").len(), 1);
+    assert!(walls("src/domain/x.rs", "// crate::store\nuse crate::base::Digest;").is_empty());
+    assert!(walls("src/store/x.rs", "use crate::application::X;").is_empty());
+    assert_eq!(sizes("src/x.rs", &"x".repeat(101)).len(), 1);
+    assert_eq!(sizes("src/x.rs", &"x\n".repeat(601)).len(), 1);
+    assert_eq!(banned("src/x.rs", "    todo!()").len(), 1);
+    assert!(banned("src/x.rs", "// todo!()").is_empty());
+    assert_eq!(reasons("src/x.rs", "#[expect(dead_code)]\nfn f() {}").len(), 1);
+    assert!(reasons("src/x.rs", "#[expect(dead_code, reason = \"x\")]\nfn f() {}").is_empty());
+    assert_eq!(headed("src/x.rs", "fn f() {}").len(), 1);
+}
