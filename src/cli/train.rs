@@ -16,6 +16,7 @@ use crate::app::{
 };
 use crate::base::Split;
 use crate::domain::run::Category;
+use crate::projection::files::Regenerated;
 use crate::train::data::{LabelSpec, Source};
 use crate::train::toy::ToyLearner;
 use crate::train::{TrainEvent, protocol, serve, toy_hello};
@@ -114,7 +115,6 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         let mut screen = Terminal::new(context);
         app.train(&request, &stop, &mut screen)?
     };
-    tell_edits(&trained.regenerated, context);
     summary(&trained, context)?;
     if check {
         super::candidates::print(&app, Some(&trained.run.experiment_id), context)?;
@@ -215,6 +215,10 @@ impl Screen for Terminal<'_> {
 
     fn warn(&mut self, line: &str) {
         self.say(|context| context.ui.warn(line));
+    }
+
+    fn regenerated(&mut self, files: &Regenerated) {
+        self.say(|context| tell_edits(files, context));
     }
 
     fn event(&mut self, event: &TrainEvent) {

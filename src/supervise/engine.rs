@@ -148,13 +148,16 @@ impl Engine {
         self.child.id()
     }
 
-    /// Gives the engine its job.
+    /// Gives the engine its job. One that is gone is heard as such.
     ///
     /// # Errors
-    /// When the engine cannot be reached.
+    /// When the job cannot be put into a message.
     pub fn train(&mut self, job: JobSpec) -> Result<(), SuperviseError> {
-        protocol::send(&mut self.socket, &ToEngine::Train(Box::new(job)))
-            .map_err(|source| SuperviseError::Job { program: self.program.clone(), source })
+        match protocol::send(&mut self.socket, &ToEngine::Train(Box::new(job))) {
+            // How it died says more than that it cannot be reached.
+            Ok(()) | Err(ProtocolError::Io(_)) => Ok(()),
+            Err(source) => Err(SuperviseError::Job { program: self.program.clone(), source }),
+        }
     }
 
     /// Asks the engine to finish the step, save and end. One that is gone is heard as such.

@@ -147,3 +147,25 @@ fn a_second_ctrl_c_ends_a_step_that_lasts() {
     let ended = ward.annals(&["log", "--kind", "run.interrupted", "--format", "json"]).ok().json();
     assert!(ended[0]["event"]["reason"].as_str().unwrap().contains("twice"), "{ended}");
 }
+
+/// The files follow a run's start and end; what is measured in between is not in them.
+#[test]
+fn registry_files_are_what_the_log_says_all_through_a_training() {
+    let ward = Workspace::new();
+    let mut annals = spawn(&ward, "slow", &["toy.step_ms=5", "training.num_epochs=8"]);
+    wait_for("the run's start", || (status(&ward) == "running").then_some(()));
+    // The files follow within moments.
+    wait_for("the files", || (ward.annals(&["replay", "--check"]).code == 0).then_some(()));
+    let mut checks = 0;
+    while annals.try_wait().unwrap().is_none() && status(&ward) == "running" {
+        let said = ward.annals(&["replay", "--check"]);
+        // The end of the run may fall between the reading of the log and of the files.
+        if status(&ward) == "running" {
+            said.ok();
+            checks += 1;
+        }
+    }
+    assert!(checks > 3, "only {checks} checks while it trained");
+    assert_eq!(annals.wait().unwrap().code(), Some(0));
+    ward.annals(&["replay", "--check"]).ok();
+}

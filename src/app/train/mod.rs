@@ -34,8 +34,6 @@ use request::Resolved;
 pub struct Trained {
     /// The run, as the views have it.
     pub run: RunDetails,
-    /// Registry files that somebody had edited.
-    pub regenerated: crate::projection::files::Regenerated,
 }
 
 /// Everything that is known before the engine starts.
@@ -89,13 +87,16 @@ impl App {
         let ended = self.close(session, run, &folder, result);
         // A run that failed is in the registry too.
         let refreshed = self.refresh();
+        if let Ok(regenerated) = &refreshed {
+            screen.regenerated(regenerated);
+        }
         ended?;
-        let regenerated = refreshed?;
+        refreshed?;
         let details = self
             .snapshot()?
             .run(run)?
             .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        Ok(Trained { run: details, regenerated })
+        Ok(Trained { run: details })
     }
 
     fn train_in(
@@ -125,6 +126,11 @@ impl App {
         engine
             .train(job)
             .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+        // The registry files have the run from its start on, while the engine works. Without them the log is as good.
+        match self.refresh() {
+            Ok(regenerated) => screen.regenerated(&regenerated),
+            Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
+        }
         let driven = drive::drive(session, run, state, engine, stop, screen);
         self.record_end(session, run, plan, folder, driven)
     }

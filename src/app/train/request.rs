@@ -10,6 +10,7 @@ use super::{Flat, stem};
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::domain::run::{Category, Synthetic};
+use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
 use crate::train::data::{self, DataError, Dataset, LabelSpec, Preparation, Source, sample};
@@ -84,6 +85,8 @@ pub trait Screen {
     fn note(&mut self, line: &str);
     /// One line the user should not miss.
     fn warn(&mut self, line: &str);
+    /// The registry files were written, some of them maybe over an edit.
+    fn regenerated(&mut self, files: &Regenerated);
     /// Something happened in training.
     fn event(&mut self, event: &TrainEvent);
 }

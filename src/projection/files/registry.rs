@@ -35,7 +35,13 @@ struct Model {
 pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let mut models = BTreeMap::new();
     for run in &facts.runs {
-        let best = views.metrics(run.run())?.into_iter().map(|row| {
+        // The files follow what begins, ends and is decided, not every point of a run under way:
+        // else they would be stale all through a training.
+        let measured = match run.status {
+            Status::Running => vec![],
+            _ => views.metrics(run.run())?,
+        };
+        let best = measured.into_iter().map(|row| {
             let split = row.split.map_or(String::new(), |s| format!("{}_", s.word()));
             (format!("{split}{}", row.name), row.best.1)
         });
