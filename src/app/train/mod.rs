@@ -126,7 +126,8 @@ impl App {
         engine
             .train(job)
             .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
-        // The registry files have the run from its start on, while the engine works. Without them the log is as good.
+        // The registry files have the run from its start on; the engine works meanwhile. Without
+        // them the log is as good.
         match self.refresh() {
             Ok(regenerated) => screen.regenerated(&regenerated),
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
