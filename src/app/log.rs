@@ -136,14 +136,6 @@ impl App {
         self.line(&envelope, &actor)
     }
 
-    /// The invocation that the event at `position` belongs to.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn event_invocation(&self, position: u64) -> Result<Option<u64>> {
-        self.store.read(|log| Ok(log.event(position)?.header.invocation))
-    }
-
     /// Copies the log, consistently.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ impl Recorder<'_> {
     }
 
     fn try_commit(&self, events: &[Event], sequence: u64) -> Result<()> {
-        let signer = self.session.key().map(|(_, signer)| signer);
+        let signer = self.session.signer();
         let options = WriteOptions::recorder("train", signer);
         self.session.store().write(&options, |writer| {
             writer.append(&Append {

@@ -93,7 +93,7 @@ pub struct Session<'a> {
     pub actor: u64,
     /// Position of the invocation's start.
     pub invocation: u64,
-    key: Option<(u64, NoteSigner)>,
+    key: Option<(Option<u64>, NoteSigner)>,
     _alive: Alive,
 }
 
@@ -181,7 +181,6 @@ impl App {
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
         let (actor, invocation) =
             self.store.write(&options, |writer| self.start(writer, verb, id, None))?;
-        let key = key.and_then(|(at, signer)| at.map(|at| (at, signer)));
         Ok(Session { app: self, verb, id, actor, invocation, key, _alive: alive })
     }
 
@@ -235,9 +234,14 @@ impl Session<'_> {
         self.id
     }
 
-    /// The key that signs, and where the log has it.
-    pub fn key(&self) -> Option<(u64, &NoteSigner)> {
-        self.key.as_ref().map(|(at, signer)| (*at, signer))
+    /// What signs log checkpoints.
+    pub fn signer(&self) -> Option<&NoteSigner> {
+        self.key.as_ref().map(|(_, signer)| signer)
+    }
+
+    /// What signs events, and where the log has it: the caller's own key only.
+    fn key(&self) -> Option<(u64, &NoteSigner)> {
+        self.key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)))
     }
 
     /// Runs one transaction of this invocation.
@@ -245,7 +249,7 @@ impl Session<'_> {
     /// # Errors
     /// What `f` returns; nothing of the transaction is then in the log.
     pub fn transact<T>(&self, f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>) -> Result<T> {
-        let options = WriteOptions::interactive(self.verb, self.key().map(|(_, signer)| signer));
+        let options = WriteOptions::interactive(self.verb, self.signer());
         self.transact_with(&options, f)
     }
 
@@ -254,7 +258,7 @@ impl Session<'_> {
     /// # Errors
     /// What `f` returns.
     pub fn transact_patiently<T>(&self, f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>) -> Result<T> {
-        let options = WriteOptions::recorder(self.verb, self.key().map(|(_, signer)| signer));
+        let options = WriteOptions::recorder(self.verb, self.signer());
         self.transact_with(&options, f)
     }
 

@@ -188,23 +188,25 @@ impl App {
         })
     }
 
-    /// The signing key of this user for this log, with the position of its `key.created`; none
-    /// when the private half is not on this machine: what is appended then stays unsigned.
+    /// A signing key of this log whose private half is on this machine; none leaves what is
+    /// appended unsigned. It signs log checkpoints; events only where the caller is its owner, and
+    /// then the position of its `key.created` is there.
     pub(super) fn signer(&self) -> Result<Option<(Option<u64>, NoteSigner)>> {
         let (origin, keys) = self.store.read(|log| {
             let events = log.stream(StreamId::WORKSPACE, 0)?;
             let keys = events.iter().filter_map(|envelope| match envelope.event() {
                 Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) => {
-                    Some((envelope.header.position, key.public_key))
+                    Some((envelope.header.position, key.public_key, key.owner))
                 }
                 _ => None,
             });
-            let keys: Vec<(u64, PublicKey)> = keys.collect();
+            let keys: Vec<(u64, PublicKey, String)> = keys.collect();
             Ok::<_, Error>((log.origin().to_owned(), keys))
         })?;
-        for (position, key) in keys.into_iter().rev() {
+        for (position, key, owner) in keys.into_iter().rev() {
             if let Some(signer) = self.keys.load(&origin, key)? {
-                return Ok(Some((Some(position), signer)));
+                let owned = (owner == self.caller.actor).then_some(position);
+                return Ok(Some((owned, signer)));
             }
         }
         Ok(None)

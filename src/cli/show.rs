@@ -27,7 +27,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
     if let Some(model) = views.production()?.into_iter().find(|model| model.name == args.what) {
         let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
-        let by = views.actor(model.actor)?;
+        let promoted = app.event(model.position)?;
+        let by = format!("{} ({})", promoted.actor, promoted.identity);
         let value = json!({
             "model": model,
             "run": from,
@@ -39,11 +40,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             ui.line(&format!("path        {}", model.path))?;
             ui.line(&format!("run         {from}"))?;
             ui.line(&format!(
-                "promoted    {} by {by} (claimed), event {}",
+                "promoted    {} by {by}, event {}",
                 Timestamp(model.promoted).human(),
                 model.position
             ))?;
-            ui.line(&format!("approved by {} (claimed)", model.approvers.join(", ")))?;
+            ui.line(&format!("approved by {}", model.approvers.join(", ")))?;
             let mut table = Table::new(&["file", "size", "blake3"]);
             for (path, digest, bytes) in &model.files {
                 table.row(vec![path.clone(), size(*bytes), digest.clone()]);
@@ -53,12 +54,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     }
     let id = app.find_run(&views, &args.what)?;
     let Some(details) = views.run(id)? else { return Ok(()) };
-    show_run(&app, context, &details, &views.actor(details.actor)?)
+    show_run(&app, context, &details)
 }
 
-fn show_run(app: &App, context: &mut Context, run: &RunDetails, actor: &str) -> Result<()> {
-    let invocation = app.event_invocation(run.started_position)?;
-    let status = app.status_now(run.status, invocation)?;
+fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
+    let start = app.event(run.started_position)?;
+    let actor = format!("{} ({})", start.actor, start.identity);
+    let status = app.status_now(run.status, start.invocation)?;
     let mut value = serde_json::to_value(run).unwrap_or(Value::Null);
     value["status"] = json!(status.word());
     value["run_id"] = json!(run.run());
@@ -74,10 +76,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails, actor: &str) -> 
         }
         ui.line(&format!("tags        {}", run.tags.join(", ")))?;
         let started = Timestamp(run.started).human();
-        ui.line(&format!(
-            "started     {started} by {actor} (claimed), event {}",
-            run.started_position
-        ))?;
+        ui.line(&format!("started     {started} by {actor}, event {}", run.started_position))?;
         if let (Some(seconds), Some(position)) = (run.duration_seconds, run.ended_position) {
             ui.line(&format!("took        {}, ended by event {position}", duration(seconds)))?;
         }

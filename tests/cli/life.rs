@@ -60,6 +60,12 @@ fn people_ask_approve_and_reject() {
     let shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
     assert_eq!(shown["model"]["approvers"], serde_json::json!(["ines", "otto"]));
 
+    // The key of this machine is mara's: it signs her events and nobody else's.
+    let approvals = ward.annals(&["log", "--kind", "promotion.approved", "--format", "json"]).ok();
+    assert_eq!(approvals.json()[0]["identity"], "claimed");
+    let requests = ward.annals(&["log", "--kind", "promotion.requested", "--format", "json"]).ok();
+    assert_eq!(requests.json()[0]["identity"], "signed");
+
     ward.annals(&["promote", "notes", "--request", "--as", "day"]).ok();
     ward.annals_as("ines", &["reject", "day", "--reason", "one is enough"]).ok();
     ward.annals(&["approve", "day"]).refused(4, "no open promotion request");
