@@ -1,0 +1,183 @@
+//! `annals list` as a whole process over 10,000 runs and a million events.
+//!
+//! Expected: 10,000 rows of about 200 bytes are 2 MB to read in place, 1 ms; sorting and writing
+//! 10,000 lines, 5 ms; starting a program, 1 ms. Limit: a program that does nothing, run beside it.
+//! Target: at most 15 ms and 30 MiB.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark writes plain files")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use annals::base::{Digest, Direction, Env, RunId, Split, Timestamp};
+use annals::domain::metric::{FinalMetric, MetricBatch, MetricKey, MetricPoint};
+use annals::domain::run::{
+    Category, DataRecord, Environment, MetricsRecorded, RunClassified, RunFinished, RunStarted,
+};
+use annals::domain::{Event, Provenance};
+use annals::projection::Views;
+use annals::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
+
+const RUNS: u64 = 10_000;
+const BATCHES_PER_RUN: u64 = 97;
+const RUNS_PER_COMMIT: u64 = 100;
+const REPEATS: usize = 21;
+
+fn started(run: RunId, n: u64) -> Event {
+    let experiment_id = format!("hate_20260301_{n:06}");
+    RunStarted {
+        run,
+        name: "hate".into(),
+        folder: format!("experiments/{experiment_id}"),
+        experiment_id,
+        description: "a question".into(),
+        tags: vec!["baseline".into()],
+        attempt: 1,
+        config_name: "baseline_small".into(),
+        config: Digest::of(b"config"),
+        parameters: BTreeMap::from([("model.n_embd".into(), "256".into())]),
+        seed: n,
+        data: DataRecord {
+            files: vec![],
+            synthetic: None,
+            labels: vec!["x".into(), "y".into()],
+            split_rule: "hash".into(),
+            splits: vec![],
+            leaked_rows: 0,
+            prepared: Digest::of(b"data"),
+        },
+        environment: Environment {
+            tool_version: "0".into(),
+            libtorch: None,
+            os: "Linux".into(),
+            host: "host".into(),
+            cpu: "cpu".into(),
+            cpus: 4,
+            threads: 4,
+            memory_bytes: 0,
+            device: "cpu".into(),
+            accelerators: vec![],
+            variables: BTreeMap::new(),
+            git: None,
+            cargo_lock: None,
+        },
+        trainer: "engine".into(),
+    }
+    .into()
+}
+
+fn finished(n: u64) -> Event {
+    let metric = |name: &str| FinalMetric {
+        key: MetricKey {
+            name: name.into(),
+            split: Some(Split::Test),
+            direction: Direction::Higher,
+        },
+        value: (n % 100) as f64 / 100.0,
+    };
+    RunFinished {
+        attempt: 1,
+        duration_seconds: 60.0,
+        steps: 100,
+        epochs: 1,
+        best: None,
+        metrics: vec![metric("accuracy"), metric("f1_macro")],
+        evaluations: vec![],
+        parameter_count: 5_000_000,
+        model_bytes: 20_000_000,
+        weights: Digest::of(b"weights"),
+        rows_per_second: 250.0,
+    }
+    .into()
+}
+
+fn points(step: u64) -> Event {
+    let key =
+        MetricKey { name: "loss".into(), split: Some(Split::Train), direction: Direction::Lower };
+    let point = MetricPoint { key: 0, step, epoch: 0.5, value: 0.25, at: Timestamp(0) };
+    MetricsRecorded { attempt: 1, batch: MetricBatch::new(vec![key], &[point]) }.into()
+}
+
+fn fill(store: &Store) -> u64 {
+    for commit in 0..RUNS / RUNS_PER_COMMIT {
+        store
+            .write(&WriteOptions::interactive("bench", None), |w| {
+                for n in commit * RUNS_PER_COMMIT..(commit + 1) * RUNS_PER_COMMIT {
+                    let run = RunId(Digest::of(&n.to_le_bytes()).0[..16].try_into().unwrap());
+                    let class = RunClassified {
+                        category: Category::Baseline,
+                        rule: "no debug word".into(),
+                        matched: vec![],
+                    };
+                    let mut events = vec![started(run, n), class.into()];
+                    events.extend((0..BATCHES_PER_RUN).map(points));
+                    events.push(finished(n));
+                    w.append(&Append {
+                        stream: run.into(),
+                        expected: Expected::Any,
+                        author: Author { actor: Origin::At(0), invocation: None, key: None },
+                        sequence: None,
+                        command: None,
+                        occurred: None,
+                        provenance: Provenance::Engine,
+                        events: &events,
+                    })?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+    }
+    store.read(|log| Ok::<_, StoreError>(log.size())).unwrap()
+}
+
+fn median(mut command: impl FnMut() -> Command) -> Duration {
+    let mut times: Vec<Duration> = (0..REPEATS)
+        .map(|_| {
+            let mut command = command();
+            let began = Instant::now();
+            assert!(
+                command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+            );
+            began.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[REPEATS / 2]
+}
+
+fn annals(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
+    command.current_dir(root).arg("list").env("HOME", root);
+    command
+}
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let init = Command::new(env!("CARGO_BIN_EXE_annals"))
+        .args(["init", "--project", "bench"])
+        .current_dir(root)
+        .env("HOME", root)
+        .status();
+    assert!(init.unwrap().success());
+    let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
+    let events = fill(&store);
+    let views = Views::new(&root.join(".annals"));
+    let began = Instant::now();
+    views.update(&store).unwrap();
+    println!("views of {events} events folded in {:.2} s", began.elapsed().as_secs_f64());
+    let nothing = median(|| Command::new("true"));
+    let list = median(|| annals(root));
+    let first = median(|| {
+        let mut command = annals(root);
+        command.args(["-n", "20"]);
+        command
+    });
+    println!("a program that does nothing   {:>8.2} ms", nothing.as_secs_f64() * 1e3);
+    println!("annals list, {RUNS} runs        {:>8.2} ms", list.as_secs_f64() * 1e3);
+    println!("annals list -n 20             {:>8.2} ms", first.as_secs_f64() * 1e3);
+}
