@@ -15,7 +15,7 @@ use crate::domain::run::Category;
 const STABLE_RUNS_MIN: usize = 3;
 
 /// The best run in one respect.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Best {
     /// The respect: `highest_accuracy`, `best_f1_macro`, …
     pub role: &'static str,

@@ -32,6 +32,12 @@ fn a_run_goes_into_production_and_everything_comes_back_from_the_log() {
 
     ward.annals(&["replay", "--check"]).ok();
     ward.annals(&["verify"]).ok();
+    for (file, schema) in annals::projection::files::schemas() {
+        let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&ward.read(file)).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&json).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{file}: {errors:?}");
+    }
     let before = FILES.map(|file| ward.read(file));
     FILES.iter().for_each(|file| std::fs::remove_file(ward.path(file)).unwrap());
     std::fs::remove_file(ward.path(".annals/views.redb")).unwrap();

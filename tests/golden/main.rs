@@ -79,6 +79,15 @@ fn schemas_of_every_kind() {
     }
 }
 
+#[test]
+fn schemas_of_the_registry_files() {
+    for (file, schema) in annals::projection::files::schemas() {
+        let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let name = file.replace(".json", ".schema.json");
+        unchanged(&root().join("schemas/files").join(name), &schema);
+    }
+}
+
 fn unchanged(path: &Path, text: &str) {
     if bless() {
         std::fs::write(path, text).unwrap();

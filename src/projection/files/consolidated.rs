@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::runs::{RunDetails, Status};
@@ -12,7 +13,7 @@ use crate::domain::policy::Policy;
 use crate::domain::run::Category;
 
 /// The file.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct File {
     project_name: String,
     created_at: Option<Timestamp>,
@@ -32,7 +33,7 @@ pub(super) struct File {
     tracking_metadata: Counters,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ProductionModel {
     path: String,
     original_experiment: String,
@@ -48,7 +49,7 @@ struct ProductionModel {
     position: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Summary {
     total_experiments: usize,
     experiments_moved_to_production: usize,
@@ -56,7 +57,7 @@ struct Summary {
     experiments_cleaned: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Active {
     experiment_name: String,
     created_at: Timestamp,
@@ -69,7 +70,7 @@ struct Active {
     archival_pending: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Counters {
     tracking_version: &'static str,
     total_experiments_tracked: usize,

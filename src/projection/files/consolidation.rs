@@ -1,5 +1,6 @@
 //! `experiment_consolidation_log.json`: what moved, what is under way, what was rolled back.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::moves::MoveRow;
@@ -8,20 +9,20 @@ use super::Facts;
 use crate::base::Timestamp;
 
 /// The file.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct File {
     consolidation_metadata: Metadata,
     consolidation_actions: Actions,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Metadata {
     project_name: String,
     last_archive_date: Option<Timestamp>,
     last_updated: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Actions {
     pending_archive_moves: Pending,
     pending_moves: Vec<Moved>,
@@ -31,13 +32,13 @@ struct Actions {
     archive_errors: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Pending {
     to_archive_debug: Vec<String>,
     to_archive_baseline: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Moved {
     from: String,
     to: String,

@@ -37,6 +37,16 @@ pub fn generate(views: &Snapshot, project: &str) -> Result<Vec<Generated>, ViewE
     ])
 }
 
+/// The JSON schema of each file that is one JSON value, by the file's name.
+pub fn schemas() -> [(&'static str, schemars::Schema); 4] {
+    [
+        ("models_registry.json", schemars::schema_for!(registry::File)),
+        ("models_registry_consolidated.json", schemars::schema_for!(consolidated::File)),
+        ("experiment_consolidation_log.json", schemars::schema_for!(consolidation::File)),
+        ("MODEL_VERSION.json", schemars::schema_for!(version::File)),
+    ]
+}
+
 /// What several files say.
 struct Facts {
     project: String,

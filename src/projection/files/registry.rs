@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::runs::{RunDetails, Status};
@@ -10,7 +11,7 @@ use super::Facts;
 use crate::base::{Split, Timestamp};
 
 /// The file.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct File {
     project_name: String,
     created_at: Option<Timestamp>,
@@ -19,7 +20,7 @@ pub(super) struct File {
     best_models: BTreeMap<&'static str, Best>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Model {
     experiment_name: String,
     status: &'static str,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::{Snapshot, ViewError};
@@ -9,7 +10,7 @@ use super::Facts;
 use crate::base::Timestamp;
 
 /// The file.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct File {
     version: String,
     last_updated: Option<Timestamp>,
@@ -18,7 +19,7 @@ pub(super) struct File {
     notes: BTreeMap<&'static str, &'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Model {
     version: String,
     files: Vec<VersionedFile>,
@@ -27,7 +28,7 @@ struct Model {
     exclude_checkpoints: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct VersionedFile {
     path: String,
     blake3: String,
