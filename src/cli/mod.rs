@@ -11,6 +11,7 @@ mod candidates;
 mod checkpoint;
 mod completions;
 mod context;
+mod data_args;
 mod doctor;
 mod error;
 mod init;

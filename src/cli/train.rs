@@ -1,6 +1,5 @@
 //! `annals train`, and the hidden child that trains models in plain Rust.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -9,6 +8,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::Context;
+use super::data_args::DataArgs;
 use super::promote::tell_edits;
 use super::ui::{Table, duration, share};
 use crate::app::{
@@ -17,7 +17,6 @@ use crate::app::{
 use crate::base::Split;
 use crate::domain::run::Category;
 use crate::projection::files::Regenerated;
-use crate::train::data::{LabelSpec, Source};
 use crate::train::toy::ToyLearner;
 use crate::train::{TrainEvent, protocol, serve, toy_hello};
 
@@ -39,18 +38,8 @@ pub(super) struct Args {
     /// Words for finding it; debug words make it a debug run
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     tags: Vec<String>,
-    /// Labelled texts: .csv, .tsv or .jsonl, also .gz
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Column of the texts
-    #[arg(long, default_value = "text")]
-    text_column: String,
-    /// Column of the labels
-    #[arg(long, default_value = "label")]
-    label_column: String,
-    /// The labels in output order, such as `a,b` or `0=hate,1=offensive`; those found by default
-    #[arg(long)]
-    labels: Option<String>,
+    #[command(flatten)]
+    data: DataArgs,
     /// Train on generated notes (the default without --data)
     #[arg(long, conflicts_with = "data")]
     create_sample_data: bool,
@@ -101,7 +90,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     if args.experiment_summary {
         super::status::print(&app, context)?;
-        if args.name.is_none() && args.data.is_none() && !args.create_sample_data {
+        if args.name.is_none() && args.data.is_empty() && !args.create_sample_data {
             return Ok(());
         }
     }
@@ -153,17 +142,9 @@ fn request(args: Args, context: &Context) -> Result<TrainRequest> {
     }
     set.extend(args.seed.map(|seed| ("training.seed".to_owned(), seed.to_string())));
     set.extend(args.dedupe.then(|| ("data.dedupe".to_owned(), "true".to_owned())));
-    let data = match args.data {
+    let data = match args.data.source(context)? {
         None => DataSource::Sample { rows: args.sample_size },
-        Some(path) => DataSource::File(Source {
-            path: context.cwd.join(path),
-            text_column: args.text_column,
-            label_column: args.label_column,
-            labels: match &args.labels {
-                Some(labels) => LabelSpec::parse(labels)?,
-                None => LabelSpec::Infer,
-            },
-        }),
+        Some(source) => DataSource::File(source),
     };
     Ok(TrainRequest {
         config,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use annals::base::Split;
-use annals::train::prepared::Prepared;
+use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
 use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -41,14 +41,18 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let vars = nn::VarStore::new(device);
     let shape = Shape {
         config: &job.config,
-        vocab_size: i64::from(data.vocab_size),
+        vocab_size: i64::from(data.inputs.vocab_size()),
         classes: counts.len() as i64,
     };
     let network = arch::build(&vars.root(), &shape)?;
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
     let optimizer = AdamW::new(weights, training.weight_decay, training.gradient_clip_norm);
-    let class_weights: Vec<f32> =
-        training.class_weights.weights(&counts).iter().map(|weight| *weight as f32).collect();
+    let rows = data.of_split(Split::Train).len() as u64;
+    let class_weights = match data.targets {
+        Targets::Single(_) => training.class_weights.weights(&counts),
+        Targets::Multi(_) => training.class_weights.positive_weights(&counts, rows),
+    };
+    let class_weights: Vec<f32> = class_weights.iter().map(|weight| *weight as f32).collect();
     Ok(Box::new(TorchLearner {
         network,
         vars,
@@ -71,6 +75,37 @@ impl TorchLearner {
         self.network.forward(&ids, &mask, train)
     }
 
+    /// Cross entropy for rows of one class, binary cross entropy for rows of any number.
+    fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
+        match targets {
+            Targets::Single(classes) => {
+                let classes: Vec<i64> = classes.iter().map(|class| i64::from(*class)).collect();
+                let classes = Tensor::from_slice(&classes).to_device(self.device);
+                let weights = Some(&self.class_weights);
+                let smoothing = self.label_smoothing;
+                logits.cross_entropy_loss(&classes, weights, Reduction::Mean, -100, smoothing)
+            }
+            Targets::Multi(sets) => {
+                let width = logits.size()[1] as usize;
+                let off = self.label_smoothing as f32 / 2.0;
+                let mut wanted = vec![off; sets.len() * width];
+                for (row, set) in sets.iter().enumerate() {
+                    for class in set {
+                        wanted[row * width + *class as usize] = 1.0 - off;
+                    }
+                }
+                let wanted = Tensor::from_slice(&wanted).view_as(logits).to_device(self.device);
+                let weights = Some(&self.class_weights);
+                logits.binary_cross_entropy_with_logits(
+                    &wanted,
+                    None::<&Tensor>,
+                    weights,
+                    Reduction::Mean,
+                )
+            }
+        }
+    }
+
     fn sorted(&self) -> Vec<(String, Tensor)> {
         let mut weights: Vec<(String, Tensor)> = self.vars.variables().into_iter().collect();
         weights.sort_by(|a, b| a.0.cmp(&b.0));
@@ -81,16 +116,8 @@ impl TorchLearner {
 impl Learner for TorchLearner {
     fn step(&mut self, batch: &Batch, lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
         tch::manual_seed(key.mix_i64());
-        let labels: Vec<i64> = batch.labels.iter().map(|label| i64::from(*label)).collect();
-        let labels = Tensor::from_slice(&labels).to_device(self.device);
         self.optimizer.zero_grad();
-        let loss = self.forward(batch, true).cross_entropy_loss(
-            &labels,
-            Some(&self.class_weights),
-            Reduction::Mean,
-            -100,
-            self.label_smoothing,
-        );
+        let loss = self.loss(&self.forward(batch, true), &batch.targets);
         loss.backward();
         let grad_norm = self.optimizer.step(lr);
         let loss = loss.double_value(&[]);

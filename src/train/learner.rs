@@ -6,6 +6,8 @@ use std::path::Path;
 
 use bincode::{Decode, Encode};
 
+use super::prepared::Targets;
+
 /// Names of one optimiser update. A learner seeds its random numbers from the key before it uses
 /// any, so that dropout repeats exactly after resume without a saved random state (TRN-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +32,20 @@ impl StepKey {
     }
 }
 
-/// Rows that go through the model together, padded to the longest of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Rows that go through the model together: tokens padded to the longest of them, or numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Token ids, row by row, `rows.len() * cols` of them; padding is 0.
     pub ids: Vec<u32>,
-    /// Tokens per row after padding.
+    /// Numbers, row by row, `rows.len() * cols` of them, where rows are not tokens.
+    pub values: Vec<f32>,
+    /// Tokens or numbers per row, after padding.
     pub cols: usize,
     /// Real tokens of each row, 1 to `cols`; what follows them is padding.
     pub lengths: Vec<u32>,
-    /// The class of each row.
-    pub labels: Vec<u32>,
-    /// The record number of each row in the data file, from 0.
+    /// What is to be learned of each row.
+    pub targets: Targets,
+    /// The record number of each row in the data, from 0.
     pub rows: Vec<u32>,
 }
 

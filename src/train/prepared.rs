@@ -1,4 +1,4 @@
-//! The prepared dataset: token ids, labels and splits in one file that the parent writes and the
+//! The prepared dataset: inputs, targets and splits in one file that the parent writes and the
 //! engine reads, so that both speak of the same rows.
 //!
 //! Bytes: [`MAGIC`], then one [`Prepared`] as [`base::codec`](crate::base::codec) bytes. Its blake3
@@ -14,7 +14,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, Split, durable};
 
 /// The first bytes of the file; the number is the version.
-pub const MAGIC: &[u8] = b"annals dataset 1\n";
+pub const MAGIC: &[u8] = b"annals dataset 2\n";
 /// The token that fills rows up; never part of a text.
 pub const PAD: u32 = 0;
 
@@ -40,7 +40,7 @@ pub enum PreparedError {
         found: Digest,
     },
     /// Not a prepared dataset of this version.
-    #[error("{} is not a prepared dataset of version 1", path.display())]
+    #[error("{} is not a prepared dataset of version 2", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -68,40 +68,174 @@ pub enum PreparedError {
 pub struct Prepared {
     /// The names of the classes, in class order.
     pub labels: Vec<String>,
-    /// Token ids are below this.
-    pub vocab_size: u32,
-    /// Record number of each row in the data file, from 0.
+    /// Record number of each row in the data, from 0.
     pub rows: Vec<u32>,
     /// The split of each row.
     pub splits: Vec<Split>,
-    /// The class of each row.
-    pub classes: Vec<u32>,
-    /// Tokens of each row, at least 1.
-    pub lengths: Vec<u32>,
-    /// The tokens of all rows, one row after the other.
-    pub ids: Vec<u32>,
+    /// What is to be learned of each row.
+    pub targets: Targets,
+    /// What each row is.
+    pub inputs: Inputs,
+}
+
+/// What is to be learned of each row, as indices into the labels.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Targets {
+    /// One class a row.
+    Single(Vec<u32>),
+    /// Any number of labels a row, each list ascending.
+    Multi(Vec<Vec<u32>>),
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self::Single(Vec::new())
+    }
+}
+
+impl Targets {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Single(classes) => classes.len(),
+            Self::Multi(sets) => sets.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a row may have any number of labels.
+    pub fn is_multi(&self) -> bool {
+        matches!(self, Self::Multi(_))
+    }
+
+    /// The labels of row `index`.
+    pub fn of(&self, index: usize) -> &[u32] {
+        match self {
+            Self::Single(classes) => &classes[index..=index],
+            Self::Multi(sets) => &sets[index],
+        }
+    }
+
+    /// The class of each row, where a row has one.
+    pub fn classes(&self) -> Option<&[u32]> {
+        match self {
+            Self::Single(classes) => Some(classes),
+            Self::Multi(_) => None,
+        }
+    }
+
+    /// The targets of the rows at `indices`.
+    fn select(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Single(classes) => Self::Single(indices.iter().map(|i| classes[*i]).collect()),
+            Self::Multi(sets) => Self::Multi(indices.iter().map(|i| sets[*i].clone()).collect()),
+        }
+    }
+}
+
+/// What the rows are.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Inputs {
+    /// Token ids.
+    Tokens {
+        /// Ids are below this.
+        vocab_size: u32,
+        /// Tokens of each row, at least 1.
+        lengths: Vec<u32>,
+        /// The tokens of all rows, one row after the other.
+        ids: Vec<u32>,
+    },
+    /// Texts as they are, for models that cut them up themselves.
+    Texts(Vec<String>),
+    /// Numbers, the same count for every row.
+    Series {
+        /// Numbers a row.
+        width: u32,
+        /// The numbers of all rows, one row after the other.
+        values: Vec<f32>,
+    },
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self::tokens(0)
+    }
+}
+
+impl Inputs {
+    /// No rows of tokens, ids below `vocab_size`.
+    pub fn tokens(vocab_size: u32) -> Self {
+        Self::Tokens { vocab_size, lengths: Vec::new(), ids: Vec::new() }
+    }
+
+    /// Adds a row of tokens.
+    ///
+    /// # Panics
+    /// When the rows are of another kind.
+    pub fn push_tokens(&mut self, row: &[u32]) {
+        let Self::Tokens { lengths, ids, .. } = self else {
+            panic!("BUG: tokens among other inputs")
+        };
+        lengths.push(u32::try_from(row.len()).unwrap_or(u32::MAX));
+        ids.extend_from_slice(row);
+    }
+
+    /// What decides the work of a row: tokens, bytes or numbers.
+    pub fn lengths(&self) -> Vec<u32> {
+        let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        match self {
+            Self::Tokens { lengths, .. } => lengths.clone(),
+            Self::Texts(texts) => texts.iter().map(|text| size(text.len())).collect(),
+            Self::Series { width, values } => vec![*width; values.len() / *width as usize],
+        }
+    }
+
+    /// Entries of the vocabulary; 0 where rows are not tokens.
+    pub fn vocab_size(&self) -> u32 {
+        match self {
+            Self::Tokens { vocab_size, .. } => *vocab_size,
+            Self::Texts(_) | Self::Series { .. } => 0,
+        }
+    }
+
+    /// Why these are not the inputs of `rows` rows, if they are not.
+    fn contradiction(&self, rows: usize) -> Option<String> {
+        match self {
+            Self::Tokens { vocab_size, lengths, ids } => {
+                let tokens: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+                if lengths.len() != rows || tokens != ids.len() as u64 || lengths.contains(&0) {
+                    return Some(format!("row lengths say {tokens} tokens, found {}", ids.len()));
+                }
+                let id = ids.iter().find(|id| *id >= vocab_size)?;
+                Some(format!("token {id} outside the vocabulary of {vocab_size}"))
+            }
+            Self::Texts(texts) => {
+                (texts.len() != rows).then(|| format!("{} texts beside {rows} rows", texts.len()))
+            }
+            Self::Series { width, values } => (*width == 0
+                || values.len() != rows * *width as usize)
+                .then(|| format!("{} numbers beside {rows} rows of {width}", values.len())),
+        }
+    }
 }
 
 impl Prepared {
-    /// Adds a row.
-    pub fn push(&mut self, row: u32, split: Split, class: u32, ids: &[u32]) {
-        self.rows.push(row);
-        self.splits.push(split);
-        self.classes.push(class);
-        self.lengths.push(u32::try_from(ids.len()).unwrap_or(u32::MAX));
-        self.ids.extend_from_slice(ids);
-    }
-
     /// Indices of the rows of `split`, in file order.
     pub fn of_split(&self, split: Split) -> Vec<usize> {
         (0..self.rows.len()).filter(|index| self.splits[*index] == split).collect()
     }
 
-    /// Rows of each class in `split`.
+    /// Rows of each class in `split`; a row with many labels counts for each.
     pub fn class_counts(&self, split: Split) -> Vec<u64> {
         let mut counts = vec![0; self.labels.len()];
         for index in self.of_split(split) {
-            counts[self.classes[index] as usize] += 1;
+            for class in self.targets.of(index) {
+                counts[*class as usize] += 1;
+            }
         }
         counts
     }
@@ -142,17 +276,16 @@ impl Prepared {
 
     fn contradiction(&self) -> Option<String> {
         let rows = self.rows.len();
-        let tokens: u64 = self.lengths.iter().map(|length| u64::from(*length)).sum();
+        if [self.splits.len(), self.targets.len()] != [rows; 2] {
+            return Some(format!("columns of unequal length beside {rows} rows"));
+        }
         let classes = self.labels.len();
-        if [self.splits.len(), self.classes.len(), self.lengths.len()] != [rows; 3] {
-            Some(format!("columns of unequal length beside {rows} rows"))
-        } else if tokens != self.ids.len() as u64 || self.lengths.contains(&0) {
-            Some(format!("row lengths say {tokens} tokens, found {}", self.ids.len()))
-        } else if let Some(id) = self.ids.iter().find(|id| **id >= self.vocab_size) {
-            Some(format!("token {id} outside the vocabulary of {}", self.vocab_size))
-        } else {
-            let class = self.classes.iter().find(|class| **class as usize >= classes)?;
-            Some(format!("class {class} outside the {classes} labels"))
+        let outside = (0..rows)
+            .flat_map(|row| self.targets.of(row))
+            .find(|class| **class as usize >= classes);
+        match outside {
+            Some(class) => Some(format!("class {class} outside the {classes} labels")),
+            None => self.inputs.contradiction(rows),
         }
     }
 }
@@ -168,26 +301,39 @@ impl<'a> Collator<'a> {
     /// Prepares to cut batches out of `data`.
     pub fn new(data: &'a Prepared) -> Self {
         let mut at = 0;
-        let starts = data.lengths.iter().map(|length| {
+        let starts = data.inputs.lengths().into_iter().map(|length| {
             let start = at;
-            at += *length as usize;
+            at += length as usize;
             start
         });
         Self { starts: starts.collect(), data }
     }
 
-    /// The rows at `indices`, padded to the longest of them.
+    /// The rows at `indices`; tokens are padded to the longest of them. Texts have no batches.
     pub fn batch(&self, indices: &[usize]) -> Batch {
-        let data = self.data;
-        let cols = indices.iter().map(|i| data.lengths[*i] as usize).max().unwrap_or(0);
-        let mut batch = Batch { cols, ..Batch::default() };
-        for index in indices {
-            let (start, length) = (self.starts[*index], data.lengths[*index] as usize);
-            batch.ids.extend_from_slice(&data.ids[start..start + length]);
-            batch.ids.resize(batch.ids.len() + cols - length, PAD);
-            batch.lengths.push(data.lengths[*index]);
-            batch.labels.push(data.classes[*index]);
-            batch.rows.push(data.rows[*index]);
+        let mut batch = Batch {
+            targets: self.data.targets.select(indices),
+            rows: indices.iter().map(|index| self.data.rows[*index]).collect(),
+            ..Batch::default()
+        };
+        match &self.data.inputs {
+            Inputs::Tokens { lengths, ids, .. } => {
+                batch.cols = indices.iter().map(|i| lengths[*i] as usize).max().unwrap_or(0);
+                batch.lengths = indices.iter().map(|index| lengths[*index]).collect();
+                for index in indices {
+                    let start = self.starts[*index];
+                    batch.ids.extend_from_slice(&ids[start..start + lengths[*index] as usize]);
+                    batch.ids.resize(batch.ids.len().next_multiple_of(batch.cols), PAD);
+                }
+            }
+            Inputs::Series { width, values } => {
+                batch.cols = *width as usize;
+                for index in indices {
+                    let start = self.starts[*index];
+                    batch.values.extend_from_slice(&values[start..start + batch.cols]);
+                }
+            }
+            Inputs::Texts(_) => {}
         }
         batch
     }
@@ -198,10 +344,14 @@ mod tests {
     use super::*;
 
     fn sample() -> Prepared {
-        let mut data =
-            Prepared { labels: vec!["a".into(), "b".into()], vocab_size: 9, ..Prepared::default() };
-        data.push(3, Split::Train, 0, &[4, 5]);
-        data.push(4, Split::Test, 1, &[6]);
+        let mut data = Prepared { labels: vec!["a".into(), "b".into()], ..Prepared::default() };
+        data.inputs = Inputs::tokens(9);
+        for (row, split, ids) in [(3, Split::Train, &[4, 5][..]), (4, Split::Test, &[6])] {
+            data.rows.push(row);
+            data.splits.push(split);
+            data.inputs.push_tokens(ids);
+        }
+        data.targets = Targets::Single(vec![0, 1]);
         data
     }
 
@@ -214,7 +364,10 @@ mod tests {
         let other = Prepared::read(&path, Digest::of(b"x")).unwrap_err();
         assert!(matches!(other, PreparedError::Digest { .. }));
         let mut wrong = sample();
-        wrong.ids[0] = 9;
+        wrong.inputs.push_tokens(&[9]);
+        wrong.rows.push(5);
+        wrong.splits.push(Split::Valid);
+        wrong.targets = Targets::Multi(vec![vec![0], vec![], vec![0, 1]]);
         let digest = wrong.write(&path).unwrap();
         let error = Prepared::read(&path, digest).unwrap_err();
         assert!(error.to_string().ends_with("token 9 outside the vocabulary of 9"));

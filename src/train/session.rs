@@ -168,6 +168,6 @@ impl ToyLearner {
     /// When the data has fewer than two classes.
     pub fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, LearnError> {
         let counts = data.class_counts(Split::Train);
-        Ok(Box::new(Self::new(&job.config, data.vocab_size, &counts)?))
+        Ok(Box::new(Self::new(&job.config, data.inputs.vocab_size(), &counts)?))
     }
 }

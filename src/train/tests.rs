@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::checkpoint::Checkpoints;
 use super::config::{Layer, TrainConfig, builtin, resolve};
 use super::learner::FailureKind;
-use super::prepared::Prepared;
+use super::prepared::{Inputs, Prepared, Targets};
 use super::protocol::{self, Ended, FromEngine, JobSpec, ToEngine};
 use super::random::Stream;
 use super::recorder::{Finished, NoRecorder, TrainEvent};
@@ -26,9 +26,10 @@ fn config(settings: &[(&str, &str)]) -> TrainConfig {
 fn dataset() -> Prepared {
     let mut data = Prepared {
         labels: vec!["a".into(), "b".into(), "c".into()],
-        vocab_size: 40,
+        inputs: Inputs::tokens(40),
         ..Prepared::default()
     };
+    let mut classes = Vec::new();
     let mut stream = Stream::new(&[1]);
     for row in 0..300_u32 {
         let class = u32::try_from(stream.below(3)).unwrap();
@@ -36,8 +37,12 @@ fn dataset() -> Prepared {
         let noise = (0..=stream.below(6)).map(|_| u32::try_from(5 + stream.below(35)).unwrap());
         let ids: Vec<u32> = std::iter::once(2 + told).chain(noise).collect();
         let split = [Split::Train, Split::Train, Split::Train, Split::Valid, Split::Test];
-        data.push(row, split[row as usize % 5], class, &ids);
+        data.rows.push(row);
+        data.splits.push(split[row as usize % 5]);
+        data.inputs.push_tokens(&ids);
+        classes.push(class);
     }
+    data.targets = Targets::Single(classes);
     data
 }
 

@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::config::{ModelConfig, ToyConfig, TrainConfig, TrainingConfig};
 use super::learner::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
+use super::prepared::Targets;
 use super::random::Stream;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -108,6 +109,37 @@ impl ToyLearner {
             self.weights[index] = self.weights[index] * decay - update;
         }
     }
+
+    /// Cross entropy of one row with one class, binary cross entropy of one with many.
+    fn fit(&self, logits: &[f32], targets: &Targets, row: usize) -> Fit {
+        let truth = targets.of(row);
+        let target = |class: usize| truth.iter().any(|t| *t as usize == class);
+        let Some(classes) = targets.classes() else {
+            let scale = 1.0 / logits.len() as f32;
+            let mut fit = Fit { loss: 0.0, weight: 1.0, errors: Vec::new() };
+            for (class, logit) in logits.iter().enumerate() {
+                let y = if target(class) { 1.0 } else { 0.0 };
+                fit.loss += (logit.max(0.0) - logit * y + (-logit.abs()).exp().ln_1p()) * scale;
+                fit.errors.push((1.0 / (1.0 + (-logit).exp()) - y) * scale);
+            }
+            return fit;
+        };
+        let label = classes[row] as usize;
+        let weight = self.class_weights[label];
+        let probabilities = softmax(logits);
+        let loss = -weight * probabilities[label].max(f32::MIN_POSITIVE).ln();
+        let error =
+            |(class, p): (usize, &f32)| weight * (p - if class == label { 1.0 } else { 0.0 });
+        Fit { loss, weight, errors: probabilities.iter().enumerate().map(error).collect() }
+    }
+}
+
+/// What one row adds to loss and gradient.
+struct Fit {
+    loss: f32,
+    weight: f32,
+    /// Derivative of the loss by each logit.
+    errors: Vec<f32>,
 }
 
 impl Learner for ToyLearner {
@@ -119,14 +151,11 @@ impl Learner for ToyLearner {
         let (mut loss, mut total) = (0.0_f32, 0.0_f32);
         for row in 0..batch.len() {
             let tokens = self.drop_tokens(batch.row(row), &mut stream);
-            let label = batch.labels[row] as usize;
-            let weight = self.class_weights[label];
-            let probabilities = softmax(&self.logits(&tokens));
-            loss -= weight * probabilities[label].max(f32::MIN_POSITIVE).ln();
-            total += weight;
+            let fit = self.fit(&self.logits(&tokens), &batch.targets, row);
+            loss += fit.loss;
+            total += fit.weight;
             let scale = 1.0 / (tokens.len().max(1) as f32).sqrt();
-            for (class, probability) in probabilities.iter().enumerate() {
-                let error = weight * (probability - if class == label { 1.0 } else { 0.0 });
+            for (class, error) in fit.errors.into_iter().enumerate() {
                 gradient[bias + class] += error;
                 for token in &tokens {
                     gradient[*token as usize * self.classes + class] += error * scale;

@@ -141,6 +141,7 @@ pub struct Trainer<'a> {
     state: State,
     schedule: Schedule,
     train_rows: Vec<usize>,
+    lengths: Vec<u32>,
     batches_per_epoch: u64,
     clock: ClockWork,
     metrics: MetricsOut,
@@ -189,6 +190,7 @@ impl<'a> Trainer<'a> {
             recorder,
             stop,
             train_rows,
+            lengths: data.inputs.lengths(),
             batches_per_epoch,
         })
     }
@@ -255,7 +257,7 @@ impl<'a> Trainer<'a> {
     /// Goes through the rest of the running pass; `false` when told to stop.
     fn train_epoch(&mut self) -> Result<bool, TrainError> {
         let training = &self.job.config.training;
-        let lengths: Vec<u32> = self.train_rows.iter().map(|row| self.data.lengths[*row]).collect();
+        let lengths: Vec<u32> = self.train_rows.iter().map(|row| self.lengths[*row]).collect();
         let size = training.batch_size as usize;
         let order = train_batches(&lengths, size, training.seed, self.state.epoch);
         let collator = Collator::new(self.data);
@@ -379,9 +381,9 @@ impl<'a> Trainer<'a> {
 
     fn evaluate(&mut self, split: Split) -> Result<Evaluation, TrainError> {
         let rows = self.data.of_split(split);
-        let lengths: Vec<u32> = rows.iter().map(|row| self.data.lengths[*row]).collect();
+        let lengths: Vec<u32> = rows.iter().map(|row| self.lengths[*row]).collect();
         let collator = Collator::new(self.data);
-        let mut scorer = Scorer::new(self.data.labels.len());
+        let mut scorer = Scorer::new(self.data.labels.len(), self.data.targets.is_multi());
         // Without gradients twice the rows fit.
         let size = self.job.config.training.batch_size as usize * 2;
         for indices in eval_batches(&lengths, size) {
@@ -389,7 +391,7 @@ impl<'a> Trainer<'a> {
             let batch = collator.batch(&rows);
             let output = self.learner.evaluate(&batch)?;
             scorer
-                .add(&output.logits, &batch.labels, &batch.rows)
+                .add(&output.logits, &batch.targets, &batch.rows)
                 .map_err(|source| TrainError::Score { split, source })?;
         }
         Ok(scorer.finish(split, &self.data.labels))

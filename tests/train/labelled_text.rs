@@ -1,4 +1,5 @@
 #![expect(clippy::disallowed_methods, reason = "the test reads ANNALS_SHARED")]
+#![expect(clippy::print_stdout, reason = "tests say what they skip and what they score")]
 //! From a data file to scores, with the toy learner: the sample notes always, public tweets where
 //! the shared data is there (`ANNALS_SHARED`, or `../shared` beside the checkout).
 
@@ -7,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use annals::base::{RunId, Split, durable};
 use annals::train::config::{Layer, TrainConfig, builtin, resolve};
-use annals::train::data::{LabelSpec, Preparation, Source, prepare, read, sample};
+use annals::train::data::{LabelColumns, LabelSpec, Preparation, Source, prepare, read, sample};
 use annals::train::protocol::JobSpec;
 use annals::train::toy::ToyLearner;
 use annals::train::{Finished, NoRecorder, Outcome, Trainer};
@@ -48,12 +49,7 @@ fn sample_notes_can_be_learned_but_not_by_heart() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("notes.csv");
     durable::write(&path, &sample::to_csv(&sample::generate(2_000, 42))).unwrap();
-    let source = Source {
-        path,
-        text_column: sample::COLUMNS[0].into(),
-        label_column: sample::COLUMNS[1].into(),
-        labels: LabelSpec::Infer,
-    };
+    let source = Source::of(path, sample::COLUMNS[0], sample::COLUMNS[1]);
     let dataset = read(&source).unwrap();
     assert_eq!(dataset.label_names(), ["anxiety", "depression", "suicide_risk"]);
     let config = toy_config();
@@ -67,25 +63,18 @@ fn sample_notes_can_be_learned_but_not_by_heart() {
 
 #[test]
 fn public_tweets_split_as_documented_and_train() {
-    let shared = std::env::var_os("ANNALS_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let path = shared.join("data/text/davidson_hate_offensive/labeled_data.csv.gz");
-    if !path.exists() {
-        println!("skipped: {} is not here", path.display());
-        return;
-    }
+    let Some(path) = shared_text("davidson_hate_offensive/labeled_data.csv.gz") else { return };
     let source = Source {
-        path,
-        text_column: "tweet".into(),
-        label_column: "class".into(),
         labels: LabelSpec::parse("0=hate,1=offensive,2=neither").unwrap(),
+        ..Source::of(path, "tweet", "class")
     };
     let dataset = read(&source).unwrap();
     assert_eq!(dataset.rows.len(), 24_783);
     let config = toy_config();
     let begin = std::time::Instant::now();
     let found = prepare(&dataset, &config).unwrap();
-    println!("prepared in {:.2?}, {} tokens", begin.elapsed(), found.prepared.ids.len());
+    let tokens: u32 = found.prepared.inputs.lengths().iter().sum();
+    println!("prepared in {:.2?}, {tokens} tokens", begin.elapsed());
     println!("{:?}", found.splits);
     let [train_rows, valid, test] = &found.splits[..] else { panic!("three splits") };
     assert_eq!(test.classes, [283, 3_855, 819]);
@@ -98,4 +87,58 @@ fn public_tweets_split_as_documented_and_train() {
     println!("toy: accuracy {accuracy:.4}, macro F1 {f1:.4}, {:.1} s", finished.seconds);
     assert_eq!(finished.evaluations[1].split, Split::Test);
     assert!(accuracy > 0.84 && f1 > 0.60, "accuracy {accuracy}, macro F1 {f1}");
+}
+
+/// A file of the shared texts, or `None` with the word "skipped".
+fn shared_text(name: &str) -> Option<PathBuf> {
+    let shared = std::env::var_os("ANNALS_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    let path = shared.join("data/text").join(name);
+    if !path.exists() {
+        println!("skipped: {} is not here", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn emotions_come_in_three_files_without_header_and_many_labels_a_row() {
+    let file = |name: &str| shared_text(&format!("goemotions/{name}"));
+    let (Some(train_file), valid, test) =
+        (file("train.tsv.gz"), file("dev.tsv.gz"), file("test.tsv.gz"))
+    else {
+        return;
+    };
+    let names = std::fs::read_to_string(file("labels.txt").unwrap()).unwrap();
+    let source = Source {
+        valid,
+        test,
+        header: false,
+        label_columns: LabelColumns::List("2".into()),
+        labels: LabelSpec::from_lines(&names).unwrap(),
+        ..Source::of(train_file, "1", "2")
+    };
+    let dataset = read(&source).unwrap();
+    assert_eq!((dataset.labels.len(), dataset.multi), (28, true));
+    let found = prepare(&dataset, &toy_config()).unwrap();
+    let rows: Vec<u64> = found.splits.iter().map(|split| split.rows).collect();
+    assert_eq!(rows, [43_410, 5_426, 5_427]);
+    let root = tempfile::tempdir().unwrap();
+    let finished = train(root.path(), toy_config(), &found);
+    let (macro_f1, micro_f1) =
+        (test_score(&finished, "f1_macro"), test_score(&finished, "f1_micro"));
+    println!("toy: macro F1 {macro_f1:.4}, micro F1 {micro_f1:.4}, {:.1} s", finished.seconds);
+    assert!(micro_f1 > 0.30, "{micro_f1}");
+}
+
+#[test]
+fn toxicity_has_a_column_for_each_label() {
+    let Some(path) = shared_text("jigsaw_sample/train.csv.gz") else { return };
+    let names = ["toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"];
+    let flags = LabelColumns::Flags(names.map(str::to_owned).to_vec());
+    let source = Source { label_columns: flags, ..Source::of(path, "comment_text", "") };
+    let dataset = read(&source).unwrap();
+    assert_eq!(dataset.label_names(), names);
+    assert!(dataset.rows.iter().any(|row| row.classes.len() > 2));
+    assert!(dataset.rows.iter().any(|row| row.classes.is_empty()));
 }

@@ -26,7 +26,9 @@ fn write(card: &mut String, plan: &Plan<'_>, finished: &Finished) -> std::fmt::R
     writeln!(card, "| | |\n|---|---|")?;
     writeln!(card, "| configuration | {} |", plan.config_name)?;
     writeln!(card, "| parameters | {} |", finished.parameters)?;
-    writeln!(card, "| data (blake3) | {} |", plan.dataset.digest)?;
+    for file in &plan.dataset.files {
+        writeln!(card, "| data (blake3) | {} |", file.digest)?;
+    }
     writeln!(card, "| weights (blake3) | {} |", finished.weights.digest)?;
     writeln!(card, "| seed | {} |", plan.config.training.seed)?;
     writeln!(

@@ -145,7 +145,7 @@ fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
         "experiment_name": plan.name.as_str(),
         "config": plan.config_name,
         "config_digest": plan.config.digest(),
-        "data_digest": plan.dataset.digest,
+        "data_digests": plan.dataset.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
         "synthetic_data": plan.synthetic.is_some(),
         "seed": plan.config.training.seed,
         "threads": plan.threads,

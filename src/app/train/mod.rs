@@ -354,12 +354,16 @@ impl<'a> Plan<'a> {
         let dataset = &self.dataset;
         let split = &self.config.data.split;
         DataRecord {
-            files: vec![DataFile {
-                path: dataset.path.display().to_string(),
-                digest: dataset.digest,
-                bytes: dataset.bytes,
-                rows: dataset.rows.len() as u64,
-            }],
+            files: dataset
+                .files
+                .iter()
+                .map(|file| DataFile {
+                    path: file.path.display().to_string(),
+                    digest: file.digest,
+                    bytes: file.bytes,
+                    rows: file.rows as u64,
+                })
+                .collect(),
             synthetic: self.synthetic.clone(),
             labels: dataset.label_names(),
             split_rule: format!(

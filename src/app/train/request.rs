@@ -13,7 +13,7 @@ use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
-use crate::train::data::{self, DataError, Dataset, LabelSpec, Preparation, Source, sample};
+use crate::train::data::{self, DataError, Dataset, Preparation, Source, sample};
 
 /// A training, as the user asked for it.
 #[derive(Clone, Debug)]
@@ -158,8 +158,8 @@ pub(super) fn sample(
     };
     let notes = sample::generate(rows as usize, seed);
     let path = folder.write("config/sample_data.csv", &sample::to_csv(&notes))?;
-    let [text_column, label_column] = sample::COLUMNS.map(str::to_owned);
-    let dataset = read(&Source { path, text_column, label_column, labels: LabelSpec::Infer })?;
+    let [text_column, label_column] = sample::COLUMNS;
+    let dataset = read(&Source::of(path, text_column, label_column))?;
     let generator = "annals sample notes 1".to_owned();
     Ok((dataset, Some(Synthetic { generator, rows: rows.into(), seed })))
 }

@@ -132,6 +132,21 @@ impl ClassWeights {
             })
             .collect()
     }
+
+    /// The weight of each label's positive rows where a row has any number of labels: `balanced`
+    /// makes positives and negatives weigh the same. A label without rows weighs 1.
+    pub fn positive_weights(self, counts: &[u64], rows: u64) -> Vec<f64> {
+        let balanced = |count: u64| rows.saturating_sub(count).max(1) as f64 / count as f64;
+        counts
+            .iter()
+            .map(|count| match self {
+                _ if *count == 0 => 1.0,
+                Self::None => 1.0,
+                Self::Balanced => balanced(*count),
+                Self::SqrtBalanced => balanced(*count).sqrt(),
+            })
+            .collect()
+    }
 }
 
 /// When to stop before the last pass.

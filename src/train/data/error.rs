@@ -84,6 +84,18 @@ pub enum DataError {
         /// All labels.
         known: Vec<String>,
     },
+    /// A label column with something else than a truth value.
+    #[error("{}: row {row}: \"{found}\" in column \"{column}\", 0 or 1 expected", path.display())]
+    Flag {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The column of the label.
+        column: String,
+        /// As found.
+        found: String,
+    },
     /// A text of nothing but white space.
     #[error("{}: row {row}: the text is empty", path.display())]
     EmptyText {

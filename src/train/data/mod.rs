@@ -18,6 +18,6 @@ pub mod vocab;
 
 pub use error::DataError;
 pub use format::Format;
-pub use label::{Label, LabelSpec};
+pub use label::{Label, LabelColumns, LabelSpec};
 pub use prepare::{Leakage, Preparation, SplitCounts, prepare};
-pub use read::{Dataset, Row, Source, read};
+pub use read::{DataFile, Dataset, Row, Source, read};

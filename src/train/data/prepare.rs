@@ -8,7 +8,7 @@ use super::split::assign;
 use super::vocab::Vocab;
 use crate::base::{Digest, Split};
 use crate::train::config::TrainConfig;
-use crate::train::prepared::Prepared;
+use crate::train::prepared::{Inputs, Prepared, Targets};
 
 /// A dataset ready to train on, and what was found on the way.
 #[derive(Clone, Debug)]
@@ -63,8 +63,7 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     if configured != 0 && configured as usize != labels.len() {
         return Err(DataError::ClassCount { configured, found: labels.len(), labels });
     }
-    let classes: Vec<u32> = dataset.rows.iter().map(|row| row.class).collect();
-    let splits = assign(&classes, &config.data.split, config.training.seed);
+    let splits = assign(dataset, &config.data.split, config.training.seed);
     let mut leakage = find_leakage(dataset, &splits);
     leakage.removed = config.data.dedupe && leakage.rows_left() > 0;
     let is_kept = |row: &u32| {
@@ -78,13 +77,19 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
         .filter(|row| splits[**row as usize] == Split::Train)
         .map(|row| dataset.rows[*row as usize].text.as_str());
     let vocab = Vocab::learn(train_texts, config.model.vocab_size, config.data.min_count);
-    let mut prepared = Prepared { labels, vocab_size: vocab.len(), ..Prepared::default() };
+    let kept_rows = || kept.iter().map(|row| &dataset.rows[*row as usize]);
+    let targets = if dataset.multi {
+        Targets::Multi(kept_rows().map(|row| row.classes.clone()).collect())
+    } else {
+        Targets::Single(kept_rows().filter_map(|row| row.classes.first().copied()).collect())
+    };
+    let mut inputs = Inputs::tokens(vocab.len());
     let max = config.model.max_seq_length as usize;
-    for row in kept {
-        let source = &dataset.rows[row as usize];
-        let ids = vocab.encode(&source.text, max);
-        prepared.push(row, splits[row as usize], source.class, &ids);
+    for row in kept_rows() {
+        inputs.push_tokens(&vocab.encode(&row.text, max));
     }
+    let splits = kept.iter().map(|row| splits[*row as usize]).collect();
+    let prepared = Prepared { labels, rows: kept, splits, targets, inputs };
     let splits = count_splits(&prepared)?;
     Ok(Preparation { prepared, vocab, splits, leakage })
 }
@@ -94,7 +99,7 @@ fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
         .into_iter()
         .map(|split| {
             let classes = prepared.class_counts(split);
-            match classes.iter().sum() {
+            match prepared.of_split(split).len() as u64 {
                 0 => Err(DataError::EmptySplit { split, rows: prepared.rows.len() }),
                 rows => Ok(SplitCounts { split, rows, classes }),
             }
@@ -125,22 +130,31 @@ fn text_key(text: &str) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Format, Label, Row};
+    use super::super::{DataFile, Format, Label, Row};
     use super::*;
     use crate::train::config::{Layer, resolve};
 
     fn dataset(texts: &[(&str, u32)]) -> Dataset {
         let label = |name: &str| Label { value: name.into(), name: name.into() };
         Dataset {
-            path: "x.csv".into(),
-            digest: Digest::of(b""),
-            bytes: 0,
-            format: Format::Csv,
+            files: vec![DataFile {
+                path: "x.csv".into(),
+                digest: Digest::of(b""),
+                bytes: 0,
+                format: Format::Csv,
+                rows: texts.len(),
+                split: None,
+            }],
             labels: vec![label("a"), label("b")],
             labels_inferred: true,
+            multi: false,
             rows: texts
                 .iter()
-                .map(|(text, class)| Row { class: *class, text: (*text).into() })
+                .map(|(text, class)| Row {
+                    classes: vec![*class],
+                    text: (*text).into(),
+                    group: None,
+                })
                 .collect(),
         }
     }

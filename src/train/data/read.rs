@@ -1,31 +1,80 @@
 //! Reads one file of labelled texts.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::error::DataError;
 use super::format::Format;
-use super::label::{Label, LabelSpec};
-use crate::base::{Digest, suggest};
+use super::label::{Label, LabelColumns, LabelSpec, classify};
+use crate::base::{Digest, Split, suggest};
 
 /// Where labelled texts are, and how to read them.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The file.
+    /// The file of the training rows, and of all rows of a split that has no file of its own.
     pub path: PathBuf,
+    /// The file of the validation rows, where there is one.
+    pub valid: Option<PathBuf>,
+    /// The file of the test rows, where there is one.
+    pub test: Option<PathBuf>,
+    /// Whether the first line of a CSV or TSV file names the columns; they are 1, 2, 3 otherwise.
+    pub header: bool,
     /// The column of the text.
     pub text_column: String,
-    /// The column of the label.
-    pub label_column: String,
+    /// Where the labels of a row stand.
+    pub label_columns: LabelColumns,
     /// How labels become classes.
     pub labels: LabelSpec,
+    /// The column whose equal values must stay in one split, such as a patient.
+    pub group_column: Option<String>,
 }
 
-/// The rows of one file.
+impl Source {
+    /// One file with a header, its label column and whatever labels stand there.
+    pub fn of(path: PathBuf, text_column: &str, label_column: &str) -> Self {
+        Self {
+            path,
+            valid: None,
+            test: None,
+            header: true,
+            text_column: text_column.to_owned(),
+            label_columns: LabelColumns::One(label_column.to_owned()),
+            labels: LabelSpec::Infer,
+            group_column: None,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = (&Path, Option<Split>)> {
+        let whole = self.valid.is_some() && self.test.is_some();
+        [
+            Some((self.path.as_path(), whole.then_some(Split::Train))),
+            self.valid.as_deref().map(|path| (path, Some(Split::Valid))),
+            self.test.as_deref().map(|path| (path, Some(Split::Test))),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// The rows of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
+    /// The files, in the order of their rows.
+    pub files: Vec<DataFile>,
+    /// The classes, in order.
+    pub labels: Vec<Label>,
+    /// Whether the labels were taken from the file because none were listed.
+    pub labels_inferred: bool,
+    /// Whether a row may have any number of labels.
+    pub multi: bool,
+    /// The rows, in file order.
+    pub rows: Vec<Row>,
+}
+
+/// One file of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFile {
     /// The file.
     pub path: PathBuf,
     /// Digest of the file's bytes, as they lie on disk.
@@ -34,21 +83,21 @@ pub struct Dataset {
     pub bytes: u64,
     /// How rows are written.
     pub format: Format,
-    /// The classes, in order.
-    pub labels: Vec<Label>,
-    /// Whether the labels were taken from the file because none were listed.
-    pub labels_inferred: bool,
-    /// The rows, in file order.
-    pub rows: Vec<Row>,
+    /// How many rows.
+    pub rows: usize,
+    /// The split of all its rows, where the file decides it.
+    pub split: Option<Split>,
 }
 
 /// One labelled text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// Index into [`Dataset::labels`].
-    pub class: u32,
+    /// Indices into [`Dataset::labels`], ascending; one unless a row may have any number.
+    pub classes: Vec<u32>,
     /// The text as it stands in the file.
     pub text: String,
+    /// What must stay together.
+    pub group: Option<String>,
 }
 
 impl Dataset {
@@ -56,30 +105,68 @@ impl Dataset {
     pub fn label_names(&self) -> Vec<String> {
         self.labels.iter().map(|label| label.name.clone()).collect()
     }
+
+    /// The split that its file decides, of each row.
+    pub fn fixed_splits(&self) -> Vec<Option<Split>> {
+        self.files.iter().flat_map(|file| vec![file.split; file.rows]).collect()
+    }
+
+    /// Whether a file decides who belongs to `split`.
+    pub fn has_file_of(&self, split: Split) -> bool {
+        self.files.iter().any(|file| file.split == Some(split))
+    }
 }
 
-/// Reads the file of `source`. The record number of a row is its index in [`Dataset::rows`]: no
+/// A row as it stands in its file.
+#[derive(Debug)]
+pub(super) struct RawRow {
+    pub(super) text: String,
+    /// One cell, or one for each label column.
+    pub(super) labels: Vec<String>,
+    pub(super) group: Option<String>,
+}
+
+/// Reads the files of `source`. The record number of a row is its index in [`Dataset::rows`]: no
 /// row is ever left out.
 ///
 /// # Errors
-/// [`DataError`] for anything that is not understood, naming the row.
+/// [`DataError`] for anything that is not understood, naming the file and the row.
 pub fn read(source: &Source) -> Result<Dataset, DataError> {
-    let path = &source.path;
-    let (format, gz) = Format::of(path).ok_or_else(|| DataError::Format { path: path.clone() })?;
-    let io = |source| DataError::Io { path: path.clone(), source };
+    let (mut files, mut raw) = (Vec::new(), Vec::new());
+    for (path, split) in source.files() {
+        let (file, rows) = read_file(source, path, split)?;
+        raw.push((file.path.clone(), rows));
+        files.push(file);
+    }
+    let (labels, rows) = classify(source, raw)?;
+    let labels_inferred = source.labels == LabelSpec::Infer && !source.label_columns.are_named();
+    let multi = source.label_columns.is_multi();
+    Ok(Dataset { files, labels, labels_inferred, multi, rows })
+}
+
+fn read_file(
+    source: &Source,
+    path: &Path,
+    split: Option<Split>,
+) -> Result<(DataFile, Vec<RawRow>), DataError> {
+    let (format, gz) =
+        Format::of(path).ok_or_else(|| DataError::Format { path: path.to_owned() })?;
+    let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut raw = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
     let (digest, bytes) = (Digest::of(&raw), raw.len() as u64);
     let content = if gz { unpack(&raw).map_err(io)? } else { raw };
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-    let pairs = match format {
-        Format::Csv => read_separated(source, content, b',')?,
-        Format::Tsv => read_separated(source, content, b'\t')?,
-        Format::JsonLines => read_json_lines(source, content)?,
+    let rows = match format {
+        Format::Csv => read_separated(source, path, content, b',')?,
+        Format::Tsv => read_separated(source, path, content, b'\t')?,
+        Format::JsonLines => read_json_lines(source, path, content)?,
     };
-    let (labels, rows) = classify(source, pairs)?;
-    let labels_inferred = source.labels == LabelSpec::Infer;
-    Ok(Dataset { path: path.clone(), digest, bytes, format, labels, labels_inferred, rows })
+    if rows.is_empty() {
+        return Err(DataError::Empty { path: path.to_owned() });
+    }
+    let file = DataFile { path: path.to_owned(), digest, bytes, format, rows: rows.len(), split };
+    Ok((file, rows))
 }
 
 fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
@@ -88,43 +175,70 @@ fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Text and label of each row.
-type Pairs = Vec<(String, String)>;
+/// Where in a record the columns stand.
+struct Columns {
+    text: usize,
+    labels: Vec<usize>,
+    group: Option<usize>,
+}
 
-fn read_separated(source: &Source, content: &[u8], by: u8) -> Result<Pairs, DataError> {
-    let path = &source.path;
+impl Columns {
+    fn find(source: &Source, path: &Path, known: &[String]) -> Result<Self, DataError> {
+        let at = |name: &str| column(path, known, name);
+        Ok(Self {
+            text: at(&source.text_column)?,
+            labels: source.label_columns.names().map(at).collect::<Result<_, _>>()?,
+            group: source.group_column.as_deref().map(at).transpose()?,
+        })
+    }
+
+    /// Takes the columns out of a record, given how to read one of its fields.
+    fn take<E>(&self, field: impl Fn(usize) -> Result<String, E>) -> Result<RawRow, E> {
+        Ok(RawRow {
+            text: field(self.text)?,
+            labels: self.labels.iter().map(|at| field(*at)).collect::<Result<_, _>>()?,
+            group: self.group.map(&field).transpose()?,
+        })
+    }
+}
+
+fn read_separated(
+    source: &Source,
+    path: &Path,
+    content: &[u8],
+    by: u8,
+) -> Result<Vec<RawRow>, DataError> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(by)
+        .has_headers(source.header)
         // Tab-separated files quote nothing: a lone quote would swallow the rows after it.
         .quoting(by == b',')
         .from_reader(content);
-    let headers: Vec<String> = reader
-        .byte_headers()
-        .map_err(|e| csv_error(path, 0, &e))?
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-        .collect();
-    if headers.is_empty() {
-        return Err(DataError::Empty { path: path.clone() });
+    let first = reader.byte_headers().map_err(|e| csv_error(path, 0, &e))?;
+    let names: Vec<String> = if source.header {
+        first.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
+    } else {
+        (1..=first.len()).map(|number| number.to_string()).collect()
+    };
+    if names.is_empty() {
+        return Err(DataError::Empty { path: path.to_owned() });
     }
-    let text = column(path, &headers, &source.text_column)?;
-    let label = column(path, &headers, &source.label_column)?;
-    let mut pairs = Vec::new();
+    let columns = Columns::find(source, path, &names)?;
+    let mut rows = Vec::new();
     for (index, record) in reader.byte_records().enumerate() {
         let row = index as u64 + 1;
         let record = record.map_err(|e| csv_error(path, row, &e))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let field = |at: usize| {
+        rows.push(columns.take(|at| {
             let bytes = record.get(at).unwrap_or_default();
             std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| DataError::Encoding {
-                path: path.clone(),
+                path: path.to_owned(),
                 row,
                 line,
             })
-        };
-        pairs.push((field(text)?, field(label)?));
+        })?);
     }
-    Ok(pairs)
+    Ok(rows)
 }
 
 fn csv_error(path: &Path, row: u64, error: &csv::Error) -> DataError {
@@ -147,79 +261,42 @@ fn column(path: &Path, known: &[String], wanted: &str) -> Result<usize, DataErro
     })
 }
 
-fn read_json_lines(source: &Source, content: &[u8]) -> Result<Pairs, DataError> {
-    let path = &source.path;
-    let mut pairs = Vec::new();
+fn read_json_lines(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<RawRow>, DataError> {
+    let mut rows = Vec::new();
     let lines = content.split(|byte| *byte == b'\n').enumerate();
     for (index, bytes) in lines.filter(|(_, bytes)| !bytes.trim_ascii().is_empty()) {
-        let (row, line) = (pairs.len() as u64 + 1, index as u64 + 1);
-        let syntax = |message: String| DataError::Syntax { path: path.clone(), row, line, message };
+        let (row, line) = (rows.len() as u64 + 1, index as u64 + 1);
+        let path = || path.to_owned();
+        let syntax = |message: String| DataError::Syntax { path: path(), row, line, message };
         let text = std::str::from_utf8(bytes).map_err(|_| DataError::Encoding {
-            path: path.clone(),
+            path: path(),
             row,
             line,
         })?;
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|e| syntax(format!("not a JSON object: {e}")))?;
-        let field = |name: &str| {
-            let known: Vec<String> = object.keys().cloned().collect();
-            let at = column(path, &known, name)?;
-            match &object[&known[at]] {
-                serde_json::Value::String(text) => Ok(text.clone()),
-                value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
-                    Ok(value.to_string())
-                }
-                _ => Err(syntax(format!("\"{name}\" is neither a text nor a number"))),
-            }
-        };
-        pairs.push((field(&source.text_column)?, field(&source.label_column)?));
+        let known: Vec<String> = object.keys().cloned().collect();
+        let columns = Columns::find(source, &path(), &known)?;
+        rows.push(columns.take(|at| {
+            let name = &known[at];
+            json_cell(&object[name])
+                .ok_or_else(|| syntax(format!("\"{name}\" is neither a text nor a number")))
+        })?);
     }
-    Ok(pairs)
+    Ok(rows)
 }
 
-fn classify(source: &Source, pairs: Pairs) -> Result<(Vec<Label>, Vec<Row>), DataError> {
-    let path = || source.path.clone();
-    if pairs.is_empty() {
-        return Err(DataError::Empty { path: path() });
-    }
-    if u32::try_from(pairs.len()).is_err() {
-        return Err(DataError::TooManyRows { path: path(), max: u32::MAX });
-    }
-    for (index, (text, label)) in pairs.iter().enumerate() {
-        let row = index as u64 + 1;
-        if text.trim().is_empty() {
-            return Err(DataError::EmptyText { path: path(), row });
+/// A text, number or truth value as text; a list of them joined as in one cell of a CSV file.
+fn json_cell(value: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Array(parts) if !parts.is_empty() => {
+            let parts: Option<Vec<String>> = parts.iter().map(json_cell).collect();
+            Some(parts?.join(","))
         }
-        if label.trim().is_empty() {
-            return Err(unknown_label(source, row, "", &[]));
-        }
-    }
-    let values: BTreeSet<&str> = pairs.iter().map(|(_, label)| label.trim()).collect();
-    let labels = source.labels.labels(&values);
-    if let [only] = values.iter().collect::<Vec<_>>()[..] {
-        let label = (*only).to_owned();
-        return Err(DataError::OneClass { path: path(), label, rows: pairs.len() });
-    }
-    let mut rows = Vec::with_capacity(pairs.len());
-    for (index, (text, label)) in pairs.into_iter().enumerate() {
-        let label = label.trim();
-        let class = labels.iter().position(|known| known.value == label);
-        let class = class.and_then(|class| u32::try_from(class).ok());
-        let class = class.ok_or_else(|| unknown_label(source, index as u64 + 1, label, &labels))?;
-        rows.push(Row { class, text });
-    }
-    Ok((labels, rows))
-}
-
-fn unknown_label(source: &Source, row: u64, label: &str, labels: &[Label]) -> DataError {
-    let known: Vec<String> = labels.iter().map(|label| label.value.clone()).collect();
-    let nearest = suggest::nearest(label, known.iter().map(String::as_str));
-    DataError::Label {
-        path: source.path.clone(),
-        row,
-        label: label.to_owned(),
-        nearest: nearest.map(str::to_owned),
-        known,
+        _ => None,
     }
 }
 
@@ -237,9 +314,8 @@ mod tests {
             "" => LabelSpec::Infer,
             listed => LabelSpec::parse(listed).unwrap(),
         };
-        let (text_column, label_column) = ("text".into(), "label".into());
         let place = format!("{}/", root.path().display());
-        read(&Source { path, text_column, label_column, labels })
+        read(&Source { labels, ..Source::of(path, "text", "label") })
             .map_err(|e| e.to_string().replace(&place, ""))
     }
 
@@ -249,17 +325,20 @@ mod tests {
         let rows = read_as("x.csv", csv, "").unwrap();
         assert_eq!(rows.label_names(), ["a", "b"]);
         assert!(rows.labels_inferred);
-        assert_eq!(rows.rows[0], Row { class: 1, text: "one, two\nthree".into() });
+        assert_eq!(
+            rows.rows[0],
+            Row { classes: vec![1], text: "one, two\nthree".into(), group: None }
+        );
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gz.write_all(csv).unwrap();
         let packed = read_as("x.CSV.gz", &gz.finish().unwrap(), "").unwrap();
         assert_eq!(packed.rows, rows.rows);
         let tsv = read_as("x.tsv", b"text\tlabel\n\"lone quote\t1\nother\t0\n", "").unwrap();
-        assert_eq!(tsv.rows[0], Row { class: 1, text: "\"lone quote".into() });
+        assert_eq!(tsv.rows[0], Row { classes: vec![1], text: "\"lone quote".into(), group: None });
         let json = b"{\"text\":\"x\",\"label\":1}\n\n{\"text\":\"y\",\"label\":0}\n";
         let json = read_as("x.jsonl", json, "0=no,1=yes").unwrap();
         assert_eq!(json.label_names(), ["no", "yes"]);
-        assert_eq!(json.rows[0].class, 1);
+        assert_eq!(json.rows[0].classes, [1]);
     }
 
     #[test]

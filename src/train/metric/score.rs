@@ -2,14 +2,16 @@
 
 use super::evaluation::{ClassScore, Evaluation, MetricValue};
 use crate::base::{Direction, Split};
+use crate::train::prepared::Targets;
 
-/// The scores every evaluation has, besides `precision_`, `recall_`, `f1_` and `support_` of each
-/// label.
+/// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
+/// `balanced_accuracy` and `mcc` only where a row has one class.
 pub const NAMES: &[&str] = &[
     "loss",
     "accuracy",
     "balanced_accuracy",
     "f1_macro",
+    "f1_micro",
     "f1_weighted",
     "precision_macro",
     "precision_weighted",
@@ -61,45 +63,87 @@ pub enum ScoreError {
 pub struct Scorer {
     /// By data row, so that the sum does not depend on the order of batches.
     losses: Vec<(u32, f64)>,
+    classes: usize,
+    /// `confusion[i][j]`: rows of label i predicted as label j; empty where a row has many labels.
     confusion: Vec<Vec<u64>>,
+    counts: Vec<Counts>,
+    right: u64,
+}
+
+/// What is counted of one label.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    hits: u64,
+    predicted: u64,
+    support: u64,
 }
 
 impl Scorer {
-    /// Starts with nothing.
-    pub fn new(classes: usize) -> Self {
-        Self { losses: Vec::new(), confusion: vec![vec![0; classes]; classes] }
+    /// Starts with nothing; `multi` where a row may have any number of labels.
+    pub fn new(classes: usize, multi: bool) -> Self {
+        let confusion = if multi { Vec::new() } else { vec![vec![0; classes]; classes] };
+        let counts = vec![Counts::default(); classes];
+        Self { losses: Vec::new(), classes, confusion, counts, right: 0 }
     }
 
     /// Takes in the logits of one batch: `rows.len() * classes` numbers. The prediction is the
-    /// class of the largest logit, the first one when several are equal.
+    /// class of the largest logit, the first one when several are equal; where a row has any
+    /// number of labels, all labels with a logit above 0 (a probability above one half).
     ///
     /// # Errors
     /// For logits that are not finite or not as many as expected.
-    pub fn add(&mut self, logits: &[f32], labels: &[u32], rows: &[u32]) -> Result<(), ScoreError> {
-        let classes = self.confusion.len();
-        let expected = rows.len() * classes;
+    pub fn add(
+        &mut self,
+        logits: &[f32],
+        targets: &Targets,
+        rows: &[u32],
+    ) -> Result<(), ScoreError> {
+        let expected = rows.len() * self.classes;
         if logits.len() != expected {
             return Err(ScoreError::Shape { expected, found: logits.len() });
         }
-        for ((scores, label), row) in logits.chunks_exact(classes).zip(labels).zip(rows) {
+        for (index, scores) in logits.chunks_exact(self.classes).enumerate() {
+            let row = rows[index];
             if let Some(value) = scores.iter().find(|score| !score.is_finite()) {
-                return Err(ScoreError::NotFinite { row: *row, value: *value });
+                return Err(ScoreError::NotFinite { row, value: *value });
             }
-            let label = *label as usize;
-            self.losses.push((*row, cross_entropy(scores, label)));
-            self.confusion[label][argmax(scores)] += 1;
+            let truth = targets.of(index);
+            let said = match targets.classes() {
+                Some(classes) => {
+                    let class = classes[index] as usize;
+                    self.losses.push((row, cross_entropy(scores, class)));
+                    let said = argmax(scores);
+                    self.confusion[class][said] += 1;
+                    vec![u32::try_from(said).unwrap_or(u32::MAX)]
+                }
+                None => {
+                    self.losses.push((row, binary_cross_entropy(scores, truth)));
+                    (0_u32..).zip(scores).filter(|(_, s)| **s > 0.0).map(|(c, _)| c).collect()
+                }
+            };
+            self.count(truth, &said);
         }
         Ok(())
+    }
+
+    fn count(&mut self, truth: &[u32], said: &[u32]) {
+        self.right += u64::from(truth == said);
+        for class in truth {
+            self.counts[*class as usize].support += 1;
+            self.counts[*class as usize].hits += u64::from(said.contains(class));
+        }
+        for class in said {
+            self.counts[*class as usize].predicted += 1;
+        }
     }
 
     /// All scores.
     pub fn finish(mut self, split: Split, labels: &[String]) -> Evaluation {
         self.losses.sort_by_key(|(row, _)| *row);
         let rows = self.losses.len() as u64;
-        let loss = ratio(self.losses.iter().map(|(_, loss)| loss).sum(), rows as f64);
         let classes: Vec<ClassScore> =
-            labels.iter().enumerate().map(|(i, l)| class_score(&self.confusion, i, l)).collect();
-        let mut metrics = summary(&self.confusion, &classes, rows, loss);
+            labels.iter().zip(&self.counts).map(|(label, counts)| counts.score(label)).collect();
+        let mut metrics = self.summary(&classes);
         for class in &classes {
             let parts =
                 [("precision", class.precision), ("recall", class.recall), ("f1", class.f1)];
@@ -110,53 +154,57 @@ impl Scorer {
         }
         Evaluation { split, rows, metrics, classes, confusion: self.confusion }
     }
+
+    fn summary(&self, classes: &[ClassScore]) -> Vec<MetricValue> {
+        let rows = self.losses.len() as f64;
+        let supports: f64 = classes.iter().map(|class| class.support as f64).sum();
+        let macro_mean = |part: fn(&ClassScore) -> f64| {
+            ratio(classes.iter().map(part).sum(), classes.len() as f64)
+        };
+        let weighted = |part: fn(&ClassScore) -> f64| {
+            ratio(classes.iter().map(|c| part(c) * c.support as f64).sum(), supports)
+        };
+        let sum = |part: fn(&Counts) -> u64| self.counts.iter().map(part).sum::<u64>() as f64;
+        let (hits, answers) = (sum(|c| c.hits), sum(|c| c.predicted) + supports);
+        // Over the labels that occur, as scikit-learn does.
+        let present: Vec<f64> =
+            classes.iter().filter(|c| c.support > 0).map(|c| c.recall).collect();
+        let mut values = vec![
+            ("loss", ratio(self.losses.iter().map(|(_, loss)| loss).sum(), rows)),
+            ("accuracy", ratio(self.right as f64, rows)),
+            ("f1_macro", macro_mean(|c| c.f1)),
+            ("f1_micro", ratio(2.0 * hits, answers)),
+            ("f1_weighted", weighted(|c| c.f1)),
+            ("precision_macro", macro_mean(|c| c.precision)),
+            ("precision_weighted", weighted(|c| c.precision)),
+            ("recall_macro", macro_mean(|c| c.recall)),
+            ("recall_weighted", weighted(|c| c.recall)),
+        ];
+        if !self.confusion.is_empty() {
+            let balanced = ratio(present.iter().sum(), present.len() as f64);
+            values.push(("balanced_accuracy", balanced));
+            values.push(("mcc", matthews(&self.confusion)));
+        }
+        values.into_iter().map(|(name, value)| metric(name, value)).collect()
+    }
 }
 
-fn summary(
-    confusion: &[Vec<u64>],
-    classes: &[ClassScore],
-    rows: u64,
-    loss: f64,
-) -> Vec<MetricValue> {
-    let rows = rows as f64;
-    let right: u64 = (0..classes.len()).map(|i| confusion[i][i]).sum();
-    let macro_mean =
-        |part: fn(&ClassScore) -> f64| ratio(classes.iter().map(part).sum(), classes.len() as f64);
-    let weighted = |part: fn(&ClassScore) -> f64| {
-        ratio(classes.iter().map(|c| part(c) * c.support as f64).sum(), rows)
-    };
-    // Over the labels that occur, as scikit-learn does.
-    let present: Vec<f64> = classes.iter().filter(|c| c.support > 0).map(|c| c.recall).collect();
-    let values = [
-        loss,
-        ratio(right as f64, rows),
-        ratio(present.iter().sum(), present.len() as f64),
-        macro_mean(|c| c.f1),
-        weighted(|c| c.f1),
-        macro_mean(|c| c.precision),
-        weighted(|c| c.precision),
-        macro_mean(|c| c.recall),
-        weighted(|c| c.recall),
-        matthews(confusion),
-    ];
-    NAMES.iter().zip(values).map(|(name, value)| metric(name, value)).collect()
+impl Counts {
+    fn score(self, label: &str) -> ClassScore {
+        let (hits, support, predicted) =
+            (self.hits as f64, self.support as f64, self.predicted as f64);
+        ClassScore {
+            label: label.to_owned(),
+            precision: ratio(hits, predicted),
+            recall: ratio(hits, support),
+            f1: ratio(2.0 * hits, support + predicted),
+            support: self.support,
+        }
+    }
 }
 
 fn metric(name: &str, value: f64) -> MetricValue {
     MetricValue { name: name.to_owned(), direction: direction_of(name), value }
-}
-
-fn class_score(confusion: &[Vec<u64>], class: usize, label: &str) -> ClassScore {
-    let hit = confusion[class][class] as f64;
-    let support: u64 = confusion[class].iter().sum();
-    let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-    ClassScore {
-        label: label.to_owned(),
-        precision: ratio(hit, predicted as f64),
-        recall: ratio(hit, support as f64),
-        f1: ratio(2.0 * hit, (support + predicted) as f64),
-        support,
-    }
 }
 
 /// Matthews' correlation for many classes (Gorodkin, "Comparing two K-category assignments by a
@@ -194,21 +242,30 @@ fn cross_entropy(scores: &[f32], label: usize) -> f64 {
     sum.ln() + max - f64::from(scores[label])
 }
 
+/// Mean over the labels of minus the logarithm of the right answer's sigmoid probability.
+fn binary_cross_entropy(scores: &[f32], truth: &[u32]) -> f64 {
+    let loss = |(class, score): (u32, &f32)| {
+        let (score, wanted) = (f64::from(*score), truth.contains(&class));
+        score.max(0.0) - if wanted { score } else { 0.0 } + (-score.abs()).exp().ln_1p()
+    };
+    ratio((0_u32..).zip(scores).map(loss).sum(), scores.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Truth 0,0,0,1,1,2 and predictions 0,0,1,1,2,2.
     fn example() -> Evaluation {
-        let mut scorer = Scorer::new(3);
+        let mut scorer = Scorer::new(3, false);
         let said = [0, 0, 1, 1, 2, 2_usize];
         let mut logits = [0.0; 18];
         for (row, class) in said.iter().enumerate() {
             logits[row * 3 + class] = 2.0;
         }
         let rows: Vec<u32> = (0..6).collect();
-        scorer.add(&logits[..9], &[0, 0, 0], &rows[..3]).unwrap();
-        scorer.add(&logits[9..], &[1, 1, 2], &rows[3..]).unwrap();
+        scorer.add(&logits[..9], &Targets::Single(vec![0, 0, 0]), &rows[..3]).unwrap();
+        scorer.add(&logits[9..], &Targets::Single(vec![1, 1, 2]), &rows[3..]).unwrap();
         scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()])
     }
 
@@ -224,6 +281,7 @@ mod tests {
             ("accuracy", 4.0 / 6.0),
             ("balanced_accuracy", (2.0 / 3.0 + 0.5 + 1.0) / 3.0),
             ("f1_macro", (0.8 + 0.5 + 2.0 / 3.0) / 3.0),
+            ("f1_micro", 4.0 / 6.0),
             ("f1_weighted", (3.0 * 0.8 + 2.0 * 0.5 + 2.0 / 3.0) / 6.0),
             ("precision_macro", 2.0 / 3.0),
             ("precision_weighted", (3.0 + 1.0 + 0.5) / 6.0),
@@ -243,16 +301,39 @@ mod tests {
 
     #[test]
     fn a_class_never_predicted_scores_zero_not_nan() {
-        let mut scorer = Scorer::new(2);
-        scorer.add(&[1.0, 0.0, 1.0, 0.0], &[0, 1], &[0, 1]).unwrap();
+        let mut scorer = Scorer::new(2, false);
+        scorer.add(&[1.0, 0.0, 1.0, 0.0], &Targets::Single(vec![0, 1]), &[0, 1]).unwrap();
         let evaluation = scorer.finish(Split::Valid, &["a".into(), "b".into()]);
         assert_eq!(evaluation.classes[1].f1, 0.0);
         assert!(evaluation.metrics.iter().all(|metric| metric.value.is_finite()));
     }
 
     #[test]
+    fn rows_of_many_labels_are_scored_label_by_label() {
+        let mut scorer = Scorer::new(3, true);
+        let logits = [1.0, -1.0, 1.0, -1.0, -1.0, -1.0, 1.0, 1.0, -1.0];
+        let targets = Targets::Multi(vec![vec![0, 2], vec![], vec![1]]);
+        scorer.add(&logits, &targets, &[0, 1, 2]).unwrap();
+        let evaluation = scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()]);
+        let miss = 1.0_f64.exp().ln_1p();
+        for (name, value) in [
+            ("accuracy", 2.0 / 3.0),
+            ("f1_a", 2.0 / 3.0),
+            ("f1_macro", (2.0 / 3.0 + 1.0 + 1.0) / 3.0),
+            ("f1_micro", 6.0 / 7.0),
+            ("loss", (8.0 * (miss - 1.0) + miss) / 9.0),
+        ] {
+            let found = evaluation.get(name).unwrap().value;
+            assert!((found - value).abs() < 1e-12, "{name}: {found} instead of {value}");
+        }
+        assert!(evaluation.confusion.is_empty() && evaluation.get("mcc").is_none());
+    }
+
+    #[test]
     fn nan_is_an_error_that_names_the_row() {
-        let error = Scorer::new(2).add(&[f32::NAN, 0.0], &[0], &[17]).unwrap_err();
+        let error = Scorer::new(2, false)
+            .add(&[f32::NAN, 0.0], &Targets::Single(vec![0]), &[17])
+            .unwrap_err();
         assert_eq!(error.to_string(), "the score of data row 17 is NaN");
     }
 }

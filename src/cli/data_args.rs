@@ -1,0 +1,87 @@
+//! The flags that say where labelled texts are and how to read them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::app::{Error, ErrorKind, Result};
+use crate::train::data::{LabelColumns, LabelSpec, Source};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Data")]
+pub(super) struct DataArgs {
+    /// Labelled texts: .csv, .tsv or .jsonl, also .gz
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Validation rows from a file of their own, not taken from --data
+    #[arg(long, value_name = "FILE", requires = "data")]
+    valid: Option<PathBuf>,
+    /// Test rows from a file of their own, not taken from --data
+    #[arg(long, value_name = "FILE", requires = "data")]
+    test: Option<PathBuf>,
+    /// Column of the texts
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// Column of the labels
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    label_column: String,
+    /// A column of 0 and 1 for each label: a row may have any number of them
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["label_column", "labels", "labels_file"])]
+    label_columns: Vec<String>,
+    /// The label column holds any number of labels, separated by commas
+    #[arg(long, conflicts_with = "label_columns")]
+    multi_label: bool,
+    /// The labels in output order, such as `a,b` or `0=hate,1=offensive`; those found by default
+    #[arg(long)]
+    labels: Option<String>,
+    /// Names of the labels 0, 1, 2 and so on, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "labels")]
+    labels_file: Option<PathBuf>,
+    /// The first line of a .csv or .tsv is data too; the columns are called 1, 2, 3
+    #[arg(long)]
+    no_header: bool,
+    /// Column whose equal values stay in one split, such as a patient
+    #[arg(long, value_name = "NAME")]
+    group_column: Option<String>,
+}
+
+impl DataArgs {
+    /// Whether no data was named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// What was asked for, if data was named.
+    pub(super) fn source(self, context: &Context) -> Result<Option<Source>> {
+        let Some(path) = self.data else { return Ok(None) };
+        let labels = match (&self.labels, &self.labels_file) {
+            (Some(labels), _) => LabelSpec::parse(labels)?,
+            (None, Some(file)) => {
+                let file = context.cwd.join(file);
+                let text = fs::read_to_string(&file).map_err(|e| {
+                    Error::caused(ErrorKind::Data, format!("cannot read {}", file.display()), e)
+                })?;
+                LabelSpec::from_lines(&text)?
+            }
+            (None, None) => LabelSpec::Infer,
+        };
+        let label_columns = if !self.label_columns.is_empty() {
+            LabelColumns::Flags(self.label_columns)
+        } else if self.multi_label {
+            LabelColumns::List(self.label_column)
+        } else {
+            LabelColumns::One(self.label_column)
+        };
+        Ok(Some(Source {
+            path: context.cwd.join(path),
+            valid: self.valid.map(|path| context.cwd.join(path)),
+            test: self.test.map(|path| context.cwd.join(path)),
+            header: !self.no_header,
+            text_column: self.text_column,
+            label_columns,
+            labels,
+            group_column: self.group_column,
+        }))
+    }
+}
