@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annals::base::{Digest, Direction, Env, RunId, Split, Timestamp};
@@ -177,7 +178,64 @@ fn main() {
         command.args(["-n", "20"]);
         command
     });
+    let (recording, points) = while_recording(&store, || median(|| annals(root)));
     println!("a program that does nothing   {:>8.2} ms", nothing.as_secs_f64() * 1e3);
-    println!("annals list, {RUNS} runs        {:>8.2} ms", list.as_secs_f64() * 1e3);
+    println!("annals list, {RUNS} runs        {:>8.2} ms (at most 15)", list.as_secs_f64() * 1e3);
     println!("annals list -n 20             {:>8.2} ms", first.as_secs_f64() * 1e3);
+    println!(
+        "annals list, a run recording  {:>8.2} ms (at most 15; {points} points recorded meanwhile)",
+        recording.as_secs_f64() * 1e3
+    );
+    match peak_memory(root) {
+        Some(kib) => {
+            println!("annals list, peak memory      {:>8.2} MiB (at most 30)", kib / 1024.0);
+        }
+        None => println!("annals list, peak memory      not measured: there is no python3"),
+    }
+}
+
+/// Records metric points into the log, as fast as a training of small steps does, while `measure`
+/// runs.
+fn while_recording(store: &Store, measure: impl FnOnce() -> Duration) -> (Duration, u64) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let recorder = scope.spawn(|| {
+            let mut recorded = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let run = RunId(Digest::of(&0_u64.to_le_bytes()).0[..16].try_into().unwrap());
+                let events: Vec<Event> = (0..100).map(points).collect();
+                store
+                    .write(&WriteOptions::interactive("bench", None), |w| {
+                        w.append(&Append {
+                            stream: run.into(),
+                            expected: Expected::Any,
+                            author: Author { actor: Origin::At(0), invocation: None, key: None },
+                            sequence: None,
+                            command: None,
+                            occurred: None,
+                            provenance: Provenance::Engine,
+                            events: &events,
+                        })
+                    })
+                    .unwrap();
+                recorded += 100;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            recorded
+        });
+        let measured = measure();
+        stop.store(true, Ordering::Relaxed);
+        (measured, recorder.join().unwrap())
+    })
+}
+
+/// KiB in memory at most, as the system counts them for a child that has ended.
+fn peak_memory(root: &Path) -> Option<f64> {
+    let script = "import resource, subprocess, sys; \
+        subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True); \
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let mut python = Command::new("python3");
+    python.args(["-c", script, env!("CARGO_BIN_EXE_annals"), "list"]);
+    let output = python.current_dir(root).env("HOME", root).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

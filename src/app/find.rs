@@ -8,7 +8,7 @@ use crate::domain::invocation::InvocationEvent;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
 use crate::projection::registry::RequestRow;
-use crate::projection::runs::{RunRow, Status};
+use crate::projection::runs::{RunLine, Status};
 
 /// How many of several matches a message names.
 const NAMED_MAX: usize = 5;
@@ -104,11 +104,11 @@ impl App {
         Ok(if alive { RunStatus::Running } else { RunStatus::Interrupted })
     }
 
-    /// [`Self::status_now`] of a row.
+    /// [`Self::status_now`] of a line.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn status_of(&self, row: &RunRow) -> Result<RunStatus> {
-        self.status_now(row.status, row.invocation)
+    pub fn status_of(&self, run: &RunLine<'_>) -> Result<RunStatus> {
+        self.status_now(run.status, run.invocation)
     }
 }

@@ -29,6 +29,8 @@ mod train;
 mod verify;
 mod workspace;
 
+pub use crate::projection::files::Regenerated;
+pub use crate::projection::runs::{RunDetails, RunLine};
 pub use checkpoint::Anchor;
 pub use error::{Error, ErrorKind, Result};
 pub use live::LiveFiles;

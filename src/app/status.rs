@@ -71,8 +71,8 @@ impl App {
         let (policy_revision, policy) = views.policy()?;
         let runs = views.runs()?;
         let mut counts = [0_usize; 4];
-        for run in &runs {
-            match self.status_of(run)? {
+        for run in runs.iter() {
+            match self.status_of(&run?)? {
                 RunStatus::Finished => counts[0] += 1,
                 RunStatus::Running | RunStatus::Unknown => counts[1] += 1,
                 RunStatus::Failed => counts[2] += 1,

@@ -25,18 +25,27 @@ impl Timestamp {
 
     /// `YYYY-mm-dd HH:MM:SS`, the form used in tables.
     pub fn human(self) -> String {
-        // Ten times as fast as a format string, and lists have thousands of them.
         let t = self.to_utc();
         let (date, time) = (t.date_naive(), t.time());
-        format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-            date.year(),
-            date.month(),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second()
-        )
+        // Digit by digit: lists have thousands of them, and a format string takes most of their
+        // time.
+        let mut text = String::with_capacity(19);
+        let year = u32::try_from(date.year()).unwrap_or(0);
+        for (before, value) in [
+            ("", year / 100),
+            ("", year % 100),
+            ("-", date.month()),
+            ("-", date.day()),
+            (" ", time.hour()),
+            (":", time.minute()),
+            (":", time.second()),
+        ] {
+            text.push_str(before);
+            text.extend(
+                [value / 10, value % 10].map(|d| char::from_digit(d % 10, 10).unwrap_or('?')),
+            );
+        }
+        text
     }
 
     /// `YYYY-mm-dd`.

@@ -1,14 +1,18 @@
 //! `annals list`.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
 use super::context::Context;
 use super::ui::{Table, duration, share};
 use crate::app::Result;
-use crate::base::Timestamp;
+use crate::base::RunId;
 
 /// Letters of an id that a list shows, at least.
 const ID_LETTERS_MIN: usize = 4;
+/// A letter of an id stands for half a byte.
+const BITS_PER_LETTER: usize = 4;
 
 /// List the runs, newest first
 #[derive(Debug, clap::Args)]
@@ -22,9 +26,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let views = app.snapshot()?;
     let runs = views.runs()?;
-    let mut ids: Vec<String> = runs.iter().map(|run| run.run().to_string()).collect();
-    ids.sort_unstable();
-    let letters = unique_prefix(&ids);
+    let letters = letters_to_tell_apart(runs.ids().collect());
     let mut table = Table::new(&[
         "id",
         "experiment",
@@ -38,11 +40,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     ]);
     let mut rows = Vec::new();
     for run in runs.iter().take(args.limit.unwrap_or(usize::MAX)) {
-        let status = app.status_of(run)?;
+        let run = run?;
+        let status = app.status_of(&run)?;
         let data = if run.synthetic { "generated" } else { "real" };
         if context.ui.json() {
             rows.push(json!({
-                "run_id": run.run(),
+                "run_id": run.run,
                 "experiment_id": run.experiment_id,
                 "experiment_name": run.name,
                 "category": run.category.word(),
@@ -52,19 +55,19 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 "split": "test",
                 "synthetic_data": run.synthetic,
                 "seconds": run.seconds,
-                "started": Timestamp(run.started),
+                "started": run.started,
             }));
         } else {
-            table.row(vec![
-                run.run().short(letters),
-                run.experiment_id.clone(),
+            table.row([
+                Cow::Owned(run.run.short(letters)),
+                run.experiment_id.into(),
                 run.category.word().into(),
                 status.word().into(),
                 share(run.accuracy),
                 share(run.f1_macro),
                 data.into(),
-                run.seconds.map_or_else(|| "-".into(), duration),
-                Timestamp(run.started).human(),
+                run.seconds.map_or("-".into(), |seconds| duration(seconds).into()),
+                run.started.human().into(),
             ]);
         }
     }
@@ -79,9 +82,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })
 }
 
-/// The letters that tell any two of the sorted ids apart.
-fn unique_prefix(sorted: &[String]) -> usize {
-    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    let longest = sorted.windows(2).map(|pair| common(&pair[0], &pair[1]) + 1).max();
+/// The letters that tell any two of the ids apart.
+fn letters_to_tell_apart(mut ids: Vec<RunId>) -> usize {
+    ids.sort_unstable();
+    let common = |a: &RunId, b: &RunId| {
+        let (a, b) = (u128::from_be_bytes(a.0), u128::from_be_bytes(b.0));
+        (a ^ b).leading_zeros() as usize / BITS_PER_LETTER
+    };
+    let longest = ids.windows(2).map(|pair| common(&pair[0], &pair[1]) + 1).max();
     longest.unwrap_or(0).max(ID_LETTERS_MIN)
 }

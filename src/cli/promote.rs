@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::ui::{Table, size};
-use crate::app::{PromoteOptions, Promoted, Result};
-use crate::projection::files::Regenerated;
+use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
 
 /// Put a run's model into production, if the policy and the people agree
 #[derive(Debug, clap::Args)]

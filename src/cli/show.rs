@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::ui::{Table, duration, share, size};
-use crate::app::{App, Result};
+use crate::app::{App, Result, RunDetails};
 use crate::base::Timestamp;
-use crate::projection::runs::RunDetails;
+use crate::domain::metric::ClassScore;
 
 /// Show a run, a production model, or an event by its position
 #[derive(Debug, clap::Args)]
@@ -108,18 +108,23 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
                 share(run.metric("f1_macro", split)),
                 share(run.metric("loss", split)),
             ))?;
-            let mut table = Table::new(&["label", "precision", "recall", "F1", "rows"]);
-            for class in &evaluation.classes {
-                table.row(vec![
-                    class.label.clone(),
-                    share(Some(class.precision)),
-                    share(Some(class.recall)),
-                    share(Some(class.f1)),
-                    class.support.to_string(),
-                ]);
-            }
-            ui.table(&table)?;
+            ui.table(&class_table(&evaluation.classes))?;
         }
         Ok(())
     })
+}
+
+/// Precision, recall and F1 of each label.
+pub(super) fn class_table(classes: &[ClassScore]) -> Table {
+    let mut table = Table::new(&["label", "precision", "recall", "F1", "rows"]);
+    for class in classes {
+        table.row([
+            class.label.as_str().into(),
+            share(Some(class.precision)),
+            share(Some(class.recall)),
+            share(Some(class.f1)),
+            class.support.to_string().into(),
+        ]);
+    }
+    table
 }

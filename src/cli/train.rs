@@ -10,13 +10,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::context::Context;
 use super::data_args::DataArgs;
 use super::promote::tell_edits;
-use super::ui::{Table, duration, share};
+use super::show::class_table;
+use super::ui::{duration, share};
 use crate::app::{
-    ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Screen, TrainRequest, Trained,
+    ConfigSource, DataSource, Error, ErrorKind, Programs, Regenerated, Result, Screen,
+    TrainRequest, Trained,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
-use crate::projection::files::Regenerated;
 use crate::train::toy::ToyLearner;
 use crate::train::{TrainEvent, protocol, serve, toy_hello};
 
@@ -268,18 +269,10 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
             metric("accuracy"),
             metric("f1_macro")
         ))?;
-        let mut table = Table::new(&["label", "precision", "recall", "F1", "rows"]);
         let test = run.evaluations.iter().find(|evaluation| evaluation.split == Split::Test);
-        for class in test.iter().flat_map(|evaluation| &evaluation.classes) {
-            table.row(vec![
-                class.label.clone(),
-                share(Some(class.precision)),
-                share(Some(class.recall)),
-                share(Some(class.f1)),
-                class.support.to_string(),
-            ]);
+        if let Some(test) = test {
+            ui.table(&class_table(&test.classes))?;
         }
-        ui.table(&table)?;
         ui.line(&format!("folder {}", run.folder))?;
         if run.synthetic {
             ui.note("The data was generated: these numbers say nothing about a model in use.");

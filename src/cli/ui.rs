@@ -1,6 +1,7 @@
 //! The terminal: data to stdout, messages to stderr, columns aligned, control characters shown and
 //! not obeyed. A reader that has gone away is not an error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
@@ -22,45 +23,68 @@ pub(super) struct Ui {
     format: Format,
 }
 
-/// Rows under a heading.
+/// Rows under a heading, all cells in one text: ten thousand rows of small strings take longer to
+/// allocate and free than to print.
 pub(super) struct Table {
-    heading: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    heading: &'static [&'static str],
+    text: String,
+    /// Bytes of each cell in `text`, and its columns on screen.
+    cells: Vec<(u32, u32)>,
+    widths: Vec<usize>,
 }
 
 impl Table {
-    pub(super) fn new(heading: &[&'static str]) -> Self {
-        Self { heading: heading.to_vec(), rows: vec![] }
+    pub(super) fn new(heading: &'static [&'static str]) -> Self {
+        let widths = heading.iter().map(|cell| cell.width()).collect();
+        Self { heading, text: String::new(), cells: vec![], widths }
     }
 
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| escape(&cell)).collect());
+    /// Adds a row of as many cells as the heading has.
+    pub(super) fn row<C: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = C>) {
+        for (cell, widest) in cells.into_iter().zip(&mut self.widths) {
+            let cell = escape(cell.as_ref());
+            let width = if cell.is_ascii() { cell.len() } else { cell.width() };
+            *widest = width.max(*widest);
+            self.text.push_str(&cell);
+            let small = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+            self.cells.push((small(cell.len()), small(width)));
+        }
     }
 
-    /// The heading, and all rows as one text.
-    fn text(&self) -> (String, String) {
-        let heading: Vec<String> = self.heading.iter().map(|cell| (*cell).to_owned()).collect();
-        let mut widths: Vec<usize> = heading.iter().map(|cell| cell.width()).collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.width());
-            }
+    fn headline(&self) -> String {
+        let mut line = String::new();
+        self.line(&mut line, self.heading.iter().map(|cell| (*cell, cell.width())));
+        line
+    }
+
+    fn write_rows(&self, out: &mut impl Write) -> io::Result<()> {
+        let (mut line, mut start) = (String::new(), 0);
+        for row in self.cells.chunks(self.heading.len()) {
+            line.clear();
+            let cells = row.iter().map(|(bytes, width)| {
+                let cell = &self.text[start..start + *bytes as usize];
+                start += cell.len();
+                (cell, *width as usize)
+            });
+            self.line(&mut line, cells);
+            line.push('\n');
+            out.write_all(line.as_bytes())?;
         }
-        let line = |text: &mut String, cells: &[String]| {
-            for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                text.push_str(if index == 0 { "" } else { "  " });
-                text.push_str(cell);
-                text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width())));
+        out.flush()
+    }
+
+    fn line<'c>(&self, text: &mut String, cells: impl Iterator<Item = (&'c str, usize)>) {
+        const SPACES: &str = "                                ";
+        let mut missing = 0;
+        for ((cell, width), widest) in cells.zip(&self.widths) {
+            while missing > 0 {
+                let some = missing.min(SPACES.len());
+                text.push_str(&SPACES[..some]);
+                missing -= some;
             }
-            text.truncate(text.trim_end_matches(' ').len());
-        };
-        let (mut first, mut rest) = (String::new(), String::new());
-        line(&mut first, &heading);
-        for row in &self.rows {
-            line(&mut rest, row);
-            rest.push('\n');
+            text.push_str(cell);
+            missing = widest - width + 2;
         }
-        (first, rest)
     }
 }
 
@@ -105,10 +129,10 @@ impl Ui {
 
     /// A table of data.
     pub(super) fn table(&mut self, table: &Table) -> Result<()> {
-        let (heading, rows) = table.text();
-        written(writeln!(anstream::stdout(), "{BOLD}{heading}{BOLD:#}"))?;
-        // In one piece: a call for each of ten thousand lines takes longer than everything else.
-        self.bytes(rows.as_bytes())
+        written(writeln!(anstream::stdout(), "{BOLD}{}{BOLD:#}", table.headline()))?;
+        // In large pieces: a call for each of ten thousand lines takes longer than everything else.
+        let mut out = io::BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+        written(table.write_rows(&mut out))
     }
 
     /// One message.
@@ -133,7 +157,7 @@ impl Ui {
         } else {
             let text = error::human(error);
             let text = text.strip_prefix("error:").unwrap_or(&text);
-            let lines: Vec<String> = text.lines().map(escape).collect();
+            let lines: Vec<Cow<'_, str>> = text.lines().map(escape).collect();
             let _ = writeln!(anstream::stderr(), "{RED}error:{RED:#}{}", lines.join("\n"));
         }
         ExitCode::from(error.kind.exit_code())
@@ -149,27 +173,41 @@ fn written(result: io::Result<()>) -> Result<()> {
 }
 
 /// Shows control characters instead of sending them to the terminal.
-pub(super) fn escape(text: &str) -> String {
-    if !text.contains(char::is_control) {
-        return text.to_owned();
+pub(super) fn escape(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    if text.as_bytes().iter().all(is_plain) || !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
     }
     let shown = |c: char| -> String {
         if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() }
     };
-    text.chars().map(shown).collect()
+    Cow::Owned(text.chars().map(shown).collect())
 }
 
 /// A share with four digits, or a dash.
-pub(super) fn share(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+pub(super) fn share(value: Option<f64>) -> Cow<'static, str> {
+    value.map_or("-".into(), |value| fixed(value, 4).into())
+}
+
+/// A number with `digits` digits after the point.
+fn fixed(value: f64, digits: usize) -> String {
+    let scale = 10_u64.pow(u32::try_from(digits).unwrap_or(0));
+    let scaled = value * scale as f64;
+    // The exact decimals of a binary fraction are slow; only beside a tie can they round otherwise.
+    if (0.0..1e9).contains(&scaled) && (scaled.fract() - 0.5).abs() > 1e-3 {
+        let whole = scaled.round() as u64;
+        return format!("{}.{:0digits$}", whole / scale, whole % scale);
+    }
+    format!("{value:.digits$}")
 }
 
 /// A duration as people say it.
 pub(super) fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3600.0 => format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0),
-        s => format!("{:.0} h {:02.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
+    let whole = seconds as u64;
+    match whole {
+        0..60 => fixed(seconds, 1) + " s",
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
@@ -180,5 +218,35 @@ pub(super) fn size(bytes: u64) -> String {
         b if b < 1e6 => format!("{:.1} kB", b / 1e3),
         b if b < 1e9 => format!("{:.1} MB", b / 1e6),
         b => format!("{:.2} GB", b / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fast_decimals_are_the_exact_ones() {
+        for n in 0..200_000_u32 {
+            let value = f64::from(n) / 64_000.0;
+            assert_eq!(fixed(value, 4), format!("{value:.4}"));
+            assert_eq!(fixed(value, 1), format!("{value:.1}"));
+        }
+        assert_eq!(
+            [fixed(-0.5, 1), fixed(1e12, 1), fixed(f64::NAN, 1)],
+            ["-0.5", "1000000000000.0", "NaN"]
+        );
+        assert_eq!(duration(3599.9), "59 min 59 s");
+    }
+
+    #[test]
+    fn columns_align_and_control_characters_are_shown() {
+        let mut table = Table::new(&["name", "x"]);
+        table.row(["b\u{1b}[31m", "1"]);
+        table.row(["数", "22"]);
+        let mut out = Vec::new();
+        table.write_rows(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "b\\u{1b}[31m  1\n数           22\n");
+        assert_eq!(table.headline(), "name         x");
     }
 }

@@ -34,3 +34,12 @@ where
 {
     rkyv::from_bytes::<T, Error>(bytes).map_err(|_| ViewError::Row { view: view.name })
 }
+
+/// A part of a row as a value.
+pub(super) fn value<T>(view: &Definition, archived: &T::Archived) -> Result<T, ViewError>
+where
+    T: Archive,
+    T::Archived: Deserialize<T, Strategy<rkyv::de::Pool, Error>>,
+{
+    rkyv::deserialize::<T, Error>(archived).map_err(|_| ViewError::Row { view: view.name })
+}

@@ -27,6 +27,10 @@ const CURSORS: TableDefinition<'static, &'static str, &'static [u8]> =
 /// Positions folded per opening of the log, so that writers are never kept out for long.
 const POSITIONS_PER_READ: u64 = 64 * 1024;
 
+/// Most of what a reader keeps of the file: it passes over most pages once, and the system has
+/// them in memory already.
+const CACHE_BYTES_MAX: usize = 1024 * 1024;
+
 /// The views of one log.
 #[derive(Clone, Debug)]
 pub struct Views {
@@ -110,7 +114,10 @@ impl Views {
         let dir = self.dir.as_ref()?;
         let lock = File::open(dir.join("views.lock")).ok()?;
         flock(&lock, FlockOperation::LockShared).ok()?;
-        let txn = ReadOnlyDatabase::open(dir.join("views.redb")).ok()?.begin_read().ok()?;
+        let mut options = redb::Builder::new();
+        options.set_cache_size(CACHE_BYTES_MAX);
+        let db: ReadOnlyDatabase = options.open_read_only(dir.join("views.redb")).ok()?;
+        let txn = db.begin_read().ok()?;
         let mut below = BTreeMap::new();
         let table = txn.open_table(CURSORS).ok()?;
         for view in ALL {

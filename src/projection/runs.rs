@@ -1,9 +1,11 @@
 //! Runs: a small row each for lists, and a large one for judging, comparing and the registry.
 
+use std::ops::Range;
+
 use rkyv::{Archive, Deserialize, Serialize};
 use serde::Serialize as SerializeJson;
 
-use super::row::{open, pack, unpack};
+use super::row::{open, pack, unpack, value};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
@@ -61,39 +63,96 @@ impl From<Status> for RunStatus {
     }
 }
 
-/// What a list shows of a run.
+/// A small row as it is stored; [`RunLine`] is how it is read.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
-pub struct RunRow {
+struct RunRow {
+    id: [u8; 16],
+    experiment_id: String,
+    name: String,
+    status: Status,
+    category: Category,
+    synthetic: bool,
+    started: i64,
+    seconds: Option<f64>,
+    accuracy: Option<f64>,
+    f1_macro: Option<f64>,
+    position: u64,
+    invocation: Option<u64>,
+}
+
+/// What a list shows of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunLine<'a> {
     /// The run's id.
-    pub id: [u8; 16],
+    pub run: RunId,
     /// The unique name.
-    pub experiment_id: String,
+    pub experiment_id: &'a str,
     /// The experiment's name.
-    pub name: String,
+    pub name: &'a str,
     /// How far it got.
     pub status: Status,
     /// Debug or baseline.
     pub category: Category,
     /// Whether its data was generated.
     pub synthetic: bool,
-    /// When it began, in nanoseconds since 1970.
-    pub started: i64,
+    /// When it began.
+    pub started: Timestamp,
     /// Seconds from start to end; none while it runs.
     pub seconds: Option<f64>,
     /// On the test split.
     pub accuracy: Option<f64>,
     /// On the test split.
     pub f1_macro: Option<f64>,
-    /// Position of its start: the order of runs.
-    pub position: u64,
     /// Position of the invocation that trains it.
     pub invocation: Option<u64>,
 }
 
-impl RunRow {
-    /// The run's id.
-    pub fn run(&self) -> RunId {
-        RunId(self.id)
+/// Every run, newest first: the rows one after the other as they are stored, because most of the
+/// time of a list would go into making a value of each.
+#[derive(Clone, Debug, Default)]
+pub struct RunList {
+    rows: Vec<u8>,
+    /// Id, position of the start, and where in `rows` the row stands.
+    index: Vec<(RunId, u64, Range<usize>)>,
+}
+
+impl RunList {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> impl Iterator<Item = RunId> {
+        self.index.iter().map(|(id, ..)| *id)
+    }
+
+    /// The runs, newest first.
+    pub fn iter(&self) -> impl Iterator<Item = Result<RunLine<'_>, ViewError>> {
+        self.index.iter().map(|(.., range)| {
+            let row: &ArchivedRunRow = open(&VIEW, &self.rows[range.clone()])?;
+            let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
+                value.as_ref().map(|value| value.to_native())
+            };
+            Ok(RunLine {
+                run: RunId(row.id),
+                experiment_id: &row.experiment_id,
+                name: &row.name,
+                status: value(&VIEW, &row.status)?,
+                category: value(&VIEW, &row.category)?,
+                synthetic: row.synthetic,
+                started: Timestamp(row.started.to_native()),
+                seconds: number(&row.seconds),
+                accuracy: number(&row.accuracy),
+                f1_macro: number(&row.f1_macro),
+                invocation: row.invocation.as_ref().map(|position| position.to_native()),
+            })
+        })
     }
 }
 
@@ -344,13 +403,16 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn runs(&self) -> Result<Vec<RunRow>, ViewError> {
-        let mut runs = Vec::new();
-        self.scan(&VIEW, &[], |_, row| {
-            runs.push(unpack::<RunRow>(&VIEW, row)?);
+    pub fn runs(&self) -> Result<RunList, ViewError> {
+        let mut runs = RunList::default();
+        self.scan(&VIEW, &[], |_, bytes| {
+            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
+            let range = runs.rows.len()..runs.rows.len() + bytes.len();
+            runs.rows.extend_from_slice(bytes);
+            runs.index.push((RunId(row.id), row.position.to_native(), range));
             Ok(())
         })?;
-        runs.sort_by_key(|run| std::cmp::Reverse(run.position));
+        runs.index.sort_unstable_by_key(|(_, position, _)| std::cmp::Reverse(*position));
         Ok(runs)
     }
 
