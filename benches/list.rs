@@ -232,7 +232,8 @@ fn while_recording(store: &Store, measure: impl FnOnce() -> Duration) -> (Durati
 /// KiB in memory at most, as the system counts them for a child that has ended.
 fn peak_memory(root: &Path) -> Option<f64> {
     let script = "import resource, subprocess, sys; \
-        subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True); \
+        quiet = subprocess.DEVNULL; \
+        subprocess.run(sys.argv[1:], stdout=quiet, stderr=quiet, check=True); \
         print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
     let mut python = Command::new("python3");
     python.args(["-c", script, env!("CARGO_BIN_EXE_annals"), "list"]);

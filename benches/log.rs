@@ -25,7 +25,8 @@ use annals::domain::{EnvelopeRef, Event, Provenance, StreamId};
 use annals::store::{
     Append, Author, Block, Expected, Filter, Origin, Store, StoreError, WriteOptions, copy_file,
 };
-use annals::tlog::NoteSigner;
+use annals::tlog::{Frontier, NoteSigner, leaf_hash};
+use annals::verify::{Options, verify};
 
 const ORIGIN: &str = "annals/bench";
 
@@ -46,6 +47,7 @@ fn main() {
     reopen(&big, root.path(), &signer);
     proof(&big, large);
     scan(&big, root.path());
+    check(&big, &signer);
     size(&big, root.path(), &signer);
     metrics(root.path(), &signer);
 }
@@ -234,7 +236,7 @@ fn scan(store: &Store, root: &Path) {
     black_box(sum);
     let rate = |started: Instant| events as f64 / started.elapsed().as_secs_f64() / 1e6;
     let limit = rate(started);
-    let decode = |block: &Block| {
+    let decode = |block: Block| {
         let mut sum = 0;
         for (position, stored) in block.iter() {
             let event = EnvelopeRef::decode(stored)
@@ -255,6 +257,46 @@ fn scan(store: &Store, root: &Path) {
             row("scan and decode, 1 core, M events/s", ours, limit, ours / limit, ">= 0.45");
         } else {
             row("scan and decode, 4 cores, M events/s", ours, single, ours / single, ">= 1.5");
+        }
+    }
+}
+
+/// A whole check, against hashing the same leaves into the same tree in memory.
+fn check(store: &Store, signer: &NoteSigner) {
+    let mut leaves: Vec<Vec<u8>> = Vec::new();
+    let mut events = 0_u64;
+    let sample = store.read(|r| {
+        r.scan(0..u64::MAX, &Filter::default(), |e| {
+            events += 1;
+            // A million are enough to time hashing, and fit into memory.
+            if leaves.len() < 1_000_000 {
+                leaves.push(e.stored().to_vec());
+            }
+            Ok::<(), StoreError>(())
+        })
+    });
+    sample.unwrap();
+    let started = Instant::now();
+    let mut tree = Frontier::default();
+    for stored in &leaves {
+        tree.push(leaf_hash(&EnvelopeRef::decode(stored).unwrap().leaf_data().0));
+    }
+    black_box(tree.root());
+    let limit = leaves.len() as f64 / started.elapsed().as_secs_f64() / 1e6;
+    drop(leaves);
+    let mut single = 0.0;
+    for threads in [1, 4] {
+        let key = Some(signer.public().clone());
+        let options = Options { threads: Some(threads), key, ..Options::default() };
+        let started = Instant::now();
+        let report = verify(store, &options).unwrap();
+        let ours = events as f64 / started.elapsed().as_secs_f64() / 1e6;
+        assert_eq!((report.findings.first(), report.size), (None, events));
+        if threads == 1 {
+            single = ours;
+            row("verify, 1 core, M events/s", ours, limit, ours / limit, ">= 0.65");
+        } else {
+            row("verify, 4 cores, M events/s", ours, single, ours / single, ">= 2.5");
         }
     }
 }

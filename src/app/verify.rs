@@ -25,7 +25,12 @@ impl VerifyOptions {
                     .hint("`annals checkpoint show --format json` prints the key of a log")
             })
         });
-        Ok(Options { against: self.against.clone(), key: key.transpose()?, blobs: None })
+        Ok(Options {
+            against: self.against.clone(),
+            key: key.transpose()?,
+            blobs: None,
+            threads: None,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one place that names the byte format of stored values: bincode 2 `standard()` (variable
 //! length integers, little endian). Stored bytes are hashed verbatim and never re-encoded.
 
-use bincode::config::{Configuration, standard};
+use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use bincode::{BorrowDecode, Decode, Encode};
 
 /// Bytes that do not decode.
@@ -25,7 +25,13 @@ pub enum CodecError {
     },
 }
 
-const CONFIG: Configuration = standard();
+/// Most memory that one value may claim, in bytes. A length is read before what it counts: without
+/// a bound, one flipped byte would ask for more memory than there is, and end the program instead
+/// of being found.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<VALUE_BYTES_MAX>> =
+    standard().with_limit::<VALUE_BYTES_MAX>();
 
 /// Encodes a value.
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
@@ -43,6 +49,20 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
         Ok(value)
     } else {
         Err(CodecError::Trailing { wanted: short_name::<T>(), extra: bytes.len() - used })
+    }
+}
+
+/// Decodes a value of any size that must fill `bytes` exactly, for bytes whose digest was checked
+/// before: whoever wrote them meant every length.
+///
+/// # Errors
+/// [`CodecError`] when the bytes are malformed or too many.
+pub fn decode_checked<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = bincode::decode_from_slice(bytes, standard())
+        .map_err(|e| CodecError::Malformed { wanted: short_name::<T>(), reason: e.to_string() })?;
+    match bytes.len() - used {
+        0 => Ok(value),
+        extra => Err(CodecError::Trailing { wanted: short_name::<T>(), extra }),
     }
 }
 
@@ -72,4 +92,19 @@ pub fn decode_borrowed<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T
 fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     name.rsplit("::").next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_no_memory_holds_is_an_error() {
+        let mut bytes = encode(&vec![7_u64; 3]);
+        assert_eq!(decode::<Vec<u64>>(&bytes), Ok(vec![7; 3]));
+        // 253 announces a length of eight bytes.
+        bytes.splice(..1, [253].into_iter().chain(u64::MAX.to_le_bytes()));
+        assert!(matches!(decode::<Vec<u64>>(&bytes), Err(CodecError::Malformed { .. })));
+        assert!(matches!(decode_borrowed::<&[u8]>(&bytes), Err(CodecError::Malformed { .. })));
+    }
 }

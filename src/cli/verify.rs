@@ -19,6 +19,9 @@ pub(super) struct Args {
     log: Option<PathBuf>,
 }
 
+/// The first finding matters most; more than these nobody reads.
+const FINDINGS_SHOWN_MAX: usize = 20;
+
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let against = args.against.as_ref().map(|path| {
         let path = context.cwd.join(path);
@@ -30,8 +33,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         None => context.app()?.verify(&options)?,
     };
     context.ui.data(&report, |ui| {
-        for finding in &report.findings {
+        for finding in report.findings.iter().take(FINDINGS_SHOWN_MAX) {
             ui.line(&finding.to_string())?;
+        }
+        if let Some(more @ 1..) = report.findings.len().checked_sub(FINDINGS_SHOWN_MAX) {
+            ui.note(&format!("{more} more; --format json lists them all."));
         }
         if report.findings.is_empty() {
             ui.line(&format!(

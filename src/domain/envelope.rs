@@ -448,6 +448,24 @@ impl<'a> EnvelopeRef<'a> {
         Ok(Self { header, payload, stored, header_len })
     }
 
+    /// The header with its length in bytes, to be [rejoined](Self::rejoin) with the stored bytes.
+    pub(crate) fn into_header(self) -> (Header, usize) {
+        (self.header, self.header_len)
+    }
+
+    /// What [`decode`](Self::decode) gave, from its header and the same stored bytes.
+    ///
+    /// # Errors
+    /// Never for what [`decode`](Self::decode) accepted.
+    pub(crate) fn rejoin(
+        header: Header,
+        header_len: usize,
+        stored: &'a [u8],
+    ) -> Result<Self, codec::CodecError> {
+        let payload = codec::decode_borrowed(&stored[header_len..])?;
+        Ok(Self { header, payload, stored, header_len })
+    }
+
     /// The stored bytes.
     pub fn stored(&self) -> &'a [u8] {
         self.stored

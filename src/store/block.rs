@@ -13,7 +13,7 @@ use bincode::{Decode, Encode};
 use super::StoreError;
 use crate::base::Timestamp;
 use crate::base::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
-use crate::domain::{EnvelopeRef, Kind, StreamId};
+use crate::domain::{EnvelopeRef, Header, Kind, StreamId};
 use crate::tlog::{Frontier, Hash, leaf_hash};
 
 /// Level of the largest block in the tree.
@@ -75,44 +75,71 @@ pub fn seal_count(first: u64, tail_bytes: u64, lengths: &[u64]) -> Option<u64> {
     Some(size)
 }
 
+/// What the header of a block takes from one event.
+struct Summary {
+    kind: Kind,
+    stream: u64,
+    recorded: Timestamp,
+    occurred: Timestamp,
+    leaf: Hash,
+}
+
+impl Summary {
+    fn of(event: &EnvelopeRef<'_>) -> Self {
+        Self {
+            kind: event.header.kind,
+            stream: stream_mark(event.header.stream),
+            recorded: event.header.recorded,
+            occurred: event.header.occurred(),
+            leaf: leaf_hash(&event.leaf_data().0),
+        }
+    }
+}
+
+impl BlockHeader {
+    /// The header of a block whose raw form takes `raw_bytes`.
+    fn describing(events: &[Summary], raw_bytes: usize) -> Self {
+        let ascending = |mut values: Vec<u64>| {
+            values.sort_unstable();
+            values.dedup();
+            values
+        };
+        let mut kinds: Vec<Kind> = events.iter().map(|event| event.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let times = |time: fn(&Summary) -> Timestamp| {
+            let ends = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+            events.iter().map(time).fold(ends, |(low, high), time| (low.min(time), high.max(time)))
+        };
+        let mut tree = Frontier::default();
+        events.iter().for_each(|event| tree.push(event.leaf));
+        Self {
+            count: events.len() as u32,
+            raw_bytes: raw_bytes as u32,
+            kinds,
+            streams: ascending(events.iter().map(|event| event.stream).collect()),
+            recorded: times(|event| event.recorded),
+            occurred: times(|event| event.occurred),
+            root: tree.root(),
+        }
+    }
+}
+
 /// Packs events that start at an aligned position: header and compressed bytes.
 pub(super) fn seal(first: u64, events: &[Vec<u8>]) -> Result<(BlockHeader, Vec<u8>), StoreError> {
-    let mut header = BlockHeader {
-        count: events.len() as u32,
-        raw_bytes: 0,
-        kinds: Vec::new(),
-        streams: Vec::new(),
-        recorded: (Timestamp(i64::MAX), Timestamp(i64::MIN)),
-        occurred: (Timestamp(i64::MAX), Timestamp(i64::MIN)),
-        root: Hash([0; 32]),
-    };
-    let mut tree = Frontier::default();
     let mut raw = Vec::with_capacity(events.iter().map(|e| e.len() + 4).sum());
     for event in events {
         raw.extend((event.len() as u32).to_le_bytes());
     }
+    let mut summaries = Vec::with_capacity(events.len());
     for (position, event) in (first..).zip(events) {
         raw.extend(event);
         let event = EnvelopeRef::decode(event).map_err(StoreError::malformed(position))?;
-        header.kinds.push(event.header.kind);
-        header.streams.push(stream_mark(event.header.stream));
-        widen(&mut header.recorded, event.header.recorded);
-        widen(&mut header.occurred, event.header.occurred());
-        tree.push(leaf_hash(&event.leaf_data().0));
+        summaries.push(Summary::of(&event));
     }
-    header.kinds.sort_unstable();
-    header.kinds.dedup();
-    header.streams.sort_unstable();
-    header.streams.dedup();
-    header.raw_bytes = raw.len() as u32;
-    header.root = tree.root();
     let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL)
         .map_err(StoreError::io(format!("compress the block at {first}")))?;
-    Ok((header, packed))
-}
-
-fn widen(range: &mut (Timestamp, Timestamp), time: Timestamp) {
-    *range = (range.0.min(time), range.1.max(time));
+    Ok((BlockHeader::describing(&summaries, raw.len()), packed))
 }
 
 /// Events side by side in memory: an unpacked block, or the tail.
@@ -198,6 +225,61 @@ impl Block {
                 Ok(leaf_hash(&event.leaf_data().0))
             })
             .collect()
+    }
+
+    /// Computes all that follows from the events of this block alone: the costly part of a check,
+    /// for many blocks at a time.
+    ///
+    /// # Errors
+    /// When an event does not decode.
+    pub fn digest(self) -> Result<Digested, StoreError> {
+        let mut summaries = Vec::with_capacity(self.ends.len());
+        let mut headers = Vec::with_capacity(self.ends.len());
+        for (position, stored) in self.iter() {
+            let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
+            summaries.push(Summary::of(&event));
+            headers.push(event.into_header());
+        }
+        let described = BlockHeader::describing(&summaries, self.bytes.len());
+        let leaves = summaries.into_iter().map(|summary| summary.leaf).collect();
+        Ok(Digested { block: self, headers, leaves, described })
+    }
+}
+
+/// A block with all that follows from its events alone.
+#[derive(Clone, Debug)]
+pub struct Digested {
+    block: Block,
+    headers: Vec<(Header, usize)>,
+    /// The leaf hash of each event.
+    pub leaves: Vec<Hash>,
+    /// The header that fits the events.
+    pub described: BlockHeader,
+}
+
+impl Digested {
+    /// Position of the first event.
+    pub fn first(&self) -> u64 {
+        self.block.first
+    }
+
+    /// Hands out the events in order, once.
+    ///
+    /// # Errors
+    /// What `each` returns, with the number of events before.
+    pub fn events(
+        &mut self,
+        mut each: impl FnMut(&EnvelopeRef<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), (usize, StoreError)> {
+        let headers = std::mem::take(&mut self.headers);
+        let stored = headers.into_iter().zip(self.block.iter()).enumerate();
+        for (index, ((header, header_len), (position, stored))) in stored {
+            EnvelopeRef::rejoin(header, header_len, stored)
+                .map_err(StoreError::malformed(position))
+                .and_then(|event| each(&event))
+                .map_err(|error| (index, error))?;
+        }
+        Ok(())
     }
 }
 

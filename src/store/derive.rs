@@ -66,13 +66,26 @@ pub(super) fn apply(
     state: &mut State,
     event: &EnvelopeRef<'_>,
 ) -> Result<(), StoreError> {
+    follow(index, state, state.frontier.size(), event)?;
+    state.frontier.push(leaf_hash(&event.leaf_data().0));
+    Ok(())
+}
+
+/// [`apply`] without the tree: the caller knows that `size` events came before, and takes in the
+/// leaf.
+fn follow(
+    index: &mut impl Index,
+    state: &mut State,
+    size: u64,
+    event: &EnvelopeRef<'_>,
+) -> Result<(), StoreError> {
     let header = &event.header;
     let at = header.position;
     let unexpected = |what: &str, expected: u64, found: u64| {
         StoreError::corrupt(format!("event {at}: {what} {expected} expected, found {found}"))
     };
-    if at != state.frontier.size() {
-        return Err(unexpected("position", state.frontier.size(), at));
+    if at != size {
+        return Err(unexpected("position", size, at));
     }
     let head = index.head(header.stream)?;
     let next = head.map_or(0, |h| h.next);
@@ -101,7 +114,6 @@ pub(super) fn apply(
         index.set_next_sequence(invocation, Some(header.sequence + 1))?;
     }
     apply_meaning(index, state, event, first)?;
-    state.frontier.push(leaf_hash(&event.leaf_data().0));
     state.recorded = header.recorded;
     state.tail_bytes += event.stored().len() as u64;
     Ok(())
@@ -144,6 +156,8 @@ fn apply_meaning(
 /// The index tables in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryIndex {
+    /// The head of the last stream, not yet in `stream_heads`: events come in long runs of one.
+    recent: Option<(StreamId, StreamHead)>,
     /// Streams by key.
     pub stream_heads: BTreeMap<[u8; 17], StreamHead>,
     /// Positions by stream and revision, without bulk kinds.
@@ -165,7 +179,30 @@ impl MemoryIndex {
     /// # Errors
     /// When the event does not follow from those before (LOG-1, STR-1).
     pub fn apply(&mut self, state: &mut State, event: &EnvelopeRef<'_>) -> Result<(), StoreError> {
-        apply(self, state, event)
+        apply(self, state, event)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// [`apply`](Self::apply) without the tree: `size` events came before, and the caller takes
+    /// the leaf into `state.frontier`. [`settle`](Self::settle) comes after the last event.
+    ///
+    /// # Errors
+    /// When the event does not follow from those before (LOG-1, STR-1).
+    pub fn follow(
+        &mut self,
+        state: &mut State,
+        size: u64,
+        event: &EnvelopeRef<'_>,
+    ) -> Result<(), StoreError> {
+        follow(self, state, size, event)
+    }
+
+    /// Writes down what is still on its way into the tables.
+    pub fn settle(&mut self) {
+        if let Some((stream, head)) = self.recent.take() {
+            self.stream_heads.insert(stream.to_key(), head);
+        }
     }
 
     pub(super) fn load<A: Access>(tables: &Tables<A>) -> Result<Self, StoreError> {
@@ -203,10 +240,16 @@ impl MemoryIndex {
 
 impl Index for MemoryIndex {
     fn head(&self, stream: StreamId) -> Result<Option<StreamHead>, StoreError> {
-        Ok(self.stream_heads.get(&stream.to_key()).copied())
+        match self.recent {
+            Some((recent, head)) if recent == stream => Ok(Some(head)),
+            _ => Ok(self.stream_heads.get(&stream.to_key()).copied()),
+        }
     }
     fn set_head(&mut self, stream: StreamId, head: StreamHead) -> Result<(), StoreError> {
-        self.stream_heads.insert(stream.to_key(), head);
+        if self.recent.is_some_and(|(recent, _)| recent != stream) {
+            self.settle();
+        }
+        self.recent = Some((stream, head));
         Ok(())
     }
     fn set_position(&mut self, stream: StreamId, revision: u64, at: u64) -> Result<(), StoreError> {

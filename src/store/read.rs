@@ -423,13 +423,13 @@ impl Reader {
         threads: usize,
         range: Range<u64>,
         filter: &Filter,
-        map: impl Fn(&Block) -> Result<T, E> + Sync,
+        map: impl Fn(Block) -> Result<T, E> + Sync,
     ) -> Result<Vec<T>, E> {
         let headers = self.block_headers(range.clone(), filter)?;
         let work = |headers: &[(u64, BlockHeader)]| -> Result<Vec<T>, E> {
             let mut unpacker = zstd::bulk::Decompressor::new().map_err(StoreError::io("unpack"))?;
             let one = |(first, header): &(u64, BlockHeader)| {
-                map(&self.unpack_with(*first, header, &mut unpacker)?)
+                map(self.unpack_with(*first, header, &mut unpacker)?)
             };
             headers.iter().map(one).collect()
         };
@@ -450,7 +450,7 @@ impl Reader {
             results.extend(part?);
         }
         if range.end > self.state.sealed && self.size() > self.state.sealed {
-            results.push(map(&self.tail()?)?);
+            results.push(map(self.tail()?)?);
         }
         Ok(results)
     }

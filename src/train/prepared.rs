@@ -266,7 +266,7 @@ impl Prepared {
         }
         let body =
             bytes.strip_prefix(MAGIC).ok_or_else(|| PreparedError::Magic { path: path_buf() })?;
-        let prepared: Self = codec::decode(body)
+        let prepared: Self = codec::decode_checked(body)
             .map_err(|source| PreparedError::Codec { path: path_buf(), source })?;
         match prepared.contradiction() {
             None => Ok(prepared),

@@ -12,15 +12,22 @@
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::LazyLock;
+use std::thread::ScopedJoinHandle;
 
 pub use report::{Finding, Report};
 
 use crate::base::Digest;
 use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{EnvelopeRef, Event, Identity, signing_message};
-use crate::store::{Blobs, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count};
-use crate::tlog::{CheckpointError, Frontier, Hash, LogCheckpoint, NoteKey};
+use crate::domain::{EnvelopeRef, Event, Identity, Kind, kind_named, signing_message};
+use crate::store::{
+    Blobs, Block, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError,
+    seal_count,
+};
+use crate::tlog::{CheckpointError, Frontier, Hash, LogCheckpoint, NoteKey, leaf_hash};
 
 /// What a check compares with.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +38,24 @@ pub struct Options {
     pub key: Option<NoteKey>,
     /// Where artifacts of runs must be.
     pub blobs: Option<Blobs>,
+    /// Threads to compute on; as many as there are processors where none is given.
+    pub threads: Option<usize>,
 }
+
+impl Options {
+    fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(all).max(1)
+    }
+
+    /// Blocks in memory at a time, twice: those that are computed and those that are folded.
+    fn blocks_per_chunk(&self) -> usize {
+        self.threads() * BLOCKS_PER_THREAD
+    }
+}
+
+/// Few enough that memory stays bounded, many enough that threads are seldom started.
+const BLOCKS_PER_THREAD: usize = 8;
 
 /// Recomputes the whole log.
 ///
@@ -41,8 +65,8 @@ pub struct Options {
 pub fn verify(store: &Store, options: &Options) -> Result<Report, StoreError> {
     let checked = store.read(|log| {
         let mut check = Check::new(log, options)?;
-        check.events();
-        check.blocks()?;
+        check.events()?;
+        check.nodes()?;
         check.tables()?;
         check.checkpoints()?;
         Ok(check.finish())
@@ -71,7 +95,29 @@ struct Check<'a> {
     findings: Vec<Finding>,
     last_good: Option<u64>,
     checkpoints: usize,
+    /// The largest size that was signed as it is.
+    signed_alike: Option<u64>,
+    /// Events of the block at hand that were taken in.
+    inside: u64,
+    /// Bytes of each event that appending had not sealed yet.
+    lengths: Vec<u64>,
+    /// The tree of the sealed blocks, and its nodes.
+    subtrees: Frontier,
+    nodes: BTreeMap<(u8, u64), Hash>,
 }
+
+/// A signature to check.
+struct Signature {
+    at: u64,
+    key: u64,
+    message: Vec<u8>,
+    signature: [u8; 64],
+}
+
+/// The kinds that name keys and blobs.
+static NAMING: LazyLock<[Kind; 2]> = LazyLock::new(|| {
+    ["key.created", "run.artifact_stored"].map(|name| kind_named(name).expect("BUG: unknown kind"))
+});
 
 impl<'a> Check<'a> {
     fn new(log: &'a Reader, options: &'a Options) -> Result<Self, StoreError> {
@@ -90,48 +136,162 @@ impl<'a> Check<'a> {
             findings: vec![],
             last_good: None,
             checkpoints: 0,
+            signed_alike: None,
+            inside: 0,
+            lengths: Vec::new(),
+            subtrees: Frontier::default(),
+            nodes: BTreeMap::new(),
         })
     }
 
-    /// Folds every stored event into state and index, as appending did.
-    fn events(&mut self) {
-        let mut lengths: Vec<u64> = Vec::new();
-        let log = self.log;
-        let scanned = log.scan(0..u64::MAX, &Filter::default(), |event| {
-            self.index.apply(&mut self.state, event)?;
-            lengths.push(event.stored().len() as u64);
-            let sealed = self.state.sealed;
-            if let Some(count) = seal_count(sealed, self.state.tail_bytes, &lengths) {
-                self.state.sealed += count;
-                let gone = usize::try_from(count).unwrap_or(0).min(lengths.len());
-                self.state.tail_bytes -= lengths.drain(..gone).sum::<u64>();
+    /// Folds every stored event into state and index, as appending did. What follows from a block
+    /// alone is computed on all threads, one chunk of blocks ahead of the fold.
+    fn events(&mut self) -> Result<(), StoreError> {
+        let headers = self.log.block_headers(0..u64::MAX, &Filter::default())?;
+        let mut bounds: Vec<u64> =
+            headers.iter().step_by(self.options.blocks_per_chunk()).map(|(f, _)| *f).collect();
+        if bounds.first() != Some(&0) {
+            bounds.insert(0, 0);
+        }
+        bounds.push(u64::MAX);
+        let (log, threads) = (self.log, self.options.threads());
+        let mut sealed: BTreeMap<u64, BlockHeader> = headers.into_iter().collect();
+        std::thread::scope(|scope| {
+            let digest = |range: Range<u64>| {
+                scope.spawn(move || {
+                    log.map_blocks(threads, range, &Filter::default(), Block::digest)
+                })
+            };
+            let chunks: Vec<Range<u64>> = bounds.windows(2).map(|pair| pair[0]..pair[1]).collect();
+            let mut ahead = chunks.first().map(|first| digest(first.clone()));
+            for (index, range) in chunks.iter().enumerate() {
+                let Some(work) = ahead.take() else { break };
+                let digested = work.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let next = || chunks.get(index + 1).map(|next| digest(next.clone()));
+                if threads > 1 {
+                    ahead = next();
+                }
+                if !self.chunk(range.clone(), digested, &mut sealed) {
+                    break;
+                }
+                if threads == 1 {
+                    ahead = next();
+                }
             }
+        });
+        self.index.settle();
+        Ok(())
+    }
+
+    /// Takes in one chunk; false when nothing after it follows any more.
+    fn chunk(
+        &mut self,
+        range: Range<u64>,
+        digested: Result<Vec<Digested>, StoreError>,
+        sealed: &mut BTreeMap<u64, BlockHeader>,
+    ) -> bool {
+        // Where something cannot be read, event by event, to find the first.
+        let Ok(blocks) = digested else { return self.event_by_event(range) };
+        let mut signatures = Vec::new();
+        for mut block in blocks {
+            if let Some(header) = sealed.remove(&block.first()) {
+                self.sealed(block.first(), &header, &block.described);
+            }
+            if !self.block(&mut block, &mut signatures) {
+                self.signatures(&signatures);
+                return false;
+            }
+        }
+        self.signatures(&signatures);
+        true
+    }
+
+    /// Takes in the events of one block or of the tail.
+    fn block(&mut self, block: &mut Digested, signatures: &mut Vec<Signature>) -> bool {
+        let first = block.first();
+        let broken = block.events(|event| {
+            let at = event.header.position;
+            self.index.follow(&mut self.state, first + self.inside, event)?;
+            self.inside += 1;
+            self.lengths.push(event.stored().len() as u64);
+            self.seal();
+            self.meaning(at, event, signatures);
+            Ok(())
+        });
+        let taken = std::mem::take(&mut self.inside);
+        let end = first + taken;
+        if broken.is_ok()
+            && taken.is_power_of_two()
+            && self.wanted.range(first + 1..end).next().is_none()
+        {
+            let level = u8::try_from(taken.ilog2()).unwrap_or(u8::MAX);
+            if first == self.state.frontier.size() && first.is_multiple_of(taken) {
+                let root = block.described.root;
+                self.state.frontier.push_subtree(level, root, |_, _, _| {});
+                self.note_root();
+                return true;
+            }
+        }
+        for leaf in block.leaves.iter().take(usize::try_from(taken).unwrap_or(usize::MAX)) {
+            self.state.frontier.push(*leaf);
+            self.note_root();
+        }
+        if let Err((_, error)) = &broken {
+            self.findings.push(Finding::broken(end, error));
+        }
+        broken.is_ok()
+    }
+
+    fn event_by_event(&mut self, range: Range<u64>) -> bool {
+        let (log, mut signatures) = (self.log, Vec::new());
+        let scanned = log.scan(range, &Filter::default(), |event| {
             let size = self.state.frontier.size();
-            if self.wanted.contains(&size) {
-                self.roots.insert(size, self.state.frontier.root());
-            }
-            self.meaning(event);
+            self.index.follow(&mut self.state, size, event)?;
+            self.lengths.push(event.stored().len() as u64);
+            self.seal();
+            self.state.frontier.push(leaf_hash(&event.leaf_data().0));
+            self.note_root();
+            self.meaning(event.header.position, event, &mut signatures);
             Ok::<(), StoreError>(())
         });
-        if let Err(error) = scanned {
-            // Nothing after it follows any more.
-            self.findings.push(Finding::broken(self.state.frontier.size(), &error));
+        self.signatures(&signatures);
+        if let Err(error) = &scanned {
+            self.findings.push(Finding::broken(self.state.frontier.size(), error));
+        }
+        scanned.is_ok()
+    }
+
+    /// Seals what appending sealed at this point.
+    fn seal(&mut self) {
+        let sealed = self.state.sealed;
+        if let Some(count) = seal_count(sealed, self.state.tail_bytes, &self.lengths) {
+            self.state.sealed += count;
+            let gone = usize::try_from(count).unwrap_or(0).min(self.lengths.len());
+            self.state.tail_bytes -= self.lengths.drain(..gone).sum::<u64>();
+        }
+    }
+
+    /// Keeps the root where a log checkpoint speaks of this size.
+    fn note_root(&mut self) {
+        let size = self.state.frontier.size();
+        if self.wanted.contains(&size) {
+            self.roots.insert(size, self.state.frontier.root());
         }
     }
 
     /// Keys, signatures and blobs that events name.
-    fn meaning(&mut self, event: &EnvelopeRef<'_>) {
-        let (header, at) = (&event.header, event.header.position);
+    fn meaning(&mut self, at: u64, event: &EnvelopeRef<'_>, signatures: &mut Vec<Signature>) {
+        let header = &event.header;
         if event.payload.bytes().is_none() {
             let what = "the payload is gone without a signed redaction";
             self.findings.push(Finding::at(at, what));
         }
         if let Identity::Signed { key, signature } = &header.identity {
             let message = signing_message(header, &event.payload.digest());
-            if !self.keys.get(key).is_some_and(|key| key.fits(&message, signature)) {
-                let what = format!("the actor's signature does not fit the key of event {key}");
-                self.findings.push(Finding::at(at, what));
-            }
+            signatures.push(Signature { at, key: *key, message, signature: *signature });
+        }
+        if !NAMING.contains(&header.kind) {
+            return;
         }
         match event.event() {
             Ok(Event::Workspace(WorkspaceEvent::KeyCreated(created))) => {
@@ -146,46 +306,68 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Each block against the subtree root in its header, and both against the tree's nodes.
-    fn blocks(&mut self) -> Result<(), StoreError> {
-        let mut sealed = Frontier::default();
-        let mut nodes: BTreeMap<(u8, u64), Hash> = BTreeMap::new();
-        for (first, header) in self.log.block_headers(0..u64::MAX, &Filter::default())? {
-            let count = u64::from(header.count);
-            let leaves = self.log.unpack(first, &header).and_then(|block| block.leaves());
-            let root = match leaves {
-                Ok(leaves) => {
-                    let mut block = Frontier::default();
-                    leaves.iter().for_each(|leaf| block.push(*leaf));
-                    block.root()
-                }
-                Err(error) => {
-                    self.findings.push(Finding::broken(first, &error));
-                    break;
-                }
+    /// The signatures of a chunk; every key stands before its first use.
+    fn signatures(&mut self, signatures: &[Signature]) {
+        let keys = &self.keys;
+        let fits = |s: &Signature| {
+            s.key < s.at && keys.get(&s.key).is_some_and(|key| key.fits(&s.message, &s.signature))
+        };
+        let share = signatures.len().div_ceil(self.options.threads()).max(1);
+        let unfit: Vec<(u64, u64)> = std::thread::scope(|scope| {
+            let check = |part: &[Signature]| -> Vec<(u64, u64)> {
+                part.iter().filter(|s| !fits(s)).map(|s| (s.at, s.key)).collect()
             };
-            if root != header.root {
-                let what = format!(
-                    "the block of events {first} to {} does not have its root",
-                    first + count - 1
-                );
-                self.findings.push(Finding::roots(first, what, header.root, root));
-            }
-            if first != sealed.size() || !count.is_power_of_two() || !first.is_multiple_of(count) {
-                let what =
-                    format!("a block of {count} events begins here; {} comes next", sealed.size());
-                self.findings.push(Finding::at(first, what));
-                break;
-            }
-            let level = u8::try_from(count.ilog2()).unwrap_or(u8::MAX);
-            nodes.insert((level, first >> level), root);
-            sealed.push_subtree(level, root, |level, index, hash| {
-                nodes.insert((level, index), hash);
-            });
+            let parts: Vec<_> =
+                signatures.chunks(share).map(|part| scope.spawn(move || check(part))).collect();
+            let join = |part: ScopedJoinHandle<'_, _>| -> Vec<(u64, u64)> {
+                part.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            parts.into_iter().flat_map(join).collect()
+        });
+        self.findings.extend(unfit.into_iter().map(|(at, key)| {
+            let what = format!("the actor's signature does not fit the key of event {key}");
+            Finding::at(at, what)
+        }));
+    }
+
+    /// One block against its header.
+    fn sealed(&mut self, first: u64, header: &BlockHeader, described: &BlockHeader) {
+        let count = u64::from(described.count);
+        let last = first + count.max(1) - 1;
+        if described.root != header.root {
+            let what = format!("the block of events {first} to {last} does not have its root");
+            self.findings.push(Finding::roots(first, what, header.root, described.root));
+        } else if described != header {
+            let what =
+                format!("the header of the block of events {first} to {last} does not fit them");
+            self.findings.push(Finding::at(first, what));
         }
-        let stored: BTreeMap<(u8, u64), Hash> =
+        if first != self.subtrees.size() || !count.is_power_of_two() || !first.is_multiple_of(count)
+        {
+            let next = self.subtrees.size();
+            let what = format!("a block of {count} events begins here; {next} comes next");
+            self.findings.push(Finding::at(first, what));
+            return;
+        }
+        let level = u8::try_from(count.ilog2()).unwrap_or(u8::MAX);
+        let nodes = &mut self.nodes;
+        nodes.insert((level, first >> level), described.root);
+        self.subtrees.push_subtree(level, described.root, |level, index, hash| {
+            nodes.insert((level, index), hash);
+        });
+    }
+
+    /// The stored nodes of the tree against those of the blocks.
+    fn nodes(&mut self) -> Result<(), StoreError> {
+        let nodes = &self.nodes;
+        let mut stored: BTreeMap<(u8, u64), Hash> =
             self.log.tree_nodes()?.into_iter().map(|(l, i, h)| ((l, i), h)).collect();
-        if let Some((key, expected, found)) = first_difference(&nodes, &stored) {
+        if self.state.frontier.size() != self.log.size() {
+            // What was not reached cannot be compared.
+            let reached = self.subtrees.size();
+            stored.retain(|(level, index), _| (index + 1) << level <= reached);
+        }
+        if let Some((key, expected, found)) = first_difference(nodes, &stored) {
             let (level, index) = key;
             let what = format!("node {index} of tree level {level}");
             let finding = Finding::at(index << level, what);
@@ -209,8 +391,11 @@ impl<'a> Check<'a> {
             self.findings.push(Finding::at(self.state.frontier.size().min(self.log.size()), what));
         } else if self.state.frontier != self.log.state().frontier {
             let (expected, found) = (self.log.root(), self.state.frontier.root());
-            let from = self.last_agreeing();
-            let what = format!("an event from {from} on is not what was appended");
+            let from = self.last_agreeing().max(self.last_signed_alike()?);
+            let what = match self.log.size() - 1 {
+                last if last == from => format!("event {from} is not what was appended"),
+                last => format!("an event from {from} to {last} is not what was appended"),
+            };
             self.findings.push(Finding::roots(from, what, expected, found));
         } else if self.state != *self.log.state() {
             self.findings.push(Finding::table("meta", "state"));
@@ -250,6 +435,16 @@ impl<'a> Check<'a> {
         at
     }
 
+    /// The largest size of which a stored log checkpoint says what the events say.
+    fn last_signed_alike(&self) -> Result<u64, StoreError> {
+        let agrees = |(size, note): &(u64, String)| {
+            let root = LogCheckpoint::peek(note).ok().map(|checkpoint| checkpoint.root);
+            root.is_some() && root == self.roots.get(size).copied()
+        };
+        let stored = self.log.checkpoints(..)?;
+        Ok(stored.iter().take_while(|row| agrees(row)).last().map_or(0, |(size, _)| *size))
+    }
+
     fn trusted(&self) -> Vec<NoteKey> {
         match &self.options.key {
             Some(key) => vec![key.clone()],
@@ -262,22 +457,29 @@ impl<'a> Check<'a> {
         let keys = self.trusted();
         let stored = self.log.checkpoints(..)?;
         self.checkpoints = stored.len();
+        let mut differs = false;
         for (size, note) in stored {
-            let finding = match self.compare(&note, &keys) {
+            let finding = match self.compare(&note, &keys, self.signed_alike.unwrap_or(0)) {
                 Ok(checkpoint) if checkpoint.size != size => {
                     Some(Finding::at(size, format!("a log checkpoint of size {}", checkpoint.size)))
                 }
-                Ok(_) => None,
-                Err(finding) => Some(finding),
+                Ok(_) => {
+                    self.signed_alike = Some(size);
+                    None
+                }
+                // Every later one tells of the same difference.
+                Err(finding) if finding.found.is_some() && differs => None,
+                Err(finding) => {
+                    differs |= finding.found.is_some();
+                    Some(finding)
+                }
             };
-            match finding {
-                None if self.findings.is_empty() => self.last_good = Some(size),
-                None => {}
-                Some(finding) => self.findings.push(finding),
-            }
+            self.findings.extend(finding);
         }
+        let first_bad = self.findings.iter().filter_map(|finding| finding.position).min();
+        self.last_good = self.signed_alike.filter(|size| first_bad.is_none_or(|bad| *size <= bad));
         if let Some(note) = &self.options.against
-            && let Err(mut finding) = self.compare(note, &keys)
+            && let Err(mut finding) = self.compare(note, &keys, 0)
         {
             finding.what = format!("against the given log checkpoint: {}", finding.what);
             self.findings.push(finding);
@@ -285,7 +487,8 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn compare(&self, note: &str, keys: &[NoteKey]) -> Result<LogCheckpoint, Finding> {
+    /// Opens a log checkpoint and compares it; the first `from` events are known to be as signed.
+    fn compare(&self, note: &str, keys: &[NoteKey], from: u64) -> Result<LogCheckpoint, Finding> {
         let unsigned = |error: &CheckpointError| {
             let size = LogCheckpoint::peek(note).map_or(0, |checkpoint| checkpoint.size);
             Finding::at(size, format!("a log checkpoint does not hold: {error}"))
@@ -296,8 +499,13 @@ impl<'a> Check<'a> {
         match self.roots.get(&size) {
             Some(root) if *root == checkpoint.root => Ok(checkpoint),
             Some(root) => {
-                let what = format!("the first {size} events are not those that were signed");
-                Err(Finding::roots(self.last_good.unwrap_or(0), what, checkpoint.root, *root))
+                let last = size.saturating_sub(1);
+                let what = match from.min(last) {
+                    0 => format!("the first {size} events are not those that were signed"),
+                    from if from == last => format!("event {from} is not what was signed"),
+                    from => format!("an event from {from} to {last} is not what was signed"),
+                };
+                Err(Finding::roots(from, what, checkpoint.root, *root))
             }
             None => {
                 let have = self.state.frontier.size();

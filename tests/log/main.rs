@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails stops")]
 
+mod blocks;
 mod proofs;

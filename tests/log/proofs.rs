@@ -10,7 +10,7 @@ use annals::tlog::{self, Hash, LogCheckpoint, NoteKey, NoteSigner};
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tlog_tiles::{Checkpoint, Hash as TheirHash, HashReader};
 
-const ORIGIN: &str = "annals/test";
+pub(crate) const ORIGIN: &str = "annals/test";
 
 struct Theirs(Vec<TheirHash>);
 
@@ -38,7 +38,7 @@ fn append<'a>(stream: StreamId, events: &'a [Event]) -> Append<'a> {
 }
 
 /// A log of several blocks and a tail, signed.
-fn log(dir: &std::path::Path, signer: &NoteSigner) -> Store {
+pub(crate) fn log(dir: &std::path::Path, signer: &NoteSigner) -> Store {
     let store = Store::create(dir, Env::fixed(Timestamp(0), 1)).unwrap();
     let created = WorkspaceCreated {
         log: LogId([1; 16]),
