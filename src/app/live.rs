@@ -54,6 +54,15 @@ impl LiveFiles {
         }
     }
 
+    /// Whether any invocation's process lives.
+    pub(super) fn any_alive(&self) -> bool {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return false };
+        let ids = entries
+            .flatten()
+            .filter_map(|entry| entry.path().file_stem()?.to_str()?.parse::<InvocationId>().ok());
+        ids.into_iter().any(|id| self.is_alive(id))
+    }
+
     /// Removes the file of an invocation that is gone.
     pub(super) fn forget(&self, id: InvocationId) {
         let _ = fs::remove_file(self.path(id));
@@ -75,8 +84,8 @@ mod tests {
         let id = InvocationId([3; 16]);
         assert!(!files.is_alive(id));
         let alive = files.claim(id).unwrap();
-        assert!(files.is_alive(id));
+        assert!(files.is_alive(id) && files.any_alive());
         drop(alive);
-        assert!(!files.is_alive(id));
+        assert!(!files.is_alive(id) && !files.any_alive());
     }
 }
