@@ -30,17 +30,17 @@ impl App {
     /// # Errors
     /// When the log or the files cannot be read.
     pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<Difference>> {
-        let mut differences = self.differences(size)?;
-        // Another process commits first and writes the files a moment later: a difference counts
-        // when it stays.
+        // Another process commits first and writes the files a moment later: while one is at work,
+        // a difference counts when it stays.
         for _ in 0..CHECKS_MAX {
-            if differences.is_empty() || size.is_some() || !self.live.any_alive() {
-                break;
+            let at_work = self.live.any_alive();
+            let differences = self.differences(size)?;
+            if differences.is_empty() || !at_work {
+                return Ok(differences);
             }
             std::thread::sleep(CHECK_WAIT);
-            differences = self.differences(size)?;
         }
-        Ok(differences)
+        self.differences(size)
     }
 
     fn differences(&self, size: Option<u64>) -> Result<Vec<Difference>> {
