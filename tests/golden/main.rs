@@ -104,3 +104,35 @@ fn codes_and_names_are_given_once() {
     assert_eq!(names.len(), all_kinds().count());
     assert_eq!(codes.len(), all_kinds().count());
 }
+
+proptest::proptest! {
+    /// Stored bytes are read by programs that did not write them: whatever they are, reading ends
+    /// in an event that survives its own round trip, or in an error.
+    #[test]
+    fn no_bytes_break_the_reader(
+        pick in 0_usize..1_000,
+        changes in proptest::collection::vec((0_usize..4_096, 0_u8..), 0..6),
+        cut in 0_usize..4_096,
+    ) {
+        let all = examples::all();
+        let event = &all[pick % all.len()];
+        let kind = event.kind();
+        let version = all_kinds().find(|info| info.kind == kind).unwrap().version;
+        let mut bytes = event.encode();
+        for (at, byte) in changes {
+            let length = bytes.len();
+            if let Some(changed) = bytes.get_mut(at % length.max(1)) {
+                *changed = byte;
+            }
+        }
+        // A third of the trials are cut short.
+        if cut % 3 == 0 {
+            bytes.truncate(cut % (bytes.len() + 1));
+        }
+        if let Ok(event) = Event::decode(kind, version, &bytes) {
+            let again = event.encode();
+            let back = Event::decode(kind, version, &again).unwrap();
+            proptest::prop_assert_eq!(back.encode(), again);
+        }
+    }
+}

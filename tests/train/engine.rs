@@ -11,7 +11,7 @@ use annals::base::{Digest, RunId, Split};
 use annals::supervise::{Engine, Heard};
 use annals::train::checkpoint::Checkpoints;
 use annals::train::config::{Layer, TrainConfig, resolve};
-use annals::train::prepared::Prepared;
+use annals::train::prepared::{Inputs, Prepared, Targets};
 use annals::train::protocol::{self, Ended, JobSpec};
 use annals::train::random::Stream;
 use annals::train::{FailureKind, Finished, TrainEvent};
@@ -43,9 +43,10 @@ fn config(settings: &[(&str, &str)]) -> TrainConfig {
 fn dataset(train: u32) -> Prepared {
     let mut data = Prepared {
         labels: vec!["without".into(), "with".into()],
-        vocab_size: VOCAB,
+        inputs: Inputs::tokens(VOCAB),
         ..Prepared::default()
     };
+    let mut classes = Vec::new();
     let mut random = Stream::new(&[7]);
     let splits = [(Split::Train, train), (Split::Valid, 24), (Split::Test, 24)];
     for (split, rows) in splits {
@@ -55,9 +56,13 @@ fn dataset(train: u32) -> Prepared {
             ids.extend((0..length).map(|_| 8 + random.below(42) as u32));
             let class = u32::from(ids[1..].iter().any(|id| *id < 12));
             let row = data.rows.len() as u32;
-            data.push(row, split, class, &ids);
+            data.rows.push(row);
+            data.splits.push(split);
+            data.inputs.push_tokens(&ids);
+            classes.push(class);
         }
     }
+    data.targets = Targets::Single(classes);
     data
 }
 

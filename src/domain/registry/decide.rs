@@ -37,6 +37,9 @@ pub fn decide(
 ) -> Result<Vec<RegistryEvent>, Rejection> {
     match command {
         RegistryCommand::Request { request, name, reason } => {
+            if state.requests.contains_key(&request) {
+                return Err(Rejection::Exists { what: "request", name: request.to_string() });
+            }
             let run = may_be_promoted(state, facts, &name)?;
             let trainer = facts.trainer.to_owned();
             let policy_revision = facts.policy_revision;

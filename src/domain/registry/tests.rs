@@ -154,3 +154,54 @@ fn a_run_has_one_open_request() {
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     assert!(table.ask("mara", request(SECOND, "hate_v2")).is_err());
 }
+
+/// One random request: who asks, of which request, about which name.
+fn any_command() -> impl proptest::strategy::Strategy<Value = (usize, RegistryCommand)> {
+    use proptest::prelude::*;
+    (0_usize..4, 0_usize..3, 0_u8..4, 0_usize..4).prop_map(|(what, actor, id, name)| {
+        let id = RequestId([id; 16]);
+        let name = ["hate_v1", "hate_v2", "../x", ""][name];
+        let command = match what {
+            0 => request(id, name),
+            1 => approve(id),
+            2 => promote(id),
+            _ if name.is_empty() => RegistryCommand::Reject { request: id, reason: "no".into() },
+            _ => RegistryCommand::Demote { name: name.into(), reason: "worse".into() },
+        };
+        (actor, command)
+    })
+}
+
+proptest::proptest! {
+    /// DOM-1: whatever is asked in whatever order, the same question gets the same answer, a
+    /// refusal changes nothing, and the rules hold in every state that can be reached.
+    #[test]
+    fn dom_1_random_histories_keep_the_rules(
+        commands in proptest::collection::vec(any_command(), 0..60),
+    ) {
+        let mut policy = lenient();
+        policy.production_promotion.trainer_may_approve = false;
+        let mut table = Table::new(policy);
+        let mut history: Vec<RegistryEvent> = Vec::new();
+        for (actor, command) in commands {
+            let actor = ["mara", "ines", "otto"][actor];
+            let (policy, run, policy_revision, trainer) = (&table.policy, &table.run, 3, "mara");
+            let facts = RegistryFacts { policy, policy_revision, actor, run, trainer };
+            let answer = decide(&table.state, command.clone(), &facts);
+            proptest::prop_assert_eq!(&answer, &decide(&table.state, command, &facts));
+            for event in answer.unwrap_or_default() {
+                table.state.evolve(&event);
+                history.push(event);
+            }
+            for (name, model) in &table.state.production {
+                let granted = &table.state.requests[&model.request];
+                proptest::prop_assert_eq!(&granted.requested.name, name);
+                proptest::prop_assert!(granted.approvers.iter().any(|who| who != "mara"));
+                proptest::prop_assert!(!granted.approvers.contains(&"mara".to_owned()));
+            }
+        }
+        let mut folded = RegistryState::default();
+        history.iter().for_each(|event| folded.evolve(event));
+        proptest::prop_assert_eq!(folded, table.state);
+    }
+}
