@@ -107,7 +107,7 @@ impl App {
             events,
             unsigned_tail: events.saturating_sub(signed),
             policy_revision,
-            changed_files: self.exporter().touched(),
+            changed_files: self.exporter().edited(),
         })
     }
 

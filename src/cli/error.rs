@@ -9,17 +9,17 @@ use crate::app::Error;
 
 /// `error:`, the causes, an empty line, the hints.
 pub(super) fn human(error: &Error) -> String {
+    let causes = causes(error);
+    let hints = hints(error, &causes);
     let mut text = format!("error: {error}\n");
     // Writing to a String cannot fail.
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let _ = writeln!(text, "caused by: {source}");
-        cause = source.source();
+    for cause in causes {
+        let _ = writeln!(text, "caused by: {cause}");
     }
-    if !error.hints.is_empty() {
+    if !hints.is_empty() {
         text.push('\n');
     }
-    for hint in &error.hints {
+    for hint in hints {
         let _ = writeln!(text, "hint: {hint}");
     }
     text
@@ -27,19 +27,34 @@ pub(super) fn human(error: &Error) -> String {
 
 /// One object, for programs.
 pub(super) fn json(error: &Error) -> String {
+    let causes = causes(error);
+    json!({
+        "error": error.to_string(),
+        "kind": error.kind.word(),
+        "exit_code": error.kind.exit_code(),
+        "hints": hints(error, &causes),
+        "caused_by": causes,
+    })
+    .to_string()
+        + "\n"
+}
+
+fn causes(error: &Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut cause = error.source();
     while let Some(source) = cause {
         causes.push(source.to_string());
         cause = source.source();
     }
-    json!({
-        "error": error.to_string(),
-        "kind": error.kind.word(),
-        "exit_code": error.kind.exit_code(),
-        "caused_by": causes,
-        "hints": error.hints,
-    })
-    .to_string()
-        + "\n"
+    causes
+}
+
+/// What to do; a full disk is told by its text, because the database hands on nothing else.
+fn hints(error: &Error, causes: &[String]) -> Vec<String> {
+    let mut hints = error.hints.clone();
+    let full = ["(os error 27)", "(os error 28)", "(os error 122)"];
+    if causes.iter().any(|cause| full.iter().any(|code| cause.contains(code))) {
+        hints.insert(0, "make room on the disk (or raise the quota), then try again".to_owned());
+    }
+    hints
 }

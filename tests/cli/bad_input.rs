@@ -139,3 +139,47 @@ fn a_folder_that_cannot_be_written_can_still_be_read() {
     ward.annals(&["verify"]).ok();
     mode(0o755);
 }
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    let events = || ward.annals(&["status", "--format", "json"]).ok().json()["events"].clone();
+    let full = ward.read(".annals/log.redb").len() / 1024;
+    let mut acknowledged = events().as_u64().unwrap();
+    let mut refusals = 0;
+    for n in 0..400_u32 {
+        let rows = (n % 90 + 1).to_string();
+        let set = ["policy", "set", "production_promotion.min_test_rows", rows.as_str()];
+        let answer = ward.annals_on_a_full_disk(u32::try_from(full).unwrap(), &set);
+        if answer.code == 0 {
+            acknowledged = events().as_u64().unwrap();
+            continue;
+        }
+        answer.refused(7, "make room on the disk");
+        refusals += 1;
+        if refusals == 3 {
+            break;
+        }
+    }
+    assert_eq!(refusals, 3, "the log never filled up");
+    assert!(events().as_u64().unwrap() >= acknowledged);
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["policy", "set", "production_promotion.min_test_rows", "99"]).ok();
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["replay", "--check"]).ok();
+}
+
+#[test]
+fn a_copied_workspace_is_not_an_edited_one() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    let name = "models_registry.json";
+    let bytes = ward.read(name);
+    std::fs::remove_file(ward.path(name)).unwrap();
+    std::fs::write(ward.path(name), &bytes).unwrap();
+    let quiet = ward.annals(&["status"]).ok();
+    assert!(!quiet.err.contains(name), "{}", quiet.err);
+    std::fs::write(ward.path(name), [&bytes[..], b" "].concat()).unwrap();
+    assert!(ward.annals(&["status"]).ok().err.contains(name));
+}

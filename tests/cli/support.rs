@@ -12,6 +12,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Fails the test unless the program succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
@@ -71,18 +79,24 @@ impl Workspace {
     }
 
     pub fn annals_as(&self, actor: &str, args: &[&str]) -> Answer {
-        let output = self.command(actor, args).output().unwrap();
-        Answer {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        Answer::of(self.command(actor, args).output().unwrap())
     }
 
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command("mara", args);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Runs `annals` where no file may grow beyond `kib`, as on a disk that is full.
+    pub fn annals_on_a_full_disk(&self, kib: u32, args: &[&str]) -> Answer {
+        let limited = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        let plain = self.command("mara", args);
+        let mut bash = Command::new("bash");
+        bash.args(["-c", limited, &kib.to_string()]).arg(plain.get_program());
+        bash.args(plain.get_args()).current_dir(&self.root).env_clear();
+        bash.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        Answer::of(bash.output().unwrap())
     }
 
     fn command(&self, actor: &str, args: &[&str]) -> Command {

@@ -138,16 +138,17 @@ impl Exporter {
         Ok(generated.iter().filter_map(|file| self.compare(file)).collect())
     }
 
-    /// The files whose size, time of change or inode is not that of the last writing: cheap enough
-    /// for reading verbs.
-    pub fn touched(&self) -> Vec<String> {
+    /// The files whose bytes are not those of the last writing. They are read only where size,
+    /// time of change or inode differ, as they do in a copy of the workspace.
+    pub fn edited(&self) -> Vec<String> {
         let written = self.written();
         let same = |name: &String, file: &WrittenFile| {
-            fs::metadata(self.root.join(name))
-                .is_ok_and(|meta| WrittenFile::new(file.digest, &meta) == *file)
+            let path = self.root.join(name);
+            fs::metadata(&path).is_ok_and(|meta| WrittenFile::new(file.digest, &meta) == *file)
+                || fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == file.digest)
         };
-        let touched = written.files.iter().filter(|(name, file)| !same(name, file));
-        touched.map(|(name, _)| name.clone()).collect()
+        let edited = written.files.iter().filter(|(name, file)| !same(name, file));
+        edited.map(|(name, _)| name.clone()).collect()
     }
 
     fn compare(&self, (name, expected): &Generated) -> Option<Difference> {
