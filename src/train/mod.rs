@@ -13,6 +13,7 @@
 //! reading at [`Learner`].
 
 pub mod checkpoint;
+pub mod classical;
 pub mod config;
 pub mod data;
 mod learner;

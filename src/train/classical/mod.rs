@@ -1,0 +1,16 @@
+//! The classical baselines in plain Rust: TF-IDF with logistic regression or a linear support
+//! vector machine. Fitted to the optimum in seconds, they are what every network has to beat.
+//!
+//! May use: `base`, the rest of `train`. Must never see: what `train` must not.
+//!
+//! To add a model: its fit beside `logreg.rs`, an arm in `run.rs`. Start reading at
+//! [`Vectorizer`].
+
+pub mod linear;
+pub mod logreg;
+mod sparse;
+pub mod svm;
+mod tfidf;
+
+pub use sparse::Sparse;
+pub use tfidf::Vectorizer;
