@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{App, Error, ErrorKind, Result};
+use crate::base::suggest::nearest;
 use crate::base::{RunId, Timestamp};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::{Event, Identity, all_kinds};
@@ -69,8 +70,11 @@ impl App {
             if kinds.is_empty() {
                 let message = format!("no kind of event starts with \"{prefix}\"");
                 let names: Vec<&str> = all_kinds().map(|kind| kind.name).collect();
-                return Err(Error::new(ErrorKind::NotFound, message)
-                    .hint(format!("known are {}", names.join(", "))));
+                let hint = match nearest(prefix, names.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known are {}", names.join(", ")),
+                };
+                return Err(Error::new(ErrorKind::NotFound, message).hint(hint));
             }
             filter.kinds = Some(kinds);
         }

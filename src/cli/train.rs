@@ -209,6 +209,10 @@ impl Screen for Terminal<'_> {
                 if let Some(bar) = &self.bar {
                     bar.set_length(started.steps);
                 }
+                if started.parameters == 0 {
+                    // A model that is fitted in one go has none before.
+                    return;
+                }
                 let line = format!(
                     "{} parameters on {} with {} threads, {} epochs of {} steps",
                     started.parameters,
@@ -260,6 +264,7 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
     let run = &trained.run;
     let mut value = serde_json::to_value(run).unwrap_or_default();
     value["run_id"] = serde_json::json!(run.run());
+    value["tfidf_logreg_on_the_same_rows"] = serde_json::json!(trained.yardstick);
     context.ui.data(&value, |ui| {
         let metric = |name: &str| share(run.metric(name, Split::Test));
         ui.line(&format!(
@@ -269,6 +274,13 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
             metric("accuracy"),
             metric("f1_macro")
         ))?;
+        if let Some(yardstick) = &trained.yardstick {
+            ui.line(&format!(
+                "TF-IDF + logistic regression on the same rows: accuracy {}, macro F1 {}",
+                share(Some(yardstick.accuracy)),
+                share(Some(yardstick.f1_macro))
+            ))?;
+        }
         let test = run.evaluations.iter().find(|evaluation| evaluation.split == Split::Test);
         if let Some(test) = test {
             ui.table(&class_table(&test.classes))?;

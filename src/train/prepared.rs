@@ -129,7 +129,7 @@ impl Targets {
     }
 
     /// The targets of the rows at `indices`.
-    fn select(&self, indices: &[usize]) -> Self {
+    pub fn select(&self, indices: &[usize]) -> Self {
         match self {
             Self::Single(classes) => Self::Single(indices.iter().map(|i| classes[*i]).collect()),
             Self::Multi(sets) => Self::Multi(indices.iter().map(|i| sets[*i].clone()).collect()),

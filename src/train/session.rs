@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::classical;
 use super::learner::{FailureKind, LearnError, Learner};
 use super::prepared::Prepared;
 use super::protocol::{
@@ -85,23 +86,31 @@ fn train<B>(job: &JobSpec, build: B, voice: &mut Voice<'_>, stop: &AtomicBool) -
 where
     B: FnOnce(&JobSpec, &Prepared) -> Result<Box<dyn Learner>, LearnError>,
 {
-    let prepare = || -> Result<(Prepared, Box<dyn Learner>), TrainError> {
-        let data = Prepared::read(&job.dataset, job.dataset_digest)?;
-        let learner = build(job, &data)?;
-        Ok((data, learner))
+    let data = match Prepared::read(&job.dataset, job.dataset_digest) {
+        Ok(data) => data,
+        Err(error) => return Ended::Failed(failure(&error.into(), None)),
     };
-    let (data, mut learner) = match prepare() {
-        Ok(ready) => ready,
-        Err(error) => return Ended::Failed(failure(&error, None)),
+    if job.config.model.architecture.takes_texts() {
+        return ended(classical::train(job, &data, voice, stop), None);
+    }
+    let mut learner = match build(job, &data) {
+        Ok(learner) => learner,
+        Err(error) => return Ended::Failed(failure(&error.into(), None)),
     };
-    let mut trainer = match Trainer::new(job, &data, learner.as_mut(), voice, stop) {
-        Ok(trainer) => trainer,
-        Err(error) => return Ended::Failed(failure(&error, None)),
-    };
-    match trainer.run() {
+    match Trainer::new(job, &data, learner.as_mut(), voice, stop) {
+        Ok(mut trainer) => {
+            let outcome = trainer.run();
+            ended(outcome, Some(trainer.step()))
+        }
+        Err(error) => Ended::Failed(failure(&error, None)),
+    }
+}
+
+fn ended(outcome: Result<Outcome, TrainError>, step: Option<u64>) -> Ended {
+    match outcome {
         Ok(Outcome::Finished(finished)) => Ended::Finished(finished),
         Ok(Outcome::Interrupted(interrupted)) => Ended::Interrupted(interrupted),
-        Err(error) => Ended::Failed(failure(&error, Some(trainer.step()))),
+        Err(error) => Ended::Failed(failure(&error, step)),
     }
 }
 
@@ -157,7 +166,7 @@ pub fn toy_hello(program: &str) -> EngineHello {
         program: program.to_owned(),
         libtorch: None,
         devices: vec!["cpu".into()],
-        architectures: vec!["toy".into()],
+        architectures: ["tfidf_logreg", "tfidf_svm", "toy"].map(str::to_owned).to_vec(),
     }
 }
 

@@ -413,7 +413,11 @@ impl<'a> Trainer<'a> {
         let (step, dir) = (self.state.step, Checkpoints::dir(self.state.step));
         self.state.kept.retain(|kept| kept.step != step);
         self.state.kept.push(Kept { step, dir: dir.clone(), value });
-        let files = self.checkpoints.save(step, self.learner, &codec::encode(&self.state))?;
+        let files = self.checkpoints.save(
+            step,
+            &|dir| self.learner.save(dir),
+            &codec::encode(&self.state),
+        )?;
         let metric = value.map(|value| (self.job.config.training.best_metric.clone(), value));
         let epoch = self.epoch_now();
         let saved = CheckpointSaved { step, epoch, dir, files: files.clone(), metric, best };

@@ -8,6 +8,7 @@ mod bad_input;
 mod crash;
 mod help;
 mod life;
+mod pictures;
 mod record;
 mod support;
 mod tamper;

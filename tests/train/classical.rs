@@ -93,7 +93,7 @@ fn near(
     let mut worst = 0.0_f64;
     for (index, expected) in expected.as_array().unwrap().iter().enumerate() {
         let expected = expected.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        let found = centre(model.scores(rows.row(index)));
+        let found = centre(model.scores(&rows.row(index)));
         for (found, expected) in found.iter().zip(centre(expected)) {
             worst = worst.max((found - expected).abs());
         }
@@ -125,7 +125,7 @@ fn one_output_is_the_same_as_two_classes_seen_from_one_side() {
     for column in 0..rows.width {
         let mut sum = 0.0;
         for (row, class) in classes.iter().enumerate() {
-            let score = one.model.scores(rows.row(row))[0];
+            let score = one.model.scores(&rows.row(row))[0];
             let error = 1.0 / (1.0 + (-score).exp()) - f64::from(*class);
             sum += rows.row(row).filter(|(c, _)| *c == column).map(|(_, v)| v * error).sum::<f64>();
         }

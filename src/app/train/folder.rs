@@ -11,6 +11,7 @@ use super::card::model_card;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
+use crate::train::classical::VECTORIZER_FILE;
 use crate::train::{Finished, weights_path};
 
 const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
@@ -77,7 +78,9 @@ impl RunFolder {
     /// What training reads: settings, vocabulary, labels and the prepared dataset.
     pub(super) fn write_inputs(&self, plan: &Plan<'_>) -> Result<(PathBuf, Digest)> {
         self.write("config/config.yaml", plan.config.to_yaml().as_bytes())?;
-        self.write("config/vocab.txt", plan.prepared.vocab.to_text().as_bytes())?;
+        if let Some(vocab) = &plan.prepared.vocab {
+            self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
+        }
         self.write("config/labels.json", &pretty(&labels(&plan.dataset.label_names())))?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
@@ -104,11 +107,16 @@ impl RunFolder {
             bytes: finished.weights.bytes,
             blob: true,
         };
-        Ok(vec![
+        let mut all = vec![
             stored,
             self.file("training_info", "results/training_info.json")?,
             self.file("model_card", "results/model_card.md")?,
-        ])
+        ];
+        let vectorizer = finished.best_dir.join(VECTORIZER_FILE);
+        if self.path.join(&vectorizer).exists() {
+            all.push(self.file("vectorizer", &vectorizer.to_string_lossy())?);
+        }
+        Ok(all)
     }
 
     /// A file as it is on disk, to be kept as a blob.
@@ -159,6 +167,7 @@ fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
         "chosen_by": format!("{} on valid", finished.metric),
         "training_time_seconds": finished.seconds,
         "rows_per_second": finished.rows_per_s,
+        "tfidf_logreg_on_the_same_rows": plan.yardstick,
         "evaluations": splits.collect::<serde_json::Map<String, serde_json::Value>>(),
     })
 }

@@ -5,12 +5,14 @@ mod drive;
 mod folder;
 mod request;
 mod translate;
+mod yardstick;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
+pub use yardstick::Yardstick;
 
 use super::environment::Facts;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
@@ -34,6 +36,8 @@ use request::Resolved;
 pub struct Trained {
     /// The run, as the views have it.
     pub run: RunDetails,
+    /// What the classical baseline reaches on the same test rows.
+    pub yardstick: Option<Yardstick>,
 }
 
 /// Everything that is known before the engine starts.
@@ -45,6 +49,7 @@ struct Plan<'a> {
     dataset: Dataset,
     synthetic: Option<Synthetic>,
     prepared: Preparation,
+    yardstick: Option<Yardstick>,
     threads: u32,
 }
 
@@ -82,8 +87,11 @@ impl App {
             Ok(folder) => folder,
             Err(error) => return session.finish_with(Err(error)),
         };
-        let result = Plan::new(request, resolved, name, given, &folder)
-            .and_then(|plan| self.train_in(&session, run, &plan, &folder, stop, screen));
+        let mut yardstick = None;
+        let result = Plan::new(request, resolved, name, given, &folder).and_then(|plan| {
+            yardstick = plan.yardstick;
+            self.train_in(&session, run, &plan, &folder, stop, screen)
+        });
         let ended = self.close(session, run, &folder, result);
         // A run that failed is in the registry too.
         let refreshed = self.refresh();
@@ -96,7 +104,7 @@ impl App {
             .snapshot()?
             .run(run)?
             .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        Ok(Trained { run: details })
+        Ok(Trained { run: details, yardstick })
     }
 
     fn train_in(
@@ -213,7 +221,9 @@ impl App {
             trainer: hello.program.clone(),
         };
         let mut stored: Vec<ArtifactStored> = vec![config_yaml];
-        stored.push(folder.file("vocabulary", "config/vocab.txt")?);
+        if plan.prepared.vocab.is_some() {
+            stored.push(folder.file("vocabulary", "config/vocab.txt")?);
+        }
         stored.push(folder.file("labels", "config/labels.json")?);
         if let Some(diff) = &diff {
             self.blobs.put(diff.as_bytes())?;
@@ -328,7 +338,7 @@ impl<'a> Plan<'a> {
                 (dataset, prepared, synthetic)
             }
         };
-        Ok(Plan {
+        let mut plan = Plan {
             request,
             name,
             config,
@@ -336,8 +346,11 @@ impl<'a> Plan<'a> {
             dataset,
             synthetic,
             prepared,
+            yardstick: None,
             threads: request.threads.unwrap_or_else(super::environment::cpus),
-        })
+        };
+        plan.yardstick = yardstick::measure(&plan);
+        Ok(plan)
     }
 
     fn description(&self) -> String {

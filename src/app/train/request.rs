@@ -73,7 +73,9 @@ pub struct Programs {
 impl Programs {
     pub(super) fn for_architecture(&self, architecture: Architecture) -> (&Path, &[&str]) {
         match architecture {
-            Architecture::Toy => (&self.own, &["engine"]),
+            Architecture::Toy | Architecture::TfidfLogreg | Architecture::TfidfSvm => {
+                (&self.own, &["engine"])
+            }
             Architecture::Encoder => (&self.torch, &[]),
         }
     }

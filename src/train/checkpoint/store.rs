@@ -146,7 +146,7 @@ impl Checkpoints {
         self.run_dir.join(dir).join(MANIFEST_FILE).is_file()
     }
 
-    /// Saves the learner and the trainer's `state`: writes into a hidden folder, syncs every file
+    /// Saves what `write` writes and the trainer's `state`: into a hidden folder, syncs every file
     /// and the folder, and renames, so that after a crash the whole checkpoint is there or none.
     ///
     /// # Errors
@@ -154,12 +154,12 @@ impl Checkpoints {
     pub fn save(
         &self,
         step: u64,
-        learner: &dyn Learner,
+        write: &dyn Fn(&Path) -> Result<(), LearnError>,
         state: &[u8],
     ) -> Result<Vec<SavedFile>, CheckpointError> {
         let dir = self.run_dir.join(Self::dir(step));
         let hidden = self.run_dir.join(FOLDER).join(format!(".step-{step:08}"));
-        let result = self.fill(&hidden, step, learner, state).and_then(|files| {
+        let result = self.fill(&hidden, step, write, state).and_then(|files| {
             // A resumed run may save a step again: the old one is hidden first, never mixed.
             if dir.exists() {
                 let old = self.run_dir.join(FOLDER).join(format!(".old-{step:08}"));
@@ -181,15 +181,14 @@ impl Checkpoints {
         &self,
         hidden: &Path,
         step: u64,
-        learner: &dyn Learner,
+        write: &dyn Fn(&Path) -> Result<(), LearnError>,
         state: &[u8],
     ) -> Result<Vec<SavedFile>, CheckpointError> {
         if hidden.exists() {
             fs::remove_dir_all(hidden).map_err(at(hidden))?;
         }
         fs::create_dir(hidden).map_err(at(hidden))?;
-        learner
-            .save(hidden)
+        write(hidden)
             .map_err(|source| CheckpointError::Learner { path: hidden.to_owned(), source })?;
         let state_path = hidden.join(STATE_FILE);
         durable::write(&state_path, state).map_err(at(&state_path))?;

@@ -23,7 +23,7 @@ impl Linear {
     }
 
     /// The scores of a row.
-    pub fn scores(&self, row: impl Iterator<Item = (usize, f64)> + Clone) -> Vec<f64> {
+    pub fn scores(&self, row: &(impl Iterator<Item = (usize, f64)> + Clone)) -> Vec<f64> {
         let width = self.weights.len() / self.outputs().max(1);
         let score = |(output, intercept): (usize, &f64)| {
             let weights = &self.weights[output * width..(output + 1) * width];

@@ -3,14 +3,18 @@
 //!
 //! May use: `base`, the rest of `train`. Must never see: what `train` must not.
 //!
-//! To add a model: its fit beside `logreg.rs`, an arm in `run.rs`. Start reading at
-//! [`Vectorizer`].
+//! To add a model: its fit beside `logreg.rs`, an arm in `model.rs`. Start reading at
+//! [`TextClassifier`].
 
 pub mod linear;
 pub mod logreg;
+mod model;
+mod run;
 mod sparse;
 pub mod svm;
 mod tfidf;
 
+pub use model::{TextClassifier, VECTORIZER_FILE};
+pub use run::{evaluate, train};
 pub use sparse::Sparse;
 pub use tfidf::Vectorizer;

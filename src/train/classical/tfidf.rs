@@ -5,6 +5,8 @@
 //! Terms are nodes of a tree: a node is its first words followed by one more. That finds all
 //! n-grams of a text with one look-up each and without putting a single one together.
 
+#![expect(clippy::disallowed_types, reason = "looked up only: nothing depends on their order")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -16,6 +16,6 @@ mod yaml;
 pub use resolve::{Layer, builtin, builtin_names, resolve};
 pub use types::{
     Architecture, ClassWeights, DataConfig, EarlyStopping, ModelConfig, ScheduleKind, SplitConfig,
-    SplitRule, ToyConfig, TrainConfig, TrainingConfig,
+    SplitRule, TfidfConfig, ToyConfig, TrainConfig, TrainingConfig,
 };
 pub use yaml::{ConfigError, Place};

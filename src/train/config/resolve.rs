@@ -1,6 +1,6 @@
 //! Merges layers of settings over the base and reads the result as [`TrainConfig`].
 
-use super::types::TrainConfig;
+use super::types::{Architecture, TrainConfig};
 use super::yaml::{self, ConfigError, Entry, Node, Value};
 use crate::base::{Digest, suggest};
 
@@ -9,6 +9,8 @@ const BASE: &str = include_str!("../../../data/configs/base.yaml");
 /// Named configs; `base` is under all of them.
 const BUILTIN: &[(&str, &str)] = &[
     ("baseline_small", include_str!("../../../data/configs/baseline_small.yaml")),
+    ("tfidf_logreg", include_str!("../../../data/configs/tfidf_logreg.yaml")),
+    ("tfidf_svm", include_str!("../../../data/configs/tfidf_svm.yaml")),
     ("toy", include_str!("../../../data/configs/toy.yaml")),
 ];
 
@@ -56,7 +58,37 @@ pub fn resolve(layers: &[Layer<'_>]) -> Result<TrainConfig, ConfigError> {
     }
     let config = read(&base, &merged)?;
     super::validate::validate(&config, &merged)?;
+    // What stood before the architecture was chosen was meant for another one.
+    let chosen = layers.iter().rposition(|layer| layer.find("model.architecture").is_some());
+    for layer in &layers[chosen.unwrap_or(0)..] {
+        check_use(&base, layer, "", config.model.architecture)?;
+    }
     Ok(config)
+}
+
+/// A setting that is not the default and decides nothing is a mistake.
+fn check_use(
+    base: &Node,
+    layer: &Node,
+    parents: &str,
+    architecture: Architecture,
+) -> Result<(), ConfigError> {
+    let Value::Map(entries) = &layer.value else { return Ok(()) };
+    for entry in entries {
+        let key = format!("{parents}{}", entry.key);
+        if let Value::Map(_) = entry.node.value {
+            check_use(base, &entry.node, &format!("{key}."), architecture)?;
+        } else if base.find(&key).is_some_and(|default| default.is_like(&entry.node)) {
+            continue;
+        } else if architecture.unused_keys().iter().any(|unused| match unused.strip_suffix('.') {
+            Some(_) => key.starts_with(unused),
+            None => key == *unused,
+        }) {
+            let place = entry.key_place.clone();
+            return Err(ConfigError::UnusedKey { place, key, architecture: architecture.word() });
+        }
+    }
+    Ok(())
 }
 
 fn parse_layer(layer: &Layer<'_>) -> Result<Node, ConfigError> {
@@ -220,6 +252,11 @@ mod tests {
             said("model:\n  n_embd: 250\n"),
             "my.yaml:2:11: `model.n_embd` is 250, but must be a multiple of `model.num_heads` (4)"
         );
+        assert_eq!(
+            said("model: {architecture: tfidf_svm, n_embd: 512}"),
+            "my.yaml:1:34: `model.n_embd` decides nothing for the architecture tfidf_svm"
+        );
+        assert!(text("model: {architecture: toy, n_embd: 256}").is_ok(), "the default");
         assert!(said("model:\n  n_embd: [1\n").starts_with("my.yaml:"), "{}", said("a: [1"));
         assert!(said("training: 3\n").contains("`training`"), "{}", said("training: 3\n"));
         assert!(said("- a\n").contains("a map of settings expected"));

@@ -14,7 +14,9 @@ pub struct TrainConfig {
     pub training: TrainingConfig,
     /// How texts become rows and rows become splits.
     pub data: DataConfig,
-    /// Settings of the architecture `toy`; the others ignore them.
+    /// Settings of the classical baselines.
+    pub tfidf: TfidfConfig,
+    /// Settings of the architecture `toy`.
     pub toy: ToyConfig,
     /// Words the run is classified and found by.
     pub tags: Vec<String>,
@@ -28,9 +30,68 @@ pub struct TrainConfig {
 pub enum Architecture {
     /// Transformer encoder with mean pooling; needs the engine with libtorch.
     Encoder,
+    /// TF-IDF and logistic regression, fitted to the optimum in plain Rust.
+    TfidfLogreg,
+    /// TF-IDF and a linear support vector machine, fitted to the optimum in plain Rust.
+    TfidfSvm,
     /// Softmax regression on bags of tokens in plain Rust: seconds to train, for trying things
     /// out and for tests.
     Toy,
+}
+
+impl Architecture {
+    /// The word used in settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::TfidfLogreg => "tfidf_logreg",
+            Self::TfidfSvm => "tfidf_svm",
+            Self::Toy => "toy",
+        }
+    }
+
+    /// Whether it cuts up texts itself instead of taking token ids.
+    pub fn takes_texts(self) -> bool {
+        matches!(self, Self::TfidfLogreg | Self::TfidfSvm)
+    }
+
+    /// Keys, or beginnings of keys, that decide nothing for it.
+    pub fn unused_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Encoder => &["tfidf.", "toy."],
+            Self::TfidfLogreg | Self::TfidfSvm => &[
+                "model.vocab_size",
+                "model.n_embd",
+                "model.num_heads",
+                "model.n_layer",
+                "model.max_seq_length",
+                "model.dropout",
+                "model.attention_dropout",
+                "training.batch_size",
+                "training.num_epochs",
+                "training.learning_rate",
+                "training.weight_decay",
+                "training.gradient_clip_norm",
+                "training.schedule",
+                "training.warmup_fraction",
+                "training.label_smoothing",
+                "training.early_stopping.",
+                "training.keep_best",
+                "training.keep_last",
+                "training.save_steps",
+                "data.min_count",
+                "toy.",
+            ],
+            Self::Toy => &[
+                "model.n_embd",
+                "model.num_heads",
+                "model.n_layer",
+                "model.attention_dropout",
+                "training.label_smoothing",
+                "tfidf.",
+            ],
+        }
+    }
 }
 
 /// What the network looks like.
@@ -192,6 +253,18 @@ pub enum SplitRule {
     Hash,
     /// By seed, with each class in the same share everywhere.
     Stratified,
+}
+
+/// Settings of the classical baselines.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TfidfConfig {
+    /// Terms to keep: the most frequent ones.
+    pub max_features: u32,
+    /// Words of the longest term.
+    pub ngram_max: u32,
+    /// Inverse strength of the L2 penalty, as scikit-learn's `C`.
+    pub c: f64,
 }
 
 /// Settings of the architecture `toy`, mostly ways to misbehave.

@@ -36,6 +36,8 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("training.keep_best", t.keep_best.into(), 1, 1_000);
     whole("training.keep_last", t.keep_last.into(), 1, 1_000);
     whole("data.min_count", config.data.min_count.into(), 1, 1_000_000);
+    whole("tfidf.max_features", config.tfidf.max_features.into(), 1, 100_000_000);
+    whole("tfidf.ngram_max", config.tfidf.ngram_max.into(), 1, 8);
     let mut share = |key, value: f64, max: f64| {
         let rule = format!("at least 0 and below {max}");
         rules.push(((0.0..max).contains(&value), key, value.to_string(), rule));
@@ -52,6 +54,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         rules.push((holds, key, value.to_string(), format!("above {min} and below {max}")));
     };
     inside("training.learning_rate", t.learning_rate, 0.0, 1e3);
+    inside("tfidf.c", config.tfidf.c, 0.0, 1e9);
     inside("data.split.valid_fraction", s.valid_fraction, 0.0, 0.9);
     inside("data.split.test_fraction", s.test_fraction, 0.0, 0.9);
     rules.push((

@@ -26,6 +26,16 @@ pub enum ConfigError {
         /// The known key most like it.
         nearest: Option<String>,
     },
+    /// A key that decides nothing for the chosen architecture.
+    #[error("{place}: `{key}` decides nothing for the architecture {architecture}")]
+    UnusedKey {
+        /// Where the key stands.
+        place: Place,
+        /// The key with its parents, joined by dots.
+        key: String,
+        /// The architecture.
+        architecture: &'static str,
+    },
     /// A value of the wrong type.
     #[error("{place}: `{key}`: {message}")]
     Type {
@@ -147,6 +157,16 @@ impl Node {
                 serde_json::Value::Array(items.iter().map(Self::to_json).collect())
             }
             Value::Scalar(value) => value.clone(),
+        }
+    }
+
+    /// Whether both are the same single value.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Scalar(a), Value::Scalar(b)) => {
+                a == b || a.as_f64().is_some_and(|a| b.as_f64() == Some(a))
+            }
+            _ => false,
         }
     }
 

@@ -15,8 +15,8 @@ use crate::train::prepared::{Inputs, Prepared, Targets};
 pub struct Preparation {
     /// Rows as token ids.
     pub prepared: Prepared,
-    /// The vocabulary, learned from the training rows alone.
-    pub vocab: Vocab,
+    /// The vocabulary, learned from the training rows alone; none where the model takes texts.
+    pub vocab: Option<Vocab>,
     /// Rows of each split, after what was removed.
     pub splits: Vec<SplitCounts>,
     /// Texts that stand in more than one split.
@@ -72,22 +72,25 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
                 && leakage.valid_rows.binary_search(row).is_err())
     };
     let kept: Vec<u32> = (0..).take(dataset.rows.len()).filter(is_kept).collect();
-    let train_texts = kept
-        .iter()
-        .filter(|row| splits[**row as usize] == Split::Train)
-        .map(|row| dataset.rows[*row as usize].text.as_str());
-    let vocab = Vocab::learn(train_texts, config.model.vocab_size, config.data.min_count);
     let kept_rows = || kept.iter().map(|row| &dataset.rows[*row as usize]);
     let targets = if dataset.multi {
         Targets::Multi(kept_rows().map(|row| row.classes.clone()).collect())
     } else {
         Targets::Single(kept_rows().filter_map(|row| row.classes.first().copied()).collect())
     };
-    let mut inputs = Inputs::tokens(vocab.len());
-    let max = config.model.max_seq_length as usize;
-    for row in kept_rows() {
-        inputs.push_tokens(&vocab.encode(&row.text, max));
-    }
+    let (vocab, inputs) = if config.model.architecture.takes_texts() {
+        (None, Inputs::Texts(kept_rows().map(|row| row.text.clone()).collect()))
+    } else {
+        let train = kept.iter().filter(|row| splits[**row as usize] == Split::Train);
+        let texts = train.map(|row| dataset.rows[*row as usize].text.as_str());
+        let vocab = Vocab::learn(texts, config.model.vocab_size, config.data.min_count);
+        let mut inputs = Inputs::tokens(vocab.len());
+        let max = config.model.max_seq_length as usize;
+        for row in kept_rows() {
+            inputs.push_tokens(&vocab.encode(&row.text, max));
+        }
+        (Some(vocab), inputs)
+    };
     let splits = kept.iter().map(|row| splits[*row as usize]).collect();
     let prepared = Prepared { labels, rows: kept, splits, targets, inputs };
     let splits = count_splits(&prepared)?;

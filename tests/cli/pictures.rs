@@ -1,0 +1,107 @@
+//! What a person sees, verb by verb: standard output, standard error and exit code, in one picture
+//! each, with what differs from run to run (ids, times, digests, sizes) taken out.
+
+use crate::support::Workspace;
+
+/// What differs from run to run, and what stands in the pictures for it.
+const VOLATILE: &[(&str, &str)] = &[
+    (r"\b[k-z]{32}\b|\b[k-z]{16}\b", "[id]"),
+    // How many batches of metrics there are depends on the speed of the machine.
+    (r"\b\d+ events\b", "[n] events"),
+    (r"\bevent \d+\b", "event [n]"),
+    (r"(?m)^\d+$", "[n]"),
+    (r"(?m)^  \d+ ", "  [n] "),
+    (r"\b[0-9a-f]{64}\b", "[digest]"),
+    (r"\b[0-9a-f]{16}\b", "[digest]"),
+    (r"\b[0-9a-f]{8}\b", "[key]"),
+    (r"\d{4}-\d\d-\d\dT[0-9:.]+Z?", "[time]"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[time]"),
+    (r"\d{8}_\d{6}(_\d+)?", "[stamp]"),
+    (r"\b\d+(\.\d+)? s\b", "[seconds]"),
+    (r"\b\d+(\.\d+)? (B|kB|MB)\b", "[size]"),
+    (r"\d+ threads", "[n] threads"),
+    (r"—? ?[A-Za-z0-9+/]{40,}=*", "[base64]"),
+    // Short ids stand alone at the start of a cell or after these words.
+    (r"(?m)^[k-z]{4,8} ", "[id] "),
+    (r"(candidates|show|request|promote|approve) [k-z]{4,8}\b", "$1 [id]"),
+    (r"(?m) +$", ""),
+    (r" {2,}", "  "),
+];
+
+fn picture(ward: &Workspace, args: &[&str]) -> String {
+    let answer = ward.annals(args);
+    let mut text = format!("$ annals {}\n{}", args.join(" "), answer.out);
+    if !answer.err.is_empty() {
+        text += &format!("--- stderr\n{}", answer.err);
+    }
+    text += &format!("--- exit {}\n", answer.code);
+    text.replace(ward.root.to_str().unwrap(), "[root]")
+}
+
+macro_rules! assert_pictures {
+    ($ward:expr, $($args:expr),+ $(,)?) => {{
+        let pictures: Vec<String> =
+            [$(&$args as &[&str]),+].iter().map(|args| picture(&$ward, args)).collect();
+        insta::with_settings!({ filters => VOLATILE.iter().copied() }, {
+            insta::assert_snapshot!(pictures.join("\n"));
+        });
+    }};
+}
+
+#[test]
+fn the_main_job() {
+    let ward = Workspace::bare();
+    assert_pictures!(
+        ward,
+        ["init", "--project", "ward"],
+        ["list"],
+        ["train", "--config", "toy", "--name", "notes", "--category", "baseline"],
+        ["list"],
+        ["candidates", "notes"],
+        ["promote", "notes"],
+        ["policy", "set", "production_promotion.allow_synthetic", "true"],
+        ["promote", "notes", "--dry-run"],
+        ["promote", "notes"],
+        ["status"],
+        ["best"],
+        ["show", "notes"],
+        ["replay", "--check"],
+        ["replay"],
+        ["verify"],
+        ["checkpoint", "show"],
+        ["doctor"],
+    );
+}
+
+#[test]
+fn people_and_their_answers() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    ward.allow_synthetic();
+    assert_pictures!(
+        ward,
+        ["promote", "notes", "--request", "--as", "night"],
+        ["reject", "night", "--reason", "too small"],
+        ["approve", "night"],
+        ["policy", "show"],
+        ["log", "--kind", "promotion.rejected"],
+    );
+}
+
+#[test]
+fn mistakes() {
+    let ward = Workspace::new();
+    assert_pictures!(
+        ward,
+        ["lits"],
+        ["show", "nothing"],
+        ["train", "--config", "baseline_smal"],
+        ["train", "--config", "toy", "--set", "training.num_epoch=3"],
+        ["train", "--config", "tfidf_svm", "--set", "model.n_layer=5"],
+        ["train", "--config", "toy", "--data", "missing.csv"],
+        ["promote", "nothing"],
+        ["policy", "set", "production_promotion.aprovals", "2"],
+        ["verify", "--key", "nonsense"],
+        ["log", "--kind", "run.finishd"],
+    );
+}
