@@ -27,10 +27,13 @@ mod train;
 mod ui;
 mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::app::{Error, ErrorKind};
 use context::Context;
 
 /// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
@@ -95,9 +98,27 @@ pub fn main() -> ExitCode {
         return train::engine();
     }
     let mut context = Context::new(args.format, args.directory.as_deref());
-    match run(args.verb, &mut context) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => context.ui.fail(&error),
+    // A panic is said like any other error, once, by whoever catches it.
+    let place = Arc::new(Mutex::new(String::new()));
+    let told = Arc::clone(&place);
+    std::panic::set_hook(Box::new(move |panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = location;
+    }));
+    let ran = catch_unwind(AssertUnwindSafe(|| run(args.verb, &mut context)));
+    match ran {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => context.ui.fail(&error),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
+            let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let error = Error::new(ErrorKind::Bug, format!("{said} ({place})"));
+            context.ui.fail(&error.hint(
+                "either the log is damaged, which `annals verify` tells, or this is a mistake in \
+                 annals; what was acknowledged is in the log",
+            ))
+        }
     }
 }
 

@@ -167,7 +167,7 @@ impl StoreError {
         move |source| Self::Malformed { at: at.to_string(), source }
     }
 
-    pub(super) fn corrupt(what: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into() }
     }
 }

@@ -13,7 +13,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::LazyLock;
 use std::thread::ScopedJoinHandle;
 
@@ -63,13 +63,21 @@ const BLOCKS_PER_THREAD: usize = 8;
 /// When the file cannot be read at all for reasons that are not damage, such as permissions. All
 /// damage is in the report.
 pub fn verify(store: &Store, options: &Options) -> Result<Report, StoreError> {
-    let checked = store.read(|log| {
-        let mut check = Check::new(log, options)?;
-        check.events()?;
-        check.nodes()?;
-        check.tables()?;
-        check.checkpoints()?;
-        Ok(check.finish())
+    let check = || {
+        store.read(|log| {
+            let mut check = Check::new(log, options)?;
+            check.events()?;
+            check.nodes()?;
+            check.tables()?;
+            check.checkpoints()?;
+            Ok(check.finish())
+        })
+    };
+    // The database asserts what it expects of its own pages; damage there ends in a panic.
+    let checked = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(StoreError::corrupt(format!("the database gave up on its own pages: {said}")))
     });
     match checked {
         Err(error @ (StoreError::Corrupt { .. } | StoreError::Malformed { .. })) => {
