@@ -132,9 +132,9 @@ impl App {
     }
 }
 
-/// The runs that an invocation started.
+/// The runs that an invocation started or resumed.
 fn runs_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<RunId>> {
-    let started = Filter::kinds(kind_named("run.started"));
+    let started = Filter::kinds(["run.started", "run.resumed"].into_iter().filter_map(kind_named));
     let events = log.events(invocation..log.size(), &started)?;
     let own = events.iter().filter(|event| event.header.invocation == Some(invocation));
     Ok(own.filter_map(|event| event.header.stream.run()).collect())

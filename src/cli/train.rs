@@ -30,6 +30,10 @@ pub(super) struct Args {
     /// A named configuration, or a YAML file merged over the base
     #[arg(long, alias = "experiment-config", default_value = "baseline_small")]
     config: String,
+    /// Go on with a run that was interrupted or failed, from its newest training checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "name", "set", "seed", "threads"])]
+    #[arg(conflicts_with_all = ["data", "dedupe", "tags", "description", "category", "device"])]
+    resume: Option<String>,
     /// The experiment's name; the configuration's by default
     #[arg(long, alias = "experiment-name")]
     name: Option<String>,
@@ -96,6 +100,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         }
     }
     let check = args.check_production_promotion;
+    let resume = args.resume.clone();
     let request = request(args, context)?;
     let stop = Arc::new(AtomicUsize::new(0));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -103,7 +108,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     let trained = {
         let mut screen = Terminal::new(context);
-        app.train(&request, &stop, &mut screen)?
+        match &resume {
+            Some(run) => app.resume(run, &request.programs, &stop, &mut screen)?,
+            None => app.train(&request, &stop, &mut screen)?,
+        }
     };
     summary(&trained, context)?;
     if check {

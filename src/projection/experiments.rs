@@ -10,8 +10,15 @@ use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "experiments",
-    revision: 1,
-    kinds: &["run.started", "run.classified", "run.finished", "run.failed", "run.interrupted"],
+    revision: 2,
+    kinds: &[
+        "run.started",
+        "run.classified",
+        "run.finished",
+        "run.failed",
+        "run.interrupted",
+        "run.resumed",
+    ],
     apply,
 };
 
@@ -29,7 +36,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             let at = envelope.header.position;
             return kv.put(&start_key, [&at.to_be_bytes(), line.as_bytes()].concat());
         }
-        RunEvent::Classified(_) => "running",
+        RunEvent::Classified(_) | RunEvent::Resumed(_) => "running",
         RunEvent::Finished(_) => "completed",
         RunEvent::Failed(_) => "failed",
         RunEvent::Interrupted(_) => "interrupted",

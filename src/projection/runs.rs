@@ -20,16 +20,17 @@ const KINDS: &[&str] = &[
     "run.finished",
     "run.failed",
     "run.interrupted",
+    "run.resumed",
     "candidate.assessed",
 ];
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 1, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 2, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 1, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 2, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -299,6 +300,10 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
         RunEvent::Interrupted(_) => {
             (row.status, row.seconds) = (Status::Interrupted, Some(seconds));
         }
+        RunEvent::Resumed(_) => {
+            (row.status, row.seconds) = (Status::Running, None);
+            row.invocation = envelope.header.invocation;
+        }
         _ => {}
     }
     kv.put(&key, pack(&row))
@@ -392,6 +397,11 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
         RunEvent::Failed(failed) => end(Status::Failed, Some(&failed.reason)),
         RunEvent::Interrupted(interrupted) => {
             end(Status::Interrupted, Some(&interrupted.reason));
+        }
+        RunEvent::Resumed(_) => {
+            details.status = Status::Running;
+            (details.reason, details.ended, details.ended_position) = (None, None, None);
+            details.duration_seconds = None;
         }
         RunEvent::Assessed(assessed) => details.candidate = Some(assessed.candidate),
         _ => {}

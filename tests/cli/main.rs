@@ -10,5 +10,6 @@ mod help;
 mod life;
 mod pictures;
 mod record;
+mod resume;
 mod support;
 mod tamper;

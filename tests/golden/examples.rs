@@ -172,6 +172,14 @@ fn of_runs() -> Vec<Event> {
         }
         .into(),
         RunInterrupted { attempt: 1, reason: "Ctrl-C".into(), resumable_step: Some(50) }.into(),
+        RunResumed {
+            attempt: 2,
+            step: 50,
+            checkpoint: "checkpoints/step-00000050".into(),
+            environment: started().environment,
+            trainer: "annals-engine 0.1.0".into(),
+        }
+        .into(),
         CandidateAssessed { policy_revision: 1, candidate: false, rules: vec![rule()] }.into(),
     ]
 }

@@ -2,42 +2,41 @@
 
 use std::fmt::Write as _;
 
-use super::Plan;
+use super::Results;
 use crate::base::Split;
 use crate::train::Finished;
 
 /// The card, in Markdown.
-pub(super) fn model_card(plan: &Plan<'_>, finished: &Finished) -> String {
+pub(super) fn model_card(of: &Results<'_>, finished: &Finished) -> String {
     let mut card = String::new();
     // Writing to a String cannot fail.
-    let _ = write(&mut card, plan, finished);
+    let _ = write(&mut card, of, finished);
     card
 }
 
-fn write(card: &mut String, plan: &Plan<'_>, finished: &Finished) -> std::fmt::Result {
-    writeln!(card, "# {}\n", plan.name)?;
-    if plan.synthetic.is_some() {
+fn write(card: &mut String, of: &Results<'_>, finished: &Finished) -> std::fmt::Result {
+    let started = of.started;
+    writeln!(card, "# {}\n", started.name)?;
+    if started.data.synthetic.is_some() {
         writeln!(card, "**Trained on generated notes. Not evidence of anything; not for use.**\n")?;
     }
-    let description = plan.description();
-    if !description.is_empty() {
-        writeln!(card, "{description}\n")?;
+    if !started.description.is_empty() {
+        writeln!(card, "{}\n", started.description)?;
     }
     writeln!(card, "| | |\n|---|---|")?;
-    writeln!(card, "| configuration | {} |", plan.config_name)?;
+    writeln!(card, "| configuration | {} |", started.config_name)?;
     writeln!(card, "| parameters | {} |", finished.parameters)?;
-    for file in &plan.dataset.files {
+    for file in &started.data.files {
         writeln!(card, "| data (blake3) | {} |", file.digest)?;
     }
     writeln!(card, "| weights (blake3) | {} |", finished.weights.digest)?;
-    writeln!(card, "| seed | {} |", plan.config.training.seed)?;
+    writeln!(card, "| seed | {} |", started.seed)?;
     writeln!(
         card,
         "| chosen by | {} on valid, epoch {} of {} |",
         finished.metric, finished.best_epoch, finished.epochs
     )?;
-    let leaked = plan.prepared.leakage.rows_left();
-    writeln!(card, "| leaked rows | {leaked} |\n")?;
+    writeln!(card, "| leaked rows | {} |\n", started.data.leaked_rows)?;
     for evaluation in finished.evaluations.iter().filter(|e| e.split == Split::Test) {
         writeln!(card, "## Scores on {} ({} rows)\n", evaluation.split.word(), evaluation.rows)?;
         writeln!(card, "| metric | value |\n|---|---|")?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Plan;
 use super::card::model_card;
+use super::{Plan, Results};
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
@@ -61,6 +61,11 @@ impl RunFolder {
         ))
     }
 
+    /// The folder of a run that has one.
+    pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Self {
+        Self { path: app.root.join(folder), experiment_id: experiment_id.to_owned() }
+    }
+
     /// Removes the folder of a run that never began.
     pub(super) fn discard(&self) {
         // Left over, it is a folder that no run names: untidy, not wrong.
@@ -92,12 +97,12 @@ impl RunFolder {
     /// What training left: information, scores and a model card, with the weights where they are.
     pub(super) fn write_results(
         &self,
-        plan: &Plan<'_>,
+        of: &Results<'_>,
         finished: &Finished,
     ) -> Result<Vec<ArtifactStored>> {
-        let info = training_info(plan, finished);
+        let info = training_info(of, finished);
         self.write("results/training_info.json", &pretty(&info))?;
-        self.write("results/model_card.md", model_card(plan, finished).as_bytes())?;
+        self.write("results/model_card.md", model_card(of, finished).as_bytes())?;
         let weights = weights_path(finished);
         let weights = weights.to_string_lossy().replace('\\', "/");
         let stored = ArtifactStored {
@@ -138,7 +143,7 @@ fn labels(names: &[String]) -> serde_json::Value {
     json!({ "label2id": label2id, "id2label": id2label, "classes": names })
 }
 
-fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
+fn training_info(of: &Results<'_>, finished: &Finished) -> serde_json::Value {
     let splits = finished.evaluations.iter().map(|evaluation| {
         let metrics: serde_json::Map<String, serde_json::Value> =
             evaluation.metrics.iter().map(|m| (m.name.clone(), json!(m.value))).collect();
@@ -149,16 +154,17 @@ fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
         });
         (evaluation.split.word().to_owned(), scores)
     });
+    let started = of.started;
     json!({
-        "experiment_name": plan.name.as_str(),
-        "config": plan.config_name,
-        "config_digest": plan.config.digest(),
-        "data_digests": plan.dataset.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
-        "synthetic_data": plan.synthetic.is_some(),
-        "seed": plan.config.training.seed,
-        "threads": plan.threads,
-        "num_classes": plan.dataset.labels.len(),
-        "classes": plan.dataset.label_names(),
+        "experiment_name": started.name,
+        "config": started.config_name,
+        "config_digest": started.config,
+        "data_digests": started.data.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
+        "synthetic_data": started.data.synthetic.is_some(),
+        "seed": started.seed,
+        "threads": started.environment.threads,
+        "num_classes": started.data.labels.len(),
+        "classes": started.data.labels,
         "parameters": finished.parameters,
         "weights": finished.weights.digest,
         "epochs": finished.epochs,
@@ -167,7 +173,7 @@ fn training_info(plan: &Plan<'_>, finished: &Finished) -> serde_json::Value {
         "chosen_by": format!("{} on valid", finished.metric),
         "training_time_seconds": finished.seconds,
         "rows_per_second": finished.rows_per_s,
-        "tfidf_logreg_on_the_same_rows": plan.yardstick,
+        "tfidf_logreg_on_the_same_rows": of.yardstick,
         "evaluations": splits.collect::<serde_json::Map<String, serde_json::Value>>(),
     })
 }

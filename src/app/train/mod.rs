@@ -4,6 +4,7 @@ mod card;
 mod drive;
 mod folder;
 mod request;
+mod resume;
 mod translate;
 mod yardstick;
 
@@ -25,7 +26,7 @@ use crate::domain::run::{
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
 use crate::supervise::{Engine, SuperviseError};
-use crate::train::config::TrainConfig;
+use crate::train::config::{Architecture, TrainConfig};
 use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
 use folder::RunFolder;
@@ -38,6 +39,22 @@ pub struct Trained {
     pub run: RunDetails,
     /// What the classical baseline reaches on the same test rows.
     pub yardstick: Option<Yardstick>,
+}
+
+/// What the results of a run speak of.
+struct Results<'a> {
+    started: &'a RunStarted,
+    yardstick: Option<Yardstick>,
+}
+
+/// One attempt at a run, recorded as begun.
+struct Attempt<'a> {
+    run: RunId,
+    state: RunState,
+    job: JobSpec,
+    engine: Engine,
+    of: Results<'a>,
+    folder: &'a RunFolder,
 }
 
 /// Everything that is known before the engine starts.
@@ -93,6 +110,17 @@ impl App {
             self.train_in(&session, run, &plan, &folder, stop, screen)
         });
         let ended = self.close(session, run, &folder, result);
+        self.trained(run, yardstick, ended, screen)
+    }
+
+    /// The run as it is when its training has ended.
+    fn trained(
+        &self,
+        run: RunId,
+        yardstick: Option<Yardstick>,
+        ended: Result<()>,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
         // A run that failed is in the registry too.
         let refreshed = self.refresh();
         if let Ok(regenerated) = &refreshed {
@@ -118,8 +146,14 @@ impl App {
     ) -> Result<()> {
         plan.tell(screen);
         let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
-        let mut engine = start_engine(plan, folder)?;
-        let state = self.record_start(session, run, plan, folder, &engine, prepared_digest)?;
+        let engine = start_engine(
+            &plan.request.programs,
+            plan.config.model.architecture,
+            &plan.request.device,
+            folder,
+        )?;
+        let (state, started) =
+            self.record_start(session, run, plan, folder, &engine, prepared_digest)?;
         let job = JobSpec {
             run,
             config_digest: plan.config.digest(),
@@ -131,6 +165,20 @@ impl App {
             threads: plan.threads,
             resume_from: None,
         };
+        let of = Results { started: &started, yardstick: plan.yardstick };
+        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+    }
+
+    /// Sets the engine to work and stays with it to its end.
+    fn see_through(
+        &self,
+        session: &Session<'_>,
+        attempt: Attempt<'_>,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<()> {
+        let Attempt { run, state, job, mut engine, of, folder } = attempt;
+        let number = state.attempt;
         engine
             .train(job)
             .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
@@ -141,7 +189,7 @@ impl App {
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
         }
         let driven = drive::drive(session, run, state, engine, stop, screen);
-        self.record_end(session, run, plan, folder, driven)
+        self.record_end(session, run, number, &of, folder, driven)
     }
 
     /// Ends the invocation, and before it what an error left without an end.
@@ -194,7 +242,7 @@ impl App {
         folder: &RunFolder,
         engine: &Engine,
         prepared: Digest,
-    ) -> Result<RunState> {
+    ) -> Result<(RunState, RunStarted)> {
         let hello = engine.hello();
         let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
         let (environment, diff) = self.environment(Facts {
@@ -247,7 +295,7 @@ impl App {
                 policy_revision: policy.revision(),
                 provenance: Provenance::Engine,
             };
-            let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+            let mut commands = vec![RunCommand::Start(Box::new(started.clone()), class)];
             commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
             for command in commands {
                 let events = decide(&state, command, &facts)?;
@@ -255,7 +303,7 @@ impl App {
                 let events: Vec<Event> = events.into_iter().map(Event::from).collect();
                 tx.append(run, &events, Provenance::Engine)?;
             }
-            Ok(state)
+            Ok((state, started))
         })
     }
 
@@ -273,14 +321,15 @@ impl App {
         &self,
         session: &Session<'_>,
         run: RunId,
-        plan: &Plan<'_>,
+        attempt: u32,
+        of: &Results<'_>,
         folder: &RunFolder,
         driven: Result<drive::Driven>,
     ) -> Result<()> {
         let (ending, error, mut stored) = match driven {
             Ok(drive::Driven::Finished(finished)) => {
-                let stored = folder.write_results(plan, &finished)?;
-                let ending = Ending::Finish(Box::new(translate::finished(&finished)));
+                let stored = folder.write_results(of, &finished)?;
+                let ending = Ending::Finish(Box::new(translate::finished(&finished, attempt)));
                 (ending, None, stored)
             }
             Ok(drive::Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
@@ -430,9 +479,13 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn start_engine(plan: &Plan<'_>, folder: &RunFolder) -> Result<Engine> {
-    let architecture = plan.config.model.architecture;
-    let (program, args) = plan.request.programs.for_architecture(architecture);
+fn start_engine(
+    programs: &Programs,
+    architecture: Architecture,
+    device: &str,
+    folder: &RunFolder,
+) -> Result<Engine> {
+    let (program, args) = programs.for_architecture(architecture);
     let log = folder.path.join("logs/training.log");
     let engine = Engine::start(program, args, &log).map_err(|e| {
         let hint = match &e {
@@ -446,7 +499,6 @@ fn start_engine(plan: &Plan<'_>, folder: &RunFolder) -> Result<Engine> {
         };
         Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(hint)
     })?;
-    let device = &plan.request.device;
     let known = &engine.hello().devices;
     let is_known = known.iter().any(|d| d == device || d.split(':').next() == Some(device));
     if !is_known {

@@ -55,7 +55,7 @@ fn batch(points: &train::MetricPoints, started: Timestamp) -> MetricBatch {
 }
 
 /// The end of a run.
-pub(super) fn finished(finished: &Finished) -> RunFinished {
+pub(super) fn finished(finished: &Finished, attempt: u32) -> RunFinished {
     let metrics = finished.evaluations.iter().flat_map(|evaluation| {
         evaluation.metrics.iter().map(|metric| FinalMetric {
             key: MetricKey {
@@ -67,7 +67,7 @@ pub(super) fn finished(finished: &Finished) -> RunFinished {
         })
     });
     RunFinished {
-        attempt: 1,
+        attempt,
         duration_seconds: finished.seconds,
         steps: finished.steps,
         epochs: u32::try_from(finished.epochs).unwrap_or(u32::MAX),

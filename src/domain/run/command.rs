@@ -1,7 +1,7 @@
 //! Requests about one run.
 
 use super::{
-    ArtifactStored, Classification, RunFinished, RunStarted, TrainCheckpointPruned,
+    ArtifactStored, Classification, RunFinished, RunResumed, RunStarted, TrainCheckpointPruned,
     TrainCheckpointSaved,
 };
 use crate::domain::metric::MetricBatch;
@@ -11,6 +11,8 @@ use crate::domain::metric::MetricBatch;
 pub enum RunCommand {
     /// Begin it, sorted into a category.
     Start(Box<RunStarted>, Classification),
+    /// Go on from a training checkpoint; its attempt is counted here.
+    Resume(Box<RunResumed>),
     /// Take in points.
     RecordMetrics(MetricBatch),
     /// Note a training checkpoint.

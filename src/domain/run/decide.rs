@@ -42,6 +42,17 @@ pub fn decide(
         };
         return Ok(vec![(*started).into(), classified.into()]);
     }
+    if let RunCommand::Resume(mut resumed) = command {
+        if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
+            return Err(Rejection::WrongState {
+                what: format!("run {}", state.experiment_id),
+                state: state.status.word().into(),
+                wanted: "only one that was interrupted or failed is resumed".into(),
+            });
+        }
+        resumed.attempt = state.attempt + 1;
+        return Ok(vec![(*resumed).into()]);
+    }
     if state.status != RunStatus::Running {
         return Err(Rejection::WrongState {
             what: format!("run {}", state.experiment_id),
@@ -50,7 +61,7 @@ pub fn decide(
         });
     }
     match command {
-        RunCommand::Start(..) => Ok(vec![]),
+        RunCommand::Start(..) | RunCommand::Resume(_) => Ok(vec![]),
         RunCommand::RecordMetrics(batch) => {
             if let Some(point) = batch.points().find(|p| !p.value.is_finite()) {
                 let name = batch.keys.get(usize::from(point.key)).map_or("?", |k| &k.name);

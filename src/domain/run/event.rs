@@ -24,6 +24,7 @@ stream_events! {
         0x0408 "run.failed" 1 Text Failed(RunFailed),
         0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
+        0x040b "run.resumed" 1 Decision Resumed(RunResumed),
     }
 }
 
@@ -285,6 +286,21 @@ pub struct RunInterrupted {
     pub reason: String,
     /// Optimiser updates of the last training checkpoint that is whole on disk.
     pub resumable_step: Option<u64>,
+}
+
+/// The run goes on from a training checkpoint.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunResumed {
+    /// The attempt that begins: one more than the last.
+    pub attempt: u32,
+    /// Optimiser updates done before it.
+    pub step: u64,
+    /// Folder of the training checkpoint, relative to the run's.
+    pub checkpoint: String,
+    /// Where it runs now.
+    pub environment: Environment,
+    /// The program that trains.
+    pub trainer: String,
 }
 
 /// The run was judged by the policy then in force.

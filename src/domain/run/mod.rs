@@ -15,7 +15,7 @@ pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, Environment, Git,
-    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunStarted,
-    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunResumed,
+    RunStarted, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};

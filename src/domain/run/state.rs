@@ -151,6 +151,10 @@ impl Fold for RunState {
             }
             RunEvent::Failed(_) => self.status = RunStatus::Failed,
             RunEvent::Interrupted(_) => self.status = RunStatus::Interrupted,
+            RunEvent::Resumed(resumed) => {
+                self.status = RunStatus::Running;
+                self.attempt = resumed.attempt;
+            }
         }
     }
 }

@@ -124,6 +124,11 @@ impl Checkpoints {
         Path::new(FOLDER).join(format!("step-{step:08}"))
     }
 
+    /// Updates done before the checkpoint in the folder `dir`.
+    pub fn step_of(dir: &Path) -> Option<u64> {
+        dir.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
+    }
+
     /// The newest checkpoint that is whole, to resume from: after a crash the log may name an older
     /// one that was already pruned.
     ///
@@ -133,9 +138,8 @@ impl Checkpoints {
         let folder = self.run_dir.join(FOLDER);
         let mut dirs = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let name = entry.map_err(at(&folder))?.file_name();
-            let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse().ok());
-            dirs.extend(step.map(|step: u64| (step, Path::new(FOLDER).join(&name))));
+            let dir = Path::new(FOLDER).join(entry.map_err(at(&folder))?.file_name());
+            dirs.extend(Self::step_of(&dir).map(|step| (step, dir)));
         }
         dirs.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
         Ok(dirs.into_iter().map(|(_, dir)| dir).find(|dir| self.verify(dir).is_ok()))

@@ -13,7 +13,7 @@ mod types;
 mod validate;
 mod yaml;
 
-pub use resolve::{Layer, builtin, builtin_names, resolve};
+pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{
     Architecture, ClassWeights, DataConfig, EarlyStopping, ModelConfig, ScheduleKind, SplitConfig,
     SplitRule, TfidfConfig, ToyConfig, TrainConfig, TrainingConfig,

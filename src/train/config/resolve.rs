@@ -66,6 +66,21 @@ pub fn resolve(layers: &[Layer<'_>]) -> Result<TrainConfig, ConfigError> {
     Ok(config)
 }
 
+/// Reads settings that were complete and checked when they were recorded.
+///
+/// # Errors
+/// As [`resolve`]; keys that decide nothing are not looked for.
+pub fn recorded(text: &str) -> Result<TrainConfig, ConfigError> {
+    let base = yaml::parse("base.yaml", BASE)?;
+    let mut merged = base.clone();
+    let layer = yaml::parse("config.yaml", text)?;
+    check_keys(&base, &layer, "")?;
+    merge(&mut merged, &layer);
+    let config = read(&base, &merged)?;
+    super::validate::validate(&config, &merged)?;
+    Ok(config)
+}
+
 /// A setting that is not the default and decides nothing is a mistake.
 fn check_use(
     base: &Node,

@@ -1,0 +1,179 @@
+//! `train --resume`: a run goes on from its newest whole training checkpoint, to the same bits as if
+//! it had never stopped (TRN-1). What decides the numbers is taken from the record and compared
+//! with what lies on disk: settings, rows, threads.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+
+use super::folder::RunFolder;
+use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
+use crate::app::environment::Facts;
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
+use crate::base::{Digest, RunId};
+use crate::domain::policy::Policy;
+use crate::domain::run::{
+    RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, decide,
+};
+use crate::domain::{Envelope, Event, Provenance};
+use crate::supervise::Engine;
+use crate::train::checkpoint::Checkpoints;
+use crate::train::config::{self, TrainConfig};
+use crate::train::protocol::JobSpec;
+
+/// A run that can go on.
+struct Found {
+    run: RunId,
+    state: RunState,
+    started: RunStarted,
+    config: TrainConfig,
+    folder: RunFolder,
+    /// Folder of the training checkpoint, relative to the run's.
+    checkpoint: PathBuf,
+    step: u64,
+}
+
+impl App {
+    /// Lets the run that `text` names go on from its newest whole training checkpoint.
+    ///
+    /// # Errors
+    /// When there is no such run, it is under way or finished, nothing whole is left to resume
+    /// from, its settings or rows were changed, or the training fails.
+    pub fn resume(
+        &self,
+        text: &str,
+        programs: &Programs,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
+        for note in self.recover()?.notes {
+            screen.note(&note);
+        }
+        let found = self.resumable(text)?;
+        let name = &found.started.experiment_id;
+        screen.note(&format!("{name} goes on after update {}.", found.step));
+        let session = self.begin("train")?;
+        let result = self.resume_in(&session, &found, programs, stop, screen);
+        let ended = self.close(session, found.run, &found.folder, result);
+        self.trained(found.run, None, ended, screen)
+    }
+
+    fn resume_in(
+        &self,
+        session: &Session<'_>,
+        found: &Found,
+        programs: &Programs,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<()> {
+        let started = &found.started;
+        let (architecture, device) = (found.config.model.architecture, &started.environment.device);
+        let engine = start_engine(programs, architecture, device, &found.folder)?;
+        let state = self.record_resume(session, found, &engine)?;
+        let job = JobSpec {
+            run: found.run,
+            config_digest: found.config.digest(),
+            config: found.config.clone(),
+            dataset: found.folder.path.join("config/dataset.bin"),
+            dataset_digest: started.data.prepared,
+            run_dir: found.folder.path.clone(),
+            device: device.clone(),
+            threads: started.environment.threads,
+            resume_from: Some(found.checkpoint.clone()),
+        };
+        let of = Results { started, yardstick: None };
+        let (run, folder) = (found.run, &found.folder);
+        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+    }
+
+    /// Finds the run and everything it needs, and refuses what differs from the record.
+    fn resumable(&self, text: &str) -> Result<Found> {
+        let run = self.find_run(&self.snapshot()?, text)?;
+        let (state, events) = self.store.read(|log| {
+            let events = log.stream(run.into(), 0)?;
+            Ok::<_, Error>((fold_run(log, run)?, events))
+        })?;
+        let first = events.first().map(Envelope::event);
+        let Some(Ok(Event::Run(RunEvent::Started(started)))) = first else {
+            let message = format!("run {run} has no readable start");
+            return Err(Error::new(ErrorKind::Integrity, message));
+        };
+        let name = &started.experiment_id;
+        if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
+            let message = format!(
+                "{name} is {}: only a run that was interrupted or failed is resumed",
+                state.status.word()
+            );
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+        let folder = RunFolder::of(self, &started.folder, name);
+        let text = unchanged(&folder, "config/config.yaml", started.config)?;
+        let config = config::recorded(&String::from_utf8_lossy(&text))
+            .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+        unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
+        let newest = Checkpoints::open(&folder.path).and_then(|checkpoints| checkpoints.newest());
+        let newest = newest.map_err(|e| {
+            Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e)
+        })?;
+        let checkpoint = newest.ok_or_else(|| {
+            let message = format!("{name} has no whole training checkpoint");
+            Error::new(ErrorKind::NotFound, message).hint(
+                "it ended before the first was saved, or its files were changed; `annals train` \
+                 begins anew, and --set training.save_steps=N saves more often",
+            )
+        })?;
+        let step = Checkpoints::step_of(&checkpoint).unwrap_or(0);
+        Ok(Found { run, state, started, config, folder, checkpoint, step })
+    }
+
+    fn record_resume(
+        &self,
+        session: &Session<'_>,
+        found: &Found,
+        engine: &Engine,
+    ) -> Result<RunState> {
+        let hello = engine.hello();
+        let recorded = &found.started.environment;
+        let (environment, _) = self.environment(Facts {
+            libtorch: hello.libtorch.as_deref(),
+            threads: recorded.threads,
+            device: &recorded.device,
+            accelerators: hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect(),
+        });
+        let resumed = RunResumed {
+            attempt: found.state.attempt + 1,
+            step: found.step,
+            checkpoint: found.checkpoint.to_string_lossy().into_owned(),
+            environment,
+            trainer: hello.program.clone(),
+        };
+        session.transact(|tx| {
+            // Another process may have resumed it meanwhile.
+            let mut state = fold_run(tx.log(), found.run)?;
+            let facts = RunFacts {
+                policy: &Policy::default(),
+                policy_revision: 0,
+                provenance: Provenance::Engine,
+            };
+            let events = decide(&state, RunCommand::Resume(Box::new(resumed)), &facts)?;
+            events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(found.run, &events, Provenance::Engine)?;
+            Ok(state)
+        })
+    }
+}
+
+/// The bytes of a file of the run, if they are those that were recorded.
+fn unchanged(folder: &RunFolder, name: &str, recorded: Digest) -> Result<Vec<u8>> {
+    let path = folder.path.join(name);
+    let bytes = std::fs::read(&path).map_err(|e| {
+        Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
+    })?;
+    let found = Digest::of(&bytes);
+    if found == recorded {
+        return Ok(bytes);
+    }
+    let message = format!("{} has digest {found}, {recorded} was recorded", path.display());
+    Err(Error::new(ErrorKind::Rejected, message)
+        .hint("with other settings or rows it would be another run: `annals train` begins one"))
+}

@@ -1,0 +1,134 @@
+//! A training that is cut short goes on, and ends with the same bits (TRN-1).
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Workspace, children, kill_9};
+
+/// 4 epochs of 29 updates, a training checkpoint every 5, some 2 s.
+const SETTINGS: [&str; 6] =
+    ["--set", "training.save_steps=5", "--set", "toy.step_ms=8", "--set", "training.keep_last=2"];
+
+fn train(name: &str) -> Vec<String> {
+    let mut args = vec!["train", "--config", "toy", "--name", name, "--sample-size", "1000"];
+    args.extend(["--threads", "1", "--category", "baseline"]);
+    args.extend(SETTINGS);
+    args.into_iter().map(str::to_owned).collect()
+}
+
+fn weights(ward: &Workspace, name: &str) -> Option<String> {
+    let answer = ward.annals(&["show", name, "--format", "json"]);
+    if answer.code != 0 {
+        return None;
+    }
+    let run = answer.json();
+    (run["status"] == "finished").then(|| run["weights"].as_str().unwrap().to_owned())
+}
+
+/// Starts `args` and kills annals, its engine or both after `after`; whether it was too late.
+fn cut_short(ward: &Workspace, args: &[String], after: Duration, whom: usize) -> bool {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut annals = ward.spawn(&args);
+    let begun = Instant::now();
+    while begun.elapsed() < after {
+        if annals.try_wait().unwrap().is_some() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let engines = children(annals.id());
+    if whom != 0 {
+        engines.iter().for_each(|engine| kill_9(*engine));
+    }
+    if whom != 1 {
+        kill_9(annals.id());
+    }
+    annals.wait().unwrap();
+    false
+}
+
+#[test]
+fn trn_1_twenty_kills_change_no_bit() {
+    let ward = Workspace::new();
+    let whole = train("whole");
+    ward.annals(&whole.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let expected = weights(&ward, "whole").unwrap();
+    let (mut kills, mut run, mut equal) = (0_usize, 0, 0);
+    while kills < 20 {
+        run += 1;
+        assert!(run < 20, "only {kills} kills in {run} runs");
+        let name = format!("cut{run}");
+        let mut args = train(&name);
+        for attempt in 0..12 {
+            // Somewhere in the run, another place each time.
+            let after = Duration::from_millis(150 + (kills as u64 * 197 + attempt * 61) % 700);
+            if cut_short(&ward, &args, after, kills % 3) {
+                break;
+            }
+            kills += 1;
+            if has_checkpoint(&ward, &name) {
+                args = vec!["train".into(), "--resume".into(), name.clone()];
+            } else {
+                break;
+            }
+        }
+        if has_checkpoint(&ward, &name) && weights(&ward, &name).is_none() {
+            ward.annals(&["train", "--resume", &name]).ok();
+        }
+        if let Some(found) = weights(&ward, &name) {
+            assert_eq!(found, expected, "{name} after {kills} kills");
+            equal += 1;
+        }
+    }
+    assert!(equal >= 3, "{equal} runs came to their end");
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["replay", "--check"]).ok();
+    let resumed = ward.annals(&["log", "--kind", "run.resumed", "--format", "json"]).ok().json();
+    assert!(resumed.as_array().unwrap().len() >= 8, "{resumed}");
+}
+
+fn folder(ward: &Workspace, name: &str) -> Option<std::path::PathBuf> {
+    let mut found = std::fs::read_dir(ward.path("experiments")).ok()?;
+    found.find_map(|entry| {
+        let path = entry.unwrap().path();
+        let own = path.file_name()?.to_str()?.starts_with(&format!("{name}_"));
+        own.then_some(path)
+    })
+}
+
+fn has_checkpoint(ward: &Workspace, name: &str) -> bool {
+    let Some(folder) = folder(ward, name) else { return false };
+    let Ok(entries) = std::fs::read_dir(folder.join("checkpoints")) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+}
+
+#[test]
+fn a_run_goes_on_only_as_it_was_recorded() {
+    let ward = Workspace::new();
+    ward.train("done", &[]).ok();
+    ward.annals(&["train", "--resume", "done"]).refused(5, "is finished");
+    ward.annals(&["train", "--resume", "nothing"]).refused(4, "there is no run");
+    ward.annals(&["train", "--resume", "done", "--seed", "1"]).refused(2, "cannot be used with");
+    let args = train("cut");
+    assert!(!cut_short(&ward, &args, Duration::from_millis(900), 0));
+    let folder = folder(&ward, "cut").unwrap();
+    let config = std::fs::read(folder.join("config/config.yaml")).unwrap();
+    std::fs::write(folder.join("config/config.yaml"), [&config[..], b"\n"].concat()).unwrap();
+    ward.annals(&["train", "--resume", "cut"]).refused(5, "config.yaml has digest");
+    std::fs::write(folder.join("config/config.yaml"), &config).unwrap();
+    let rows = std::fs::read(folder.join("config/dataset.bin")).unwrap();
+    std::fs::write(folder.join("config/dataset.bin"), [&rows[..], b"x"].concat()).unwrap();
+    ward.annals(&["train", "--resume", "cut"]).refused(5, "dataset.bin has digest");
+    std::fs::write(folder.join("config/dataset.bin"), &rows).unwrap();
+    // Nothing of that is in the log, and the run can still go on.
+    let none = ward.annals(&["log", "--kind", "run.resumed", "--format", "json"]).ok().json();
+    assert_eq!(none.as_array().unwrap().len(), 0);
+    for entry in std::fs::read_dir(folder.join("checkpoints")).unwrap() {
+        let weights = entry.unwrap().path().join("model.safetensors");
+        let mut bytes = std::fs::read(&weights).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&weights, &bytes).unwrap();
+    }
+    ward.annals(&["train", "--resume", "cut"]).refused(4, "no whole training checkpoint");
+    ward.annals(&["verify"]).ok();
+}
