@@ -31,8 +31,9 @@ pub(super) struct Args {
     #[arg(long, alias = "experiment-config", default_value = "baseline_small")]
     config: String,
     /// Go on with a run that was interrupted or failed, from its newest training checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "name", "set", "seed", "threads"])]
-    #[arg(conflicts_with_all = ["data", "dedupe", "tags", "description", "category", "device"])]
+    #[arg(long, value_name = "RUN")]
+    #[arg(conflicts_with_all = ["config", "name", "set", "seed", "threads", "data", "dedupe"])]
+    #[arg(conflicts_with_all = ["tags", "description", "category", "device"])]
     resume: Option<String>,
     /// The experiment's name; the configuration's by default
     #[arg(long, alias = "experiment-name")]

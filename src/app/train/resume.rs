@@ -1,5 +1,5 @@
-//! `train --resume`: a run goes on from its newest whole training checkpoint, to the same bits as if
-//! it had never stopped (TRN-1). What decides the numbers is taken from the record and compared
+//! `train --resume`: a run goes on from its newest whole training checkpoint, to the same bits as
+//! if it had never stopped (TRN-1). What decides the numbers is taken from the record and compared
 //! with what lies on disk: settings, rows, threads.
 
 use std::path::PathBuf;
