@@ -18,6 +18,7 @@ mod init;
 mod list;
 mod log;
 mod policy;
+mod predict;
 mod promote;
 mod prove;
 mod replay;
@@ -72,6 +73,7 @@ enum Verb {
     Approve(promote::ApproveArgs),
     Reject(promote::RejectArgs),
     Policy(policy::Args),
+    Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
     Verify(verify::Args),
@@ -135,6 +137,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Approve(args) => promote::run_approve(args, context),
         Verb::Reject(args) => promote::run_reject(args, context),
         Verb::Policy(args) => policy::run(args, context),
+        Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),
         Verb::Verify(args) => verify::run(&args, context),

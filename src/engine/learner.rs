@@ -147,7 +147,7 @@ impl Learner for TorchLearner {
         write(dir, OPTIMIZER_FILE, &state)
     }
 
-    fn load(&mut self, dir: &Path) -> Result<(), LearnError> {
+    fn load_weights(&mut self, dir: &Path) -> Result<(), LearnError> {
         let weights = read(dir, WEIGHTS_FILE)?;
         let parsed = parse(&weights, WEIGHTS_FILE)?;
         no_grad(|| {
@@ -157,7 +157,11 @@ impl Learner for TorchLearner {
                 tensor.copy_(&saved);
             }
             Ok::<_, LearnError>(())
-        })?;
+        })
+    }
+
+    fn load(&mut self, dir: &Path) -> Result<(), LearnError> {
+        self.load_weights(dir)?;
         let state = read(dir, OPTIMIZER_FILE)?;
         let parsed = parse(&state, OPTIMIZER_FILE)?;
         let bad = |message: String| state_error(OPTIMIZER_FILE, message);

@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Gone;
-use crate::train::TrainEvent;
 use crate::train::protocol::{
-    self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ToEngine,
+    self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ScoreSpec, ToEngine,
 };
+use crate::train::{Batch, TrainEvent};
 
 /// Messages that may wait for the log before the engine has to.
 const QUEUE_MESSAGES: usize = 4_096;
@@ -75,6 +75,10 @@ pub enum Heard {
     Event(TrainEvent),
     /// The job ended, and the engine said how.
     Ended(Ended),
+    /// The model to score with is loaded.
+    Ready,
+    /// Unnormalised scores of the rows last asked for.
+    Scores(Vec<f32>),
     /// The engine is gone without a word.
     Gone(Gone),
     /// Nothing yet.
@@ -153,7 +157,27 @@ impl Engine {
     /// # Errors
     /// When the job cannot be put into a message.
     pub fn train(&mut self, job: JobSpec) -> Result<(), SuperviseError> {
-        match protocol::send(&mut self.socket, &ToEngine::Train(Box::new(job))) {
+        self.say(&ToEngine::Train(Box::new(job)))
+    }
+
+    /// Lets the engine load a model to score rows with; it answers [`Heard::Ready`].
+    ///
+    /// # Errors
+    /// When the order cannot be put into a message.
+    pub fn score(&mut self, spec: ScoreSpec) -> Result<(), SuperviseError> {
+        self.say(&ToEngine::Score(Box::new(spec)))
+    }
+
+    /// Lets the engine score rows; it answers [`Heard::Scores`].
+    ///
+    /// # Errors
+    /// When the rows cannot be put into a message.
+    pub fn rows(&mut self, batch: Batch) -> Result<(), SuperviseError> {
+        self.say(&ToEngine::Rows(batch))
+    }
+
+    fn say(&mut self, message: &ToEngine) -> Result<(), SuperviseError> {
+        match protocol::send(&mut self.socket, message) {
             // How it died says more than that it cannot be reached.
             Ok(()) | Err(ProtocolError::Io(_)) => Ok(()),
             Err(source) => Err(SuperviseError::Job { program: self.program.clone(), source }),
@@ -178,6 +202,8 @@ impl Engine {
                 self.reap();
                 Heard::Ended(ended)
             }
+            Ok(Ok(FromEngine::Ready)) => Heard::Ready,
+            Ok(Ok(FromEngine::Scores(scores))) => Heard::Scores(scores),
             Err(RecvTimeoutError::Timeout) => Heard::Silence,
             // A second hello or garbage: the engine is not one to go on with.
             Ok(Ok(FromEngine::Hello(_)) | Err(_)) => {

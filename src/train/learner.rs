@@ -33,7 +33,7 @@ impl StepKey {
 }
 
 /// Rows that go through the model together: tokens padded to the longest of them, or numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub struct Batch {
     /// Token ids, row by row, `rows.len() * cols` of them; padding is 0.
     pub ids: Vec<u32>,
@@ -217,6 +217,12 @@ pub trait Learner {
     /// # Errors
     /// When a file is missing or does not fit this model.
     fn load(&mut self, dir: &Path) -> Result<(), LearnError>;
+
+    /// Takes back the weights alone that [`save`](Learner::save) wrote into `dir`, to score rows.
+    ///
+    /// # Errors
+    /// When the file is missing or does not fit this model.
+    fn load_weights(&mut self, dir: &Path) -> Result<(), LearnError>;
 
     /// How many weights are trained.
     fn parameter_count(&self) -> u64;

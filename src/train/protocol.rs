@@ -21,6 +21,9 @@
 //!                          the engine exits with 0
 //! ```
 //!
+//! Instead of `Train`, a parent may say `Score(ScoreSpec)`, answered by `Ready`, and then any number
+//! of `Rows`, each answered by `Scores`; the engine ends when the parent closes the channel.
+//!
 //! An engine that goes without `Ended` has died; why is in its exit status and stderr.
 //!
 //! Variant 0 of both enums is `Hello`, and the first field of both hellos is the version: that
@@ -34,7 +37,7 @@ use std::path::PathBuf;
 use bincode::{Decode, Encode};
 
 use super::config::TrainConfig;
-use super::learner::FailureKind;
+use super::learner::{Batch, FailureKind};
 use super::recorder::{Finished, Interrupted, TrainEvent};
 use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, RunId};
@@ -97,6 +100,10 @@ pub enum ToEngine {
     Train(Box<JobSpec>),
     /// Finish the step, save a training checkpoint, say [`Ended::Interrupted`].
     Stop,
+    /// Load a model and score rows; once per engine, instead of [`Train`](Self::Train).
+    Score(Box<ScoreSpec>),
+    /// Score these rows.
+    Rows(Batch),
 }
 
 /// What an engine says.
@@ -108,6 +115,10 @@ pub enum FromEngine {
     Event(TrainEvent),
     /// Last message.
     Ended(Ended),
+    /// The model is loaded.
+    Ready,
+    /// Unnormalised scores, row by row.
+    Scores(Vec<f32>),
 }
 
 /// Who calls.
@@ -157,6 +168,40 @@ pub struct JobSpec {
     pub resume_from: Option<PathBuf>,
 }
 
+impl JobSpec {
+    /// A job that trains nothing: what building a model asks of one.
+    pub(super) fn to_score(config: TrainConfig, device: String, threads: u32) -> Self {
+        Self {
+            run: RunId([0; 16]),
+            config_digest: config.digest(),
+            config,
+            dataset: PathBuf::new(),
+            dataset_digest: Digest::of(b""),
+            run_dir: PathBuf::new(),
+            device,
+            threads,
+            resume_from: None,
+        }
+    }
+}
+
+/// A model to score rows with.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ScoreSpec {
+    /// The settings it was trained with.
+    pub config: TrainConfig,
+    /// The folder of its weights.
+    pub dir: PathBuf,
+    /// Entries of its vocabulary.
+    pub vocab_size: u32,
+    /// Its labels, in the order of the scores.
+    pub labels: Vec<String>,
+    /// `cpu`, `cuda`, `cuda:1`, `mps`.
+    pub device: String,
+    /// Threads of one operation.
+    pub threads: u32,
+}
+
 /// How the job ended.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Ended {
@@ -186,6 +231,8 @@ impl ToEngine {
             Self::Hello(_) => "hello",
             Self::Train(_) => "train",
             Self::Stop => "stop",
+            Self::Score(_) => "score",
+            Self::Rows(_) => "rows",
         }
     }
 }
@@ -197,6 +244,8 @@ impl FromEngine {
             Self::Hello(_) => "hello",
             Self::Event(_) => "event",
             Self::Ended(_) => "ended",
+            Self::Ready => "ready",
+            Self::Scores(_) => "scores",
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::classical;
 use super::learner::{FailureKind, LearnError, Learner};
-use super::prepared::Prepared;
+use super::prepared::{Inputs, Prepared};
 use super::protocol::{
     self, Ended, EngineHello, Failure, FromEngine, JobSpec, PROTOCOL_VERSION, ProtocolError,
-    ToEngine,
+    ScoreSpec, ToEngine,
 };
 use super::recorder::{Recorder, TrainEvent};
 use super::toy::ToyLearner;
@@ -39,6 +39,7 @@ where
     protocol::greet_parent(&mut socket, hello)?;
     let job = match protocol::receive::<ToEngine>(&mut socket)? {
         Some(ToEngine::Train(job)) => job,
+        Some(ToEngine::Score(spec)) => return score(&mut socket, *spec, build),
         Some(ToEngine::Stop) | None => return Ok(()),
         Some(other) => {
             return Err(ProtocolError::OutOfTurn { expected: "train", found: other.word() });
@@ -58,6 +59,42 @@ where
         Some(error) => Err(error),
         None => protocol::send(&mut socket, &FromEngine::Ended(outcome)),
     }
+}
+
+/// Loads a model and scores rows until the parent closes the channel.
+fn score<B>(socket: &mut UnixStream, spec: ScoreSpec, build: B) -> Result<(), ProtocolError>
+where
+    B: FnOnce(&JobSpec, &Prepared) -> Result<Box<dyn Learner>, LearnError>,
+{
+    let load = || -> Result<Box<dyn Learner>, LearnError> {
+        let inputs = Inputs::tokens(spec.vocab_size);
+        let data = Prepared { labels: spec.labels, inputs, ..Prepared::default() };
+        let mut learner = build(&JobSpec::to_score(spec.config, spec.device, spec.threads), &data)?;
+        learner.load_weights(&spec.dir)?;
+        Ok(learner)
+    };
+    let loaded = catch_unwind(AssertUnwindSafe(load))
+        .unwrap_or_else(|panic| Err(LearnError::Backend(panic_text(panic.as_ref()))));
+    let mut learner = match loaded {
+        Ok(learner) => learner,
+        Err(error) => return refuse(socket, error),
+    };
+    protocol::send(socket, &FromEngine::Ready)?;
+    while let Some(message) = protocol::receive::<ToEngine>(socket)? {
+        let ToEngine::Rows(batch) = message else {
+            return Err(ProtocolError::OutOfTurn { expected: "rows", found: message.word() });
+        };
+        match learner.evaluate(&batch) {
+            Ok(output) => protocol::send(socket, &FromEngine::Scores(output.logits))?,
+            Err(error) => return refuse(socket, error),
+        }
+    }
+    Ok(())
+}
+
+fn refuse(socket: &mut UnixStream, error: LearnError) -> Result<(), ProtocolError> {
+    let ended = Ended::Failed(failure(&error.into(), None));
+    protocol::send(socket, &FromEngine::Ended(ended))
 }
 
 /// Hears `Stop` and the parent's end while the job runs.

@@ -234,7 +234,7 @@ fn over_the_protocol(bench: &Bench) -> (Vec<TrainEvent>, Ended) {
         match protocol::receive::<FromEngine>(&mut parent).unwrap().unwrap() {
             FromEngine::Event(event) => events.push(event),
             FromEngine::Ended(ended) => break ended,
-            FromEngine::Hello(_) => panic!("a second hello"),
+            other => panic!("{} while training", other.word()),
         }
     };
     child.join().unwrap();

@@ -203,11 +203,18 @@ impl Learner for ToyLearner {
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect())
         };
-        self.weights = floats(WEIGHTS_FILE, "weights")?;
+        self.load_weights(dir)?;
         self.first_moment = floats(OPTIMIZER_FILE, "first_moment")?;
         self.second_moment = floats(OPTIMIZER_FILE, "second_moment")?;
         let updates = read(dir, OPTIMIZER_FILE, "updates", 8)?;
         self.updates = updates.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        Ok(())
+    }
+
+    fn load_weights(&mut self, dir: &Path) -> Result<(), LearnError> {
+        let bytes = read(dir, WEIGHTS_FILE, "weights", self.weights.len() * 4)?;
+        let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        self.weights = bytes.chunks_exact(4).map(float).collect();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::support::Workspace;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "init",
     "train",
     "list",
@@ -14,6 +14,7 @@ const VERBS: [&str; 18] = [
     "approve",
     "reject",
     "policy",
+    "predict",
     "log",
     "replay",
     "verify",

@@ -9,6 +9,7 @@ mod crash;
 mod help;
 mod life;
 mod pictures;
+mod predict;
 mod record;
 mod resume;
 mod support;

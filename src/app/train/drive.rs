@@ -103,7 +103,8 @@ impl Listener<'_> {
             }
         }
         match engine.hear(LISTEN) {
-            Heard::Silence => None,
+            // Nothing was asked of it but to train.
+            Heard::Silence | Heard::Ready | Heard::Scores(_) => None,
             Heard::Event(event) => {
                 screen.event(&event);
                 if let Some(fact) = translate::fact(&event, self.started, self.attempt) {

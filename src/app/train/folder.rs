@@ -86,7 +86,10 @@ impl RunFolder {
         if let Some(vocab) = &plan.prepared.vocab {
             self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
         }
-        self.write("config/labels.json", &pretty(&labels(&plan.dataset.label_names())))?;
+        self.write(
+            "config/labels.json",
+            &pretty(&labels(&plan.dataset.label_names(), plan.dataset.multi)),
+        )?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
             Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
@@ -135,12 +138,17 @@ impl RunFolder {
     }
 }
 
-fn labels(names: &[String]) -> serde_json::Value {
+fn labels(names: &[String], multi_label: bool) -> serde_json::Value {
     let id2label: serde_json::Map<String, serde_json::Value> =
         names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
     let label2id: serde_json::Map<String, serde_json::Value> =
         names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i))).collect();
-    json!({ "label2id": label2id, "id2label": id2label, "classes": names })
+    json!({
+        "label2id": label2id,
+        "id2label": id2label,
+        "classes": names,
+        "multi_label": multi_label,
+    })
 }
 
 fn training_info(of: &Results<'_>, finished: &Finished) -> serde_json::Value {

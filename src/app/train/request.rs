@@ -71,7 +71,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    pub(super) fn for_architecture(&self, architecture: Architecture) -> (&Path, &[&str]) {
+    pub(in crate::app) fn for_architecture(&self, architecture: Architecture) -> (&Path, &[&str]) {
         match architecture {
             Architecture::Toy | Architecture::TfidfLogreg | Architecture::TfidfSvm => {
                 (&self.own, &["engine"])

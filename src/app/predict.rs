@@ -1,0 +1,276 @@
+//! `predict`: a run, a model in production or a folder, loaded as it was recorded and asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{App, Error, ErrorKind, Programs, Result};
+use crate::base::Digest;
+use crate::supervise::{Engine, Heard};
+use crate::train::Batch;
+use crate::train::classical::TextClassifier;
+use crate::train::config;
+use crate::train::data::vocab::Vocab;
+use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
+use crate::train::protocol::{Ended, ScoreSpec};
+
+/// Longest that an engine may take to load a model or to score one batch.
+const WAIT: Duration = Duration::from_secs(600);
+/// Texts that go through a model together.
+pub const BATCH_TEXTS: usize = 32;
+
+/// A loaded model.
+pub struct Model {
+    /// What it is called: a production name, a run's unique name or a folder.
+    pub name: String,
+    /// Digest of the weights, as found and, where it was recorded, as recorded.
+    pub weights: Digest,
+    /// Whether a log says that these are the files; a folder alone says nothing.
+    pub recorded: bool,
+    /// The labels, in the order of the scores.
+    pub labels: Vec<String>,
+    /// Whether a text may have any number of labels.
+    pub multi_label: bool,
+    inner: Inner,
+}
+
+enum Inner {
+    Texts(Box<TextClassifier>),
+    Tokens { vocab: Vocab, length_max: usize, engine: Box<Engine> },
+}
+
+/// Where the files of a model are, with the digests that were recorded.
+#[derive(Default)]
+struct Files {
+    name: String,
+    config: Option<Known>,
+    labels: Option<Known>,
+    vocabulary: Option<Known>,
+    vectorizer: Option<Known>,
+    weights: Option<Known>,
+}
+
+type Known = (PathBuf, Option<Digest>);
+
+#[derive(Deserialize)]
+struct Labels {
+    classes: Vec<String>,
+    #[serde(default)]
+    multi_label: bool,
+}
+
+impl Model {
+    /// Unnormalised scores of each text, one for each label.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn scores(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        match &mut self.inner {
+            Inner::Texts(model) => Ok(texts.iter().map(|text| model.scores(text)).collect()),
+            Inner::Tokens { vocab, length_max, engine } => {
+                let mut inputs = Inputs::tokens(vocab.len());
+                for text in texts {
+                    inputs.push_tokens(&vocab.encode(text, *length_max));
+                }
+                let rows = (0..).take(texts.len()).collect();
+                let targets = Targets::Multi(vec![vec![]; texts.len()]);
+                let data = Prepared { rows, targets, inputs, ..Prepared::default() };
+                let all: Vec<usize> = (0..texts.len()).collect();
+                let scores = ask(engine, Collator::new(&data).batch(&all))?;
+                Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
+            }
+        }
+    }
+
+    /// Scores as probabilities: of each label by itself where a text may have any number, else of
+    /// one among all.
+    pub fn probabilities(&self, scores: &[f32]) -> Vec<f64> {
+        let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
+        if self.multi_label {
+            return scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect();
+        }
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
+        scores.iter().map(|score| (score - max).exp() / sum).collect()
+    }
+
+    /// Loads the model in a folder as annals writes it into production; no workspace is needed.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged or does not fit the others.
+    pub fn in_folder(folder: &Path, programs: &Programs) -> Result<Self> {
+        let file = |name: &str| {
+            let path = folder.join(name);
+            path.is_file().then_some((path, None))
+        };
+        let files = Files {
+            name: folder.display().to_string(),
+            config: file("config.yaml"),
+            labels: file("labels.json"),
+            vocabulary: file("vocab.txt"),
+            vectorizer: file("vectorizer.json"),
+            weights: file("model.safetensors"),
+        };
+        files.load(programs)
+    }
+}
+
+impl App {
+    /// Loads what `text` names: a model in production, or a run.
+    ///
+    /// # Errors
+    /// When there is no such model, it has no weights, or a file is not the one that was recorded.
+    pub fn model(&self, text: &str, programs: &Programs) -> Result<Model> {
+        let views = self.snapshot()?;
+        let production = views.production()?;
+        if let Some(model) = production.iter().find(|model| model.name == text) {
+            let folder = self.root.join(&model.path);
+            let mut files = Files { name: model.name.clone(), ..Files::default() };
+            for (path, digest, _) in &model.files {
+                let known = Some((folder.join(path), digest.parse().ok()));
+                match path.as_str() {
+                    "config.yaml" => files.config = known,
+                    "labels.json" => files.labels = known,
+                    "vocab.txt" => files.vocabulary = known,
+                    "vectorizer.json" => files.vectorizer = known,
+                    "model.safetensors" => files.weights = known,
+                    _ => {}
+                }
+            }
+            return files.load(programs);
+        }
+        let run = self.find_run(&views, text)?;
+        let details = views
+            .run(run)?
+            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        let folder = self.root.join(&details.folder);
+        let mut files = Files { name: details.experiment_id.clone(), ..Files::default() };
+        for (name, path, digest) in &details.artifacts {
+            let Some(path) = path else { continue };
+            let known = Some((folder.join(path), digest.parse().ok()));
+            match name.as_str() {
+                "config" => files.config = known,
+                "labels" => files.labels = known,
+                "vocabulary" => files.vocabulary = known,
+                "vectorizer" => files.vectorizer = known,
+                "weights" => files.weights = known,
+                _ => {}
+            }
+        }
+        if files.weights.is_none() {
+            let status = self.status_now(details.status, None)?.word();
+            let message = format!("{} is {status} and has no weights", files.name);
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+        files.load(programs)
+    }
+}
+
+impl Files {
+    fn load(self, programs: &Programs) -> Result<Model> {
+        let (config, _) = self.read(self.config.as_ref(), "config.yaml")?;
+        let config = config::recorded(&String::from_utf8_lossy(&config))
+            .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+        let (labels, _) = self.read(self.labels.as_ref(), "labels.json")?;
+        let labels: Labels = serde_json::from_slice(&labels).map_err(|e| {
+            Error::new(ErrorKind::Data, format!("labels.json of {}: {e}", self.name))
+        })?;
+        let (_, weights) = self.read(self.weights.as_ref(), "model.safetensors")?;
+        let dir = self.weights.as_ref().and_then(|(path, _)| path.parent()).map(Path::to_owned);
+        let dir = dir.unwrap_or_default();
+        let inner = if config.model.architecture.takes_texts() {
+            self.read(self.vectorizer.as_ref(), "vectorizer.json")?;
+            let model = TextClassifier::load(&dir).map_err(|e| {
+                Error::caused(ErrorKind::Data, format!("{} cannot be loaded", self.name), e)
+            })?;
+            if model.scores("").len() != labels.classes.len() {
+                let found = model.scores("").len();
+                let message = format!(
+                    "{}: {} labels are listed, the weights have {found}",
+                    self.name,
+                    labels.classes.len()
+                );
+                return Err(Error::new(ErrorKind::Data, message));
+            }
+            Inner::Texts(Box::new(model))
+        } else {
+            let (vocab, _) = self.read(self.vocabulary.as_ref(), "vocab.txt")?;
+            let vocab = Vocab::parse(&String::from_utf8_lossy(&vocab)).map_err(|e| {
+                Error::new(ErrorKind::Data, format!("vocab.txt of {}: {e}", self.name))
+            })?;
+            let length_max = config.model.max_seq_length as usize;
+            let spec = ScoreSpec {
+                labels: labels.classes.clone(),
+                vocab_size: vocab.len(),
+                config,
+                dir,
+                device: "cpu".into(),
+                threads: super::environment::cpus(),
+            };
+            let engine = Box::new(start(programs, spec)?);
+            Inner::Tokens { vocab, length_max, engine }
+        };
+        Ok(Model {
+            recorded: self.weights.as_ref().is_some_and(|(_, digest)| digest.is_some()),
+            name: self.name,
+            weights,
+            labels: labels.classes,
+            multi_label: labels.multi_label,
+            inner,
+        })
+    }
+
+    /// Reads a file, which must have the digest that was recorded.
+    fn read(&self, known: Option<&Known>, name: &str) -> Result<(Vec<u8>, Digest)> {
+        let Some((path, recorded)) = known else {
+            let message = format!("{} has no {name}", self.name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let bytes = fs::read(path).map_err(|e| {
+            Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
+        })?;
+        let found = Digest::of(&bytes);
+        match recorded {
+            Some(recorded) if *recorded != found => {
+                let message =
+                    format!("{} has digest {found}, {recorded} is in the log", path.display());
+                Err(Error::new(ErrorKind::Integrity, message)
+                    .hint("the recorded bytes are in the blob store under that digest"))
+            }
+            _ => Ok((bytes, found)),
+        }
+    }
+}
+
+fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
+    let (program, args) = programs.for_architecture(spec.config.model.architecture);
+    let lost = |e| Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e);
+    let mut engine = Engine::start(program, args, Path::new("/dev/null")).map_err(lost)?;
+    engine.score(spec).map_err(lost)?;
+    match engine.hear(WAIT) {
+        Heard::Ready => Ok(engine),
+        other => Err(failed(other)),
+    }
+}
+
+fn ask(engine: &mut Engine, batch: Batch) -> Result<Vec<f32>> {
+    engine
+        .rows(batch)
+        .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+    match engine.hear(WAIT) {
+        Heard::Scores(scores) => Ok(scores),
+        other => Err(failed(other)),
+    }
+}
+
+fn failed(heard: Heard) -> Error {
+    let message = match heard {
+        Heard::Ended(Ended::Failed(failure)) => failure.message,
+        Heard::Gone(gone) => gone.reason,
+        Heard::Silence => format!("the engine said nothing for {} s", WAIT.as_secs()),
+        other => format!("the engine said something else: {other:?}"),
+    };
+    Error::new(ErrorKind::TrainingFailed, message)
+}

@@ -1,0 +1,72 @@
+//! Asking a model: a run, a model in production, a folder; and models that are not what they were.
+
+use std::io::Write as _;
+
+use crate::support::Workspace;
+
+fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Every test row of the run, asked again, gives the accuracy that was recorded.
+fn agrees_with_the_record(config: &str) {
+    let ward = Workspace::new();
+    ward.allow_synthetic();
+    let args = ["train", "--config", config, "--name", "notes", "--category", "baseline"];
+    ward.annals(&[&args[..], &["--sample-size", "400"]].concat()).ok();
+    ward.annals(&["policy", "set", "production_promotion.min_test_rows", "10"]).ok();
+    ward.annals(&["promote", "notes", "--as", "triage"]).ok();
+    let shown = ward.annals(&["show", "notes", "--format", "json"]).ok().json();
+    let folder = shown["folder"].as_str().unwrap().to_owned();
+    let notes = ward.read(&format!("{folder}/config/sample_data.csv"));
+    let mut rows = csv::Reader::from_reader(notes.as_slice());
+    let rows: Vec<(String, String)> = rows.deserialize().map(Result::unwrap).collect();
+    let mut file = std::fs::File::create(ward.path("texts.txt")).unwrap();
+    rows.iter().for_each(|(text, _)| writeln!(file, "{text}").unwrap());
+    let asked = ["predict", "triage", "--file", "texts.txt", "--logits", "--format", "json"];
+    let answers = lines(&ward.annals(&asked).ok().out);
+    assert_eq!(answers.len(), rows.len());
+    let by_run = ward.annals(&["predict", "notes", &rows[0].0, "--format", "json"]).ok();
+    assert_eq!(lines(&by_run.out)[0]["probabilities"], answers[0]["probabilities"]);
+    let by_folder = ward.annals(&["predict", "models/production/triage", &rows[0].0]).ok();
+    assert!(by_folder.err.contains("not checked against a log"), "{}", by_folder.err);
+    let sum: f64 = answers[0]["probabilities"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|p| p.as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    let right = answers.iter().zip(&rows).filter(|(answer, row)| answer["labels"][0] == row.1);
+    let share = right.count() as f64 / rows.len() as f64;
+    let recorded = shown["metrics"].as_array().unwrap();
+    let test =
+        recorded.iter().find(|m| m["key"]["name"] == "accuracy" && m["key"]["split"] == "test");
+    let test = test.unwrap()["value"].as_f64().unwrap();
+    // Most rows were trained on, so that the whole is no worse than the test rows alone.
+    assert!(share > test - 0.02, "{share} on all rows, {test} on the test rows");
+
+    ward.annals(&["predict", "notes"]).refused(2, "no text was given");
+    ward.annals(&["predict", "nothing", "x"]).refused(4, "there is no run");
+    ward.annals(&["predict", "notes", "--file", "missing"]).refused(3, "cannot read missing");
+    let weights = "models/production/triage/model.safetensors";
+    let mut bytes = ward.read(weights);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(ward.path(weights), &bytes).unwrap();
+    ward.annals(&["predict", "triage", "x"]).refused(10, "is in the log");
+    std::fs::write(ward.path(weights), &bytes[..100]).unwrap();
+    let code = ward.annals(&["predict", "models/production/triage", "x"]).code;
+    assert!(code == 3 || code == 8, "{code}");
+}
+
+#[test]
+fn token_models_answer_as_recorded() {
+    agrees_with_the_record("toy");
+}
+
+#[test]
+fn classical_models_answer_as_recorded() {
+    agrees_with_the_record("tfidf_logreg");
+    agrees_with_the_record("tfidf_svm");
+}
