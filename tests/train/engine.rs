@@ -11,8 +11,8 @@ use annals::base::{Digest, RunId, Split};
 use annals::supervise::{Engine, Heard};
 use annals::train::checkpoint::Checkpoints;
 use annals::train::config::{Layer, TrainConfig, resolve};
-use annals::train::prepared::{Inputs, Prepared, Targets};
-use annals::train::protocol::{self, Ended, JobSpec};
+use annals::train::prepared::{Collator, Inputs, Prepared, Targets};
+use annals::train::protocol::{self, Ended, JobSpec, ScoreSpec};
 use annals::train::random::Stream;
 use annals::train::{FailureKind, Finished, TrainEvent};
 
@@ -316,4 +316,50 @@ fn only_the_engine_needs_libtorch() {
     assert!(needed(ENGINE).contains("libtorch_cpu.so"));
     let annals = needed(env!("CARGO_BIN_EXE_annals"));
     assert!(annals.contains("libc.so") && !annals.contains("torch"), "{annals}");
+}
+
+fn loaded(place: &Place, config: &TrainConfig, dir: PathBuf, labels: &[&str]) -> (Engine, Heard) {
+    let mut engine = place.start();
+    let spec = ScoreSpec {
+        config: config.clone(),
+        dir,
+        vocab_size: VOCAB,
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        device: "cpu".into(),
+        threads: 2,
+    };
+    engine.score(spec).unwrap();
+    let heard = engine.hear(WAIT);
+    (engine, heard)
+}
+
+#[test]
+fn a_trained_model_scores_rows_as_it_did_in_training() {
+    let data = dataset(64);
+    let place = Place::new(&data);
+    let config = config(&[]);
+    let (finished, _) = train(&place, place.job("scored", &config));
+    let dir = place.root.path().join("scored").join(&finished.best_dir);
+    let (mut engine, heard) = loaded(&place, &config, dir.clone(), &["without", "with"]);
+    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    let rows = data.of_split(Split::Test);
+    let mut right = 0;
+    for row in &rows {
+        engine.rows(Collator::new(&data).batch(&[*row])).unwrap();
+        let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+        assert_eq!(scores.len(), 2);
+        right += usize::from(u32::from(scores[1] > scores[0]) == data.targets.of(*row)[0]);
+    }
+    let recorded = finished.evaluations[1].get("accuracy").unwrap().value;
+    assert!((right as f64 / rows.len() as f64 - recorded).abs() < 1e-9, "{right}, {recorded}");
+
+    let (_engine, heard) = loaded(&place, &config, dir.clone(), &["a", "b", "c"]);
+    let Heard::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
+    assert!(failure.message.contains("has shape [2], [3] expected"), "{}", failure.message);
+    let weights = dir.join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    annals::base::durable::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let (_engine, heard) = loaded(&place, &config, dir, &["without", "with"]);
+    let Heard::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
+    assert!(failure.message.contains("model.safetensors"), "{}", failure.message);
 }
