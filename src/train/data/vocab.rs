@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn texts_become_words() {
         assert_eq!(
-            words("RT @May_1: Don't go!! &amp; see http://t.co/x #Yes \u{1f600}"),
+            words("RT @May_1: Don't go!! &amp; see https://example.org/x #Yes \u{1f600}"),
             [
                 "rt",
                 "[USER]",
