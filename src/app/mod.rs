@@ -11,6 +11,7 @@
 //! `recover.rs`.
 
 mod checkpoint;
+mod engine;
 mod environment;
 mod error;
 mod find;
@@ -32,7 +33,10 @@ mod workspace;
 
 pub use crate::projection::files::Regenerated;
 pub use crate::projection::runs::{RunDetails, RunLine};
+pub use crate::train::TrainEvent;
+pub use crate::train::data::{LabelColumns, LabelSpec, Source};
 pub use checkpoint::Anchor;
+pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
 pub use live::LiveFiles;
 pub use log::{LogLine, LogQuery};

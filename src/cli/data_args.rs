@@ -4,8 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, ErrorKind, Result};
-use crate::train::data::{LabelColumns, LabelSpec, Source};
+use crate::app::{Error, ErrorKind, LabelColumns, LabelSpec, Result, Source};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Data")]

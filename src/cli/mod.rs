@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::app::{Error, ErrorKind};
+use crate::app::{Error, ErrorKind, serve_own_engine};
 use context::Context;
 
 /// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
         }
     };
     if matches!(args.verb, Verb::Engine) {
-        return train::engine();
+        return ExitCode::from(u8::from(!serve_own_engine()));
     }
     let mut context = Context::new(args.format, args.directory.as_deref());
     // A panic is said like any other error, once, by whoever catches it.

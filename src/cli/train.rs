@@ -1,6 +1,5 @@
 //! `annals train`, and the hidden child that trains models in plain Rust.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -13,13 +12,11 @@ use super::promote::tell_edits;
 use super::show::class_table;
 use super::ui::{duration, share};
 use crate::app::{
-    ConfigSource, DataSource, Error, ErrorKind, Programs, Regenerated, Result, Screen,
+    ConfigSource, DataSource, Error, ErrorKind, Programs, Regenerated, Result, Screen, TrainEvent,
     TrainRequest, Trained,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
-use crate::train::toy::ToyLearner;
-use crate::train::{TrainEvent, protocol, serve, toy_hello};
 
 /// Rows of generated data when nothing is asked for.
 const SAMPLE_ROWS: u32 = 2_000;
@@ -301,15 +298,4 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
         ui.note(&format!("Next: annals candidates {}", run.run().short(8)));
         Ok(())
     })
-}
-
-/// The child of `annals train` for models in plain Rust.
-pub(super) fn engine() -> ExitCode {
-    // A child whose parent is killed must not train on.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    let hello = toy_hello(concat!("annals engine ", env!("CARGO_PKG_VERSION")));
-    let served = protocol::engine_socket()
-        .map_err(Into::into)
-        .and_then(|socket| serve(socket, hello, ToyLearner::build, || std::process::exit(1)));
-    ExitCode::from(u8::from(served.is_err()))
 }

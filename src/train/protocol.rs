@@ -21,8 +21,8 @@
 //!                          the engine exits with 0
 //! ```
 //!
-//! Instead of `Train`, a parent may say `Score(ScoreSpec)`, answered by `Ready`, and then any number
-//! of `Rows`, each answered by `Scores`; the engine ends when the parent closes the channel.
+//! Instead of `Train`, a parent may say `Score(ScoreSpec)`, answered by `Ready`, and then any
+//! number of `Rows`, each answered by `Scores`; the engine ends when the parent closes the channel.
 //!
 //! An engine that goes without `Ended` has died; why is in its exit status and stderr.
 //!

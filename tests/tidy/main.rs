@@ -41,7 +41,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ),
     ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
     ("app", &["cli"]),
-    ("cli", &["store", "supervise", "effect", "projection"]),
+    ("cli", &["store", "supervise", "effect", "projection", "train"]),
     (
         "engine",
         &["store", "domain", "verify", "projection", "effect", "supervise", "app", "cli", "tlog"],
