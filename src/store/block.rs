@@ -8,6 +8,8 @@
 //! A block is sealed as soon as it is complete, or early when the tail grows above
 //! BLOCK_BYTES_MAX; where its borders lie follows from the events alone ([`seal_count`]).
 
+use std::io;
+
 use bincode::{Decode, Encode};
 
 use super::StoreError;
@@ -75,54 +77,43 @@ pub fn seal_count(first: u64, tail_bytes: u64, lengths: &[u64]) -> Option<u64> {
     Some(size)
 }
 
-/// What the header of a block takes from one event.
-struct Summary {
-    kind: Kind,
-    stream: u64,
-    recorded: Timestamp,
-    occurred: Timestamp,
-    leaf: Hash,
-}
-
-impl Summary {
-    fn of(event: &EnvelopeRef<'_>) -> Self {
-        Self {
-            kind: event.header.kind,
-            stream: stream_mark(event.header.stream),
-            recorded: event.header.recorded,
-            occurred: event.header.occurred(),
-            leaf: leaf_hash(&event.leaf_data().0),
-        }
-    }
-}
-
 impl BlockHeader {
-    /// The header of a block whose raw form takes `raw_bytes`.
-    fn describing(events: &[Summary], raw_bytes: usize) -> Self {
-        let ascending = |mut values: Vec<u64>| {
-            values.sort_unstable();
-            values.dedup();
-            values
-        };
-        let mut kinds: Vec<Kind> = events.iter().map(|event| event.kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let times = |time: fn(&Summary) -> Timestamp| {
+    /// The header of a block with these events, whose raw form takes `raw_bytes`.
+    pub(super) fn describing(
+        events: &[(Header, usize)],
+        leaves: &[Hash],
+        raw_bytes: usize,
+    ) -> Self {
+        let headers = || events.iter().map(|(header, _)| header);
+        let times = |time: fn(&Header) -> Timestamp| {
             let ends = (Timestamp(i64::MAX), Timestamp(i64::MIN));
-            events.iter().map(time).fold(ends, |(low, high), time| (low.min(time), high.max(time)))
+            headers().map(time).fold(ends, |(low, high), time| (low.min(time), high.max(time)))
         };
         let mut tree = Frontier::default();
-        events.iter().for_each(|event| tree.push(event.leaf));
+        leaves.iter().for_each(|leaf| tree.push(*leaf));
         Self {
             count: events.len() as u32,
             raw_bytes: raw_bytes as u32,
-            kinds,
-            streams: ascending(events.iter().map(|event| event.stream).collect()),
-            recorded: times(|event| event.recorded),
-            occurred: times(|event| event.occurred),
+            kinds: ascending(headers().map(|header| header.kind)),
+            streams: ascending(headers().map(|header| stream_mark(header.stream))),
+            recorded: times(|header| header.recorded),
+            occurred: times(Header::occurred),
             root: tree.root(),
         }
     }
+}
+
+/// Each value once, in order; they come in long runs.
+fn ascending<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    for value in values {
+        if all.last() != Some(&value) {
+            all.push(value);
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Packs events that start at an aligned position: header and compressed bytes.
@@ -131,15 +122,40 @@ pub(super) fn seal(first: u64, events: &[Vec<u8>]) -> Result<(BlockHeader, Vec<u
     for event in events {
         raw.extend((event.len() as u32).to_le_bytes());
     }
-    let mut summaries = Vec::with_capacity(events.len());
+    let mut headers = Vec::with_capacity(events.len());
+    let mut leaves = Vec::with_capacity(events.len());
     for (position, event) in (first..).zip(events) {
         raw.extend(event);
         let event = EnvelopeRef::decode(event).map_err(StoreError::malformed(position))?;
-        summaries.push(Summary::of(&event));
+        leaves.push(leaf_hash(&event.leaf_data().0));
+        headers.push(event.into_header());
     }
     let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL)
         .map_err(StoreError::io(format!("compress the block at {first}")))?;
-    Ok((BlockHeader::describing(&summaries, raw.len()), packed))
+    Ok((BlockHeader::describing(&headers, &leaves, raw.len()), packed))
+}
+
+/// What unpacking needs, kept from block to block.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// The compressed bytes at hand.
+    pub(super) packed: Vec<u8>,
+}
+
+impl Unpacker {
+    fn unpack(&mut self, raw_bytes: usize, into: &mut Vec<u8>) -> io::Result<()> {
+        let zstd = match &mut self.zstd {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        // A length from a damaged header is no reason to ask for gigabytes.
+        let needed = zstd::bulk::Decompressor::upper_bound(&self.packed);
+        into.clear();
+        into.reserve_exact(needed.unwrap_or(raw_bytes).min(raw_bytes));
+        zstd.decompress_to_buffer(&self.packed, into)?;
+        Ok(())
+    }
 }
 
 /// Events side by side in memory: an unpacked block, or the tail.
@@ -154,20 +170,22 @@ pub struct Block {
 }
 
 impl Block {
+    /// Unpacks what lies in `unpacker`; the memory of `old` is used again.
     pub(super) fn unpack(
         first: u64,
         header: &BlockHeader,
-        packed: &[u8],
-        unpacker: &mut zstd::bulk::Decompressor<'_>,
+        unpacker: &mut Unpacker,
+        old: Self,
     ) -> Result<Self, StoreError> {
-        let bytes = unpacker
-            .decompress(packed, header.raw_bytes as usize)
+        let Self { mut bytes, mut ends, .. } = old;
+        unpacker
+            .unpack(header.raw_bytes as usize, &mut bytes)
             .map_err(StoreError::io(format!("unpack the block at {first}")))?;
         let damaged = || StoreError::corrupt(format!("the block at {first} is not whole"));
         let start = header.count.checked_mul(4).filter(|s| *s as usize <= bytes.len());
         let start = start.ok_or_else(damaged)?;
         let mut end = start;
-        let mut ends = Vec::with_capacity(header.count as usize);
+        ends.clear();
         for length in bytes[..start as usize].chunks_exact(4) {
             let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
             end = end.checked_add(length).ok_or_else(damaged)?;
@@ -227,59 +245,9 @@ impl Block {
             .collect()
     }
 
-    /// Computes all that follows from the events of this block alone: the costly part of a check,
-    /// for many blocks at a time.
-    ///
-    /// # Errors
-    /// When an event does not decode.
-    pub fn digest(self) -> Result<Digested, StoreError> {
-        let mut summaries = Vec::with_capacity(self.ends.len());
-        let mut headers = Vec::with_capacity(self.ends.len());
-        for (position, stored) in self.iter() {
-            let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
-            summaries.push(Summary::of(&event));
-            headers.push(event.into_header());
-        }
-        let described = BlockHeader::describing(&summaries, self.bytes.len());
-        let leaves = summaries.into_iter().map(|summary| summary.leaf).collect();
-        Ok(Digested { block: self, headers, leaves, described })
-    }
-}
-
-/// A block with all that follows from its events alone.
-#[derive(Clone, Debug)]
-pub struct Digested {
-    block: Block,
-    headers: Vec<(Header, usize)>,
-    /// The leaf hash of each event.
-    pub leaves: Vec<Hash>,
-    /// The header that fits the events.
-    pub described: BlockHeader,
-}
-
-impl Digested {
-    /// Position of the first event.
-    pub fn first(&self) -> u64 {
-        self.block.first
-    }
-
-    /// Hands out the events in order, once.
-    ///
-    /// # Errors
-    /// What `each` returns, with the number of events before.
-    pub fn events(
-        &mut self,
-        mut each: impl FnMut(&EnvelopeRef<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), (usize, StoreError)> {
-        let headers = std::mem::take(&mut self.headers);
-        let stored = headers.into_iter().zip(self.block.iter()).enumerate();
-        for (index, ((header, header_len), (position, stored))) in stored {
-            EnvelopeRef::rejoin(header, header_len, stored)
-                .map_err(StoreError::malformed(position))
-                .and_then(|event| each(&event))
-                .map_err(|error| (index, error))?;
-        }
-        Ok(())
+    /// Bytes of the raw form.
+    pub(super) fn raw_bytes(&self) -> usize {
+        self.bytes.len()
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use redb::ReadableTable as _;
 
-use super::block::stream_mark;
+use super::block::{Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
@@ -206,25 +206,26 @@ impl<A: Access> View<A> {
     /// # Errors
     /// When it is not whole.
     pub fn unpack(&self, first: u64, header: &BlockHeader) -> Result<Block, StoreError> {
-        let mut unpacker = zstd::bulk::Decompressor::new().map_err(StoreError::io("unpack"))?;
-        self.unpack_with(first, header, &mut unpacker)
+        self.unpack_with(first, header, &mut Unpacker::default(), Block::default())
     }
 
-    fn unpack_with(
+    /// [`unpack`](Self::unpack) into the memory of `old`.
+    pub(super) fn unpack_with(
         &self,
         first: u64,
         header: &BlockHeader,
-        unpacker: &mut zstd::bulk::Decompressor<'_>,
+        unpacker: &mut Unpacker,
+        old: Block,
     ) -> Result<Block, StoreError> {
-        let mut packed = Vec::with_capacity(header.raw_bytes as usize);
+        unpacker.packed.clear();
         for (index, row) in self.tables.blocks.range((first, 0)..=(first, u16::MAX))?.enumerate() {
             let (key, part) = row?;
             if usize::from(key.value().1) != index {
                 return Err(StoreError::corrupt(format!("block {first}: part {index} is missing")));
             }
-            packed.extend(part.value());
+            unpacker.packed.extend(part.value());
         }
-        Block::unpack(first, header, &packed, unpacker)
+        Block::unpack(first, header, unpacker, old)
     }
 
     /// The events that are not in a sealed block.
@@ -256,10 +257,9 @@ impl<A: Access> View<A> {
         filter: &Filter,
         mut each: impl FnMut(&EnvelopeRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut unpacker =
-            zstd::bulk::Decompressor::new().map_err(StoreError::io("unpack")).map_err(E::from)?;
+        let (mut unpacker, mut block) = (Unpacker::default(), Block::default());
         for (first, header) in self.block_headers(range.clone(), filter)? {
-            let block = self.unpack_with(first, &header, &mut unpacker)?;
+            block = self.unpack_with(first, &header, &mut unpacker, block)?;
             scan_block(&block, &range, filter, &mut each)?;
         }
         if range.end > self.state.sealed {
@@ -427,9 +427,9 @@ impl Reader {
     ) -> Result<Vec<T>, E> {
         let headers = self.block_headers(range.clone(), filter)?;
         let work = |headers: &[(u64, BlockHeader)]| -> Result<Vec<T>, E> {
-            let mut unpacker = zstd::bulk::Decompressor::new().map_err(StoreError::io("unpack"))?;
+            let mut unpacker = Unpacker::default();
             let one = |(first, header): &(u64, BlockHeader)| {
-                map(self.unpack_with(*first, header, &mut unpacker)?)
+                map(self.unpack_with(*first, header, &mut unpacker, Block::default())?)
             };
             headers.iter().map(one).collect()
         };

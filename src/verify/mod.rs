@@ -24,8 +24,7 @@ use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{EnvelopeRef, Event, Identity, Kind, kind_named, signing_message};
 use crate::store::{
-    Blobs, Block, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError,
-    seal_count,
+    Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
 use crate::tlog::{CheckpointError, Frontier, Hash, LogCheckpoint, NoteKey, leaf_hash};
 
@@ -47,15 +46,10 @@ impl Options {
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(all).max(1)
     }
-
-    /// Blocks in memory at a time, twice: those that are computed and those that are folded.
-    fn blocks_per_chunk(&self) -> usize {
-        self.threads() * BLOCKS_PER_THREAD
-    }
 }
 
-/// Few enough that memory stays bounded, many enough that threads are seldom started.
-const BLOCKS_PER_THREAD: usize = 8;
+/// Signatures that are checked together: worth starting threads, and few enough to keep.
+const SIGNATURES_AT_ONCE: usize = 4_096;
 
 /// Recomputes the whole log.
 ///
@@ -100,6 +94,8 @@ struct Check<'a> {
     roots: BTreeMap<u64, Hash>,
     wanted: BTreeSet<u64>,
     blobs: BTreeMap<Digest, u64>,
+    /// Those that were met and not yet checked.
+    signatures: Vec<Signature>,
     findings: Vec<Finding>,
     last_good: Option<u64>,
     checkpoints: usize,
@@ -141,6 +137,7 @@ impl<'a> Check<'a> {
             roots: BTreeMap::from([(0, crate::tlog::empty_root())]),
             wanted,
             blobs: BTreeMap::new(),
+            signatures: vec![],
             findings: vec![],
             last_good: None,
             checkpoints: 0,
@@ -153,69 +150,38 @@ impl<'a> Check<'a> {
     }
 
     /// Folds every stored event into state and index, as appending did. What follows from a block
-    /// alone is computed on all threads, one chunk of blocks ahead of the fold.
+    /// alone is computed on all threads, ahead of the fold.
     fn events(&mut self) -> Result<(), StoreError> {
-        let headers = self.log.block_headers(0..u64::MAX, &Filter::default())?;
-        let mut bounds: Vec<u64> =
-            headers.iter().step_by(self.options.blocks_per_chunk()).map(|(f, _)| *f).collect();
-        if bounds.first() != Some(&0) {
-            bounds.insert(0, 0);
-        }
-        bounds.push(u64::MAX);
-        let (log, threads) = (self.log, self.options.threads());
-        let mut sealed: BTreeMap<u64, BlockHeader> = headers.into_iter().collect();
-        std::thread::scope(|scope| {
-            let digest = |range: Range<u64>| {
-                scope.spawn(move || {
-                    log.map_blocks(threads, range, &Filter::default(), Block::digest)
-                })
+        let log = self.log;
+        let headers = log.block_headers(0..u64::MAX, &Filter::default())?;
+        let mut whole = true;
+        log.digest_blocks(self.options.threads(), &headers, |index, digested| {
+            let (first, header) = &headers[index];
+            let next = headers.get(index + 1).map_or(log.state().sealed, |(next, _)| *next);
+            whole = match digested {
+                Ok(block) => {
+                    self.sealed(*first, header, &block.described);
+                    self.block(block)
+                }
+                // Event by event, to find the first that cannot be read.
+                Err(_) => self.event_by_event(*first..next),
             };
-            let chunks: Vec<Range<u64>> = bounds.windows(2).map(|pair| pair[0]..pair[1]).collect();
-            let mut ahead = chunks.first().map(|first| digest(first.clone()));
-            for (index, range) in chunks.iter().enumerate() {
-                let Some(work) = ahead.take() else { break };
-                let digested = work.join().unwrap_or_else(|panic| resume_unwind(panic));
-                let next = || chunks.get(index + 1).map(|next| digest(next.clone()));
-                if threads > 1 {
-                    ahead = next();
-                }
-                if !self.chunk(range.clone(), digested, &mut sealed) {
-                    break;
-                }
-                if threads == 1 {
-                    ahead = next();
-                }
-            }
+            whole
         });
+        if whole {
+            match log.digest_tail() {
+                Ok(mut tail) => self.block(&mut tail),
+                Err(_) => self.event_by_event(log.state().sealed..u64::MAX),
+            };
+        }
+        self.check_signatures();
         self.index.settle();
         Ok(())
     }
 
-    /// Takes in one chunk; false when nothing after it follows any more.
-    fn chunk(
-        &mut self,
-        range: Range<u64>,
-        digested: Result<Vec<Digested>, StoreError>,
-        sealed: &mut BTreeMap<u64, BlockHeader>,
-    ) -> bool {
-        // Where something cannot be read, event by event, to find the first.
-        let Ok(blocks) = digested else { return self.event_by_event(range) };
-        let mut signatures = Vec::new();
-        for mut block in blocks {
-            if let Some(header) = sealed.remove(&block.first()) {
-                self.sealed(block.first(), &header, &block.described);
-            }
-            if !self.block(&mut block, &mut signatures) {
-                self.signatures(&signatures);
-                return false;
-            }
-        }
-        self.signatures(&signatures);
-        true
-    }
-
     /// Takes in the events of one block or of the tail.
-    fn block(&mut self, block: &mut Digested, signatures: &mut Vec<Signature>) -> bool {
+    /// False when nothing after it follows any more.
+    fn block(&mut self, block: &mut Digested) -> bool {
         let first = block.first();
         let broken = block.events(|event| {
             let at = event.header.position;
@@ -223,7 +189,7 @@ impl<'a> Check<'a> {
             self.inside += 1;
             self.lengths.push(event.stored().len() as u64);
             self.seal();
-            self.meaning(at, event, signatures);
+            self.meaning(at, event);
             Ok(())
         });
         let taken = std::mem::take(&mut self.inside);
@@ -251,7 +217,7 @@ impl<'a> Check<'a> {
     }
 
     fn event_by_event(&mut self, range: Range<u64>) -> bool {
-        let (log, mut signatures) = (self.log, Vec::new());
+        let log = self.log;
         let scanned = log.scan(range, &Filter::default(), |event| {
             let size = self.state.frontier.size();
             self.index.follow(&mut self.state, size, event)?;
@@ -259,10 +225,9 @@ impl<'a> Check<'a> {
             self.seal();
             self.state.frontier.push(leaf_hash(&event.leaf_data().0));
             self.note_root();
-            self.meaning(event.header.position, event, &mut signatures);
+            self.meaning(event.header.position, event);
             Ok::<(), StoreError>(())
         });
-        self.signatures(&signatures);
         if let Err(error) = &scanned {
             self.findings.push(Finding::broken(self.state.frontier.size(), error));
         }
@@ -288,7 +253,7 @@ impl<'a> Check<'a> {
     }
 
     /// Keys, signatures and blobs that events name.
-    fn meaning(&mut self, at: u64, event: &EnvelopeRef<'_>, signatures: &mut Vec<Signature>) {
+    fn meaning(&mut self, at: u64, event: &EnvelopeRef<'_>) {
         let header = &event.header;
         if event.payload.bytes().is_none() {
             let what = "the payload is gone without a signed redaction";
@@ -296,7 +261,10 @@ impl<'a> Check<'a> {
         }
         if let Identity::Signed { key, signature } = &header.identity {
             let message = signing_message(header, &event.payload.digest());
-            signatures.push(Signature { at, key: *key, message, signature: *signature });
+            self.signatures.push(Signature { at, key: *key, message, signature: *signature });
+            if self.signatures.len() >= SIGNATURES_AT_ONCE {
+                self.check_signatures();
+            }
         }
         if !NAMING.contains(&header.kind) {
             return;
@@ -314,8 +282,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The signatures of a chunk; every key stands before its first use.
-    fn signatures(&mut self, signatures: &[Signature]) {
+    /// The signatures met since the last time; every key stands before its first use.
+    fn check_signatures(&mut self) {
+        let signatures = std::mem::take(&mut self.signatures);
         let keys = &self.keys;
         let fits = |s: &Signature| {
             s.key < s.at && keys.get(&s.key).is_some_and(|key| key.fits(&s.message, &s.signature))
