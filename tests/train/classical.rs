@@ -5,8 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use annals::base::Split;
 use annals::train::classical::linear::Task;
-use annals::train::classical::{Sparse, Vectorizer, logreg, svm};
+use annals::train::classical::{Sparse, TextClassifier, VECTORIZER_FILE, Vectorizer, logreg, svm};
+use annals::train::config::{Layer, TfidfConfig, TrainConfig, resolve};
+use annals::train::prepared::{Inputs, Prepared, Targets};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Option<Value> {
@@ -69,7 +72,7 @@ fn compare(name: &str) {
     near(&fitted.model, &unseen, &known["logreg_balanced_C1_optimum"]["decision"], 1e-4, true);
     let ones = vec![1.0; classes.len()];
     let task = Task { weights: &ones, ..task };
-    let fitted = svm::fit(&task, 7, || true);
+    let fitted = svm::fit(&task, 7, |_| true);
     println!("{name}: {:?} passes", fitted.passes);
     assert!(fitted.converged);
     near(&fitted.model, &unseen, &known["linearsvc_C1_optimum"]["decision"], 1e-4, false);
@@ -131,4 +134,132 @@ fn one_output_is_the_same_as_two_classes_seen_from_one_side() {
         }
         assert!((one.model.weights[column] + sum).abs() < 1e-3);
     }
+}
+
+#[test]
+fn words_are_what_python_takes_for_words() {
+    let texts = [
+        "नमस्ते दुनिया",
+        "ⒶⒷ x² ab_c É1",
+        "ΟΔΥΣΣΕΥΣ İstanbul ŒUVRE",
+        "ⅣⅤ 東京都 a\u{301}b co\u{ad}op 𝟘𝟙 ½¾ ªº",
+    ];
+    let (vectorizer, _) = Vectorizer::fit(&texts, 100, 1);
+    // As scikit-learn 1.9.1 answers.
+    let expected = [
+        "ab_c",
+        "co",
+        "op",
+        "stanbul",
+        "x²",
+        "ªº",
+        "½¾",
+        "é1",
+        "œuvre",
+        "οδυσσευς",
+        "नमस",
+        "ⅳⅴ",
+        "東京都",
+        "𝟘𝟙",
+    ];
+    assert_eq!(vectorizer.terms, expected);
+}
+
+const TEXTS: [&str; 6] =
+    ["bad worse worst", "good better best", "bad news", "good news", "best news ever", "so so"];
+
+fn tiny(architecture: &str, targets: Targets) -> (TrainConfig, Prepared) {
+    let text = format!("model:\n  architecture: {architecture}\n");
+    let config = resolve(&[Layer::Text { file: "tiny.yaml", text: &text }]).unwrap();
+    let prepared = Prepared {
+        labels: vec!["bad".into(), "good".into(), "news".into()],
+        rows: (0..6).collect(),
+        splits: vec![Split::Train; 6],
+        targets,
+        inputs: Inputs::Texts(TEXTS.map(str::to_owned).to_vec()),
+    };
+    (config, prepared)
+}
+
+fn several() -> Targets {
+    Targets::Multi(vec![vec![0], vec![1], vec![0, 2], vec![1, 2], vec![1, 2], vec![]])
+}
+
+#[test]
+fn a_row_with_several_labels_scores_above_zero_for_each() {
+    for architecture in ["tfidf_logreg", "tfidf_svm"] {
+        let (config, data) = tiny(architecture, several());
+        let config =
+            TrainConfig { tfidf: TfidfConfig { c: 1e3, ..config.tfidf.clone() }, ..config };
+        let mut heard = Vec::new();
+        let hear = |objective: Option<f64>| {
+            heard.extend(objective);
+            true
+        };
+        let (model, fit) = TextClassifier::fit(&config, &data, hear).unwrap();
+        assert!(fit.converged);
+        assert_eq!(heard.last(), Some(&fit.objective));
+        for (row, text) in TEXTS.iter().enumerate() {
+            for (label, score) in (0_u32..).zip(model.scores(text)) {
+                assert_eq!(score > 0.0, data.targets.of(row).contains(&label), "{text} {label}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stopping_ends_a_fit_at_once() {
+    for architecture in ["tfidf_logreg", "tfidf_svm"] {
+        let (config, data) = tiny(architecture, several());
+        let (_, fit) = TextClassifier::fit(&config, &data, |_| false).unwrap();
+        assert!(!fit.converged);
+    }
+}
+
+#[test]
+fn a_saved_model_loads_to_the_same_scores_and_bytes() {
+    let (config, data) = tiny("tfidf_svm", Targets::Single(vec![0, 1, 2, 2, 1, 0]));
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (model, _) = TextClassifier::fit(&config, &data, |_| true).unwrap();
+    model.save(first.path()).unwrap();
+    let loaded = TextClassifier::load(first.path()).unwrap();
+    loaded.save(second.path()).unwrap();
+    for text in TEXTS.into_iter().chain(["", "unseen words", "GOOD best Best"]) {
+        assert_eq!(model.scores(text), loaded.scores(text));
+    }
+    for name in ["model.safetensors", VECTORIZER_FILE] {
+        let read = |dir: &tempfile::TempDir| std::fs::read(dir.path().join(name)).unwrap();
+        assert_eq!(read(&first), read(&second));
+    }
+}
+
+#[test]
+fn damaged_files_are_named() {
+    let (config, data) = tiny("tfidf_logreg", several());
+    let dir = tempfile::tempdir().unwrap();
+    let (model, _) = TextClassifier::fit(&config, &data, |_| true).unwrap();
+    model.save(dir.path()).unwrap();
+    let (weights, terms) = (dir.path().join("model.safetensors"), dir.path().join(VECTORIZER_FILE));
+    let (whole, words) =
+        (std::fs::read(&weights).unwrap(), std::fs::read_to_string(&terms).unwrap());
+    let refused = |bytes: &[u8], words: &str, why: &str| {
+        std::fs::write(&weights, bytes).unwrap();
+        std::fs::write(&terms, words).unwrap();
+        let error = TextClassifier::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(why), "{why}: {error}");
+    };
+    for kept in [0, 7, 40, whole.len() - 1] {
+        refused(&whole[..kept], &words, "model.safetensors");
+    }
+    let mut infinite = whole.clone();
+    let end = infinite.len();
+    infinite[end - 8..].copy_from_slice(&f64::INFINITY.to_le_bytes());
+    refused(&infinite, &words, "holds inf");
+    refused(&whole, &words[..words.len() - 2], VECTORIZER_FILE);
+    refused(&whole, &words.replace(r#""bad","#, ""), "expected");
+    refused(&whole, &words.replace(r#""bad","#, r#""zzz","#), "not in order");
+    refused(&whole, &words.replace("tfidf_logreg", "encoder"), "no classical model");
+    refused(&whole, &words.replace(r#""ngram_max":3"#, r#""ngram_max":2"#), "longer than 2");
+    refused(&whole, &words.replace(r#""two_classes":false"#, r#""two_classes":true"#), "1 output");
+    refused(&whole, &words.replace("ngram_max", "ngrams"), VECTORIZER_FILE);
 }

@@ -31,7 +31,7 @@ pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
     config.data = plan.config.data.clone();
     config.training.seed = plan.config.training.seed;
     let data = request::prepare(&plan.dataset, &config).ok()?.prepared;
-    let model = TextClassifier::fit(&config, &data, |_| true).ok()?;
+    let (model, _) = TextClassifier::fit(&config, &data, |_| true).ok()?;
     let scores = evaluate(&model, &data, Split::Test).ok()?;
     let value = |name: &str| scores.get(name).map(|metric| metric.value);
     Some(Yardstick { accuracy: value("accuracy")?, f1_macro: value("f1_macro")? })

@@ -37,7 +37,7 @@ pub fn fit(task: &Task<'_>, mut go_on: impl FnMut(f64) -> bool) -> Fitted {
         let (objective, gradient, probabilities) = newton.look();
         objectives.push(objective);
         converged = length(&gradient) <= GRADIENT_MAX;
-        if converged || !go_on(objective) {
+        if !go_on(objective) || converged {
             break;
         }
         let step = newton.step(&gradient, &probabilities);

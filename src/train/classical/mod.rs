@@ -14,7 +14,7 @@ mod sparse;
 pub mod svm;
 mod tfidf;
 
-pub use model::{TextClassifier, VECTORIZER_FILE};
+pub use model::{Fit, TextClassifier, VECTORIZER_FILE};
 pub use run::{evaluate, train};
 pub use sparse::Sparse;
 pub use tfidf::Vectorizer;

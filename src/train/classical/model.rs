@@ -26,6 +26,15 @@ pub struct TextClassifier {
     two_classes: bool,
 }
 
+/// How far a fit got.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// The objective, summed over the models where there are several.
+    pub objective: f64,
+    /// Whether every one of them reached its optimum.
+    pub converged: bool,
+}
+
 /// The terms and how they are found, as the file has them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,9 +45,26 @@ struct VectorizerFile {
     terms: Vec<String>,
 }
 
+impl VectorizerFile {
+    fn check(&self) -> Result<(), String> {
+        if !self.model.takes_texts() {
+            return Err(format!("{:?} is no classical model", self.model));
+        }
+        if let Some(two) = self.terms.windows(2).find(|two| two[0] >= two[1]) {
+            return Err(format!("the terms {:?} and {:?} are not in order", two[0], two[1]));
+        }
+        let misfits = |term: &&String| !(1..=self.ngram_max).contains(&term.split(' ').count());
+        match self.terms.iter().find(misfits) {
+            Some(term) => Err(format!("the term {term:?} is longer than {}", self.ngram_max)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl TextClassifier {
     /// Fits to the training rows of `data`, until the optimum or until `go_on` says no. `go_on`
-    /// hears the objective after each step of logistic regression, and nothing from the other.
+    /// hears the objective reached so far: after each step of logistic regression, and of the
+    /// other after the last pass for an output. The objectives of models fitted before are in it.
     ///
     /// # Errors
     /// When the rows are no texts or the training rows have fewer than two classes.
@@ -46,7 +72,7 @@ impl TextClassifier {
         config: &TrainConfig,
         data: &Prepared,
         mut go_on: impl FnMut(Option<f64>) -> bool,
-    ) -> Result<Self, LearnError> {
+    ) -> Result<(Self, Fit), LearnError> {
         let Inputs::Texts(texts) = &data.inputs else {
             return Err(LearnError::Config("this model takes texts".into()));
         };
@@ -65,6 +91,7 @@ impl TextClassifier {
             kind: config.model.architecture,
             two_classes,
         };
+        let mut fit = Fit { objective: 0.0, converged: true };
         for problem in problems(config, data, &train, &counts) {
             let task = Task {
                 rows: &rows,
@@ -73,16 +100,24 @@ impl TextClassifier {
                 outputs: problem.outputs,
                 c: config.tfidf.c,
             };
-            let fitted = match model.kind {
-                Architecture::TfidfSvm => {
-                    svm::fit(&task, config.training.seed, || go_on(None)).model
-                }
-                _ => logreg::fit(&task, |objective| go_on(Some(objective))).model,
+            let before = fit.objective;
+            let (linear, converged) = if model.kind == Architecture::TfidfSvm {
+                let hear = |objective: Option<f64>| {
+                    fit.objective += objective.unwrap_or_default();
+                    go_on(objective.map(|_| fit.objective))
+                };
+                let fitted = svm::fit(&task, config.training.seed, hear);
+                (fitted.model, fitted.converged)
+            } else {
+                let fitted = logreg::fit(&task, |objective| go_on(Some(before + objective)));
+                fit.objective += fitted.objectives.last().copied().unwrap_or_default();
+                (fitted.model, fitted.converged)
             };
-            model.linear.weights.extend(fitted.weights);
-            model.linear.intercept.extend(fitted.intercept);
+            fit.converged &= converged;
+            model.linear.weights.extend(linear.weights);
+            model.linear.intercept.extend(linear.intercept);
         }
-        Ok(model)
+        Ok((model, fit))
     }
 
     /// Unnormalised scores of a text, one for each label.
@@ -149,9 +184,7 @@ impl TextClassifier {
         let state = |file: &str, message: String| LearnError::State { file: file.into(), message };
         let file: VectorizerFile = serde_json::from_slice(&read(VECTORIZER_FILE)?)
             .map_err(|e| state(VECTORIZER_FILE, e.to_string()))?;
-        if !file.terms.is_sorted_by(|a, b| a < b) {
-            return Err(state(VECTORIZER_FILE, "the terms are not in order".into()));
-        }
+        file.check().map_err(|message| state(VECTORIZER_FILE, message))?;
         let bytes = read(WEIGHTS_FILE)?;
         let bad = |message: String| state(WEIGHTS_FILE, message);
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
@@ -162,7 +195,11 @@ impl TextClassifier {
                 return Err(bad(format!("{name} is {found:?}, F64 {shape:?} expected")));
             }
             let number = |eight: &[u8]| f64::from_le_bytes(eight.try_into().unwrap_or_default());
-            Ok(view.data().chunks_exact(8).map(number).collect::<Vec<f64>>())
+            let numbers: Vec<f64> = view.data().chunks_exact(8).map(number).collect();
+            match numbers.iter().position(|number| !number.is_finite()) {
+                Some(place) => Err(bad(format!("{name} holds {} at {place}", numbers[place]))),
+                None => Ok(numbers),
+            }
         };
         let outputs =
             tensors.tensor("intercept").map_err(|e| bad(e.to_string()))?.shape().iter().product();

@@ -33,7 +33,7 @@ pub fn train(
     let mut metrics = MetricsOut::new(start);
     let mut step = 0_u64;
     recorder.record(TrainEvent::Started(started(job, data)));
-    let model = TextClassifier::fit(&job.config, data, |objective| {
+    let (model, fit) = TextClassifier::fit(&job.config, data, |objective| {
         step += 1;
         if let Some(value) = objective {
             metrics.push("objective", Some(Split::Train), Direction::Lower, step, 1.0, value);
@@ -41,6 +41,8 @@ pub fn train(
         }
         !stop.load(Ordering::SeqCst)
     })?;
+    let converged = if fit.converged { 1.0 } else { 0.0 };
+    metrics.push("converged", Some(Split::Train), Direction::Higher, step, 1.0, converged);
     metrics.flush(recorder);
     if stop.load(Ordering::SeqCst) {
         return Ok(Outcome::Interrupted(Interrupted { step, dir: None }));

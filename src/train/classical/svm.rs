@@ -21,24 +21,33 @@ pub struct Fitted {
     pub model: Linear,
     /// Passes over the rows for each output.
     pub passes: Vec<u64>,
+    /// The objective of each output.
+    pub objectives: Vec<f64>,
     /// Whether every output reached its optimum.
     pub converged: bool,
 }
 
-/// Fits every output until its optimum, or until `go_on` says no after a pass.
-pub fn fit(task: &Task<'_>, seed: u64, mut go_on: impl FnMut() -> bool) -> Fitted {
+/// Fits every output until its optimum, or until `go_on` says no after a pass; at the end of an
+/// output it hears the objective.
+pub fn fit(task: &Task<'_>, seed: u64, mut go_on: impl FnMut(Option<f64>) -> bool) -> Fitted {
     let mut model = Linear::zero(task.outputs, task.rows.width);
-    let (mut passes, mut converged) = (Vec::new(), true);
+    let (mut passes, mut objectives, mut converged) = (Vec::new(), Vec::new(), true);
     for output in 0..task.outputs {
         let one = Output::new(task, output);
-        let (weights, intercept, took, reached) = one.fit(seed, &mut go_on);
+        let (weights, intercept, took, reached) = one.fit(seed, &mut || go_on(None));
+        let objective = one.objective(&weights, intercept);
+        objectives.push(objective);
         let start = output * task.rows.width;
         model.weights[start..start + weights.len()].copy_from_slice(&weights);
         model.intercept[output] = intercept;
         passes.push(took);
         converged &= reached;
+        if !go_on(Some(objective)) {
+            converged &= output + 1 == task.outputs;
+            break;
+        }
     }
-    Fitted { model, passes, converged }
+    Fitted { model, passes, objectives, converged }
 }
 
 /// One output against the rest.
@@ -63,6 +72,19 @@ impl<'a, 't> Output<'a, 't> {
         Self { task, signs: rows.map(sign).collect(), slack, diagonal }
     }
 
+    fn score(&self, row: usize, weights: &[f64], intercept: f64) -> f64 {
+        self.task.rows.row(row).map(|(column, v)| weights[column] * v).sum::<f64>() + intercept
+    }
+
+    fn objective(&self, weights: &[f64], intercept: f64) -> f64 {
+        let loss = |row: usize| {
+            let short = (1.0 - self.signs[row] * self.score(row, weights, intercept)).max(0.0);
+            self.task.weights[row] * short * short
+        };
+        let squares = weights.iter().map(|w| w * w).sum::<f64>() + intercept * intercept;
+        0.5 * squares + self.task.c * (0..self.signs.len()).map(loss).sum::<f64>()
+    }
+
     fn fit(&self, seed: u64, go_on: &mut impl FnMut() -> bool) -> (Vec<f64>, f64, u64, bool) {
         let mut weights = vec![0.0; self.task.rows.width];
         let mut intercept = 0.0;
@@ -73,8 +95,7 @@ impl<'a, 't> Output<'a, 't> {
             let mut largest = 0.0_f64;
             for row in &order {
                 let (sign, alpha) = (self.signs[*row], alphas[*row]);
-                let entries = self.task.rows.row(*row);
-                let score: f64 = entries.map(|(c, v)| weights[c] * v).sum::<f64>() + intercept;
+                let score = self.score(*row, &weights, intercept);
                 let gradient = sign * score - 1.0 + alpha * self.slack[*row];
                 let wanted = if alpha == 0.0 { gradient.min(0.0) } else { gradient };
                 largest = largest.max(wanted.abs());

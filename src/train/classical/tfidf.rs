@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use unicode_general_category::{GeneralCategory as Category, get_general_category};
+
 use super::sparse::Sparse;
 
 /// Not a term.
@@ -104,6 +106,25 @@ fn count(len: usize) -> u32 {
     u32::try_from(len).expect("BUG: more than four billion terms")
 }
 
+/// Whether `c` is part of a word to Python's `\w`: letters, numbers and the underscore. Other than
+/// `char::is_alphanumeric` it leaves out marks, such as the vowel signs of Devanagari, and symbols.
+fn is_word(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || c == '_';
+    }
+    matches!(
+        get_general_category(c),
+        Category::UppercaseLetter
+            | Category::LowercaseLetter
+            | Category::TitlecaseLetter
+            | Category::ModifierLetter
+            | Category::OtherLetter
+            | Category::DecimalNumber
+            | Category::LetterNumber
+            | Category::OtherNumber
+    )
+}
+
 /// Hands out the words of a text, in lower case, longer than one character.
 fn words(text: &str, lower: &mut String, mut each: impl FnMut(&str)) {
     lower.clear();
@@ -112,8 +133,7 @@ fn words(text: &str, lower: &mut String, mut each: impl FnMut(&str)) {
     } else {
         lower.push_str(&text.to_lowercase());
     }
-    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
-    for word in lower.split(|c| !is_letter(c)) {
+    for word in lower.split(|c| !is_word(c)) {
         // One byte is one character; other single characters are rare enough to be counted.
         if word.len() > 1 && (word.is_ascii() || word.chars().nth(1).is_some()) {
             each(word);
