@@ -10,16 +10,22 @@ pub struct Schedule {
     peak: f64,
     warmup_steps: u64,
     steps: u64,
+    cycles: u32,
 }
 
 impl Schedule {
     /// The schedule of a run of `steps` updates.
     pub fn new(config: &TrainingConfig, steps: u64) -> Self {
+        let warmup_steps = match u64::from(config.warmup_steps) {
+            0 => (steps as f64 * config.warmup_fraction).ceil() as u64,
+            fixed => fixed,
+        };
         Self {
             kind: config.schedule,
             peak: config.learning_rate,
-            warmup_steps: (steps as f64 * config.warmup_fraction).ceil() as u64,
+            warmup_steps,
             steps,
+            cycles: config.cosine_cycles,
         }
     }
 
@@ -34,15 +40,22 @@ impl Schedule {
         }
         let left = self.steps.saturating_sub(step) as f64;
         let falling = self.steps.saturating_sub(self.warmup_steps).max(1) as f64;
+        let passed = (step - self.warmup_steps) as f64 / falling;
         match self.kind {
             ScheduleKind::Constant => 1.0,
             ScheduleKind::Linear => left / falling,
-            ScheduleKind::Cosine => {
-                let passed = (step - self.warmup_steps) as f64 / falling;
-                (0.5 * (1.0 + (std::f64::consts::PI * passed).cos())).max(0.0)
+            ScheduleKind::Cosine => half_cosine(passed),
+            ScheduleKind::CosineWithRestarts if passed >= 1.0 => 0.0,
+            ScheduleKind::CosineWithRestarts => {
+                half_cosine((f64::from(self.cycles) * passed).fract())
             }
         }
     }
+}
+
+/// From 1 at 0 to 0 at 1.
+fn half_cosine(passed: f64) -> f64 {
+    (0.5 * (1.0 + (std::f64::consts::PI * passed).cos())).max(0.0)
 }
 
 #[cfg(test)]
@@ -51,7 +64,7 @@ mod tests {
 
     #[test]
     fn rates_follow_the_formulas() {
-        let of = |kind| Schedule { kind, peak: 2.0, warmup_steps: 4, steps: 12 };
+        let of = |kind| Schedule { kind, peak: 2.0, warmup_steps: 4, steps: 12, cycles: 1 };
         for (kind, at_8) in [
             (ScheduleKind::Constant, 2.0),
             (ScheduleKind::Linear, 2.0 * 4.0 / 8.0),
@@ -65,5 +78,30 @@ mod tests {
         }
         assert_eq!(of(ScheduleKind::Linear).rate(12), 0.0);
         assert!(of(ScheduleKind::Cosine).rate(12).abs() < 1e-12);
+    }
+
+    /// At 7 stands what a training with Transformers logged for these settings.
+    #[test]
+    fn restarts_begin_at_the_peak_each_time() {
+        let kind = ScheduleKind::CosineWithRestarts;
+        let schedule = Schedule { kind, peak: 1.0, warmup_steps: 4, steps: 48, cycles: 2 };
+        for (step, factor) in [(2, 0.5), (4, 1.0), (7, 0.95482), (15, 0.5), (26, 1.0), (37, 0.5)] {
+            let found = schedule.rate(step);
+            assert!((found - factor).abs() < 5e-6, "{step}: {found} instead of {factor}");
+        }
+        assert!(schedule.rate(25) < 0.006, "the end of the first cycle");
+        assert_eq!(schedule.rate(48), 0.0);
+        let single = Schedule { cycles: 1, ..schedule };
+        let cosine = Schedule { kind: ScheduleKind::Cosine, ..schedule };
+        assert!((0..48).all(|step| single.rate(step) == cosine.rate(step)));
+    }
+
+    #[test]
+    fn warm_up_is_a_share_or_a_number_of_updates() {
+        let mut config = crate::train::config::resolve(&[]).unwrap().training;
+        config.warmup_fraction = 0.06;
+        assert_eq!(Schedule::new(&config, 101).warmup_steps, 7);
+        config.warmup_steps = 3;
+        assert_eq!(Schedule::new(&config, 101).warmup_steps, 3);
     }
 }

@@ -24,12 +24,18 @@ fn weights(ward: &Workspace, name: &str) -> Option<String> {
     (run["status"] == "finished").then(|| run["weights"].as_str().unwrap().to_owned())
 }
 
-/// Starts `args` and kills annals, its engine or both after `after`; whether it was too late.
-fn cut_short(ward: &Workspace, args: &[String], after: Duration, whom: usize) -> bool {
+/// Starts `args` and kills annals, its engine or both when `moment`, told the time passed, says so;
+/// whether it was too late.
+fn cut_short(
+    ward: &Workspace,
+    args: &[String],
+    moment: impl Fn(Duration) -> bool,
+    whom: usize,
+) -> bool {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut annals = ward.spawn(&args);
     let begun = Instant::now();
-    while begun.elapsed() < after {
+    while !moment(begun.elapsed()) {
         if annals.try_wait().unwrap().is_some() {
             return true;
         }
@@ -61,7 +67,7 @@ fn trn_1_twenty_kills_change_no_bit() {
         for attempt in 0..12 {
             // Somewhere in the run, another place each time.
             let after = Duration::from_millis(150 + (kills as u64 * 197 + attempt * 61) % 700);
-            if cut_short(&ward, &args, after, kills % 3) {
+            if cut_short(&ward, &args, |passed| passed >= after, kills % 3) {
                 break;
             }
             kills += 1;
@@ -109,7 +115,7 @@ fn a_run_goes_on_only_as_it_was_recorded() {
     ward.annals(&["train", "--resume", "nothing"]).refused(4, "there is no run");
     ward.annals(&["train", "--resume", "done", "--seed", "1"]).refused(2, "cannot be used with");
     let args = train("cut");
-    assert!(!cut_short(&ward, &args, Duration::from_millis(900), 0));
+    assert!(!cut_short(&ward, &args, |_| has_checkpoint(&ward, "cut"), 0));
     let folder = folder(&ward, "cut").unwrap();
     let config = std::fs::read(folder.join("config/config.yaml")).unwrap();
     std::fs::write(folder.join("config/config.yaml"), [&config[..], b"\n"].concat()).unwrap();

@@ -73,7 +73,9 @@ impl Architecture {
                 "training.weight_decay",
                 "training.gradient_clip_norm",
                 "training.schedule",
+                "training.cosine_cycles",
                 "training.warmup_fraction",
+                "training.warmup_steps",
                 "training.label_smoothing",
                 "training.early_stopping.",
                 "training.keep_best",
@@ -136,8 +138,12 @@ pub struct TrainingConfig {
     pub gradient_clip_norm: f64,
     /// How the learning rate moves after warm-up.
     pub schedule: ScheduleKind,
+    /// Times `cosine_with_restarts` falls to 0.
+    pub cosine_cycles: u32,
     /// Share of all updates in which the learning rate rises from 0.
     pub warmup_fraction: f64,
+    /// Updates in which it rises from 0, instead of `warmup_fraction`; 0 goes by the fraction.
+    pub warmup_steps: u32,
     /// How classes weigh in the loss.
     pub class_weights: ClassWeights,
     /// Share of the target spread over all classes.
@@ -164,6 +170,8 @@ pub enum ScheduleKind {
     Linear,
     /// Falls to 0 along half a cosine.
     Cosine,
+    /// Falls to 0 along half a cosine `cosine_cycles` times, from the peak each time.
+    CosineWithRestarts,
 }
 
 /// How classes weigh in the loss.

@@ -33,6 +33,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("model.max_seq_length", m.max_seq_length.into(), 2, 65_536);
     whole("training.batch_size", t.batch_size.into(), 1, 65_536);
     whole("training.num_epochs", t.num_epochs.into(), 1, 100_000);
+    whole("training.cosine_cycles", t.cosine_cycles.into(), 1, 100_000);
     whole("training.keep_best", t.keep_best.into(), 1, 1_000);
     whole("training.keep_last", t.keep_last.into(), 1, 1_000);
     whole("data.min_count", config.data.min_count.into(), 1, 1_000_000);

@@ -3,9 +3,11 @@
 //! Pure functions of logits and labels, in `f64`, in row order: the same numbers on every
 //! machine for the same logits. Precision, recall and F1 are 0 where their divisor is 0.
 //!
-//! To add a metric: a line in [`NAMES`] and in `score.rs`. Start reading at [`Scorer`].
+//! To add a metric: a line in [`NAMES`] and in `score.rs`, or in `ranking.rs` if it needs every
+//! answer. Start reading at [`Scorer`].
 
 mod evaluation;
+mod ranking;
 mod score;
 
 pub use evaluation::{ClassScore, Evaluation, MetricValue};

@@ -1,11 +1,14 @@
 //! From logits and labels to an [`Evaluation`].
 
 use super::evaluation::{ClassScore, Evaluation, MetricValue};
+use super::ranking::Ranking;
 use crate::base::{Direction, Split};
 use crate::train::prepared::Targets;
 
 /// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
-/// `balanced_accuracy` and `mcc` only where a row has one class.
+/// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` and `pr_auc` are
+/// means over the labels that some rows have and some have not; of two classes they are those of
+/// the second.
 pub const NAMES: &[&str] = &[
     "loss",
     "accuracy",
@@ -18,6 +21,9 @@ pub const NAMES: &[&str] = &[
     "recall_macro",
     "recall_weighted",
     "mcc",
+    "roc_auc",
+    "pr_auc",
+    "ece",
 ];
 
 /// Whether a model can be chosen by `name`: a known score, or one of a label.
@@ -31,7 +37,7 @@ pub fn can_choose(name: &str) -> bool {
 /// Which way the score `name` gets better.
 pub fn direction_of(name: &str) -> Direction {
     match name {
-        "loss" => Direction::Lower,
+        "loss" | "ece" => Direction::Lower,
         _ if name.starts_with("support_") => Direction::Neutral,
         _ => Direction::Higher,
     }
@@ -68,6 +74,7 @@ pub struct Scorer {
     confusion: Vec<Vec<u64>>,
     counts: Vec<Counts>,
     right: u64,
+    ranking: Ranking,
 }
 
 /// What is counted of one label.
@@ -83,7 +90,8 @@ impl Scorer {
     pub fn new(classes: usize, multi: bool) -> Self {
         let confusion = if multi { Vec::new() } else { vec![vec![0; classes]; classes] };
         let counts = vec![Counts::default(); classes];
-        Self { losses: Vec::new(), classes, confusion, counts, right: 0 }
+        let ranking = Ranking::new(classes, multi);
+        Self { losses: Vec::new(), classes, confusion, counts, right: 0, ranking }
     }
 
     /// Takes in the logits of one batch: `rows.len() * classes` numbers. The prediction is the
@@ -108,6 +116,7 @@ impl Scorer {
                 return Err(ScoreError::NotFinite { row, value: *value });
             }
             let truth = targets.of(index);
+            self.ranking.add(row, scores, truth);
             let said = match targets.classes() {
                 Some(classes) => {
                     let class = classes[index] as usize;
@@ -128,6 +137,7 @@ impl Scorer {
 
     fn count(&mut self, truth: &[u32], said: &[u32]) {
         self.right += u64::from(truth == said);
+        self.ranking.judge(truth == said);
         for class in truth {
             self.counts[*class as usize].support += 1;
             self.counts[*class as usize].hits += u64::from(said.contains(class));
@@ -144,6 +154,7 @@ impl Scorer {
         let classes: Vec<ClassScore> =
             labels.iter().zip(&self.counts).map(|(label, counts)| counts.score(label)).collect();
         let mut metrics = self.summary(&classes);
+        metrics.extend(self.ranking.finish().into_iter().map(|(name, v)| metric(name, v)));
         for class in &classes {
             let parts =
                 [("precision", class.precision), ("recall", class.recall), ("f1", class.f1)];
@@ -289,6 +300,7 @@ mod tests {
             ("recall_weighted", 4.0 / 6.0),
             // (4*6 - (3*2+2*2+1*2)) / sqrt((36-14)*(36-12))
             ("mcc", 12.0 / (22.0_f64 * 24.0).sqrt()),
+            ("roc_auc", (7.5 / 9.0 + 5.0 / 8.0 + 4.5 / 5.0) / 3.0),
             ("f1_b", 0.5),
             ("support_a", 3.0),
         ] {
