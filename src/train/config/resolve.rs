@@ -9,6 +9,8 @@ const BASE: &str = include_str!("../../../data/configs/base.yaml");
 /// Named configs; `base` is under all of them.
 const BUILTIN: &[(&str, &str)] = &[
     ("baseline_small", include_str!("../../../data/configs/baseline_small.yaml")),
+    ("medium_model", include_str!("../../../data/configs/medium_model.yaml")),
+    ("large_model", include_str!("../../../data/configs/large_model.yaml")),
     ("tfidf_logreg", include_str!("../../../data/configs/tfidf_logreg.yaml")),
     ("tfidf_svm", include_str!("../../../data/configs/tfidf_svm.yaml")),
     ("toy", include_str!("../../../data/configs/toy.yaml")),
