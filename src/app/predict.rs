@@ -203,6 +203,7 @@ impl Files {
             let length_max = config.model.max_seq_length as usize;
             let spec = ScoreSpec {
                 labels: labels.classes.clone(),
+                multi_label: labels.multi_label,
                 vocab_size: vocab.len(),
                 config,
                 dir,

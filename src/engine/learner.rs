@@ -43,6 +43,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         config: &job.config,
         vocab_size: i64::from(data.inputs.vocab_size()),
         classes: counts.len() as i64,
+        multi_label: data.targets.is_multi(),
     };
     let network = arch::build(&vars.root(), &shape)?;
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
@@ -66,6 +67,11 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
 impl TorchLearner {
     fn forward(&self, batch: &Batch, train: bool) -> Tensor {
         let (rows, cols) = (batch.len() as i64, batch.cols as i64);
+        if !batch.values.is_empty() {
+            let values = Tensor::from_slice(&batch.values).view([rows, cols]);
+            let mask = Tensor::ones([rows, cols], (Kind::Bool, self.device));
+            return self.network.forward(&values.to_device(self.device), &mask, train);
+        }
         let ids: Vec<i64> = batch.ids.iter().map(|id| i64::from(*id)).collect();
         let lengths: Vec<i64> = batch.lengths.iter().map(|length| i64::from(*length)).collect();
         let ids = Tensor::from_slice(&ids).view([rows, cols]).to_device(self.device);

@@ -196,6 +196,8 @@ pub struct ScoreSpec {
     pub vocab_size: u32,
     /// Its labels, in the order of the scores.
     pub labels: Vec<String>,
+    /// Whether a row may have any number of labels.
+    pub multi_label: bool,
     /// `cpu`, `cuda`, `cuda:1`, `mps`.
     pub device: String,
     /// Threads of one operation.

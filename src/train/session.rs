@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::classical;
 use super::learner::{FailureKind, LearnError, Learner};
-use super::prepared::{Inputs, Prepared};
+use super::prepared::{Inputs, Prepared, Targets};
 use super::protocol::{
     self, Ended, EngineHello, Failure, FromEngine, JobSpec, PROTOCOL_VERSION, ProtocolError,
     ScoreSpec, ToEngine,
@@ -68,7 +68,9 @@ where
 {
     let load = || -> Result<Box<dyn Learner>, LearnError> {
         let inputs = Inputs::tokens(spec.vocab_size);
-        let data = Prepared { labels: spec.labels, inputs, ..Prepared::default() };
+        let targets =
+            if spec.multi_label { Targets::Multi(Vec::new()) } else { Targets::default() };
+        let data = Prepared { labels: spec.labels, targets, inputs, ..Prepared::default() };
         let mut learner = build(&JobSpec::to_score(spec.config, spec.device, spec.threads), &data)?;
         learner.load_weights(&spec.dir)?;
         Ok(learner)

@@ -18,7 +18,7 @@ use annals::train::{FailureKind, Finished, TrainEvent};
 
 const ENGINE: &str = env!("CARGO_BIN_EXE_annals-engine");
 const VOCAB: u32 = 50;
-const WAIT: Duration = Duration::from_secs(120);
+pub(super) const WAIT: Duration = Duration::from_secs(120);
 
 /// A network that trains in milliseconds, with every kind of dropout on.
 const SMALL: &[(&str, &str)] = &[
@@ -66,21 +66,21 @@ fn dataset(train: u32) -> Prepared {
     data
 }
 
-struct Place {
+pub(super) struct Place {
     root: tempfile::TempDir,
     dataset: PathBuf,
     digest: Digest,
 }
 
 impl Place {
-    fn new(data: &Prepared) -> Self {
+    pub(super) fn new(data: &Prepared) -> Self {
         let root = tempfile::tempdir().unwrap();
         let dataset = root.path().join("dataset.bin");
         let digest = data.write(&dataset).unwrap();
         Self { root, dataset, digest }
     }
 
-    fn job(&self, run: &str, config: &TrainConfig) -> JobSpec {
+    pub(super) fn job(&self, run: &str, config: &TrainConfig) -> JobSpec {
         JobSpec {
             run: RunId([1; 16]),
             config_digest: config.digest(),
@@ -94,12 +94,16 @@ impl Place {
         }
     }
 
-    fn start(&self) -> Engine {
+    pub(super) fn start(&self) -> Engine {
         Engine::start(Path::new(ENGINE), &[], &self.root.path().join("engine.log")).unwrap()
     }
 
     /// Trains to whatever end; `react` sees every event and may act on the engine.
-    fn run(&self, job: JobSpec, mut react: impl FnMut(&mut Engine, &TrainEvent)) -> Heard {
+    pub(super) fn run(
+        &self,
+        job: JobSpec,
+        mut react: impl FnMut(&mut Engine, &TrainEvent),
+    ) -> Heard {
         let mut engine = self.start();
         engine.train(job).unwrap();
         let begin = Instant::now();
@@ -113,7 +117,7 @@ impl Place {
     }
 }
 
-fn finished(heard: Heard) -> Finished {
+pub(super) fn finished(heard: Heard) -> Finished {
     match heard {
         Heard::Ended(Ended::Finished(finished)) => *finished,
         other => panic!("not finished: {other:?}"),
@@ -121,7 +125,7 @@ fn finished(heard: Heard) -> Finished {
 }
 
 /// Every number that was recorded, in order; what was measured by a clock is left out.
-fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
+pub(super) fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
     let mut numbers = Vec::new();
     for event in events {
         if let TrainEvent::Metrics(batch) = event {
@@ -135,7 +139,7 @@ fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
     numbers
 }
 
-fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
+pub(super) fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
     let mut events = Vec::new();
     let end = place.run(job, |_, event| events.push(event.clone()));
     (finished(end), events)
@@ -147,7 +151,7 @@ fn it_says_what_it_is() {
     let engine = place.start();
     let hello = engine.hello();
     assert_eq!(hello.libtorch.as_deref(), Some("2.11.0"));
-    assert_eq!(hello.architectures, ["encoder"]);
+    assert_eq!(hello.architectures, ["encoder", "pat"]);
     assert_eq!(hello.devices[0], "cpu");
 }
 
@@ -325,6 +329,7 @@ fn loaded(place: &Place, config: &TrainConfig, dir: PathBuf, labels: &[&str]) ->
         dir,
         vocab_size: VOCAB,
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        multi_label: false,
         device: "cpu".into(),
         threads: 2,
     };

@@ -6,3 +6,5 @@ mod classical;
 #[cfg(feature = "torch")]
 mod engine;
 mod labelled_text;
+#[cfg(feature = "torch")]
+mod pat;

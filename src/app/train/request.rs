@@ -76,7 +76,7 @@ impl Programs {
             Architecture::Toy | Architecture::TfidfLogreg | Architecture::TfidfSvm => {
                 (&self.own, &["engine"])
             }
-            Architecture::Encoder => (&self.torch, &[]),
+            Architecture::Encoder | Architecture::Pat => (&self.torch, &[]),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The networks, one folder each. To add one: a folder, and a line in [`ALL`].
 
 mod encoder;
+mod pat;
 
 use annals::train::LearnError;
 use annals::train::config::{Architecture, TrainConfig};
 use tch::{Tensor, nn};
 
-/// A network: token ids to class scores.
+/// A network: token ids, or numbers, to class scores.
 pub(crate) trait Network {
     /// Scores rows.
     ///
     /// `ids`: int64 `[rows, cols]`, padded with 0; `mask`: bool `[rows, cols]`, true at tokens.
+    /// Where rows are series, `ids` are their numbers, float `[rows, cols]`, and `mask` is true.
     /// Gives float `[rows, classes]`.
     fn forward(&self, ids: &Tensor, mask: &Tensor, train: bool) -> Tensor;
 }
@@ -23,13 +25,16 @@ pub(crate) struct Shape<'a> {
     pub(crate) vocab_size: i64,
     /// Outputs.
     pub(crate) classes: i64,
+    /// Whether a row may have any number of labels.
+    pub(crate) multi_label: bool,
 }
 
 type Build = fn(&nn::Path<'_>, &Shape<'_>) -> Box<dyn Network>;
 
-const ALL: &[(Architecture, &str, Build)] = &[(Architecture::Encoder, "encoder", |path, shape| {
-    Box::new(encoder::Encoder::new(path, shape))
-})];
+const ALL: &[(Architecture, &str, Build)] = &[
+    (Architecture::Encoder, "encoder", |path, shape| Box::new(encoder::Encoder::new(path, shape))),
+    (Architecture::Pat, "pat", |path, shape| Box::new(pat::Pat::new(path, shape))),
+];
 
 /// The names of all networks.
 pub(crate) fn names() -> Vec<String> {

@@ -8,11 +8,13 @@
 //! `validate.rs`. To add a named config: a file in `data/configs/` and a line in `resolve.rs`.
 //! Start reading at [`resolve`].
 
+mod pat;
 mod resolve;
 mod types;
 mod validate;
 mod yaml;
 
+pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{
     Architecture, ClassWeights, DataConfig, EarlyStopping, ModelConfig, ScheduleKind, SplitConfig,

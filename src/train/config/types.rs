@@ -4,6 +4,8 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pat::PatConfig;
+
 /// Everything that decides what is trained and how.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,8 @@ pub struct TrainConfig {
     pub training: TrainingConfig,
     /// How texts become rows and rows become splits.
     pub data: DataConfig,
+    /// Settings of the architecture `pat`.
+    pub pat: PatConfig,
     /// Settings of the classical baselines.
     pub tfidf: TfidfConfig,
     /// Settings of the architecture `toy`.
@@ -30,6 +34,9 @@ pub struct TrainConfig {
 pub enum Architecture {
     /// Transformer encoder with mean pooling; needs the engine with libtorch.
     Encoder,
+    /// Transformer on patches of a long series of numbers, such as a week of actigraphy; needs the
+    /// engine with libtorch.
+    Pat,
     /// TF-IDF and logistic regression, fitted to the optimum in plain Rust.
     TfidfLogreg,
     /// TF-IDF and a linear support vector machine, fitted to the optimum in plain Rust.
@@ -44,6 +51,7 @@ impl Architecture {
     pub fn word(self) -> &'static str {
         match self {
             Self::Encoder => "encoder",
+            Self::Pat => "pat",
             Self::TfidfLogreg => "tfidf_logreg",
             Self::TfidfSvm => "tfidf_svm",
             Self::Toy => "toy",
@@ -55,10 +63,18 @@ impl Architecture {
         matches!(self, Self::TfidfLogreg | Self::TfidfSvm)
     }
 
+    /// Whether its rows are series of numbers instead of texts.
+    pub fn takes_series(self) -> bool {
+        matches!(self, Self::Pat)
+    }
+
     /// Keys, or beginnings of keys, that decide nothing for it.
     pub fn unused_keys(self) -> &'static [&'static str] {
         match self {
-            Self::Encoder => &["tfidf.", "toy."],
+            Self::Encoder => &["pat.", "tfidf.", "toy."],
+            Self::Pat => {
+                &["model.vocab_size", "model.max_seq_length", "data.min_count", "tfidf.", "toy."]
+            }
             Self::TfidfLogreg | Self::TfidfSvm => &[
                 "model.vocab_size",
                 "model.n_embd",
@@ -82,6 +98,7 @@ impl Architecture {
                 "training.keep_last",
                 "training.save_steps",
                 "data.min_count",
+                "pat.",
                 "toy.",
             ],
             Self::Toy => &[
@@ -90,6 +107,7 @@ impl Architecture {
                 "model.n_layer",
                 "model.attention_dropout",
                 "training.label_smoothing",
+                "pat.",
                 "tfidf.",
             ],
         }

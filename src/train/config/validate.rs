@@ -1,6 +1,6 @@
 //! Ranges of settings.
 
-use super::types::TrainConfig;
+use super::types::{Architecture, TrainConfig};
 use super::yaml::{ConfigError, Node, Place};
 use crate::train::metric;
 
@@ -37,6 +37,11 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("training.keep_best", t.keep_best.into(), 1, 1_000);
     whole("training.keep_last", t.keep_last.into(), 1, 1_000);
     whole("data.min_count", config.data.min_count.into(), 1, 1_000_000);
+    let p = &config.pat;
+    whole("pat.length", p.length.into(), 1, 1_000_000);
+    whole("pat.patch_size", p.patch_size.into(), 1, 1_000_000);
+    whole("pat.feed_forward", p.feed_forward.into(), 1, 65_536);
+    whole("pat.head_hidden", p.head_hidden.into(), 0, 65_536);
     whole("tfidf.max_features", config.tfidf.max_features.into(), 1, 100_000_000);
     whole("tfidf.ngram_max", config.tfidf.ngram_max.into(), 1, 8);
     let mut share = |key, value: f64, max: f64| {
@@ -63,6 +68,18 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         "model.n_embd",
         m.n_embd.to_string(),
         format!("a multiple of `model.num_heads` ({})", m.num_heads),
+    ));
+    rules.push((
+        p.length.is_multiple_of(p.patch_size),
+        "pat.length",
+        p.length.to_string(),
+        format!("a multiple of `pat.patch_size` ({})", p.patch_size),
+    ));
+    rules.push((
+        m.architecture != Architecture::Pat || m.n_embd.is_multiple_of(2),
+        "model.n_embd",
+        m.n_embd.to_string(),
+        "even: sines and cosines of the positions share it".into(),
     ));
     rules.push((m.num_classes != 1, "model.num_classes", "1".into(), "0, or 2 and more".into()));
     rules.push((

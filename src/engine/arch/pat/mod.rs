@@ -1,0 +1,104 @@
+//! Pretrained Actigraphy Transformer: Ruan et al. 2024 (<https://arxiv.org/abs/2411.15240>). A long
+//! series of numbers is cut into patches; post-norm blocks with heads as wide as the model, no
+//! class token, mean pooling. Keras' `MultiHeadAttention` and its Glorot start are followed, so
+//! that weights of the original fit.
+//!
+//! The encoder's weights are under `encoder`, the output's under `head`: one can be replaced
+//! without the other.
+
+mod block;
+mod patch;
+
+use tch::nn::{self, Module as _};
+use tch::{Kind, Tensor};
+
+use super::{Network, Shape};
+use block::{Block, dense};
+use patch::Patches;
+
+/// The whole network.
+#[derive(Debug)]
+pub(crate) struct Pat {
+    encoder: Encoder,
+    hidden: Option<nn::Linear>,
+    output: nn::Linear,
+    dropout: f64,
+    /// Whether the one output is the score of the second of two classes.
+    binary: bool,
+}
+
+impl Pat {
+    /// Makes the parameters under `path`.
+    pub(crate) fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
+        let width = i64::from(shape.config.model.n_embd);
+        let head = path / "head";
+        let units = i64::from(shape.config.pat.head_hidden);
+        let hidden = (units > 0).then(|| dense(&(&head / "hidden"), width, units));
+        let binary = shape.classes == 2 && !shape.multi_label;
+        let outputs = if binary { 1 } else { shape.classes };
+        let inputs = if units > 0 { units } else { width };
+        Self {
+            encoder: Encoder::new(&(path / "encoder"), shape),
+            hidden,
+            output: dense(&(&head / "output"), inputs, outputs),
+            dropout: shape.config.model.dropout,
+            binary,
+        }
+    }
+}
+
+impl Network for Pat {
+    /// Of two classes the first scores 0, so that the softmax over both is the sigmoid of the one
+    /// output.
+    fn forward(&self, values: &Tensor, _mask: &Tensor, train: bool) -> Tensor {
+        let encoded = self.encoder.forward(values, train);
+        let pooled = encoded.mean_dim([1_i64].as_slice(), false, Kind::Float);
+        let mut x = pooled.dropout(self.dropout, train);
+        if let Some(hidden) = &self.hidden {
+            x = hidden.forward(&x).relu();
+        }
+        let scores = self.output.forward(&x);
+        if self.binary { Tensor::cat(&[&scores.zeros_like(), &scores], 1) } else { scores }
+    }
+}
+
+/// Patches, positions and blocks.
+#[derive(Debug)]
+struct Encoder {
+    patches: Patches,
+    /// Float `[count, width]`; follows from the sizes, so it is not saved.
+    positions: Tensor,
+    blocks: Vec<Block>,
+}
+
+impl Encoder {
+    fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
+        let (model, pat) = (&shape.config.model, &shape.config.pat);
+        let blocks = path / "blocks";
+        Self {
+            patches: Patches::new(&(path / "patch"), shape),
+            positions: positions(pat.length / pat.patch_size, model.n_embd)
+                .to_device(path.device()),
+            blocks: (0..model.n_layer).map(|i| Block::new(&(&blocks / i), shape)).collect(),
+        }
+    }
+
+    /// Float `[rows, numbers]` to `[rows, patches, width]`.
+    fn forward(&self, values: &Tensor, train: bool) -> Tensor {
+        let x = self.patches.forward(values) + &self.positions;
+        self.blocks.iter().fold(x, |x, block| block.forward(&x, train))
+    }
+}
+
+/// Sines of all frequencies and then their cosines, not interleaved.
+fn positions(count: u32, width: u32) -> Tensor {
+    let half = width / 2;
+    let step = -f64::ln(10_000.0) / f64::from(width);
+    let mut values = Vec::new();
+    for position in 0..count {
+        let angle = |i: u32| f64::from(position) * (step * f64::from(2 * i)).exp();
+        values.extend((0..half).map(|i| angle(i).sin() as f32));
+        values.extend((0..half).map(|i| angle(i).cos() as f32));
+    }
+    Tensor::from_slice(&values).view([i64::from(count), i64::from(width)])
+}
