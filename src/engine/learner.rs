@@ -8,10 +8,11 @@ use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
 use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use tch::{Device, Kind, Reduction, Tensor, nn, no_grad};
+use tch::{Device, Kind, Tensor, nn, no_grad};
 
 use crate::arch::{self, Network, Shape};
 use crate::device;
+use crate::loss::Loss;
 use crate::optim::AdamW;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -22,8 +23,7 @@ struct TorchLearner {
     network: Box<dyn Network>,
     vars: nn::VarStore,
     optimizer: AdamW,
-    class_weights: Tensor,
-    label_smoothing: f64,
+    loss: Loss,
     device: Device,
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         return Err(LearnError::Config(format!("2 classes needed, found {}", counts.len())));
     }
     let training = &job.config.training;
-    tch::manual_seed(StepKey { seed: training.seed, epoch: 0, step: 0 }.mix_i64());
+    tch::manual_seed(StepKey { seed: training.seed, epoch: 0, step: 0 }.mix_i64(0));
     let vars = nn::VarStore::new(device);
     let shape = Shape {
         config: &job.config,
@@ -53,13 +53,11 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         Targets::Single(_) => training.class_weights.weights(&counts),
         Targets::Multi(_) => training.class_weights.positive_weights(&counts, rows),
     };
-    let class_weights: Vec<f32> = class_weights.iter().map(|weight| *weight as f32).collect();
     Ok(Box::new(TorchLearner {
         network,
         vars,
         optimizer,
-        class_weights: Tensor::from_slice(&class_weights).to_device(device),
-        label_smoothing: training.label_smoothing,
+        loss: Loss::new(training, &class_weights, device),
         device,
     }))
 }
@@ -81,37 +79,6 @@ impl TorchLearner {
         self.network.forward(&ids, &mask, train)
     }
 
-    /// Cross entropy for rows of one class, binary cross entropy for rows of any number.
-    fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
-        match targets {
-            Targets::Single(classes) => {
-                let classes: Vec<i64> = classes.iter().map(|class| i64::from(*class)).collect();
-                let classes = Tensor::from_slice(&classes).to_device(self.device);
-                let weights = Some(&self.class_weights);
-                let smoothing = self.label_smoothing;
-                logits.cross_entropy_loss(&classes, weights, Reduction::Mean, -100, smoothing)
-            }
-            Targets::Multi(sets) => {
-                let width = logits.size()[1] as usize;
-                let off = self.label_smoothing as f32 / 2.0;
-                let mut wanted = vec![off; sets.len() * width];
-                for (row, set) in sets.iter().enumerate() {
-                    for class in set {
-                        wanted[row * width + *class as usize] = 1.0 - off;
-                    }
-                }
-                let wanted = Tensor::from_slice(&wanted).view_as(logits).to_device(self.device);
-                let weights = Some(&self.class_weights);
-                logits.binary_cross_entropy_with_logits(
-                    &wanted,
-                    None::<&Tensor>,
-                    weights,
-                    Reduction::Mean,
-                )
-            }
-        }
-    }
-
     fn sorted(&self) -> Vec<(String, Tensor)> {
         let mut weights: Vec<(String, Tensor)> = self.vars.variables().into_iter().collect();
         weights.sort_by(|a, b| a.0.cmp(&b.0));
@@ -120,13 +87,17 @@ impl TorchLearner {
 }
 
 impl Learner for TorchLearner {
-    fn step(&mut self, batch: &Batch, lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
-        tch::manual_seed(key.mix_i64());
+    fn step(&mut self, batches: &[Batch], lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
         self.optimizer.zero_grad();
-        let loss = self.loss(&self.forward(batch, true), &batch.targets);
-        loss.backward();
+        let divisor = self.loss.divisor(batches);
+        let mut loss = 0.0;
+        for (micro, batch) in (0..).zip(batches) {
+            tch::manual_seed(key.mix_i64(micro));
+            let part = self.loss.sum(&self.forward(batch, true), &batch.targets) / divisor;
+            part.backward();
+            loss += part.double_value(&[]);
+        }
         let grad_norm = self.optimizer.step(lr);
-        let loss = loss.double_value(&[]);
         for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
             if !value.is_finite() {
                 return Err(LearnError::NotFinite { what, value, step: key.step });

@@ -11,6 +11,7 @@
 mod arch;
 mod device;
 mod learner;
+mod loss;
 mod optim;
 
 use std::process::ExitCode;

@@ -21,14 +21,19 @@ pub struct StepKey {
 }
 
 impl StepKey {
-    /// 64 well mixed bits that follow from the key alone.
-    pub fn mix(self) -> u64 {
-        super::random::mix(&[self.seed, self.epoch, self.step])
+    /// 64 well mixed bits that follow from the key alone; `micro` counts the update's batches
+    /// from 0.
+    pub fn mix(self, micro: u64) -> u64 {
+        let Self { seed, epoch, step } = self;
+        match micro {
+            0 => super::random::mix(&[seed, epoch, step]),
+            later => super::random::mix(&[seed, epoch, step, later]),
+        }
     }
 
     /// [`mix`](Self::mix) without the sign bit, for libraries that take a non-negative `i64`.
-    pub fn mix_i64(self) -> i64 {
-        (self.mix() >> 1).cast_signed()
+    pub fn mix_i64(self, micro: u64) -> i64 {
+        (self.mix(micro) >> 1).cast_signed()
     }
 }
 
@@ -70,8 +75,8 @@ impl Batch {
 /// What one update reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOutput {
-    /// The loss that was minimised, mean over the batch, before the update; with class weights
-    /// and label smoothing where those are on.
+    /// The loss that was minimised, mean over the update's rows, before the update; with class
+    /// weights, label smoothing and focal factor where those are on.
     pub loss: f64,
     /// L2 norm of all gradients before clipping.
     pub grad_norm: f64,
@@ -192,11 +197,13 @@ impl LearnError {
 /// A model with its optimiser. Everything that decides its next numbers is in what
 /// [`save`](Learner::save) writes, in the batch and in the [`StepKey`]; nothing else may (TRN-1).
 pub trait Learner {
-    /// Does one optimiser update on `batch` with learning rate `lr`.
+    /// Does one optimiser update with learning rate `lr` on the rows of `batches`, which go
+    /// through the model one batch after the other: but for dropout and the order of sums it is
+    /// the update of one batch of all of them.
     ///
     /// # Errors
     /// When the loss or a gradient is not finite, or the backend fails.
-    fn step(&mut self, batch: &Batch, lr: f64, key: StepKey) -> Result<StepOutput, LearnError>;
+    fn step(&mut self, batches: &[Batch], lr: f64, key: StepKey) -> Result<StepOutput, LearnError>;
 
     /// Scores `batch` without changing the model and without dropout.
     ///

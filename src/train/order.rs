@@ -1,29 +1,29 @@
-//! Which rows go into which batch: shuffled by (seed, epoch) alone, with rows of like length
+//! Which rows go into which update: shuffled by (seed, epoch) alone, with rows of like length
 //! together, so that little is padded and a resumed run sees the same batches.
 
 use super::random::Stream;
 
-/// Batches whose rows are sorted together. Padded over real tokens on tweets: 2.30 unsorted,
-/// 1.08 with pools of 50 batches, 1.04 with pools of 100.
-const POOL_BATCHES: usize = 50;
+/// Updates whose rows are sorted together. Padded over real tokens on tweets: 2.30 unsorted,
+/// 1.08 with pools of 50, 1.04 with pools of 100.
+const POOL_UPDATES: usize = 50;
 const PURPOSE: u64 = 0x006f_7264_6572; // "order"
 
-/// The batches of one pass, as indices into `lengths`; every row once.
-pub(super) fn train_batches(
+/// The updates of one pass, each of `size` rows, as indices into `lengths`; every row once.
+pub(super) fn train_updates(
     lengths: &[u32],
-    batch_size: usize,
+    size: usize,
     seed: u64,
     epoch: u64,
 ) -> Vec<Vec<usize>> {
     let mut stream = Stream::new(&[PURPOSE, seed, epoch]);
     let mut rows: Vec<usize> = (0..lengths.len()).collect();
     stream.shuffle(&mut rows);
-    for pool in rows.chunks_mut(POOL_BATCHES * batch_size) {
+    for pool in rows.chunks_mut(POOL_UPDATES * size) {
         pool.sort_by_key(|row| std::cmp::Reverse(lengths[*row]));
     }
-    let mut batches: Vec<Vec<usize>> = rows.chunks(batch_size).map(<[usize]>::to_vec).collect();
-    stream.shuffle(&mut batches);
-    batches
+    let mut updates: Vec<Vec<usize>> = rows.chunks(size).map(<[usize]>::to_vec).collect();
+    stream.shuffle(&mut updates);
+    updates
 }
 
 /// Batches for scoring: by length, then in file order.
@@ -40,10 +40,10 @@ mod tests {
     #[test]
     fn every_row_once_in_an_order_of_seed_and_epoch() {
         let lengths: Vec<u32> = (0..1_003).map(|i| 1 + i * 7 % 50).collect();
-        let order = train_batches(&lengths, 8, 1, 0);
-        assert_eq!(order, train_batches(&lengths, 8, 1, 0));
-        assert_ne!(order, train_batches(&lengths, 8, 1, 1));
-        assert_ne!(order, train_batches(&lengths, 8, 2, 0));
+        let order = train_updates(&lengths, 8, 1, 0);
+        assert_eq!(order, train_updates(&lengths, 8, 1, 0));
+        assert_ne!(order, train_updates(&lengths, 8, 1, 1));
+        assert_ne!(order, train_updates(&lengths, 8, 2, 0));
         let mut rows: Vec<usize> = order.concat();
         rows.sort_unstable();
         assert_eq!(rows, (0..1_003).collect::<Vec<_>>());
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn little_is_padded() {
         let lengths: Vec<u32> = (0..4_000).map(|i| 1 + i * 7_919 % 97).collect();
-        let padded: u32 = train_batches(&lengths, 16, 3, 0)
+        let padded: u32 = train_updates(&lengths, 16, 3, 0)
             .iter()
             .map(|batch| {
                 let longest = batch.iter().map(|row| lengths[*row]).max().unwrap();

@@ -120,7 +120,12 @@ fn numbers(finished: &Finished) -> (Digest, u64, String) {
 
 #[test]
 fn trn_1_resume_gives_the_same_bits() {
-    let settings = [("training.save_steps", "5"), ("training.keep_last", "2")];
+    let settings = [
+        ("training.save_steps", "5"),
+        ("training.keep_last", "2"),
+        ("training.batch_size", "4"),
+        ("training.accumulation_steps", "2"),
+    ];
     let whole = Bench::new(&settings).finished();
     assert!(whole.evaluations[1].get("accuracy").unwrap().value > 0.7);
     assert_eq!(numbers(&Bench::new(&settings).finished()), numbers(&whole));
@@ -130,6 +135,18 @@ fn trn_1_resume_gives_the_same_bits() {
         assert!(bench.job.resume_from.is_some(), "stopped after {steps}");
         assert_eq!(numbers(&bench.finished()), numbers(&whole), "resumed after {steps}");
     }
+}
+
+/// The toy adds rows up one by one: for it not even the order of sums differs.
+#[test]
+fn small_batches_add_up_to_a_large_one() {
+    let weights = ("training.class_weights", "balanced");
+    let whole = Bench::new(&[weights, ("training.batch_size", "14")]).finished();
+    let parts = [weights, ("training.batch_size", "5"), ("training.accumulation_steps", "3")];
+    assert_ne!(numbers(&Bench::new(&parts).finished()), numbers(&whole), "15 rows, not 14");
+    let parts = [weights, ("training.batch_size", "7"), ("training.accumulation_steps", "2")];
+    let parts = Bench::new(&parts).finished();
+    assert_eq!((parts.steps, numbers(&parts)), (whole.steps, numbers(&whole)));
 }
 
 #[test]
@@ -247,14 +264,18 @@ fn the_learner_comes_back_from_its_files() {
     let bench = Bench::new(&[]);
     let mut learner = ToyLearner::build(&bench.job, &bench.data).unwrap();
     let batch = super::prepared::Collator::new(&bench.data).batch(&[0, 1, 2, 3]);
+    let batches = std::slice::from_ref(&batch);
     let key = super::StepKey { seed: 1, epoch: 0, step: 0 };
-    learner.step(&batch, 0.01, key).unwrap();
+    learner.step(batches, 0.01, key).unwrap();
     let dir = tempfile::tempdir().unwrap();
     learner.save(dir.path()).unwrap();
     let mut other = ToyLearner::build(&bench.job, &bench.data).unwrap();
     assert_ne!(other.evaluate(&batch).unwrap(), learner.evaluate(&batch).unwrap());
     other.load(dir.path()).unwrap();
     let next = super::StepKey { step: 1, ..key };
-    assert_eq!(other.step(&batch, 0.01, next).unwrap(), learner.step(&batch, 0.01, next).unwrap());
+    assert_eq!(
+        other.step(batches, 0.01, next).unwrap(),
+        learner.step(batches, 0.01, next).unwrap()
+    );
     assert_eq!(other.evaluate(&batch).unwrap(), learner.evaluate(&batch).unwrap());
 }

@@ -143,13 +143,14 @@ struct Fit {
 }
 
 impl Learner for ToyLearner {
-    fn step(&mut self, batch: &Batch, lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
+    fn step(&mut self, batches: &[Batch], lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
         self.misbehave(key.step + 1)?;
-        let mut stream = Stream::new(&[PURPOSE, key.mix()]);
+        let mut stream = Stream::new(&[PURPOSE, key.mix(0)]);
         let mut gradient = vec![0.0_f32; self.weights.len()];
         let bias = self.weights.len() - self.classes;
         let (mut loss, mut total) = (0.0_f32, 0.0_f32);
-        for row in 0..batch.len() {
+        let rows = batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| (batch, row)));
+        for (batch, row) in rows {
             let tokens = self.drop_tokens(batch.row(row), &mut stream);
             let fit = self.fit(&self.logits(&tokens), &batch.targets, row);
             loss += fit.loss;

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 
 use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
-use super::learner::{FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
+use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
 use super::metric::{Evaluation, ScoreError, Scorer, direction_of};
 use super::metrics_out::MetricsOut;
-use super::order::{eval_batches, train_batches};
+use super::order::{eval_batches, train_updates};
 use super::prepared::{Collator, Prepared, PreparedError};
 use super::protocol::JobSpec;
 use super::recorder::{
@@ -111,8 +111,8 @@ struct State {
     threads: u32,
     /// Passes completed.
     epoch: u64,
-    /// Batches of the running pass already used.
-    batches_done: u64,
+    /// Updates of the running pass done.
+    updates_done: u64,
     /// Updates done.
     step: u64,
     /// Losses of the running pass, summed.
@@ -142,7 +142,7 @@ pub struct Trainer<'a> {
     schedule: Schedule,
     train_rows: Vec<usize>,
     lengths: Vec<u32>,
-    batches_per_epoch: u64,
+    updates_per_epoch: u64,
     clock: ClockWork,
     metrics: MetricsOut,
 }
@@ -175,8 +175,8 @@ impl<'a> Trainer<'a> {
         }
         let training = &job.config.training;
         let train_rows = data.of_split(Split::Train);
-        let batches_per_epoch = train_rows.len().div_ceil(training.batch_size as usize) as u64;
-        let steps = batches_per_epoch * u64::from(training.num_epochs);
+        let updates_per_epoch = train_rows.len().div_ceil(training.update_rows()) as u64;
+        let steps = updates_per_epoch * u64::from(training.num_epochs);
         let start = Instant::now();
         Ok(Self {
             checkpoints: Checkpoints::open(&job.run_dir)?,
@@ -191,7 +191,7 @@ impl<'a> Trainer<'a> {
             stop,
             train_rows,
             lengths: data.inputs.lengths(),
-            batches_per_epoch,
+            updates_per_epoch,
         })
     }
 
@@ -232,7 +232,7 @@ impl<'a> Trainer<'a> {
         Started {
             parameters: self.learner.parameter_count(),
             epochs: self.epochs(),
-            steps: self.batches_per_epoch * self.epochs(),
+            steps: self.updates_per_epoch * self.epochs(),
             rows: Split::ALL.map(rows).to_vec(),
             device: self.job.device.clone(),
             threads: self.job.threads,
@@ -258,18 +258,20 @@ impl<'a> Trainer<'a> {
     fn train_epoch(&mut self) -> Result<bool, TrainError> {
         let training = &self.job.config.training;
         let lengths: Vec<u32> = self.train_rows.iter().map(|row| self.lengths[*row]).collect();
-        let size = training.batch_size as usize;
-        let order = train_batches(&lengths, size, training.seed, self.state.epoch);
+        let order =
+            train_updates(&lengths, training.update_rows(), training.seed, self.state.epoch);
         let collator = Collator::new(self.data);
-        let done = usize::try_from(self.state.batches_done).unwrap_or(usize::MAX);
-        for batch in order.iter().skip(done) {
+        let done = usize::try_from(self.state.updates_done).unwrap_or(usize::MAX);
+        for update in order.iter().skip(done) {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let rows: Vec<usize> = batch.iter().map(|index| self.train_rows[*index]).collect();
-            self.update(&collator.batch(&rows))?;
+            let rows: Vec<usize> = update.iter().map(|index| self.train_rows[*index]).collect();
+            let batches = rows.chunks(training.batch_size as usize);
+            let batches: Vec<Batch> = batches.map(|rows| collator.batch(rows)).collect();
+            self.update(&batches)?;
             let save_steps = u64::from(training.save_steps);
-            let inside = self.state.batches_done < self.batches_per_epoch;
+            let inside = self.state.updates_done < self.updates_per_epoch;
             if inside && save_steps > 0 && self.state.step.is_multiple_of(save_steps) {
                 self.save(None, false)?;
                 self.prune()?;
@@ -278,22 +280,22 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    fn update(&mut self, batch: &super::Batch) -> Result<(), TrainError> {
+    fn update(&mut self, batches: &[Batch]) -> Result<(), TrainError> {
         let begin = Instant::now();
         let state = &mut self.state;
         let lr = self.schedule.rate(state.step);
         let seed = self.job.config.training.seed;
         let key = StepKey { seed, epoch: state.epoch, step: state.step };
-        let output = self.learner.step(batch, lr, key)?;
+        let output = self.learner.step(batches, lr, key)?;
         state.step += 1;
-        state.batches_done += 1;
+        state.updates_done += 1;
         for (what, value) in [("loss", output.loss), ("gradient norm", output.grad_norm)] {
             if !value.is_finite() {
                 return Err(TrainError::NotFinite { what, value, step: state.step });
             }
         }
         state.epoch_loss += output.loss;
-        self.clock.rows += batch.len() as u64;
+        self.clock.rows += batches.iter().map(|batch| batch.len() as u64).sum::<u64>();
         self.clock.update_time += begin.elapsed();
         let epoch = self.epoch_now();
         let step = self.state.step;
@@ -309,11 +311,11 @@ impl<'a> Trainer<'a> {
 
     /// Passes over the training rows, with fraction.
     fn epoch_now(&self) -> f64 {
-        self.state.epoch as f64 + self.state.batches_done as f64 / self.batches_per_epoch as f64
+        self.state.epoch as f64 + self.state.updates_done as f64 / self.updates_per_epoch as f64
     }
 
     fn progress(&mut self, lr: f64) {
-        let last_of_epoch = self.state.batches_done == self.batches_per_epoch;
+        let last_of_epoch = self.state.updates_done == self.updates_per_epoch;
         let due = self.clock.last_progress.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL);
         if !due && !last_of_epoch {
             return;
@@ -323,8 +325,8 @@ impl<'a> Trainer<'a> {
             epoch: self.state.epoch + 1,
             epochs: self.epochs(),
             step: self.state.step,
-            steps: self.batches_per_epoch * self.epochs(),
-            loss: self.state.epoch_loss / self.state.batches_done.max(1) as f64,
+            steps: self.updates_per_epoch * self.epochs(),
+            loss: self.state.epoch_loss / self.state.updates_done.max(1) as f64,
             lr,
             rows_per_s: self.clock.rows_per_s(),
         }));
@@ -333,10 +335,10 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self) -> Result<(), TrainError> {
         let valid = self.evaluate(Split::Valid)?;
         let (value, direction) = self.chosen_by(&valid)?;
-        let train_loss = self.state.epoch_loss / self.batches_per_epoch as f64;
+        let train_loss = self.state.epoch_loss / self.updates_per_epoch as f64;
         let seconds = self.clock.end_epoch();
         self.state.epoch += 1;
-        self.state.batches_done = 0;
+        self.state.updates_done = 0;
         self.state.epoch_loss = 0.0;
         let is_best = self.judge(value, direction);
         self.push_evaluation(&valid);
@@ -492,7 +494,7 @@ impl State {
             dataset_digest: job.dataset_digest,
             threads: job.threads,
             epoch: 0,
-            batches_done: 0,
+            updates_done: 0,
             step: 0,
             epoch_loss: 0.0,
             best: None,

@@ -166,11 +166,7 @@ fn one_batch_is_learned_by_heart() {
         ("training.schedule", "constant"),
     ];
     let (_, events) = train(&place, place.job("run", &config(&still)));
-    let losses: Vec<f64> = numbers(&events)
-        .into_iter()
-        .filter(|(name, ..)| name == "Some(Train)/loss")
-        .map(|(_, _, bits)| f64::from_bits(bits))
-        .collect();
+    let losses = losses(&events);
     assert_eq!(losses.len(), 60);
     assert!(losses[0] > 0.3, "nothing to learn: {}", losses[0]);
     assert!(losses[59] < 0.01, "{losses:?}");
@@ -367,4 +363,81 @@ fn a_trained_model_scores_rows_as_it_did_in_training() {
     let (_engine, heard) = loaded(&place, &config, dir, &["without", "with"]);
     let Heard::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
     assert!(failure.message.contains("model.safetensors"), "{}", failure.message);
+}
+
+fn losses(events: &[TrainEvent]) -> Vec<f64> {
+    let of_train = |name: &String| name == "Some(Train)/loss";
+    let numbers = numbers(events).into_iter().filter(|(name, ..)| of_train(name));
+    numbers.map(|(_, _, bits)| f64::from_bits(bits)).collect()
+}
+
+#[test]
+fn small_batches_add_up_to_a_large_one() {
+    let place = Place::new(&dataset(80));
+    let losses = |run, batch, steps| {
+        let split = [
+            ("model.dropout", "0.0"),
+            ("model.attention_dropout", "0.0"),
+            ("training.batch_size", batch),
+            ("training.accumulation_steps", steps),
+        ];
+        losses(&train(&place, place.job(run, &config(&split))).1)
+    };
+    let whole = losses("whole", "12", "1");
+    let parts = losses("parts", "4", "3");
+    assert_eq!((whole.len(), parts.len()), (21, 21));
+    for (whole, part) in whole.iter().zip(&parts) {
+        assert!((whole - part).abs() < 1e-4, "{whole} {part}");
+    }
+    let other = losses("other", "8", "1");
+    assert!((other[1] - whole[1]).abs() > 1e-4, "any batch would have passed");
+}
+
+/// One update that changes nothing: its loss is that of the scores the saved model gives.
+#[test]
+fn the_focal_loss_is_its_formula() {
+    let mut data = dataset(16);
+    let classes = data.targets.classes().unwrap().to_vec();
+    for multi in [false, true] {
+        if multi {
+            let sets = classes.iter().enumerate().map(|(row, class)| match row % 3 {
+                0 => Vec::new(),
+                1 => vec![*class],
+                _ => vec![0, 1],
+            });
+            data.targets = Targets::Multi(sets.collect());
+        }
+        let place = Place::new(&data);
+        let config = config(&[
+            ("model.dropout", "0.0"),
+            ("model.attention_dropout", "0.0"),
+            ("training.num_epochs", "1"),
+            ("training.accumulation_steps", "2"),
+            ("training.learning_rate", "1.0e-12"),
+            ("training.class_weights", "none"),
+            ("training.focal_gamma", "1.5"),
+        ]);
+        let (finished, events) = train(&place, place.job("run", &config));
+        let dir = place.root.path().join("run").join(&finished.best_dir);
+        let (mut engine, _) = loaded(&place, &config, dir, &["without", "with"]);
+        let (mut sum, mut terms) = (0.0, 0.0);
+        for row in data.of_split(Split::Train) {
+            engine.rows(Collator::new(&data).batch(&[row])).unwrap();
+            let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+            let (a, b) = (f64::from(scores[0]), f64::from(scores[1]));
+            let truth = data.targets.of(row);
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            let right = if multi {
+                let of = |class: u32, p: f64| if truth.contains(&class) { p } else { 1.0 - p };
+                vec![of(0, sigmoid(a)), of(1, sigmoid(b))]
+            } else {
+                vec![if truth[0] == 0 { sigmoid(a - b) } else { sigmoid(b - a) }]
+            };
+            terms += right.len() as f64;
+            sum += right.iter().map(|p| -(1.0 - p).powf(1.5) * p.ln()).sum::<f64>();
+        }
+        let losses = losses(&events);
+        assert_eq!(losses.len(), 1);
+        assert!((losses[0] - sum / terms).abs() < 1e-6, "{losses:?} {}", sum / terms);
+    }
 }

@@ -84,6 +84,7 @@ impl Architecture {
                 "model.dropout",
                 "model.attention_dropout",
                 "training.batch_size",
+                "training.accumulation_steps",
                 "training.num_epochs",
                 "training.learning_rate",
                 "training.weight_decay",
@@ -93,6 +94,7 @@ impl Architecture {
                 "training.warmup_fraction",
                 "training.warmup_steps",
                 "training.label_smoothing",
+                "training.focal_gamma",
                 "training.early_stopping.",
                 "training.keep_best",
                 "training.keep_last",
@@ -108,6 +110,7 @@ impl Architecture {
                 "model.attention_dropout",
                 "training.label_smoothing",
                 "pat.",
+                "training.focal_gamma",
                 "tfidf.",
             ],
         }
@@ -144,8 +147,10 @@ pub struct ModelConfig {
 pub struct TrainingConfig {
     /// Seed of weights, splits, order and dropout.
     pub seed: u64,
-    /// Rows of one update.
+    /// Rows that go through the network together.
     pub batch_size: u32,
+    /// Batches of one update; the gradients of all rows weigh the same.
+    pub accumulation_steps: u32,
     /// Passes over the training rows, at most.
     pub num_epochs: u32,
     /// Peak learning rate of AdamW.
@@ -166,6 +171,8 @@ pub struct TrainingConfig {
     pub class_weights: ClassWeights,
     /// Share of the target spread over all classes.
     pub label_smoothing: f64,
+    /// How much less the loss looks at rows that are right already; 0 is cross entropy.
+    pub focal_gamma: f64,
     /// The validation metric the model is chosen by and early stopping watches.
     pub best_metric: String,
     /// When to stop before `num_epochs`.
@@ -176,6 +183,13 @@ pub struct TrainingConfig {
     pub keep_last: u32,
     /// Updates between training checkpoints inside a pass; 0 saves at the end of passes only.
     pub save_steps: u32,
+}
+
+impl TrainingConfig {
+    /// Rows of one update.
+    pub fn update_rows(&self) -> usize {
+        self.batch_size as usize * self.accumulation_steps as usize
+    }
 }
 
 /// How the learning rate moves after warm-up.

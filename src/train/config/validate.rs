@@ -32,6 +32,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("model.num_classes", m.num_classes.into(), 0, 10_000);
     whole("model.max_seq_length", m.max_seq_length.into(), 2, 65_536);
     whole("training.batch_size", t.batch_size.into(), 1, 65_536);
+    whole("training.accumulation_steps", t.accumulation_steps.into(), 1, 65_536);
     whole("training.num_epochs", t.num_epochs.into(), 1, 100_000);
     whole("training.cosine_cycles", t.cosine_cycles.into(), 1, 100_000);
     whole("training.keep_best", t.keep_best.into(), 1, 1_000);
@@ -54,6 +55,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     share("training.gradient_clip_norm", t.gradient_clip_norm, 1e9);
     share("training.warmup_fraction", t.warmup_fraction, 1.0);
     share("training.label_smoothing", t.label_smoothing, 1.0);
+    share("training.focal_gamma", t.focal_gamma, 100.0);
     share("training.early_stopping.threshold", t.early_stopping.threshold, 1e9);
     let mut inside = |key, value: f64, min: f64, max: f64| {
         let holds = value > min && value < max;
