@@ -9,7 +9,7 @@ use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::base::{RunId, Timestamp};
 use crate::domain::invocation::InvocationEvent;
-use crate::domain::{Event, Identity, all_kinds};
+use crate::domain::{Event, all_kinds};
 use crate::store::Filter;
 
 /// Positions looked at per opening of the log.
@@ -109,10 +109,7 @@ impl App {
             kind: header.kind.name(),
             stream: header.stream.to_string(),
             actor: actor.to_owned(),
-            identity: match header.identity {
-                Identity::Claimed => "claimed",
-                Identity::Signed { .. } => "signed",
-            },
+            identity: header.identity.word(),
             provenance: header.provenance.word(),
             invocation: header.invocation,
             words,

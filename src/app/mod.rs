@@ -10,6 +10,7 @@
 //! To add a use case: a file named after its noun. Start reading in `session.rs`, then
 //! `recover.rs`.
 
+mod actors;
 mod checkpoint;
 mod engine;
 mod environment;
@@ -35,6 +36,7 @@ pub use crate::projection::files::Regenerated;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::train::TrainEvent;
 pub use crate::train::data::{LabelColumns, LabelSpec, Source};
+pub use actors::{ActorLine, KeyMade};
 pub use checkpoint::Anchor;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};

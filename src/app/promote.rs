@@ -1,7 +1,10 @@
 //! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
 //! are in the log before the first file is copied, and the end after the last.
 
-use super::session::Tx;
+use std::collections::BTreeSet;
+
+use super::actors::vouched;
+use super::session::{Tx, signing_key};
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
 use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::file_move::{self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState};
@@ -59,10 +62,12 @@ pub struct Promoted {
 pub struct Decided {
     /// The production name asked for.
     pub name: String,
-    /// Who has approved so far.
-    pub approvers: Vec<String>,
+    /// Who has approved so far, and whether that is signed.
+    pub approvals: Vec<(String, bool)>,
     /// How many must.
     pub needed: u32,
+    /// What people must do, in one line.
+    pub terms: String,
 }
 
 /// Everything a decision about a promotion looks at, read in one transaction.
@@ -71,17 +76,25 @@ struct Facts {
     policy: PolicyState,
     registry: RegistryState,
     trainer: String,
+    trainer_signed: bool,
     actor: String,
+    key: Option<u64>,
+    vouched: BTreeSet<u64>,
 }
 
 impl Facts {
-    fn read<A: Access>(log: &View<A>, run: RunId, actor: &str) -> Result<Self> {
+    /// `key` is the one that signs the decision.
+    fn read<A: Access>(log: &View<A>, run: RunId, actor: &str, key: Option<u64>) -> Result<Self> {
+        let (trainer, trainer_signed) = trainer_of(log, run)?;
         Ok(Self {
             run: fold_run(log, run)?,
             policy: fold_policy(log)?,
             registry: fold_registry(log)?,
-            trainer: trainer_of(log, run)?,
+            trainer,
+            trainer_signed,
             actor: actor.to_owned(),
+            key,
+            vouched: vouched(log)?,
         })
     }
 
@@ -92,9 +105,12 @@ impl Facts {
             actor: &self.actor,
             run: &self.run,
             trainer: &self.trainer,
+            trainer_signed: self.trainer_signed,
+            key: self.key,
+            vouched: &self.vouched,
         };
         let events = registry::decide(&self.registry, command, &facts)?;
-        events.iter().for_each(|event| self.registry.evolve(event));
+        events.iter().for_each(|event| self.registry.evolve_from(event, self.key));
         Ok(events)
     }
 
@@ -112,13 +128,15 @@ impl Facts {
     }
 }
 
-fn trainer_of<A: Access>(log: &View<A>, run: RunId) -> Result<String> {
+/// Who started a run, by name, and whether that is signed.
+fn trainer_of<A: Access>(log: &View<A>, run: RunId) -> Result<(String, bool)> {
     let first = log.stream(run.into(), 0)?.into_iter().next();
-    let Some(first) = first else { return Ok(String::new()) };
-    match log.event(first.header.actor)?.event() {
-        Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => Ok(actor.name),
-        _ => Ok(format!("actor {}", first.header.actor)),
-    }
+    let Some(first) = first else { return Ok((String::new(), false)) };
+    let name = match log.event(first.header.actor)?.event() {
+        Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => actor.name,
+        _ => format!("actor {}", first.header.actor),
+    };
+    Ok((name, signing_key(&first.header).is_some()))
 }
 
 /// A refused step: what the user reads, and what the log keeps.
@@ -149,7 +167,8 @@ impl App {
     /// # Errors
     /// As [`Self::promote`]; nothing is recorded.
     pub fn plan_promotion(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
-        let mut facts = self.store.read(|log| Facts::read(log, run, &self.caller.actor))?;
+        let key = self.signer()?.and_then(|(own, _)| own);
+        let mut facts = self.store.read(|log| Facts::read(log, run, &self.caller.actor, key))?;
         let decided = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
         Ok(decided.1)
     }
@@ -174,7 +193,7 @@ impl App {
     ) -> Result<Promoted> {
         let mut refused = None;
         let decided = session.transact(|tx| {
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let name = facts.name(options.name.as_deref());
             match self.decide_promotion(&mut facts, options) {
                 Ok((events, promoted)) => {
@@ -257,8 +276,8 @@ impl App {
         };
         if !options.request_only {
             let rules = &facts.policy.policy.production_promotion;
-            let approved = facts.registry.requests.get(&request).map(|r| &r.approvers);
-            let by_me = approved.is_some_and(|names| names.contains(&facts.actor));
+            let approved = facts.registry.requests.get(&request).map(|r| &r.approvals);
+            let by_me = approved.is_some_and(|all| all.iter().any(|a| a.approver == facts.actor));
             if rules.require_manual_approval && !by_me {
                 let reason = options.reason.clone();
                 // Who may not approve may still carry out what others approved.
@@ -320,7 +339,7 @@ impl App {
         run: RunId,
         recovered: bool,
     ) -> Result<()> {
-        let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+        let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
         let files = plan.files.iter().map(|file| PromotedFile {
             path: file.path.clone(),
             digest: file.digest,
@@ -382,15 +401,18 @@ impl App {
         command: RegistryCommand,
     ) -> Result<Decided> {
         let decided = self.decide(verb, |tx| {
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor)?;
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let events = facts.decide(command)?;
             let events: Vec<Event> = events.into_iter().map(Event::from).collect();
             tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
             let found = facts.registry.requests.get(&request);
+            let rules = &facts.policy.policy.production_promotion;
+            let approvals = found.iter().flat_map(|r| &r.approvals);
             Ok(Decided {
                 name: found.map(|r| r.requested.name.clone()).unwrap_or_default(),
-                approvers: found.map(|r| r.approvers.clone()).unwrap_or_default(),
-                needed: facts.policy.policy.production_promotion.approvals,
+                approvals: approvals.map(|a| (a.approver.clone(), a.key.is_some())).collect(),
+                needed: rules.approvals,
+                terms: rules.approval_terms(),
             })
         });
         match decided {

@@ -8,7 +8,7 @@ use crate::domain::policy::PolicyState;
 use crate::domain::registry::RegistryState;
 use crate::domain::run::RunState;
 use crate::domain::workspace::{ActorRegistered, WorkspaceState};
-use crate::domain::{Event, Fold as _, Provenance, StreamId};
+use crate::domain::{Event, Fold as _, Header, Identity, Provenance, StreamId};
 use crate::store::{
     Access, Append, Appended, Author, Expected, Origin, Store, TAG_ACTOR, View, WriteOptions,
     Writer,
@@ -55,6 +55,11 @@ impl<'t> Tx<'_, 't> {
     /// Position of the invocation's start.
     pub fn invocation(&self) -> u64 {
         self.invocation
+    }
+
+    /// Position of the `key.created` event of the key that signs what is appended.
+    pub(super) fn key(&self) -> Option<u64> {
+        self.key.map(|(at, _)| at)
     }
 
     fn finish(&mut self, id: InvocationId, outcome: Outcome) -> Result<()> {
@@ -347,15 +352,23 @@ pub fn fold_policy<A: Access>(log: &View<A>) -> Result<PolicyState> {
     Ok(state)
 }
 
+/// Position of the `key.created` event of the key that signed an event.
+pub(super) fn signing_key(header: &Header) -> Option<u64> {
+    match header.identity {
+        Identity::Signed { key, .. } => Some(key),
+        Identity::Claimed => None,
+    }
+}
+
 /// The requests and production models.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
     let mut state = RegistryState::default();
-    for (event, _) in events(log, StreamId::REGISTRY)? {
-        if let Event::Registry(event) = event {
-            state.evolve(&event);
+    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+        if let Ok(Event::Registry(event)) = envelope.event() {
+            state.evolve_from(&event, signing_key(&envelope.header));
         }
     }
     Ok(state)

@@ -85,7 +85,7 @@ impl App {
                 id: request.request().short(8),
                 run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
                 name: request.name.clone(),
-                approvals: request.approvers.len(),
+                approvals: request.approvals.len(),
                 needed: policy.production_promotion.approvals,
             });
         }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::actors::keys;
 use super::{Error, ErrorKind, LiveFiles, Result};
-use crate::base::{Env, LogId, PublicKey, durable};
+use crate::base::{Env, LogId, durable};
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent};
 use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
@@ -189,27 +190,25 @@ impl App {
     }
 
     /// A signing key of this log whose private half is on this machine; none leaves what is
-    /// appended unsigned. It signs log checkpoints; events only where the caller is its owner, and
+    /// appended unsigned. It is the caller's own if there is one. It signs log checkpoints; events only where the caller is its owner, and
     /// then the position of its `key.created` is there.
     pub(super) fn signer(&self) -> Result<Option<(Option<u64>, NoteSigner)>> {
-        let (origin, keys) = self.store.read(|log| {
-            let events = log.stream(StreamId::WORKSPACE, 0)?;
-            let keys = events.iter().filter_map(|envelope| match envelope.event() {
-                Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) => {
-                    Some((envelope.header.position, key.public_key, key.owner))
+        let (origin, keys) =
+            self.store.read(|log| Ok::<_, Error>((log.origin().to_owned(), keys(log)?)))?;
+        let current = || keys.iter().rev().filter(|key| key.replaced.is_none());
+        for own in [true, false] {
+            for key in current().filter(|key| (key.owner == self.caller.actor) == own) {
+                if let Some(signer) = self.keys.load(&origin, key.public_key)? {
+                    return Ok(Some((own.then_some(key.position), signer)));
                 }
-                _ => None,
-            });
-            let keys: Vec<(u64, PublicKey, String)> = keys.collect();
-            Ok::<_, Error>((log.origin().to_owned(), keys))
-        })?;
-        for (position, key, owner) in keys.into_iter().rev() {
-            if let Some(signer) = self.keys.load(&origin, key)? {
-                let owned = (owner == self.caller.actor).then_some(position);
-                return Ok(Some((owned, signer)));
             }
         }
         Ok(None)
+    }
+
+    /// The private keys of this user.
+    pub(super) fn key_ring(&self) -> &KeyRing {
+        &self.keys
     }
 
     /// A path inside the workspace, as the log writes it: relative, `/` between components.

@@ -1,10 +1,13 @@
 //! `annals candidates` and `annals best`.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::context::Context;
-use super::ui::Table;
+use super::ui::{Table, Ui};
 use crate::app::{App, Result};
+use crate::domain::RuleResult;
 
 /// Show which runs meet the policy, rule by rule
 #[derive(Debug, clap::Args)]
@@ -35,31 +38,74 @@ pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Res
             })
         })
         .collect();
+    let terms = app.policy()?.policy.production_promotion.approval_terms();
     context.ui.data(&value, |ui| {
-        if candidates.is_empty() {
-            ui.note("No finished run yet.");
-        }
-        for candidate in &candidates {
-            let verdict = if candidate.assessment.is_candidate() {
-                "is a candidate"
-            } else {
-                "is not a candidate"
-            };
-            ui.line(&format!("{} {verdict}", candidate.run.experiment_id))?;
-            let mut table = Table::new(&["", "rule", "asks", "found"]);
-            for rule in &candidate.assessment.rules {
-                table.row(vec![
-                    if rule.passed { "ok" } else { "NO" }.into(),
-                    rule.rule.clone(),
-                    rule.required.clone(),
-                    rule.found.clone(),
-                ]);
+        match candidates.as_slice() {
+            [] => ui.note("No finished run yet."),
+            [one] => rule_by_rule(ui, &one.run.experiment_id, &one.assessment.rules)?,
+            several => {
+                let rows = several.iter().map(|c| (&c.run.experiment_id, &c.assessment.rules));
+                run_by_run(ui, &rows.collect::<Vec<_>>())?;
             }
-            ui.table(&table)?;
-            ui.line("")?;
         }
+        ui.dim(&format!("A candidate goes into production with: {terms}."));
         Ok(())
     })
+}
+
+fn rule_by_rule(ui: &mut Ui, run: &str, rules: &[RuleResult]) -> Result<()> {
+    let verdict = if rules.iter().all(|r| r.passed) { "is" } else { "is not" };
+    ui.line(&format!("{run} {verdict} a candidate"))?;
+    let mut table = Table::new(&["", "rule", "asks", "found"]);
+    for rule in rules {
+        let verdict = if rule.passed { "ok" } else { "NO" };
+        table.row([verdict, &rule.rule, &rule.required, &rule.found]);
+    }
+    ui.table(&table)
+}
+
+/// One line a run, one column a rule; rules that every run meets have no column.
+fn run_by_run(ui: &mut Ui, runs: &[(&String, &Vec<RuleResult>)]) -> Result<()> {
+    let mut columns: Vec<(&str, &str)> = Vec::new();
+    let mut missed = BTreeSet::new();
+    for rule in runs.iter().flat_map(|(_, rules)| *rules) {
+        if !columns.iter().any(|(name, _)| *name == rule.rule) {
+            columns.push((&rule.rule, &rule.required));
+        }
+        if !rule.passed {
+            missed.insert(rule.rule.as_str());
+        }
+    }
+    let (shown, met): (Vec<_>, Vec<_>) =
+        columns.into_iter().partition(|(name, _)| missed.contains(name));
+    let mut head = vec!["", "experiment"];
+    head.extend(shown.iter().map(|(name, _)| short(name)));
+    let mut table = Table::new(&head);
+    for (run, rules) in runs {
+        let ok = if rules.iter().all(|r| r.passed) { "ok" } else { "NO" };
+        let mut row = vec![ok.to_owned(), (*run).clone()];
+        row.extend(shown.iter().map(|(name, _)| {
+            let rule = rules.iter().find(|rule| rule.rule == *name);
+            rule.map_or_else(String::new, |rule| match rule.passed {
+                true => rule.found.clone(),
+                false => format!("NO: {}", rule.found),
+            })
+        }));
+        table.row(row);
+    }
+    ui.table(&table)?;
+    for (name, required) in &shown {
+        ui.dim(&format!("{}: {required}", short(name)));
+    }
+    let met: Vec<&str> = met.iter().map(|(name, _)| short(name)).collect();
+    if !met.is_empty() {
+        ui.dim(&format!("Every run meets: {}.", met.join(", ")));
+    }
+    Ok(())
+}
+
+fn short(rule: &str) -> &str {
+    rule.trim_start_matches("min_").trim_end_matches("_threshold")
 }
 
 /// Show the best runs and where they were measured

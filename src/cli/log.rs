@@ -56,9 +56,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 last = line.invocation;
             }
             ui.line(&format!(
-                "{:>8}  {}  {:<30} {}",
+                "{:>8}  {}  {:<7}  {:<30} {}",
                 line.position,
                 line.recorded.human(),
+                line.identity,
                 line.kind,
                 line.summary
             ))?;

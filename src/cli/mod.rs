@@ -7,6 +7,7 @@
 //! Data goes to stdout, everything else to stderr. To add a verb: a file, a line in `Verb` and
 //! one in `run`. Start reading in `list.rs`.
 
+mod actor;
 mod candidates;
 mod checkpoint;
 mod completions;
@@ -72,6 +73,7 @@ enum Verb {
     Promote(promote::Args),
     Approve(promote::ApproveArgs),
     Reject(promote::RejectArgs),
+    Actor(actor::Args),
     Policy(policy::Args),
     Predict(predict::Args),
     Log(log::Args),
@@ -136,6 +138,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Promote(args) => promote::run(args, context),
         Verb::Approve(args) => promote::run_approve(args, context),
         Verb::Reject(args) => promote::run_reject(args, context),
+        Verb::Actor(args) => actor::run(args, context),
         Verb::Policy(args) => policy::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),

@@ -93,18 +93,28 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
         app.find_request(&views, &args.request)?
     };
     let decided = app.approve(row.request(), row.run(), args.reason)?;
+    let word = |signed: bool| if signed { "signed" } else { "claimed" };
+    let approvals = decided.approvals.iter();
     let value = json!({
-        "name": decided.name, "approvers": decided.approvers, "needed": decided.needed,
+        "name": decided.name,
+        "approvals": approvals
+            .clone()
+            .map(|(approver, signed)| json!({ "approver": approver, "identity": word(*signed) }))
+            .collect::<Vec<_>>(),
+        "needed": decided.needed,
     });
     context.ui.data(&value, |ui| {
+        let names: Vec<String> =
+            approvals.map(|(approver, signed)| format!("{approver} ({})", word(*signed))).collect();
         ui.line(&format!(
-            "{} has {} of {} approvals: {} (claimed)",
+            "{} has {} of {} approvals: {}",
             decided.name,
-            decided.approvers.len(),
+            names.len(),
             decided.needed,
-            decided.approvers.join(", ")
+            names.join(", ")
         ))?;
-        if decided.approvers.len() >= decided.needed as usize {
+        ui.dim(&format!("The policy asks for {}.", decided.terms));
+        if names.len() >= decided.needed as usize {
             ui.note("Next: annals promote <run>");
         }
         Ok(())

@@ -44,7 +44,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 Timestamp(model.promoted).human(),
                 model.position
             ))?;
-            ui.line(&format!("approved by {}", model.approvers.join(", ")))?;
+            let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
+            ui.line(&format!("approved by {}", approvals.join(", ")))?;
             let mut table = Table::new(&["file", "size", "blake3"]);
             for (path, digest, bytes) in &model.files {
                 table.row(vec![path.clone(), size(*bytes), digest.clone()]);

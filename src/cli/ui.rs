@@ -26,7 +26,7 @@ pub(super) struct Ui {
 /// Rows under a heading, all cells in one text: ten thousand rows of small strings take longer to
 /// allocate and free than to print.
 pub(super) struct Table {
-    heading: &'static [&'static str],
+    heading: Vec<String>,
     text: String,
     /// Bytes of each cell in `text`, and its columns on screen.
     cells: Vec<(u32, u32)>,
@@ -34,8 +34,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(heading: &'static [&'static str]) -> Self {
+    pub(super) fn new(heading: &[&str]) -> Self {
         let widths = heading.iter().map(|cell| cell.width()).collect();
+        let heading = heading.iter().map(ToString::to_string).collect();
         Self { heading, text: String::new(), cells: vec![], widths }
     }
 
@@ -53,7 +54,7 @@ impl Table {
 
     fn headline(&self) -> String {
         let mut line = String::new();
-        self.line(&mut line, self.heading.iter().map(|cell| (*cell, cell.width())));
+        self.line(&mut line, self.heading.iter().map(|cell| (cell.as_str(), cell.width())));
         line
     }
 

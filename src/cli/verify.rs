@@ -46,6 +46,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 report.size, report.log_checkpoints
             ))?;
             ui.line(&format!("root {}", report.root))?;
+            ui.note(&format!(
+                "{} events are signed with their actor's own key; all other names are claims.",
+                report.actor_signatures
+            ));
         }
         if report.unsigned_tail > 0 {
             ui.note(&format!(

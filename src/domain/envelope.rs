@@ -174,6 +174,16 @@ pub enum Identity {
     },
 }
 
+impl Identity {
+    /// The word used in files and tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Signed { .. } => "signed",
+        }
+    }
+}
+
 /// How a fact came to the log: what an auditor may conclude from it.
 #[derive(
     rkyv::Archive,

@@ -1,5 +1,7 @@
 //! Promotion requests and production models.
 
+use std::fmt;
+
 use rkyv::{Archive, Deserialize, Serialize};
 use serde::Serialize as SerializeJson;
 
@@ -11,7 +13,7 @@ use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 1,
+    revision: 2,
     kinds: &[
         "promotion.requested",
         "promotion.approved",
@@ -26,6 +28,23 @@ pub(super) const VIEW: Definition = Definition {
 const REQUEST: u8 = b'r';
 const MODEL: u8 = b'm';
 
+/// One person's yes.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct ApprovalRow {
+    /// Who, by name.
+    pub approver: String,
+    /// `signed` with a key of that person, or `claimed`.
+    pub identity: String,
+    /// Position of the approval.
+    pub position: u64,
+}
+
+impl fmt::Display for ApprovalRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.approver, self.identity)
+    }
+}
+
 /// One promotion request.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct RequestRow {
@@ -37,8 +56,8 @@ pub struct RequestRow {
     pub name: String,
     /// `open`, `rejected` or `granted`.
     pub status: String,
-    /// Who approved, by name.
-    pub approvers: Vec<String>,
+    /// Who approved, in order.
+    pub approvals: Vec<ApprovalRow>,
     /// Position of the request.
     pub position: u64,
 }
@@ -69,9 +88,13 @@ pub struct ModelRow {
     pub files: Vec<(String, String, u64)>,
     /// Who approved, by name.
     pub approvers: Vec<String>,
+    /// Their approvals.
+    pub approvals: Vec<ApprovalRow>,
     /// Who promoted it: position of the actor's registration.
     #[serde(skip)]
     pub actor: u64,
+    /// How the log knows that actor: `signed` or `claimed`.
+    pub identity: String,
     /// Revision of the policy that judged.
     pub policy_revision: u64,
     /// When it was promoted, in nanoseconds since 1970.
@@ -103,13 +126,17 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 run: requested.run.0,
                 name: requested.name.clone(),
                 status: "open".into(),
-                approvers: vec![],
+                approvals: vec![],
                 position: envelope.header.position,
             };
             kv.put(&key(REQUEST, &requested.request.0), pack(&row))
         }
         RegistryEvent::Approved(approved) => change(kv, approved.request, |row| {
-            row.approvers.push(approved.approver.clone());
+            row.approvals.push(ApprovalRow {
+                approver: approved.approver.clone(),
+                identity: envelope.header.identity.word().into(),
+                position: envelope.header.position,
+            });
         }),
         RegistryEvent::Rejected(rejected) => {
             change(kv, rejected.request, |row| row.status = "rejected".into())
@@ -117,13 +144,17 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
         RegistryEvent::Refused(_) => Ok(()),
         RegistryEvent::Promoted(promoted) => {
             let files = promoted.files.iter();
+            let request = kv.get(&key(REQUEST, &promoted.request.0))?;
+            let request = request.map(|row| unpack::<RequestRow>(&VIEW, &row)).transpose()?;
             let row = ModelRow {
                 name: promoted.name.clone(),
                 path: promoted.path.clone(),
                 run: promoted.run.0,
                 files: files.map(|f| (f.path.clone(), f.digest.to_string(), f.bytes)).collect(),
                 approvers: promoted.approvers.clone(),
+                approvals: request.map(|row| row.approvals).unwrap_or_default(),
                 actor: envelope.header.actor,
+                identity: envelope.header.identity.word().into(),
                 policy_revision: promoted.policy_revision,
                 promoted: envelope.header.recorded.0,
                 position: envelope.header.position,

@@ -60,7 +60,14 @@ impl KeyRing {
         signer.map(Some).ok_or(StoreError::KeyFile { path })
     }
 
-    fn path(&self, key: PublicKey) -> PathBuf {
+    /// Removes the private half of a key that did not come into the log.
+    pub fn discard(&self, key: PublicKey) {
+        // Left over, it is a key that no log names: untidy, not wrong.
+        let _ = fs::remove_file(self.path(key));
+    }
+
+    /// Where the private half of `key` lies.
+    pub fn path(&self, key: PublicKey) -> PathBuf {
         self.dir.join(format!("{key}.key"))
     }
 }

@@ -9,20 +9,20 @@
 //!
 //! Start reading at [`verify`].
 
+mod identity;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
-use std::thread::ScopedJoinHandle;
 
+use identity::Identities;
 pub use report::{Finding, Report};
 
 use crate::base::Digest;
 use crate::domain::run::RunEvent;
-use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{EnvelopeRef, Event, Identity, Kind, kind_named, signing_message};
+use crate::domain::{EnvelopeRef, Event, Kind, kind_named};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
@@ -47,9 +47,6 @@ impl Options {
         self.threads.unwrap_or_else(all).max(1)
     }
 }
-
-/// Signatures that are checked together: worth starting threads, and few enough to keep.
-const SIGNATURES_AT_ONCE: usize = 4_096;
 
 /// Recomputes the whole log.
 ///
@@ -87,15 +84,13 @@ pub fn verify(store: &Store, options: &Options) -> Result<Report, StoreError> {
 struct Check<'a> {
     log: &'a Reader,
     options: &'a Options,
-    keys: BTreeMap<u64, NoteKey>,
+    identities: Identities,
     index: MemoryIndex,
     state: State,
     /// Recomputed roots at the sizes that log checkpoints speak of.
     roots: BTreeMap<u64, Hash>,
     wanted: BTreeSet<u64>,
     blobs: BTreeMap<Digest, u64>,
-    /// Those that were met and not yet checked.
-    signatures: Vec<Signature>,
     findings: Vec<Finding>,
     last_good: Option<u64>,
     checkpoints: usize,
@@ -110,17 +105,10 @@ struct Check<'a> {
     nodes: BTreeMap<(u8, u64), Hash>,
 }
 
-/// A signature to check.
-struct Signature {
-    at: u64,
-    key: u64,
-    message: Vec<u8>,
-    signature: [u8; 64],
-}
-
-/// The kinds that name keys and blobs.
-static NAMING: LazyLock<[Kind; 2]> = LazyLock::new(|| {
-    ["key.created", "run.artifact_stored"].map(|name| kind_named(name).expect("BUG: unknown kind"))
+/// The kinds that name actors, keys and blobs.
+static NAMING: LazyLock<[Kind; 4]> = LazyLock::new(|| {
+    ["actor.registered", "key.created", "key.vouched", "run.artifact_stored"]
+        .map(|name| kind_named(name).expect("BUG: unknown kind"))
 });
 
 impl<'a> Check<'a> {
@@ -131,13 +119,12 @@ impl<'a> Check<'a> {
         Ok(Self {
             log,
             options,
-            keys: BTreeMap::new(),
+            identities: Identities::default(),
             index: MemoryIndex::default(),
             state: State { signed: log.state().signed, ..State::default() },
             roots: BTreeMap::from([(0, crate::tlog::empty_root())]),
             wanted,
             blobs: BTreeMap::new(),
-            signatures: vec![],
             findings: vec![],
             last_good: None,
             checkpoints: 0,
@@ -259,21 +246,16 @@ impl<'a> Check<'a> {
             let what = "the payload is gone without a signed redaction";
             self.findings.push(Finding::at(at, what));
         }
-        if let Identity::Signed { key, signature } = &header.identity {
-            let message = signing_message(header, &event.payload.digest());
-            self.signatures.push(Signature { at, key: *key, message, signature: *signature });
-            if self.signatures.len() >= SIGNATURES_AT_ONCE {
-                self.check_signatures();
-            }
+        if self.identities.signed(event) {
+            self.check_signatures();
         }
         if !NAMING.contains(&header.kind) {
             return;
         }
         match event.event() {
-            Ok(Event::Workspace(WorkspaceEvent::KeyCreated(created))) => {
-                if let Ok(key) = NoteKey::new(&self.state.origin, created.public_key) {
-                    self.keys.insert(at, key);
-                }
+            Ok(Event::Workspace(named)) => {
+                let wrong = self.identities.named(header, &named, &self.state.origin);
+                self.findings.extend(wrong);
             }
             Ok(Event::Run(RunEvent::ArtifactStored(stored))) if stored.blob => {
                 self.blobs.entry(stored.digest).or_insert(at);
@@ -282,29 +264,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The signatures met since the last time; every key stands before its first use.
     fn check_signatures(&mut self) {
-        let signatures = std::mem::take(&mut self.signatures);
-        let keys = &self.keys;
-        let fits = |s: &Signature| {
-            s.key < s.at && keys.get(&s.key).is_some_and(|key| key.fits(&s.message, &s.signature))
-        };
-        let share = signatures.len().div_ceil(self.options.threads()).max(1);
-        let unfit: Vec<(u64, u64)> = std::thread::scope(|scope| {
-            let check = |part: &[Signature]| -> Vec<(u64, u64)> {
-                part.iter().filter(|s| !fits(s)).map(|s| (s.at, s.key)).collect()
-            };
-            let parts: Vec<_> =
-                signatures.chunks(share).map(|part| scope.spawn(move || check(part))).collect();
-            let join = |part: ScopedJoinHandle<'_, _>| -> Vec<(u64, u64)> {
-                part.join().unwrap_or_else(|panic| resume_unwind(panic))
-            };
-            parts.into_iter().flat_map(join).collect()
-        });
-        self.findings.extend(unfit.into_iter().map(|(at, key)| {
-            let what = format!("the actor's signature does not fit the key of event {key}");
-            Finding::at(at, what)
-        }));
+        self.findings.extend(self.identities.check(self.options.threads()));
     }
 
     /// One block against its header.
@@ -422,16 +383,9 @@ impl<'a> Check<'a> {
         Ok(stored.iter().take_while(|row| agrees(row)).last().map_or(0, |(size, _)| *size))
     }
 
-    fn trusted(&self) -> Vec<NoteKey> {
-        match &self.options.key {
-            Some(key) => vec![key.clone()],
-            None => self.keys.values().cloned().collect(),
-        }
-    }
-
     /// Every signed log checkpoint against the recomputed tree, then the one from outside.
     fn checkpoints(&mut self) -> Result<(), StoreError> {
-        let keys = self.trusted();
+        let keys = self.identities.trusted(self.options.key.as_ref());
         let stored = self.log.checkpoints(..)?;
         self.checkpoints = stored.len();
         let mut differs = false;
@@ -507,6 +461,7 @@ impl<'a> Check<'a> {
             root: self.state.frontier.root().to_string(),
             log_checkpoints: self.checkpoints,
             unsigned_tail: self.state.frontier.size().saturating_sub(signed),
+            actor_signatures: self.identities.met,
             key_pinned: self.options.key.is_some(),
             last_good: self.last_good,
             findings: self.findings,

@@ -18,6 +18,8 @@ pub struct Report {
     pub log_checkpoints: usize,
     /// Events after the last of them.
     pub unsigned_tail: u64,
+    /// Events signed with their actor's own key; every other name is a claim.
+    pub actor_signatures: u64,
     /// Whether the key was given, and not merely found in the log.
     pub key_pinned: bool,
     /// Size of the last log checkpoint before anything wrong.
@@ -93,6 +95,7 @@ impl Report {
             root: crate::tlog::empty_root().to_string(),
             log_checkpoints: 0,
             unsigned_tail: 0,
+            actor_signatures: 0,
             key_pinned: false,
             last_good: None,
             findings: vec![Finding::broken(0, error)],

@@ -50,6 +50,26 @@ fn a_run_goes_into_production_and_everything_comes_back_from_the_log() {
 }
 
 #[test]
+fn candidates_stand_beside_each_other_rule_by_rule() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    ward.train("twin", &["--seed", "7"]).ok();
+    ward.annals(&["policy", "set", "production_promotion.min_accuracy_threshold", "1.0"]).ok();
+    ward.annals(&["policy", "set", "production_promotion.trainer_may_approve", "false"]).ok();
+    let shown = ward.annals(&["candidates"]).ok();
+    let head = shown.out.lines().next().unwrap();
+    assert!(head.contains("synthetic_data") && head.contains("accuracy"), "{head}");
+    assert!(!head.contains("leakage"), "a rule that all meet has a column: {head}");
+    let rows: Vec<&str> = shown.out.lines().skip(1).collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.contains("NO: generated data") && row.contains(" short")));
+    assert!(shown.err.contains("Every run meets: enabled, finished, category, leakage"));
+    assert!(
+        shown.err.contains("1 approval by others than the trainer; who that is rests on claims")
+    );
+}
+
+#[test]
 fn people_ask_approve_and_reject() {
     let ward = Workspace::new();
     ward.train("notes", &[]).ok();

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "modules of one test")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod actors;
 mod bad_input;
 mod crash;
 mod help;

@@ -239,6 +239,7 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         ActorRegistered { name: "mara".into() }.into(),
+        KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
         KeyCreated {
             public_key: PublicKey([12; 32]),
             owner: "mara".into(),

@@ -6,6 +6,9 @@ use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::run::{Category, RunState, RunStatus};
 
+/// A missing value; it fails its rule and never counts as 0.
+const NOT_MEASURED: &str = "not measured";
+
 /// A run against every rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
@@ -63,19 +66,10 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         run.provenance.map_or("none", crate::domain::Provenance::word),
     ));
     let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map_or(0, |(_, n)| *n);
-    found.push(rule(
-        "min_test_rows",
-        rows >= rules.min_test_rows,
-        &format!(">= {} on {}", rules.min_test_rows, rules.split.word()),
-        &rows.to_string(),
-    ));
+    found.push(count("min_test_rows", rows, rules.min_test_rows, Some(rules.split)));
     found.extend(scores(rules, &run.metrics, run.evaluation(rules.split)));
-    found.push(rule(
-        "min_reproduced",
-        run.reproduced >= rules.min_reproduced,
-        &format!(">= {}", rules.min_reproduced),
-        &run.reproduced.to_string(),
-    ));
+    let (reproduced, least) = (run.reproduced.into(), rules.min_reproduced.into());
+    found.push(count("min_reproduced", reproduced, least, None));
     Assessment { rules: found }
 }
 
@@ -99,26 +93,37 @@ fn scores(
             split,
         ),
     ];
-    let worst = evaluation
-        .and_then(|e| e.classes.iter().min_by(|a, b| a.f1.total_cmp(&b.f1)))
-        .map(|class| (class.label.as_str(), class.f1));
-    found.push(RuleResult {
-        rule: "min_class_f1".into(),
-        passed: worst.is_some_and(|(_, f1)| f1 >= rules.min_class_f1),
-        required: format!("every class >= {} on {}", rules.min_class_f1, split.word()),
-        found: worst.map_or_else(
-            || "not measured".into(),
-            |(label, f1)| format!("{} ({label})", number(f1)),
-        ),
-    });
+    found.push(class_floors(rules, evaluation));
     if let (Some(class), Some(least)) = (&rules.critical_class, rules.min_critical_recall) {
-        let recall =
-            evaluation.and_then(|e| e.classes.iter().find(|c| c.label == *class)).map(|c| c.recall);
+        let score = evaluation.and_then(|e| e.classes.iter().find(|c| c.label == *class));
+        let recall = score.map(|c| c.recall);
         let mut result = floor("min_critical_recall", recall, least, split);
         result.required = format!("recall of {class} {}", result.required);
+        if evaluation.is_some() && score.is_none() {
+            result.found = format!("no label {class}");
+        }
         found.push(result);
     }
     found
+}
+
+/// Every class below the floor by name; the worst one where none is.
+fn class_floors(rules: &ProductionPromotion, evaluation: Option<&Evaluation>) -> RuleResult {
+    let least = rules.min_class_f1;
+    let mut classes: Vec<(&str, f64)> = evaluation
+        .map(|e| e.classes.iter().map(|class| (class.label.as_str(), class.f1)).collect())
+        .unwrap_or_default();
+    classes.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let below = classes.iter().filter(|(_, f1)| *f1 < least || f1.is_nan()).count();
+    let shown = classes.iter().take(below.max(1));
+    let words: Vec<String> =
+        shown.map(|(label, f1)| format!("{} ({label})", measured(*f1, least))).collect();
+    RuleResult {
+        rule: "min_class_f1".into(),
+        passed: !classes.is_empty() && below == 0,
+        required: format!("every class >= {least} on {}", rules.split.word()),
+        found: if words.is_empty() { NOT_MEASURED.into() } else { words.join("; ") },
+    }
 }
 
 fn value(metrics: &[FinalMetric], name: &str, split: Split) -> Option<f64> {
@@ -131,7 +136,7 @@ fn floor(name: &str, found: Option<f64>, least: f64, split: Split) -> RuleResult
         rule: name.into(),
         passed: found.is_some_and(|value| value >= least),
         required: format!(">= {least} on {}", split.word()),
-        found: found.map_or_else(|| "not measured".into(), number),
+        found: found.map_or_else(|| NOT_MEASURED.into(), |value| measured(value, least)),
     }
 }
 
@@ -143,6 +148,22 @@ fn yes_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-fn number(value: f64) -> String {
-    format!("{value:.4}")
+/// The value, and by how much it misses `least`.
+fn measured(value: f64, least: f64) -> String {
+    let short = least - value;
+    match short {
+        _ if value >= least => format!("{value:.4}"),
+        // Four digits would say that nothing is missing.
+        _ if short < 1e-4 => format!("{value}, {short:.1e} short"),
+        _ => format!("{value:.4}, {short:.4} short"),
+    }
+}
+
+fn count(name: &str, found: u64, least: u64, split: Option<Split>) -> RuleResult {
+    let on = split.map_or(String::new(), |split| format!(" on {}", split.word()));
+    let found_words = match least.saturating_sub(found) {
+        0 => found.to_string(),
+        short => format!("{found}, {short} short"),
+    };
+    rule(name, found >= least, &format!(">= {least}{on}"), &found_words)
 }

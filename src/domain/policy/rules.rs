@@ -126,6 +126,26 @@ impl Default for ProductionPromotion {
     }
 }
 
+impl ProductionPromotion {
+    /// What people must do beside the rules, in one line.
+    pub fn approval_terms(&self) -> String {
+        if !self.require_manual_approval {
+            return "nobody has to approve".to_owned();
+        }
+        let count = match self.approvals {
+            1 => "1 approval".to_owned(),
+            many => format!("{many} approvals"),
+        };
+        let whose = if self.trainer_may_approve { "" } else { " by others than the trainer" };
+        let trust = match (self.approvals_signed, self.trainer_may_approve) {
+            (true, _) => ", signed with the approver's key",
+            (false, true) => "",
+            (false, false) => "; who that is rests on claims, because approvals_signed is false",
+        };
+        format!("{count}{whose}{trust}")
+    }
+}
+
 impl Policy {
     /// Every key with its value as JSON text, in the order of the fields.
     pub fn entries(&self) -> Vec<(String, String)> {

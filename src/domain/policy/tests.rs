@@ -120,3 +120,25 @@ fn a_missing_metric_fails_its_rule_and_never_counts_as_zero() {
     assert_eq!(failed[0].rule, "min_f1_macro_threshold");
     assert_eq!(failed[0].found, "not measured");
 }
+
+#[test]
+fn a_miss_says_by_how_much() {
+    let mut run = good();
+    run.metrics[0].value = 0.41;
+    run.evaluations[0].classes[0].f1 = 0.01;
+    run.evaluations[0].classes[1].f1 = 0.0;
+    run.rows = vec![(Split::Test, 58)];
+    let found: Vec<String> =
+        assess(&Policy::default(), &run).failed().into_iter().map(|r| r.found).collect();
+    let classes = "0.0000, 0.0500 short (suicide_risk); 0.0100, 0.0400 short (anxiety)";
+    assert_eq!(found, ["58, 42 short", "0.4100, 0.1400 short", classes]);
+    run.metrics[0].value = 0.549_99;
+    assert_eq!(assess(&Policy::default(), &run).failed()[1].found, "0.54999, 1.0e-5 short");
+    let mut strict = Policy::default();
+    strict.production_promotion.critical_class = Some("psychosis".into());
+    strict.production_promotion.min_critical_recall = Some(0.9);
+    strict.production_promotion.min_reproduced = 2;
+    let failed = assess(&strict, &good()).failed();
+    let found: Vec<&str> = failed.iter().map(|r| r.found.as_str()).collect();
+    assert_eq!(found, ["no label psychosis", "0, 2 short"]);
+}

@@ -1,9 +1,11 @@
 //! The rules about promotions: what the policy asks of the run, how many must agree, who may, and
 //! that a production name is never given twice.
 
+use std::collections::BTreeSet;
+
 use super::{
-    ModelDemoted, ModelPromoted, PromotionApproved, PromotionRejected, PromotionRequested,
-    RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
+    Approval, ModelDemoted, ModelPromoted, PromotionApproved, PromotionRejected,
+    PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
 };
 use crate::base::{RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
@@ -23,6 +25,12 @@ pub struct RegistryFacts<'a> {
     pub run: &'a RunState,
     /// Who trained it, by name.
     pub trainer: &'a str,
+    /// Whether the start of the run was signed by the trainer.
+    pub trainer_signed: bool,
+    /// Position of the `key.created` event of the key that signs this decision, if one does.
+    pub key: Option<u64>,
+    /// The keys that somebody vouched for, by the same position.
+    pub vouched: &'a BTreeSet<u64>,
 }
 
 /// Decides on a request about promotions.
@@ -77,7 +85,7 @@ pub fn decide(
                 files,
                 file_move,
                 policy_revision: facts.policy_revision,
-                approvers: granted.approvers.clone(),
+                approvers: granted.approvals.iter().map(|a| a.approver.clone()).collect(),
             };
             Ok(vec![promoted.into()])
         }
@@ -136,7 +144,7 @@ fn may_be_promoted(
 
 fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejection> {
     let rules = &facts.policy.production_promotion;
-    if request.approvers.iter().any(|name| name == facts.actor) {
+    if request.approvals.iter().any(|approval| approval.approver == facts.actor) {
         return Err(Rejection::NotAllowed(format!("{} has approved this already", facts.actor)));
     }
     if !rules.trainer_may_approve && request.requested.trainer == facts.actor {
@@ -145,13 +153,28 @@ fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejec
             facts.actor
         )));
     }
-    if rules.approvals_signed {
-        return Err(Rejection::NotAllowed(
-            "production_promotion.approvals_signed asks for a signature, and this approval has none"
-                .into(),
-        ));
+    match facts.key {
+        _ if !rules.approvals_signed => Ok(()),
+        None => Err(Rejection::NotAllowed(format!(
+            "production_promotion.approvals_signed asks for a signature, and {0} has no key here; \
+             `annals actor add {0}` makes one",
+            facts.actor
+        ))),
+        Some(key) if !facts.vouched.contains(&key) => Err(Rejection::NotAllowed(format!(
+            "production_promotion.approvals_signed asks for a signature, and nobody vouched for \
+             the key of {0}; somebody else who has one runs `annals actor vouch {0}`",
+            facts.actor
+        ))),
+        Some(_) => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether an approval counts by the rules as they are now.
+fn counts(approval: &Approval, trainer: &str, facts: &RegistryFacts<'_>) -> bool {
+    let rules = &facts.policy.production_promotion;
+    let vouched = approval.key.is_some_and(|key| facts.vouched.contains(&key));
+    (rules.trainer_may_approve || approval.approver != trainer)
+        && (!rules.approvals_signed || vouched)
 }
 
 fn open(state: &RegistryState, request: RequestId) -> Result<&Request, Rejection> {
@@ -182,12 +205,25 @@ fn may_be_granted<'s>(
         });
     }
     let rules = &facts.policy.production_promotion;
-    let allowed = |name: &&String| rules.trainer_may_approve || **name != found.requested.trainer;
-    let approvals = found.approvers.iter().filter(allowed).count();
+    let trainer = &found.requested.trainer;
+    let approvals = found.approvals.iter().filter(|a| counts(a, trainer, facts)).count();
     if rules.require_manual_approval && approvals < rules.approvals as usize {
+        let others = match found.approvals.len() - approvals {
+            0 => String::new(),
+            more => format!(", and {more} that do not count"),
+        };
         return Err(Rejection::NotAllowed(format!(
-            "{approvals} of {} approvals are there",
-            rules.approvals
+            "{approvals} of {} approvals are there{others}; the policy asks for {}",
+            rules.approvals,
+            rules.approval_terms()
+        )));
+    }
+    let apart = rules.require_manual_approval && !rules.trainer_may_approve;
+    if apart && rules.approvals_signed && !facts.trainer_signed {
+        return Err(Rejection::NotAllowed(format!(
+            "who trained {} is only claimed ({trainer}), so nobody can be shown to be someone \
+             else; the start of a run must be signed for that",
+            facts.run.experiment_id
         )));
     }
     if state.production.contains_key(&found.requested.name) {

@@ -15,4 +15,4 @@ pub use event::{
     ModelDemoted, ModelPromoted, PromotedFile, PromotionApproved, PromotionRefused,
     PromotionRejected, PromotionRequested, RegistryEvent,
 };
-pub use state::{ProductionModel, RegistryState, Request, RequestStatus};
+pub use state::{Approval, ProductionModel, RegistryState, Request, RequestStatus};

@@ -28,13 +28,23 @@ impl RequestStatus {
     }
 }
 
+/// One person's yes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Who, by name.
+    pub approver: String,
+    /// Position of the `key.created` event of the key that signed it; none for a name that is
+    /// only claimed.
+    pub key: Option<u64>,
+}
+
 /// One promotion request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// What was asked.
     pub requested: PromotionRequested,
-    /// The names of those who approved, in order.
-    pub approvers: Vec<String>,
+    /// Who approved, in order.
+    pub approvals: Vec<Approval>,
     /// How it stands.
     pub status: RequestStatus,
 }
@@ -69,22 +79,21 @@ impl RegistryState {
     }
 }
 
-impl Fold for RegistryState {
-    type Event = RegistryEvent;
-
-    fn evolve(&mut self, event: &RegistryEvent) {
+impl RegistryState {
+    /// Takes in one more event and the key that signed it; the header knows the key.
+    pub fn evolve_from(&mut self, event: &RegistryEvent, key: Option<u64>) {
         match event {
             RegistryEvent::Requested(requested) => {
                 let request = Request {
                     requested: requested.clone(),
-                    approvers: vec![],
+                    approvals: vec![],
                     status: RequestStatus::Open,
                 };
                 self.requests.insert(requested.request, request);
             }
             RegistryEvent::Approved(approved) => {
                 if let Some(request) = self.requests.get_mut(&approved.request) {
-                    request.approvers.push(approved.approver.clone());
+                    request.approvals.push(Approval { approver: approved.approver.clone(), key });
                 }
             }
             RegistryEvent::Rejected(rejected) => {
@@ -108,5 +117,13 @@ impl Fold for RegistryState {
                 self.production.remove(&demoted.name);
             }
         }
+    }
+}
+
+impl Fold for RegistryState {
+    type Event = RegistryEvent;
+
+    fn evolve(&mut self, event: &RegistryEvent) {
+        self.evolve_from(event, None);
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::base::{MoveId, RequestId, RunId};
 use crate::domain::policy::Policy;
@@ -5,6 +7,8 @@ use crate::domain::run::{RunState, RunStatus};
 use crate::domain::{Fold as _, Rejection};
 
 const FIRST: RequestId = RequestId([1; 16]);
+/// Position of a key that somebody vouched for.
+const VOUCHED: u64 = 40;
 const SECOND: RequestId = RequestId([2; 16]);
 
 /// A policy that asks nothing of the run, so that these tests are about people and names.
@@ -44,11 +48,19 @@ struct Table {
     state: RegistryState,
     policy: Policy,
     run: RunState,
+    trainer_signed: bool,
+    key: Option<u64>,
 }
 
 impl Table {
     fn new(policy: Policy) -> Self {
-        Self { state: RegistryState::default(), policy, run: run() }
+        Self {
+            state: RegistryState::default(),
+            policy,
+            run: run(),
+            trainer_signed: true,
+            key: None,
+        }
     }
 
     fn ask(&mut self, actor: &str, command: RegistryCommand) -> Result<(), Rejection> {
@@ -58,9 +70,12 @@ impl Table {
             actor,
             run: &self.run,
             trainer: "mara",
+            trainer_signed: self.trainer_signed,
+            key: self.key,
+            vouched: &BTreeSet::from([VOUCHED]),
         };
         let events = decide(&self.state, command, &facts)?;
-        events.iter().for_each(|event| self.state.evolve(event));
+        events.iter().for_each(|event| self.state.evolve_from(event, self.key));
         Ok(())
     }
 }
@@ -105,6 +120,32 @@ fn duties_are_separated_when_the_policy_says_so() {
     table.ask("ines", approve(FIRST)).unwrap();
     assert!(table.ask("mara", RegistryCommand::Grant { request: FIRST }).is_err());
     table.ask("otto", approve(FIRST)).unwrap();
+    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+}
+
+#[test]
+fn signed_approvals_are_signed_with_a_key_that_counts() {
+    let mut policy = lenient();
+    policy.production_promotion.trainer_may_approve = false;
+    let mut table = Table::new(policy);
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    table.ask("otto", approve(FIRST)).unwrap();
+    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+    table.policy.production_promotion.approvals_signed = true;
+    // What was only claimed before does not count any more.
+    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    assert!(refused.to_string().contains("0 of 1 approvals are there, and 1 that do not count"));
+    let refused = table.ask("ines", approve(FIRST)).unwrap_err();
+    assert!(refused.to_string().contains("ines has no key here"), "{refused}");
+    table.key = Some(41);
+    let refused = table.ask("ines", approve(FIRST)).unwrap_err();
+    assert!(refused.to_string().contains("nobody vouched for the key of ines"), "{refused}");
+    table.key = Some(VOUCHED);
+    table.ask("ines", approve(FIRST)).unwrap();
+    table.trainer_signed = false;
+    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    assert!(refused.to_string().contains("only claimed (mara)"), "{refused}");
+    table.trainer_signed = true;
     table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
 }
 
@@ -186,7 +227,17 @@ proptest::proptest! {
         for (actor, command) in commands {
             let actor = ["mara", "ines", "otto"][actor];
             let (policy, run, policy_revision, trainer) = (&table.policy, &table.run, 3, "mara");
-            let facts = RegistryFacts { policy, policy_revision, actor, run, trainer };
+            let (trainer_signed, key, vouched) = (true, None, &BTreeSet::new());
+            let facts = RegistryFacts {
+                policy,
+                policy_revision,
+                actor,
+                run,
+                trainer,
+                trainer_signed,
+                key,
+                vouched,
+            };
             let answer = decide(&table.state, command.clone(), &facts);
             proptest::prop_assert_eq!(&answer, &decide(&table.state, command, &facts));
             for event in answer.unwrap_or_default() {
@@ -196,8 +247,8 @@ proptest::proptest! {
             for (name, model) in &table.state.production {
                 let granted = &table.state.requests[&model.request];
                 proptest::prop_assert_eq!(&granted.requested.name, name);
-                proptest::prop_assert!(granted.approvers.iter().any(|who| who != "mara"));
-                proptest::prop_assert!(!granted.approvers.contains(&"mara".to_owned()));
+                proptest::prop_assert!(!granted.approvals.is_empty());
+                proptest::prop_assert!(granted.approvals.iter().all(|a| a.approver != "mara"));
             }
         }
         let mut folded = RegistryState::default();

@@ -26,4 +26,26 @@ pub enum WorkspaceCommand {
         /// Name of the actor who holds the private key.
         owner: String,
     },
+    /// Replace an owner's key by a new one that the old one signed.
+    RotateKey {
+        /// The new Ed25519 public key.
+        public_key: PublicKey,
+        /// Name of the actor who holds both private keys.
+        owner: String,
+        /// The key that goes.
+        old: PublicKey,
+        /// Position of its `key.created` event.
+        replaces: u64,
+        /// Signature of [`rotation_message`](super::rotation_message) by the old key.
+        endorsement: [u8; 64],
+    },
+    /// Confirm that a key is its owner's.
+    VouchKey {
+        /// The key.
+        public_key: PublicKey,
+        /// Position of its `key.created` event.
+        key: u64,
+        /// Who confirms, by name.
+        voucher: String,
+    },
 }

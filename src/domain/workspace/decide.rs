@@ -1,14 +1,19 @@
 //! The rules about the log itself.
 
 use super::{
-    ActorRegistered, KeyCreated, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent, WorkspaceState,
+    ActorRegistered, Key, KeyCreated, KeyVouched, WorkspaceCommand, WorkspaceCreated,
+    WorkspaceEvent, WorkspaceState,
 };
+use crate::base::PublicKey;
 use crate::domain::Rejection;
+
+/// Longest name of an actor with a key.
+const OWNER_BYTES_MAX: usize = 100;
 
 /// Decides on a request about the log itself.
 ///
 /// # Errors
-/// When the log exists already, or the owner has a key already.
+/// When the log exists already, the owner has a key already, or there is no such key.
 pub fn decide(
     state: &WorkspaceState,
     command: WorkspaceCommand,
@@ -25,10 +30,68 @@ pub fn decide(
         WorkspaceCommand::RegisterActor { name } if state.actors.contains(&name) => Ok(vec![]),
         WorkspaceCommand::RegisterActor { name } => Ok(vec![ActorRegistered { name }.into()]),
         WorkspaceCommand::CreateKey { public_key, owner } => {
+            check_owner(&owner)?;
             if state.keys.iter().any(|key| key.owner == owner) {
                 return Err(Rejection::Exists { what: "signing key of", name: owner });
             }
+            unused(state, public_key)?;
             Ok(vec![KeyCreated { public_key, owner, replaces: None, endorsement: None }.into()])
         }
+        WorkspaceCommand::RotateKey { public_key, owner, old, replaces, endorsement } => {
+            let known = known(state, old)?;
+            if known.owner != owner {
+                return Err(Rejection::NotAllowed(format!(
+                    "the key {old:.8} is {}'s, and {owner} asks to replace it",
+                    known.owner
+                )));
+            }
+            unused(state, public_key)?;
+            let (replaces, endorsement) = (Some(replaces), Some(endorsement));
+            Ok(vec![KeyCreated { public_key, owner, replaces, endorsement }.into()])
+        }
+        WorkspaceCommand::VouchKey { public_key, key, voucher } => {
+            let known = known(state, public_key)?;
+            if known.owner == voucher {
+                return Err(Rejection::NotAllowed(format!(
+                    "{voucher} cannot vouch for a key of their own"
+                )));
+            }
+            let owner = known.owner.clone();
+            Ok(vec![KeyVouched { key, public_key, owner }.into()])
+        }
+    }
+}
+
+/// The key, as long as it was not replaced.
+fn known(state: &WorkspaceState, public_key: PublicKey) -> Result<&Key, Rejection> {
+    let found = state.keys.iter().find(|key| key.public_key == public_key);
+    let found = found
+        .ok_or_else(|| Rejection::Unknown { what: "signing key", name: public_key.to_string() })?;
+    if found.replaced {
+        return Err(Rejection::WrongState {
+            what: format!("the key {public_key:.8} of {}", found.owner),
+            state: "replaced".into(),
+            wanted: "only the owner's newest key counts".into(),
+        });
+    }
+    Ok(found)
+}
+
+fn unused(state: &WorkspaceState, public_key: PublicKey) -> Result<(), Rejection> {
+    match state.keys.iter().find(|key| key.public_key == public_key) {
+        Some(_) => Err(Rejection::Exists { what: "signing key", name: public_key.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn check_owner(owner: &str) -> Result<(), Rejection> {
+    let invalid = |reason: &str| {
+        Err(Rejection::Invalid { what: "the actor's name".into(), reason: reason.into() })
+    };
+    match owner {
+        _ if owner.trim() != owner || owner.is_empty() => invalid("it is empty or begins blank"),
+        _ if owner.chars().any(char::is_control) => invalid("it holds control characters"),
+        _ if owner.len() > OWNER_BYTES_MAX => invalid("it is longer than 100 bytes"),
+        _ => Ok(()),
     }
 }

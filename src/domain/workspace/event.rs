@@ -12,6 +12,7 @@ stream_events! {
         0x0101 "workspace.created" 1 Decision Created(WorkspaceCreated),
         0x0102 "actor.registered" 1 Decision ActorRegistered(ActorRegistered),
         0x0103 "key.created" 1 Decision KeyCreated(KeyCreated),
+        0x0104 "key.vouched" 1 Decision KeyVouched(KeyVouched),
     }
 }
 
@@ -48,6 +49,22 @@ pub struct KeyCreated {
     #[serde(with = "hex_signature")]
     #[schemars(with = "Option<String>")]
     pub endorsement: Option<[u8; 64]>,
+}
+
+/// What the old key signs about the new one: a tag, the log, both keys.
+pub fn rotation_message(origin: &str, old: PublicKey, new: PublicKey) -> Vec<u8> {
+    [b"annals key rotation v1\0", origin.as_bytes(), b"\0", &old.0, &new.0].concat()
+}
+
+/// A person confirmed that a key is its owner's. The event counts as far as it is signed itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct KeyVouched {
+    /// Position of the `key.created` event.
+    pub key: u64,
+    /// The key.
+    pub public_key: PublicKey,
+    /// Name of its owner.
+    pub owner: String,
 }
 
 mod hex_signature {

@@ -11,5 +11,7 @@ mod tests;
 
 pub use command::WorkspaceCommand;
 pub use decide::decide;
-pub use event::{ActorRegistered, KeyCreated, WorkspaceCreated, WorkspaceEvent};
+pub use event::{
+    ActorRegistered, KeyCreated, KeyVouched, WorkspaceCreated, WorkspaceEvent, rotation_message,
+};
 pub use state::{Key, WorkspaceState};

@@ -13,6 +13,8 @@ pub struct Key {
     pub public_key: PublicKey,
     /// Name of the actor who holds the private key.
     pub owner: String,
+    /// Whether a newer key of the owner took its place.
+    pub replaced: bool,
 }
 
 /// The fold of the workspace stream.
@@ -36,8 +38,14 @@ impl Fold for WorkspaceState {
                 self.actors.insert(actor.name.clone());
             }
             WorkspaceEvent::KeyCreated(key) => {
-                self.keys.push(Key { public_key: key.public_key, owner: key.owner.clone() });
+                let (public_key, owner) = (key.public_key, key.owner.clone());
+                if key.replaces.is_some() {
+                    let of_owner = self.keys.iter_mut().filter(|old| old.owner == owner);
+                    of_owner.for_each(|old| old.replaced = true);
+                }
+                self.keys.push(Key { public_key, owner, replaced: false });
             }
+            WorkspaceEvent::KeyVouched(_) => {}
         }
     }
 }

@@ -33,6 +33,42 @@ fn an_actor_is_registered_once() {
 }
 
 #[test]
+fn keys_are_replaced_and_vouched_for_by_the_right_people() {
+    let (one, two, three) = (PublicKey([1; 32]), PublicKey([2; 32]), PublicKey([3; 32]));
+    let create =
+        |public_key, owner: &str| WorkspaceCommand::CreateKey { public_key, owner: owner.into() };
+    let mut state = fold(&decide(&fold(&[]), create(one, "mara")).unwrap());
+    for event in decide(&state, create(two, "ines")).unwrap() {
+        state.evolve(&event);
+    }
+    assert!(decide(&state, create(two, "otto")).is_err(), "a key of two owners");
+    for name in ["", " x", "a\nb", &"x".repeat(101)] {
+        assert!(decide(&state, create(three, name)).is_err(), "{name:?}");
+    }
+    let rotate = |owner: &str, old, new| WorkspaceCommand::RotateKey {
+        public_key: new,
+        owner: owner.into(),
+        old,
+        replaces: 7,
+        endorsement: [0; 64],
+    };
+    assert!(decide(&state, rotate("ines", one, three)).is_err(), "a key of somebody else");
+    let vouch = |key, voucher: &str| WorkspaceCommand::VouchKey {
+        public_key: key,
+        key: 7,
+        voucher: voucher.into(),
+    };
+    assert!(decide(&state, vouch(two, "ines")).is_err(), "for oneself");
+    assert!(decide(&state, vouch(three, "mara")).is_err(), "for nothing");
+    assert_eq!(decide(&state, vouch(two, "mara")).unwrap().len(), 1);
+    for event in decide(&state, rotate("ines", two, three)).unwrap() {
+        state.evolve(&event);
+    }
+    assert!(decide(&state, rotate("ines", two, three)).is_err(), "twice");
+    assert!(decide(&state, vouch(two, "mara")).is_err(), "for a key that went");
+}
+
+#[test]
 fn an_owner_has_one_first_key() {
     let command =
         WorkspaceCommand::CreateKey { public_key: PublicKey([1; 32]), owner: "mara".into() };

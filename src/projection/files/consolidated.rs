@@ -92,8 +92,8 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             recommendation: None,
             training_completed: run.and_then(|r| r.ended).map(Timestamp),
             promoted_at: Timestamp(model.promoted),
-            promoted_by: views.actor(model.actor)?,
-            approved_by: model.approvers.clone(),
+            promoted_by: format!("{} ({})", views.actor(model.actor)?, model.identity),
+            approved_by: model.approvals.iter().map(ToString::to_string).collect(),
             policy_revision: model.policy_revision,
             position: model.position,
         };
