@@ -190,8 +190,8 @@ impl App {
     }
 
     /// A signing key of this log whose private half is on this machine; none leaves what is
-    /// appended unsigned. It is the caller's own if there is one. It signs log checkpoints; events only where the caller is its owner, and
-    /// then the position of its `key.created` is there.
+    /// appended unsigned. It is the caller's own if there is one. It signs log checkpoints; events
+    /// only where the caller is its owner, and then the position of its `key.created` is there.
     pub(super) fn signer(&self) -> Result<Option<(Option<u64>, NoteSigner)>> {
         let (origin, keys) =
             self.store.read(|log| Ok::<_, Error>((log.origin().to_owned(), keys(log)?)))?;
