@@ -113,6 +113,7 @@ fn fill(store: &Store) -> u64 {
                         category: Category::Baseline,
                         rule: "no debug word".into(),
                         matched: vec![],
+                        policy_revision: Some(0),
                     };
                     let mut events = vec![started(run, n), class.into()];
                     events.extend((0..BATCHES_PER_RUN).map(points));

@@ -12,6 +12,7 @@
 
 mod actors;
 mod checkpoint;
+mod edit;
 mod engine;
 mod environment;
 mod error;
@@ -38,6 +39,7 @@ pub use crate::train::TrainEvent;
 pub use crate::train::data::{LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
 pub use checkpoint::Anchor;
+pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
 pub use live::LiveFiles;

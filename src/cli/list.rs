@@ -49,6 +49,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 "experiment_id": run.experiment_id,
                 "experiment_name": run.name,
                 "category": run.category.word(),
+                "pinned": run.pinned,
                 "status": status.word(),
                 "accuracy": run.accuracy,
                 "f1_macro": run.f1_macro,

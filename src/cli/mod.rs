@@ -14,6 +14,7 @@ mod completions;
 mod context;
 mod data_args;
 mod doctor;
+mod edit;
 mod error;
 mod init;
 mod list;
@@ -75,6 +76,13 @@ enum Verb {
     Reject(promote::RejectArgs),
     Actor(actor::Args),
     Policy(policy::Args),
+    Classify(edit::ClassifyArgs),
+    Tag(edit::TagArgs),
+    Note(edit::NoteArgs),
+    Pin(edit::PinArgs),
+    /// Let the rules about old runs apply to a run again
+    Unpin(edit::PinArgs),
+    Rename(edit::RenameArgs),
     Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -140,6 +148,12 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Reject(args) => promote::run_reject(args, context),
         Verb::Actor(args) => actor::run(args, context),
         Verb::Policy(args) => policy::run(args, context),
+        Verb::Classify(args) => edit::run_classify(&args, context),
+        Verb::Tag(args) => edit::run_tag(&args, context),
+        Verb::Note(args) => edit::run_note(args, context),
+        Verb::Pin(args) => edit::run_pin(args, context),
+        Verb::Unpin(args) => edit::run_unpin(args, context),
+        Verb::Rename(args) => edit::run_rename(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

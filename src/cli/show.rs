@@ -71,11 +71,21 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
         ui.line(&format!("status      {}{reason}", status.word()))?;
-        ui.line(&format!("category    {} ({})", run.category.word(), run.category_rule))?;
+        let words = &run.category_words;
+        let words =
+            if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+        ui.line(&format!("category    {} ({}{words})", run.category.word(), run.category_rule))?;
+        ui.line(&format!("name        {}", run.experiment_name))?;
         if !run.description.is_empty() {
             ui.line(&format!("description {}", run.description))?;
         }
         ui.line(&format!("tags        {}", run.tags.join(", ")))?;
+        if run.pinned {
+            ui.line("pinned      yes: it stays where it is")?;
+        }
+        for (at, text) in &run.notes {
+            ui.line(&format!("note        {}: {text}", Timestamp(*at).human()))?;
+        }
         let started = Timestamp(run.started).human();
         ui.line(&format!("started     {started} by {actor}, event {}", run.started_position))?;
         if let (Some(seconds), Some(position)) = (run.duration_seconds, run.ended_position) {

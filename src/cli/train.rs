@@ -79,9 +79,18 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum CategoryArg {
+pub(super) enum CategoryArg {
     Baseline,
     Debug,
+}
+
+impl From<CategoryArg> for Category {
+    fn from(category: CategoryArg) -> Self {
+        match category {
+            CategoryArg::Baseline => Self::Baseline,
+            CategoryArg::Debug => Self::Debug,
+        }
+    }
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
@@ -160,10 +169,7 @@ fn request(args: Args, context: &Context) -> Result<TrainRequest> {
         description: args.description,
         tags: args.tags,
         data,
-        category: args.category.map(|category| match category {
-            CategoryArg::Baseline => Category::Baseline,
-            CategoryArg::Debug => Category::Debug,
-        }),
+        category: args.category.map(Into::into),
         threads: args.threads,
         device: args.device,
         programs: Programs {

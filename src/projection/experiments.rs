@@ -10,7 +10,7 @@ use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "experiments",
-    revision: 2,
+    revision: 3,
     kinds: &[
         "run.started",
         "run.classified",
@@ -18,6 +18,8 @@ pub(super) const VIEW: Definition = Definition {
         "run.failed",
         "run.interrupted",
         "run.resumed",
+        "run.tagged",
+        "run.renamed",
     ],
     apply,
 };
@@ -30,34 +32,50 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
     let Event::Run(event) = event else { return Ok(()) };
     let start_key = [&[START], envelope.header.stream.entity.as_slice()].concat();
     let damaged = || ViewError::Row { view: VIEW.name };
-    let status = match event {
-        RunEvent::Started(started) => {
-            let line = first_line(envelope, started);
-            let at = envelope.header.position;
-            return kv.put(&start_key, [&at.to_be_bytes(), line.as_bytes()].concat());
-        }
-        RunEvent::Classified(_) | RunEvent::Resumed(_) => "running",
-        RunEvent::Finished(_) => "completed",
-        RunEvent::Failed(_) => "failed",
-        RunEvent::Interrupted(_) => "interrupted",
-        _ => return Ok(()),
-    };
+    if let RunEvent::Started(started) = event {
+        let line = first_line(envelope, started);
+        let at = envelope.header.position;
+        return kv.put(&start_key, [&at.to_be_bytes(), line.as_bytes()].concat());
+    }
     let Some(start) = kv.get(&start_key)? else { return Ok(()) };
     let (at, line) = start.split_at_checked(8).ok_or_else(damaged)?;
     let mut line: serde_json::Value = serde_json::from_slice(line).map_err(|_| damaged())?;
-    if let RunEvent::Classified(classified) = event {
-        // The first line stands at the start's position; a later correction rewrites none.
-        line["experiment_category"] = json!(classified.category);
-        let rewritten = [at, line.to_string().as_bytes()].concat();
-        kv.put(&start_key, rewritten)?;
+    // What a run is called stands in its next lines; those that are there already stay.
+    let renamed = match event {
+        RunEvent::Classified(classified) => {
+            line["experiment_category"] = json!(classified.category);
+            true
+        }
+        RunEvent::Tagged(tagged) => {
+            if let Some(tags) = line["tags"].as_array_mut() {
+                tags.retain(|tag| !tagged.removed.iter().any(|gone| tag == gone));
+                tags.extend(tagged.added.iter().map(|tag| json!(tag)));
+            }
+            true
+        }
+        RunEvent::Renamed(renamed) => {
+            line["experiment_name"] = json!(renamed.new);
+            true
+        }
+        _ => false,
+    };
+    if renamed {
+        kv.put(&start_key, [at, line.to_string().as_bytes()].concat())?;
         let key = [&[LINE], at].concat();
         return match kv.get(&key)? {
+            // The first line waits for the category.
             None => kv.put(&key, line.to_string().into_bytes()),
             Some(_) => Ok(()),
         };
     }
     line["timestamp"] = json!(envelope.header.recorded);
-    line["status"] = json!(status);
+    line["status"] = json!(match event {
+        RunEvent::Resumed(_) => "running",
+        RunEvent::Finished(_) => "completed",
+        RunEvent::Failed(_) => "failed",
+        RunEvent::Interrupted(_) => "interrupted",
+        _ => return Ok(()),
+    });
     let key = [&[LINE], envelope.header.position.to_be_bytes().as_slice()].concat();
     kv.put(&key, line.to_string().into_bytes())
 }

@@ -22,15 +22,20 @@ const KINDS: &[&str] = &[
     "run.interrupted",
     "run.resumed",
     "candidate.assessed",
+    "run.tagged",
+    "run.noted",
+    "run.pinned",
+    "run.unpinned",
+    "run.renamed",
 ];
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 2, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 3, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 2, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 3, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -72,6 +77,7 @@ struct RunRow {
     name: String,
     status: Status,
     category: Category,
+    pinned: bool,
     synthetic: bool,
     started: i64,
     seconds: Option<f64>,
@@ -94,6 +100,8 @@ pub struct RunLine<'a> {
     pub status: Status,
     /// Debug or baseline.
     pub category: Category,
+    /// Whether the rules about old runs leave it alone.
+    pub pinned: bool,
     /// Whether its data was generated.
     pub synthetic: bool,
     /// When it began.
@@ -146,6 +154,7 @@ impl RunList {
                 name: &row.name,
                 status: value(&VIEW, &row.status)?,
                 category: value(&VIEW, &row.category)?,
+                pinned: row.pinned,
                 synthetic: row.synthetic,
                 started: Timestamp(row.started.to_native()),
                 seconds: number(&row.seconds),
@@ -182,6 +191,12 @@ pub struct RunDetails {
     pub category: Category,
     /// The rule that sorted it.
     pub category_rule: String,
+    /// The words of name or tags that the rule found.
+    pub category_words: Vec<String>,
+    /// Whether the rules about old runs leave it alone.
+    pub pinned: bool,
+    /// What people wrote down about it: when, in nanoseconds since 1970, and what.
+    pub notes: Vec<(i64, String)>,
     /// Name of the configuration.
     pub config_name: String,
     /// Digest of the configuration.
@@ -271,6 +286,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             name: started.name.clone(),
             status: Status::Running,
             category: Category::Baseline,
+            pinned: false,
             synthetic: started.data.synthetic.is_some(),
             started: envelope.header.recorded.0,
             seconds: None,
@@ -285,6 +301,9 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
     let seconds = envelope.header.recorded.seconds_since(Timestamp(row.started));
     match event {
         RunEvent::Classified(classified) => row.category = classified.category,
+        RunEvent::Pinned(_) => row.pinned = true,
+        RunEvent::Unpinned(_) => row.pinned = false,
+        RunEvent::Renamed(renamed) => row.name.clone_from(&renamed.new),
         RunEvent::Finished(finished) => {
             let value = |name: &str| {
                 let test =
@@ -340,6 +359,9 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         status: Status::Running,
         category: Category::Baseline,
         category_rule: String::new(),
+        category_words: vec![],
+        pinned: false,
+        notes: vec![],
         config_name: started.config_name.clone(),
         config_digest: started.config.to_string(),
         parameters: parameters.map(|(k, v)| (k.clone(), v.clone())).collect(),
@@ -378,7 +400,18 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
         RunEvent::Classified(classified) => {
             details.category = classified.category;
             details.category_rule.clone_from(&classified.rule);
+            details.category_words.clone_from(&classified.matched);
         }
+        RunEvent::Tagged(tagged) => {
+            details.tags.retain(|tag| !tagged.removed.contains(tag));
+            details.tags.extend(tagged.added.iter().cloned());
+        }
+        RunEvent::Noted(noted) => {
+            details.notes.push((envelope.header.recorded.0, noted.text.clone()));
+        }
+        RunEvent::Pinned(_) => details.pinned = true,
+        RunEvent::Unpinned(_) => details.pinned = false,
+        RunEvent::Renamed(renamed) => details.experiment_name.clone_from(&renamed.new),
         RunEvent::ArtifactStored(stored) => details.artifacts.push((
             stored.name.clone(),
             stored.path.clone(),

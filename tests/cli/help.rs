@@ -2,7 +2,7 @@
 
 use crate::support::Workspace;
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 25] = [
     "init",
     "train",
     "list",
@@ -14,6 +14,12 @@ const VERBS: [&str; 19] = [
     "approve",
     "reject",
     "policy",
+    "classify",
+    "tag",
+    "note",
+    "pin",
+    "unpin",
+    "rename",
     "predict",
     "log",
     "replay",

@@ -7,6 +7,7 @@
 mod actors;
 mod bad_input;
 mod crash;
+mod edit;
 mod help;
 mod life;
 mod pictures;

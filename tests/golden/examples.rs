@@ -140,6 +140,7 @@ fn of_runs() -> Vec<Event> {
             category: Category::Debug,
             rule: "debug tag".into(),
             matched: vec!["micro".into()],
+            policy_revision: Some(3),
         }
         .into(),
         MetricsRecorded { attempt: 1, batch: points() }.into(),
@@ -181,6 +182,11 @@ fn of_runs() -> Vec<Event> {
         }
         .into(),
         CandidateAssessed { policy_revision: 1, candidate: false, rules: vec![rule()] }.into(),
+        RunTagged { added: vec!["night".into()], removed: vec!["day".into()] }.into(),
+        RunNoted { text: "loss jumps at step 40".into() }.into(),
+        RunPinned { reason: Some("the paper names it".into()) }.into(),
+        RunUnpinned { reason: None }.into(),
+        RunRenamed { old: "hate".into(), new: "hate_small".into() }.into(),
     ]
 }
 

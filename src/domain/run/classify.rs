@@ -55,6 +55,9 @@ pub struct Classification {
     pub matched: Vec<String>,
 }
 
+/// The rule of a category that somebody chose.
+pub const CHOSEN: &str = "chosen by the user";
+
 /// Tags that mark a run whose result counts, whatever its name says.
 pub(crate) const BASELINE_TAGS: [&str; 6] =
     ["baseline", "production", "production-candidate", "medium", "large", "scaled"];
@@ -68,7 +71,7 @@ pub fn classify(
     chosen: Option<Category>,
 ) -> Classification {
     if let Some(category) = chosen {
-        return Classification { category, rule: "chosen by the user", matched: vec![] };
+        return Classification { category, rule: CHOSEN, matched: vec![] };
     }
     let in_tags = |words: &[String]| -> Vec<String> {
         words.iter().filter(|c| tags.iter().any(|tag| matches(tag, c))).cloned().collect()

@@ -39,6 +39,7 @@ pub fn decide(
             category: class.category,
             rule: class.rule.to_owned(),
             matched: class.matched,
+            policy_revision: Some(facts.policy_revision),
         };
         return Ok(vec![(*started).into(), classified.into()]);
     }

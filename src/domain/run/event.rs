@@ -15,7 +15,7 @@ stream_events! {
     /// What can happen to one run.
     pub enum RunEvent of Run {
         0x0401 "run.started" 1 Text Started(RunStarted),
-        0x0402 "run.classified" 1 Decision Classified(RunClassified),
+        0x0402 "run.classified" 2 Decision Classified(RunClassified),
         0x0403 "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
         0x0404 "run.train_checkpoint_saved" 1 Fact CheckpointSaved(TrainCheckpointSaved),
         0x0405 "run.train_checkpoint_pruned" 1 Fact CheckpointPruned(TrainCheckpointPruned),
@@ -25,6 +25,11 @@ stream_events! {
         0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
         0x040b "run.resumed" 1 Decision Resumed(RunResumed),
+        0x0410 "run.tagged" 1 Text Tagged(RunTagged),
+        0x0411 "run.noted" 1 Text Noted(RunNoted),
+        0x0412 "run.pinned" 1 Text Pinned(RunPinned),
+        0x0413 "run.unpinned" 1 Text Unpinned(RunUnpinned),
+        0x0414 "run.renamed" 1 Text Renamed(RunRenamed),
     }
 }
 
@@ -168,6 +173,8 @@ pub struct RunClassified {
     pub rule: String,
     /// The words of name or tags that matched.
     pub matched: Vec<String>,
+    /// Revision of the policy whose words were used; version 1 did not tell.
+    pub policy_revision: Option<u64>,
 }
 
 /// Points were measured.
@@ -312,4 +319,43 @@ pub struct CandidateAssessed {
     pub candidate: bool,
     /// Every rule that applies.
     pub rules: Vec<RuleResult>,
+}
+
+/// Words for finding the run came and went.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunTagged {
+    /// New ones.
+    pub added: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+}
+
+/// Somebody wrote something down about the run.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunNoted {
+    /// What.
+    pub text: String,
+}
+
+/// The run stays where it is, whatever the rules about old runs say.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunPinned {
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The rules about old runs apply to the run again.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunUnpinned {
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The experiment has another name; its unique name, its folder and its id stay.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunRenamed {
+    /// Before.
+    pub old: String,
+    /// From here on.
+    pub new: String,
 }

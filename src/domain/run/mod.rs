@@ -4,18 +4,21 @@ mod classify;
 mod command;
 mod decide;
 mod event;
+mod life;
 mod state;
 mod upcast;
 
 #[cfg(test)]
 mod tests;
 
-pub use classify::{Category, Classification, classify};
+pub use classify::{CHOSEN, Category, Classification, classify};
 pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, Environment, Git,
-    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunResumed,
-    RunStarted, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted,
+    RunPinned, RunRenamed, RunResumed, RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic,
+    TrainCheckpointPruned, TrainCheckpointSaved,
 };
+pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};

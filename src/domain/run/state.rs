@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Category, RunEvent, RunStarted};
+use super::{CHOSEN, Category, RunEvent, RunStarted};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{Fold, Provenance};
@@ -75,6 +75,12 @@ pub struct RunState {
     pub attempt: u32,
     /// What it is for.
     pub category: Category,
+    /// Whether somebody chose the category; words of name and tags do not change it then.
+    pub category_chosen: bool,
+    /// Words for finding it, in the order they came.
+    pub tags: Vec<String>,
+    /// Whether the rules about old runs leave it alone.
+    pub pinned: bool,
     /// Whether its data was generated.
     pub synthetic: bool,
     /// Valid and test rows whose text also stands in the training rows.
@@ -118,6 +124,7 @@ impl RunState {
         self.folder.clone_from(&started.folder);
         self.status = RunStatus::Running;
         self.attempt = started.attempt;
+        self.tags.clone_from(&started.tags);
         self.synthetic = started.data.synthetic.is_some();
         self.leaked_rows = started.data.leaked_rows;
         self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
@@ -131,8 +138,18 @@ impl Fold for RunState {
     fn evolve(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Started(started) => self.start(started),
-            RunEvent::Classified(classified) => self.category = classified.category,
-            RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) => {}
+            RunEvent::Classified(classified) => {
+                self.category = classified.category;
+                self.category_chosen = classified.rule == CHOSEN;
+            }
+            RunEvent::Tagged(tagged) => {
+                self.tags.retain(|tag| !tagged.removed.contains(tag));
+                self.tags.extend(tagged.added.iter().cloned());
+            }
+            RunEvent::Pinned(_) => self.pinned = true,
+            RunEvent::Unpinned(_) => self.pinned = false,
+            RunEvent::Renamed(renamed) => self.name.clone_from(&renamed.new),
+            RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) | RunEvent::Noted(_) => {}
             RunEvent::CheckpointSaved(saved) => {
                 let (path, digest, best) = (saved.path.clone(), saved.digest, saved.best);
                 self.checkpoints.insert(saved.step, SavedTrainCheckpoint { path, digest, best });

@@ -69,3 +69,102 @@ fn a_metric_that_is_not_finite_is_refused_by_name_and_step() {
         assert!(refused.to_string().starts_with("metric loss at step 3"), "{refused}");
     }
 }
+
+/// A finished run named `name`.
+fn there(name: &str, tags: &[&str]) -> RunState {
+    RunState {
+        name: name.into(),
+        experiment_id: format!("{name}_20260301_120000"),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        status: RunStatus::Finished,
+        ..RunState::default()
+    }
+}
+
+/// What `command` does to `state`, folded into it.
+fn say(
+    state: &mut RunState,
+    command: LifeCommand,
+) -> Result<Vec<RunEvent>, crate::domain::Rejection> {
+    use crate::domain::Fold as _;
+    let policy = crate::domain::policy::Policy::default();
+    let events = decide_life(state, command, &LifeFacts { policy: &policy, policy_revision: 4 })?;
+    events.iter().for_each(|event| state.evolve(event));
+    Ok(events)
+}
+
+fn tag(add: &[&str], remove: &[&str]) -> LifeCommand {
+    let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
+    LifeCommand::Tag { add: words(add), remove: words(remove) }
+}
+
+#[test]
+fn a_category_follows_the_words_until_somebody_chooses_it() {
+    let mut run = there("night", &[]);
+    let events = say(&mut run, tag(&["mock"], &[])).unwrap();
+    assert_eq!(events.len(), 2);
+    let RunEvent::Classified(classified) = &events[1] else { panic!("{events:?}") };
+    assert_eq!((classified.rule.as_str(), classified.policy_revision), ("debug tag", Some(4)));
+    assert_eq!(classified.matched, ["mock"]);
+    assert_eq!(run.category, Category::Debug);
+    say(&mut run, LifeCommand::Classify(Some(Category::Baseline))).unwrap();
+    assert_eq!(say(&mut run, LifeCommand::Classify(Some(Category::Baseline))).unwrap(), []);
+    assert_eq!(say(&mut run, tag(&["debug"], &[])).unwrap().len(), 1);
+    assert_eq!(run.category, Category::Baseline);
+    say(&mut run, LifeCommand::Classify(None)).unwrap();
+    assert_eq!((run.category, run.category_chosen), (Category::Debug, false));
+    say(&mut run, tag(&[], &["debug", "mock"])).unwrap();
+    assert_eq!(run.category, Category::Baseline);
+    say(&mut run, LifeCommand::Rename("smoke-test".into())).unwrap();
+    assert_eq!((run.category, run.name.as_str()), (Category::Debug, "smoke-test"));
+    assert_eq!(run.experiment_id, "night_20260301_120000");
+}
+
+#[test]
+fn what_is_so_already_is_no_event_and_what_cannot_be_is_refused() {
+    let mut run = there("night", &["slow"]);
+    for command in [
+        tag(&["slow"], &[]),
+        LifeCommand::Unpin { reason: None },
+        LifeCommand::Rename("night".into()),
+    ] {
+        assert_eq!(say(&mut run, command).unwrap(), []);
+    }
+    assert_eq!(say(&mut run, LifeCommand::Pin { reason: None }).unwrap().len(), 1);
+    assert_eq!(say(&mut run, LifeCommand::Pin { reason: None }).unwrap(), []);
+    let long = "x".repeat(5_000);
+    for command in [
+        tag(&[], &["fast"]),
+        tag(&[""], &[]),
+        tag(&["a,b"], &[]),
+        tag(&[" a"], &[]),
+        tag(&["a\u{1b}[31m"], &[]),
+        tag(&["new"], &["new"]),
+        tag(&[&long], &[]),
+        LifeCommand::Note(" ".into()),
+        LifeCommand::Note(long.clone()),
+        LifeCommand::Rename("../x".into()),
+        LifeCommand::Rename(String::new()),
+        LifeCommand::Pin { reason: Some(String::new()) },
+    ] {
+        if matches!(command, LifeCommand::Pin { .. }) {
+            run.pinned = false;
+        }
+        assert!(say(&mut run, command.clone()).is_err(), "{command:?}");
+    }
+    let mut nobody = RunState::default();
+    assert!(say(&mut nobody, LifeCommand::Pin { reason: None }).is_err());
+}
+
+#[test]
+fn the_first_shape_of_a_classification_is_still_read() {
+    use crate::base::codec;
+    use crate::domain::{Event, kind_named};
+    let kind = kind_named("run.classified").unwrap();
+    let v1 = codec::encode(&(Category::Debug, "debug tag".to_owned(), vec!["micro".to_owned()]));
+    let Ok(Event::Run(RunEvent::Classified(read))) = Event::decode(kind, 1, &v1) else {
+        panic!("version 1 is not read");
+    };
+    assert_eq!((read.category, read.policy_revision), (Category::Debug, None));
+    assert!(Event::decode(kind, 3, &v1).is_err());
+}

@@ -9,6 +9,7 @@ use super::super::runs::{RunDetails, Status};
 use super::super::{Snapshot, ViewError, best::Best};
 use super::Facts;
 use crate::base::{Split, Timestamp};
+use crate::domain::run::Category;
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
@@ -23,6 +24,9 @@ pub(super) struct File {
 #[derive(Serialize, JsonSchema)]
 struct Model {
     experiment_name: String,
+    experiment_category: Category,
+    tags: Vec<String>,
+    pinned: bool,
     status: &'static str,
     config_hash: String,
     created_at: Timestamp,
@@ -48,6 +52,9 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         });
         let model = Model {
             experiment_name: run.experiment_name.clone(),
+            experiment_category: run.category,
+            tags: run.tags.clone(),
+            pinned: run.pinned,
             status: word(run.status),
             config_hash: run.config_digest.chars().take(8).collect(),
             created_at: Timestamp(run.started),

@@ -1,0 +1,150 @@
+//! `annals classify`, `tag`, `note`, `pin`, `unpin` and `rename`: what people say of a run.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::train::CategoryArg;
+use crate::app::{Error, ErrorKind, Result};
+use crate::domain::run::{LifeCommand, RunEvent};
+
+/// Sort a run into a category, by choice or anew by the words of its name and tags
+#[derive(Debug, clap::Args)]
+pub(super) struct ClassifyArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// The category, whatever name and tags say; without it their words decide
+    #[arg(long = "as", value_enum)]
+    category: Option<CategoryArg>,
+}
+
+/// Add tags to a run (+word) and remove some (-word)
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Options stand before the run, such as: annals tag --format json night +slow"
+)]
+pub(super) struct TagArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// +word adds, -word removes
+    #[arg(required = true, allow_hyphen_values = true, value_name = "+TAG|-TAG")]
+    changes: Vec<String>,
+}
+
+/// Write something down about a run
+#[derive(Debug, clap::Args)]
+pub(super) struct NoteArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// What
+    text: String,
+}
+
+/// Keep a run where it is, whatever the rules about old runs say
+#[derive(Debug, clap::Args)]
+pub(super) struct PinArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// Give an experiment another name; its unique name, folder and id stay
+#[derive(Debug, clap::Args)]
+pub(super) struct RenameArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// The new name
+    name: String,
+}
+
+pub(super) fn run_classify(args: &ClassifyArgs, context: &mut Context) -> Result<()> {
+    let command = LifeCommand::Classify(args.category.map(Into::into));
+    edit("classify", &args.run, command, context)
+}
+
+pub(super) fn run_tag(args: &TagArgs, context: &mut Context) -> Result<()> {
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    for change in &args.changes {
+        match change.split_at_checked(1) {
+            Some(("+", tag)) => add.push(tag.to_owned()),
+            Some(("-", tag)) if !tag.starts_with('-') => remove.push(tag.to_owned()),
+            _ => {
+                let message = format!("{change:?} is neither +TAG nor -TAG");
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .hint("options such as --format stand before the run"));
+            }
+        }
+    }
+    edit("tag", &args.run, LifeCommand::Tag { add, remove }, context)
+}
+
+pub(super) fn run_note(args: NoteArgs, context: &mut Context) -> Result<()> {
+    edit("note", &args.run, LifeCommand::Note(args.text), context)
+}
+
+pub(super) fn run_pin(args: PinArgs, context: &mut Context) -> Result<()> {
+    edit("pin", &args.run, LifeCommand::Pin { reason: args.reason }, context)
+}
+
+pub(super) fn run_unpin(args: PinArgs, context: &mut Context) -> Result<()> {
+    edit("unpin", &args.run, LifeCommand::Unpin { reason: args.reason }, context)
+}
+
+pub(super) fn run_rename(args: RenameArgs, context: &mut Context) -> Result<()> {
+    edit("rename", &args.run, LifeCommand::Rename(args.name), context)
+}
+
+fn edit(verb: &'static str, run: &str, command: LifeCommand, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let run = app.find_run(&app.snapshot()?, run)?;
+    let edited = app.edit_run(verb, run, command)?;
+    tell_edits(&edited.regenerated, context);
+    let state = &edited.run;
+    let value = json!({
+        "run_id": run,
+        "experiment_id": state.experiment_id,
+        "experiment_name": state.name,
+        "category": state.category.word(),
+        "tags": state.tags,
+        "pinned": state.pinned,
+        "changed": !edited.events.is_empty(),
+    });
+    context.ui.data(&value, |ui| {
+        if edited.events.is_empty() {
+            ui.note("Nothing changes: it is so already.");
+        }
+        for event in &edited.events {
+            ui.line(&format!("{} {}", state.experiment_id, told(event)))?;
+        }
+        Ok(())
+    })
+}
+
+/// One event of a run's life in words.
+fn told(event: &RunEvent) -> String {
+    let because = |reason: &Option<String>| {
+        reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
+    };
+    match event {
+        RunEvent::Classified(c) if c.matched.is_empty() => {
+            format!("is a {} run ({})", c.category.word(), c.rule)
+        }
+        RunEvent::Classified(c) => {
+            format!("is a {} run ({}: {})", c.category.word(), c.rule, c.matched.join(", "))
+        }
+        RunEvent::Tagged(tagged) => {
+            let added = tagged.added.iter().map(|tag| format!("+{tag}"));
+            let removed = tagged.removed.iter().map(|tag| format!("-{tag}"));
+            format!("tags {}", added.chain(removed).collect::<Vec<_>>().join(" "))
+        }
+        RunEvent::Noted(_) => "has a new note".into(),
+        RunEvent::Pinned(pinned) => format!("is pinned{}", because(&pinned.reason)),
+        RunEvent::Unpinned(unpinned) => {
+            format!("is not pinned any more{}", because(&unpinned.reason))
+        }
+        RunEvent::Renamed(renamed) => format!("is called {}, not {}", renamed.new, renamed.old),
+        _ => "changed".into(),
+    }
+}

@@ -1,0 +1,162 @@
+//! The rules about what people say of a run once it is there: its category, tags, notes, name, and
+//! whether it stays where it is. They ask nothing of how far it got.
+
+use super::{
+    Category, RunClassified, RunEvent, RunNoted, RunPinned, RunRenamed, RunState, RunStatus,
+    RunTagged, RunUnpinned, classify,
+};
+use crate::base::limits::{NAME_BYTES_MAX, TEXT_INLINE_BYTES_MAX};
+use crate::domain::policy::Policy;
+use crate::domain::{Fold as _, Name, Rejection};
+
+/// What can be said of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LifeCommand {
+    /// Sort it into a category; by the words of its name and tags when none is given.
+    Classify(Option<Category>),
+    /// Add and remove tags.
+    Tag {
+        /// Those to add; one that is there already stays.
+        add: Vec<String>,
+        /// Those to remove; each must be there.
+        remove: Vec<String>,
+    },
+    /// Write something down.
+    Note(String),
+    /// Keep it where it is.
+    Pin {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let the rules about old runs apply to it.
+    Unpin {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Give the experiment another name.
+    Rename(String),
+}
+
+/// What a decision about the life of a run needs to know beside the run.
+#[derive(Clone, Copy, Debug)]
+pub struct LifeFacts<'a> {
+    /// The rules in force.
+    pub policy: &'a Policy,
+    /// Their revision.
+    pub policy_revision: u64,
+}
+
+/// Decides on what somebody says of a run. Saying what is so already changes nothing.
+///
+/// # Errors
+/// When there is no such run, a text is empty, too long or not printable, or a tag is not there.
+pub fn decide_life(
+    state: &RunState,
+    command: LifeCommand,
+    facts: &LifeFacts<'_>,
+) -> Result<Vec<RunEvent>, Rejection> {
+    if state.status == RunStatus::Unknown {
+        return Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() });
+    }
+    let mut events = match command {
+        LifeCommand::Classify(chosen) => return Ok(sort(state, chosen, facts)),
+        LifeCommand::Tag { add, remove } => tag(state, add, remove)?,
+        LifeCommand::Note(text) => {
+            printable("the note", &text, TEXT_INLINE_BYTES_MAX)?;
+            vec![RunNoted { text }.into()]
+        }
+        LifeCommand::Pin { .. } if state.pinned => vec![],
+        LifeCommand::Pin { reason } => vec![RunPinned { reason: checked(reason)? }.into()],
+        LifeCommand::Unpin { .. } if !state.pinned => vec![],
+        LifeCommand::Unpin { reason } => vec![RunUnpinned { reason: checked(reason)? }.into()],
+        LifeCommand::Rename(new) => rename(state, new)?,
+    };
+    let words_changed =
+        events.iter().any(|e| matches!(e, RunEvent::Tagged(_) | RunEvent::Renamed(_)));
+    if words_changed && !state.category_chosen {
+        let mut after = state.clone();
+        events.iter().for_each(|event| after.evolve(event));
+        let sorted = sort(&after, None, facts);
+        // The same category for another reason is no news.
+        let moved =
+            |e: &RunEvent| matches!(e, RunEvent::Classified(c) if c.category != state.category);
+        events.extend(sorted.into_iter().filter(moved));
+    }
+    Ok(events)
+}
+
+fn sort(state: &RunState, chosen: Option<Category>, facts: &LifeFacts<'_>) -> Vec<RunEvent> {
+    let criteria = &facts.policy.debug_experiments.criteria;
+    let class = classify(&state.name, &state.tags, criteria, chosen);
+    if class.category == state.category && chosen.is_some() == state.category_chosen {
+        return vec![];
+    }
+    let classified = RunClassified {
+        category: class.category,
+        rule: class.rule.to_owned(),
+        matched: class.matched,
+        policy_revision: Some(facts.policy_revision),
+    };
+    vec![classified.into()]
+}
+
+fn tag(
+    state: &RunState,
+    add: Vec<String>,
+    remove: Vec<String>,
+) -> Result<Vec<RunEvent>, Rejection> {
+    for tag in &add {
+        printable("a tag", tag, NAME_BYTES_MAX)?;
+        if tag.contains(',') || tag.trim() != tag || remove.contains(tag) {
+            let reason = if remove.contains(tag) {
+                "it cannot come and go at once"
+            } else {
+                "a tag has no comma and no blank at its ends"
+            };
+            return Err(Rejection::Invalid {
+                what: format!("the tag {tag:?}"),
+                reason: reason.into(),
+            });
+        }
+    }
+    if let Some(missing) = remove.iter().find(|tag| !state.tags.contains(tag)) {
+        return Err(Rejection::Unknown { what: "tag", name: missing.clone() });
+    }
+    let mut added: Vec<String> = Vec::new();
+    for tag in add {
+        if !state.tags.contains(&tag) && !added.contains(&tag) {
+            added.push(tag);
+        }
+    }
+    if added.is_empty() && remove.is_empty() {
+        return Ok(vec![]);
+    }
+    Ok(vec![RunTagged { added, removed: remove }.into()])
+}
+
+fn rename(state: &RunState, new: String) -> Result<Vec<RunEvent>, Rejection> {
+    Name::new(&new)
+        .map_err(|e| Rejection::Invalid { what: "the new name".into(), reason: e.to_string() })?;
+    if new == state.name {
+        return Ok(vec![]);
+    }
+    Ok(vec![RunRenamed { old: state.name.clone(), new }.into()])
+}
+
+fn checked(reason: Option<String>) -> Result<Option<String>, Rejection> {
+    reason.as_ref().map_or(Ok(()), |r| printable("the reason", r, TEXT_INLINE_BYTES_MAX))?;
+    Ok(reason)
+}
+
+fn printable(what: &str, text: &str, bytes_max: usize) -> Result<(), Rejection> {
+    let reason = if text.trim().is_empty() {
+        "it is empty".to_owned()
+    } else if text.len() > bytes_max {
+        format!("it has {} bytes, {bytes_max} are allowed", text.len())
+    } else if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        "it has a control character".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Rejection::Invalid { what: what.to_owned(), reason })
+}

@@ -1,0 +1,90 @@
+//! What people say of runs: categories, tags, notes, pins and names.
+
+use crate::support::Workspace;
+
+fn registry(ward: &Workspace) -> serde_json::Value {
+    serde_json::from_slice(&ward.read("models_registry_consolidated.json")).unwrap()
+}
+
+/// The old tools matched parts of words, read the description, and could not be corrected.
+#[test]
+fn whole_words_of_name_and_tags_classify_and_people_correct_it() {
+    let ward = Workspace::new();
+    let train = |name: &str, more: &[&str]| {
+        let args = [
+            "train",
+            "--config",
+            "toy",
+            "--name",
+            name,
+            "--sample-size",
+            "600",
+            "--set",
+            "tags=[]",
+        ];
+        ward.annals(&[&args[..], more].concat()).ok();
+    };
+    train("latest", &["--description", "a minimal test"]);
+    train("ultra_micro", &[]);
+    train("medium_smoke_test", &["--tags", "production"]);
+    let listed = ward.annals(&["list", "--format", "json"]).ok().json();
+    let category = |at: usize| listed[at]["category"].as_str().unwrap().to_owned();
+    assert_eq!([category(2), category(1), category(0)], ["baseline", "debug", "baseline"]);
+    let shown = ward.annals(&["show", "ultra_micro"]).ok().out;
+    assert!(shown.contains("debug (debug word in the name: micro, ultra-micro)"), "{shown}");
+
+    let told = ward.annals(&["classify", "latest", "--as", "debug"]).ok().out;
+    assert!(told.contains("is a debug run (chosen by the user)"), "{told}");
+    ward.annals(&["tag", "latest", "+baseline", "+night"]).ok();
+    let shown = ward.annals(&["show", "latest", "--format", "json"]).ok().json();
+    assert_eq!(shown["category"], "debug");
+    assert_eq!(shown["tags"], serde_json::json!(["baseline", "night"]));
+    let told = ward.annals(&["classify", "latest"]).ok().out;
+    assert!(told.contains("is a baseline run (baseline tag: baseline)"), "{told}");
+    let events = ward.annals(&["log", "--kind", "run.classified", "--format", "json"]).ok().json();
+    let last = &events.as_array().unwrap()[0];
+    assert_eq!(last["event"]["policy_revision"], 0, "{last}");
+    ward.annals(&["replay", "--check"]).ok();
+    ward.annals(&["doctor"]).ok();
+}
+
+#[test]
+fn names_notes_and_pins_stay_with_the_run_and_reach_the_registry() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    let before = ward.annals(&["show", "night", "--format", "json"]).ok().json();
+    ward.annals(&["rename", "night", "night-shift"]).ok();
+    ward.annals(&["note", "night-shift", "loss jumps at step 40"]).ok();
+    ward.annals(&["pin", "night-shift", "--reason", "the paper names it"]).ok();
+    ward.annals(&["tag", "night-shift", "+paper"]).ok();
+    ward.annals(&["tag", "night-shift", "-paper", "+print"]).ok();
+    let after = ward.annals(&["show", "night-shift", "--format", "json"]).ok().json();
+    for same in ["run_id", "experiment_id", "folder", "weights"] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+    assert_eq!(after["experiment_name"], "night-shift");
+    assert_eq!(after["notes"][0][1], "loss jumps at step 40");
+    assert_eq!(after["pinned"], true);
+    assert_eq!(after["tags"], serde_json::json!(["toy", "minimal", "print"]));
+    let id = after["experiment_id"].as_str().unwrap();
+    assert_eq!(registry(&ward)["active_experiments"][id]["experiment_name"], "night-shift");
+    // Both names find it while nothing else has them; the unique name always does.
+    ward.annals(&["show", id]).ok();
+
+    let events = |ward: &Workspace| {
+        ward.annals(&["status", "--format", "json"]).ok().json()["events"].as_u64().unwrap()
+    };
+    let size = events(&ward);
+    let same = ward.annals(&["pin", "night-shift"]).ok();
+    assert!(same.err.contains("it is so already"), "{}", same.err);
+    // The use of the verb is recorded, nothing else.
+    assert_eq!(events(&ward), size + 2);
+    ward.annals(&["unpin", "night-shift"]).ok();
+    ward.annals(&["tag", "night-shift", "-paper"]).refused(4, "there is no tag \"paper\"");
+    ward.annals(&["tag", "night-shift", "paper"]).refused(2, "neither +TAG nor -TAG");
+    ward.annals(&["rename", "night-shift", "../x"]).refused(2, "the new name");
+    ward.annals(&["note", "night-shift", ""]).refused(2, "it is empty");
+    ward.annals(&["pin", "day"]).refused(4, "there is no run");
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["replay", "--check"]).ok();
+}
