@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::ui::{Table, duration, share, size};
 use crate::app::{App, Result, RunDetails};
-use crate::base::Timestamp;
+use crate::base::{Split, Timestamp};
 use crate::domain::metric::ClassScore;
 
 /// Show a run, a production model, or an event by its position
@@ -115,14 +115,26 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
                 "{} ({} rows): accuracy {}, macro F1 {}, loss {}",
                 split.word(),
                 evaluation.rows,
-                share(run.metric("accuracy", split)),
-                share(run.metric("f1_macro", split)),
+                with_interval(run, "accuracy", split),
+                with_interval(run, "f1_macro", split),
                 share(run.metric("loss", split)),
             ))?;
             ui.table(&class_table(&evaluation.classes))?;
         }
         Ok(())
     })
+}
+
+/// A score, and where it was resampled the 95 % interval around it.
+pub(super) fn with_interval(run: &RunDetails, name: &str, split: Split) -> String {
+    let value = share(run.metric(name, split));
+    let end = |end| run.metric(&format!("{name}.{end}"), split);
+    match (end("ci_low"), end("ci_high")) {
+        (Some(low), Some(high)) => {
+            format!("{value} [{}, {}]", share(Some(low)), share(Some(high)))
+        }
+        _ => value.into_owned(),
+    }
 }
 
 /// Precision, recall and F1 of each label.

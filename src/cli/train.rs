@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::context::Context;
 use super::data_args::DataArgs;
 use super::promote::tell_edits;
-use super::show::class_table;
+use super::show::{class_table, with_interval};
 use super::ui::{duration, share};
 use crate::app::{
     ConfigSource, DataSource, Error, ErrorKind, Programs, Regenerated, Result, Screen, TrainEvent,
@@ -278,7 +278,7 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
     value["run_id"] = serde_json::json!(run.run());
     value["tfidf_logreg_on_the_same_rows"] = serde_json::json!(trained.yardstick);
     context.ui.data(&value, |ui| {
-        let metric = |name: &str| share(run.metric(name, Split::Test));
+        let metric = |name: &str| with_interval(run, name, Split::Test);
         ui.line(&format!(
             "{} finished in {}: test accuracy {}, macro F1 {}",
             run.experiment_id,

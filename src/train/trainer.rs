@@ -396,16 +396,14 @@ impl<'a> Trainer<'a> {
                 .add(&output.logits, &batch.targets, &batch.rows)
                 .map_err(|source| TrainError::Score { split, source })?;
         }
-        Ok(scorer.finish(split, &self.data.labels))
+        Ok(scorer.finish(split, &self.data.labels, self.job.config.training.seed))
     }
 
     fn push_evaluation(&mut self, evaluation: &Evaluation) {
         let (step, epoch) = (self.state.step, self.epoch_now());
-        for metric in &evaluation.metrics {
-            if !metric.name.starts_with("support_") {
-                let split = Some(evaluation.split);
-                self.metrics.push(&metric.name, split, metric.direction, step, epoch, metric.value);
-            }
+        for metric in evaluation.series() {
+            let split = Some(evaluation.split);
+            self.metrics.push(&metric.name, split, metric.direction, step, epoch, metric.value);
         }
     }
 

@@ -39,10 +39,15 @@ fn write(card: &mut String, of: &Results<'_>, finished: &Finished) -> std::fmt::
     writeln!(card, "| leaked rows | {} |\n", started.data.leaked_rows)?;
     for evaluation in finished.evaluations.iter().filter(|e| e.split == Split::Test) {
         writeln!(card, "## Scores on {} ({} rows)\n", evaluation.split.word(), evaluation.rows)?;
-        writeln!(card, "| metric | value |\n|---|---|")?;
+        writeln!(card, "| metric | value | 95 % interval |\n|---|---|---|")?;
         for name in ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc", "loss"] {
             if let Some(metric) = evaluation.get(name) {
-                writeln!(card, "| {name} | {:.4} |", metric.value)?;
+                let end = |end| evaluation.get(&format!("{name}.{end}"));
+                let interval = end("ci_low").zip(end("ci_high"));
+                let interval = interval.map(|(low, high)| (low.value, high.value));
+                let interval = interval.map(|(low, high)| format!("{low:.4} to {high:.4}"));
+                let interval = interval.unwrap_or_default();
+                writeln!(card, "| {name} | {:.4} | {interval} |", metric.value)?;
             }
         }
         writeln!(card, "\n| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;

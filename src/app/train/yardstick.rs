@@ -32,7 +32,7 @@ pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
     config.training.seed = plan.config.training.seed;
     let data = request::prepare(&plan.dataset, &config).ok()?.prepared;
     let (model, _) = TextClassifier::fit(&config, &data, |_| true).ok()?;
-    let scores = evaluate(&model, &data, Split::Test).ok()?;
+    let scores = evaluate(&model, &data, Split::Test, config.training.seed).ok()?;
     let value = |name: &str| scores.get(name).map(|metric| metric.value);
     Some(Yardstick { accuracy: value("accuracy")?, f1_macro: value("f1_macro")? })
 }

@@ -50,15 +50,15 @@ pub fn train(
     let fitting = start.elapsed().as_secs_f64();
     let checkpoints = Checkpoints::open(&job.run_dir)?;
     let files = checkpoints.save(step, &|dir| model.save(dir), &[])?;
-    let evaluations =
-        vec![evaluate(&model, data, Split::Valid)?, evaluate(&model, data, Split::Test)?];
+    let score = |split| evaluate(&model, data, split, job.config.training.seed);
+    let evaluations = vec![score(Split::Valid)?, score(Split::Test)?];
     let metric = job.config.training.best_metric.clone();
     let value = evaluations[0].get(&metric).map(|metric| metric.value).ok_or_else(|| {
         let names: Vec<&str> = evaluations[0].metrics.iter().map(|m| m.name.as_str()).collect();
         TrainError::UnknownMetric { name: metric.clone(), known: names.join(", ") }
     })?;
     for evaluation in &evaluations {
-        for found in evaluation.metrics.iter().filter(|m| !m.name.starts_with("support_")) {
+        for found in evaluation.series() {
             metrics.push(
                 &found.name,
                 Some(evaluation.split),
@@ -112,7 +112,7 @@ fn started(job: &JobSpec, data: &Prepared) -> Started {
     }
 }
 
-/// The scores of a baseline on one split.
+/// The scores of a baseline on one split; intervals draw rows by `seed`.
 ///
 /// # Errors
 /// When a score is not finite.
@@ -120,6 +120,7 @@ pub fn evaluate(
     model: &TextClassifier,
     data: &Prepared,
     split: Split,
+    seed: u64,
 ) -> Result<Evaluation, TrainError> {
     let Inputs::Texts(texts) = &data.inputs else { return Err(TrainError::EmptySplit(split)) };
     let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi());
@@ -129,5 +130,5 @@ pub fn evaluate(
             .add(&model.scores(&texts[row]), &targets, &[data.rows[row]])
             .map_err(|source| TrainError::Score { split, source })?;
     }
-    Ok(scorer.finish(split, &data.labels))
+    Ok(scorer.finish(split, &data.labels, seed))
 }

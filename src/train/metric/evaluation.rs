@@ -11,7 +11,8 @@ pub struct Evaluation {
     pub split: Split,
     /// Rows scored.
     pub rows: u64,
-    /// Every score by name: `loss`, `accuracy`, `f1_macro`, `recall_<label>` and so on.
+    /// Every score by name: `loss`, `accuracy`, `f1_macro`, `recall_<label>` and so on; on the test
+    /// rows also the ends of 95 % intervals: `f1_macro.ci_low`, `f1_macro.ci_high`.
     pub metrics: Vec<MetricValue>,
     /// Scores of each label, in label order.
     pub classes: Vec<ClassScore>,
@@ -23,6 +24,14 @@ impl Evaluation {
     /// The value of the metric `name`, if it is one of this evaluation.
     pub fn get(&self, name: &str) -> Option<&MetricValue> {
         self.metrics.iter().find(|metric| metric.name == name)
+    }
+
+    /// The scores that are recorded as points of a series: no counts, no ends of intervals.
+    pub fn series(&self) -> impl Iterator<Item = &MetricValue> {
+        self.metrics.iter().filter(|metric| {
+            let of_interval = [".ci_low", ".ci_high"].iter().any(|end| metric.name.ends_with(end));
+            !of_interval && !metric.name.starts_with("support_")
+        })
     }
 }
 

@@ -4,9 +4,10 @@
 //! machine for the same logits. Precision, recall and F1 are 0 where their divisor is 0.
 //!
 //! To add a metric: a line in [`NAMES`] and in `score.rs`, or in `ranking.rs` if it needs every
-//! answer. Start reading at [`Scorer`].
+//! answer; with an interval, in `interval.rs`. Start reading at [`Scorer`].
 
 mod evaluation;
+mod interval;
 mod ranking;
 mod score;
 

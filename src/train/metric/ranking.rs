@@ -54,10 +54,8 @@ impl Ranking {
         for scores in &mut self.scores {
             scores.sort_by(|a, b| b.0.total_cmp(&a.0));
         }
-        // Of two classes the second is the one looked for, as in scikit-learn.
-        let first = usize::from(!self.multi && self.scores.len() == 2);
         let mean = |area: fn(&[(f64, bool)]) -> f64| {
-            let counted = self.scores[first..].iter().filter(|scores| is_mixed(scores));
+            let counted = self.looked_for().iter().filter(|scores| is_mixed(scores));
             let areas: Vec<f64> = counted.map(|scores| area(scores)).collect();
             (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
         };
@@ -73,6 +71,44 @@ impl Ranking {
             values.push(("ece", calibration_error(&self.said)));
         }
         values
+    }
+
+    /// Of two classes the second is the one looked for, as in scikit-learn.
+    fn looked_for(&self) -> &[Vec<(f64, bool)>] {
+        let first = usize::from(!self.multi && self.scores.len() == 2);
+        &self.scores[first..]
+    }
+
+    /// The curve of each label looked for; rows are counted in the order they were added.
+    pub(super) fn curves(&self) -> Vec<Curve> {
+        self.looked_for().iter().map(|scores| Curve::new(scores)).collect()
+    }
+}
+
+/// The rows of one label from the highest score to the lowest, in groups of equal scores.
+pub(super) struct Curve {
+    /// Which row, and whether it has the label.
+    groups: Vec<Vec<(u32, bool)>>,
+}
+
+impl Curve {
+    fn new(scores: &[(f64, bool)]) -> Self {
+        let mut rows: Vec<(u32, (f64, bool))> = (0..).zip(scores.iter().copied()).collect();
+        rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+        let groups = rows.chunk_by(|a, b| a.1.0 == b.1.0);
+        let groups = groups.map(|group| group.iter().map(|(row, (_, has))| (*row, *has)).collect());
+        Self { groups: groups.collect() }
+    }
+
+    /// [`roc_auc`] where row `i` stands `times[i]` times; none where there is no curve.
+    pub(super) fn area(&self, times: &[u32]) -> Option<f64> {
+        let groups = self.groups.iter().map(|group| {
+            group.iter().fold((0, 0), |(with, without), (row, has)| {
+                let times = u64::from(times[*row as usize]);
+                if *has { (with + times, without) } else { (with, without + times) }
+            })
+        });
+        right_pairs(groups)
     }
 }
 
@@ -92,13 +128,19 @@ fn groups(scores: &[(f64, bool)]) -> impl Iterator<Item = (u64, u64)> {
 /// The share of pairs of a row with and a row without the label in which the first scores higher;
 /// equal scores count half.
 fn roc_auc(scores: &[(f64, bool)]) -> f64 {
+    right_pairs(groups(scores)).unwrap_or(0.0)
+}
+
+/// Of groups of rows with and without the label, by falling score; none without a pair.
+fn right_pairs(groups: impl Iterator<Item = (u64, u64)>) -> Option<f64> {
     let (mut with, mut without, mut twice_right) = (0_u64, 0_u64, 0_u128);
-    for (more_with, more_without) in groups(scores) {
+    for (more_with, more_without) in groups {
         twice_right += u128::from(more_without) * u128::from(2 * with + more_with);
         with += more_with;
         without += more_without;
     }
-    twice_right as f64 / (2 * u128::from(with) * u128::from(without)) as f64
+    let pairs = u128::from(with) * u128::from(without);
+    (pairs > 0).then(|| twice_right as f64 / (2 * pairs) as f64)
 }
 
 /// The mean of the precision at each threshold, weighted by the recall won there.

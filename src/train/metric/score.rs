@@ -1,6 +1,7 @@
 //! From logits and labels to an [`Evaluation`].
 
 use super::evaluation::{ClassScore, Evaluation, MetricValue};
+use super::interval::{Answer, intervals};
 use super::ranking::Ranking;
 use crate::base::{Direction, Split};
 use crate::train::prepared::Targets;
@@ -74,15 +75,16 @@ pub struct Scorer {
     confusion: Vec<Vec<u64>>,
     counts: Vec<Counts>,
     right: u64,
+    answers: Vec<Answer>,
     ranking: Ranking,
 }
 
 /// What is counted of one label.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    hits: u64,
-    predicted: u64,
-    support: u64,
+pub(super) struct Counts {
+    pub(super) hits: u64,
+    pub(super) predicted: u64,
+    pub(super) support: u64,
 }
 
 impl Scorer {
@@ -90,8 +92,8 @@ impl Scorer {
     pub fn new(classes: usize, multi: bool) -> Self {
         let confusion = if multi { Vec::new() } else { vec![vec![0; classes]; classes] };
         let counts = vec![Counts::default(); classes];
-        let ranking = Ranking::new(classes, multi);
-        Self { losses: Vec::new(), classes, confusion, counts, right: 0, ranking }
+        let (losses, ranking) = (Vec::new(), Ranking::new(classes, multi));
+        Self { losses, classes, confusion, counts, right: 0, answers: Vec::new(), ranking }
     }
 
     /// Takes in the logits of one batch: `rows.len() * classes` numbers. The prediction is the
@@ -131,6 +133,7 @@ impl Scorer {
                 }
             };
             self.count(truth, &said);
+            self.answers.push(Answer { row, truth: truth.into(), said: said.into() });
         }
         Ok(())
     }
@@ -147,8 +150,13 @@ impl Scorer {
         }
     }
 
-    /// All scores.
-    pub fn finish(mut self, split: Split, labels: &[String]) -> Evaluation {
+    /// All scores; on the test rows with their intervals, for which `seed` draws rows.
+    pub fn finish(mut self, split: Split, labels: &[String], seed: u64) -> Evaluation {
+        let mut ends = Vec::new();
+        if split == Split::Test {
+            let (curves, one_class) = (self.ranking.curves(), !self.confusion.is_empty());
+            ends = intervals(&self.answers, &curves, self.classes, one_class, seed);
+        }
         self.losses.sort_by_key(|(row, _)| *row);
         let rows = self.losses.len() as u64;
         let classes: Vec<ClassScore> =
@@ -163,6 +171,7 @@ impl Scorer {
             );
             metrics.push(metric(&format!("support_{}", class.label), class.support as f64));
         }
+        metrics.append(&mut ends);
         Evaluation { split, rows, metrics, classes, confusion: self.confusion }
     }
 
@@ -177,13 +186,10 @@ impl Scorer {
         };
         let sum = |part: fn(&Counts) -> u64| self.counts.iter().map(part).sum::<u64>() as f64;
         let (hits, answers) = (sum(|c| c.hits), sum(|c| c.predicted) + supports);
-        // Over the labels that occur, as scikit-learn does.
-        let present: Vec<f64> =
-            classes.iter().filter(|c| c.support > 0).map(|c| c.recall).collect();
         let mut values = vec![
             ("loss", ratio(self.losses.iter().map(|(_, loss)| loss).sum(), rows)),
             ("accuracy", ratio(self.right as f64, rows)),
-            ("f1_macro", macro_mean(|c| c.f1)),
+            ("f1_macro", mean_f1(&self.counts)),
             ("f1_micro", ratio(2.0 * hits, answers)),
             ("f1_weighted", weighted(|c| c.f1)),
             ("precision_macro", macro_mean(|c| c.precision)),
@@ -192,8 +198,7 @@ impl Scorer {
             ("recall_weighted", weighted(|c| c.recall)),
         ];
         if !self.confusion.is_empty() {
-            let balanced = ratio(present.iter().sum(), present.len() as f64);
-            values.push(("balanced_accuracy", balanced));
+            values.push(("balanced_accuracy", mean_recall(&self.counts)));
             values.push(("mcc", matthews(&self.confusion)));
         }
         values.into_iter().map(|(name, value)| metric(name, value)).collect()
@@ -208,10 +213,28 @@ impl Counts {
             label: label.to_owned(),
             precision: ratio(hits, predicted),
             recall: ratio(hits, support),
-            f1: ratio(2.0 * hits, support + predicted),
+            f1: self.f1(),
             support: self.support,
         }
     }
+
+    fn f1(self) -> f64 {
+        ratio(2.0 * self.hits as f64, (self.support + self.predicted) as f64)
+    }
+}
+
+/// The mean of the labels' F1.
+pub(super) fn mean_f1(counts: &[Counts]) -> f64 {
+    ratio(counts.iter().map(|counts| counts.f1()).sum(), counts.len() as f64)
+}
+
+/// The mean recall over the labels that occur, as scikit-learn has it.
+pub(super) fn mean_recall(counts: &[Counts]) -> f64 {
+    let present = counts.iter().filter(|counts| counts.support > 0);
+    let (sum, labels) = present.fold((0.0, 0.0), |(sum, labels), counts| {
+        (sum + counts.hits as f64 / counts.support as f64, labels + 1.0)
+    });
+    ratio(sum, labels)
 }
 
 fn metric(name: &str, value: f64) -> MetricValue {
@@ -277,7 +300,7 @@ mod tests {
         let rows: Vec<u32> = (0..6).collect();
         scorer.add(&logits[..9], &Targets::Single(vec![0, 0, 0]), &rows[..3]).unwrap();
         scorer.add(&logits[9..], &Targets::Single(vec![1, 1, 2]), &rows[3..]).unwrap();
-        scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()])
+        scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()], 1)
     }
 
     #[test]
@@ -315,7 +338,7 @@ mod tests {
     fn a_class_never_predicted_scores_zero_not_nan() {
         let mut scorer = Scorer::new(2, false);
         scorer.add(&[1.0, 0.0, 1.0, 0.0], &Targets::Single(vec![0, 1]), &[0, 1]).unwrap();
-        let evaluation = scorer.finish(Split::Valid, &["a".into(), "b".into()]);
+        let evaluation = scorer.finish(Split::Valid, &["a".into(), "b".into()], 1);
         assert_eq!(evaluation.classes[1].f1, 0.0);
         assert!(evaluation.metrics.iter().all(|metric| metric.value.is_finite()));
     }
@@ -326,7 +349,7 @@ mod tests {
         let logits = [1.0, -1.0, 1.0, -1.0, -1.0, -1.0, 1.0, 1.0, -1.0];
         let targets = Targets::Multi(vec![vec![0, 2], vec![], vec![1]]);
         scorer.add(&logits, &targets, &[0, 1, 2]).unwrap();
-        let evaluation = scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()]);
+        let evaluation = scorer.finish(Split::Test, &["a".into(), "b".into(), "c".into()], 1);
         let miss = 1.0_f64.exp().ln_1p();
         for (name, value) in [
             ("accuracy", 2.0 / 3.0),
