@@ -81,6 +81,8 @@ impl DataArgs {
             label_columns,
             labels,
             group_column: self.group_column,
+            // Named by the settings.
+            extra_columns: Vec::new(),
         }))
     }
 }

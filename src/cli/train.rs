@@ -20,6 +20,8 @@ use crate::domain::run::Category;
 
 /// Rows of generated data when nothing is asked for.
 const SAMPLE_ROWS: u32 = 2_000;
+/// What the loss of a head counts beside that of the labels.
+const HEAD_WEIGHT: &str = "0.5";
 
 /// Train a model and record every step of it
 #[derive(Debug, clap::Args)]
@@ -52,6 +54,9 @@ pub(super) struct Args {
     /// One setting over the configuration, such as training.num_epochs=3
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Columns to learn beside the labels, each with what its loss counts (0.5 by default)
+    #[arg(long, value_name = "COLUMN[=WEIGHT]", value_delimiter = ',', conflicts_with = "resume")]
+    heads: Vec<String>,
     /// Everything random follows from it
     #[arg(long)]
     seed: Option<u64>,
@@ -156,11 +161,14 @@ fn request(args: Args, context: &Context) -> Result<TrainRequest> {
         })?;
         set.push((key.to_owned(), value.to_owned()));
     }
+    if !args.heads.is_empty() {
+        set.push(("multitask.heads".to_owned(), heads(&args.heads)?));
+    }
     set.extend(args.seed.map(|seed| ("training.seed".to_owned(), seed.to_string())));
     set.extend(args.dedupe.then(|| ("data.dedupe".to_owned(), "true".to_owned())));
     let data = match args.data.source(context)? {
         None => DataSource::Sample { rows: args.sample_size },
-        Some(source) => DataSource::File(source),
+        Some(source) => DataSource::File(Box::new(source)),
     };
     Ok(TrainRequest {
         config,
@@ -177,6 +185,21 @@ fn request(args: Args, context: &Context) -> Result<TrainRequest> {
             own: context.program("annals"),
         },
     })
+}
+
+/// What `--heads` means as a setting.
+fn heads(given: &[String]) -> Result<String> {
+    let head = |given: &String| {
+        let (column, weight) = given.split_once('=').unwrap_or((given, HEAD_WEIGHT));
+        let weight: f64 = weight.parse().map_err(|_| {
+            let message = format!("--heads {given}: COLUMN or COLUMN=WEIGHT expected");
+            Error::new(ErrorKind::Usage, message).hint("such as --heads severity=0.5,urgent")
+        })?;
+        let name = column.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        Ok(serde_json::json!({"name": name, "column": column, "weight": weight}))
+    };
+    let heads: Vec<serde_json::Value> = given.iter().map(head).collect::<Result<_>>()?;
+    Ok(serde_json::Value::from(heads).to_string())
 }
 
 /// A progress bar on a terminal, a line per epoch elsewhere.

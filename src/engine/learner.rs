@@ -10,9 +10,10 @@ use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput,
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
-use crate::arch::{self, Network, Shape};
+use crate::arch::{self, Network, Rows, Scores, Shape};
 use crate::device;
 use crate::loss::Loss;
+use crate::objective::Objective;
 use crate::optim::AdamW;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -23,7 +24,7 @@ struct TorchLearner {
     network: Box<dyn Network>,
     vars: nn::VarStore,
     optimizer: AdamW,
-    loss: Loss,
+    objective: Objective,
     device: Device,
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         vocab_size: i64::from(data.inputs.vocab_size()),
         classes: counts.len() as i64,
         multi_label: data.targets.is_multi(),
+        heads: data.heads.iter().map(|h| (h.name.clone(), h.labels.len() as i64)).collect(),
     };
     let network = arch::build(&vars.root(), &shape)?;
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
@@ -57,18 +59,18 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         network,
         vars,
         optimizer,
-        loss: Loss::new(training, &class_weights, device),
+        objective: Objective::new(Loss::new(training, &class_weights, device), &job.config),
         device,
     }))
 }
 
 impl TorchLearner {
-    fn forward(&self, batch: &Batch, train: bool) -> Tensor {
+    fn forward(&self, batch: &Batch, train: bool) -> Scores {
         let (rows, cols) = (batch.len() as i64, batch.cols as i64);
         if !batch.values.is_empty() {
             let values = Tensor::from_slice(&batch.values).view([rows, cols]);
             let mask = Tensor::ones([rows, cols], (Kind::Bool, self.device));
-            return self.network.forward(&values.to_device(self.device), &mask, train);
+            return self.network.forward(&Rows { ids: values.to_device(self.device), mask }, train);
         }
         let ids: Vec<i64> = batch.ids.iter().map(|id| i64::from(*id)).collect();
         let lengths: Vec<i64> = batch.lengths.iter().map(|length| i64::from(*length)).collect();
@@ -76,7 +78,7 @@ impl TorchLearner {
         let lengths = Tensor::from_slice(&lengths).view([rows, 1]).to_device(self.device);
         let mask =
             Tensor::arange(cols, (Kind::Int64, self.device)).unsqueeze(0).lt_tensor(&lengths);
-        self.network.forward(&ids, &mask, train)
+        self.network.forward(&Rows { ids, mask }, train)
     }
 
     fn sorted(&self) -> Vec<(String, Tensor)> {
@@ -89,28 +91,26 @@ impl TorchLearner {
 impl Learner for TorchLearner {
     fn step(&mut self, batches: &[Batch], lr: f64, key: StepKey) -> Result<StepOutput, LearnError> {
         self.optimizer.zero_grad();
-        let divisor = self.loss.divisor(batches);
-        let mut loss = 0.0;
+        let mut update = self.objective.begin(batches);
         for (micro, batch) in (0..).zip(batches) {
             tch::manual_seed(key.mix_i64(micro));
-            let part = self.loss.sum(&self.forward(batch, true), &batch.targets) / divisor;
-            part.backward();
-            loss += part.double_value(&[]);
+            let scores = self.forward(batch, true);
+            self.objective.loss(&mut update, &scores, batch).backward();
         }
         let grad_norm = self.optimizer.step(lr);
+        let (loss, parts) = self.objective.end(update);
         for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
             if !value.is_finite() {
                 return Err(LearnError::NotFinite { what, value, step: key.step });
             }
         }
-        Ok(StepOutput { loss, grad_norm })
+        Ok(StepOutput { loss, grad_norm, parts })
     }
 
     fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError> {
-        let logits = no_grad(|| self.forward(batch, false)).to_device(Device::Cpu).contiguous();
-        let logits = Vec::<f32>::try_from(logits.view(-1))
-            .map_err(|error| LearnError::Backend(error.to_string()))?;
-        Ok(EvalOutput { logits })
+        let scores = no_grad(|| self.forward(batch, false));
+        let heads = scores.heads.iter().map(numbers).collect::<Result<_, _>>()?;
+        Ok(EvalOutput { logits: numbers(&scores.logits)?, heads })
     }
 
     fn save(&self, dir: &Path) -> Result<(), LearnError> {
@@ -150,6 +150,12 @@ impl Learner for TorchLearner {
     fn parameter_count(&self) -> u64 {
         self.vars.trainable_variables().iter().map(|tensor| tensor.numel() as u64).sum()
     }
+}
+
+/// All numbers of a tensor, row by row.
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>, LearnError> {
+    let flat = tensor.detach().to_device(Device::Cpu).contiguous().view(-1);
+    Vec::<f32>::try_from(flat).map_err(|error| LearnError::Backend(error.to_string()))
 }
 
 /// Writes tensors as safetensors: the same tensors give the same bytes.

@@ -12,6 +12,7 @@ mod arch;
 mod device;
 mod learner;
 mod loss;
+mod objective;
 mod optim;
 
 use std::process::ExitCode;

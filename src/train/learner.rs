@@ -52,6 +52,8 @@ pub struct Batch {
     pub targets: Targets,
     /// The record number of each row in the data, from 0.
     pub rows: Vec<u32>,
+    /// The class of each row for each auxiliary head; none where the row has no label.
+    pub heads: Vec<Vec<Option<u32>>>,
 }
 
 impl Batch {
@@ -73,20 +75,24 @@ impl Batch {
 }
 
 /// What one update reports.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepOutput {
     /// The loss that was minimised, mean over the update's rows, before the update; with class
     /// weights, label smoothing and focal factor where those are on.
     pub loss: f64,
     /// L2 norm of all gradients before clipping.
     pub grad_norm: f64,
+    /// The losses that `loss` is put together from, by name, where there is more than one.
+    pub parts: Vec<(String, f64)>,
 }
 
 /// Scores of the rows of one batch, without dropout.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvalOutput {
     /// Unnormalised scores (logits), row by row, `rows * classes` of them.
     pub logits: Vec<f32>,
+    /// The same of each auxiliary head.
+    pub heads: Vec<Vec<f32>>,
 }
 
 /// Why a run fails; a program may act on it.

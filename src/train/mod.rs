@@ -16,6 +16,7 @@ pub mod checkpoint;
 pub mod classical;
 pub mod config;
 pub mod data;
+mod evaluate;
 mod learner;
 pub mod metric;
 mod metrics_out;

@@ -14,7 +14,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, Split, durable};
 
 /// The first bytes of the file; the number is the version.
-pub const MAGIC: &[u8] = b"annals dataset 2\n";
+pub const MAGIC: &[u8] = b"annals dataset 3\n";
 /// The token that fills rows up; never part of a text.
 pub const PAD: u32 = 0;
 
@@ -40,7 +40,7 @@ pub enum PreparedError {
         found: Digest,
     },
     /// Not a prepared dataset of this version.
-    #[error("{} is not a prepared dataset of version 2", path.display())]
+    #[error("{} is not a prepared dataset of version 3", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -76,6 +76,19 @@ pub struct Prepared {
     pub targets: Targets,
     /// What each row is.
     pub inputs: Inputs,
+    /// What else is to be learned of the rows.
+    pub heads: Vec<HeadTargets>,
+}
+
+/// The labels of an auxiliary head.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct HeadTargets {
+    /// What its scores are called.
+    pub name: String,
+    /// The names of its classes, in class order.
+    pub labels: Vec<String>,
+    /// The class of each row; none where the row has no label.
+    pub targets: Vec<Option<u32>>,
 }
 
 /// What is to be learned of each row, as indices into the labels.
@@ -279,6 +292,16 @@ impl Prepared {
         if [self.splits.len(), self.targets.len()] != [rows; 2] {
             return Some(format!("columns of unequal length beside {rows} rows"));
         }
+        for head in &self.heads {
+            let classes = head.labels.len();
+            let outside = head.targets.iter().flatten().find(|class| **class as usize >= classes);
+            if let Some(class) = outside {
+                return Some(format!("head {}: class {class} outside {classes} labels", head.name));
+            }
+            if head.targets.len() != rows {
+                return Some(format!("head {}: not one target a row", head.name));
+            }
+        }
         let classes = self.labels.len();
         let outside = (0..rows)
             .flat_map(|row| self.targets.of(row))
@@ -314,6 +337,12 @@ impl<'a> Collator<'a> {
         let mut batch = Batch {
             targets: self.data.targets.select(indices),
             rows: indices.iter().map(|index| self.data.rows[*index]).collect(),
+            heads: self
+                .data
+                .heads
+                .iter()
+                .map(|head| indices.iter().map(|index| head.targets[*index]).collect())
+                .collect(),
             ..Batch::default()
         };
         match &self.data.inputs {

@@ -175,12 +175,12 @@ impl Learner for ToyLearner {
             gradient.iter_mut().for_each(|g| *g *= factor);
         }
         self.adam(&gradient, lr as f32);
-        Ok(StepOutput { loss: f64::from(loss / total), grad_norm: norm })
+        Ok(StepOutput { loss: f64::from(loss / total), grad_norm: norm, ..StepOutput::default() })
     }
 
     fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError> {
         let logits = (0..batch.len()).flat_map(|row| self.logits(batch.row(row))).collect();
-        Ok(EvalOutput { logits })
+        Ok(EvalOutput { logits, ..EvalOutput::default() })
     }
 
     fn save(&self, dir: &Path) -> Result<(), LearnError> {

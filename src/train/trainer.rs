@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 
 use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
+use super::evaluate::evaluate;
 use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
-use super::metric::{Evaluation, ScoreError, Scorer, direction_of};
+use super::metric::{Evaluation, ScoreError, direction_of};
 use super::metrics_out::MetricsOut;
-use super::order::{eval_batches, train_updates};
+use super::order::train_updates;
 use super::prepared::{Collator, Prepared, PreparedError};
 use super::protocol::JobSpec;
 use super::recorder::{
@@ -304,6 +305,9 @@ impl<'a> Trainer<'a> {
         metrics.push("loss", train, Direction::Lower, step, epoch, output.loss);
         metrics.push("learning_rate", None, Direction::Neutral, step, epoch, lr);
         metrics.push("grad_norm", train, Direction::Neutral, step, epoch, output.grad_norm);
+        for (name, value) in &output.parts {
+            metrics.push(name, train, Direction::Lower, step, epoch, *value);
+        }
         metrics.flush_if_due(self.recorder);
         self.progress(lr);
         Ok(())
@@ -382,21 +386,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn evaluate(&mut self, split: Split) -> Result<Evaluation, TrainError> {
-        let rows = self.data.of_split(split);
-        let lengths: Vec<u32> = rows.iter().map(|row| self.lengths[*row]).collect();
-        let collator = Collator::new(self.data);
-        let mut scorer = Scorer::new(self.data.labels.len(), self.data.targets.is_multi());
-        // Without gradients twice the rows fit.
-        let size = self.job.config.training.batch_size as usize * 2;
-        for indices in eval_batches(&lengths, size) {
-            let rows: Vec<usize> = indices.iter().map(|index| rows[*index]).collect();
-            let batch = collator.batch(&rows);
-            let output = self.learner.evaluate(&batch)?;
-            scorer
-                .add(&output.logits, &batch.targets, &batch.rows)
-                .map_err(|source| TrainError::Score { split, source })?;
-        }
-        Ok(scorer.finish(split, &self.data.labels, self.job.config.training.seed))
+        evaluate(self.learner, self.data, &self.job.config, split, &|_| {})
     }
 
     fn push_evaluation(&mut self, evaluation: &Evaluation) {

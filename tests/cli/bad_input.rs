@@ -41,6 +41,11 @@ fn data_that_cannot_be_used_is_refused_before_anything_is_recorded() {
     data(&ward, "b.csv", rows(&["x", "y"]).as_bytes());
     refused(&ward, &train("b.csv", &["--text-column", "txet"]), 3, "text");
     refused(&ward, &train("b.csv", &["--labels", "x,z"]), 3, "\"y\"");
+    let heads = ["train", "--config", "multitask_model", "--data", "b.csv"];
+    refused(&ward, &heads, 3, "no column \"course\"");
+    refused(&ward, &[&heads[..], &["--heads", "label=0"]].concat(), 3, "weighed above 0");
+    refused(&ward, &[&heads[..], &["--heads", "label=half"]].concat(), 2, "COLUMN=WEIGHT");
+    refused(&ward, &train("b.csv", &["--heads", "label"]), 3, "for the architecture toy");
     data(&ward, "c.csv", rows(&["x"]).as_bytes());
     refused(&ward, &train("c.csv", &[]), 3, "c.csv");
     data(&ward, "d.csv", b"text,label\n,x\nb,y\n");

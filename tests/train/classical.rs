@@ -177,6 +177,7 @@ fn tiny(architecture: &str, targets: Targets) -> (TrainConfig, Prepared) {
         splits: vec![Split::Train; 6],
         targets,
         inputs: Inputs::Texts(TEXTS.map(str::to_owned).to_vec()),
+        ..Prepared::default()
     };
     (config, prepared)
 }

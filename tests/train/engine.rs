@@ -17,11 +17,11 @@ use annals::train::random::Stream;
 use annals::train::{FailureKind, Finished, TrainEvent};
 
 const ENGINE: &str = env!("CARGO_BIN_EXE_annals-engine");
-const VOCAB: u32 = 50;
-pub(super) const WAIT: Duration = Duration::from_secs(120);
+pub(crate) const VOCAB: u32 = 50;
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
 
 /// A network that trains in milliseconds, with every kind of dropout on.
-const SMALL: &[(&str, &str)] = &[
+pub(crate) const SMALL: &[(&str, &str)] = &[
     ("model.n_embd", "32"),
     ("model.num_heads", "2"),
     ("model.n_layer", "2"),
@@ -33,14 +33,14 @@ const SMALL: &[(&str, &str)] = &[
     ("training.class_weights", "sqrt_balanced"),
 ];
 
-fn config(settings: &[(&str, &str)]) -> TrainConfig {
+pub(crate) fn config(settings: &[(&str, &str)]) -> TrainConfig {
     let layers: Vec<Layer<'_>> =
         SMALL.iter().chain(settings).map(|(key, value)| Layer::Set { key, value }).collect();
     resolve(&layers).unwrap()
 }
 
 /// Rows of random tokens; a row is of class 1 when one of them is below 12.
-fn dataset(train: u32) -> Prepared {
+pub(crate) fn dataset(train: u32) -> Prepared {
     let mut data = Prepared {
         labels: vec!["without".into(), "with".into()],
         inputs: Inputs::tokens(VOCAB),
@@ -66,21 +66,21 @@ fn dataset(train: u32) -> Prepared {
     data
 }
 
-pub(super) struct Place {
-    root: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) root: tempfile::TempDir,
     dataset: PathBuf,
     digest: Digest,
 }
 
 impl Place {
-    pub(super) fn new(data: &Prepared) -> Self {
+    pub(crate) fn new(data: &Prepared) -> Self {
         let root = tempfile::tempdir().unwrap();
         let dataset = root.path().join("dataset.bin");
         let digest = data.write(&dataset).unwrap();
         Self { root, dataset, digest }
     }
 
-    pub(super) fn job(&self, run: &str, config: &TrainConfig) -> JobSpec {
+    pub(crate) fn job(&self, run: &str, config: &TrainConfig) -> JobSpec {
         JobSpec {
             run: RunId([1; 16]),
             config_digest: config.digest(),
@@ -94,12 +94,12 @@ impl Place {
         }
     }
 
-    pub(super) fn start(&self) -> Engine {
+    pub(crate) fn start(&self) -> Engine {
         Engine::start(Path::new(ENGINE), &[], &self.root.path().join("engine.log")).unwrap()
     }
 
     /// Trains to whatever end; `react` sees every event and may act on the engine.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         job: JobSpec,
         mut react: impl FnMut(&mut Engine, &TrainEvent),
@@ -117,7 +117,7 @@ impl Place {
     }
 }
 
-pub(super) fn finished(heard: Heard) -> Finished {
+pub(crate) fn finished(heard: Heard) -> Finished {
     match heard {
         Heard::Ended(Ended::Finished(finished)) => *finished,
         other => panic!("not finished: {other:?}"),
@@ -125,7 +125,7 @@ pub(super) fn finished(heard: Heard) -> Finished {
 }
 
 /// Every number that was recorded, in order; what was measured by a clock is left out.
-pub(super) fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
+pub(crate) fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
     let mut numbers = Vec::new();
     for event in events {
         if let TrainEvent::Metrics(batch) = event {
@@ -139,7 +139,7 @@ pub(super) fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
     numbers
 }
 
-pub(super) fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
+pub(crate) fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
     let mut events = Vec::new();
     let end = place.run(job, |_, event| events.push(event.clone()));
     (finished(end), events)
@@ -318,7 +318,12 @@ fn only_the_engine_needs_libtorch() {
     assert!(annals.contains("libc.so") && !annals.contains("torch"), "{annals}");
 }
 
-fn loaded(place: &Place, config: &TrainConfig, dir: PathBuf, labels: &[&str]) -> (Engine, Heard) {
+pub(crate) fn loaded(
+    place: &Place,
+    config: &TrainConfig,
+    dir: PathBuf,
+    labels: &[&str],
+) -> (Engine, Heard) {
     let mut engine = place.start();
     let spec = ScoreSpec {
         config: config.clone(),

@@ -5,6 +5,8 @@
 mod classical;
 #[cfg(feature = "torch")]
 mod engine;
+#[cfg(feature = "torch")]
+mod families;
 mod labelled_text;
 #[cfg(feature = "torch")]
 mod pat;

@@ -12,6 +12,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
+use crate::train::prepared::Prepared;
 use crate::train::{Finished, weights_path};
 
 const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
@@ -86,10 +87,7 @@ impl RunFolder {
         if let Some(vocab) = &plan.prepared.vocab {
             self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
         }
-        self.write(
-            "config/labels.json",
-            &pretty(&labels(&plan.dataset.label_names(), plan.dataset.multi)),
-        )?;
+        self.write("config/labels.json", &pretty(&labels(&plan.prepared.prepared)))?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
             Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
@@ -138,7 +136,8 @@ impl RunFolder {
     }
 }
 
-fn labels(names: &[String], multi_label: bool) -> serde_json::Value {
+fn labels(data: &Prepared) -> serde_json::Value {
+    let names = &data.labels;
     let id2label: serde_json::Map<String, serde_json::Value> =
         names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
     let label2id: serde_json::Map<String, serde_json::Value> =
@@ -147,7 +146,9 @@ fn labels(names: &[String], multi_label: bool) -> serde_json::Value {
         "label2id": label2id,
         "id2label": id2label,
         "classes": names,
-        "multi_label": multi_label,
+        "multi_label": data.targets.is_multi(),
+        "heads": data.heads.iter().map(|head| (head.name.clone(), json!(head.labels)))
+            .collect::<serde_json::Map<_, _>>(),
     })
 }
 

@@ -89,7 +89,7 @@ impl App {
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
             DataSource::File(source) => {
-                let dataset = request::read(source)?;
+                let dataset = request::read(source, &resolved.config)?;
                 let prepared = request::prepare(&dataset, &resolved.config)?;
                 Some((dataset, prepared))
             }
@@ -382,7 +382,7 @@ impl<'a> Plan<'a> {
         let (dataset, prepared, synthetic) = match given {
             Some((dataset, prepared)) => (dataset, prepared, None),
             None => {
-                let (dataset, synthetic) = request::sample(request, folder, config.training.seed)?;
+                let (dataset, synthetic) = request::sample(request, folder, &config)?;
                 let prepared = request::prepare(&dataset, &config)?;
                 (dataset, prepared, synthetic)
             }

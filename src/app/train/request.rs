@@ -53,7 +53,7 @@ pub enum ConfigSource {
 #[derive(Clone, Debug)]
 pub enum DataSource {
     /// A file of labelled texts.
-    File(Source),
+    File(Box<Source>),
     /// Generated notes.
     Sample {
         /// How many.
@@ -141,8 +141,11 @@ impl From<DataError> for Error {
     }
 }
 
-pub(super) fn read(source: &Source) -> Result<Dataset> {
-    Ok(data::read(source)?)
+/// Reads the rows, with the columns that `config` learns besides the labels.
+pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
+    let heads = config.multitask.heads.iter();
+    let extra_columns = heads.map(|head| head.column.clone()).collect();
+    Ok(data::read(&Source { extra_columns, ..source.clone() })?)
 }
 
 pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation> {
@@ -153,16 +156,17 @@ pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Prepara
 pub(super) fn sample(
     request: &TrainRequest,
     folder: &RunFolder,
-    seed: u64,
+    config: &TrainConfig,
 ) -> Result<(Dataset, Option<Synthetic>)> {
     let DataSource::Sample { rows } = request.data else {
         return Err(Error::new(ErrorKind::Bug, "BUG: no data was asked for"));
     };
+    let seed = config.training.seed;
     let notes = sample::generate(rows as usize, seed);
     let path = folder.write("config/sample_data.csv", &sample::to_csv(&notes))?;
-    let [text_column, label_column] = sample::COLUMNS;
-    let dataset = read(&Source::of(path, text_column, label_column))?;
-    let generator = "annals sample notes 1".to_owned();
+    let [text_column, label_column, ..] = sample::COLUMNS;
+    let dataset = read(&Source::of(path, text_column, label_column), config)?;
+    let generator = "annals sample notes 2".to_owned();
     Ok((dataset, Some(Synthetic { generator, rows: rows.into(), seed })))
 }
 

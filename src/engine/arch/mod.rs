@@ -7,14 +7,33 @@ use annals::train::LearnError;
 use annals::train::config::{Architecture, TrainConfig};
 use tch::{Tensor, nn};
 
-/// A network: token ids, or numbers, to class scores.
+/// A network: rows to class scores.
 pub(crate) trait Network {
     /// Scores rows.
-    ///
-    /// `ids`: int64 `[rows, cols]`, padded with 0; `mask`: bool `[rows, cols]`, true at tokens.
-    /// Where rows are series, `ids` are their numbers, float `[rows, cols]`, and `mask` is true.
-    /// Gives float `[rows, classes]`.
-    fn forward(&self, ids: &Tensor, mask: &Tensor, train: bool) -> Tensor;
+    fn forward(&self, rows: &Rows, train: bool) -> Scores;
+}
+
+/// Rows that go through a network together.
+pub(crate) struct Rows {
+    /// Token ids, int64 `[rows, cols]`, padded with 0; numbers, float, where rows are series.
+    pub(crate) ids: Tensor,
+    /// Bool `[rows, cols]`, true at tokens.
+    pub(crate) mask: Tensor,
+}
+
+/// What a network says of rows.
+pub(crate) struct Scores {
+    /// Float `[rows, classes]`.
+    pub(crate) logits: Tensor,
+    /// The same of each auxiliary head.
+    pub(crate) heads: Vec<Tensor>,
+}
+
+impl Scores {
+    /// Of the labels alone.
+    pub(crate) fn of_labels(logits: Tensor) -> Self {
+        Self { logits, heads: Vec::new() }
+    }
 }
 
 /// What a network is built from.
@@ -27,6 +46,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) classes: i64,
     /// Whether a row may have any number of labels.
     pub(crate) multi_label: bool,
+    /// Name and outputs of each auxiliary head.
+    pub(crate) heads: Vec<(String, i64)>,
 }
 
 type Build = fn(&nn::Path<'_>, &Shape<'_>) -> Box<dyn Network>;

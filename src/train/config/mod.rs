@@ -8,12 +8,14 @@
 //! `validate.rs`. To add a named config: a file in `data/configs/` and a line in `resolve.rs`.
 //! Start reading at [`resolve`].
 
+mod families;
 mod pat;
 mod resolve;
 mod types;
 mod validate;
 mod yaml;
 
+pub use families::{HeadConfig, MAIN, MultitaskConfig};
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{

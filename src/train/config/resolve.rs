@@ -1,6 +1,6 @@
 //! Merges layers of settings over the base and reads the result as [`TrainConfig`].
 
-use super::types::{Architecture, TrainConfig};
+use super::types::TrainConfig;
 use super::yaml::{self, ConfigError, Entry, Node, Value};
 use crate::base::{Digest, suggest};
 
@@ -11,6 +11,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("baseline_small", include_str!("../../../data/configs/baseline_small.yaml")),
     ("medium_model", include_str!("../../../data/configs/medium_model.yaml")),
     ("large_model", include_str!("../../../data/configs/large_model.yaml")),
+    ("multitask_model", include_str!("../../../data/configs/multitask_model.yaml")),
     ("pat_s", include_str!("../../../data/configs/pat_s.yaml")),
     ("pat_m", include_str!("../../../data/configs/pat_m.yaml")),
     ("pat_l", include_str!("../../../data/configs/pat_l.yaml")),
@@ -65,9 +66,10 @@ pub fn resolve(layers: &[Layer<'_>]) -> Result<TrainConfig, ConfigError> {
     let config = read(&base, &merged)?;
     super::validate::validate(&config, &merged)?;
     // What stood before the architecture was chosen was meant for another one.
+    let unused = super::families::unused_keys(&config);
     let chosen = layers.iter().rposition(|layer| layer.find("model.architecture").is_some());
     for layer in &layers[chosen.unwrap_or(0)..] {
-        check_use(&base, layer, "", config.model.architecture)?;
+        check_use(&base, layer, "", &unused)?;
     }
     Ok(config)
 }
@@ -92,21 +94,20 @@ fn check_use(
     base: &Node,
     layer: &Node,
     parents: &str,
-    architecture: Architecture,
+    unused: &[(&'static str, String)],
 ) -> Result<(), ConfigError> {
     let Value::Map(entries) = &layer.value else { return Ok(()) };
     for entry in entries {
         let key = format!("{parents}{}", entry.key);
         if let Value::Map(_) = entry.node.value {
-            check_use(base, &entry.node, &format!("{key}."), architecture)?;
+            check_use(base, &entry.node, &format!("{key}."), unused)?;
         } else if base.find(&key).is_some_and(|default| default.is_like(&entry.node)) {
             continue;
-        } else if architecture.unused_keys().iter().any(|unused| match unused.strip_suffix('.') {
-            Some(_) => key.starts_with(unused),
-            None => key == *unused,
+        } else if let Some((_, beside)) = unused.iter().find(|(unused, _)| {
+            if unused.ends_with('.') { key.starts_with(unused) } else { key == *unused }
         }) {
-            let place = entry.key_place.clone();
-            return Err(ConfigError::UnusedKey { place, key, architecture: architecture.word() });
+            let (place, beside) = (entry.key_place.clone(), beside.clone());
+            return Err(ConfigError::UnusedKey { place, key, beside });
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::families::MultitaskConfig;
 use super::pat::PatConfig;
 
 /// Everything that decides what is trained and how.
@@ -16,6 +17,8 @@ pub struct TrainConfig {
     pub training: TrainingConfig,
     /// How texts become rows and rows become splits.
     pub data: DataConfig,
+    /// What else the encoder learns.
+    pub multitask: MultitaskConfig,
     /// Settings of the architecture `pat`.
     pub pat: PatConfig,
     /// Settings of the classical baselines.
@@ -26,6 +29,13 @@ pub struct TrainConfig {
     pub tags: Vec<String>,
     /// One line for people.
     pub description: String,
+}
+
+impl TrainConfig {
+    /// Rows scored together: without gradients twice the rows fit.
+    pub fn eval_batch_rows(&self) -> usize {
+        self.training.batch_size as usize * 2
+    }
 }
 
 /// Which network.

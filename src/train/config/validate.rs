@@ -16,7 +16,8 @@ pub(super) fn validate(config: &TrainConfig, tree: &Node) -> Result<(), ConfigEr
     Ok(())
 }
 
-type Rule = (bool, &'static str, String, String);
+/// Whether it holds, the key, its value, and what it must be.
+pub(super) type Rule = (bool, &'static str, String, String);
 
 fn rules(config: &TrainConfig) -> Vec<Rule> {
     let (m, t, s) = (&config.model, &config.training, &config.data.split);
@@ -90,5 +91,6 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         format!("\"{}\"", t.best_metric),
         format!("one of {}, or f1_LABEL, recall_LABEL, precision_LABEL", metric::NAMES.join(", ")),
     ));
+    rules.extend(super::families::rules(config));
     rules
 }

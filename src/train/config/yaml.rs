@@ -26,15 +26,15 @@ pub enum ConfigError {
         /// The known key most like it.
         nearest: Option<String>,
     },
-    /// A key that decides nothing for the chosen architecture.
-    #[error("{place}: `{key}` decides nothing for the architecture {architecture}")]
+    /// A key that decides nothing beside the others.
+    #[error("{place}: `{key}` decides nothing {beside}")]
     UnusedKey {
         /// Where the key stands.
         place: Place,
         /// The key with its parents, joined by dots.
         key: String,
-        /// The architecture.
-        architecture: &'static str,
+        /// Beside what, such as `for the architecture toy`.
+        beside: String,
     },
     /// A value of the wrong type.
     #[error("{place}: `{key}`: {message}")]
@@ -166,6 +166,7 @@ impl Node {
             (Value::Scalar(a), Value::Scalar(b)) => {
                 a == b || a.as_f64().is_some_and(|a| b.as_f64() == Some(a))
             }
+            (Value::List(a), Value::List(b)) => a.is_empty() && b.is_empty(),
             _ => false,
         }
     }

@@ -132,6 +132,16 @@ pub enum DataError {
         /// All labels.
         labels: Vec<String>,
     },
+    /// An auxiliary head with nothing to tell apart.
+    #[error("head \"{head}\": the training rows have {} labels in column \"{column}\" ({}), at least 2 are needed", found.len(), found.join(", "))]
+    Head {
+        /// The head.
+        head: String,
+        /// The column of its labels.
+        column: String,
+        /// The labels of the training rows.
+        found: Vec<String>,
+    },
     /// A split that no row fell into.
     #[error("no {} rows out of {rows}: more data or other fractions are needed", split.word())]
     EmptySplit {

@@ -161,7 +161,12 @@ pub(super) fn classify(
         classes.push(found);
     }
     let raw = files.into_iter().flat_map(|(_, rows)| rows);
-    let row = |(raw, classes): (RawRow, _)| Row { classes, text: raw.text, group: raw.group };
+    let row = |(raw, classes): (RawRow, _)| Row {
+        classes,
+        text: raw.text,
+        group: raw.group,
+        extra: raw.extra,
+    };
     Ok((labels, raw.zip(classes).map(row).collect()))
 }
 

@@ -9,6 +9,7 @@
 
 mod error;
 mod format;
+mod heads;
 mod label;
 mod prepare;
 mod read;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::DataError;
+use super::heads;
 use super::read::Dataset;
 use super::split::assign;
 use super::vocab::Vocab;
@@ -56,7 +57,8 @@ impl Leakage {
 /// set), learns the vocabulary and turns texts into token ids.
 ///
 /// # Errors
-/// When the number of labels is not the configured one, or a split is empty.
+/// When the number of labels is not the configured one, a split is empty, or a head has nothing to
+/// tell apart.
 pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, DataError> {
     let labels = dataset.label_names();
     let configured = config.model.num_classes;
@@ -91,8 +93,9 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
         }
         (Some(vocab), inputs)
     };
-    let splits = kept.iter().map(|row| splits[*row as usize]).collect();
-    let prepared = Prepared { labels, rows: kept, splits, targets, inputs };
+    let splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
+    let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
+    let prepared = Prepared { labels, rows: kept, splits, targets, inputs, heads };
     let splits = count_splits(&prepared)?;
     Ok(Preparation { prepared, vocab, splits, leakage })
 }
@@ -156,7 +159,7 @@ mod tests {
                 .map(|(text, class)| Row {
                     classes: vec![*class],
                     text: (*text).into(),
-                    group: None,
+                    ..Row::default()
                 })
                 .collect(),
         }

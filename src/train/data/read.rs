@@ -28,6 +28,8 @@ pub struct Source {
     pub labels: LabelSpec,
     /// The column whose equal values must stay in one split, such as a patient.
     pub group_column: Option<String>,
+    /// Columns of further labels, which a row may lack.
+    pub extra_columns: Vec<String>,
 }
 
 impl Source {
@@ -42,6 +44,7 @@ impl Source {
             label_columns: LabelColumns::One(label_column.to_owned()),
             labels: LabelSpec::Infer,
             group_column: None,
+            extra_columns: Vec::new(),
         }
     }
 
@@ -98,6 +101,8 @@ pub struct Row {
     pub text: String,
     /// What must stay together.
     pub group: Option<String>,
+    /// The cells of the extra columns; empty where there is none.
+    pub extra: Vec<String>,
 }
 
 impl Dataset {
@@ -124,6 +129,7 @@ pub(super) struct RawRow {
     /// One cell, or one for each label column.
     pub(super) labels: Vec<String>,
     pub(super) group: Option<String>,
+    pub(super) extra: Vec<String>,
 }
 
 /// Reads the files of `source`. The record number of a row is its index in [`Dataset::rows`]: no
@@ -180,15 +186,26 @@ struct Columns {
     text: usize,
     labels: Vec<usize>,
     group: Option<usize>,
+    /// None where a row has no such column, as rows of JSON may.
+    extra: Vec<Option<usize>>,
 }
 
 impl Columns {
+    /// Finds them among the columns of a file.
     fn find(source: &Source, path: &Path, known: &[String]) -> Result<Self, DataError> {
+        let extra = source.extra_columns.iter().map(|name| column(path, known, name).map(Some));
+        let extra = extra.collect::<Result<_, _>>()?;
+        Ok(Self { extra, ..Self::needed(source, path, known)? })
+    }
+
+    /// Finds all but the extra ones.
+    fn needed(source: &Source, path: &Path, known: &[String]) -> Result<Self, DataError> {
         let at = |name: &str| column(path, known, name);
         Ok(Self {
             text: at(&source.text_column)?,
             labels: source.label_columns.names().map(at).collect::<Result<_, _>>()?,
             group: source.group_column.as_deref().map(at).transpose()?,
+            extra: Vec::new(),
         })
     }
 
@@ -198,6 +215,11 @@ impl Columns {
             text: field(self.text)?,
             labels: self.labels.iter().map(|at| field(*at)).collect::<Result<_, _>>()?,
             group: self.group.map(&field).transpose()?,
+            extra: self
+                .extra
+                .iter()
+                .map(|at| at.map_or(Ok(String::new()), &field))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -276,7 +298,10 @@ fn read_json_lines(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<R
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|e| syntax(format!("not a JSON object: {e}")))?;
         let known: Vec<String> = object.keys().cloned().collect();
-        let columns = Columns::find(source, &path(), &known)?;
+        let mut columns = Columns::needed(source, &path(), &known)?;
+        let extra = source.extra_columns.iter();
+        let given = |name: &String| known.iter().position(|k| k == name && !object[k].is_null());
+        columns.extra = extra.map(given).collect();
         rows.push(columns.take(|at| {
             let name = &known[at];
             json_cell(&object[name])
@@ -327,14 +352,17 @@ mod tests {
         assert!(rows.labels_inferred);
         assert_eq!(
             rows.rows[0],
-            Row { classes: vec![1], text: "one, two\nthree".into(), group: None }
+            Row { classes: vec![1], text: "one, two\nthree".into(), ..Row::default() }
         );
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gz.write_all(csv).unwrap();
         let packed = read_as("x.CSV.gz", &gz.finish().unwrap(), "").unwrap();
         assert_eq!(packed.rows, rows.rows);
         let tsv = read_as("x.tsv", b"text\tlabel\n\"lone quote\t1\nother\t0\n", "").unwrap();
-        assert_eq!(tsv.rows[0], Row { classes: vec![1], text: "\"lone quote".into(), group: None });
+        assert_eq!(
+            tsv.rows[0],
+            Row { classes: vec![1], text: "\"lone quote".into(), ..Row::default() }
+        );
         let json = b"{\"text\":\"x\",\"label\":1}\n\n{\"text\":\"y\",\"label\":0}\n";
         let json = read_as("x.jsonl", json, "0=no,1=yes").unwrap();
         assert_eq!(json.label_names(), ["no", "yes"]);

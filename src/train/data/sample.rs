@@ -13,7 +13,7 @@ const OTHER_SHARE: f64 = 0.22;
 const VAGUE_SHARE: f64 = 0.05;
 
 /// The columns of [`to_csv`].
-pub const COLUMNS: [&str; 2] = ["text", "label"];
+pub const COLUMNS: [&str; 4] = ["text", "label", "course", "work"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +24,8 @@ struct Parts {
     shared: Vec<String>,
     closings: Vec<String>,
     labels: BTreeMap<String, Vec<String>>,
+    course: BTreeMap<String, Vec<String>>,
+    work: BTreeMap<String, Vec<String>>,
 }
 
 /// One synthetic note.
@@ -33,6 +35,10 @@ pub struct Note {
     pub text: String,
     /// `anxiety`, `depression` or `suicide_risk`.
     pub label: String,
+    /// `recent` or `lasting`; empty where the note does not tell.
+    pub course: String,
+    /// `working` or `not_working`; empty where the note does not tell.
+    pub work: String,
 }
 
 /// Makes `count` notes that follow from `seed` alone, no two alike, with the labels in turn.
@@ -44,16 +50,16 @@ pub fn generate(count: usize, seed: u64) -> Vec<Note> {
     let mut notes = Vec::with_capacity(count);
     while notes.len() < count {
         let label = labels[notes.len() % labels.len()];
-        let text = note(&parts, label, &mut stream);
-        if seen.insert(text.clone()) {
-            notes.push(Note { text, label: label.clone() });
+        let note = note(&parts, label, &mut stream);
+        if seen.insert(note.text.clone()) {
+            notes.push(note);
         }
     }
     stream.shuffle(&mut notes);
     notes
 }
 
-fn note(parts: &Parts, label: &str, stream: &mut Stream) -> String {
+fn note(parts: &Parts, label: &str, stream: &mut Stream) -> Note {
     let own = &parts.labels[label];
     let others: Vec<&String> =
         parts.labels.iter().filter(|(other, _)| *other != label).flat_map(|(_, p)| p).collect();
@@ -70,11 +76,19 @@ fn note(parts: &Parts, label: &str, stream: &mut Stream) -> String {
     let duration = pick(&parts.durations, stream);
     let context = pick(&parts.contexts, stream);
     let closing = pick(&parts.closings, stream);
-    match stream.below(3) {
+    let text = match stream.below(3) {
         0 => format!("{opening} {first} {duration}, and {second}. {context} {closing}"),
         1 => format!("{opening} {first} and {second} {duration}. {context} {closing}"),
         _ => format!("{context} {opening} {first} {duration}. Also mentions {second}. {closing}"),
-    }
+    };
+    let (course, work) = (told(&parts.course, duration), told(&parts.work, context));
+    Note { text, label: label.to_owned(), course, work }
+}
+
+/// The label under which a part of a note is listed; empty where it is not.
+fn told(lists: &BTreeMap<String, Vec<String>>, part: &str) -> String {
+    let found = lists.iter().find(|(_, parts)| parts.iter().any(|known| known == part));
+    found.map(|(label, _)| label.clone()).unwrap_or_default()
 }
 
 fn pick<'a>(parts: &'a [String], stream: &mut Stream) -> &'a str {
@@ -83,10 +97,10 @@ fn pick<'a>(parts: &'a [String], stream: &mut Stream) -> &'a str {
 
 /// The notes as CSV with the header [`COLUMNS`].
 pub fn to_csv(notes: &[Note]) -> Vec<u8> {
-    let mut bytes = format!("{},{}\n", COLUMNS[0], COLUMNS[1]).into_bytes();
-    for note in notes {
-        let text = note.text.replace('"', "\"\"");
-        bytes.extend_from_slice(format!("\"{text}\",{}\n", note.label).as_bytes());
+    let mut bytes = format!("{}\n", COLUMNS.join(",")).into_bytes();
+    for Note { text, label, course, work } in notes {
+        let text = text.replace('"', "\"\"");
+        bytes.extend_from_slice(format!("\"{text}\",{label},{course},{work}\n").as_bytes());
     }
     bytes
 }
@@ -104,6 +118,14 @@ mod tests {
         assert_eq!(texts.len(), 3_000);
         for label in ["anxiety", "depression", "suicide_risk"] {
             assert_eq!(notes.iter().filter(|note| note.label == label).count(), 1_000);
+        }
+        for told in ["recent", "lasting", ""] {
+            let rows = notes.iter().filter(|note| note.course == told).count();
+            assert!(rows > 300, "{rows} of {told}");
+        }
+        for told in ["working", "not_working", ""] {
+            let rows = notes.iter().filter(|note| note.work == told).count();
+            assert!(rows > 300, "{rows} of {told}");
         }
     }
 }

@@ -5,7 +5,7 @@
 use tch::nn::{self, Init, Module as _, ModuleT as _};
 use tch::{Kind, Tensor};
 
-use super::{Network, Shape};
+use super::{Network, Rows, Scores, Shape};
 
 const FEED_FORWARD_FACTOR: i64 = 4;
 const EMBEDDING_STDEV: f64 = 0.02;
@@ -18,6 +18,7 @@ pub(crate) struct Encoder {
     layers: Vec<Layer>,
     norm: nn::LayerNorm,
     classifier: nn::Linear,
+    heads: Vec<nn::Linear>,
     dropout: f64,
 }
 
@@ -31,20 +32,23 @@ impl Encoder {
             ..Default::default()
         };
         let length = i64::from(model.max_seq_length);
-        let layers = path / "layers";
+        let (layers, heads) = (path / "layers", path / "heads");
+        let head = |(name, classes): &(String, i64)| linear(&(&heads / name), width, *classes, 1.0);
         Self {
             tokens: nn::embedding(path / "tokens", shape.vocab_size, width, embedding),
             positions: nn::embedding(path / "positions", length, width, embedding),
             layers: (0..model.n_layer).map(|i| Layer::new(&(&layers / i), shape)).collect(),
             norm: nn::layer_norm(path / "norm", vec![width], Default::default()),
             classifier: linear(&(path / "classifier"), width, shape.classes, 1.0),
+            heads: shape.heads.iter().map(head).collect(),
             dropout: model.dropout,
         }
     }
 }
 
 impl Network for Encoder {
-    fn forward(&self, ids: &Tensor, mask: &Tensor, train: bool) -> Tensor {
+    fn forward(&self, rows: &Rows, train: bool) -> Scores {
+        let Rows { ids, mask } = rows;
         let (_, cols) = ids.size2().unwrap_or_default();
         let positions = Tensor::arange(cols, (Kind::Int64, ids.device()));
         let mut x = self.tokens.forward(ids) + self.positions.forward(&positions);
@@ -59,7 +63,10 @@ impl Network for Encoder {
         let sums = (x * &weights).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
         let counts = weights.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
         let pooled = (sums / counts).dropout(self.dropout, train);
-        self.classifier.forward_t(&pooled, train)
+        Scores {
+            logits: self.classifier.forward_t(&pooled, train),
+            heads: self.heads.iter().map(|head| head.forward_t(&pooled, train)).collect(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod patch;
 use tch::nn::{self, Module as _};
 use tch::{Kind, Tensor};
 
-use super::{Network, Shape};
+use super::{Network, Rows, Scores, Shape};
 use block::{Block, dense};
 use patch::Patches;
 
@@ -50,15 +50,16 @@ impl Pat {
 impl Network for Pat {
     /// Of two classes the first scores 0, so that the softmax over both is the sigmoid of the one
     /// output.
-    fn forward(&self, values: &Tensor, _mask: &Tensor, train: bool) -> Tensor {
-        let encoded = self.encoder.forward(values, train);
+    fn forward(&self, rows: &Rows, train: bool) -> Scores {
+        let encoded = self.encoder.forward(&rows.ids, train);
         let pooled = encoded.mean_dim([1_i64].as_slice(), false, Kind::Float);
         let mut x = pooled.dropout(self.dropout, train);
         if let Some(hidden) = &self.hidden {
             x = hidden.forward(&x).relu();
         }
         let scores = self.output.forward(&x);
-        if self.binary { Tensor::cat(&[&scores.zeros_like(), &scores], 1) } else { scores }
+        let two = || Tensor::cat(&[&scores.zeros_like(), &scores], 1);
+        Scores::of_labels(if self.binary { two() } else { scores })
     }
 }
 

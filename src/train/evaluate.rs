@@ -1,0 +1,72 @@
+//! Scores one split with the model as it is: the labels, and every auxiliary head.
+
+use super::config::TrainConfig;
+use super::learner::{Batch, Learner};
+use super::metric::{Evaluation, MetricValue, NAMES, Scorer};
+use super::order::eval_batches;
+use super::prepared::{Collator, HeadTargets, Prepared, Targets};
+use super::trainer::TrainError;
+use crate::base::Split;
+
+/// Scores the rows of `split`; `change` may alter a batch before it is
+/// scored. The scores of a head are called after it: `severity.f1_macro`.
+pub(super) fn evaluate(
+    learner: &mut dyn Learner,
+    data: &Prepared,
+    config: &TrainConfig,
+    split: Split,
+    change: &dyn Fn(&mut Batch),
+) -> Result<Evaluation, TrainError> {
+    let seed = config.training.seed;
+    let rows = data.of_split(split);
+    let lengths = data.inputs.lengths();
+    let lengths: Vec<u32> = rows.iter().map(|row| lengths[*row]).collect();
+    let collator = Collator::new(data);
+    let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi());
+    let mut heads: Vec<Scorer> =
+        data.heads.iter().map(|head| Scorer::new(head.labels.len(), false)).collect();
+    for indices in eval_batches(&lengths, config.eval_batch_rows()) {
+        let rows: Vec<usize> = indices.iter().map(|index| rows[*index]).collect();
+        let mut batch = collator.batch(&rows);
+        change(&mut batch);
+        let output = learner.evaluate(&batch)?;
+        let failed = |source| TrainError::Score { split, source };
+        scorer.add(&output.logits, &batch.targets, &batch.rows).map_err(failed)?;
+        for (head, (scorer, scores)) in heads.iter_mut().zip(&output.heads).enumerate() {
+            let (scores, targets, rows) = labelled(scores, &batch.heads[head], &batch.rows);
+            scorer.add(&scores, &targets, &rows).map_err(failed)?;
+        }
+    }
+    let mut evaluation = scorer.finish(split, &data.labels, seed);
+    for (scorer, head) in heads.into_iter().zip(&data.heads) {
+        let scores = scorer.finish(split, &head.labels, seed);
+        if scores.rows > 0 {
+            evaluation.metrics.extend(named_after(head, scores));
+        }
+    }
+    Ok(evaluation)
+}
+
+/// The scores of the rows that have a label.
+fn labelled(
+    scores: &[f32],
+    targets: &[Option<u32>],
+    rows: &[u32],
+) -> (Vec<f32>, Targets, Vec<u32>) {
+    let width = scores.len() / rows.len().max(1);
+    let (mut kept, mut classes, mut kept_rows) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, class) in targets.iter().enumerate() {
+        if let Some(class) = class {
+            kept.extend_from_slice(&scores[index * width..(index + 1) * width]);
+            classes.push(*class);
+            kept_rows.push(rows[index]);
+        }
+    }
+    (kept, Targets::Single(classes), kept_rows)
+}
+
+/// The scores over all labels of a head; those of single labels would be too many.
+fn named_after(head: &HeadTargets, scores: Evaluation) -> impl Iterator<Item = MetricValue> {
+    let summary = scores.metrics.into_iter().filter(|m| NAMES.contains(&m.name.as_str()));
+    summary.map(|m| MetricValue { name: format!("{}.{}", head.name, m.name), ..m })
+}
