@@ -51,6 +51,8 @@ pub use prove::{Checked, Proof};
 pub use recover::Recovered;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use status::{Finding, OpenRequest, Status};
-pub use train::{ConfigSource, DataSource, Programs, Screen, TrainRequest, Trained, Yardstick};
+pub use train::{
+    ConfigSource, DataSource, Programs, Screen, Spread, TrainRequest, Trained, Yardstick,
+};
 pub use verify::VerifyOptions;
 pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

@@ -24,6 +24,7 @@ mod predict;
 mod promote;
 mod prove;
 mod replay;
+mod screen;
 mod show;
 mod status;
 mod train;

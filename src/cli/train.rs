@@ -1,19 +1,18 @@
 //! `annals train`, and the hidden child that trains models in plain Rust.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::context::Context;
 use super::data_args::DataArgs;
-use super::promote::tell_edits;
+use super::screen::{Terminal, stop_signals};
 use super::show::{class_table, with_interval};
-use super::ui::{duration, share};
+use super::ui::{Table, duration, share};
 use crate::app::{
-    ConfigSource, DataSource, Error, ErrorKind, Programs, Regenerated, Result, Screen, TrainEvent,
-    TrainRequest, Trained,
+    App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Spread, TrainRequest,
+    Trained,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
@@ -60,6 +59,10 @@ pub(super) struct Args {
     /// Everything random follows from it
     #[arg(long)]
     seed: Option<u64>,
+    /// Train this many runs, each with the next seed, and tell how far their scores spread
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "resume")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    repeat: u32,
     /// Remove training rows whose text stands in valid or test
     #[arg(long)]
     dedupe: bool,
@@ -111,38 +114,56 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             return Ok(());
         }
     }
-    let check = args.check_production_promotion;
+    let (check, repeat) = (args.check_production_promotion, args.repeat);
     let resume = args.resume.clone();
     let request = request(args, context)?;
-    let stop = Arc::new(AtomicUsize::new(0));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        count(signal, &stop)?;
-    }
-    let trained = {
-        let mut screen = Terminal::new(context);
-        match &resume {
-            Some(run) => app.resume(run, &request.programs, &stop, &mut screen)?,
-            None => app.train(&request, &stop, &mut screen)?,
+    let stop = stop_signals()?;
+    let runs = match &resume {
+        _ if repeat > 1 => train_repeatedly(&app, &request, repeat, &stop, context)?,
+        Some(run) => {
+            vec![app.resume(run, &request.programs, &stop, &mut Terminal::new(context))?]
         }
+        None => vec![app.train(&request, &stop, &mut Terminal::new(context))?],
     };
-    summary(&trained, context)?;
-    if check {
+    match runs.as_slice() {
+        [trained] => summary(trained, context)?,
+        _ => spread(&runs, context)?,
+    }
+    for trained in runs.iter().filter(|_| check) {
         super::candidates::print(&app, Some(&trained.run.experiment_id), context)?;
     }
     Ok(())
 }
 
-/// Counts a signal on a thread that waits for it.
-fn count(signal: i32, stop: &Arc<AtomicUsize>) -> Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([signal])
-        .map_err(|e| Error::io("listen for signals", e))?;
-    let stop = Arc::clone(stop);
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            stop.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+/// One run after the other; the first that does not finish is the last.
+fn train_repeatedly(
+    app: &App,
+    request: &TrainRequest,
+    count: u32,
+    stop: &AtomicUsize,
+    context: &mut Context,
+) -> Result<Vec<Trained>> {
+    let mut runs = Vec::new();
+    for (seed, request) in request.repeated(count)? {
+        context.ui.note(&format!("Run {} of {count}, seed {seed}.", runs.len() + 1));
+        let asked = stop.load(Ordering::SeqCst) > 0;
+        let ended = if asked {
+            Err(Error::new(ErrorKind::Interrupted, "stopped by the user between two runs"))
+        } else {
+            app.train(&request, stop, &mut Terminal::new(context))
+        };
+        match ended {
+            Ok(trained) => runs.push(trained),
+            Err(error) => {
+                let done: Vec<&str> = runs.iter().map(|r| r.run.experiment_id.as_str()).collect();
+                if !done.is_empty() {
+                    context.ui.warn(&format!("only these finished: {}", done.join(", ")));
+                }
+                return Err(error);
+            }
         }
-    });
-    Ok(())
+    }
+    Ok(runs)
 }
 
 fn request(args: Args, context: &Context) -> Result<TrainRequest> {
@@ -196,111 +217,15 @@ fn heads(given: &[String]) -> Result<String> {
             Error::new(ErrorKind::Usage, message).hint("such as --heads severity=0.5,urgent")
         })?;
         let name = column.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
-        Ok(serde_json::json!({"name": name, "column": column, "weight": weight}))
+        Ok(json!({"name": name, "column": column, "weight": weight}))
     };
-    let heads: Vec<serde_json::Value> = given.iter().map(head).collect::<Result<_>>()?;
-    Ok(serde_json::Value::from(heads).to_string())
-}
-
-/// A progress bar on a terminal, a line per epoch elsewhere.
-struct Terminal<'a> {
-    context: &'a mut Context,
-    bar: Option<ProgressBar>,
-}
-
-impl<'a> Terminal<'a> {
-    fn new(context: &'a mut Context) -> Self {
-        let bar = context.ui.has_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}  {eta} left");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { context, bar }
-    }
-
-    fn say(&mut self, say: impl FnOnce(&mut Context)) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(self.context)),
-            None => say(self.context),
-        }
-    }
-}
-
-impl Screen for Terminal<'_> {
-    fn note(&mut self, line: &str) {
-        self.say(|context| context.ui.note(line));
-    }
-
-    fn warn(&mut self, line: &str) {
-        self.say(|context| context.ui.warn(line));
-    }
-
-    fn regenerated(&mut self, files: &Regenerated) {
-        self.say(|context| tell_edits(files, context));
-    }
-
-    fn event(&mut self, event: &TrainEvent) {
-        match event {
-            TrainEvent::Started(started) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_length(started.steps);
-                }
-                if started.parameters == 0 {
-                    // A model that is fitted in one go has none before.
-                    return;
-                }
-                let line = format!(
-                    "{} parameters on {} with {} threads, {} epochs of {} steps",
-                    started.parameters,
-                    started.device,
-                    started.threads,
-                    started.epochs,
-                    started.steps / started.epochs.max(1)
-                );
-                self.note(&line);
-            }
-            TrainEvent::Progress(progress) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_position(progress.step);
-                    bar.set_message(format!(
-                        "epoch {}/{}  loss {:.4}  {:.0} rows/s",
-                        progress.epoch, progress.epochs, progress.loss, progress.rows_per_s
-                    ));
-                }
-            }
-            TrainEvent::EpochEnded(ended) => {
-                let line = format!(
-                    "epoch {}/{}  loss {:.4}  valid {} {:.4}{}  {}",
-                    ended.epoch,
-                    ended.epochs,
-                    ended.train_loss,
-                    ended.metric,
-                    ended.value,
-                    if ended.best { " (best)" } else { "" },
-                    duration(ended.seconds)
-                );
-                self.note(&line);
-            }
-            TrainEvent::Metrics(_)
-            | TrainEvent::CheckpointSaved(_)
-            | TrainEvent::CheckpointPruned { .. } => {}
-        }
-    }
-}
-
-impl Drop for Terminal<'_> {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+    let heads: Vec<Value> = given.iter().map(head).collect::<Result<_>>()?;
+    Ok(Value::from(heads).to_string())
 }
 
 fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
     let run = &trained.run;
-    let mut value = serde_json::to_value(run).unwrap_or_default();
-    value["run_id"] = serde_json::json!(run.run());
-    value["tfidf_logreg_on_the_same_rows"] = serde_json::json!(trained.yardstick);
-    context.ui.data(&value, |ui| {
+    context.ui.data(&value(trained), |ui| {
         let metric = |name: &str| with_interval(run, name, Split::Test);
         ui.line(&format!(
             "{} finished in {}: test accuracy {}, macro F1 {}",
@@ -325,6 +250,40 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
             ui.note("The data was generated: these numbers say nothing about a model in use.");
         }
         ui.note(&format!("Next: annals candidates {}", run.run().short(8)));
+        Ok(())
+    })
+}
+
+fn value(trained: &Trained) -> Value {
+    let mut value = serde_json::to_value(&trained.run).unwrap_or_default();
+    value["run_id"] = json!(trained.run.run());
+    value["tfidf_logreg_on_the_same_rows"] = json!(trained.yardstick);
+    value
+}
+
+fn spread(runs: &[Trained], context: &mut Context) -> Result<()> {
+    let scores = Spread::of(runs);
+    let all = json!({ "runs": runs.iter().map(value).collect::<Vec<_>>(), "test": scores });
+    context.ui.data(&all, |ui| {
+        for Trained { run, .. } in runs {
+            ui.line(&format!(
+                "{} (seed {}): test accuracy {}, macro F1 {}",
+                run.experiment_id,
+                run.seed,
+                with_interval(run, "accuracy", Split::Test),
+                with_interval(run, "f1_macro", Split::Test)
+            ))?;
+        }
+        let mut table = Table::new(&["test score", "mean", "deviation", "lowest", "highest"]);
+        for score in &scores {
+            let numbers = [score.mean, score.deviation, score.lowest, score.highest];
+            let [mean, deviation, lowest, highest] = numbers.map(|number| share(Some(number)));
+            table.row([score.name.as_str().into(), mean, deviation, lowest, highest]);
+        }
+        ui.table(&table)?;
+        if runs.iter().any(|trained| trained.run.synthetic) {
+            ui.note("The data was generated: these numbers say nothing about a model in use.");
+        }
         Ok(())
     })
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod actors;
+mod again;
 mod bad_input;
 mod crash;
 mod edit;

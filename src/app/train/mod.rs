@@ -3,6 +3,7 @@
 mod card;
 mod drive;
 mod folder;
+mod repeat;
 mod request;
 mod resume;
 mod translate;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use repeat::Spread;
 pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
 pub use yardstick::Yardstick;
 

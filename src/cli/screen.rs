@@ -1,0 +1,126 @@
+//! What a training shows while it runs, and how the user ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::ui::duration;
+use crate::app::{Error, Regenerated, Result, Screen, TrainEvent};
+
+/// Counts how often the user asks for an end.
+pub(super) fn stop_signals() -> Result<Arc<AtomicUsize>> {
+    let stop = Arc::new(AtomicUsize::new(0));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        count(signal, &stop)?;
+    }
+    Ok(stop)
+}
+
+/// Counts a signal on a thread that waits for it.
+fn count(signal: i32, stop: &Arc<AtomicUsize>) -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal])
+        .map_err(|e| Error::io("listen for signals", e))?;
+    let stop = Arc::clone(stop);
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            stop.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    Ok(())
+}
+
+/// A progress bar on a terminal, a line per epoch elsewhere.
+pub(super) struct Terminal<'a> {
+    context: &'a mut Context,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Terminal<'a> {
+    pub(super) fn new(context: &'a mut Context) -> Self {
+        let bar = context.ui.has_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}  {eta} left");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { context, bar }
+    }
+
+    fn say(&mut self, say: impl FnOnce(&mut Context)) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(self.context)),
+            None => say(self.context),
+        }
+    }
+}
+
+impl Screen for Terminal<'_> {
+    fn note(&mut self, line: &str) {
+        self.say(|context| context.ui.note(line));
+    }
+
+    fn warn(&mut self, line: &str) {
+        self.say(|context| context.ui.warn(line));
+    }
+
+    fn regenerated(&mut self, files: &Regenerated) {
+        self.say(|context| tell_edits(files, context));
+    }
+
+    fn event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Started(started) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_length(started.steps);
+                }
+                if started.parameters == 0 {
+                    // A model that is fitted in one go has none before.
+                    return;
+                }
+                let line = format!(
+                    "{} parameters on {} with {} threads, {} epochs of {} steps",
+                    started.parameters,
+                    started.device,
+                    started.threads,
+                    started.epochs,
+                    started.steps / started.epochs.max(1)
+                );
+                self.note(&line);
+            }
+            TrainEvent::Progress(progress) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(progress.step);
+                    bar.set_message(format!(
+                        "epoch {}/{}  loss {:.4}  {:.0} rows/s",
+                        progress.epoch, progress.epochs, progress.loss, progress.rows_per_s
+                    ));
+                }
+            }
+            TrainEvent::EpochEnded(ended) => {
+                let line = format!(
+                    "epoch {}/{}  loss {:.4}  valid {} {:.4}{}  {}",
+                    ended.epoch,
+                    ended.epochs,
+                    ended.train_loss,
+                    ended.metric,
+                    ended.value,
+                    if ended.best { " (best)" } else { "" },
+                    duration(ended.seconds)
+                );
+                self.note(&line);
+            }
+            TrainEvent::Metrics(_)
+            | TrainEvent::CheckpointSaved(_)
+            | TrainEvent::CheckpointPruned { .. } => {}
+        }
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
