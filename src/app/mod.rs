@@ -36,7 +36,7 @@ mod workspace;
 pub use crate::projection::files::Regenerated;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::train::TrainEvent;
-pub use crate::train::data::{LabelColumns, LabelSpec, Source};
+pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
 pub use checkpoint::Anchor;
 pub use edit::EditedRun;

@@ -13,6 +13,7 @@ use crate::train::Batch;
 use crate::train::classical::TextClassifier;
 use crate::train::config;
 use crate::train::data::vocab::Vocab;
+use crate::train::data::{self, Scaler, Series};
 use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
 use crate::train::protocol::{Ended, ScoreSpec};
 
@@ -39,6 +40,7 @@ pub struct Model {
 enum Inner {
     Texts(Box<TextClassifier>),
     Tokens { vocab: Vocab, length_max: usize, engine: Box<Engine> },
+    Series { scaler: Scaler, engine: Box<Engine> },
 }
 
 /// Where the files of a model are, with the digests that were recorded.
@@ -49,6 +51,7 @@ struct Files {
     labels: Option<Known>,
     vocabulary: Option<Known>,
     vectorizer: Option<Known>,
+    scaler: Option<Known>,
     weights: Option<Known>,
 }
 
@@ -62,10 +65,43 @@ struct Labels {
 }
 
 impl Model {
+    /// Numbers of a row, where the model takes series instead of texts.
+    pub fn series_length(&self) -> Option<usize> {
+        match &self.inner {
+            Inner::Series { scaler, .. } => Some(scaler.width()),
+            _ => None,
+        }
+    }
+
+    /// Reads the series in a file, for [`series_scores`](Self::series_scores).
+    ///
+    /// # Errors
+    /// When the model takes texts, or the file has other rows than it takes.
+    pub fn read_series(&self, path: &Path, id_column: &str) -> Result<Vec<Series>> {
+        let length = self.series_length().unwrap_or(0);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Ok(data::read_unlabelled(path, true, id_column, length)?)
+    }
+
+    /// Unnormalised scores of each series, one for each label.
+    ///
+    /// # Errors
+    /// When the model takes texts, or the engine fails.
+    pub fn series_scores(&mut self, series: &[Series]) -> Result<Vec<Vec<f32>>> {
+        let Inner::Series { scaler, engine } = &mut self.inner else {
+            let message = format!("{} takes texts, not series of numbers", self.name);
+            return Err(Error::new(ErrorKind::Usage, message));
+        };
+        let width = u32::try_from(scaler.width()).unwrap_or(u32::MAX);
+        let values = series.iter().flat_map(|row| scaler.apply(&row.values)).collect();
+        let scores = rows(engine, Inputs::Series { width, values }, series.len())?;
+        Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
+    }
+
     /// Unnormalised scores of each text, one for each label.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// When the model takes series, or the engine fails.
     pub fn scores(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         match &mut self.inner {
             Inner::Texts(model) => Ok(texts.iter().map(|text| model.scores(text)).collect()),
@@ -74,12 +110,14 @@ impl Model {
                 for text in texts {
                     inputs.push_tokens(&vocab.encode(text, *length_max));
                 }
-                let rows = (0..).take(texts.len()).collect();
-                let targets = Targets::Multi(vec![vec![]; texts.len()]);
-                let data = Prepared { rows, targets, inputs, ..Prepared::default() };
-                let all: Vec<usize> = (0..texts.len()).collect();
-                let scores = ask(engine, Collator::new(&data).batch(&all))?;
+                let scores = rows(engine, inputs, texts.len())?;
                 Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
+            }
+            Inner::Series { scaler, .. } => {
+                let message =
+                    format!("{} takes series of {} numbers, not texts", self.name, scaler.width());
+                Err(Error::new(ErrorKind::Usage, message)
+                    .hint("give them by --file: a .csv, .tsv or .npy with a row for each series"))
             }
         }
     }
@@ -111,6 +149,7 @@ impl Model {
             labels: file("labels.json"),
             vocabulary: file("vocab.txt"),
             vectorizer: file("vectorizer.json"),
+            scaler: file(data::SCALER_FILE),
             weights: file("model.safetensors"),
         };
         files.load(programs)
@@ -135,6 +174,7 @@ impl App {
                     "labels.json" => files.labels = known,
                     "vocab.txt" => files.vocabulary = known,
                     "vectorizer.json" => files.vectorizer = known,
+                    data::SCALER_FILE => files.scaler = known,
                     "model.safetensors" => files.weights = known,
                     _ => {}
                 }
@@ -155,6 +195,7 @@ impl App {
                 "labels" => files.labels = known,
                 "vocabulary" => files.vocabulary = known,
                 "vectorizer" => files.vectorizer = known,
+                "scaler" => files.scaler = known,
                 "weights" => files.weights = known,
                 _ => {}
             }
@@ -195,6 +236,21 @@ impl Files {
                 return Err(Error::new(ErrorKind::Data, message));
             }
             Inner::Texts(Box::new(model))
+        } else if config.model.architecture.takes_series() {
+            let (json, _) = self.read(self.scaler.as_ref(), data::SCALER_FILE)?;
+            let scaler = Scaler::from_json(&String::from_utf8_lossy(&json)).map_err(|e| {
+                Error::caused(ErrorKind::Data, format!("scaler.json of {}", self.name), e)
+            })?;
+            let spec = ScoreSpec {
+                labels: labels.classes.clone(),
+                multi_label: labels.multi_label,
+                vocab_size: 0,
+                config,
+                dir,
+                device: "cpu".into(),
+                threads: super::environment::cpus(),
+            };
+            Inner::Series { scaler, engine: Box::new(start(programs, spec)?) }
         } else {
             let (vocab, _) = self.read(self.vocabulary.as_ref(), "vocab.txt")?;
             let vocab = Vocab::parse(&String::from_utf8_lossy(&vocab)).map_err(|e| {
@@ -254,6 +310,15 @@ fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
         Heard::Ready => Ok(engine),
         other => Err(failed(other)),
     }
+}
+
+/// Scores of `count` rows, row by row.
+fn rows(engine: &mut Engine, inputs: Inputs, count: usize) -> Result<Vec<f32>> {
+    let targets = Targets::Multi(vec![vec![]; count]);
+    let rows = (0..).take(count).collect();
+    let data = Prepared { rows, targets, inputs, ..Prepared::default() };
+    let all: Vec<usize> = (0..count).collect();
+    ask(engine, Collator::new(&data).batch(&all))
 }
 
 fn ask(engine: &mut Engine, batch: Batch) -> Result<Vec<f32>> {

@@ -21,11 +21,12 @@ use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
 /// The files of a run that go into production: what they are, and their name there.
-const PROMOTED: [(&str, &str); 7] = [
+const PROMOTED: [(&str, &str); 8] = [
     ("weights", "model.safetensors"),
     ("config", "config.yaml"),
     ("vocabulary", "vocab.txt"),
     ("vectorizer", "vectorizer.json"),
+    ("scaler", "scaler.json"),
     ("labels", "labels.json"),
     ("training_info", "training_info.json"),
     ("model_card", "README.md"),

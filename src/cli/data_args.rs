@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, ErrorKind, LabelColumns, LabelSpec, Result, Source};
+use crate::app::{Error, ErrorKind, ID_COLUMN, LabelColumns, LabelSpec, Result, Source};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataArgs {
-    /// Labelled texts: .csv, .tsv or .jsonl, also .gz
+    /// Labelled texts (.csv, .tsv, .jsonl) or series of numbers (.csv, .tsv, .npy), also .gz
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Validation rows from a file of their own, not taken from --data
@@ -43,6 +43,9 @@ pub(super) struct DataArgs {
     /// Column whose equal values stay in one split, such as a patient
     #[arg(long, value_name = "NAME")]
     group_column: Option<String>,
+    /// Column that names each series and is none of its numbers
+    #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
+    id_column: String,
 }
 
 impl DataArgs {
@@ -83,6 +86,7 @@ impl DataArgs {
             group_column: self.group_column,
             // Named by the settings.
             extra_columns: Vec::new(),
+            id_column: self.id_column,
         }))
     }
 }

@@ -8,12 +8,12 @@ use serde_json::{Map, json};
 
 use super::context::Context;
 use super::ui::share;
-use crate::app::{BATCH_TEXTS, Error, ErrorKind, Model, Programs, Result};
+use crate::app::{BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, Model, Programs, Result};
 
 /// A label is given from this probability on, where a text may have any number of them.
 const THRESHOLD: f64 = 0.5;
 
-/// Classify texts with a run, a model in production or a folder
+/// Classify texts or series of numbers with a run, a model in production or a folder
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A production name, a run, or a folder such as models/production/NAME
@@ -21,9 +21,12 @@ pub(super) struct Args {
     /// The texts
     #[arg(conflicts_with = "file")]
     texts: Vec<String>,
-    /// A file with a text in each line; - for standard input
+    /// A file with a text in each line, - for standard input; for series a .csv, .tsv or .npy
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Column that names each series
+    #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
+    id_column: String,
     /// Show unnormalised scores too
     #[arg(long)]
     logits: bool,
@@ -49,6 +52,15 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         ));
     }
     let Some(file) = &args.file else { return answer(&mut model, &args.texts, args, context) };
+    if model.series_length().is_some() {
+        let series = model.read_series(&context.cwd.join(file), &args.id_column)?;
+        for part in series.chunks(BATCH_TEXTS) {
+            let names: Vec<&str> = part.iter().map(|series| series.name.as_str()).collect();
+            let scores = model.series_scores(part)?;
+            print(&model, "series", &names, &scores, args, context)?;
+        }
+        return Ok(());
+    }
     let name = file.display().to_string();
     let lines: Box<dyn BufRead> = if name == "-" {
         Box::new(BufReader::new(io::stdin()))
@@ -70,43 +82,57 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     answer(&mut model, &texts, args, context)
 }
 
-/// One line for each text.
 fn answer(model: &mut Model, texts: &[String], args: &Args, context: &mut Context) -> Result<()> {
     for part in texts.chunks(BATCH_TEXTS) {
-        for (text, scores) in part.iter().zip(model.scores(part)?) {
-            let probabilities = model.probabilities(&scores);
-            let said = labels(model, &probabilities);
-            if context.ui.json() {
-                let all: Map<String, serde_json::Value> = model
-                    .labels
-                    .iter()
-                    .zip(&probabilities)
-                    .map(|(label, p)| (label.clone(), json!(p)))
-                    .collect();
-                let mut line = json!({
-                    "text": text,
-                    "labels": said,
-                    "probabilities": all,
-                    "model": model.name,
-                    "weights": model.weights,
-                });
-                if model.multi_label {
-                    line["threshold"] = json!(THRESHOLD);
-                }
-                if args.logits {
-                    line["logits"] = json!(scores);
-                }
-                context.ui.line(&line.to_string())?;
-                continue;
+        let scores = model.scores(part)?;
+        let part: Vec<&str> = part.iter().map(String::as_str).collect();
+        print(model, "text", &part, &scores, args, context)?;
+    }
+    Ok(())
+}
+
+/// One line for each of `rows`, which are texts or the names of series.
+fn print(
+    model: &Model,
+    what: &str,
+    rows: &[&str],
+    scores: &[Vec<f32>],
+    args: &Args,
+    context: &mut Context,
+) -> Result<()> {
+    for (row, scores) in rows.iter().zip(scores) {
+        let probabilities = model.probabilities(scores);
+        let said = labels(model, &probabilities);
+        if context.ui.json() {
+            let all: Map<String, serde_json::Value> = model
+                .labels
+                .iter()
+                .zip(&probabilities)
+                .map(|(label, p)| (label.clone(), json!(p)))
+                .collect();
+            let mut line = json!({
+                what: row,
+                "labels": said,
+                "probabilities": all,
+                "model": model.name,
+                "weights": model.weights,
+            });
+            if model.multi_label {
+                line["threshold"] = json!(THRESHOLD);
             }
-            let top = probabilities.iter().copied().fold(0.0, f64::max);
-            let mut line = format!("{}  {}", share(Some(top)), said.join(", "));
             if args.logits {
-                let scores: Vec<String> = scores.iter().map(|s| format!("{s:.6}")).collect();
-                line += &format!("  [{}]", scores.join(", "));
+                line["logits"] = json!(scores);
             }
-            context.ui.line(&format!("{line}  {}", super::ui::escape(text)))?;
+            context.ui.line(&line.to_string())?;
+            continue;
         }
+        let top = probabilities.iter().copied().fold(0.0, f64::max);
+        let mut line = format!("{}  {}", share(Some(top)), said.join(", "));
+        if args.logits {
+            let scores: Vec<String> = scores.iter().map(|s| format!("{s:.6}")).collect();
+            line += &format!("  [{}]", scores.join(", "));
+        }
+        context.ui.line(&format!("{line}  {}", super::ui::escape(row)))?;
     }
     Ok(())
 }

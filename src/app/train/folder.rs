@@ -12,6 +12,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
+use crate::train::data::SCALER_FILE;
 use crate::train::prepared::Prepared;
 use crate::train::{Finished, weights_path};
 
@@ -86,6 +87,9 @@ impl RunFolder {
         self.write("config/config.yaml", plan.config.to_yaml().as_bytes())?;
         if let Some(vocab) = &plan.prepared.vocab {
             self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
+        }
+        if let Some(scaler) = &plan.prepared.scaler {
+            self.write(&format!("config/{SCALER_FILE}"), scaler.to_json().as_bytes())?;
         }
         self.write("config/labels.json", &pretty(&labels(&plan.prepared.prepared)))?;
         let path = self.path.join("config/dataset.bin");

@@ -274,6 +274,9 @@ impl App {
         if plan.prepared.vocab.is_some() {
             stored.push(folder.file("vocabulary", "config/vocab.txt")?);
         }
+        if plan.prepared.scaler.is_some() {
+            stored.push(folder.file("scaler", "config/scaler.json")?);
+        }
         stored.push(folder.file("labels", "config/labels.json")?);
         if let Some(diff) = &diff {
             self.blobs.put(diff.as_bytes())?;
@@ -452,8 +455,9 @@ impl<'a> Plan<'a> {
 
     fn tell(&self, screen: &mut dyn Screen) {
         if let Some(synthetic) = &self.synthetic {
+            let what = if self.prepared.scaler.is_some() { "weeks" } else { "notes" };
             screen.note(&format!(
-                "Training on {} generated notes (synthetic, seed {}): a try-out, not evidence.",
+                "Training on {} generated {what} (synthetic, seed {}): a try-out, not evidence.",
                 synthetic.rows, synthetic.seed
             ));
         }

@@ -13,7 +13,7 @@ use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
-use crate::train::data::{self, DataError, Dataset, Preparation, Source, sample};
+use crate::train::data::{self, DataError, Dataset, Preparation, Source, actigraphy, sample};
 
 /// A training, as the user asked for it.
 #[derive(Clone, Debug)]
@@ -143,6 +143,9 @@ impl From<DataError> for Error {
 
 /// Reads the rows, with the columns that `config` learns besides the labels.
 pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
+    if config.model.architecture.takes_series() {
+        return Ok(data::read_series(source, config.pat.length)?);
+    }
     let heads = config.multitask.heads.iter();
     let extra_columns = heads.map(|head| head.column.clone()).collect();
     Ok(data::read(&Source { extra_columns, ..source.clone() })?)
@@ -152,7 +155,7 @@ pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Prepara
     Ok(data::prepare(dataset, config)?)
 }
 
-/// Generates notes into the run's folder and reads them back like any other data.
+/// Generates data into the run's folder and reads them back like any other data.
 pub(super) fn sample(
     request: &TrainRequest,
     folder: &RunFolder,
@@ -161,13 +164,20 @@ pub(super) fn sample(
     let DataSource::Sample { rows } = request.data else {
         return Err(Error::new(ErrorKind::Bug, "BUG: no data was asked for"));
     };
-    let seed = config.training.seed;
-    let notes = sample::generate(rows as usize, seed);
-    let path = folder.write("config/sample_data.csv", &sample::to_csv(&notes))?;
+    let (count, seed) = (rows as usize, config.training.seed);
     let [text_column, label_column, ..] = sample::COLUMNS;
+    let (path, generator) = if config.model.architecture.takes_series() {
+        let weeks = actigraphy::generate(count, config.pat.length, seed);
+        let (counts, labels) = actigraphy::to_files(&weeks);
+        folder.write("config/sample_data.labels.csv", &labels)?;
+        (folder.write("config/sample_data.npy", &counts)?, "annals sample actigraphy 1")
+    } else {
+        let notes = sample::to_csv(&sample::generate(count, seed));
+        (folder.write("config/sample_data.csv", &notes)?, "annals sample notes 2")
+    };
     let dataset = read(&Source::of(path, text_column, label_column), config)?;
-    let generator = "annals sample notes 2".to_owned();
-    Ok((dataset, Some(Synthetic { generator, rows: rows.into(), seed })))
+    let synthetic = Synthetic { generator: generator.to_owned(), rows: rows.into(), seed };
+    Ok((dataset, Some(synthetic)))
 }
 
 /// The settings by dotted key, values as JSON text.

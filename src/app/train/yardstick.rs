@@ -20,10 +20,11 @@ pub struct Yardstick {
 }
 
 /// Fits the baseline to the training rows of `plan` and scores its test rows; none for models that
-/// are a baseline themselves, for very large data, and where it cannot be fitted.
+/// are a baseline themselves, for series, for very large data, and where it cannot be fitted.
 pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
-    let own = plan.config.model.architecture.takes_texts();
-    if own || plan.dataset.rows.len() > ROWS_MAX {
+    let architecture = plan.config.model.architecture;
+    let unfit = architecture.takes_texts() || architecture.takes_series();
+    if unfit || plan.dataset.rows.len() > ROWS_MAX {
         return None;
     }
     let layers = [Layer::Text { file: CONFIG, text: config::builtin(CONFIG)? }];

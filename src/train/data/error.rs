@@ -17,10 +17,64 @@ pub enum DataError {
         source: io::Error,
     },
     /// The name tells no known format.
-    #[error("{}: unknown format (known: csv, tsv, jsonl, each also .gz)", path.display())]
+    #[error("{}: unknown format (known: {known}, each also .gz)", path.display())]
     Format {
         /// The file.
         path: PathBuf,
+        /// What is read.
+        known: &'static str,
+    },
+    /// A cell of a series that is not a finite number.
+    #[error("{}: row {row}: \"{found}\" in column \"{column}\" is not a finite number", path.display())]
+    Number {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+        /// As found.
+        found: String,
+    },
+    /// A series of another length than the model takes.
+    #[error("{}: {found} columns of numbers ({first}), {expected} expected", path.display())]
+    Width {
+        /// The file.
+        path: PathBuf,
+        /// As configured.
+        expected: u32,
+        /// How many there are.
+        found: usize,
+        /// The names of the first ones.
+        first: String,
+    },
+    /// A file of NumPy that is not understood.
+    #[error("{}: {problem}", path.display())]
+    Npy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No file with the labels of an array.
+    #[error("no labels for {}: one of {} is expected", path.display(), looked_for.join(", "))]
+    NoLabels {
+        /// The array.
+        path: PathBuf,
+        /// The names of files that may hold them.
+        looked_for: Vec<String>,
+    },
+    /// Labels for another number of rows.
+    #[error("{} has {found} rows, {} has {rows}", labels.display(), path.display())]
+    LabelRows {
+        /// The array.
+        path: PathBuf,
+        /// Its rows.
+        rows: usize,
+        /// The file of the labels.
+        labels: PathBuf,
+        /// Its rows.
+        found: usize,
     },
     /// No rows.
     #[error("{} holds no rows", path.display())]

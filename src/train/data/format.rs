@@ -11,6 +11,8 @@ pub enum Format {
     Tsv,
     /// One JSON object per line.
     JsonLines,
+    /// An array of NumPy; rows of numbers only.
+    Npy,
 }
 
 impl Format {
@@ -22,6 +24,7 @@ impl Format {
             "csv" => Self::Csv,
             "tsv" => Self::Tsv,
             "jsonl" | "ndjson" => Self::JsonLines,
+            "npy" => Self::Npy,
             _ => return None,
         };
         Some((format, gz))
@@ -33,6 +36,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::JsonLines => "jsonl",
+            Self::Npy => "npy",
         }
     }
 }

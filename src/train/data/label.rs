@@ -130,7 +130,7 @@ pub(super) fn classify(
     let mut cells = Vec::with_capacity(total);
     for (path, rows) in &files {
         for (row, raw) in (1_u64..).zip(rows) {
-            if raw.text.trim().is_empty() {
+            if raw.values.is_empty() && raw.text.trim().is_empty() {
                 return Err(DataError::EmptyText { path: path.clone(), row });
             }
             let values = values_of(&source.label_columns, raw, path, row)?;
@@ -161,11 +161,9 @@ pub(super) fn classify(
         classes.push(found);
     }
     let raw = files.into_iter().flat_map(|(_, rows)| rows);
-    let row = |(raw, classes): (RawRow, _)| Row {
-        classes,
-        text: raw.text,
-        group: raw.group,
-        extra: raw.extra,
+    let row = |(raw, classes): (RawRow, _)| {
+        let RawRow { text, values, group, extra, .. } = raw;
+        Row { classes, text, values, group, extra }
     };
     Ok((labels, raw.zip(classes).map(row).collect()))
 }

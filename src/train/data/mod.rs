@@ -1,19 +1,24 @@
-//! From a file of labelled texts to rows, classes, splits and token ids.
+//! From a file of labelled texts or series to rows, classes, splits and token ids or numbers.
 //!
-//! [`read`](fn@read) reads one file and refuses what it does not understand, by row; [`split`]
-//! assigns rows; [`vocab`] learns a vocabulary from the training rows alone; [`prepare`] does all
-//! three and says what it found.
+//! [`read`](fn@read) reads texts and [`read_series`] series; both refuse what they do not
+//! understand, by row. [`split`] assigns rows; [`vocab`] learns a vocabulary and [`Scaler`] the
+//! scale of each column from the training rows alone; [`prepare`] does all of it and says what it
+//! found.
 //!
-//! To add a file format: an arm in `format.rs` and its reader in `read.rs`. Start reading at
-//! [`prepare`].
+//! To add a file format: an arm in `format.rs` and its reader in `read.rs` or `series.rs`. Start
+//! reading at [`prepare`].
 
+pub mod actigraphy;
 mod error;
 mod format;
 mod heads;
 mod label;
+mod npy;
 mod prepare;
 mod read;
 pub mod sample;
+mod scaler;
+mod series;
 pub mod split;
 pub mod vocab;
 
@@ -21,4 +26,6 @@ pub use error::DataError;
 pub use format::Format;
 pub use label::{Label, LabelColumns, LabelSpec};
 pub use prepare::{Leakage, Preparation, SplitCounts, prepare};
-pub use read::{DataFile, Dataset, Row, Source, read};
+pub use read::{DataFile, Dataset, ID_COLUMN, Row, Source, read};
+pub use scaler::{SCALER_FILE, Scaler, ScalerError};
+pub use series::{Series, read_series, read_unlabelled};

@@ -1,10 +1,11 @@
-//! Splits, duplicates, vocabulary and token ids of one dataset.
+//! Splits, duplicates, vocabulary and token ids, or scaled numbers, of one dataset.
 
 use std::collections::BTreeMap;
 
 use super::error::DataError;
 use super::heads;
-use super::read::Dataset;
+use super::read::{Dataset, Row};
+use super::scaler::Scaler;
 use super::split::assign;
 use super::vocab::Vocab;
 use crate::base::{Digest, Split};
@@ -14,10 +15,12 @@ use crate::train::prepared::{Inputs, Prepared, Targets};
 /// A dataset ready to train on, and what was found on the way.
 #[derive(Clone, Debug)]
 pub struct Preparation {
-    /// Rows as token ids.
+    /// Rows as the model takes them.
     pub prepared: Prepared,
-    /// The vocabulary, learned from the training rows alone; none where the model takes texts.
+    /// The vocabulary, learned from the training rows alone; none where the model takes no tokens.
     pub vocab: Option<Vocab>,
+    /// The scale of each column of series, learned from the training rows alone.
+    pub scaler: Option<Scaler>,
     /// Rows of each split, after what was removed.
     pub splits: Vec<SplitCounts>,
     /// Texts that stand in more than one split.
@@ -80,7 +83,16 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     } else {
         Targets::Single(kept_rows().filter_map(|row| row.classes.first().copied()).collect())
     };
-    let (vocab, inputs) = if config.model.architecture.takes_texts() {
+    let mut scaler = None;
+    let (vocab, inputs) = if config.model.architecture.takes_series() {
+        let is_train = |row: &&u32| splits[**row as usize] == Split::Train;
+        let train = kept.iter().filter(is_train);
+        let train = train.map(|row| &dataset.rows[*row as usize].values[..]);
+        let found = Scaler::fit(train, config.pat.length as usize);
+        let values = kept_rows().flat_map(|row| found.apply(&row.values)).collect();
+        scaler = Some(found);
+        (None, Inputs::Series { width: config.pat.length, values })
+    } else if config.model.architecture.takes_texts() {
         (None, Inputs::Texts(kept_rows().map(|row| row.text.clone()).collect()))
     } else {
         let train = kept.iter().filter(|row| splits[**row as usize] == Split::Train);
@@ -97,7 +109,7 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
     let prepared = Prepared { labels, rows: kept, splits, targets, inputs, heads };
     let splits = count_splits(&prepared)?;
-    Ok(Preparation { prepared, vocab, splits, leakage })
+    Ok(Preparation { prepared, vocab, scaler, splits, leakage })
 }
 
 fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
@@ -114,7 +126,7 @@ fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
 }
 
 fn find_leakage(dataset: &Dataset, splits: &[Split]) -> Leakage {
-    let keys: Vec<Digest> = dataset.rows.iter().map(|row| text_key(&row.text)).collect();
+    let keys: Vec<Digest> = dataset.rows.iter().map(row_key).collect();
     let mut last: BTreeMap<Digest, Split> = BTreeMap::new();
     for (key, split) in keys.iter().zip(splits) {
         // `Split` is ordered by use, so the largest is the one that must stay clean.
@@ -129,14 +141,18 @@ fn find_leakage(dataset: &Dataset, splits: &[Split]) -> Leakage {
     Leakage { train_rows: leaking(Split::Train), valid_rows: leaking(Split::Valid), removed: false }
 }
 
-fn text_key(text: &str) -> Digest {
-    let words: Vec<&str> = text.split_whitespace().collect();
+fn row_key(row: &Row) -> Digest {
+    if !row.values.is_empty() {
+        let bytes: Vec<u8> = row.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        return Digest::of(&bytes);
+    }
+    let words: Vec<&str> = row.text.split_whitespace().collect();
     Digest::of(words.join(" ").to_lowercase().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DataFile, Format, Label, Row};
+    use super::super::{DataFile, Format, Label};
     use super::*;
     use crate::train::config::{Layer, resolve};
 

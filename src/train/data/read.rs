@@ -9,6 +9,8 @@ use super::format::Format;
 use super::label::{Label, LabelColumns, LabelSpec, classify};
 use crate::base::{Digest, Split, suggest};
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Where labelled texts are, and how to read them.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -30,7 +32,12 @@ pub struct Source {
     pub group_column: Option<String>,
     /// Columns of further labels, which a row may lack.
     pub extra_columns: Vec<String>,
+    /// The column of a name for each series, which is none of its numbers.
+    pub id_column: String,
 }
+
+/// The column of names where no other is asked for.
+pub const ID_COLUMN: &str = "id";
 
 impl Source {
     /// One file with a header, its label column and whatever labels stand there.
@@ -45,6 +52,7 @@ impl Source {
             labels: LabelSpec::Infer,
             group_column: None,
             extra_columns: Vec::new(),
+            id_column: ID_COLUMN.to_owned(),
         }
     }
 
@@ -61,7 +69,7 @@ impl Source {
 }
 
 /// The rows of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// The files, in the order of their rows.
     pub files: Vec<DataFile>,
@@ -86,19 +94,21 @@ pub struct DataFile {
     pub bytes: u64,
     /// How rows are written.
     pub format: Format,
-    /// How many rows.
+    /// How many rows; 0 where it only holds the labels of the file before it.
     pub rows: usize,
     /// The split of all its rows, where the file decides it.
     pub split: Option<Split>,
 }
 
-/// One labelled text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One labelled text or series.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// Indices into [`Dataset::labels`], ascending; one unless a row may have any number.
     pub classes: Vec<u32>,
-    /// The text as it stands in the file.
+    /// The text as it stands in the file; empty where the row is a series.
     pub text: String,
+    /// The numbers of a series; empty where the row is a text.
+    pub values: Vec<f32>,
     /// What must stay together.
     pub group: Option<String>,
     /// The cells of the extra columns; empty where there is none.
@@ -123,9 +133,10 @@ impl Dataset {
 }
 
 /// A row as it stands in its file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RawRow {
     pub(super) text: String,
+    pub(super) values: Vec<f32>,
     /// One cell, or one for each label column.
     pub(super) labels: Vec<String>,
     pub(super) group: Option<String>,
@@ -138,11 +149,45 @@ pub(super) struct RawRow {
 /// # Errors
 /// [`DataError`] for anything that is not understood, naming the file and the row.
 pub fn read(source: &Source) -> Result<Dataset, DataError> {
+    read_with(source, |file| {
+        let (path, content) = (file.path, &file.content[..]);
+        let rows = match file.format {
+            Format::Csv => read_separated(source, path, content, b',')?,
+            Format::Tsv => read_separated(source, path, content, b'\t')?,
+            Format::JsonLines => read_json_lines(source, path, content)?,
+            Format::Npy => return Err(unknown(path, "csv, tsv, jsonl")),
+        };
+        Ok((rows, None))
+    })
+}
+
+/// A file, unpacked.
+pub(super) struct Loaded<'a> {
+    pub(super) path: &'a Path,
+    pub(super) format: Format,
+    pub(super) content: Vec<u8>,
+    pub(super) split: Option<Split>,
+}
+
+/// The rows of a file and, where another one holds their labels, that one.
+pub(super) type Decoded = (Vec<RawRow>, Option<DataFile>);
+
+/// Reads the files of `source`, each as `decode` understands it.
+pub(super) fn read_with(
+    source: &Source,
+    decode: impl Fn(&Loaded<'_>) -> Result<Decoded, DataError>,
+) -> Result<Dataset, DataError> {
     let (mut files, mut raw) = (Vec::new(), Vec::new());
     for (path, split) in source.files() {
-        let (file, rows) = read_file(source, path, split)?;
+        let (mut file, loaded) = load(path, split)?;
+        let (rows, labels) = decode(&loaded)?;
+        if rows.is_empty() {
+            return Err(DataError::Empty { path: path.to_owned() });
+        }
+        file.rows = rows.len();
         raw.push((file.path.clone(), rows));
         files.push(file);
+        files.extend(labels);
     }
     let (labels, rows) = classify(source, raw)?;
     let labels_inferred = source.labels == LabelSpec::Infer && !source.label_columns.are_named();
@@ -150,29 +195,24 @@ pub fn read(source: &Source) -> Result<Dataset, DataError> {
     Ok(Dataset { files, labels, labels_inferred, multi, rows })
 }
 
-fn read_file(
-    source: &Source,
-    path: &Path,
-    split: Option<Split>,
-) -> Result<(DataFile, Vec<RawRow>), DataError> {
+/// Reads and unpacks a file; its rows are yet to be counted.
+pub(super) fn load(path: &Path, split: Option<Split>) -> Result<(DataFile, Loaded<'_>), DataError> {
     let (format, gz) =
-        Format::of(path).ok_or_else(|| DataError::Format { path: path.to_owned() })?;
+        Format::of(path).ok_or_else(|| unknown(path, "csv, tsv, jsonl; npy for series"))?;
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut raw = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
     let (digest, bytes) = (Digest::of(&raw), raw.len() as u64);
-    let content = if gz { unpack(&raw).map_err(io)? } else { raw };
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-    let rows = match format {
-        Format::Csv => read_separated(source, path, content, b',')?,
-        Format::Tsv => read_separated(source, path, content, b'\t')?,
-        Format::JsonLines => read_json_lines(source, path, content)?,
-    };
-    if rows.is_empty() {
-        return Err(DataError::Empty { path: path.to_owned() });
+    let mut content = if gz { unpack(&raw).map_err(io)? } else { raw };
+    if content.starts_with(BYTE_ORDER_MARK) {
+        content.drain(..BYTE_ORDER_MARK.len());
     }
-    let file = DataFile { path: path.to_owned(), digest, bytes, format, rows: rows.len(), split };
-    Ok((file, rows))
+    let file = DataFile { path: path.to_owned(), digest, bytes, format, rows: 0, split };
+    Ok((file, Loaded { path, format, content, split }))
+}
+
+pub(super) fn unknown(path: &Path, known: &'static str) -> DataError {
+    DataError::Format { path: path.to_owned(), known }
 }
 
 fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
@@ -213,6 +253,7 @@ impl Columns {
     fn take<E>(&self, field: impl Fn(usize) -> Result<String, E>) -> Result<RawRow, E> {
         Ok(RawRow {
             text: field(self.text)?,
+            values: Vec::new(),
             labels: self.labels.iter().map(|at| field(*at)).collect::<Result<_, _>>()?,
             group: self.group.map(&field).transpose()?,
             extra: self
@@ -224,20 +265,21 @@ impl Columns {
     }
 }
 
-fn read_separated(
-    source: &Source,
+/// Opens a table; its columns are called 1, 2, 3 where the first line does not name them.
+pub(super) fn separated<'c>(
+    header: bool,
     path: &Path,
-    content: &[u8],
+    content: &'c [u8],
     by: u8,
-) -> Result<Vec<RawRow>, DataError> {
+) -> Result<(csv::Reader<&'c [u8]>, Vec<String>), DataError> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(by)
-        .has_headers(source.header)
+        .has_headers(header)
         // Tab-separated files quote nothing: a lone quote would swallow the rows after it.
         .quoting(by == b',')
         .from_reader(content);
     let first = reader.byte_headers().map_err(|e| csv_error(path, 0, &e))?;
-    let names: Vec<String> = if source.header {
+    let names: Vec<String> = if header {
         first.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
     } else {
         (1..=first.len()).map(|number| number.to_string()).collect()
@@ -245,25 +287,41 @@ fn read_separated(
     if names.is_empty() {
         return Err(DataError::Empty { path: path.to_owned() });
     }
+    Ok((reader, names))
+}
+
+fn read_separated(
+    source: &Source,
+    path: &Path,
+    content: &[u8],
+    by: u8,
+) -> Result<Vec<RawRow>, DataError> {
+    let (mut reader, names) = separated(source.header, path, content, by)?;
     let columns = Columns::find(source, path, &names)?;
     let mut rows = Vec::new();
     for (index, record) in reader.byte_records().enumerate() {
         let row = index as u64 + 1;
         let record = record.map_err(|e| csv_error(path, row, &e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        rows.push(columns.take(|at| {
-            let bytes = record.get(at).unwrap_or_default();
-            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| DataError::Encoding {
-                path: path.to_owned(),
-                row,
-                line,
-            })
-        })?);
+        rows.push(columns.take(|at| cell(path, row, &record, at).map(str::to_owned))?);
     }
     Ok(rows)
 }
 
-fn csv_error(path: &Path, row: u64, error: &csv::Error) -> DataError {
+/// A field of a record as text.
+pub(super) fn cell<'r>(
+    path: &Path,
+    row: u64,
+    record: &'r csv::ByteRecord,
+    at: usize,
+) -> Result<&'r str, DataError> {
+    let bytes = record.get(at).unwrap_or_default();
+    std::str::from_utf8(bytes).map_err(|_| {
+        let line = record.position().map_or(0, csv::Position::line);
+        DataError::Encoding { path: path.to_owned(), row, line }
+    })
+}
+
+pub(super) fn csv_error(path: &Path, row: u64, error: &csv::Error) -> DataError {
     let line = error.position().map_or(0, csv::Position::line);
     let message = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -274,7 +332,7 @@ fn csv_error(path: &Path, row: u64, error: &csv::Error) -> DataError {
     DataError::Syntax { path: path.to_owned(), row, line, message }
 }
 
-fn column(path: &Path, known: &[String], wanted: &str) -> Result<usize, DataError> {
+pub(super) fn column(path: &Path, known: &[String], wanted: &str) -> Result<usize, DataError> {
     known.iter().position(|name| name == wanted).ok_or_else(|| DataError::Column {
         path: path.to_owned(),
         column: wanted.to_owned(),
