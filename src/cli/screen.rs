@@ -32,6 +32,11 @@ fn count(signal: i32, stop: &Arc<AtomicUsize>) -> Result<()> {
     Ok(())
 }
 
+/// The stage of a curriculum, where there is one.
+fn stage(stage: Option<(u32, u32)>) -> String {
+    stage.map_or_else(String::new, |(stage, stages)| format!("  stage {stage}/{stages}"))
+}
+
 /// A progress bar on a terminal, a line per epoch elsewhere.
 pub(super) struct Terminal<'a> {
     context: &'a mut Context,
@@ -92,16 +97,21 @@ impl Screen for Terminal<'_> {
                 if let Some(bar) = &self.bar {
                     bar.set_position(progress.step);
                     bar.set_message(format!(
-                        "epoch {}/{}  loss {:.4}  {:.0} rows/s",
-                        progress.epoch, progress.epochs, progress.loss, progress.rows_per_s
+                        "epoch {}/{}{}  loss {:.4}  {:.0} rows/s",
+                        progress.epoch,
+                        progress.epochs,
+                        stage(progress.stage),
+                        progress.loss,
+                        progress.rows_per_s
                     ));
                 }
             }
             TrainEvent::EpochEnded(ended) => {
                 let line = format!(
-                    "epoch {}/{}  loss {:.4}  valid {} {:.4}{}  {}",
+                    "epoch {}/{}{}  loss {:.4}  valid {} {:.4}{}  {}",
                     ended.epoch,
                     ended.epochs,
+                    stage(ended.stage),
                     ended.train_loss,
                     ended.metric,
                     ended.value,

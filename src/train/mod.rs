@@ -15,6 +15,7 @@
 pub mod checkpoint;
 pub mod classical;
 pub mod config;
+mod curriculum;
 pub mod data;
 mod evaluate;
 mod learner;

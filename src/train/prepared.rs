@@ -14,7 +14,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, Split, durable};
 
 /// The first bytes of the file; the number is the version.
-pub const MAGIC: &[u8] = b"annals dataset 3\n";
+pub const MAGIC: &[u8] = b"annals dataset 4\n";
 /// The token that fills rows up; never part of a text.
 pub const PAD: u32 = 0;
 
@@ -40,7 +40,7 @@ pub enum PreparedError {
         found: Digest,
     },
     /// Not a prepared dataset of this version.
-    #[error("{} is not a prepared dataset of version 3", path.display())]
+    #[error("{} is not a prepared dataset of version 4", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -78,6 +78,8 @@ pub struct Prepared {
     pub inputs: Inputs,
     /// What else is to be learned of the rows.
     pub heads: Vec<HeadTargets>,
+    /// How difficult each row is; empty where all are learned from the start.
+    pub difficulty: Vec<f32>,
 }
 
 /// The labels of an auxiliary head.
@@ -291,6 +293,9 @@ impl Prepared {
         let rows = self.rows.len();
         if [self.splits.len(), self.targets.len()] != [rows; 2] {
             return Some(format!("columns of unequal length beside {rows} rows"));
+        }
+        if ![0, rows].contains(&self.difficulty.len()) {
+            return Some(format!("{} difficulties beside {rows} rows", self.difficulty.len()));
         }
         for head in &self.heads {
             let classes = head.labels.len();

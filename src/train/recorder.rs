@@ -62,6 +62,8 @@ pub struct Progress {
     pub epoch: u64,
     /// Passes planned.
     pub epochs: u64,
+    /// The running stage of the curriculum from 1, and how many there are.
+    pub stage: Option<(u32, u32)>,
     /// Updates done.
     pub step: u64,
     /// Updates planned.
@@ -117,6 +119,8 @@ pub struct EpochEnded {
     pub epoch: u64,
     /// Passes planned.
     pub epochs: u64,
+    /// The stage of the curriculum it was in from 1, and how many there are.
+    pub stage: Option<(u32, u32)>,
     /// Updates done.
     pub step: u64,
     /// Mean loss of the updates of this pass.

@@ -3,11 +3,10 @@
 
 use super::config::{ScheduleKind, TrainingConfig};
 
-/// The learning rate of every update of one run.
+/// How the learning rate of one run moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     kind: ScheduleKind,
-    peak: f64,
     warmup_steps: u64,
     steps: u64,
     cycles: u32,
@@ -20,21 +19,11 @@ impl Schedule {
             0 => (steps as f64 * config.warmup_fraction).ceil() as u64,
             fixed => fixed,
         };
-        Self {
-            kind: config.schedule,
-            peak: config.learning_rate,
-            warmup_steps,
-            steps,
-            cycles: config.cosine_cycles,
-        }
+        Self { kind: config.schedule, warmup_steps, steps, cycles: config.cosine_cycles }
     }
 
-    /// The rate of the update that follows `step` updates done.
-    pub fn rate(&self, step: u64) -> f64 {
-        self.peak * self.factor(step)
-    }
-
-    fn factor(&self, step: u64) -> f64 {
+    /// What the peak rate is multiplied by for the update that follows `step` updates done.
+    pub fn factor(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return step as f64 / self.warmup_steps.max(1) as f64;
         }
@@ -64,36 +53,36 @@ mod tests {
 
     #[test]
     fn rates_follow_the_formulas() {
-        let of = |kind| Schedule { kind, peak: 2.0, warmup_steps: 4, steps: 12, cycles: 1 };
+        let of = |kind| Schedule { kind, warmup_steps: 4, steps: 12, cycles: 1 };
         for (kind, at_8) in [
-            (ScheduleKind::Constant, 2.0),
-            (ScheduleKind::Linear, 2.0 * 4.0 / 8.0),
-            (ScheduleKind::Cosine, 2.0 * 0.5),
+            (ScheduleKind::Constant, 1.0),
+            (ScheduleKind::Linear, 4.0 / 8.0),
+            (ScheduleKind::Cosine, 0.5),
         ] {
             let schedule = of(kind);
-            assert_eq!(schedule.rate(0), 0.0);
-            assert_eq!(schedule.rate(1), 0.5);
-            assert_eq!(schedule.rate(4), 2.0);
-            assert!((schedule.rate(8) - at_8).abs() < 1e-12, "{kind:?}");
+            assert_eq!(schedule.factor(0), 0.0);
+            assert_eq!(schedule.factor(1), 0.25);
+            assert_eq!(schedule.factor(4), 1.0);
+            assert!((schedule.factor(8) - at_8).abs() < 1e-12, "{kind:?}");
         }
-        assert_eq!(of(ScheduleKind::Linear).rate(12), 0.0);
-        assert!(of(ScheduleKind::Cosine).rate(12).abs() < 1e-12);
+        assert_eq!(of(ScheduleKind::Linear).factor(12), 0.0);
+        assert!(of(ScheduleKind::Cosine).factor(12).abs() < 1e-12);
     }
 
     /// At 7 stands what a training with Transformers logged for these settings.
     #[test]
     fn restarts_begin_at_the_peak_each_time() {
         let kind = ScheduleKind::CosineWithRestarts;
-        let schedule = Schedule { kind, peak: 1.0, warmup_steps: 4, steps: 48, cycles: 2 };
+        let schedule = Schedule { kind, warmup_steps: 4, steps: 48, cycles: 2 };
         for (step, factor) in [(2, 0.5), (4, 1.0), (7, 0.95482), (15, 0.5), (26, 1.0), (37, 0.5)] {
-            let found = schedule.rate(step);
+            let found = schedule.factor(step);
             assert!((found - factor).abs() < 5e-6, "{step}: {found} instead of {factor}");
         }
-        assert!(schedule.rate(25) < 0.006, "the end of the first cycle");
-        assert_eq!(schedule.rate(48), 0.0);
+        assert!(schedule.factor(25) < 0.006, "the end of the first cycle");
+        assert_eq!(schedule.factor(48), 0.0);
         let single = Schedule { cycles: 1, ..schedule };
         let cosine = Schedule { kind: ScheduleKind::Cosine, ..schedule };
-        assert!((0..48).all(|step| single.rate(step) == cosine.rate(step)));
+        assert!((0..48).all(|step| single.factor(step) == cosine.factor(step)));
     }
 
     #[test]

@@ -279,3 +279,72 @@ fn the_learner_comes_back_from_its_files() {
     );
     assert_eq!(other.evaluate(&batch).unwrap(), learner.evaluate(&batch).unwrap());
 }
+
+/// Three stages by length; the dataset's difficulties are what `prepare` would give.
+fn staged(settings: &[(&str, &str)]) -> Bench {
+    let stages = "[{share: 0.25, epochs: 2, learning_rate: 0.05}, \
+                  {share: 0.5, epochs: 1, learning_rate: 0.02}, \
+                  {share: 1.0, epochs: 3, learning_rate: 0.01}]";
+    let base = [
+        ("training.schedule", "constant"),
+        ("training.num_epochs", "6"),
+        ("curriculum.stages", stages),
+    ];
+    let mut bench = Bench::new(&[&base[..], settings].concat());
+    bench.data.difficulty = super::curriculum::difficulty(&bench.job.config, &bench.data);
+    bench.job.dataset_digest = bench.data.write(&bench.job.dataset).unwrap();
+    bench
+}
+
+#[test]
+fn stages_take_the_easiest_rows_first_and_show_themselves() {
+    let bench = staged(&[("training.warmup_fraction", "0.0")]);
+    let (mut ended, mut rates, mut stages) = (Vec::new(), Vec::new(), Vec::new());
+    let outcome = bench.run(&AtomicBool::new(false), &mut |event| match event {
+        TrainEvent::EpochEnded(epoch) => ended.push((epoch.step, epoch.stage)),
+        TrainEvent::Metrics(batch) => {
+            for point in batch.points {
+                match batch.keys[usize::from(point.key)].name.as_str() {
+                    "learning_rate" => rates.push((point.step, point.value)),
+                    "stage" => stages.push(point.value),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    });
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
+    // 180 training rows, 8 an update: 45, 90 and 180 rows a pass.
+    let stage = |number| Some((number, 3));
+    let expected = [(6, 1), (12, 1), (24, 2), (47, 3), (70, 3), (93, 3)];
+    assert_eq!(ended, expected.map(|(step, number)| (step, stage(number))));
+    assert_eq!(stages, [1.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
+    assert_eq!(rates.len(), 93);
+    for (step, rate) in rates {
+        let expected = if step <= 12 {
+            0.05
+        } else if step <= 24 {
+            0.02
+        } else {
+            0.01
+        };
+        assert_eq!(rate, expected, "{step}");
+    }
+}
+
+/// TRN-1 across stages; a stage that no longer learns does not end the training before the last.
+#[test]
+fn trn_1_stages_go_on_where_they_stopped() {
+    let settings = [("training.save_steps", "5")];
+    let whole = staged(&settings).finished();
+    for steps in [5, 12, 21, 50] {
+        let mut bench = staged(&settings);
+        bench.job.resume_from = bench.stop_after(steps);
+        assert!(bench.job.resume_from.is_some());
+        assert_eq!(numbers(&bench.finished()), numbers(&whole), "stopped after {steps}");
+    }
+    let impatient =
+        [("training.early_stopping.patience", "1"), ("training.early_stopping.threshold", "0.9")];
+    let early = staged(&impatient).finished();
+    assert_eq!((early.epochs, early.stopped_early), (4, true), "in the last stage");
+}

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 
 use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
+use super::curriculum::Passes;
 use super::evaluate::evaluate;
 use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
 use super::metric::{Evaluation, ScoreError, direction_of};
@@ -141,9 +142,8 @@ pub struct Trainer<'a> {
     checkpoints: Checkpoints,
     state: State,
     schedule: Schedule,
-    train_rows: Vec<usize>,
+    passes: Passes,
     lengths: Vec<u32>,
-    updates_per_epoch: u64,
     clock: ClockWork,
     metrics: MetricsOut,
 }
@@ -175,14 +175,12 @@ impl<'a> Trainer<'a> {
             }
         }
         let training = &job.config.training;
-        let train_rows = data.of_split(Split::Train);
-        let updates_per_epoch = train_rows.len().div_ceil(training.update_rows()) as u64;
-        let steps = updates_per_epoch * u64::from(training.num_epochs);
+        let passes = Passes::new(&job.config, data);
         let start = Instant::now();
         Ok(Self {
             checkpoints: Checkpoints::open(&job.run_dir)?,
             state: State::new(job),
-            schedule: Schedule::new(training, steps),
+            schedule: Schedule::new(training, passes.steps()),
             clock: ClockWork::new(start),
             metrics: MetricsOut::new(start),
             job,
@@ -190,9 +188,8 @@ impl<'a> Trainer<'a> {
             learner,
             recorder,
             stop,
-            train_rows,
+            passes,
             lengths: data.inputs.lengths(),
-            updates_per_epoch,
         })
     }
 
@@ -220,12 +217,19 @@ impl<'a> Trainer<'a> {
     }
 
     fn epochs(&self) -> u64 {
-        u64::from(self.job.config.training.num_epochs)
+        self.passes.epochs()
+    }
+
+    /// Updates of the running pass.
+    fn updates_of_epoch(&self) -> u64 {
+        self.passes.updates(self.state.epoch)
     }
 
     fn is_exhausted(&self) -> bool {
         let patience = self.job.config.training.early_stopping.patience;
-        patience > 0 && self.state.stale >= patience
+        // A stage that learns no more is no reason to leave out the rows of the next.
+        let last = self.passes.is_last_stage(self.state.epoch);
+        last && patience > 0 && self.state.stale >= patience
     }
 
     fn started(&self) -> Started {
@@ -233,7 +237,7 @@ impl<'a> Trainer<'a> {
         Started {
             parameters: self.learner.parameter_count(),
             epochs: self.epochs(),
-            steps: self.updates_per_epoch * self.epochs(),
+            steps: self.passes.steps(),
             rows: Split::ALL.map(rows).to_vec(),
             device: self.job.device.clone(),
             threads: self.job.threads,
@@ -258,7 +262,8 @@ impl<'a> Trainer<'a> {
     /// Goes through the rest of the running pass; `false` when told to stop.
     fn train_epoch(&mut self) -> Result<bool, TrainError> {
         let training = &self.job.config.training;
-        let lengths: Vec<u32> = self.train_rows.iter().map(|row| self.lengths[*row]).collect();
+        let train_rows = self.passes.rows(self.state.epoch);
+        let lengths: Vec<u32> = train_rows.iter().map(|row| self.lengths[*row]).collect();
         let order =
             train_updates(&lengths, training.update_rows(), training.seed, self.state.epoch);
         let collator = Collator::new(self.data);
@@ -267,12 +272,12 @@ impl<'a> Trainer<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let rows: Vec<usize> = update.iter().map(|index| self.train_rows[*index]).collect();
+            let rows: Vec<usize> = update.iter().map(|index| train_rows[*index]).collect();
             let batches = rows.chunks(training.batch_size as usize);
             let batches: Vec<Batch> = batches.map(|rows| collator.batch(rows)).collect();
             self.update(&batches)?;
             let save_steps = u64::from(training.save_steps);
-            let inside = self.state.updates_done < self.updates_per_epoch;
+            let inside = self.state.updates_done < self.updates_of_epoch();
             if inside && save_steps > 0 && self.state.step.is_multiple_of(save_steps) {
                 self.save(None, false)?;
                 self.prune()?;
@@ -284,7 +289,7 @@ impl<'a> Trainer<'a> {
     fn update(&mut self, batches: &[Batch]) -> Result<(), TrainError> {
         let begin = Instant::now();
         let state = &mut self.state;
-        let lr = self.schedule.rate(state.step);
+        let lr = self.passes.learning_rate(state.epoch) * self.schedule.factor(state.step);
         let seed = self.job.config.training.seed;
         let key = StepKey { seed, epoch: state.epoch, step: state.step };
         let output = self.learner.step(batches, lr, key)?;
@@ -315,11 +320,11 @@ impl<'a> Trainer<'a> {
 
     /// Passes over the training rows, with fraction.
     fn epoch_now(&self) -> f64 {
-        self.state.epoch as f64 + self.state.updates_done as f64 / self.updates_per_epoch as f64
+        self.state.epoch as f64 + self.state.updates_done as f64 / self.updates_of_epoch() as f64
     }
 
     fn progress(&mut self, lr: f64) {
-        let last_of_epoch = self.state.updates_done == self.updates_per_epoch;
+        let last_of_epoch = self.state.updates_done == self.updates_of_epoch();
         let due = self.clock.last_progress.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL);
         if !due && !last_of_epoch {
             return;
@@ -328,8 +333,9 @@ impl<'a> Trainer<'a> {
         self.recorder.record(TrainEvent::Progress(Progress {
             epoch: self.state.epoch + 1,
             epochs: self.epochs(),
+            stage: self.passes.stage(self.state.epoch),
             step: self.state.step,
-            steps: self.updates_per_epoch * self.epochs(),
+            steps: self.passes.steps(),
             loss: self.state.epoch_loss / self.state.updates_done.max(1) as f64,
             lr,
             rows_per_s: self.clock.rows_per_s(),
@@ -339,17 +345,27 @@ impl<'a> Trainer<'a> {
     fn end_epoch(&mut self) -> Result<(), TrainError> {
         let valid = self.evaluate(Split::Valid)?;
         let (value, direction) = self.chosen_by(&valid)?;
-        let train_loss = self.state.epoch_loss / self.updates_per_epoch as f64;
+        let train_loss = self.state.epoch_loss / self.updates_of_epoch() as f64;
         let seconds = self.clock.end_epoch();
+        let stage = self.passes.stage(self.state.epoch);
         self.state.epoch += 1;
         self.state.updates_done = 0;
         self.state.epoch_loss = 0.0;
         let is_best = self.judge(value, direction);
+        if self.passes.begins_stage(self.state.epoch) {
+            self.state.stale = 0;
+        }
         self.push_evaluation(&valid);
+        if let Some((stage, _)) = stage {
+            let (step, epoch) = (self.state.step, self.epoch_now());
+            let metrics = &mut self.metrics;
+            metrics.push("stage", None, Direction::Neutral, step, epoch, f64::from(stage));
+        }
         self.metrics.flush(self.recorder);
         self.recorder.record(TrainEvent::EpochEnded(EpochEnded {
             epoch: self.state.epoch,
             epochs: self.epochs(),
+            stage,
             step: self.state.step,
             train_loss,
             valid,

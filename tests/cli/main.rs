@@ -8,6 +8,7 @@ mod actors;
 mod again;
 mod bad_input;
 mod crash;
+mod curriculum;
 mod edit;
 mod help;
 mod life;

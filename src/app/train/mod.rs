@@ -1,6 +1,7 @@
 //! `train`: from settings and data to a finished run, every step of it recorded.
 
 mod card;
+mod difficulty;
 mod drive;
 mod folder;
 mod repeat;
@@ -92,7 +93,8 @@ impl App {
         let given = match &request.data {
             DataSource::File(source) => {
                 let dataset = request::read(source, &resolved.config)?;
-                let prepared = request::prepare(&dataset, &resolved.config)?;
+                let (config, programs) = (&resolved.config, &request.programs);
+                let prepared = difficulty::prepare(self, &dataset, config, programs, screen)?;
                 Some((dataset, prepared))
             }
             DataSource::Sample { .. } => None,
@@ -107,10 +109,11 @@ impl App {
             Err(error) => return session.finish_with(Err(error)),
         };
         let mut yardstick = None;
-        let result = Plan::new(request, resolved, name, given, &folder).and_then(|plan| {
-            yardstick = plan.yardstick;
-            self.train_in(&session, run, &plan, &folder, stop, screen)
-        });
+        let result =
+            Plan::new(self, request, resolved, name, given, &folder, screen).and_then(|plan| {
+                yardstick = plan.yardstick;
+                self.train_in(&session, run, &plan, &folder, stop, screen)
+            });
         let ended = self.close(session, run, &folder, result);
         self.trained(run, yardstick, ended, screen)
     }
@@ -377,18 +380,21 @@ impl App {
 impl<'a> Plan<'a> {
     /// Generates the data where none was given.
     fn new(
+        app: &App,
         request: &'a TrainRequest,
         resolved: Resolved,
         name: Name,
         given: Option<(Dataset, Preparation)>,
         folder: &RunFolder,
+        screen: &mut dyn Screen,
     ) -> Result<Self> {
         let config = resolved.config;
         let (dataset, prepared, synthetic) = match given {
             Some((dataset, prepared)) => (dataset, prepared, None),
             None => {
                 let (dataset, synthetic) = request::sample(request, folder, &config)?;
-                let prepared = request::prepare(&dataset, &config)?;
+                let programs = &request.programs;
+                let prepared = difficulty::prepare(app, &dataset, &config, programs, screen)?;
                 (dataset, prepared, synthetic)
             }
         };

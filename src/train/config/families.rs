@@ -29,17 +29,84 @@ pub struct HeadConfig {
     pub weight: f64,
 }
 
+/// Stages of a training that begin with the easiest rows.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CurriculumConfig {
+    /// What makes a row difficult.
+    pub difficulty: Difficulty,
+    /// The run or model in production that tells, where `difficulty` is `reference`.
+    pub reference: String,
+    /// The stages in order; none trains on all rows from the start.
+    pub stages: Vec<StageConfig>,
+}
+
+/// What makes a row difficult.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Difficulty {
+    /// The number of its tokens.
+    Length,
+    /// How rare its tokens are among the training rows.
+    Rarity,
+    /// The loss of a model that was trained before.
+    Reference,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// Share of the training rows, the easiest first.
+    pub share: f64,
+    /// Passes over them.
+    pub epochs: u32,
+    /// Peak learning rate; the schedule goes over the whole training.
+    pub learning_rate: f64,
+}
+
 /// What the loss of the labels is called beside those of the heads.
 pub const MAIN: &str = "main";
 
-/// Keys, or beginnings of keys, that decide nothing, and beside what.
-pub(super) fn unused_keys(config: &TrainConfig) -> Vec<(&'static str, String)> {
+/// A key that decides nothing beside another.
+#[derive(Clone, Debug)]
+pub(super) struct Unused {
+    /// The key, or the beginning of keys where it ends with a dot.
+    pub(super) key: &'static str,
+    /// Beside what, for messages.
+    pub(super) beside: String,
+    /// The other key. What stood before it was set was meant for another value of it.
+    pub(super) by: &'static str,
+}
+
+impl Unused {
+    /// Whether it is, or begins, `key`.
+    pub(super) fn matches(&self, key: &str) -> bool {
+        if self.key.ends_with('.') { key.starts_with(self.key) } else { key == self.key }
+    }
+}
+
+/// All keys that decide nothing.
+pub(super) fn unused_keys(config: &TrainConfig) -> Vec<Unused> {
     let architecture = config.model.architecture;
-    let why = format!("for the architecture {}", architecture.word());
-    let mut unused: Vec<(&'static str, String)> =
-        architecture.unused_keys().iter().map(|key| (*key, why.clone())).collect();
+    let mut keys = architecture.unused_keys().to_vec();
     if architecture != Architecture::Encoder {
-        unused.push(("multitask.", why));
+        keys.push("multitask.");
+    }
+    if architecture.takes_texts() || architecture.takes_series() {
+        keys.push("curriculum.");
+    }
+    let beside = format!("for the architecture {}", architecture.word());
+    let of = |key| Unused { key, beside: beside.clone(), by: "model.architecture" };
+    let mut unused: Vec<Unused> = keys.into_iter().map(of).collect();
+    let by = "curriculum.stages";
+    if config.curriculum.stages.is_empty() {
+        for key in ["curriculum.difficulty", "curriculum.reference"] {
+            unused.push(Unused { key, beside: format!("without `{by}`"), by });
+        }
+    } else {
+        let beside = format!("beside the rates of `{by}`");
+        unused.push(Unused { key: "training.learning_rate", beside, by });
     }
     unused
 }
@@ -61,7 +128,43 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         let weighs = head.weight > 0.0 && head.weight.is_finite();
         rule(weighs, format!("weighed {}", head.weight), "weighed above 0");
     }
+    stage_rules(config, &mut rules);
     rules
+}
+
+fn stage_rules(config: &TrainConfig, rules: &mut Vec<Rule>) {
+    let curriculum = &config.curriculum;
+    let key = "curriculum.stages";
+    for stage in &curriculum.stages {
+        let mut rule = |holds: bool, found: String, must: &str| {
+            rules.push((holds, key, found, must.to_owned()));
+        };
+        let share = stage.share > 0.0 && stage.share <= 1.0;
+        rule(share, format!("of share {}", stage.share), "of a share above 0, up to 1");
+        rule(stage.epochs > 0, "of 0 epochs".to_owned(), "of at least 1 epoch");
+        let rate = stage.learning_rate > 0.0 && stage.learning_rate < 1e3;
+        let found = format!("of learning rate {}", stage.learning_rate);
+        rule(rate, found, "of a learning rate above 0 and below 1000");
+    }
+    if curriculum.stages.is_empty() {
+        return;
+    }
+    let epochs: u64 = curriculum.stages.iter().map(|stage| u64::from(stage.epochs)).sum();
+    let found = config.training.num_epochs;
+    rules.push((
+        u64::from(found) == epochs,
+        "training.num_epochs",
+        found.to_string(),
+        format!("the epochs of all `curriculum.stages` ({epochs})"),
+    ));
+    let by_model = curriculum.difficulty == Difficulty::Reference;
+    let found = format!("\"{}\"", curriculum.reference);
+    let must = match by_model {
+        true => "a run or a model in production, as `curriculum.difficulty` is reference",
+        false => "empty unless `curriculum.difficulty` is reference",
+    };
+    let holds = by_model != curriculum.reference.is_empty();
+    rules.push((holds, "curriculum.reference", found, must.to_owned()));
 }
 
 #[cfg(test)]
@@ -99,5 +202,37 @@ mod tests {
             "my.yaml:2:13: `multitask.heads` decides nothing for the architecture toy"
         );
         assert_eq!(said("model: {architecture: toy}\nmultitask: {heads: []}"), "fine");
+    }
+
+    #[test]
+    fn stages_add_up_and_replace_the_learning_rate() {
+        let with = |training: &str, curriculum: &str| {
+            said(&format!("training: {{{training}}}\ncurriculum: {{{curriculum}}}"))
+        };
+        let stages = "stages: [{share: 0.5, epochs: 2, learning_rate: 1.0e-3}, \
+                      {share: 1, epochs: 1, learning_rate: 1.0e-4}]";
+        assert_eq!(with("num_epochs: 3", stages), "fine");
+        assert_eq!(
+            with("num_epochs: 4", stages),
+            "my.yaml:1:24: `training.num_epochs` is 4, but must be the epochs of all \
+             `curriculum.stages` (3)"
+        );
+        assert_eq!(
+            with("num_epochs: 3, learning_rate: 1.0e-3", stages),
+            "my.yaml:1:27: `training.learning_rate` decides nothing beside the rates of \
+             `curriculum.stages`"
+        );
+        let by_model = format!("difficulty: reference, {stages}");
+        assert!(with("num_epochs: 3", &by_model).contains("a run or a model in production"));
+        assert_eq!(with("num_epochs: 3", &format!("reference: champion, {by_model}")), "fine");
+        assert!(with("", "difficulty: rarity").contains("without `curriculum.stages`"));
+        let stage = |stage: &str| with("num_epochs: 1", &format!("stages: [{{{stage}}}]"));
+        for (bad, why) in [
+            ("share: 0, epochs: 1, learning_rate: 1.0e-3", "above 0, up to 1"),
+            ("share: 1, epochs: 1, learning_rate: 0", "above 0 and below 1000"),
+            ("share: 1, learning_rate: 1.0e-3", "missing field `epochs`"),
+        ] {
+            assert!(stage(bad).contains(why), "{}", stage(bad));
+        }
     }
 }

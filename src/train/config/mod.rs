@@ -15,7 +15,7 @@ mod types;
 mod validate;
 mod yaml;
 
-pub use families::{HeadConfig, MAIN, MultitaskConfig};
+pub use families::{CurriculumConfig, Difficulty, HeadConfig, MAIN, MultitaskConfig, StageConfig};
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{

@@ -1,5 +1,6 @@
 //! Merges layers of settings over the base and reads the result as [`TrainConfig`].
 
+use super::families::Unused;
 use super::types::TrainConfig;
 use super::yaml::{self, ConfigError, Entry, Node, Value};
 use crate::base::{Digest, suggest};
@@ -11,6 +12,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("baseline_small", include_str!("../../../data/configs/baseline_small.yaml")),
     ("medium_model", include_str!("../../../data/configs/medium_model.yaml")),
     ("large_model", include_str!("../../../data/configs/large_model.yaml")),
+    ("curriculum_model", include_str!("../../../data/configs/curriculum_model.yaml")),
     ("multitask_model", include_str!("../../../data/configs/multitask_model.yaml")),
     ("pat_s", include_str!("../../../data/configs/pat_s.yaml")),
     ("pat_m", include_str!("../../../data/configs/pat_m.yaml")),
@@ -65,11 +67,12 @@ pub fn resolve(layers: &[Layer<'_>]) -> Result<TrainConfig, ConfigError> {
     }
     let config = read(&base, &merged)?;
     super::validate::validate(&config, &merged)?;
-    // What stood before the architecture was chosen was meant for another one.
-    let unused = super::families::unused_keys(&config);
-    let chosen = layers.iter().rposition(|layer| layer.find("model.architecture").is_some());
-    for layer in &layers[chosen.unwrap_or(0)..] {
-        check_use(&base, layer, "", &unused)?;
+    let set_at = |key: &str| layers.iter().rposition(|layer| layer.find(key).is_some());
+    for unused in super::families::unused_keys(&config) {
+        let start = set_at("model.architecture").max(set_at(unused.by)).unwrap_or(0);
+        for layer in &layers[start..] {
+            check_use(&base, layer, "", &unused)?;
+        }
     }
     Ok(config)
 }
@@ -90,12 +93,7 @@ pub fn recorded(text: &str) -> Result<TrainConfig, ConfigError> {
 }
 
 /// A setting that is not the default and decides nothing is a mistake.
-fn check_use(
-    base: &Node,
-    layer: &Node,
-    parents: &str,
-    unused: &[(&'static str, String)],
-) -> Result<(), ConfigError> {
+fn check_use(base: &Node, layer: &Node, parents: &str, unused: &Unused) -> Result<(), ConfigError> {
     let Value::Map(entries) = &layer.value else { return Ok(()) };
     for entry in entries {
         let key = format!("{parents}{}", entry.key);
@@ -103,10 +101,8 @@ fn check_use(
             check_use(base, &entry.node, &format!("{key}."), unused)?;
         } else if base.find(&key).is_some_and(|default| default.is_like(&entry.node)) {
             continue;
-        } else if let Some((_, beside)) = unused.iter().find(|(unused, _)| {
-            if unused.ends_with('.') { key.starts_with(unused) } else { key == *unused }
-        }) {
-            let (place, beside) = (entry.key_place.clone(), beside.clone());
+        } else if unused.matches(&key) {
+            let (place, beside) = (entry.key_place.clone(), unused.beside.clone());
             return Err(ConfigError::UnusedKey { place, key, beside });
         }
     }

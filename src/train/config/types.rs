@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::families::MultitaskConfig;
+use super::families::{CurriculumConfig, MultitaskConfig};
 use super::pat::PatConfig;
 
 /// Everything that decides what is trained and how.
@@ -17,6 +17,8 @@ pub struct TrainConfig {
     pub training: TrainingConfig,
     /// How texts become rows and rows become splits.
     pub data: DataConfig,
+    /// Which rows are learned first.
+    pub curriculum: CurriculumConfig,
     /// What else the encoder learns.
     pub multitask: MultitaskConfig,
     /// Settings of the architecture `pat`.

@@ -10,6 +10,7 @@ use super::split::assign;
 use super::vocab::Vocab;
 use crate::base::{Digest, Split};
 use crate::train::config::TrainConfig;
+use crate::train::curriculum::difficulty;
 use crate::train::prepared::{Inputs, Prepared, Targets};
 
 /// A dataset ready to train on, and what was found on the way.
@@ -107,7 +108,9 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     };
     let splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
     let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
-    let prepared = Prepared { labels, rows: kept, splits, targets, inputs, heads };
+    let mut prepared =
+        Prepared { labels, rows: kept, splits, targets, inputs, heads, ..Prepared::default() };
+    prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;
     Ok(Preparation { prepared, vocab, scaler, splits, leakage })
 }

@@ -12,4 +12,4 @@ mod ranking;
 mod score;
 
 pub use evaluation::{ClassScore, Evaluation, MetricValue};
-pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of};
+pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of, row_loss};

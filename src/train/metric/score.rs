@@ -276,6 +276,14 @@ fn cross_entropy(scores: &[f32], label: usize) -> f64 {
     sum.ln() + max - f64::from(scores[label])
 }
 
+/// The loss of one row, given its labels; `multi` where it may have any number of them.
+pub fn row_loss(scores: &[f32], truth: &[u32], multi: bool) -> f64 {
+    match truth {
+        [class] if !multi => cross_entropy(scores, *class as usize),
+        _ => binary_cross_entropy(scores, truth),
+    }
+}
+
 /// Mean over the labels of minus the logarithm of the right answer's sigmoid probability.
 fn binary_cross_entropy(scores: &[f32], truth: &[u32]) -> f64 {
     let loss = |(class, score): (u32, &f32)| {
