@@ -11,6 +11,7 @@
 //! `recover.rs`.
 
 mod actors;
+mod archive;
 mod checkpoint;
 mod edit;
 mod engine;
@@ -19,6 +20,7 @@ mod error;
 mod find;
 mod live;
 mod log;
+mod places;
 mod policy;
 mod predict;
 mod promote;
@@ -38,6 +40,7 @@ pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::train::TrainEvent;
 pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
+pub use archive::{ArchiveRequest, Moved};
 pub use checkpoint::Anchor;
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;

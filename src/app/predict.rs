@@ -189,8 +189,24 @@ impl App {
         let mut files = Files { name: details.experiment_id.clone(), ..Files::default() };
         for (name, path, digest) in &details.artifacts {
             let Some(path) = path else { continue };
-            let known = Some((folder.join(path), digest.parse().ok()));
+            let digest: Option<Digest> = digest.parse().ok();
+            let mut file = folder.join(path);
+            // What an archive packed is in the blob store as well.
+            if details.archive.is_some()
+                && !file.exists()
+                && let Some(blob) = digest.filter(|digest| self.blobs.contains(*digest))
+            {
+                file = self.blobs.path(blob);
+            }
+            let known = Some((file, digest));
             match name.as_str() {
+                "weights" if details.dropped.contains(path) => {
+                    let message = format!("the weights of {} were not kept", files.name);
+                    return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
+                        "`annals restore {}` brings them back while the blob store has them",
+                        files.name
+                    )));
+                }
                 "config" => files.config = known,
                 "labels" => files.labels = known,
                 "vocabulary" => files.vocabulary = known,

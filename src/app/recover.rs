@@ -115,6 +115,12 @@ impl App {
             if envelope.header.invocation != Some(invocation) {
                 continue;
             }
+            if matches!(plan.purpose, MovePurpose::Archive(_) | MovePurpose::Restore(_)) {
+                let (end, _) = self.settle_relocation(tx, &plan, true, None)?;
+                let how = if end == Recovery::Completed { "finished" } else { "rolled back" };
+                notes.push(format!("the move to {} was {how}", plan.to));
+                continue;
+            }
             match (effect::recover(&self.root, &plan)?, &plan.purpose) {
                 (Recovery::Completed, MovePurpose::Promotion { request, run, .. }) => {
                     self.complete(tx, &plan, *request, *run, true)?;

@@ -134,6 +134,7 @@ impl App {
                 "`annals replay` writes it anew and keeps edits aside",
             ));
         }
+        findings.extend(self.misplaced(&self.snapshot()?)?);
         for model in self.snapshot()?.production()? {
             for (path, digest, _) in &model.files {
                 let file = self.root.join(&model.path).join(path);

@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::fuse;
+
 /// Replaces `path` by a file that holds `bytes`. After a crash the old or the new content is
 /// there, whole; at most a file `.<name>.<pid>.tmp` is left over.
 ///
@@ -17,7 +19,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
             OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        fuse::step();
         fs::rename(&temporary, path)?;
+        fuse::step();
         sync_parent(path)
     })();
     if result.is_err() {

@@ -9,6 +9,7 @@ pub mod codec;
 mod digest;
 pub mod durable;
 mod env;
+pub mod fuse;
 mod id;
 pub mod limits;
 pub mod mask;

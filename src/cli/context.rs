@@ -8,7 +8,7 @@ use super::Format;
 use super::ui::Ui;
 use crate::app::{App, Caller, ConfigDirs, Error, Result};
 use crate::base::mask::mask_words;
-use crate::base::{Env, Timestamp};
+use crate::base::{Env, Timestamp, fuse};
 
 /// Environment variables that change results, recorded with every run.
 const RECORDED: [&str; 8] = [
@@ -33,6 +33,7 @@ impl Context {
     pub(super) fn new(format: Format, directory: Option<&Path>) -> Self {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
+        arm_fuse();
         Self { ui: Ui::new(format), env: clock_and_chance(), cwd }
     }
 
@@ -80,6 +81,15 @@ fn user_id() -> String {
 
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// In builds for testing the program can be asked to die at one of its steps.
+fn arm_fuse() {
+    if cfg!(debug_assertions)
+        && let Some(steps) = text("ANNALS_TEST_KILL_AT").and_then(|text| text.parse().ok())
+    {
+        fuse::arm(steps);
+    }
 }
 
 /// The system's; in builds for testing a fixed clock and seed can be asked for.

@@ -1,13 +1,16 @@
 //! `annals list`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::context::Context;
 use super::ui::{Table, duration, share};
 use crate::app::Result;
 use crate::base::RunId;
+use crate::domain::run::Archive;
 
 /// Letters of an id that a list shows, at least.
 const ID_LETTERS_MIN: usize = 4;
@@ -20,6 +23,35 @@ pub(super) struct Args {
     /// Show at most this many
     #[arg(long, short = 'n')]
     limit: Option<usize>,
+    /// Show only runs in this place
+    #[arg(long, value_enum)]
+    place: Option<PlaceArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PlaceArg {
+    #[value(name = "active")]
+    Active,
+    #[value(name = "production")]
+    Production,
+    #[value(name = "archive_debug")]
+    Debug,
+    #[value(name = "archive_baseline")]
+    Baseline,
+    #[value(name = "archived")]
+    Archived,
+}
+
+impl PlaceArg {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Production => "production",
+            Self::Debug => Archive::Debug.word(),
+            Self::Baseline => Archive::Baseline.word(),
+            Self::Archived => Archive::Archived.word(),
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
@@ -32,6 +64,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         "experiment",
         "category",
         "status",
+        "place",
         "accuracy",
         "macro F1",
         "data",
@@ -39,8 +72,24 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         "started",
     ]);
     let mut rows = Vec::new();
-    for run in runs.iter().take(args.limit.unwrap_or(usize::MAX)) {
+    let production: BTreeSet<RunId> =
+        views.production()?.into_iter().map(|m| RunId(m.run)).collect();
+    let mut shown = 0;
+    for run in runs.iter() {
         let run = run?;
+        // A model in production is a copy: its run lies where it lay.
+        let place = match run.archive {
+            Some(archive) => archive.word(),
+            None if production.contains(&run.run) => "production",
+            None => "active",
+        };
+        if args.place.as_ref().is_some_and(|wanted| wanted.word() != place) {
+            continue;
+        }
+        if args.limit.is_some_and(|limit| shown >= limit) {
+            break;
+        }
+        shown += 1;
         let status = app.status_of(&run)?;
         let data = if run.synthetic { "generated" } else { "real" };
         if context.ui.json() {
@@ -51,6 +100,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 "category": run.category.word(),
                 "pinned": run.pinned,
                 "status": status.word(),
+                "place": place,
                 "accuracy": run.accuracy,
                 "f1_macro": run.f1_macro,
                 "split": "test",
@@ -64,6 +114,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 run.experiment_id.into(),
                 run.category.word().into(),
                 status.word().into(),
+                if run.pinned { format!("{place}, pinned").into() } else { place.into() },
                 share(run.accuracy),
                 share(run.f1_macro),
                 data.into(),

@@ -8,6 +8,7 @@
 //! one in `run`. Start reading in `list.rs`.
 
 mod actor;
+mod archive;
 mod candidates;
 mod checkpoint;
 mod completions;
@@ -84,6 +85,8 @@ enum Verb {
     /// Let the rules about old runs apply to a run again
     Unpin(edit::PinArgs),
     Rename(edit::RenameArgs),
+    Archive(archive::Args),
+    Restore(archive::RestoreArgs),
     Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -155,6 +158,8 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Pin(args) => edit::run_pin(args, context),
         Verb::Unpin(args) => edit::run_unpin(args, context),
         Verb::Rename(args) => edit::run_rename(args, context),
+        Verb::Archive(args) => archive::run(args, context),
+        Verb::Restore(args) => archive::run_restore(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

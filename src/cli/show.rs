@@ -92,6 +92,20 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             ui.line(&format!("took        {}, ended by event {position}", duration(seconds)))?;
         }
         ui.line(&format!("folder      {}", run.folder))?;
+        if let Some(archive) = &run.archive {
+            let rule = archive.rule.as_ref().map_or("by hand".into(), |rule| format!("by {rule}"));
+            ui.line(&format!(
+                "archived    {} in {}, {rule} (policy revision {}): {}; event {}",
+                Timestamp(archive.at).human(),
+                archive.archive.word(),
+                archive.policy_revision,
+                archive.reason,
+                archive.position,
+            ))?;
+        }
+        if !run.dropped.is_empty() {
+            ui.line(&format!("not kept    {}", run.dropped.join(", ")))?;
+        }
         ui.line(&format!("config      {} {}", run.config_name, run.config_digest))?;
         ui.line(&format!("seed        {}", run.seed))?;
         let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();

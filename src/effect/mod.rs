@@ -7,7 +7,10 @@
 //! A folder comes to its target in three steps: its files are copied under a temporary name beside
 //! the target, synced and checked by digest; the temporary folder is renamed; the parent is
 //! synced. Before the rename a crash leaves a temporary folder, which [`recover`] removes; after
-//! it the target is whole.
+//! it the target is whole. Whole folders of runs have their own way; see `relocate.rs`.
+
+mod pack;
+mod relocate;
 
 #[cfg(test)]
 mod tests;
@@ -16,9 +19,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Digest, MoveId, durable};
+use crate::base::{Digest, MoveId, durable, fuse};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use crate::store::copy_file;
+
+pub use relocate::{packed, recover_relocation, relocate, survey, survey_pack};
 
 /// Files that cannot be moved.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +115,16 @@ pub fn execute(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
         copy_file(&source, &copy).map_err(at("copy", &source))?;
         File::open(&copy).and_then(|f| f.sync_all()).map_err(at("sync", &copy))?;
         durable::sync_parent(&copy).map_err(at("sync", &copy))?;
-        check(&copy, file)?;
+        check(&copy, file.digest)?;
     }
     // Nobody else may have come first: a rename replaces an empty folder without a word.
     if let Some(taken) = taken(&target)? {
         remove_dir(&temporary)?;
         return Err(EffectError::TargetExists(taken));
     }
+    fuse::step();
     fs::rename(&temporary, &target).map_err(at("rename", &temporary))?;
+    fuse::step();
     durable::sync_parent(&target).map_err(at("sync", &target))
 }
 
@@ -150,7 +157,7 @@ pub fn recover(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError
         return Ok(Recovered::RolledBack);
     }
     // The rename made it whole; if it is not what the plan says, it is somebody else's.
-    let whole = plan.files.iter().all(|file| check(&target.join(&file.path), file).is_ok());
+    let whole = plan.files.iter().all(|file| check(&target.join(&file.path), file.digest).is_ok());
     if whole { Ok(Recovered::Completed) } else { Ok(Recovered::RolledBack) }
 }
 
@@ -205,12 +212,12 @@ fn digest_plain(path: &Path) -> Result<(Digest, u64), EffectError> {
     read.map_err(at("read", path))
 }
 
-fn check(path: &Path, file: &MovedFile) -> Result<(), EffectError> {
+fn check(path: &Path, expected: Digest) -> Result<(), EffectError> {
     let (found, _) = digest_plain(path)?;
-    if found == file.digest {
+    if found == expected {
         return Ok(());
     }
-    Err(EffectError::Changed { path: path.to_owned(), expected: file.digest, found })
+    Err(EffectError::Changed { path: path.to_owned(), expected, found })
 }
 
 fn remove_dir(dir: &Path) -> Result<(), EffectError> {

@@ -17,7 +17,7 @@ pub(super) const VIEW: Definition = Definition {
 /// One move.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct MoveRow {
-    /// `promotion` or `demotion`.
+    /// `promotion`, `demotion`, `restore` or the name of an archive.
     pub purpose: String,
     /// Where the files come from.
     pub from: String,
@@ -42,9 +42,11 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
     let (key, at) = (envelope.header.stream.entity, envelope.header.recorded.0);
     let mut row = match (kv.get(&key)?, event) {
         (_, MoveEvent::Planned(planned)) => MoveRow {
-            purpose: match planned.purpose {
+            purpose: match &planned.purpose {
                 MovePurpose::Promotion { .. } => "promotion".into(),
                 MovePurpose::Demotion { .. } => "demotion".into(),
+                MovePurpose::Archive(order) => order.archive.word().into(),
+                MovePurpose::Restore(_) => "restore".into(),
             },
             from: planned.from.clone(),
             to: planned.to.clone(),

@@ -10,7 +10,7 @@ use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Category, RunEvent, RunState, RunStatus};
+use crate::domain::run::{Archive as Place, Category, RunEvent, RunState, RunStatus};
 use crate::domain::{EnvelopeRef, Event, Provenance};
 
 const KINDS: &[&str] = &[
@@ -27,15 +27,17 @@ const KINDS: &[&str] = &[
     "run.pinned",
     "run.unpinned",
     "run.renamed",
+    "run.archived",
+    "run.restored",
 ];
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 3, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 4, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 3, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 4, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -78,6 +80,7 @@ struct RunRow {
     status: Status,
     category: Category,
     pinned: bool,
+    archive: Option<Place>,
     synthetic: bool,
     started: i64,
     seconds: Option<f64>,
@@ -102,6 +105,8 @@ pub struct RunLine<'a> {
     pub category: Category,
     /// Whether the rules about old runs leave it alone.
     pub pinned: bool,
+    /// The archive it lies in; none while it is active.
+    pub archive: Option<Place>,
     /// Whether its data was generated.
     pub synthetic: bool,
     /// When it began.
@@ -155,6 +160,7 @@ impl RunList {
                 status: value(&VIEW, &row.status)?,
                 category: value(&VIEW, &row.category)?,
                 pinned: row.pinned,
+                archive: value(&VIEW, &row.archive)?,
                 synthetic: row.synthetic,
                 started: Timestamp(row.started.to_native()),
                 seconds: number(&row.seconds),
@@ -164,6 +170,30 @@ impl RunList {
             })
         })
     }
+}
+
+/// A run in an archive.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct Archived {
+    /// Which.
+    pub archive: Place,
+    /// Since when, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub at: i64,
+    /// The rule that asked for it; none where a person did.
+    pub rule: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Revision of the policy then in force.
+    pub policy_revision: u64,
+    /// The file that holds what was packed.
+    pub packed: Option<String>,
+    /// Size of its files before.
+    pub bytes_before: u64,
+    /// Size of its files since.
+    pub bytes_after: u64,
+    /// Position of the event.
+    pub position: u64,
 }
 
 /// Everything the registry and the rules need of a run.
@@ -178,6 +208,8 @@ pub struct RunDetails {
     pub experiment_name: String,
     /// The folder, relative to the workspace.
     pub folder: String,
+    /// The archive it lies in; none while it is active.
+    pub archive: Option<Archived>,
     /// What it is for.
     pub description: String,
     /// Words for finding it.
@@ -237,6 +269,8 @@ pub struct RunDetails {
     pub weights: Option<String>,
     /// Files: what, path, digest.
     pub artifacts: Vec<(String, Option<String>, String)>,
+    /// Paths of files that were not kept when it was archived.
+    pub dropped: Vec<String>,
     /// Whether it met the rules then in force.
     pub candidate: Option<bool>,
     /// Position of its start.
@@ -287,6 +321,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             status: Status::Running,
             category: Category::Baseline,
             pinned: false,
+            archive: None,
             synthetic: started.data.synthetic.is_some(),
             started: envelope.header.recorded.0,
             seconds: None,
@@ -304,6 +339,8 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
         RunEvent::Pinned(_) => row.pinned = true,
         RunEvent::Unpinned(_) => row.pinned = false,
         RunEvent::Renamed(renamed) => row.name.clone_from(&renamed.new),
+        RunEvent::Archived(archived) => row.archive = Some(archived.archive),
+        RunEvent::Restored(_) => row.archive = None,
         RunEvent::Finished(finished) => {
             let value = |name: &str| {
                 let test =
@@ -353,6 +390,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         experiment_id: started.experiment_id.clone(),
         experiment_name: started.name.clone(),
         folder: started.folder.clone(),
+        archive: None,
         description: started.description.clone(),
         tags: started.tags.clone(),
         actor: envelope.header.actor,
@@ -381,6 +419,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         model_bytes: None,
         weights: None,
         artifacts: vec![],
+        dropped: vec![],
         candidate: None,
         started_position: envelope.header.position,
         ended_position: None,
@@ -412,6 +451,27 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
         RunEvent::Pinned(_) => details.pinned = true,
         RunEvent::Unpinned(_) => details.pinned = false,
         RunEvent::Renamed(renamed) => details.experiment_name.clone_from(&renamed.new),
+        RunEvent::Archived(archived) => {
+            details.folder.clone_from(&archived.folder);
+            details.archive = Some(Archived {
+                archive: archived.archive,
+                at: envelope.header.recorded.0,
+                rule: archived.rule.clone(),
+                reason: archived.reason.clone(),
+                policy_revision: archived.policy_revision,
+                packed: archived.packed.as_ref().map(|packed| packed.pack.file().to_owned()),
+                bytes_before: archived.bytes_before,
+                bytes_after: archived.bytes_after,
+                position: envelope.header.position,
+            });
+            details.dropped.extend(archived.dropped.iter().map(|file| file.path.clone()));
+        }
+        RunEvent::Restored(restored) => {
+            details.folder.clone_from(&restored.folder);
+            details.archive = None;
+            let back = |path: &String| restored.recovered.iter().any(|file| file.path == *path);
+            details.dropped.retain(|path| !back(path));
+        }
         RunEvent::ArtifactStored(stored) => details.artifacts.push((
             stored.name.clone(),
             stored.path.clone(),

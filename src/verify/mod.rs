@@ -90,7 +90,8 @@ struct Check<'a> {
     /// Recomputed roots at the sizes that log checkpoints speak of.
     roots: BTreeMap<u64, Hash>,
     wanted: BTreeSet<u64>,
-    blobs: BTreeMap<Digest, u64>,
+    /// Blobs that events name: where first, and the files that still need them.
+    blobs: BTreeMap<Digest, (u64, BTreeSet<Holder>)>,
     findings: Vec<Finding>,
     last_good: Option<u64>,
     checkpoints: usize,
@@ -105,10 +106,20 @@ struct Check<'a> {
     nodes: BTreeMap<(u8, u64), Hash>,
 }
 
+/// What a blob is kept for: the run, and the file's path in it.
+type Holder = ([u8; 16], String);
+
 /// The kinds that name actors, keys and blobs.
-static NAMING: LazyLock<[Kind; 4]> = LazyLock::new(|| {
-    ["actor.registered", "key.created", "key.vouched", "run.artifact_stored"]
-        .map(|name| kind_named(name).expect("BUG: unknown kind"))
+static NAMING: LazyLock<[Kind; 6]> = LazyLock::new(|| {
+    [
+        "actor.registered",
+        "key.created",
+        "key.vouched",
+        "run.artifact_stored",
+        "run.archived",
+        "run.restored",
+    ]
+    .map(|name| kind_named(name).expect("BUG: unknown kind"))
 });
 
 impl<'a> Check<'a> {
@@ -258,7 +269,24 @@ impl<'a> Check<'a> {
                 self.findings.extend(wrong);
             }
             Ok(Event::Run(RunEvent::ArtifactStored(stored))) if stored.blob => {
-                self.blobs.entry(stored.digest).or_insert(at);
+                let holder = (header.stream.entity, stored.path.unwrap_or(stored.name));
+                let (_, holders) = self.blobs.entry(stored.digest).or_insert((at, BTreeSet::new()));
+                holders.insert(holder);
+            }
+            // What was dropped may be gone (BLB-2).
+            Ok(Event::Run(RunEvent::Archived(archived))) => {
+                for file in archived.dropped {
+                    if let Some((_, holders)) = self.blobs.get_mut(&file.digest) {
+                        holders.remove(&(header.stream.entity, file.path));
+                    }
+                }
+            }
+            Ok(Event::Run(RunEvent::Restored(restored))) => {
+                for file in restored.recovered {
+                    if let Some((_, holders)) = self.blobs.get_mut(&file.digest) {
+                        holders.insert((header.stream.entity, file.path));
+                    }
+                }
             }
             _ => {}
         }
@@ -448,7 +476,10 @@ impl<'a> Check<'a> {
 
     fn finish(mut self) -> Report {
         if let Some(blobs) = &self.options.blobs {
-            for (digest, at) in &self.blobs {
+            for (digest, (at, holders)) in &self.blobs {
+                if holders.is_empty() && !blobs.contains(*digest) {
+                    continue;
+                }
                 if let Err(error) = blobs.verify(*digest) {
                     self.findings.push(Finding::broken(*at, &error));
                 }

@@ -2,7 +2,7 @@
 
 use crate::support::Workspace;
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 27] = [
     "init",
     "train",
     "list",
@@ -20,6 +20,8 @@ const VERBS: [&str; 25] = [
     "pin",
     "unpin",
     "rename",
+    "archive",
+    "restore",
     "predict",
     "log",
     "replay",

@@ -6,6 +6,7 @@
 
 mod actors;
 mod again;
+mod archive;
 mod bad_input;
 mod crash;
 mod curriculum;
@@ -18,3 +19,4 @@ mod record;
 mod resume;
 mod support;
 mod tamper;
+mod walk;

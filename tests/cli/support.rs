@@ -82,6 +82,23 @@ impl Workspace {
         Answer::of(self.command(actor, args).output().unwrap())
     }
 
+    /// The workspace and its user's folder, elsewhere.
+    pub fn copy(&self) -> Self {
+        let copy = Self::bare();
+        for (from, to) in [(&self.root, &copy.root), (&self.home, &copy.home)] {
+            let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+            assert!(copied.unwrap().success());
+        }
+        copy
+    }
+
+    /// Runs the program until its `step`th step, where it dies as by `kill -9`.
+    pub fn killed_at(&self, step: u64, args: &[&str]) -> std::process::ExitStatus {
+        let mut command = self.command("mara", args);
+        command.env("ANNALS_TEST_KILL_AT", step.to_string());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+    }
+
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command("mara", args);

@@ -133,6 +133,11 @@ fn moved() -> MovedFile {
     }
 }
 
+fn dropped() -> DroppedFile {
+    let path = "checkpoints/step-50/model.safetensors".into();
+    DroppedFile { path, digest: digest(9), bytes: 20 }
+}
+
 fn of_runs() -> Vec<Event> {
     vec![
         started().into(),
@@ -187,6 +192,26 @@ fn of_runs() -> Vec<Event> {
         RunPinned { reason: Some("the paper names it".into()) }.into(),
         RunUnpinned { reason: None }.into(),
         RunRenamed { old: "hate".into(), new: "hate_small".into() }.into(),
+        RunArchived {
+            archive: Archive::Debug,
+            folder: "experiments/archive_debug/hate_20260301_120000".into(),
+            rule: Some("debug_experiments".into()),
+            reason: "3 newer debug runs stay".into(),
+            policy_revision: 2,
+            packed: Some(PackedFiles { pack: Pack::Zst, digest: digest(30), bytes: 9 }),
+            dropped: vec![dropped()],
+            bytes_before: 100,
+            bytes_after: 9,
+            file_move: MOVE,
+        }
+        .into(),
+        RunRestored {
+            folder: "experiments/hate_20260301_120000".into(),
+            reason: Some("the paper needs it".into()),
+            recovered: vec![dropped()],
+            file_move: MOVE,
+        }
+        .into(),
     ]
 }
 

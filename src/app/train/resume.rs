@@ -105,6 +105,11 @@ impl App {
             );
             return Err(Error::new(ErrorKind::Rejected, message));
         }
+        if let Some(archive) = state.archive {
+            let message = format!("{name} is in {}", archive.word());
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint(format!("`annals restore {name}` brings it back")));
+        }
         let folder = RunFolder::of(self, &started.folder, name);
         let text = unchanged(&folder, "config/config.yaml", started.config)?;
         let config = config::recorded(&String::from_utf8_lossy(&text))

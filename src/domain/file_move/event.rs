@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::domain::run::{Archive, DroppedFile, Pack};
 
 stream_events! {
     /// What can happen to one move of files.
@@ -50,6 +51,70 @@ pub enum MovePurpose {
         /// The production name.
         name: String,
     },
+    /// A run goes into an archive.
+    Archive(ArchiveOrder),
+    /// A run comes back from an archive.
+    Restore(RestoreOrder),
+}
+
+/// A run that goes into an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveOrder {
+    /// The run.
+    pub run: RunId,
+    /// Which.
+    pub archive: Archive,
+    /// The rule that asked for it; none where a person did.
+    pub rule: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Revision of the policy in force.
+    pub policy_revision: u64,
+    /// How files are packed; those whose target path begins with the name of the pack.
+    pub pack: Option<Pack>,
+    /// Files that are not kept.
+    pub dropped: Vec<DroppedFile>,
+}
+
+/// A run that comes back from an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreOrder {
+    /// The run.
+    pub run: RunId,
+    /// Why.
+    pub reason: Option<String>,
+    /// How files are packed; those whose source path begins with the name of the pack.
+    pub pack: Option<Pack>,
+    /// Dropped files that come from the blob store.
+    pub from_blobs: Vec<DroppedFile>,
+}
+
+impl MovePurpose {
+    /// The run whose files move, where they are a run's.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Promotion { run, .. } => Some(*run),
+            Self::Archive(order) => Some(order.run),
+            Self::Restore(order) => Some(order.run),
+            Self::Demotion { .. } => None,
+        }
+    }
+
+    /// Files that are not kept.
+    pub fn dropped(&self) -> &[DroppedFile] {
+        match self {
+            Self::Archive(order) => &order.dropped,
+            _ => &[],
+        }
+    }
+
+    /// Files that come from the blob store.
+    pub fn from_blobs(&self) -> &[DroppedFile] {
+        match self {
+            Self::Restore(order) => &order.from_blobs,
+            _ => &[],
+        }
+    }
 }
 
 /// Whether the source stays.

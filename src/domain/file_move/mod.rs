@@ -13,6 +13,7 @@ mod tests;
 pub use command::MoveCommand;
 pub use decide::decide;
 pub use event::{
-    MoveCompleted, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveRolledBack, MovedFile,
+    ArchiveOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveRolledBack,
+    MovedFile, RestoreOrder,
 };
 pub use state::{MovePhase, MoveState};

@@ -51,6 +51,13 @@ pub fn decide(
                 wanted: "only one that was interrupted or failed is resumed".into(),
             });
         }
+        if let Some(archive) = state.archive {
+            return Err(Rejection::WrongState {
+                what: format!("run {}", state.experiment_id),
+                state: format!("in {}", archive.word()),
+                wanted: "`annals restore` brings it back first".into(),
+            });
+        }
         resumed.attempt = state.attempt + 1;
         return Ok(vec![(*resumed).into()]);
     }

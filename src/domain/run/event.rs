@@ -6,8 +6,8 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Category;
-use crate::base::{Digest, RunId, Split};
+use super::{Archive, Category, Pack};
+use crate::base::{Digest, MoveId, RunId, Split};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
 
@@ -30,6 +30,8 @@ stream_events! {
         0x0412 "run.pinned" 1 Text Pinned(RunPinned),
         0x0413 "run.unpinned" 1 Text Unpinned(RunUnpinned),
         0x0414 "run.renamed" 1 Text Renamed(RunRenamed),
+        0x0415 "run.archived" 1 Text Archived(RunArchived),
+        0x0416 "run.restored" 1 Text Restored(RunRestored),
     }
 }
 
@@ -358,4 +360,64 @@ pub struct RunRenamed {
     pub old: String,
     /// From here on.
     pub new: String,
+}
+
+/// The run's files lie in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunArchived {
+    /// Which.
+    pub archive: Archive,
+    /// Its folder from here on, relative to the workspace.
+    pub folder: String,
+    /// The rule that asked for it; none where a person did.
+    pub rule: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Revision of the policy in force.
+    pub policy_revision: u64,
+    /// The files that were packed into one.
+    pub packed: Option<PackedFiles>,
+    /// The files that were not kept.
+    pub dropped: Vec<DroppedFile>,
+    /// Size of its files before.
+    pub bytes_before: u64,
+    /// Size of its files from here on.
+    pub bytes_after: u64,
+    /// The move.
+    pub file_move: MoveId,
+}
+
+/// Files packed into one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct PackedFiles {
+    /// How.
+    pub pack: Pack,
+    /// Digest of the one file.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A file that was not kept; what is known of it stays.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct DroppedFile {
+    /// Its path, relative to the run's folder.
+    pub path: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The run's files are back from an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunRestored {
+    /// Its folder from here on, relative to the workspace.
+    pub folder: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Dropped files that came back from the blob store.
+    pub recovered: Vec<DroppedFile>,
+    /// The move.
+    pub file_move: MoveId,
 }

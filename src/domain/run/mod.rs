@@ -1,5 +1,6 @@
 //! One run: one execution of an experiment, from its start to its end.
 
+mod archive;
 mod classify;
 mod command;
 mod decide;
@@ -11,14 +12,16 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{Archive, Pack, PlaceFacts, may_archive, may_restore};
 pub use classify::{CHOSEN, Category, Classification, classify};
 pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
-    ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, Environment, Git,
-    MetricsRecorded, RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted,
-    RunPinned, RunRenamed, RunResumed, RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic,
-    TrainCheckpointPruned, TrainCheckpointSaved,
+    ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
+    Git, MetricsRecorded, PackedFiles, RunArchived, RunClassified, RunEvent, RunFailed,
+    RunFinished, RunInterrupted, RunNoted, RunPinned, RunRenamed, RunRestored, RunResumed,
+    RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
+    TrainCheckpointSaved,
 };
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};

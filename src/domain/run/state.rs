@@ -1,8 +1,8 @@
 //! What is known about one run; bulk metrics are left to the views.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CHOSEN, Category, RunEvent, RunStarted};
+use super::{Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{Fold, Provenance};
@@ -69,6 +69,14 @@ pub struct RunState {
     pub experiment_id: String,
     /// The run's folder, relative to the workspace.
     pub folder: String,
+    /// Its folder while it is active.
+    pub home: String,
+    /// The archive it lies in; none while it is active.
+    pub archive: Option<Archive>,
+    /// How most of its files are packed in the archive.
+    pub pack: Option<Pack>,
+    /// Paths of its files that were not kept.
+    pub dropped: BTreeSet<String>,
     /// How far it got.
     pub status: RunStatus,
     /// The attempt under way, or the last.
@@ -122,6 +130,7 @@ impl RunState {
         self.name.clone_from(&started.name);
         self.experiment_id.clone_from(&started.experiment_id);
         self.folder.clone_from(&started.folder);
+        self.home.clone_from(&started.folder);
         self.status = RunStatus::Running;
         self.attempt = started.attempt;
         self.tags.clone_from(&started.tags);
@@ -129,6 +138,19 @@ impl RunState {
         self.leaked_rows = started.data.leaked_rows;
         self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
         self.labels.clone_from(&started.data.labels);
+    }
+
+    fn archived(&mut self, archived: &RunArchived) {
+        self.folder.clone_from(&archived.folder);
+        self.archive = Some(archived.archive);
+        self.pack = archived.packed.as_ref().map(|packed| packed.pack);
+        self.dropped.extend(archived.dropped.iter().map(|file| file.path.clone()));
+        let gone = |folder: &str| {
+            let inside =
+                |file: &String| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            self.dropped.iter().any(inside)
+        };
+        self.checkpoints.retain(|_, saved| !gone(&saved.path));
     }
 }
 
@@ -149,6 +171,14 @@ impl Fold for RunState {
             RunEvent::Pinned(_) => self.pinned = true,
             RunEvent::Unpinned(_) => self.pinned = false,
             RunEvent::Renamed(renamed) => self.name.clone_from(&renamed.new),
+            RunEvent::Archived(archived) => self.archived(archived),
+            RunEvent::Restored(restored) => {
+                self.folder.clone_from(&restored.folder);
+                (self.archive, self.pack) = (None, None);
+                for file in &restored.recovered {
+                    self.dropped.remove(&file.path);
+                }
+            }
             RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) | RunEvent::Noted(_) => {}
             RunEvent::CheckpointSaved(saved) => {
                 let (path, digest, best) = (saved.path.clone(), saved.digest, saved.best);

@@ -10,7 +10,7 @@ use super::super::{Snapshot, ViewError};
 use super::{Facts, TRACKING_VERSION};
 use crate::base::{Split, Timestamp};
 use crate::domain::policy::Policy;
-use crate::domain::run::Category;
+use crate::domain::run::{Archive as Place, Category};
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
@@ -21,13 +21,13 @@ pub(super) struct File {
     consolidation_date: Option<Timestamp>,
     consolidation_version: &'static str,
     production_models: BTreeMap<String, ProductionModel>,
-    archived_models: BTreeMap<String, ()>,
-    debug_models: BTreeMap<String, ()>,
+    archived_models: BTreeMap<String, Archived>,
+    debug_models: BTreeMap<String, Archived>,
     model_recommendations: BTreeMap<&'static str, String>,
     consolidation_summary: Summary,
     next_steps: Vec<String>,
     active_experiments: BTreeMap<String, Active>,
-    archived_experiments: BTreeMap<String, ()>,
+    archived_experiments: BTreeMap<String, Archived>,
     auto_archival_rules: Policy,
     policy_revision: u64,
     tracking_metadata: Counters,
@@ -70,6 +70,24 @@ struct Active {
     archival_pending: bool,
 }
 
+#[derive(Clone, Serialize, JsonSchema)]
+struct Archived {
+    experiment_name: String,
+    created_at: Timestamp,
+    experiment_category: Category,
+    status: &'static str,
+    completed_at: Option<Timestamp>,
+    final_metrics: BTreeMap<String, f64>,
+    archived_at: Timestamp,
+    archive_location: String,
+    archive_type: Place,
+    automatic: bool,
+    reason: String,
+    policy_revision: u64,
+    bytes_saved: u64,
+    position: u64,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct Counters {
     tracking_version: &'static str,
@@ -99,7 +117,16 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         };
         production_models.insert(model.name.clone(), entry);
     }
-    let active = facts.runs.iter().map(|run| (run.experiment_id.clone(), active(run, &policy)));
+    // A run stands in one place: who is archived is not active any more.
+    let active = facts.runs.iter().filter(|run| run.archive.is_none());
+    let active = active.map(|run| (run.experiment_id.clone(), active_entry(run, &policy)));
+    let archived: Vec<(&RunDetails, Archived)> = facts.runs.iter().filter_map(archived).collect();
+    // Models among the archived: what ended with weights.
+    let models = |debug: bool| {
+        let with_model = archived.iter().filter(|(run, _)| run.status == Status::Finished);
+        let sorted = with_model.filter(|(run, _)| (run.category == Category::Debug) == debug);
+        sorted.map(|(run, entry)| (run.experiment_id.clone(), entry.clone())).collect()
+    };
     let promoted = production_models.len();
     Ok(File {
         project_name: facts.project.clone(),
@@ -107,31 +134,56 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         last_updated: facts.last_updated,
         consolidation_date: facts.models.iter().map(|m| m.promoted).max().map(Timestamp),
         consolidation_version: TRACKING_VERSION,
-        archived_models: BTreeMap::new(),
-        debug_models: BTreeMap::new(),
+        archived_models: models(false),
+        debug_models: models(true),
         model_recommendations: recommendations(facts),
         consolidation_summary: Summary {
             total_experiments: facts.runs.len(),
             experiments_moved_to_production: promoted,
-            experiments_archived: 0,
+            experiments_archived: archived.len(),
             experiments_cleaned: 0,
         },
         next_steps: next_steps(facts, &policy),
         active_experiments: active.collect(),
-        archived_experiments: BTreeMap::new(),
         auto_archival_rules: policy,
         policy_revision,
         tracking_metadata: Counters {
             tracking_version: TRACKING_VERSION,
             total_experiments_tracked: facts.runs.len(),
             experiments_promoted_to_production: promoted,
-            experiments_auto_archived: 0,
+            // Only those that a rule asked for; the old tools counted all.
+            experiments_auto_archived: archived.iter().filter(|(_, entry)| entry.automatic).count(),
         },
+        archived_experiments: archived
+            .into_iter()
+            .map(|(run, entry)| (run.experiment_id.clone(), entry))
+            .collect(),
         production_models,
     })
 }
 
-fn active(run: &RunDetails, policy: &Policy) -> Active {
+fn archived(run: &RunDetails) -> Option<(&RunDetails, Archived)> {
+    let archive = run.archive.as_ref()?;
+    let entry = Archived {
+        experiment_name: run.experiment_name.clone(),
+        created_at: Timestamp(run.started),
+        experiment_category: run.category,
+        status: super::registry::word(run.status),
+        completed_at: run.ended.map(Timestamp),
+        final_metrics: super::registry::final_metrics(run),
+        archived_at: Timestamp(archive.at),
+        archive_location: run.folder.clone(),
+        archive_type: archive.archive,
+        automatic: archive.rule.is_some(),
+        reason: archive.reason.clone(),
+        policy_revision: archive.policy_revision,
+        bytes_saved: archive.bytes_before.saturating_sub(archive.bytes_after),
+        position: archive.position,
+    };
+    Some((run, entry))
+}
+
+fn active_entry(run: &RunDetails, policy: &Policy) -> Active {
     Active {
         experiment_name: run.experiment_name.clone(),
         created_at: Timestamp(run.started),

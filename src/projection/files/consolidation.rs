@@ -7,6 +7,7 @@ use super::super::moves::MoveRow;
 use super::super::{Snapshot, ViewError};
 use super::Facts;
 use crate::base::Timestamp;
+use crate::domain::run::Archive as Place;
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
@@ -66,26 +67,42 @@ impl From<&MoveRow> for Moved {
 
 pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let moves = views.moves()?;
-    let of = |status: &str| -> Vec<Moved> {
-        moves.iter().filter(|row| row.status == status).map(Moved::from).collect()
+    let all: Vec<&MoveRow> = moves.iter().collect();
+    // Moves of runs to and from archives, and the files of models, each by themselves.
+    let (runs, models): (Vec<&MoveRow>, Vec<&MoveRow>) = all
+        .iter()
+        .copied()
+        .partition(|row| row.purpose.starts_with("archive") || row.purpose == "restore");
+    let of = |rows: &[&MoveRow], status: &str| -> Vec<Moved> {
+        rows.iter().filter(|row| row.status == status).map(|row| Moved::from(*row)).collect()
     };
+    let to = |archive: Place| -> Vec<String> {
+        let going = runs.iter().filter(|r| r.status == "pending" && r.purpose == archive.word());
+        going.map(|row| row.from.clone()).collect()
+    };
+    let failed = runs.iter().filter(|row| row.status == "rolled_back").map(|row| {
+        let reason = row.reason.as_deref().unwrap_or("rolled back");
+        format!("{} to {}: {reason}", row.from, row.to)
+    });
+    let archived = runs.iter().filter(|r| r.status == "completed" && r.purpose != "restore");
+    let last = archived.filter_map(|row| row.ended).max().map(Timestamp);
     let ended = moves.iter().filter_map(|row| row.ended).max().map(Timestamp);
     Ok(File {
         consolidation_metadata: Metadata {
             project_name: facts.project.clone(),
-            last_archive_date: None,
+            last_archive_date: last,
             last_updated: ended,
         },
         consolidation_actions: Actions {
             pending_archive_moves: Pending {
-                to_archive_debug: vec![],
-                to_archive_baseline: vec![],
+                to_archive_debug: to(Place::Debug),
+                to_archive_baseline: to(Place::Baseline),
             },
-            pending_moves: of("pending"),
-            completed_archive_moves: vec![],
-            completed_moves: of("completed"),
-            rolled_back_moves: of("rolled_back"),
-            archive_errors: vec![],
+            pending_moves: of(&all, "pending"),
+            completed_archive_moves: of(&runs, "completed"),
+            completed_moves: of(&models, "completed"),
+            rolled_back_moves: of(&models, "rolled_back"),
+            archive_errors: failed.collect(),
         },
     })
 }

@@ -1,0 +1,66 @@
+//! Where the log says that runs lie, against the folders that are there.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{App, Error, Finding, Result};
+use crate::domain::run::Archive;
+use crate::projection::Snapshot;
+
+impl App {
+    /// Runs whose folder is missing, and folders among the runs' that belong to no run.
+    pub(super) fn misplaced(&self, views: &Snapshot) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        let runs = views.run_details()?;
+        let known: BTreeSet<&str> = runs.iter().map(|run| run.folder.as_str()).collect();
+        for run in &runs {
+            if !self.root.join(&run.folder).is_dir() {
+                findings.push(Finding {
+                    what: format!("{} of run {} is not there", run.folder, run.experiment_id),
+                    advice: "its model is in the blob store under the digest in the log".into(),
+                });
+            }
+        }
+        // One that is just beginning, or on its way, is not in the log yet.
+        if self.live.any_alive() {
+            return Ok(findings);
+        }
+        let (_, policy) = views.policy()?;
+        let experiments = &self.settings.paths.experiments;
+        let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
+        let archives: BTreeSet<String> = archives
+            .iter()
+            .map(|archive| format!("{experiments}/{}", archive.location(&policy)))
+            .chain(known.iter().filter_map(|folder| Some(folder.rsplit_once('/')?.0.to_owned())))
+            .collect();
+        for parent in archives.iter().chain([experiments]).collect::<BTreeSet<_>>() {
+            for folder in self.folders_in(parent)? {
+                if !known.contains(folder.as_str()) && !archives.contains(&folder) {
+                    findings.push(Finding {
+                        what: format!("{folder} belongs to no run"),
+                        advice: "look into it; annals leaves alone what it did not make".into(),
+                    });
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    fn folders_in(&self, parent: &str) -> Result<Vec<String>> {
+        let path = self.root.join(parent);
+        let failed = |e| Error::io(format!("read {}", path.display()), e);
+        let entries = match fs::read_dir(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(failed)?,
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(format!("{parent}/{}", entry.file_name().to_string_lossy()));
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    }
+}

@@ -1,0 +1,27 @@
+//! Where a process can be made to die, for tests of what a crash leaves: every step of files and
+//! log that others could find half done calls [`step`]. Programs built for release have none.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Steps left until the process dies; 0 where it shall not.
+static STEPS_LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// Lets the process die at the `steps`th step from now, as `kill -9` does; never for 0.
+pub fn arm(steps: u64) {
+    STEPS_LEFT.store(steps, Ordering::SeqCst);
+}
+
+/// One step.
+pub fn step() {
+    if cfg!(debug_assertions) && STEPS_LEFT.load(Ordering::SeqCst) > 0 {
+        count();
+    }
+}
+
+fn count() {
+    if STEPS_LEFT.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // Nothing is flushed, dropped or said.
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}

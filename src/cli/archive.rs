@@ -1,0 +1,141 @@
+//! `annals archive` and `annals restore`.
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::ui::{Table, Ui, size};
+use crate::app::{ArchiveRequest, Moved, Result};
+use crate::domain::run::{Archive, Pack};
+
+/// Move a run that ended into an archive; it stays in every list and can be restored
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: id, prefix or name
+    run: String,
+    /// Which archive
+    #[arg(long = "type", value_enum, default_value = "archived")]
+    archive: ArchiveArg,
+    /// Pack its files, weights and training checkpoints apart, into one compressed file
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "zst")]
+    compress: Option<PackArg>,
+    /// Keep no weights and training checkpoints; metrics and digests stay in the log
+    #[arg(long)]
+    drop_weights: bool,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only show what would move
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ArchiveArg {
+    #[value(name = "archive_debug")]
+    Debug,
+    #[value(name = "archive_baseline")]
+    Baseline,
+    #[value(name = "archived")]
+    Archived,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PackArg {
+    Zst,
+    Gz,
+}
+
+/// Bring an archived run back to where it was
+#[derive(Debug, clap::Args)]
+pub(super) struct RestoreArgs {
+    /// The run: id, prefix or name
+    run: String,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Only show what would move
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let run = app.find_run(&app.snapshot()?, &args.run)?;
+    let request = ArchiveRequest {
+        archive: match args.archive {
+            ArchiveArg::Debug => Archive::Debug,
+            ArchiveArg::Baseline => Archive::Baseline,
+            ArchiveArg::Archived => Archive::Archived,
+        },
+        pack: args.compress.map(|pack| match pack {
+            PackArg::Zst => Pack::Zst,
+            PackArg::Gz => Pack::Gz,
+        }),
+        drop_weights: args.drop_weights,
+        rule: None,
+        reason: args.reason.unwrap_or_else(|| "asked for by hand".into()),
+    };
+    if args.dry_run {
+        let moved = app.plan_archive(run, &request)?;
+        return tell("would move", &moved, true, context);
+    }
+    let moved = app.archive(run, &request)?;
+    tell_edits(&moved.regenerated, context);
+    tell("is moved", &moved, false, context)
+}
+
+pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let run = app.find_run(&app.snapshot()?, &args.run)?;
+    if args.dry_run {
+        let moved = app.plan_restore(run, args.reason)?;
+        return tell("would move", &moved, true, context);
+    }
+    let moved = app.restore(run, args.reason)?;
+    tell_edits(&moved.regenerated, context);
+    tell("is moved", &moved, false, context)
+}
+
+fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Result<()> {
+    let plan = &moved.plan;
+    let value = json!({
+        "experiment_id": moved.experiment_id,
+        "planned_only": planned,
+        "from": plan.from,
+        "to": plan.to,
+        "bytes_before": moved.bytes_before,
+        "bytes_after": moved.bytes_after,
+        "plan": plan,
+    });
+    context.ui.data(&value, |ui| {
+        ui.line(&format!("{} {verb} from {} to {}", moved.experiment_id, plan.from, plan.to))?;
+        if planned {
+            files(moved, ui)?;
+        }
+        match moved.bytes_after {
+            Some(after) => {
+                ui.line(&format!("{} before, {} after", size(moved.bytes_before), size(after)))
+            }
+            None => ui.line(&format!("{} before packing", size(moved.bytes_before))),
+        }
+    })
+}
+
+fn files(moved: &Moved, ui: &mut Ui) -> Result<()> {
+    let mut table = Table::new(&["file", "becomes", "size", "blake3"]);
+    for file in &moved.plan.files {
+        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
+        table.row([&file.source, &file.path, &bytes, &digest]);
+    }
+    for file in moved.plan.purpose.dropped() {
+        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
+        table.row([file.path.as_str(), "(not kept)", &bytes, &digest]);
+    }
+    for file in moved.plan.purpose.from_blobs() {
+        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
+        table.row(["(blob store)", &file.path, &bytes, &digest]);
+    }
+    ui.table(&table)
+}

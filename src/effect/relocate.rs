@@ -1,0 +1,327 @@
+//! Whole folders of runs that change their place: by one rename where nothing inside changes, else
+//! built anew beside the target (packed, unpacked, without what is dropped) and renamed, and the
+//! source taken away after that.
+//!
+//! What a crash leaves: before the rename the source, and a temporary folder that
+//! [`recover_relocation`] removes; after it the target, whole, and some of the source, whose rest
+//! it removes. Files that came to the source after the plan are never removed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::{
+    EffectError, Recovered, at, check, digest_plain, pack, plain, remove_dir, taken, temporary,
+};
+use crate::base::{Digest, durable, fuse};
+use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
+use crate::domain::run::{DroppedFile, Pack, PackedFiles};
+use crate::store::{Blobs, copy_file};
+
+/// What a plan does beside moving.
+#[derive(Clone, Copy, Default)]
+struct Changes<'a> {
+    pack: Option<Pack>,
+    unpack: Option<Pack>,
+    dropped: &'a [DroppedFile],
+    from_blobs: &'a [DroppedFile],
+}
+
+impl<'a> Changes<'a> {
+    fn of(plan: &'a MovePlanned) -> Self {
+        match &plan.purpose {
+            MovePurpose::Archive(order) => {
+                Self { pack: order.pack, dropped: &order.dropped, ..Self::default() }
+            }
+            MovePurpose::Restore(order) => {
+                Self { unpack: order.pack, from_blobs: &order.from_blobs, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.pack.is_some()
+            || self.unpack.is_some()
+            || !self.dropped.is_empty()
+            || !self.from_blobs.is_empty()
+    }
+}
+
+/// The name of `path` inside the pack, where it is in it.
+fn inside(pack: Option<Pack>, path: &str) -> Option<&str> {
+    path.strip_prefix(pack?.file())?.strip_prefix('/')
+}
+
+/// Every file below `folder`, in the order of their paths, as they are now.
+///
+/// # Errors
+/// When something in it is not a plain file or folder, or cannot be read.
+pub fn survey(root: &Path, folder: &str) -> Result<Vec<MovedFile>, EffectError> {
+    let base = root.join(folder);
+    unlinked(root, folder)?;
+    let mut files = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inner) = folders.pop() {
+        let dir = base.join(&inner);
+        for entry in fs::read_dir(&dir).map_err(at("read", &dir))? {
+            let entry = entry.map_err(at("read", &dir))?;
+            let name = entry.file_name();
+            let name = name.to_str().ok_or_else(|| EffectError::NotPlain(entry.path()))?;
+            let path = if inner.is_empty() { name.to_owned() } else { format!("{inner}/{name}") };
+            let kind = entry.file_type().map_err(at("read", &entry.path()))?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else {
+                let (digest, bytes) = digest_plain(&entry.path())?;
+                files.push(MovedFile { source: path.clone(), path, digest, bytes });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The files in the pack of an archived folder, by name.
+///
+/// # Errors
+/// When the pack cannot be read.
+pub fn survey_pack(
+    root: &Path,
+    folder: &str,
+    pack: Pack,
+) -> Result<BTreeMap<String, (Digest, u64)>, EffectError> {
+    let file = root.join(folder).join(pack.file());
+    plain(&file)?;
+    pack::digests(pack, &file).map_err(at("unpack", &file))
+}
+
+/// Brings a folder to its target and takes the source away.
+///
+/// # Errors
+/// When the target is taken, a file is not what the plan says, or files cannot be written;
+/// [`recover_relocation`] then tells where they are.
+pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), EffectError> {
+    let (source, target) = (root.join(&plan.from), root.join(&plan.to));
+    unlinked(root, &plan.from)?;
+    unlinked(root, &plan.to)?;
+    if let Some(parent) = target.parent() {
+        durable::create_dir_all(parent).map_err(at("make", parent))?;
+    }
+    if let Some(taken) = taken(&target)? {
+        return Err(EffectError::TargetExists(taken));
+    }
+    fuse::step();
+    let changes = Changes::of(plan);
+    if !changes.any() {
+        match renameat_with(CWD, &source, CWD, &target, RenameFlags::NOREPLACE) {
+            // On another file system.
+            Err(Errno::XDEV) => {}
+            renamed => {
+                arrived(renamed, &source, &target)?;
+                fuse::step();
+                durable::sync_parent(&source).map_err(at("sync", &source))?;
+                return durable::sync_parent(&target).map_err(at("sync", &target));
+            }
+        }
+    }
+    build(root, blobs, plan, changes)?;
+    finish(root, plan, changes)
+}
+
+fn arrived(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Result<(), EffectError> {
+    renamed.map_err(|e| match e {
+        Errno::EXIST => EffectError::TargetExists(target.to_owned()),
+        other => at("rename", from)(other.into()),
+    })
+}
+
+/// Makes the target beside its place, checks every file and renames it.
+fn build(
+    root: &Path,
+    blobs: &Blobs,
+    plan: &MovePlanned,
+    changes: Changes<'_>,
+) -> Result<(), EffectError> {
+    let (source, target) = (root.join(&plan.from), root.join(&plan.to));
+    let temporary = temporary(root, plan);
+    remove_dir(&temporary)?;
+    durable::create_dir_all(&temporary).map_err(at("make", &temporary))?;
+    let mut packed = Vec::new();
+    for file in &plan.files {
+        let from = source.join(&file.source);
+        if inside(changes.unpack, &file.source).is_some() {
+            continue;
+        }
+        plain(&from)?;
+        match inside(changes.pack, &file.path) {
+            Some(name) => packed.push((name, from)),
+            None => place(&from, &temporary.join(&file.path))?,
+        }
+    }
+    if let Some(pack) = changes.pack {
+        let file = temporary.join(pack.file());
+        pack::write(pack, &file, &packed).map_err(at("pack", &file))?;
+    }
+    if let Some(pack) = changes.unpack {
+        let wanted: BTreeMap<&str, &str> = plan
+            .files
+            .iter()
+            .filter_map(|f| Some((inside(Some(pack), &f.source)?, f.path.as_str())))
+            .collect();
+        let file = source.join(pack.file());
+        // Only names of the plan are written, whatever the pack holds.
+        let unpacked = pack::read(pack, &file, |name, bytes| match wanted.get(name) {
+            Some(path) => unpack(bytes, &temporary.join(path)),
+            None => Ok(()),
+        });
+        unpacked.map_err(at("unpack", &file))?;
+    }
+    for file in changes.from_blobs {
+        place(&blobs.path(file.digest), &temporary.join(&file.path))?;
+    }
+    fuse::step();
+    whole(plan, changes, &temporary)?;
+    sync_dirs(&temporary)?;
+    let renamed = renameat_with(CWD, &temporary, CWD, &target, RenameFlags::NOREPLACE);
+    arrived(renamed, &temporary, &target)?;
+    fuse::step();
+    durable::sync_parent(&target).map_err(at("sync", &target))
+}
+
+fn place(from: &Path, to: &Path) -> Result<(), EffectError> {
+    let copied = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| copy_file(from, to));
+    copied.map_err(at("copy", from))
+}
+
+fn unpack(bytes: &mut dyn io::Read, to: &Path) -> io::Result<()> {
+    to.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(to)?;
+    io::copy(&mut &mut *bytes, &mut file)?;
+    file.sync_all()
+}
+
+/// Whether `folder` holds every file of the plan, byte for byte.
+fn whole(plan: &MovePlanned, changes: Changes<'_>, folder: &Path) -> Result<(), EffectError> {
+    let packed = match changes.pack {
+        Some(pack) => {
+            let file = folder.join(pack.file());
+            pack::digests(pack, &file).map_err(at("unpack", &file))?
+        }
+        None => BTreeMap::new(),
+    };
+    for file in &plan.files {
+        let Some(name) = inside(changes.pack, &file.path) else {
+            check(&folder.join(&file.path), file.digest)?;
+            continue;
+        };
+        match packed.get(name) {
+            Some((digest, _)) if *digest == file.digest => {}
+            found => {
+                return Err(EffectError::Changed {
+                    path: folder.join(&file.path),
+                    expected: file.digest,
+                    found: found.map_or(Digest::of(b""), |(digest, _)| *digest),
+                });
+            }
+        }
+    }
+    changes.from_blobs.iter().try_for_each(|file| check(&folder.join(&file.path), file.digest))
+}
+
+/// Takes away what is left of the source: files of the plan, and folders that are empty then.
+fn finish(root: &Path, plan: &MovePlanned, changes: Changes<'_>) -> Result<(), EffectError> {
+    let source = root.join(&plan.from);
+    let pack = changes.unpack.map(Pack::file);
+    let loose = plan.files.iter().map(|f| f.source.as_str());
+    let loose = loose.filter(|path| inside(changes.unpack, path).is_none());
+    for file in loose.chain(changes.dropped.iter().map(|f| f.path.as_str())).chain(pack) {
+        let path = source.join(file);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("remove", &path)(e)),
+            _ => {}
+        }
+        fuse::step();
+    }
+    remove_empty(&source)?;
+    match durable::sync_parent(&source) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("sync", &source)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes `dir` and the folders below it, as far as they hold no file.
+fn remove_empty(dir: &Path) -> Result<bool, EffectError> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        entries => entries.map_err(at("read", dir))?,
+    };
+    let mut empty = true;
+    for entry in entries {
+        let entry = entry.map_err(at("read", dir))?;
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        empty &= folder && remove_empty(&entry.path())?;
+    }
+    if empty {
+        fs::remove_dir(dir).map_err(at("remove", dir))?;
+    }
+    Ok(empty)
+}
+
+fn sync_dirs(dir: &Path) -> Result<(), EffectError> {
+    for entry in fs::read_dir(dir).map_err(at("read", dir))? {
+        let entry = entry.map_err(at("read", dir))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync_dirs(&entry.path())?;
+        }
+    }
+    durable::sync_dir(dir).map_err(at("sync", dir))
+}
+
+/// Finds out how far a relocation got, and finishes or takes back the rest: afterwards every file
+/// is at its target or every file is at its source.
+///
+/// # Errors
+/// When files cannot be read or removed.
+pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+    let (source, target) = (root.join(&plan.from), root.join(&plan.to));
+    remove_dir(&temporary(root, plan))?;
+    if !target.is_dir() {
+        return Ok(Recovered::RolledBack);
+    }
+    let changes = Changes::of(plan);
+    // Beside a source that is still there, a target that is not the plan's is somebody else's.
+    if source.is_dir() && whole(plan, changes, &target).is_err() {
+        return Ok(Recovered::RolledBack);
+    }
+    finish(root, plan, changes)?;
+    Ok(Recovered::Completed)
+}
+
+/// The pack of a relocation that has arrived.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn packed(root: &Path, plan: &MovePlanned) -> Result<Option<PackedFiles>, EffectError> {
+    let Some(pack) = Changes::of(plan).pack else { return Ok(None) };
+    let (digest, bytes) = digest_plain(&root.join(&plan.to).join(pack.file()))?;
+    Ok(Some(PackedFiles { pack, digest, bytes }))
+}
+
+/// Refuses a path on which something is a link: it would lead elsewhere.
+fn unlinked(root: &Path, path: &str) -> Result<(), EffectError> {
+    let mut at_path: PathBuf = root.to_owned();
+    for part in path.split('/') {
+        at_path.push(part);
+        match fs::symlink_metadata(&at_path) {
+            Ok(meta) if meta.is_symlink() => return Err(EffectError::NotPlain(at_path)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("read", &at_path)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
