@@ -55,7 +55,8 @@ pub use recover::Recovered;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use status::{Finding, OpenRequest, Status};
 pub use train::{
-    ConfigSource, DataSource, Programs, Screen, Spread, TrainRequest, Trained, Yardstick,
+    ConfigSource, DataSource, Programs, ReproduceOptions, Reproduced, Screen, Spread, TrainRequest,
+    Trained, Yardstick,
 };
 pub use verify::VerifyOptions;
 pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

@@ -25,6 +25,7 @@ mod predict;
 mod promote;
 mod prove;
 mod replay;
+mod reproduce;
 mod screen;
 mod show;
 mod status;
@@ -68,6 +69,7 @@ enum Format {
 enum Verb {
     Init(init::Args),
     Train(Box<train::Args>),
+    Reproduce(reproduce::Args),
     List(list::Args),
     Show(show::Args),
     Status(status::Args),
@@ -142,6 +144,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
     match verb {
         Verb::Init(args) => init::run(args, context),
         Verb::Train(args) => train::run(*args, context),
+        Verb::Reproduce(args) => reproduce::run(args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Show(args) => show::run(&args, context),
         Verb::Status(args) => status::run(&args, context),

@@ -118,6 +118,10 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
             ui.line(&format!("model       {count} parameters, {}", size(bytes)))?;
         }
+        for (by, equal) in &run.reproductions {
+            let word = if *equal { "equal" } else { "differing" };
+            ui.line(&format!("reproduced  {word}, by run {by}"))?;
+        }
         for (name, path, digest) in &run.artifacts {
             let path = path.as_deref().unwrap_or("(blob)");
             ui.line(&format!("file        {name:<14} {path}  {digest}"))?;

@@ -22,6 +22,7 @@ const KINDS: &[&str] = &[
     "run.interrupted",
     "run.resumed",
     "candidate.assessed",
+    "run.reproduced",
     "run.tagged",
     "run.noted",
     "run.pinned",
@@ -273,6 +274,8 @@ pub struct RunDetails {
     pub dropped: Vec<String>,
     /// Whether it met the rules then in force.
     pub candidate: Option<bool>,
+    /// The runs that trained it again, and whether with the same weights and numbers.
+    pub reproductions: Vec<(String, bool)>,
     /// Position of its start.
     pub started_position: u64,
     /// Position of its end.
@@ -293,6 +296,7 @@ impl RunDetails {
 
     /// The run against the rules.
     pub fn assess(&self, policy: &Policy) -> Assessment {
+        let equal = self.reproductions.iter().filter(|(_, equal)| *equal);
         let state = RunState {
             id: Some(self.run()),
             experiment_id: self.experiment_id.clone(),
@@ -304,6 +308,7 @@ impl RunDetails {
             provenance: self.provenance,
             metrics: self.metrics.clone(),
             evaluations: self.evaluations.clone(),
+            reproduced: u32::try_from(equal.count()).unwrap_or(u32::MAX),
             ..RunState::default()
         };
         assess(policy, &state)
@@ -421,6 +426,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         artifacts: vec![],
         dropped: vec![],
         candidate: None,
+        reproductions: vec![],
         started_position: envelope.header.position,
         ended_position: None,
     })
@@ -495,6 +501,9 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.status = Status::Running;
             (details.reason, details.ended, details.ended_position) = (None, None, None);
             details.duration_seconds = None;
+        }
+        RunEvent::Reproduced(reproduced) => {
+            details.reproductions.push((reproduced.by.to_string(), reproduced.equal));
         }
         RunEvent::Assessed(assessed) => details.candidate = Some(assessed.candidate),
         _ => {}

@@ -2,9 +2,10 @@
 
 use crate::support::Workspace;
 
-const VERBS: [&str; 27] = [
+const VERBS: [&str; 28] = [
     "init",
     "train",
+    "reproduce",
     "list",
     "show",
     "status",

@@ -187,6 +187,24 @@ fn of_runs() -> Vec<Event> {
         }
         .into(),
         CandidateAssessed { policy_revision: 1, candidate: false, rules: vec![rule()] }.into(),
+        RunReproduced {
+            by: RunId([9; 16]),
+            equal: false,
+            weights: digest(9),
+            difference: Some(NumberDifference {
+                metric: "loss".into(),
+                split: Some(Split::Train),
+                step: 7,
+                recorded: Some(0.5),
+                found: Some(0.25),
+            }),
+            environment: vec![EnvironmentDifference {
+                what: "threads".into(),
+                recorded: "4".into(),
+                found: "2".into(),
+            }],
+        }
+        .into(),
         RunTagged { added: vec!["night".into()], removed: vec!["day".into()] }.into(),
         RunNoted { text: "loss jumps at step 40".into() }.into(),
         RunPinned { reason: Some("the paper names it".into()) }.into(),

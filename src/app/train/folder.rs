@@ -99,6 +99,19 @@ impl RunFolder {
         Ok((path, digest))
     }
 
+    /// What training reads, as it lies there, the settings first; the rows have their own digest.
+    pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
+        let scaler = format!("config/{SCALER_FILE}");
+        let mut all = vec![self.file("config", "config/config.yaml")?];
+        for (name, path) in [("vocabulary", "config/vocab.txt"), ("scaler", scaler.as_str())] {
+            if self.path.join(path).exists() {
+                all.push(self.file(name, path)?);
+            }
+        }
+        all.push(self.file("labels", "config/labels.json")?);
+        Ok(all)
+    }
+
     /// What training left: information, scores and a model card, with the weights where they are.
     pub(super) fn write_results(
         &self,

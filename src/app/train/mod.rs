@@ -5,6 +5,7 @@ mod difficulty;
 mod drive;
 mod folder;
 mod repeat;
+mod reproduce;
 mod request;
 mod resume;
 mod translate;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use repeat::Spread;
+pub use reproduce::{ReproduceOptions, Reproduced};
 pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
 pub use yardstick::Yardstick;
 
@@ -23,8 +25,8 @@ use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
 use crate::domain::policy::Policy;
 use crate::domain::run::{
-    ArtifactStored, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted, RunState,
-    RunStatus, SplitRows, Synthetic, classify, decide,
+    ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
+    RunState, RunStatus, SplitRows, Synthetic, classify, decide,
 };
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
@@ -58,6 +60,19 @@ struct Attempt<'a> {
     engine: Engine,
     of: Results<'a>,
     folder: &'a RunFolder,
+}
+
+/// What a run begins with, beside what its folder and its engine tell.
+struct Beginning<'a> {
+    name: String,
+    description: String,
+    tags: Vec<String>,
+    category: Option<Category>,
+    config: &'a TrainConfig,
+    config_name: String,
+    data: DataRecord,
+    threads: u32,
+    device: &'a str,
 }
 
 /// Everything that is known before the engine starts.
@@ -158,7 +173,7 @@ impl App {
             folder,
         )?;
         let (state, started) =
-            self.record_start(session, run, plan, folder, &engine, prepared_digest)?;
+            self.record_start(session, run, plan.beginning(prepared_digest), folder, &engine)?;
         let job = JobSpec {
             run,
             config_digest: plan.config.digest(),
@@ -243,44 +258,35 @@ impl App {
         &self,
         session: &Session<'_>,
         run: RunId,
-        plan: &Plan<'_>,
+        begin: Beginning<'_>,
         folder: &RunFolder,
         engine: &Engine,
-        prepared: Digest,
     ) -> Result<(RunState, RunStarted)> {
         let hello = engine.hello();
         let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
         let (environment, diff) = self.environment(Facts {
             libtorch: hello.libtorch.as_deref(),
-            threads: plan.threads,
-            device: &plan.request.device,
+            threads: begin.threads,
+            device: begin.device,
             accelerators: cuda,
         });
-        let config_yaml = folder.file("config", "config/config.yaml")?;
+        let mut stored = folder.inputs()?;
         let started = RunStarted {
             run,
-            name: plan.name.to_string(),
+            name: begin.name,
             experiment_id: folder.experiment_id.clone(),
             folder: self.relative(&folder.path),
-            description: plan.description(),
-            tags: plan.tags(),
+            description: begin.description,
+            tags: begin.tags,
             attempt: 1,
-            config_name: plan.config_name.clone(),
-            config: config_yaml.digest,
-            parameters: request::flatten(&plan.config),
-            seed: plan.config.training.seed,
-            data: plan.data_record(prepared),
+            config_name: begin.config_name,
+            config: stored[0].digest,
+            parameters: request::flatten(begin.config),
+            seed: begin.config.training.seed,
+            data: begin.data,
             environment,
             trainer: hello.program.clone(),
         };
-        let mut stored: Vec<ArtifactStored> = vec![config_yaml];
-        if plan.prepared.vocab.is_some() {
-            stored.push(folder.file("vocabulary", "config/vocab.txt")?);
-        }
-        if plan.prepared.scaler.is_some() {
-            stored.push(folder.file("scaler", "config/scaler.json")?);
-        }
-        stored.push(folder.file("labels", "config/labels.json")?);
         if let Some(diff) = &diff {
             self.blobs.put(diff.as_bytes())?;
             let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
@@ -296,7 +302,7 @@ impl App {
         session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
             let criteria = &policy.policy.debug_experiments.criteria;
-            let class = classify(plan.name.as_str(), &plan.tags(), criteria, plan.request.category);
+            let class = classify(&started.name, &started.tags, criteria, begin.category);
             let mut state = RunState::default();
             let facts = RunFacts {
                 policy: &policy.policy,
@@ -411,6 +417,20 @@ impl<'a> Plan<'a> {
         };
         plan.yardstick = yardstick::measure(&plan);
         Ok(plan)
+    }
+
+    fn beginning(&self, prepared: Digest) -> Beginning<'_> {
+        Beginning {
+            name: self.name.to_string(),
+            description: self.description(),
+            tags: self.tags(),
+            category: self.request.category,
+            config: &self.config,
+            config_name: self.config_name.clone(),
+            data: self.data_record(prepared),
+            threads: self.threads,
+            device: &self.request.device,
+        }
     }
 
     fn description(&self) -> String {

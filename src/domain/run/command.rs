@@ -1,8 +1,8 @@
 //! Requests about one run.
 
 use super::{
-    ArtifactStored, Classification, RunFinished, RunResumed, RunStarted, TrainCheckpointPruned,
-    TrainCheckpointSaved,
+    ArtifactStored, Classification, RunFinished, RunReproduced, RunResumed, RunStarted,
+    TrainCheckpointPruned, TrainCheckpointSaved,
 };
 use crate::domain::metric::MetricBatch;
 
@@ -23,6 +23,8 @@ pub enum RunCommand {
     StoreArtifact(ArtifactStored),
     /// End it.
     End(Ending),
+    /// Note what came of training it again.
+    Reproduce(Box<RunReproduced>),
 }
 
 /// How a run ends.

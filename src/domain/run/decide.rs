@@ -61,6 +61,16 @@ pub fn decide(
         resumed.attempt = state.attempt + 1;
         return Ok(vec![(*resumed).into()]);
     }
+    if let RunCommand::Reproduce(reproduced) = command {
+        if state.status != RunStatus::Finished || state.id == Some(reproduced.by) {
+            return Err(Rejection::WrongState {
+                what: format!("run {}", state.experiment_id),
+                state: state.status.word().into(),
+                wanted: "only a finished one is reproduced, by another run".into(),
+            });
+        }
+        return Ok(vec![(*reproduced).into()]);
+    }
     if state.status != RunStatus::Running {
         return Err(Rejection::WrongState {
             what: format!("run {}", state.experiment_id),
@@ -69,7 +79,7 @@ pub fn decide(
         });
     }
     match command {
-        RunCommand::Start(..) | RunCommand::Resume(_) => Ok(vec![]),
+        RunCommand::Start(..) | RunCommand::Resume(_) | RunCommand::Reproduce(_) => Ok(vec![]),
         RunCommand::RecordMetrics(batch) => {
             if let Some(point) = batch.points().find(|p| !p.value.is_finite()) {
                 let name = batch.keys.get(usize::from(point.key)).map_or("?", |k| &k.name);

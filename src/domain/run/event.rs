@@ -25,6 +25,7 @@ stream_events! {
         0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
         0x040b "run.resumed" 1 Decision Resumed(RunResumed),
+        0x040c "run.reproduced" 1 Decision Reproduced(RunReproduced),
         0x0410 "run.tagged" 1 Text Tagged(RunTagged),
         0x0411 "run.noted" 1 Text Noted(RunNoted),
         0x0412 "run.pinned" 1 Text Pinned(RunPinned),
@@ -310,6 +311,47 @@ pub struct RunResumed {
     pub environment: Environment,
     /// The program that trains.
     pub trainer: String,
+}
+
+/// The run was trained again from its record, as a run of its own.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunReproduced {
+    /// The run that did it.
+    pub by: RunId,
+    /// Whether its weights and all its recorded numbers are the same.
+    pub equal: bool,
+    /// Digest of its weights.
+    pub weights: Digest,
+    /// The first recorded number that is another one; none where only the weights differ.
+    pub difference: Option<NumberDifference>,
+    /// What was different where it ran: reasons why numbers may differ.
+    pub environment: Vec<EnvironmentDifference>,
+}
+
+/// A recorded number that came out as another one.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct NumberDifference {
+    /// The metric.
+    pub metric: String,
+    /// Where it was measured.
+    pub split: Option<Split>,
+    /// Optimiser updates done.
+    pub step: u64,
+    /// In the run; none where it recorded none there.
+    pub recorded: Option<f64>,
+    /// In the run that reproduced it.
+    pub found: Option<f64>,
+}
+
+/// Something that decides numbers and was different.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentDifference {
+    /// `threads`, `cpu`, `libtorch`, `annals`, `device`, `accelerators`, `variables`, `trainer`.
+    pub what: String,
+    /// Where the run ran.
+    pub recorded: String,
+    /// Where the other one ran.
+    pub found: String,
 }
 
 /// The run was judged by the policy then in force.

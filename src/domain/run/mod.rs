@@ -18,10 +18,10 @@ pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
-    Git, MetricsRecorded, PackedFiles, RunArchived, RunClassified, RunEvent, RunFailed,
-    RunFinished, RunInterrupted, RunNoted, RunPinned, RunRenamed, RunRestored, RunResumed,
-    RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
-    TrainCheckpointSaved,
+    EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RunArchived,
+    RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted, RunPinned,
+    RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged, RunUnpinned,
+    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};

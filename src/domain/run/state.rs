@@ -107,7 +107,7 @@ pub struct RunState {
     pub artifacts: BTreeMap<String, Artifact>,
     /// Its training checkpoints, by step.
     pub checkpoints: BTreeMap<u64, SavedTrainCheckpoint>,
-    /// How often it was reproduced with equal digests.
+    /// How often it was reproduced with the same weights and numbers.
     pub reproduced: u32,
 }
 
@@ -198,6 +198,7 @@ impl Fold for RunState {
             }
             RunEvent::Failed(_) => self.status = RunStatus::Failed,
             RunEvent::Interrupted(_) => self.status = RunStatus::Interrupted,
+            RunEvent::Reproduced(reproduced) => self.reproduced += u32::from(reproduced.equal),
             RunEvent::Resumed(resumed) => {
                 self.status = RunStatus::Running;
                 self.attempt = resumed.attempt;

@@ -168,3 +168,30 @@ fn the_first_shape_of_a_classification_is_still_read() {
     assert_eq!((read.category, read.policy_revision), (Category::Debug, None));
     assert!(Event::decode(kind, 3, &v1).is_err());
 }
+
+#[test]
+fn equal_reproductions_of_a_finished_run_by_others_count() {
+    use crate::base::{Digest, RunId};
+    use crate::domain::Fold as _;
+    let policy = crate::domain::policy::Policy::default();
+    let facts = RunFacts {
+        policy: &policy,
+        policy_revision: 0,
+        provenance: crate::domain::Provenance::Engine,
+    };
+    let reproduced = |by, equal| {
+        let (weights, environment) = (Digest([1; 32]), vec![]);
+        let by = RunId([by; 16]);
+        let event = RunReproduced { by, equal, weights, difference: None, environment };
+        RunCommand::Reproduce(Box::new(event))
+    };
+    let mut run = RunState { id: Some(RunId([1; 16])), ..there("night", &[]) };
+    for (by, equal, counted) in [(2, true, 1), (3, false, 1), (4, true, 2)] {
+        let events = decide(&run, reproduced(by, equal), &facts).unwrap();
+        events.iter().for_each(|event| run.evolve(event));
+        assert_eq!(run.reproduced, counted);
+    }
+    assert!(decide(&run, reproduced(1, true), &facts).is_err(), "by itself");
+    run.status = RunStatus::Failed;
+    assert!(decide(&run, reproduced(5, true), &facts).is_err(), "without a model");
+}

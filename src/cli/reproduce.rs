@@ -1,0 +1,128 @@
+//! `annals reproduce`.
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::screen::{Terminal, stop_signals};
+use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Reproduced, Result};
+use crate::domain::run::{NumberDifference, RunReproduced};
+
+/// Train a run again from its record and compare weights and numbers, bit for bit
+///
+/// The settings and rows whose digests are in the log are used, with the recorded seed, threads and
+/// device. The new run is recorded like any other, and what came of it with the first one; the
+/// policy rule `min_reproduced` counts the equal ones.
+///
+/// Exit code 0: equal, or different where annals, the trainer, libtorch, CPU model, threads, device
+/// or variables are different too, which the answer names. 9: different for no such reason.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A finished run: id, prefix or name
+    run: String,
+    /// Threads of one operation, instead of the recorded number; numbers may differ then
+    #[arg(long)]
+    threads: Option<u32>,
+    /// Where to train, instead of the recorded device; numbers may differ then
+    #[arg(long)]
+    device: Option<String>,
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let options = ReproduceOptions {
+        threads: args.threads,
+        device: args.device,
+        programs: Programs {
+            torch: context.program("annals-engine"),
+            own: context.program("annals"),
+        },
+    };
+    let stop = stop_signals()?;
+    let found = app.reproduce(&args.run, &options, &stop, &mut Terminal::new(context))?;
+    let verdict = &found.verdict;
+    context.ui.data(&value(&found), |ui| {
+        let (original, again) = (&found.original, &found.run.experiment_id);
+        if verdict.equal {
+            ui.line(&format!("{again} equals {original}, bit for bit:"))?;
+            ui.line(&format!("weights {}, {} numbers", verdict.weights, found.numbers))?;
+        } else {
+            ui.line(&format!("{again} differs from {original}: {}", difference(verdict)))?;
+        }
+        for other in &verdict.environment {
+            ui.line(&format!(
+                "{}: {} was recorded, here it is {}",
+                other.what, other.recorded, other.found
+            ))?;
+        }
+        Ok(())
+    })?;
+    judge(&found.original, verdict)
+}
+
+/// Only a difference without a reason is a finding.
+fn judge(original: &str, verdict: &RunReproduced) -> Result<()> {
+    if verdict.equal || !verdict.environment.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{original} was not reproduced, though nothing named differs");
+    Err(Error::new(ErrorKind::Findings, message)
+        .hint("the record says what was reported; it was not computed so, or not here"))
+}
+
+fn difference(verdict: &RunReproduced) -> String {
+    let Some(NumberDifference { metric, split, step, recorded, found }) = &verdict.difference
+    else {
+        return format!("all numbers are equal, the weights are {}", verdict.weights);
+    };
+    let split = split.map(|split| format!("{} ", split.word())).unwrap_or_default();
+    let number = |value: &Option<f64>| value.map_or("not there".into(), |value| value.to_string());
+    format!(
+        "first in {split}{metric} at update {step}, which was {} and is {}",
+        number(recorded),
+        number(found)
+    )
+}
+
+fn value(found: &Reproduced) -> Value {
+    json!({
+        "original": found.original,
+        "run": found.run,
+        "run_id": found.run.run(),
+        "numbers": found.numbers,
+        "verdict": found.verdict,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Digest, RunId, Split};
+    use crate::domain::run::EnvironmentDifference;
+
+    #[test]
+    fn only_a_difference_without_a_reason_is_a_finding() {
+        let mut verdict = RunReproduced {
+            by: RunId([1; 16]),
+            equal: false,
+            weights: Digest([2; 32]),
+            difference: Some(NumberDifference {
+                metric: "loss".into(),
+                split: Some(Split::Train),
+                step: 3,
+                recorded: Some(0.5),
+                found: None,
+            }),
+            environment: vec![],
+        };
+        let error = judge("notes", &verdict).unwrap_err();
+        assert_eq!(error.kind.exit_code(), 9);
+        let told = "first in train loss at update 3, which was 0.5 and is not there";
+        assert_eq!(difference(&verdict), told);
+        let (what, recorded, found) = ("threads".into(), "4".into(), "2".into());
+        verdict.environment.push(EnvironmentDifference { what, recorded, found });
+        assert!(judge("notes", &verdict).is_ok());
+        verdict.environment.clear();
+        verdict.equal = true;
+        assert!(judge("notes", &verdict).is_ok());
+    }
+}
