@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::{App, Error, ErrorKind, Programs, Result};
 use crate::base::Digest;
+use crate::projection::registry::ModelRow;
 use crate::supervise::{Engine, Heard};
 use crate::train::Batch;
 use crate::train::classical::TextClassifier;
@@ -164,7 +165,12 @@ impl App {
     pub fn model(&self, text: &str, programs: &Programs) -> Result<Model> {
         let views = self.snapshot()?;
         let production = views.production()?;
-        if let Some(model) = production.iter().find(|model| model.name == text) {
+        let alias = views.aliases()?.into_iter().find(|alias| alias.alias == text);
+        let named = |model: &&ModelRow| match &alias {
+            Some(alias) => (&model.name, model.number) == (&alias.name, alias.number),
+            None => model.name == text,
+        };
+        if let Some(model) = production.iter().find(named) {
             let folder = self.root.join(&model.path);
             let mut files = Files { name: model.name.clone(), ..Files::default() };
             for (path, digest, _) in &model.files {
@@ -180,6 +186,14 @@ impl App {
                 }
             }
             return files.load(programs);
+        }
+        if let Some(alias) = alias {
+            let message = format!(
+                "{text} points at version {} of {}, which is not in production",
+                alias.number, alias.name
+            );
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint(format!("`annals rollback {} --to {}`", alias.name, alias.number)));
         }
         let run = self.find_run(&views, text)?;
         let details = views

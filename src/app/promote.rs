@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 
 use super::actors::vouched;
+use super::papers::papers;
 use super::session::{Tx, signing_key};
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
-use crate::base::{Digest, MoveId, RequestId, RunId};
-use crate::domain::file_move::{self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState};
+use crate::base::{MoveId, RequestId, RunId};
+use crate::domain::file_move::{
+    self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+};
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
-    self, PromotedFile, PromotionRefused, RegistryCommand, RegistryEvent, RegistryFacts,
-    RegistryState,
+    self, PromotionRefused, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState,
 };
-use crate::domain::run::RunState;
+use crate::domain::run::{RunEvent, RunStarted, RunState};
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
+use crate::domain::{Envelope, Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
 use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
@@ -41,6 +43,8 @@ pub struct PromoteOptions {
     pub reason: Option<String>,
     /// Only ask: others approve.
     pub request_only: bool,
+    /// Whether the name may be in production; the run then becomes its next version.
+    pub replace: bool,
 }
 
 /// What a promotion did, or would do.
@@ -72,10 +76,12 @@ pub struct Decided {
 }
 
 /// Everything a decision about a promotion looks at, read in one transaction.
-struct Facts {
-    run: RunState,
+pub(super) struct Facts {
+    pub(super) run: RunState,
+    /// How the run began.
+    started: Option<RunStarted>,
     policy: PolicyState,
-    registry: RegistryState,
+    pub(super) registry: RegistryState,
     trainer: String,
     trainer_signed: bool,
     actor: String,
@@ -85,9 +91,20 @@ struct Facts {
 
 impl Facts {
     /// `key` is the one that signs the decision.
-    fn read<A: Access>(log: &View<A>, run: RunId, actor: &str, key: Option<u64>) -> Result<Self> {
-        let (trainer, trainer_signed) = trainer_of(log, run)?;
+    pub(super) fn read<A: Access>(
+        log: &View<A>,
+        run: RunId,
+        actor: &str,
+        key: Option<u64>,
+    ) -> Result<Self> {
+        let first = log.stream(run.into(), 0)?.into_iter().next();
+        let (trainer, trainer_signed) = trainer_of(log, first.as_ref())?;
+        let started = first.and_then(|first| match first.event() {
+            Ok(Event::Run(RunEvent::Started(started))) => Some(started),
+            _ => None,
+        });
         Ok(Self {
+            started,
             run: fold_run(log, run)?,
             policy: fold_policy(log)?,
             registry: fold_registry(log)?,
@@ -99,7 +116,10 @@ impl Facts {
         })
     }
 
-    fn decide(&mut self, command: RegistryCommand) -> Result<Vec<RegistryEvent>, Rejection> {
+    pub(super) fn decide(
+        &mut self,
+        command: RegistryCommand,
+    ) -> Result<Vec<RegistryEvent>, Rejection> {
         let facts = RegistryFacts {
             policy: &self.policy.policy,
             policy_revision: self.policy.revision(),
@@ -130,8 +150,7 @@ impl Facts {
 }
 
 /// Who started a run, by name, and whether that is signed.
-fn trainer_of<A: Access>(log: &View<A>, run: RunId) -> Result<(String, bool)> {
-    let first = log.stream(run.into(), 0)?.into_iter().next();
+fn trainer_of<A: Access>(log: &View<A>, first: Option<&Envelope>) -> Result<(String, bool)> {
     let Some(first) = first else { return Ok((String::new(), false)) };
     let name = match log.event(first.header.actor)?.event() {
         Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => actor.name,
@@ -200,8 +219,7 @@ impl App {
                 Ok((events, promoted)) => {
                     tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
                     if let Some(plan) = &promoted.plan {
-                        let command = MoveCommand::Plan(plan.clone());
-                        append_move(tx, &MoveState::default(), plan.id, command)?;
+                        self.append_plan(tx, plan)?;
                     }
                     Ok(Some(promoted))
                 }
@@ -227,17 +245,7 @@ impl App {
             }
         };
         if let Some(plan) = &promoted.plan {
-            let moved = effect::execute(&self.root, plan);
-            session.transact_patiently(|tx| match &moved {
-                Ok(()) => self.complete(tx, plan, promoted.request, run, false),
-                Err(error) => append_move(
-                    tx,
-                    &planned_state(plan),
-                    plan.id,
-                    MoveCommand::RollBack { reason: error.to_string() },
-                ),
-            })?;
-            moved?;
+            self.carry_out(session, plan)?;
         }
         Ok(promoted)
     }
@@ -263,7 +271,12 @@ impl App {
                 let (request, name) =
                     (RequestId(self.env.random()), facts.name(options.name.as_deref()));
                 let reason = options.reason.clone();
-                let command = RegistryCommand::Request { request, name: name.clone(), reason };
+                let command = RegistryCommand::Request {
+                    request,
+                    name: name.clone(),
+                    reason,
+                    replace: options.replace,
+                };
                 events.extend(facts.decide(command)?);
                 (request, name)
             }
@@ -286,91 +299,71 @@ impl App {
                     events.extend(approval);
                 }
             }
-            facts.decide(RegistryCommand::Grant { request })?;
-            promoted.plan = Some(self.plan_files(&facts.run, run, request, &name)?);
+            facts.decide(RegistryCommand::Grant { request, replace: options.replace })?;
+            promoted.plan = Some(self.plan_files(facts, run, request, &name)?);
         }
         Ok((events.into_iter().map(Event::from).collect(), promoted))
     }
 
     fn plan_files(
         &self,
-        state: &RunState,
+        facts: &Facts,
         run: RunId,
         request: RequestId,
         name: &str,
     ) -> Result<MovePlanned> {
-        let mut files = Vec::new();
-        let mut expected: Vec<(String, Digest)> = Vec::new();
+        let state = &facts.run;
+        let mut files: Vec<MovedFile> = Vec::new();
         for (what, target) in PROMOTED {
             if let Some(artifact) = state.artifacts.get(what)
-                && let Some(path) = &artifact.path
+                && let Some(source) = &artifact.path
+                && !files.iter().any(|file| file.path == target)
             {
-                files.push((path.clone(), target.to_owned()));
-                expected.push((path.clone(), artifact.digest));
+                files.push(MovedFile {
+                    path: target.to_owned(),
+                    source: source.clone(),
+                    digest: artifact.digest,
+                    bytes: artifact.bytes,
+                });
             }
         }
-        let purpose = MovePurpose::Promotion { request, run, name: name.to_owned() };
-        let to = format!("{}/{name}", self.settings.paths.production);
-        let id = MoveId(self.env.random());
-        let plan =
-            effect::plan(&self.root, id, purpose, MoveMode::Copy, &state.folder, &to, &files)?;
         // What is promoted is what was recorded, not what lies there by now.
-        for (file, (path, digest)) in plan.files.iter().zip(&expected) {
-            if file.digest != *digest {
-                let message = format!(
-                    "{}/{path} was changed after it was recorded: its digest is {}, {digest} is in \
-                     the log",
-                    state.folder, file.digest
-                );
-                return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
-                    "the recorded bytes are in .annals/blobs/{}/{digest}",
-                    digest.short(2)
-                )));
+        for file in &files {
+            let path = self.root.join(&state.folder).join(&file.source);
+            let (digest, blob) = (file.digest, self.blobs.contains(file.digest));
+            match effect::has_digest(&path, digest)? {
+                Some(true) => {}
+                Some(false) => {
+                    let message = format!(
+                        "{} was changed after it was recorded: {digest} is in the log",
+                        path.display()
+                    );
+                    return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
+                        "the recorded bytes are in .annals/blobs/{}/{digest}",
+                        digest.short(2)
+                    )));
+                }
+                None if blob => {}
+                None => {
+                    let message = format!("{} is gone, and no blob has its bytes", path.display());
+                    return Err(Error::new(ErrorKind::Integrity, message));
+                }
             }
         }
-        Ok(plan)
-    }
-
-    /// Records that the files of a granted request are in place.
-    pub(super) fn complete(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-        request: RequestId,
-        run: RunId,
-        recovered: bool,
-    ) -> Result<()> {
-        let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-        let files = plan.files.iter().map(|file| PromotedFile {
-            path: file.path.clone(),
-            digest: file.digest,
-            bytes: file.bytes,
-        });
-        let command = RegistryCommand::Promote {
-            request,
-            path: plan.to.clone(),
-            files: files.collect(),
-            file_move: plan.id,
-        };
-        match facts.decide(command) {
-            Ok(events) => {
-                append_move(
-                    tx,
-                    &planned_state(plan),
-                    plan.id,
-                    MoveCommand::Complete { recovered },
-                )?;
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
-            }
-            // The rules changed while the files moved.
-            Err(rejection) => {
-                effect::roll_back(&self.root, plan)?;
-                let reason = rejection.to_string();
-                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
-                if recovered { Ok(()) } else { Err(rejection.into()) }
+        for (path, bytes) in papers(state, facts.started.as_ref(), name) {
+            if !files.iter().any(|file| file.path == path) {
+                let digest = self.blobs.put(&bytes)?;
+                files.push(effect::from_blobs(path, digest, bytes.len() as u64));
             }
         }
+        Ok(MovePlanned {
+            id: MoveId(self.env.random()),
+            purpose: MovePurpose::Promotion { request, run, name: name.to_owned() },
+            mode: MoveMode::Copy,
+            from: state.folder.clone(),
+            to: format!("{}/{name}", self.settings.paths.production),
+            files,
+        })
     }
 
     /// Approves a request.
@@ -457,6 +450,9 @@ impl From<EffectError> for Error {
             EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
             EffectError::TargetExists(_) => {
                 Self::new(ErrorKind::Conflict, message).hint("choose another name with --as")
+            }
+            EffectError::Foreign(_) => {
+                Self::new(ErrorKind::Conflict, message).hint("move it elsewhere first")
             }
             EffectError::Changed { .. } => Self::new(ErrorKind::Integrity, message),
         }

@@ -1,11 +1,10 @@
 //! What a crash left behind, cleared by the next changing verb: runs without a supervisor become
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
-use super::promote::{append_move, planned_state};
 use super::session::Tx;
 use super::{App, Result, fold_run};
 use crate::base::{InvocationId, RunId};
-use crate::domain::file_move::{MoveCommand, MoveEvent, MovePurpose};
+use crate::domain::file_move::{MoveEvent, MovePlanned, MovePurpose};
 use crate::domain::invocation::{InvocationEvent, InvocationInterrupted, InvocationStarted};
 use crate::domain::policy::Policy;
 use crate::domain::run::{Ending, RunCommand, RunFacts, RunStatus, decide};
@@ -121,21 +120,26 @@ impl App {
                 notes.push(format!("the move to {} was {how}", plan.to));
                 continue;
             }
-            match (effect::recover(&self.root, &plan)?, &plan.purpose) {
-                (Recovery::Completed, MovePurpose::Promotion { request, run, .. }) => {
-                    self.complete(tx, &plan, *request, *run, true)?;
-                    notes.push(format!("the move to {} was finished", plan.to));
-                }
-                (Recovery::Completed | Recovery::RolledBack, _) => {
-                    let reason = "its process was gone".to_owned();
-                    let command = MoveCommand::RollBack { reason };
-                    append_move(tx, &planned_state(&plan), plan.id, command)?;
-                    notes.push(format!("the move to {} was rolled back", plan.to));
-                }
-            }
+            notes.push(self.end_cut_move(tx, &plan)?);
+        }
+        // Also of those that had ended: the crash may have come before the last was cleared away.
+        for plan in moves_of(tx.log(), invocation)? {
+            effect::clear(&self.root, &plan)?;
         }
         Ok(notes)
     }
+}
+
+/// The moves that an invocation planned.
+fn moves_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<MovePlanned>> {
+    let planned = Filter::kinds(kind_named("move.planned"));
+    let events = log.events(invocation..log.size(), &planned)?;
+    let own = events.iter().filter(|event| event.header.invocation == Some(invocation));
+    let plans = own.filter_map(|event| match event.event() {
+        Ok(Event::Move(MoveEvent::Planned(plan))) => Some(plan),
+        _ => None,
+    });
+    Ok(plans.collect())
 }
 
 /// The runs that an invocation started or resumed.

@@ -27,16 +27,13 @@ pub struct Env {
 impl Env {
     /// The real clock and the system's random numbers.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self::new(Arc::new(SystemClock), Arc::new(SystemEntropy))
     }
 
     /// A clock that starts at `start` and moves one microsecond per question, and random numbers
     /// that follow from `seed` alone.
     pub fn fixed(start: Timestamp, seed: u64) -> Self {
-        Self {
-            clock: Arc::new(FixedClock::new(start)),
-            entropy: Arc::new(SeededEntropy::new(seed)),
-        }
+        Self::new(Arc::new(FixedClock::new(start)), Arc::new(SeededEntropy::new(seed)))
     }
 
     /// Assembles an environment from parts.

@@ -22,6 +22,7 @@ mod list;
 mod log;
 mod policy;
 mod predict;
+mod production;
 mod promote;
 mod prove;
 mod replay;
@@ -78,6 +79,10 @@ enum Verb {
     Promote(promote::Args),
     Approve(promote::ApproveArgs),
     Reject(promote::RejectArgs),
+    Demote(production::DemoteArgs),
+    Rollback(production::RollbackArgs),
+    Alias(production::AliasArgs),
+    Version(production::VersionArgs),
     Actor(actor::Args),
     Policy(policy::Args),
     Classify(edit::ClassifyArgs),
@@ -153,6 +158,10 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Promote(args) => promote::run(args, context),
         Verb::Approve(args) => promote::run_approve(args, context),
         Verb::Reject(args) => promote::run_reject(args, context),
+        Verb::Demote(args) => production::run_demote(&args, context),
+        Verb::Rollback(args) => production::run_rollback(&args, context),
+        Verb::Alias(args) => production::run_alias(args, context),
+        Verb::Version(args) => production::run_version(args, context),
         Verb::Actor(args) => actor::run(args, context),
         Verb::Policy(args) => policy::run(args, context),
         Verb::Classify(args) => edit::run_classify(&args, context),

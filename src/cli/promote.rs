@@ -20,6 +20,9 @@ pub(super) struct Args {
     /// Only ask; others approve
     #[arg(long)]
     request: bool,
+    /// Take the place of the model that has the name; `annals rollback` brings that back
+    #[arg(long, requires = "name")]
+    replace: bool,
     /// Show what would happen and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -31,8 +34,12 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         let views = app.snapshot()?;
         app.find_run(&views, &args.run)?
     };
-    let options =
-        PromoteOptions { name: args.name, reason: args.reason, request_only: args.request };
+    let options = PromoteOptions {
+        name: args.name,
+        reason: args.reason,
+        request_only: args.request,
+        replace: args.replace,
+    };
     if args.dry_run {
         let planned = app.plan_promotion(run, &options)?;
         return print(&planned, "would", context);
@@ -63,14 +70,9 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         };
         let verb = if mode == "would" { "would be copied to" } else { "is in production as" };
         ui.line(&format!("{} {verb} {}", promoted.experiment_id, plan.to))?;
-        let mut table = Table::new(&["file", "from", "size", "blake3"]);
+        let mut table = Table::new(&["file", "size", "blake3"]);
         for file in &plan.files {
-            table.row(vec![
-                file.path.clone(),
-                format!("{}/{}", plan.from, file.source),
-                size(file.bytes),
-                file.digest.short(16),
-            ]);
+            table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
         }
         ui.table(&table)
     })

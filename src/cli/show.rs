@@ -29,14 +29,25 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
         let promoted = app.event(model.position)?;
         let by = format!("{} ({})", promoted.actor, promoted.identity);
+        let aliases: Vec<String> = views
+            .aliases()?
+            .into_iter()
+            .filter(|alias| alias.name == model.name && alias.number == model.number)
+            .map(|alias| alias.alias)
+            .collect();
         let value = json!({
             "model": model,
             "run": from,
+            "aliases": aliases,
             "promoted_by": by,
             "promoted": Timestamp(model.promoted),
         });
         return context.ui.data(&value, |ui| {
             ui.line(&format!("model       {} (in production)", model.name))?;
+            ui.line(&format!("version     {} (number {})", model.version, model.number))?;
+            if !aliases.is_empty() {
+                ui.line(&format!("aliases     {}", aliases.join(", ")))?;
+            }
             ui.line(&format!("path        {}", model.path))?;
             ui.line(&format!("run         {from}"))?;
             ui.line(&format!(

@@ -1,27 +1,30 @@
 //! Files that move, safely: whatever crashes when, each file is whole at its source or at its
 //! target (MOV-1), and repeating a step does no harm.
 //!
-//! May use: `base`, `domain`. Must never see: `projection`, `cli`. It appends no event: `app`
-//! writes the plan into the log before [`execute`] and the end after it.
+//! May use: `base`, `domain`, `store`. Must never see: `projection`, `cli`. It appends no event:
+//! `app` writes the plan into the log before the first step and the end after the last.
 //!
-//! A folder comes to its target in three steps: its files are copied under a temporary name beside
-//! the target, synced and checked by digest; the temporary folder is renamed; the parent is
-//! synced. Before the rename a crash leaves a temporary folder, which [`recover`] removes; after
-//! it the target is whole. Whole folders of runs have their own way; see `relocate.rs`.
+//! Files come to a folder under a temporary name beside it, synced and checked by digest, and a
+//! rename puts them in place. Folders of production models: `place.rs`, where to start reading.
+//! Whole folders of runs: `relocate.rs`.
 
 mod pack;
+mod place;
 mod relocate;
-
 #[cfg(test)]
 mod tests;
+
+pub use place::{
+    clear, from_blobs, has_digest, place, recover_place, recover_removal, remove, take_back,
+    take_back_removal,
+};
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::{Digest, MoveId, durable, fuse};
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
-use crate::store::copy_file;
+use crate::base::Digest;
+use crate::domain::file_move::MovePlanned;
 
 pub use relocate::{packed, recover_relocation, relocate, survey, survey_pack};
 
@@ -44,6 +47,9 @@ pub enum EffectError {
     /// The target is taken.
     #[error("{} exists already", .0.display())]
     TargetExists(PathBuf),
+    /// A file that the log does not know of, where something is to be replaced or removed.
+    #[error("{} is not part of the model that the log knows", .0.display())]
+    Foreign(PathBuf),
     /// The bytes are not the ones of the plan.
     #[error("{} has digest {found}, expected {expected}", .path.display())]
     Changed {
@@ -63,117 +69,6 @@ pub enum Recovered {
     Completed,
     /// The target is gone, the files are at their source.
     RolledBack,
-}
-
-/// Plans a move: reads and digests every file, checks that the target is free.
-///
-/// `files` are pairs of path inside the source and path inside the target folder.
-///
-/// # Errors
-/// When a file is missing or not plain, or the target exists, also in other letters' case.
-pub fn plan(
-    root: &Path,
-    id: MoveId,
-    purpose: MovePurpose,
-    mode: MoveMode,
-    from: &str,
-    to: &str,
-    files: &[(String, String)],
-) -> Result<MovePlanned, EffectError> {
-    let target = root.join(to);
-    if let Some(taken) = taken(&target)? {
-        return Err(EffectError::TargetExists(taken));
-    }
-    let files = files.iter().map(|(source, path)| {
-        let (digest, bytes) = digest_plain(&root.join(from).join(source))?;
-        Ok(MovedFile { path: path.clone(), source: source.clone(), digest, bytes })
-    });
-    Ok(MovePlanned {
-        id,
-        purpose,
-        mode,
-        from: from.to_owned(),
-        to: to.to_owned(),
-        files: files.collect::<Result<_, _>>()?,
-    })
-}
-
-/// Brings the files to the target. The sources stay; see [`finish_source`].
-///
-/// # Errors
-/// When a file cannot be copied or is not what the plan says; the target is then not there.
-pub fn execute(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
-    let (target, temporary) = (root.join(&plan.to), temporary(root, plan));
-    remove_dir(&temporary)?;
-    durable::create_dir_all(&temporary).map_err(at("make", &temporary))?;
-    for file in &plan.files {
-        let (source, copy) = (root.join(&plan.from).join(&file.source), temporary.join(&file.path));
-        if let Some(parent) = copy.parent() {
-            durable::create_dir_all(parent).map_err(at("make", parent))?;
-        }
-        plain(&source)?;
-        copy_file(&source, &copy).map_err(at("copy", &source))?;
-        File::open(&copy).and_then(|f| f.sync_all()).map_err(at("sync", &copy))?;
-        durable::sync_parent(&copy).map_err(at("sync", &copy))?;
-        check(&copy, file.digest)?;
-    }
-    // Nobody else may have come first: a rename replaces an empty folder without a word.
-    if let Some(taken) = taken(&target)? {
-        remove_dir(&temporary)?;
-        return Err(EffectError::TargetExists(taken));
-    }
-    fuse::step();
-    fs::rename(&temporary, &target).map_err(at("rename", &temporary))?;
-    fuse::step();
-    durable::sync_parent(&target).map_err(at("sync", &target))
-}
-
-/// Removes the sources of a move whose completion is in the log. Nothing for a copy.
-///
-/// # Errors
-/// When a file cannot be removed.
-pub fn finish_source(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
-    if plan.mode == MoveMode::Copy {
-        return Ok(());
-    }
-    for file in &plan.files {
-        let source = root.join(&plan.from).join(&file.source);
-        match fs::remove_file(&source) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("remove", &source)(e)),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Finds out how far a move got: whole at the target, or back to where it began.
-///
-/// # Errors
-/// When files cannot be read or removed.
-pub fn recover(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
-    let target = root.join(&plan.to);
-    remove_dir(&temporary(root, plan))?;
-    if !target.is_dir() {
-        return Ok(Recovered::RolledBack);
-    }
-    // The rename made it whole; if it is not what the plan says, it is somebody else's.
-    let whole = plan.files.iter().all(|file| check(&target.join(&file.path), file.digest).is_ok());
-    if whole { Ok(Recovered::Completed) } else { Ok(Recovered::RolledBack) }
-}
-
-/// Takes a target away that may not stay: the decision behind the move does not hold any more.
-///
-/// # Errors
-/// When files cannot be removed.
-pub fn roll_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
-    let (target, temporary) = (root.join(&plan.to), temporary(root, plan));
-    // In one step out of sight, then file by file.
-    if target.is_dir() {
-        remove_dir(&temporary)?;
-        fs::rename(&target, &temporary).map_err(at("rename", &target))?;
-        durable::sync_parent(&target).map_err(at("sync", &target))?;
-    }
-    remove_dir(&temporary)
 }
 
 fn temporary(root: &Path, plan: &MovePlanned) -> PathBuf {

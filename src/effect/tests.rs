@@ -1,5 +1,9 @@
 use super::*;
+use crate::base::{MoveId, durable};
+use crate::domain::file_move::{MoveMode, MovePurpose, MovedFile};
+use crate::store::Blobs;
 
+/// A run's folder, and the plan to put two of its files into production.
 fn root() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("experiments/hate_1/config")).unwrap();
@@ -8,58 +12,184 @@ fn root() -> tempfile::TempDir {
     root
 }
 
-fn planned(root: &Path) -> Result<MovePlanned, EffectError> {
-    let files = [("model", "model.safetensors"), ("config/c.yaml", "config.yaml")];
-    let files = files.map(|(from, to)| (from.to_owned(), to.to_owned()));
-    let purpose = MovePurpose::Demotion { name: "hate".into() };
-    let (from, to) = ("experiments/hate_1", "models/production/hate");
-    plan(root, MoveId([5; 16]), purpose, MoveMode::Copy, from, to, &files)
+fn planned() -> MovePlanned {
+    let file = |source: &str, path: &str, bytes: &[u8]| MovedFile {
+        path: path.into(),
+        source: source.into(),
+        digest: Digest::of(bytes),
+        bytes: bytes.len() as u64,
+    };
+    MovePlanned {
+        id: MoveId([5; 16]),
+        purpose: MovePurpose::Rollback { name: "hate".into(), number: 1, reason: "x".into() },
+        mode: MoveMode::Copy,
+        from: "experiments/hate_1".into(),
+        to: "models/production/hate".into(),
+        files: vec![
+            file("model", "model.safetensors", b"weights"),
+            file("config/c.yaml", "config.yaml", b"a: 1"),
+        ],
+    }
+}
+
+fn blobs(root: &Path) -> Blobs {
+    Blobs::new(&root.join("blobs"))
 }
 
 #[test]
 fn a_folder_arrives_whole_and_the_sources_stay() {
     let root = root();
-    let plan = planned(root.path()).unwrap();
-    execute(root.path(), &plan).unwrap();
-    let target = root.path().join("models/production/hate");
+    let (root, plan) = (root.path(), planned());
+    place(root, &blobs(root), &plan, None).unwrap();
+    let target = root.join("models/production/hate");
     assert_eq!(fs::read(target.join("model.safetensors")).unwrap(), b"weights");
-    assert!(root.path().join("experiments/hate_1/model").is_file());
+    assert!(root.join("experiments/hate_1/model").is_file());
     assert_eq!(fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
-    assert_eq!(recover(root.path(), &plan).unwrap(), Recovered::Completed);
-    assert!(matches!(planned(root.path()), Err(EffectError::TargetExists(_))));
-    roll_back(root.path(), &plan).unwrap();
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    let again = place(root, &blobs(root), &plan, None);
+    assert!(matches!(again, Err(EffectError::TargetExists(_))));
+    take_back(root, &plan).unwrap();
     assert!(!target.exists());
+    // A source that is gone comes from the blob store.
+    blobs(root).put(b"weights").unwrap();
+    fs::remove_file(root.join("experiments/hate_1/model")).unwrap();
+    place(root, &blobs(root), &plan, None).unwrap();
+    assert_eq!(fs::read(target.join("model.safetensors")).unwrap(), b"weights");
 }
 
 #[test]
 fn mov_1_a_crash_before_the_rename_leaves_the_sources_and_nothing_else() {
     let root = root();
-    let plan = planned(root.path()).unwrap();
-    let half = temporary(root.path(), &plan);
+    let (root, plan) = (root.path(), planned());
+    let half = temporary(root, &plan);
     fs::create_dir_all(&half).unwrap();
     durable::write(&half.join("model.safetensors"), b"wei").unwrap();
-    assert_eq!(recover(root.path(), &plan).unwrap(), Recovered::RolledBack);
-    assert!(!half.exists() && !root.path().join("models/production/hate").exists());
-    execute(root.path(), &plan).unwrap();
-    assert_eq!(recover(root.path(), &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    assert!(!half.exists() && !root.join("models/production/hate").exists());
+    place(root, &blobs(root), &plan, None).unwrap();
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
 }
 
 #[test]
-fn a_file_that_changed_after_the_plan_stops_the_move() {
+fn changed_files_links_and_names_that_differ_in_case_only_are_refused() {
     let root = root();
-    let plan = planned(root.path()).unwrap();
-    durable::write(&root.path().join("experiments/hate_1/model"), b"other").unwrap();
-    assert!(matches!(execute(root.path(), &plan), Err(EffectError::Changed { .. })));
-    assert!(!root.path().join("models/production/hate").exists());
-}
-
-#[test]
-fn links_and_names_that_differ_in_case_only_are_refused() {
-    let root = root();
-    let model = root.path().join("experiments/hate_1/model");
+    let (root, plan) = (root.path(), planned());
+    let model = root.join("experiments/hate_1/model");
+    durable::write(&model, b"other").unwrap();
+    let changed = place(root, &blobs(root), &plan, None);
+    assert!(matches!(changed, Err(EffectError::Changed { .. })));
     fs::remove_file(&model).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &model).unwrap();
-    assert!(matches!(planned(root.path()), Err(EffectError::NotPlain(_))));
-    fs::create_dir_all(root.path().join("models/production/HATE")).unwrap();
-    assert!(matches!(planned(root.path()), Err(EffectError::TargetExists(_))));
+    let link = place(root, &blobs(root), &plan, None);
+    assert!(matches!(link, Err(EffectError::NotPlain(_))));
+    fs::remove_file(&model).unwrap();
+    durable::write(&model, b"weights").unwrap();
+    fs::create_dir_all(root.join("models/production/HATE")).unwrap();
+    let taken = place(root, &blobs(root), &plan, None);
+    assert!(matches!(taken, Err(EffectError::TargetExists(_))));
+    assert_eq!(fs::read_dir(root.join("models/production")).unwrap().count(), 1);
+}
+
+/// A version in production and another planned in its place.
+fn replacing(root: &Path) -> (Blobs, MovePlanned, Vec<MovedFile>) {
+    let blobs = Blobs::new(&root.join("blobs"));
+    let file =
+        |bytes: &[u8], path: &str| from_blobs(path, blobs.put(bytes).unwrap(), bytes.len() as u64);
+    let (old, new) = (vec![file(b"old", "m"), file(b"1", "c")], vec![file(b"new", "m")]);
+    let target = root.join("production/hate");
+    fs::create_dir_all(&target).unwrap();
+    durable::write(&target.join("m"), b"old").unwrap();
+    durable::write(&target.join("c"), b"1").unwrap();
+    let purpose =
+        MovePurpose::Rollback { name: "hate".into(), number: 1, reason: "it erred".into() };
+    let (from, to) = ("nowhere".to_owned(), "production/hate".to_owned());
+    let (id, mode) = (MoveId([6; 16]), MoveMode::Copy);
+    (blobs, MovePlanned { id, purpose, mode, from, to, files: new }, old)
+}
+
+fn read_model(root: &Path) -> Vec<u8> {
+    fs::read(root.join("production/hate/m")).unwrap()
+}
+
+fn only_the_model_is_there(root: &Path) {
+    let names: Vec<_> =
+        fs::read_dir(root.join("production")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["hate"]);
+}
+
+#[test]
+fn mov_1_a_replacement_can_be_taken_back_until_it_is_cleared() {
+    let root = root();
+    let root = root.path();
+    let (blobs, plan, old) = replacing(root);
+    place(root, &blobs, &plan, Some(&old)).unwrap();
+    assert_eq!(read_model(root), b"new");
+    assert!(!root.join("production/hate/c").exists());
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    take_back(root, &plan).unwrap();
+    assert_eq!(read_model(root), b"old");
+    only_the_model_is_there(root);
+    place(root, &blobs, &plan, Some(&old)).unwrap();
+    clear(root, &plan).unwrap();
+    assert_eq!(read_model(root), b"new");
+    only_the_model_is_there(root);
+}
+
+#[test]
+fn mov_1_a_replacement_cut_short_at_any_rename_is_undone() {
+    let root = root();
+    let root = root.path();
+    let (_, plan, _) = replacing(root);
+    let beside = |end: &str| root.join(format!("production/.hate.{}.{end}", plan.id));
+    // Half staged.
+    fs::create_dir_all(beside("tmp")).unwrap();
+    durable::write(&beside("tmp").join("m"), b"ne").unwrap();
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    only_the_model_is_there(root);
+    // A file system that cannot exchange: between the two renames.
+    fs::create_dir_all(beside("tmp")).unwrap();
+    durable::write(&beside("tmp").join("m"), b"new").unwrap();
+    fs::rename(root.join("production/hate"), beside("old")).unwrap();
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(read_model(root), b"old");
+    only_the_model_is_there(root);
+    // After both; the decision does not hold any more.
+    fs::rename(root.join("production/hate"), beside("old")).unwrap();
+    fs::create_dir_all(root.join("production/hate")).unwrap();
+    durable::write(&root.join("production/hate/m"), b"new").unwrap();
+    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    take_back(root, &plan).unwrap();
+    assert_eq!(read_model(root), b"old");
+    only_the_model_is_there(root);
+}
+
+#[test]
+fn what_the_log_does_not_know_is_neither_replaced_nor_removed() {
+    let root = root();
+    let root = root.path();
+    let (blobs, plan, old) = replacing(root);
+    let removal = MovePlanned { from: plan.to.clone(), files: old.clone(), ..plan.clone() };
+    durable::write(&root.join("production/hate/notes.txt"), b"mine").unwrap();
+    let foreign =
+        |result| matches!(result, Err(EffectError::Foreign(path)) if path.ends_with("notes.txt"));
+    assert!(foreign(place(root, &blobs, &plan, Some(&old))));
+    assert!(foreign(remove(root, &removal)));
+    fs::remove_file(root.join("production/hate/notes.txt")).unwrap();
+    durable::write(&root.join("production/hate/c"), b"2").unwrap();
+    let changed = |result| matches!(result, Err(EffectError::Changed { .. }));
+    assert!(changed(place(root, &blobs, &plan, Some(&old))));
+    assert!(changed(remove(root, &removal)));
+    assert!(matches!(place(root, &blobs, &plan, None), Err(EffectError::TargetExists(_))));
+    assert_eq!(read_model(root), b"old");
+    only_the_model_is_there(root);
+    durable::write(&root.join("production/hate/c"), b"1").unwrap();
+    remove(root, &removal).unwrap();
+    assert!(!root.join("production/hate").exists());
+    take_back_removal(root, &removal).unwrap();
+    assert_eq!(read_model(root), b"old");
+    remove(root, &removal).unwrap();
+    assert_eq!(recover_removal(root, &removal).unwrap(), Recovered::Completed);
+    clear(root, &removal).unwrap();
+    assert_eq!(fs::read_dir(root.join("production")).unwrap().count(), 0);
+    remove(root, &removal).unwrap();
 }

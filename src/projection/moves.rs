@@ -47,6 +47,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 MovePurpose::Demotion { .. } => "demotion".into(),
                 MovePurpose::Archive(order) => order.archive.word().into(),
                 MovePurpose::Restore(_) => "restore".into(),
+                MovePurpose::Rollback { .. } => "rollback".into(),
             },
             from: planned.from.clone(),
             to: planned.to.clone(),

@@ -8,25 +8,32 @@ use serde::Serialize as SerializeJson;
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RequestId, RunId};
-use crate::domain::registry::RegistryEvent;
+use crate::domain::registry::{Bump, ModelPromoted, RegistryEvent, Semver};
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 2,
+    revision: 3,
     kinds: &[
         "promotion.requested",
         "promotion.approved",
         "promotion.rejected",
         "model.promoted",
         "model.demoted",
+        "model.rolled_back",
+        "model.version_bumped",
+        "model.alias_set",
+        "model.alias_removed",
     ],
     apply,
 };
 
-/// Keys: `r` and the request's id, `m` and the production name.
+/// Keys: `r` and the request's id, `m` and the production name, `v`, the name, a zero byte and
+/// the number, `a` and the alias.
 const REQUEST: u8 = b'r';
 const MODEL: u8 = b'm';
+const VERSION: u8 = b'v';
+const ALIAS: u8 = b'a';
 
 /// One person's yes.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -74,11 +81,41 @@ impl RequestRow {
     }
 }
 
-/// A production model, in production or demoted.
+/// A name that is or was in production.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
+struct NameRow {
+    /// The numbers that were in production, in the order they came there.
+    history: Vec<u32>,
+    /// The number that is in production.
+    current: Option<u32>,
+    /// How many versions there are.
+    versions: u32,
+    /// The highest version given.
+    highest: (u32, u32, u32),
+}
+
+/// Where an alias points.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct AliasRow {
+    /// The alias.
+    pub alias: String,
+    /// The production name.
+    pub name: String,
+    /// Number of the version; 0 once the alias was removed, for rows are never deleted.
+    pub number: u32,
+    /// Position of the event that set it.
+    pub position: u64,
+}
+
+/// One version of a production model.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
 pub struct ModelRow {
     /// The production name.
     pub name: String,
+    /// Its number, from 1, in the order of promotion.
+    pub number: u32,
+    /// What it is called: MAJOR.MINOR.PATCH.
+    pub version: String,
     /// Its folder, relative to the workspace.
     pub path: String,
     /// The run it came from.
@@ -102,8 +139,6 @@ pub struct ModelRow {
     pub promoted: i64,
     /// Position of the promotion.
     pub position: u64,
-    /// Whether it is in production.
-    pub in_production: bool,
 }
 
 impl ModelRow {
@@ -142,35 +177,97 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             change(kv, rejected.request, |row| row.status = "rejected".into())
         }
         RegistryEvent::Refused(_) => Ok(()),
-        RegistryEvent::Promoted(promoted) => {
-            let files = promoted.files.iter();
-            let request = kv.get(&key(REQUEST, &promoted.request.0))?;
-            let request = request.map(|row| unpack::<RequestRow>(&VIEW, &row)).transpose()?;
-            let row = ModelRow {
-                name: promoted.name.clone(),
-                path: promoted.path.clone(),
-                run: promoted.run.0,
-                files: files.map(|f| (f.path.clone(), f.digest.to_string(), f.bytes)).collect(),
-                approvers: promoted.approvers.clone(),
-                approvals: request.map(|row| row.approvals).unwrap_or_default(),
-                actor: envelope.header.actor,
-                identity: envelope.header.identity.word().into(),
-                policy_revision: promoted.policy_revision,
-                promoted: envelope.header.recorded.0,
-                position: envelope.header.position,
-                in_production: true,
-            };
-            kv.put(&key(MODEL, promoted.name.as_bytes()), pack(&row))?;
-            change(kv, promoted.request, |row| row.status = "granted".into())
-        }
-        RegistryEvent::Demoted(demoted) => {
-            let key = key(MODEL, demoted.name.as_bytes());
+        RegistryEvent::Promoted(promoted) => promote(kv, envelope, promoted),
+        RegistryEvent::Demoted(demoted) => change_name(kv, &demoted.name, |row| row.current = None),
+        RegistryEvent::RolledBack(back) => change_name(kv, &back.name, |row| {
+            row.current = Some(back.number);
+            row.history.push(back.number);
+        }),
+        RegistryEvent::VersionBumped(bumped) => {
+            change_name(kv, &bumped.name, |row| row.highest = parts(bumped.to))?;
+            let key = version_key(&bumped.name, bumped.number);
             let Some(row) = kv.get(&key)? else { return Ok(()) };
             let mut row: ModelRow = unpack(&VIEW, &row)?;
-            row.in_production = false;
+            row.version = bumped.to.to_string();
             kv.put(&key, pack(&row))
         }
+        RegistryEvent::AliasSet(set) => {
+            let row = AliasRow {
+                alias: set.alias.clone(),
+                name: set.name.clone(),
+                number: set.number,
+                position: envelope.header.position,
+            };
+            kv.put(&key(ALIAS, set.alias.as_bytes()), pack(&row))
+        }
+        RegistryEvent::AliasRemoved(removed) => {
+            let row = AliasRow {
+                alias: removed.alias.clone(),
+                name: String::new(),
+                number: 0,
+                position: envelope.header.position,
+            };
+            kv.put(&key(ALIAS, removed.alias.as_bytes()), pack(&row))
+        }
     }
+}
+
+fn promote(
+    kv: &mut dyn Kv,
+    envelope: &EnvelopeRef<'_>,
+    promoted: &ModelPromoted,
+) -> Result<(), ViewError> {
+    let header = &envelope.header;
+    let name_key = key(MODEL, promoted.name.as_bytes());
+    let known = kv.get(&name_key)?.map(|row| unpack::<NameRow>(&VIEW, &row)).transpose()?;
+    let first =
+        NameRow { history: vec![], current: None, versions: 0, highest: parts(Semver::FIRST) };
+    let mut name = known.unwrap_or(first);
+    name.versions = name.versions.saturating_add(1);
+    if name.versions > 1 {
+        let (major, minor, patch) = name.highest;
+        name.highest = parts(Semver { major, minor, patch }.bumped(Bump::Minor));
+    }
+    let (major, minor, patch) = name.highest;
+    name.current = Some(name.versions);
+    name.history.push(name.versions);
+    let files = promoted.files.iter();
+    let request = kv.get(&key(REQUEST, &promoted.request.0))?;
+    let request = request.map(|row| unpack::<RequestRow>(&VIEW, &row)).transpose()?;
+    let row = ModelRow {
+        name: promoted.name.clone(),
+        number: name.versions,
+        version: Semver { major, minor, patch }.to_string(),
+        path: promoted.path.clone(),
+        run: promoted.run.0,
+        files: files.map(|f| (f.path.clone(), f.digest.to_string(), f.bytes)).collect(),
+        approvers: promoted.approvers.clone(),
+        approvals: request.map(|row| row.approvals).unwrap_or_default(),
+        actor: header.actor,
+        identity: header.identity.word().into(),
+        policy_revision: promoted.policy_revision,
+        promoted: header.recorded.0,
+        position: header.position,
+    };
+    kv.put(&name_key, pack(&name))?;
+    kv.put(&version_key(&row.name, row.number), pack(&row))?;
+    change(kv, promoted.request, |row| row.status = "granted".into())
+}
+
+fn parts(version: Semver) -> (u32, u32, u32) {
+    (version.major, version.minor, version.patch)
+}
+
+fn version_key(name: &str, number: u32) -> Vec<u8> {
+    [&[VERSION], name.as_bytes(), &[0], &number.to_be_bytes()].concat()
+}
+
+fn change_name(kv: &mut dyn Kv, name: &str, f: impl FnOnce(&mut NameRow)) -> Result<(), ViewError> {
+    let key = key(MODEL, name.as_bytes());
+    let Some(row) = kv.get(&key)? else { return Ok(()) };
+    let mut row: NameRow = unpack(&VIEW, &row)?;
+    f(&mut row);
+    kv.put(&key, pack(&row))
 }
 
 fn change(
@@ -191,15 +288,47 @@ impl Snapshot {
     /// # Errors
     /// When the views cannot be read.
     pub fn production(&self) -> Result<Vec<ModelRow>, ViewError> {
-        let mut models = Vec::new();
-        self.scan(&VIEW, &[MODEL], |_, row| {
-            let row: ModelRow = unpack(&VIEW, row)?;
-            if row.in_production {
-                models.push(row);
+        let mut current = Vec::new();
+        self.scan(&VIEW, &[MODEL], |key, row| {
+            let row: NameRow = unpack(&VIEW, row)?;
+            if let Some(number) = row.current {
+                current.push(
+                    [&[VERSION], key.get(1..).unwrap_or(&[]), &[0], &number.to_be_bytes()].concat(),
+                );
             }
             Ok(())
         })?;
-        Ok(models)
+        let rows = current.iter().map(|key| self.get(&VIEW, key));
+        let rows = rows.filter_map(Result::transpose);
+        rows.map(|row| unpack::<ModelRow>(&VIEW, &row?)).collect()
+    }
+
+    /// Every version of a production name, by number; empty for a name that never was one.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn versions(&self, name: &str) -> Result<Vec<ModelRow>, ViewError> {
+        let mut versions = Vec::new();
+        let prefix = [&[VERSION], name.as_bytes(), &[0]].concat();
+        self.scan(&VIEW, &prefix, |_, row| {
+            versions.push(unpack::<ModelRow>(&VIEW, row)?);
+            Ok(())
+        })?;
+        Ok(versions)
+    }
+
+    /// Every alias, by name.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn aliases(&self) -> Result<Vec<AliasRow>, ViewError> {
+        let mut aliases = Vec::new();
+        self.scan(&VIEW, &[ALIAS], |_, row| {
+            aliases.push(unpack::<AliasRow>(&VIEW, row)?);
+            Ok(())
+        })?;
+        aliases.retain(|alias| alias.number > 0);
+        Ok(aliases)
     }
 
     /// Every promotion request, oldest first.

@@ -306,7 +306,7 @@ fn open_moves_are_known_until_they_end() {
     let id = MoveId([4; 16]);
     let planned = MovePlanned {
         id,
-        purpose: MovePurpose::Demotion { name: "m".into() },
+        purpose: MovePurpose::Demotion { name: "m".into(), reason: "worse".into() },
         mode: MoveMode::Move,
         from: "a".into(),
         to: "b".into(),

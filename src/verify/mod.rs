@@ -21,6 +21,7 @@ use identity::Identities;
 pub use report::{Finding, Report};
 
 use crate::base::Digest;
+use crate::domain::registry::RegistryEvent;
 use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event, Kind, kind_named};
 use crate::store::{
@@ -106,11 +107,11 @@ struct Check<'a> {
     nodes: BTreeMap<(u8, u64), Hash>,
 }
 
-/// What a blob is kept for: the run, and the file's path in it.
+/// What a blob is kept for: the run or the promotion, and the file's path in it.
 type Holder = ([u8; 16], String);
 
 /// The kinds that name actors, keys and blobs.
-static NAMING: LazyLock<[Kind; 6]> = LazyLock::new(|| {
+static NAMING: LazyLock<[Kind; 7]> = LazyLock::new(|| {
     [
         "actor.registered",
         "key.created",
@@ -118,6 +119,7 @@ static NAMING: LazyLock<[Kind; 6]> = LazyLock::new(|| {
         "run.artifact_stored",
         "run.archived",
         "run.restored",
+        "model.promoted",
     ]
     .map(|name| kind_named(name).expect("BUG: unknown kind"))
 });
@@ -272,6 +274,15 @@ impl<'a> Check<'a> {
                 let holder = (header.stream.entity, stored.path.unwrap_or(stored.name));
                 let (_, holders) = self.blobs.entry(stored.digest).or_insert((at, BTreeSet::new()));
                 holders.insert(holder);
+            }
+            // Any version may come back, so none of its files may go.
+            Ok(Event::Registry(RegistryEvent::Promoted(promoted))) => {
+                for file in promoted.files {
+                    let holder = (promoted.request.0, file.path);
+                    let (_, holders) =
+                        self.blobs.entry(file.digest).or_insert((at, BTreeSet::new()));
+                    holders.insert(holder);
+                }
             }
             // What was dropped may be gone (BLB-2).
             Ok(Event::Run(RunEvent::Archived(archived))) => {

@@ -15,6 +15,7 @@ mod help;
 mod life;
 mod pictures;
 mod predict;
+mod production;
 mod record;
 mod resume;
 mod support;

@@ -254,6 +254,32 @@ fn of_the_registry() -> Vec<Event> {
             failed: vec![rule()],
         }
         .into(),
+        ModelRolledBack {
+            name: "hate_v1".into(),
+            number: 1,
+            from: Some(2),
+            file_move: MOVE,
+            reason: "it erred".into(),
+        }
+        .into(),
+        ModelVersionBumped {
+            name: "hate_v1".into(),
+            number: 2,
+            bump: Bump::Minor,
+            from: Semver::FIRST,
+            to: Semver::FIRST.bumped(Bump::Minor),
+            reason: Some("new labels".into()),
+        }
+        .into(),
+        ModelAliasSet {
+            alias: "champion".into(),
+            name: "hate_v1".into(),
+            number: 2,
+            previous: Some(("hate_v0".into(), 1)),
+            reason: None,
+        }
+        .into(),
+        ModelAliasRemoved { alias: "champion".into(), reason: Some("no".into()) }.into(),
         ModelPromoted {
             request: REQUEST,
             run: RUN,

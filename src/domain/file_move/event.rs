@@ -27,7 +27,7 @@ pub struct MovePlanned {
     pub mode: MoveMode,
     /// Folder the files come from, relative to the workspace, `/` between components.
     pub from: String,
-    /// Folder that will hold them; it does not exist yet.
+    /// Folder that will hold them. It does not exist yet, or holds the version that is replaced.
     pub to: String,
     /// The files, by path inside the folder.
     pub files: Vec<MovedFile>,
@@ -50,11 +50,22 @@ pub enum MovePurpose {
     Demotion {
         /// The production name.
         name: String,
+        /// Why.
+        reason: String,
     },
     /// A run goes into an archive.
     Archive(ArchiveOrder),
     /// A run comes back from an archive.
     Restore(RestoreOrder),
+    /// An earlier version comes back into production.
+    Rollback {
+        /// The production name.
+        name: String,
+        /// Number of the version.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A run that goes into an archive.
@@ -96,7 +107,17 @@ impl MovePurpose {
             Self::Promotion { run, .. } => Some(*run),
             Self::Archive(order) => Some(order.run),
             Self::Restore(order) => Some(order.run),
-            Self::Demotion { .. } => None,
+            Self::Demotion { .. } | Self::Rollback { .. } => None,
+        }
+    }
+
+    /// The production name, where a production model's files move.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Promotion { name, .. }
+            | Self::Demotion { name, .. }
+            | Self::Rollback { name, .. } => Some(name),
+            Self::Archive(_) | Self::Restore(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::domain::{Fold as _, Rejection};
 fn plan(to: &str) -> MovePlanned {
     MovePlanned {
         id: MoveId([1; 16]),
-        purpose: MovePurpose::Demotion { name: "hate_v1".into() },
+        purpose: MovePurpose::Demotion { name: "hate_v1".into(), reason: "worse".into() },
         mode: MoveMode::Copy,
         from: "experiments/hate_1".into(),
         to: to.into(),

@@ -1,6 +1,6 @@
 //! Requests about promotions.
 
-use super::PromotedFile;
+use super::{Bump, PromotedFile};
 use crate::base::{MoveId, RequestId};
 
 /// What can be asked of the registry.
@@ -14,6 +14,8 @@ pub enum RegistryCommand {
         name: String,
         /// Why.
         reason: Option<String>,
+        /// Whether the name may be in production: the run then becomes its next version.
+        replace: bool,
     },
     /// Agree.
     Approve {
@@ -33,6 +35,8 @@ pub enum RegistryCommand {
     Grant {
         /// The request.
         request: RequestId,
+        /// Whether the name may be in production.
+        replace: bool,
     },
     /// Note that the files of a granted request are in place.
     Promote {
@@ -51,5 +55,43 @@ pub enum RegistryCommand {
         name: String,
         /// Why.
         reason: String,
+    },
+    /// Note that the files of an earlier version are in place.
+    RollBack {
+        /// The production name.
+        name: String,
+        /// Number of the version.
+        number: u32,
+        /// The move that brought its files.
+        file_move: MoveId,
+        /// Why.
+        reason: String,
+    },
+    /// Call the version in production something else.
+    BumpVersion {
+        /// The production name.
+        name: String,
+        /// Which part is raised.
+        bump: Bump,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Point an alias at a version.
+    SetAlias {
+        /// The alias.
+        alias: String,
+        /// The production name.
+        name: String,
+        /// Number of the version.
+        number: u32,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Take an alias away.
+    RemoveAlias {
+        /// The alias.
+        alias: String,
+        /// Why.
+        reason: Option<String>,
     },
 }

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Approval, ModelDemoted, ModelPromoted, PromotionApproved, PromotionRejected,
+    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRolledBack,
+    ModelVersion, ModelVersionBumped, ProductionModel, PromotionApproved, PromotionRejected,
     PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
+    next_version,
 };
 use crate::base::{RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
@@ -44,11 +46,11 @@ pub fn decide(
     facts: &RegistryFacts<'_>,
 ) -> Result<Vec<RegistryEvent>, Rejection> {
     match command {
-        RegistryCommand::Request { request, name, reason } => {
+        RegistryCommand::Request { request, name, reason, replace } => {
             if state.requests.contains_key(&request) {
                 return Err(Rejection::Exists { what: "request", name: request.to_string() });
             }
-            let run = may_be_promoted(state, facts, &name)?;
+            let run = may_be_promoted(state, facts, &name, replace)?;
             let trainer = facts.trainer.to_owned();
             let policy_revision = facts.policy_revision;
             let requested =
@@ -62,21 +64,17 @@ pub fn decide(
         }
         RegistryCommand::Reject { request, reason } => {
             open(state, request)?;
-            if reason.trim().is_empty() {
-                return Err(Rejection::Invalid {
-                    what: "the rejection".into(),
-                    reason: "a reason is needed".into(),
-                });
-            }
+            let reason = given_reason("the rejection", reason)?;
             let approver = facts.actor.to_owned();
             Ok(vec![PromotionRejected { request, approver, reason }.into()])
         }
-        RegistryCommand::Grant { request } => {
-            may_be_granted(state, request, facts)?;
+        RegistryCommand::Grant { request, replace } => {
+            may_be_granted(state, request, facts, replace)?;
             Ok(vec![])
         }
         RegistryCommand::Promote { request, path, files, file_move } => {
-            let granted = may_be_granted(state, request, facts)?;
+            // Whether it may replace another was decided before the files moved.
+            let granted = may_be_granted(state, request, facts, true)?;
             let promoted = ModelPromoted {
                 request,
                 run: granted.requested.run,
@@ -90,11 +88,83 @@ pub fn decide(
             Ok(vec![promoted.into()])
         }
         RegistryCommand::Demote { name, reason } => {
-            if !state.production.contains_key(&name) {
-                return Err(Rejection::Unknown { what: "production model", name });
-            }
+            in_production(state, &name)?;
+            let reason = given_reason("the demotion", reason)?;
             Ok(vec![ModelDemoted { name, reason }.into()])
         }
+        RegistryCommand::RollBack { name, number, file_move, reason } => {
+            let from = state.production.get(&name).map(|model| model.number);
+            known_version(state, &name, number)?;
+            if from == Some(number) {
+                return Err(Rejection::WrongState {
+                    what: format!("version {number} of {name}"),
+                    state: "in production".into(),
+                    wanted: "only another one can come back".into(),
+                });
+            }
+            let reason = given_reason("the rollback", reason)?;
+            Ok(vec![ModelRolledBack { name, number, from, file_move, reason }.into()])
+        }
+        RegistryCommand::BumpVersion { name, bump, reason } => {
+            let number = in_production(state, &name)?.number;
+            let from = known_version(state, &name, number)?.version();
+            let to = next_version(state.versions(&name), bump);
+            Ok(vec![ModelVersionBumped { name, number, bump, from, to, reason }.into()])
+        }
+        RegistryCommand::SetAlias { alias, name, number, reason } => {
+            check_alias(state, &alias)?;
+            known_version(state, &name, number)?;
+            let previous = state.aliases.get(&alias).cloned();
+            if previous == Some((name.clone(), number)) {
+                return Ok(vec![]);
+            }
+            Ok(vec![ModelAliasSet { alias, name, number, previous, reason }.into()])
+        }
+        RegistryCommand::RemoveAlias { alias, reason } => {
+            if !state.aliases.contains_key(&alias) {
+                return Err(Rejection::Unknown { what: "alias", name: alias });
+            }
+            Ok(vec![ModelAliasRemoved { alias, reason }.into()])
+        }
+    }
+}
+
+fn in_production<'s>(
+    state: &'s RegistryState,
+    name: &str,
+) -> Result<&'s ProductionModel, Rejection> {
+    let unknown = || Rejection::Unknown { what: "production model", name: name.to_owned() };
+    state.production.get(name).ok_or_else(unknown)
+}
+
+fn known_version<'s>(
+    state: &'s RegistryState,
+    name: &str,
+    number: u32,
+) -> Result<&'s ModelVersion, Rejection> {
+    let found = state.versions(name).iter().find(|version| version.number == number);
+    let unknown = || Rejection::Unknown { what: "version", name: format!("{number} of {name}") };
+    found.ok_or_else(unknown)
+}
+
+fn given_reason(what: &str, reason: String) -> Result<String, Rejection> {
+    if reason.trim().is_empty() {
+        let reason = "a reason is needed".into();
+        return Err(Rejection::Invalid { what: what.into(), reason });
+    }
+    Ok(reason)
+}
+
+/// An alias never hides a model: what a user types names one thing.
+fn check_alias(state: &RegistryState, alias: &str) -> Result<(), Rejection> {
+    let invalid = |reason: String| Rejection::Invalid { what: "the alias".into(), reason };
+    Name::new(alias).map_err(|e| invalid(e.to_string()))?;
+    if alias == "production" {
+        return Err(invalid("production is what `annals promote` decides about".into()));
+    }
+    match state.models.contains_key(alias) {
+        true => Err(Rejection::Exists { what: "production name", name: alias.to_owned() }),
+        false => Ok(()),
     }
 }
 
@@ -102,6 +172,7 @@ fn may_be_promoted(
     state: &RegistryState,
     facts: &RegistryFacts<'_>,
     name: &str,
+    replace: bool,
 ) -> Result<RunId, Rejection> {
     Name::new(name).map_err(|e| Rejection::Invalid {
         what: "the production name".into(),
@@ -124,8 +195,13 @@ fn may_be_promoted(
         return Err(Rejection::Rules { what, policy_revision, failed });
     }
     let taken = |r: &Request| r.requested.name == name && r.status == RequestStatus::Open;
-    if state.production.contains_key(name) {
-        return Err(Rejection::Exists { what: "production model", name: name.to_owned() });
+    may_take(state, name, replace)?;
+    if state.production.get(name).is_some_and(|model| model.run == run) {
+        return Err(Rejection::WrongState {
+            what,
+            state: format!("in production as {name} already"),
+            wanted: "only another run can replace it".into(),
+        });
     }
     if state.requests.values().any(taken) {
         return Err(Rejection::Exists {
@@ -194,6 +270,7 @@ fn may_be_granted<'s>(
     state: &'s RegistryState,
     request: RequestId,
     facts: &RegistryFacts<'_>,
+    replace: bool,
 ) -> Result<&'s Request, Rejection> {
     let found = open(state, request)?;
     let failed = assess(facts.policy, facts.run).failed();
@@ -226,9 +303,17 @@ fn may_be_granted<'s>(
             facts.run.experiment_id
         )));
     }
-    if state.production.contains_key(&found.requested.name) {
-        let name = found.requested.name.clone();
-        return Err(Rejection::Exists { what: "production model", name });
-    }
+    may_take(state, &found.requested.name, replace)?;
     Ok(found)
+}
+
+fn may_take(state: &RegistryState, name: &str, replace: bool) -> Result<(), Rejection> {
+    let name = name.to_owned();
+    match state.production.contains_key(&name) && !replace {
+        true => Err(Rejection::Exists { what: "production model", name }),
+        false if state.aliases.contains_key(&name) => {
+            Err(Rejection::Exists { what: "alias", name })
+        }
+        false => Ok(()),
+    }
 }

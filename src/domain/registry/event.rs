@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Bump, Semver};
 use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::RuleResult;
 
@@ -16,6 +17,10 @@ stream_events! {
         0x0304 "promotion.refused" 1 Decision Refused(PromotionRefused),
         0x0305 "model.promoted" 1 Decision Promoted(ModelPromoted),
         0x0306 "model.demoted" 1 Text Demoted(ModelDemoted),
+        0x0307 "model.rolled_back" 1 Text RolledBack(ModelRolledBack),
+        0x0308 "model.version_bumped" 1 Text VersionBumped(ModelVersionBumped),
+        0x0309 "model.alias_set" 1 Text AliasSet(ModelAliasSet),
+        0x030a "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
     }
 }
 
@@ -112,4 +117,60 @@ pub struct ModelDemoted {
     pub name: String,
     /// Why.
     pub reason: String,
+}
+
+/// An earlier version is in production again, whole.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRolledBack {
+    /// The production name.
+    pub name: String,
+    /// Number of the version that is back.
+    pub number: u32,
+    /// Number of the version it replaced; none when the name was not in production.
+    pub from: Option<u32>,
+    /// The move that brought its files.
+    pub file_move: MoveId,
+    /// Why.
+    pub reason: String,
+}
+
+/// A version is called something else from now on.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelVersionBumped {
+    /// The production name.
+    pub name: String,
+    /// Number of the version.
+    pub number: u32,
+    /// Which part was raised.
+    pub bump: Bump,
+    /// What it was called.
+    pub from: Semver,
+    /// What it is called.
+    pub to: Semver,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An alias points at a version.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelAliasSet {
+    /// The alias, such as `champion`.
+    pub alias: String,
+    /// The production name it points at.
+    pub name: String,
+    /// Number of the version it points at.
+    pub number: u32,
+    /// Where it pointed before: name and number.
+    pub previous: Option<(String, u32)>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An alias points at nothing any more.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelAliasRemoved {
+    /// The alias.
+    pub alias: String,
+    /// Why.
+    pub reason: Option<String>,
 }

@@ -5,6 +5,7 @@ mod decide;
 mod event;
 mod state;
 mod upcast;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,9 @@ mod tests;
 pub use command::RegistryCommand;
 pub use decide::{RegistryFacts, decide};
 pub use event::{
-    ModelDemoted, ModelPromoted, PromotedFile, PromotionApproved, PromotionRefused,
-    PromotionRejected, PromotionRequested, RegistryEvent,
+    ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRolledBack,
+    ModelVersionBumped, PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected,
+    PromotionRequested, RegistryEvent,
 };
 pub use state::{Approval, ProductionModel, RegistryState, Request, RequestStatus};
+pub use version::{Bump, ModelVersion, Semver, named_version, next_version};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PromotionRequested, RegistryEvent};
+use super::{Bump, ModelVersion, PromotionRequested, RegistryEvent, next_version};
 use crate::base::{RequestId, RunId};
 use crate::domain::Fold;
 
@@ -58,6 +58,8 @@ pub struct ProductionModel {
     pub request: RequestId,
     /// Its folder, relative to the workspace.
     pub path: String,
+    /// Number of its version.
+    pub number: u32,
 }
 
 /// The fold of the registry stream.
@@ -67,9 +69,43 @@ pub struct RegistryState {
     pub requests: BTreeMap<RequestId, Request>,
     /// The models in production, by name.
     pub production: BTreeMap<String, ProductionModel>,
+    /// Every version that was ever in production, by name, in the order of their numbers.
+    pub models: BTreeMap<String, Vec<ModelVersion>>,
+    /// The numbers that were in production, by name, in the order they came there.
+    pub history: BTreeMap<String, Vec<u32>>,
+    /// Where each alias points: name and number.
+    pub aliases: BTreeMap<String, (String, u32)>,
 }
 
 impl RegistryState {
+    /// The versions of a name, by number; empty for a name that was never in production.
+    pub fn versions(&self, name: &str) -> &[ModelVersion] {
+        self.models.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number that was in production before the present one; the last one for a name that is
+    /// not in production.
+    pub fn earlier(&self, name: &str) -> Option<u32> {
+        let now = self.production.get(name).map(|model| model.number);
+        self.history.get(name)?.iter().rev().copied().find(|number| Some(*number) != now)
+    }
+
+    fn version_mut(&mut self, name: &str, number: u32) -> Option<&mut ModelVersion> {
+        self.models.get_mut(name)?.iter_mut().find(|version| version.number == number)
+    }
+
+    fn place(&mut self, name: &str, number: u32) {
+        let Some(version) = self.version_mut(name, number) else { return };
+        let model = ProductionModel {
+            run: version.run,
+            request: version.request,
+            path: version.path.clone(),
+            number,
+        };
+        self.production.insert(name.to_owned(), model);
+        self.history.entry(name.to_owned()).or_default().push(number);
+    }
+
     /// The open request of `run`, the latest if there are several.
     pub fn open_request_of(&self, run: RunId) -> Option<(RequestId, &Request)> {
         self.requests
@@ -106,15 +142,32 @@ impl RegistryState {
                 if let Some(request) = self.requests.get_mut(&promoted.request) {
                     request.status = RequestStatus::Granted;
                 }
-                let model = ProductionModel {
+                let versions = self.models.entry(promoted.name.clone()).or_default();
+                let number = u32::try_from(versions.len()).map_or(u32::MAX, |n| n + 1);
+                versions.push(ModelVersion {
+                    number,
+                    versions: vec![next_version(versions, Bump::Minor)],
                     run: promoted.run,
                     request: promoted.request,
                     path: promoted.path.clone(),
-                };
-                self.production.insert(promoted.name.clone(), model);
+                    files: promoted.files.clone(),
+                });
+                self.place(&promoted.name, number);
             }
             RegistryEvent::Demoted(demoted) => {
                 self.production.remove(&demoted.name);
+            }
+            RegistryEvent::RolledBack(back) => self.place(&back.name, back.number),
+            RegistryEvent::VersionBumped(bumped) => {
+                if let Some(version) = self.version_mut(&bumped.name, bumped.number) {
+                    version.versions.push(bumped.to);
+                }
+            }
+            RegistryEvent::AliasSet(set) => {
+                self.aliases.insert(set.alias.clone(), (set.name.clone(), set.number));
+            }
+            RegistryEvent::AliasRemoved(removed) => {
+                self.aliases.remove(&removed.alias);
             }
         }
     }

@@ -81,7 +81,11 @@ impl Table {
 }
 
 fn request(request: RequestId, name: &str) -> RegistryCommand {
-    RegistryCommand::Request { request, name: name.into(), reason: None }
+    RegistryCommand::Request { request, name: name.into(), reason: None, replace: false }
+}
+
+fn grant() -> RegistryCommand {
+    RegistryCommand::Grant { request: FIRST, replace: false }
 }
 
 fn approve(request: RequestId) -> RegistryCommand {
@@ -118,9 +122,9 @@ fn duties_are_separated_when_the_policy_says_so() {
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     assert!(table.ask("mara", approve(FIRST)).is_err());
     table.ask("ines", approve(FIRST)).unwrap();
-    assert!(table.ask("mara", RegistryCommand::Grant { request: FIRST }).is_err());
+    assert!(table.ask("mara", grant()).is_err());
     table.ask("otto", approve(FIRST)).unwrap();
-    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+    table.ask("mara", grant()).unwrap();
 }
 
 #[test]
@@ -130,10 +134,10 @@ fn signed_approvals_are_signed_with_a_key_that_counts() {
     let mut table = Table::new(policy);
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     table.ask("otto", approve(FIRST)).unwrap();
-    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+    table.ask("mara", grant()).unwrap();
     table.policy.production_promotion.approvals_signed = true;
     // What was only claimed before does not count any more.
-    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    let refused = table.ask("mara", grant()).unwrap_err();
     assert!(refused.to_string().contains("0 of 1 approvals are there, and 1 that do not count"));
     let refused = table.ask("ines", approve(FIRST)).unwrap_err();
     assert!(refused.to_string().contains("ines has no key here"), "{refused}");
@@ -143,10 +147,10 @@ fn signed_approvals_are_signed_with_a_key_that_counts() {
     table.key = Some(VOUCHED);
     table.ask("ines", approve(FIRST)).unwrap();
     table.trainer_signed = false;
-    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    let refused = table.ask("mara", grant()).unwrap_err();
     assert!(refused.to_string().contains("only claimed (mara)"), "{refused}");
     table.trainer_signed = true;
-    table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap();
+    table.ask("mara", grant()).unwrap();
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn rules_are_judged_again_when_the_files_are_to_move() {
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     table.ask("ines", approve(FIRST)).unwrap();
     table.policy.production_promotion.min_accuracy_threshold = 0.95;
-    let refused = table.ask("mara", RegistryCommand::Grant { request: FIRST }).unwrap_err();
+    let refused = table.ask("mara", grant()).unwrap_err();
     assert!(refused.to_string().contains("min_accuracy_threshold asks >= 0.95"), "{refused}");
 }
 
@@ -194,6 +198,80 @@ fn a_run_has_one_open_request() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     assert!(table.ask("mara", request(SECOND, "hate_v2")).is_err());
+}
+
+/// A run in production under a name.
+fn put(table: &mut Table, request: RequestId, run: u8, replace: bool) -> Result<(), Rejection> {
+    table.run.id = Some(RunId([run; 16]));
+    let (name, reason) = ("hate".to_owned(), None);
+    table.ask("mara", RegistryCommand::Request { request, name, reason, replace })?;
+    table.ask("ines", approve(request))?;
+    table.ask("mara", RegistryCommand::Grant { request, replace })?;
+    table.ask("mara", promote(request))
+}
+
+fn back(number: u32) -> RegistryCommand {
+    let (name, reason) = ("hate".into(), "it erred".into());
+    RegistryCommand::RollBack { name, number, file_move: MoveId([4; 16]), reason }
+}
+
+#[test]
+fn versions_are_counted_replaced_and_brought_back() {
+    let mut table = Table::new(lenient());
+    put(&mut table, FIRST, 1, false).unwrap();
+    assert!(put(&mut table, SECOND, 2, false).is_err(), "without being asked to replace");
+    assert!(put(&mut table, SECOND, 1, true).is_err(), "by itself");
+    put(&mut table, SECOND, 2, true).unwrap();
+    let called = |table: &Table| -> Vec<String> {
+        table.state.versions("hate").iter().map(|v| v.version().to_string()).collect()
+    };
+    assert_eq!(called(&table), ["1.0.0", "1.1.0"]);
+    assert_eq!((table.state.production["hate"].number, table.state.earlier("hate")), (2, Some(1)));
+    assert!(table.ask("mara", back(2)).is_err(), "the present one");
+    assert!(table.ask("mara", back(3)).is_err(), "one that never was");
+    table.ask("mara", back(1)).unwrap();
+    assert_eq!((table.state.production["hate"].number, table.state.earlier("hate")), (1, Some(2)));
+    let bump = |bump| RegistryCommand::BumpVersion { name: "hate".into(), bump, reason: None };
+    table.ask("mara", bump(Bump::Patch)).unwrap();
+    assert_eq!(called(&table), ["1.1.1", "1.1.0"], "counted on from the highest");
+    table.ask("mara", bump(Bump::Major)).unwrap();
+    assert_eq!(called(&table), ["2.0.0", "1.1.0"]);
+    for (text, number) in [("1", 1), ("v2", 2), ("1.0.0", 1), ("1.1.1", 1), ("1.1.0", 2)] {
+        let found = named_version(table.state.versions("hate"), text).unwrap();
+        assert_eq!(found.number, number, "{text}");
+    }
+    for text in ["3", "1.2.0", "", "v", "1.1", "1.1.0.0", "latest"] {
+        assert_eq!(named_version(table.state.versions("hate"), text), None, "{text}");
+    }
+    let demote = RegistryCommand::Demote { name: "hate".into(), reason: "worse".into() };
+    table.ask("mara", demote).unwrap();
+    assert_eq!(table.state.earlier("hate"), Some(1));
+    assert!(table.ask("mara", bump(Bump::Minor)).is_err(), "not in production");
+    table.ask("mara", back(1)).unwrap();
+    assert_eq!(table.state.production["hate"].number, 1);
+}
+
+#[test]
+fn aliases_point_at_versions_and_hide_no_model() {
+    let mut table = Table::new(lenient());
+    put(&mut table, FIRST, 1, false).unwrap();
+    let set = |alias: &str, number| RegistryCommand::SetAlias {
+        alias: alias.into(),
+        name: "hate".into(),
+        number,
+        reason: None,
+    };
+    for alias in ["", "../x", "production", "hate"] {
+        assert!(table.ask("mara", set(alias, 1)).is_err(), "{alias:?}");
+    }
+    assert!(table.ask("mara", set("champion", 2)).is_err());
+    table.ask("mara", set("champion", 1)).unwrap();
+    assert_eq!(table.state.aliases["champion"], ("hate".to_owned(), 1));
+    let taken = table.ask("mara", request(SECOND, "champion")).unwrap_err();
+    assert!(taken.to_string().contains("alias \"champion\" exists"), "{taken}");
+    let remove = RegistryCommand::RemoveAlias { alias: "champion".into(), reason: None };
+    table.ask("mara", remove.clone()).unwrap();
+    assert!(table.ask("mara", remove).is_err());
 }
 
 /// One random request: who asks, of which request, about which name.

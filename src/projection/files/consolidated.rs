@@ -36,6 +36,7 @@ pub(super) struct File {
 #[derive(Serialize, JsonSchema)]
 struct ProductionModel {
     path: String,
+    version: String,
     original_experiment: String,
     architecture: BTreeMap<String, serde_json::Value>,
     performance: BTreeMap<String, f64>,
@@ -103,6 +104,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         let run = facts.run_named(model.run());
         let entry = ProductionModel {
             path: model.path.clone(),
+            version: model.version.clone(),
             original_experiment: run.map(|r| r.experiment_id.clone()).unwrap_or_default(),
             architecture: run.map(architecture).unwrap_or_default(),
             performance: run.map(performance).unwrap_or_default(),

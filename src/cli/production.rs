@@ -1,0 +1,229 @@
+//! `annals demote`, `rollback`, `alias` and `version`.
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::ui::{Table, size};
+use crate::app::{Placed, Result};
+use crate::base::Timestamp;
+use crate::domain::registry::Bump;
+
+/// Take a model out of production; its files stay in the blob store
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoteArgs {
+    /// The production name
+    model: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// Show what would happen and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    if args.dry_run {
+        let planned = app.plan_demotion(&args.model, &args.reason)?;
+        return print(&planned, "would leave production", true, context);
+    }
+    let demoted = app.demote(&args.model, &args.reason)?;
+    print(&demoted, "is not in production any more", false, context)
+}
+
+/// Bring an earlier version of a production model back
+#[derive(Debug, clap::Args)]
+pub(super) struct RollbackArgs {
+    /// The production name
+    model: String,
+    /// The version, such as 2, v2 or 1.1.0; the one before the present one by default
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// Show what would happen and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let (name, to, reason) = (&args.model, args.to.as_deref(), &args.reason);
+    if args.dry_run {
+        let planned = app.plan_rollback(name, to, reason)?;
+        return print(&planned, "would be in production", true, context);
+    }
+    let placed = app.roll_back(name, to, reason)?;
+    print(&placed, "is in production", false, context)
+}
+
+fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> Result<()> {
+    tell_edits(&placed.regenerated, context);
+    let value = json!({
+        "name": placed.name,
+        "number": placed.number,
+        "version": placed.version.to_string(),
+        "dry_run": dry_run,
+        "plan": placed.plan,
+        "aliases_astray": placed.astray,
+    });
+    context.ui.data(&value, |ui| {
+        let Placed { name, number, version, .. } = placed;
+        ui.line(&format!("{name} {version} (version {number}) {verb}"))?;
+        let mut table = Table::new(&["file", "size", "blake3"]);
+        for file in &placed.plan.files {
+            table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
+        }
+        ui.table(&table)?;
+        for alias in &placed.astray {
+            ui.note(&format!("The alias {alias} points at a version that is not in production."));
+        }
+        Ok(())
+    })
+}
+
+/// Name versions of production models: champion, challenger, or names of your own
+#[derive(Debug, clap::Args)]
+pub(super) struct AliasArgs {
+    #[command(subcommand)]
+    verb: AliasVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum AliasVerb {
+    /// Show every alias
+    List,
+    /// Point an alias at a model
+    Set {
+        /// The alias, such as champion
+        alias: String,
+        /// The production name, or NAME@VERSION for one that is not the present one
+        model: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Take an alias away
+    Remove {
+        /// The alias
+        alias: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    match args.verb {
+        AliasVerb::List => {
+            let views = app.snapshot()?;
+            let (aliases, production) = (views.aliases()?, views.production()?);
+            context.ui.data(&aliases, |ui| {
+                let mut table = Table::new(&["alias", "model", "number", "state", "event"]);
+                for alias in &aliases {
+                    let current = production
+                        .iter()
+                        .any(|model| model.name == alias.name && model.number == alias.number);
+                    table.row([
+                        alias.alias.clone(),
+                        alias.name.clone(),
+                        alias.number.to_string(),
+                        if current { "in production" } else { "not in production" }.into(),
+                        alias.position.to_string(),
+                    ]);
+                }
+                ui.table(&table)
+            })
+        }
+        AliasVerb::Set { alias, model, reason } => {
+            let number = app.set_alias(&alias, &model, reason)?;
+            let name = model.split('@').next().unwrap_or_default();
+            let value = json!({ "alias": alias, "name": name, "number": number });
+            context.ui.data(&value, |ui| ui.line(&format!("{alias} is {name}, version {number}")))
+        }
+        AliasVerb::Remove { alias, reason } => {
+            app.remove_alias(&alias, reason)?;
+            let value = json!({ "alias": alias, "removed": true });
+            context.ui.data(&value, |ui| ui.line(&format!("{alias} points at nothing any more")))
+        }
+    }
+}
+
+/// Show and raise the versions of production models
+#[derive(Debug, clap::Args)]
+pub(super) struct VersionArgs {
+    #[command(subcommand)]
+    verb: VersionVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum VersionVerb {
+    /// Show every version of a model
+    List {
+        /// The production name
+        model: String,
+    },
+    /// Raise the version of the model in production
+    Bump {
+        /// Which part
+        part: Part,
+        /// The production name
+        model: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// A part of MAJOR.MINOR.PATCH.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// Users must change something
+    Major,
+    /// What a promotion raises
+    Minor,
+    /// Nothing but papers changed
+    Patch,
+}
+
+pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    match args.verb {
+        VersionVerb::List { model } => {
+            let (versions, current) = app.versions(&model)?;
+            context.ui.data(&versions, |ui| {
+                let mut table =
+                    Table::new(&["number", "version", "promoted", "state", "approved by", "event"]);
+                for version in &versions {
+                    let approvals: Vec<String> =
+                        version.approvals.iter().map(ToString::to_string).collect();
+                    let state = if current == Some(version.number) { "in production" } else { "" };
+                    table.row([
+                        version.number.to_string(),
+                        version.version.clone(),
+                        Timestamp(version.promoted).human(),
+                        state.into(),
+                        approvals.join(", "),
+                        version.position.to_string(),
+                    ]);
+                }
+                ui.table(&table)
+            })
+        }
+        VersionVerb::Bump { part, model, reason } => {
+            let bump = match part {
+                Part::Major => Bump::Major,
+                Part::Minor => Bump::Minor,
+                Part::Patch => Bump::Patch,
+            };
+            let bumped = app.bump_version(&model, bump, reason)?;
+            context.ui.data(&bumped, |ui| {
+                ui.line(&format!("{}: {} -> {}", bumped.name, bumped.from, bumped.to))
+            })
+        }
+    }
+}
