@@ -11,6 +11,8 @@ use crate::store::Filter;
 
 /// How often a difference is looked at again while another process is at work.
 const CHECKS_MAX: u32 = 20;
+/// How often it is when nobody seems to be at work.
+const IDLE_CHECKS_MAX: u32 = 4;
 const CHECK_WAIT: Duration = Duration::from_millis(100);
 
 impl App {
@@ -32,10 +34,13 @@ impl App {
     pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<Difference>> {
         // Another process commits first and writes the files a moment later: while one is at work,
         // a difference counts when it stays.
+        let mut idle = 0;
         for _ in 0..CHECKS_MAX {
             let at_work = self.live.any_alive();
             let differences = self.differences(size)?;
-            if differences.is_empty() || !at_work {
+            // An invocation ends in the log before its process writes the files.
+            idle = if at_work { 0 } else { idle + 1 };
+            if differences.is_empty() || idle == IDLE_CHECKS_MAX {
                 return Ok(differences);
             }
             std::thread::sleep(CHECK_WAIT);
