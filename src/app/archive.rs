@@ -20,8 +20,10 @@ use crate::effect::{self, Recovered};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
-/// Below it, in a run's folder, lie weights and training checkpoints; everything else is packed.
-const WEIGHTS: &str = "checkpoints/";
+/// Whether a file of a run is a weight or belongs to a training checkpoint.
+fn weighs(path: &str) -> bool {
+    path.strip_prefix(effect::WEIGHTS).is_some_and(|rest| rest.starts_with('/'))
+}
 
 /// How a run shall be archived.
 #[derive(Clone, Debug)]
@@ -107,9 +109,9 @@ impl App {
         let files = effect::survey(&self.root, &facts.run.folder)?;
         let bytes_before = files.iter().map(|file| file.bytes).sum();
         let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) =
-            files.into_iter().partition(|f| request.drop_weights && f.path.starts_with(WEIGHTS));
+            files.into_iter().partition(|f| request.drop_weights && weighs(&f.path));
         if let Some(pack) = request.pack {
-            for file in kept.iter_mut().filter(|file| !file.path.starts_with(WEIGHTS)) {
+            for file in kept.iter_mut().filter(|file| !weighs(&file.path)) {
                 file.path = format!("{}/{}", pack.file(), file.source);
             }
         }

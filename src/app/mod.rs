@@ -13,6 +13,7 @@
 mod actors;
 mod archive;
 mod checkpoint;
+mod cleanup;
 mod edit;
 mod engine;
 mod environment;
@@ -44,6 +45,7 @@ pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
 pub use archive::{ArchiveRequest, Moved};
 pub use checkpoint::Anchor;
+pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};

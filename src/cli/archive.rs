@@ -42,9 +42,18 @@ enum ArchiveArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum PackArg {
+pub(super) enum PackArg {
     Zst,
     Gz,
+}
+
+impl From<PackArg> for Pack {
+    fn from(pack: PackArg) -> Self {
+        match pack {
+            PackArg::Zst => Self::Zst,
+            PackArg::Gz => Self::Gz,
+        }
+    }
 }
 
 /// Bring an archived run back to where it was
@@ -69,10 +78,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             ArchiveArg::Baseline => Archive::Baseline,
             ArchiveArg::Archived => Archive::Archived,
         },
-        pack: args.compress.map(|pack| match pack {
-            PackArg::Zst => Pack::Zst,
-            PackArg::Gz => Pack::Gz,
-        }),
+        pack: args.compress.map(Into::into),
         drop_weights: args.drop_weights,
         rule: None,
         reason: args.reason.unwrap_or_else(|| "asked for by hand".into()),

@@ -11,6 +11,7 @@ mod actor;
 mod archive;
 mod candidates;
 mod checkpoint;
+mod cleanup;
 mod completions;
 mod context;
 mod data_args;
@@ -94,6 +95,7 @@ enum Verb {
     Rename(edit::RenameArgs),
     Archive(archive::Args),
     Restore(archive::RestoreArgs),
+    Cleanup(cleanup::Args),
     Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -172,6 +174,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Rename(args) => edit::run_rename(args, context),
         Verb::Archive(args) => archive::run(args, context),
         Verb::Restore(args) => archive::run_restore(args, context),
+        Verb::Cleanup(args) => cleanup::run(&args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

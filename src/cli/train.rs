@@ -81,8 +81,8 @@ pub(super) struct Args {
     /// Show afterwards, rule by rule, whether the run may go into production
     #[arg(long)]
     check_production_promotion: bool,
-    /// Known from an older tool; refused, because nothing here archives
-    #[arg(long, hide = true)]
+    /// Archive old debug runs afterwards, also where the policy does not say so
+    #[arg(long)]
     auto_archive_debug: bool,
 }
 
@@ -102,11 +102,6 @@ impl From<CategoryArg> for Category {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    if args.auto_archive_debug {
-        let message = "--auto-archive-debug: this version does not archive runs";
-        return Err(Error::new(ErrorKind::Usage, message)
-            .hint("leave it out: debug runs are told apart and never become candidates"));
-    }
     let app = context.app()?;
     if args.experiment_summary {
         super::status::print(&app, context)?;
@@ -115,16 +110,22 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         }
     }
     let (check, repeat) = (args.check_production_promotion, args.repeat);
+    let tidy = args.auto_archive_debug;
     let resume = args.resume.clone();
     let request = request(args, context)?;
     let stop = stop_signals()?;
     let runs = match &resume {
-        _ if repeat > 1 => train_repeatedly(&app, &request, repeat, &stop, context)?,
-        Some(run) => {
-            vec![app.resume(run, &request.programs, &stop, &mut Terminal::new(context))?]
+        _ if repeat > 1 => train_repeatedly(&app, &request, repeat, &stop, context),
+        Some(run) => app
+            .resume(run, &request.programs, &stop, &mut Terminal::new(context))
+            .map(|trained| vec![trained]),
+        None => {
+            app.train(&request, &stop, &mut Terminal::new(context)).map(|trained| vec![trained])
         }
-        None => vec![app.train(&request, &stop, &mut Terminal::new(context))?],
     };
+    // However the run ended, there is one more.
+    super::cleanup::housekeep(&app, tidy, context);
+    let runs = runs?;
     match runs.as_slice() {
         [trained] => summary(trained, context)?,
         _ => spread(&runs, context)?,

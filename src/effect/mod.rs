@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 use crate::base::Digest;
 use crate::domain::file_move::MovePlanned;
 
-pub use relocate::{packed, recover_relocation, relocate, survey, survey_pack};
+pub use relocate::{
+    Size, WEIGHTS, packed, recover_relocation, relocate, size, survey, survey_pack,
+};
 
 /// Files that cannot be moved.
 #[derive(Debug, thiserror::Error)]

@@ -22,6 +22,9 @@ use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
 use crate::store::{Blobs, copy_file};
 
+/// The folder of a run in which weights and training checkpoints lie.
+pub const WEIGHTS: &str = "checkpoints";
+
 /// What a plan does beside moving.
 #[derive(Clone, Copy, Default)]
 struct Changes<'a> {
@@ -84,6 +87,43 @@ pub fn survey(root: &Path, folder: &str) -> Result<Vec<MovedFile>, EffectError> 
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// Size of a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes of its files.
+    pub all: u64,
+    /// Bytes of weights and training checkpoints among them.
+    pub weights: u64,
+}
+
+/// The size of a run's folder; nothing where it is not there. Reads no file.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn size(root: &Path, folder: &str) -> Result<Size, EffectError> {
+    let mut size = Size::default();
+    let base = root.join(folder);
+    let mut folders = vec![(base, false)];
+    while let Some((dir, weights)) = folders.pop() {
+        let entries = match fs::read_dir(&dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(at("read", &dir))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(at("read", &dir))?;
+            let meta = entry.metadata().map_err(at("read", &entry.path()))?;
+            let weights = weights || entry.file_name() == WEIGHTS;
+            if meta.is_dir() {
+                folders.push((entry.path(), weights));
+            } else {
+                size.all += meta.len();
+                size.weights += if weights { meta.len() } else { 0 };
+            }
+        }
+    }
+    Ok(size)
 }
 
 /// The files in the pack of an archived folder, by name.

@@ -2,7 +2,7 @@
 
 use crate::support::Workspace;
 
-const VERBS: [&str; 28] = [
+const VERBS: &[&str] = &[
     "init",
     "train",
     "reproduce",
@@ -23,6 +23,7 @@ const VERBS: [&str; 28] = [
     "rename",
     "archive",
     "restore",
+    "cleanup",
     "predict",
     "log",
     "replay",

@@ -8,6 +8,7 @@ mod actors;
 mod again;
 mod archive;
 mod bad_input;
+mod cleanup;
 mod crash;
 mod curriculum;
 mod edit;

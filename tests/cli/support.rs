@@ -99,6 +99,13 @@ impl Workspace {
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
     }
 
+    /// Runs the program with its clock at `time`; each call needs a `seed` of its own.
+    pub fn annals_at(&self, time: &str, seed: u64, args: &[&str]) -> Answer {
+        let mut command = self.command("mara", args);
+        command.env("ANNALS_TEST_CLOCK", time).env("ANNALS_TEST_SEED", seed.to_string());
+        Answer::of(command.output().unwrap())
+    }
+
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command("mara", args);

@@ -121,7 +121,10 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     }
     // A run stands in one place: who is archived is not active any more.
     let active = facts.runs.iter().filter(|run| run.archive.is_none());
-    let active = active.map(|run| (run.experiment_id.clone(), active_entry(run, &policy)));
+    let active = active.map(|run| {
+        let pending = facts.pending.contains(&run.run());
+        (run.experiment_id.clone(), active_entry(run, &policy, pending))
+    });
     let archived: Vec<(&RunDetails, Archived)> = facts.runs.iter().filter_map(archived).collect();
     // Models among the archived: what ended with weights.
     let models = |debug: bool| {
@@ -185,7 +188,7 @@ fn archived(run: &RunDetails) -> Option<(&RunDetails, Archived)> {
     Some((run, entry))
 }
 
-fn active_entry(run: &RunDetails, policy: &Policy) -> Active {
+fn active_entry(run: &RunDetails, policy: &Policy, archival_pending: bool) -> Active {
     Active {
         experiment_name: run.experiment_name.clone(),
         created_at: Timestamp(run.started),
@@ -194,7 +197,7 @@ fn active_entry(run: &RunDetails, policy: &Policy) -> Active {
         completed_at: run.ended.map(Timestamp),
         final_metrics: super::registry::final_metrics(run),
         promotion_candidate: run.status == Status::Finished && run.assess(policy).is_candidate(),
-        archival_pending: false,
+        archival_pending,
     }
 }
 

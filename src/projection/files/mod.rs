@@ -9,12 +9,17 @@ mod export;
 mod registry;
 mod version;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use export::{Difference, Edited, Exporter, Regenerated};
 
+use super::registry::{ModelRow, RequestRow};
+use super::runs::RunDetails;
 use super::{Snapshot, ViewError};
-use crate::base::Timestamp;
+use crate::base::{RunId, Timestamp};
+use crate::domain::policy::{Occupant, surplus};
 
 /// What `tracking_version` says in the files.
 pub const TRACKING_VERSION: &str = "annals v1";
@@ -50,8 +55,10 @@ pub fn schemas() -> [(&'static str, schemars::Schema); 4] {
 /// What several files say.
 struct Facts {
     project: String,
-    runs: Vec<super::runs::RunDetails>,
-    models: Vec<super::registry::ModelRow>,
+    runs: Vec<RunDetails>,
+    models: Vec<ModelRow>,
+    /// Active runs that the rule about old debug runs sends away.
+    pending: BTreeSet<RunId>,
     created_at: Option<Timestamp>,
     last_updated: Option<Timestamp>,
 }
@@ -59,18 +66,43 @@ struct Facts {
 impl Facts {
     fn new(views: &Snapshot, project: &str) -> Result<Self, ViewError> {
         let (runs, models, moves) = (views.run_details()?, views.production()?, views.moves()?);
+        let pending = pending(&runs, &models, views)?;
         let starts = runs.iter().map(|run| run.started);
         let ends = runs.iter().filter_map(|run| run.ended);
         let promotions = models.iter().map(|model| model.promoted);
         let moved = moves.iter().map(|row| row.ended.unwrap_or(row.planned));
         let created_at = starts.clone().min().map(Timestamp);
         let last_updated = starts.chain(ends).chain(promotions).chain(moved).max().map(Timestamp);
-        Ok(Self { project: project.to_owned(), runs, models, created_at, last_updated })
+        Ok(Self { project: project.to_owned(), runs, models, pending, created_at, last_updated })
     }
 
-    fn run_named(&self, id: crate::base::RunId) -> Option<&super::runs::RunDetails> {
+    fn run_named(&self, id: RunId) -> Option<&RunDetails> {
         self.runs.iter().find(|run| run.run() == id)
     }
+}
+
+fn pending(
+    runs: &[RunDetails],
+    models: &[ModelRow],
+    views: &Snapshot,
+) -> Result<BTreeSet<RunId>, ViewError> {
+    let (_, policy) = views.policy()?;
+    let rules = &policy.debug_experiments;
+    if !rules.enabled {
+        return Ok(BTreeSet::new());
+    }
+    let mut held: BTreeSet<RunId> = models.iter().map(ModelRow::run).collect();
+    held.extend(views.requests()?.iter().filter(|row| row.status == "open").map(RequestRow::run));
+    let active = runs.iter().rev().filter(|run| run.archive.is_none()).map(|run| Occupant {
+        run: run.run(),
+        category: run.category,
+        status: run.status.into(),
+        ended: run.ended.map(Timestamp),
+        held: (run.pinned || held.contains(&run.run())).then_some("held"),
+    });
+    let active: Vec<Occupant> = active.collect();
+    let due = surplus(&active, rules.min_experiments_before_archive);
+    Ok(due.into_iter().filter(|due| due.held.is_none()).map(|due| due.run).collect())
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
