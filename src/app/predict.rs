@@ -13,6 +13,7 @@ use crate::supervise::{Engine, Heard};
 use crate::train::Batch;
 use crate::train::classical::TextClassifier;
 use crate::train::config;
+use crate::train::data::lexicon::Concepts;
 use crate::train::data::vocab::Vocab;
 use crate::train::data::{self, Scaler, Series};
 use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
@@ -40,7 +41,7 @@ pub struct Model {
 
 enum Inner {
     Texts(Box<TextClassifier>),
-    Tokens { vocab: Vocab, length_max: usize, engine: Box<Engine> },
+    Tokens { vocab: Vocab, concepts: Concepts, length_max: usize, engine: Box<Engine> },
     Series { scaler: Scaler, engine: Box<Engine> },
 }
 
@@ -51,6 +52,7 @@ struct Files {
     config: Option<Known>,
     labels: Option<Known>,
     vocabulary: Option<Known>,
+    concepts: Option<Known>,
     vectorizer: Option<Known>,
     scaler: Option<Known>,
     weights: Option<Known>,
@@ -95,7 +97,7 @@ impl Model {
         };
         let width = u32::try_from(scaler.width()).unwrap_or(u32::MAX);
         let values = series.iter().flat_map(|row| scaler.apply(&row.values)).collect();
-        let scores = rows(engine, Inputs::Series { width, values }, series.len())?;
+        let scores = rows(engine, Inputs::Series { width, values }, Vec::new(), series.len())?;
         Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
     }
 
@@ -106,12 +108,15 @@ impl Model {
     pub fn scores(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         match &mut self.inner {
             Inner::Texts(model) => Ok(texts.iter().map(|text| model.scores(text)).collect()),
-            Inner::Tokens { vocab, length_max, engine } => {
+            Inner::Tokens { vocab, concepts, length_max, engine } => {
                 let mut inputs = Inputs::tokens(vocab.len());
+                let mut of_tokens = Vec::new();
                 for text in texts {
-                    inputs.push_tokens(&vocab.encode(text, *length_max));
+                    let (ids, of_text) = concepts.encode(vocab, text, *length_max);
+                    inputs.push_tokens(&ids);
+                    of_tokens.extend(of_text);
                 }
-                let scores = rows(engine, inputs, texts.len())?;
+                let scores = rows(engine, inputs, of_tokens, texts.len())?;
                 Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
             }
             Inner::Series { scaler, .. } => {
@@ -149,6 +154,7 @@ impl Model {
             config: file("config.yaml"),
             labels: file("labels.json"),
             vocabulary: file("vocab.txt"),
+            concepts: file("concepts.tsv"),
             vectorizer: file("vectorizer.json"),
             scaler: file(data::SCALER_FILE),
             weights: file("model.safetensors"),
@@ -179,6 +185,7 @@ impl App {
                     "config.yaml" => files.config = known,
                     "labels.json" => files.labels = known,
                     "vocab.txt" => files.vocabulary = known,
+                    "concepts.tsv" => files.concepts = known,
                     "vectorizer.json" => files.vectorizer = known,
                     data::SCALER_FILE => files.scaler = known,
                     "model.safetensors" => files.weights = known,
@@ -224,6 +231,7 @@ impl App {
                 "config" => files.config = known,
                 "labels" => files.labels = known,
                 "vocabulary" => files.vocabulary = known,
+                "concepts" => files.concepts = known,
                 "vectorizer" => files.vectorizer = known,
                 "scaler" => files.scaler = known,
                 "weights" => files.weights = known,
@@ -275,6 +283,7 @@ impl Files {
                 labels: labels.classes.clone(),
                 multi_label: labels.multi_label,
                 vocab_size: 0,
+                concepts: 0,
                 config,
                 dir,
                 device: "cpu".into(),
@@ -286,18 +295,26 @@ impl Files {
             let vocab = Vocab::parse(&String::from_utf8_lossy(&vocab)).map_err(|e| {
                 Error::new(ErrorKind::Data, format!("vocab.txt of {}: {e}", self.name))
             })?;
+            let mut concepts = Concepts::default();
+            if config.lexicon.is_on() {
+                let (table, _) = self.read(self.concepts.as_ref(), "concepts.tsv")?;
+                let path = Path::new("concepts.tsv");
+                concepts = Concepts::parse(&String::from_utf8_lossy(&table), path)
+                    .map_err(|e| Error::new(ErrorKind::Data, format!("{}: {e}", self.name)))?;
+            }
             let length_max = config.model.max_seq_length as usize;
             let spec = ScoreSpec {
                 labels: labels.classes.clone(),
                 multi_label: labels.multi_label,
                 vocab_size: vocab.len(),
+                concepts: concepts.len(),
                 config,
                 dir,
                 device: "cpu".into(),
                 threads: super::environment::cpus(),
             };
             let engine = Box::new(start(programs, spec)?);
-            Inner::Tokens { vocab, length_max, engine }
+            Inner::Tokens { vocab, concepts, length_max, engine }
         };
         Ok(Model {
             recorded: self.weights.as_ref().is_some_and(|(_, digest)| digest.is_some()),
@@ -343,10 +360,10 @@ fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
 }
 
 /// Scores of `count` rows, row by row.
-fn rows(engine: &mut Engine, inputs: Inputs, count: usize) -> Result<Vec<f32>> {
+fn rows(engine: &mut Engine, inputs: Inputs, concepts: Vec<u32>, count: usize) -> Result<Vec<f32>> {
     let targets = Targets::Multi(vec![vec![]; count]);
     let rows = (0..).take(count).collect();
-    let data = Prepared { rows, targets, inputs, ..Prepared::default() };
+    let data = Prepared { rows, targets, inputs, concepts, ..Prepared::default() };
     let all: Vec<usize> = (0..count).collect();
     ask(engine, Collator::new(&data).batch(&all))
 }

@@ -23,10 +23,11 @@ use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
 /// The files of a run that go into production: what they are, and their name there.
-const PROMOTED: [(&str, &str); 8] = [
+const PROMOTED: [(&str, &str); 9] = [
     ("weights", "model.safetensors"),
     ("config", "config.yaml"),
     ("vocabulary", "vocab.txt"),
+    ("concepts", "concepts.tsv"),
     ("vectorizer", "vectorizer.json"),
     ("scaler", "scaler.json"),
     ("labels", "labels.json"),

@@ -43,6 +43,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let shape = Shape {
         config: &job.config,
         vocab_size: i64::from(data.inputs.vocab_size()),
+        concepts: i64::from(if job.config.lexicon.embeddings { data.concept_count } else { 0 }),
         classes: counts.len() as i64,
         multi_label: data.targets.is_multi(),
         heads: data.heads.iter().map(|h| (h.name.clone(), h.labels.len() as i64)).collect(),
@@ -70,15 +71,20 @@ impl TorchLearner {
         if !batch.values.is_empty() {
             let values = Tensor::from_slice(&batch.values).view([rows, cols]);
             let mask = Tensor::ones([rows, cols], (Kind::Bool, self.device));
-            return self.network.forward(&Rows { ids: values.to_device(self.device), mask }, train);
+            return self.network.forward(
+                &Rows { ids: values.to_device(self.device), mask, concepts: None },
+                train,
+            );
         }
-        let ids: Vec<i64> = batch.ids.iter().map(|id| i64::from(*id)).collect();
-        let lengths: Vec<i64> = batch.lengths.iter().map(|length| i64::from(*length)).collect();
-        let ids = Tensor::from_slice(&ids).view([rows, cols]).to_device(self.device);
-        let lengths = Tensor::from_slice(&lengths).view([rows, 1]).to_device(self.device);
+        let whole = |numbers: &[u32], cols: i64| {
+            let numbers: Vec<i64> = numbers.iter().map(|number| i64::from(*number)).collect();
+            Tensor::from_slice(&numbers).view([rows, cols]).to_device(self.device)
+        };
+        let (ids, lengths) = (whole(&batch.ids, cols), whole(&batch.lengths, 1));
+        let concepts = (!batch.concepts.is_empty()).then(|| whole(&batch.concepts, cols));
         let mask =
             Tensor::arange(cols, (Kind::Int64, self.device)).unsqueeze(0).lt_tensor(&lengths);
-        self.network.forward(&Rows { ids, mask }, train)
+        self.network.forward(&Rows { ids, mask, concepts }, train)
     }
 
     fn sorted(&self) -> Vec<(String, Tensor)> {

@@ -4,7 +4,7 @@ use super::config::TrainConfig;
 use super::learner::{Batch, Learner};
 use super::metric::{Evaluation, MetricValue, NAMES, Scorer};
 use super::order::eval_batches;
-use super::prepared::{Collator, HeadTargets, Prepared, Targets};
+use super::prepared::{Collator, Prepared, Targets};
 use super::trainer::TrainError;
 use crate::base::Split;
 
@@ -41,7 +41,7 @@ pub(super) fn evaluate(
     for (scorer, head) in heads.into_iter().zip(&data.heads) {
         let scores = scorer.finish(split, &head.labels, seed);
         if scores.rows > 0 {
-            evaluation.metrics.extend(named_after(head, scores));
+            evaluation.metrics.extend(prefixed(&head.name, scores.metrics));
         }
     }
     Ok(evaluation)
@@ -65,8 +65,11 @@ fn labelled(
     (kept, Targets::Single(classes), kept_rows)
 }
 
-/// The scores over all labels of a head; those of single labels would be too many.
-fn named_after(head: &HeadTargets, scores: Evaluation) -> impl Iterator<Item = MetricValue> {
-    let summary = scores.metrics.into_iter().filter(|m| NAMES.contains(&m.name.as_str()));
-    summary.map(|m| MetricValue { name: format!("{}.{}", head.name, m.name), ..m })
+/// Scores over all labels under another name; those of single labels would be too many.
+pub(super) fn prefixed(
+    prefix: &str,
+    metrics: Vec<MetricValue>,
+) -> impl Iterator<Item = MetricValue> {
+    let summary = metrics.into_iter().filter(|m| NAMES.contains(&m.name.as_str()));
+    summary.map(move |m| MetricValue { name: format!("{prefix}.{}", m.name), ..m })
 }

@@ -52,6 +52,8 @@ pub struct Batch {
     pub targets: Targets,
     /// The record number of each row in the data, from 0.
     pub rows: Vec<u32>,
+    /// The concept of each of `ids`, 0 for none; empty where there is no lexicon.
+    pub concepts: Vec<u32>,
     /// The class of each row for each auxiliary head; none where the row has no label.
     pub heads: Vec<Vec<Option<u32>>>,
 }

@@ -14,7 +14,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, Split, durable};
 
 /// The first bytes of the file; the number is the version.
-pub const MAGIC: &[u8] = b"annals dataset 4\n";
+pub const MAGIC: &[u8] = b"annals dataset 5\n";
 /// The token that fills rows up; never part of a text.
 pub const PAD: u32 = 0;
 
@@ -40,7 +40,7 @@ pub enum PreparedError {
         found: Digest,
     },
     /// Not a prepared dataset of this version.
-    #[error("{} is not a prepared dataset of version 4", path.display())]
+    #[error("{} is not a prepared dataset of version 5", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -80,6 +80,10 @@ pub struct Prepared {
     pub heads: Vec<HeadTargets>,
     /// How difficult each row is; empty where all are learned from the start.
     pub difficulty: Vec<f32>,
+    /// How many concepts there are; their numbers are 1 to this.
+    pub concept_count: u32,
+    /// The concept of each token of all rows, 0 for none; empty where there is no lexicon.
+    pub concepts: Vec<u32>,
 }
 
 /// The labels of an auxiliary head.
@@ -297,6 +301,16 @@ impl Prepared {
         if ![0, rows].contains(&self.difficulty.len()) {
             return Some(format!("{} difficulties beside {rows} rows", self.difficulty.len()));
         }
+        if let Some(outside) = self.concepts.iter().find(|c| **c > self.concept_count) {
+            return Some(format!("concept {outside} outside the {}", self.concept_count));
+        }
+        let tokens = match &self.inputs {
+            Inputs::Tokens { ids, .. } => ids.len(),
+            Inputs::Texts(_) | Inputs::Series { .. } => 0,
+        };
+        if ![0, tokens].contains(&self.concepts.len()) {
+            return Some(format!("{} concepts beside {tokens} tokens", self.concepts.len()));
+        }
         for head in &self.heads {
             let classes = head.labels.len();
             let outside = head.targets.iter().flatten().find(|class| **class as usize >= classes);
@@ -355,9 +369,13 @@ impl<'a> Collator<'a> {
                 batch.cols = indices.iter().map(|i| lengths[*i] as usize).max().unwrap_or(0);
                 batch.lengths = indices.iter().map(|index| lengths[*index]).collect();
                 for index in indices {
-                    let start = self.starts[*index];
-                    batch.ids.extend_from_slice(&ids[start..start + lengths[*index] as usize]);
+                    let place = self.starts[*index]..self.starts[*index] + lengths[*index] as usize;
+                    batch.ids.extend_from_slice(&ids[place.clone()]);
                     batch.ids.resize(batch.ids.len().next_multiple_of(batch.cols), PAD);
+                    if let Some(concepts) = self.data.concepts.get(place) {
+                        batch.concepts.extend_from_slice(concepts);
+                        batch.concepts.resize(batch.ids.len(), 0);
+                    }
                 }
             }
             Inputs::Series { width, values } => {

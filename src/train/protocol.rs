@@ -194,6 +194,8 @@ pub struct ScoreSpec {
     pub dir: PathBuf,
     /// Entries of its vocabulary.
     pub vocab_size: u32,
+    /// Concepts of its lexicon.
+    pub concepts: u32,
     /// Its labels, in the order of the scores.
     pub labels: Vec<String>,
     /// Whether a row may have any number of labels.

@@ -70,7 +70,13 @@ where
         let inputs = Inputs::tokens(spec.vocab_size);
         let targets =
             if spec.multi_label { Targets::Multi(Vec::new()) } else { Targets::default() };
-        let data = Prepared { labels: spec.labels, targets, inputs, ..Prepared::default() };
+        let data = Prepared {
+            labels: spec.labels,
+            targets,
+            inputs,
+            concept_count: spec.concepts,
+            ..Prepared::default()
+        };
         let mut learner = build(&JobSpec::to_score(spec.config, spec.device, spec.threads), &data)?;
         learner.load_weights(&spec.dir)?;
         Ok(learner)

@@ -15,9 +15,9 @@ use bincode::{Decode, Encode};
 
 use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
 use super::curriculum::Passes;
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, prefixed};
 use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
-use super::metric::{Evaluation, ScoreError, direction_of};
+use super::metric::{Evaluation, MetricValue, ScoreError, direction_of};
 use super::metrics_out::MetricsOut;
 use super::order::train_updates;
 use super::prepared::{Collator, Prepared, PreparedError};
@@ -405,6 +405,17 @@ impl<'a> Trainer<'a> {
         evaluate(self.learner, self.data, &self.job.config, split, &|_| {})
     }
 
+    /// What the concepts of a lexicon do for the test rows: the same scores without them.
+    fn without_concepts(&mut self) -> Result<Vec<MetricValue>, TrainError> {
+        let config = &self.job.config;
+        if self.data.concepts.is_empty() || !config.lexicon.embeddings {
+            return Ok(Vec::new());
+        }
+        let without = |batch: &mut Batch| batch.concepts.fill(0);
+        let scores = evaluate(self.learner, self.data, config, Split::Test, &without)?;
+        Ok(prefixed("without_concepts", scores.metrics).collect())
+    }
+
     fn push_evaluation(&mut self, evaluation: &Evaluation) {
         let (step, epoch) = (self.state.step, self.epoch_now());
         for metric in evaluation.series() {
@@ -458,7 +469,8 @@ impl<'a> Trainer<'a> {
         let best = self.state.best.clone().ok_or(TrainError::EmptySplit(Split::Train))?;
         let best_dir = Checkpoints::dir(best.step);
         self.checkpoints.load(&best_dir, self.learner)?;
-        let evaluations = vec![self.evaluate(Split::Valid)?, self.evaluate(Split::Test)?];
+        let mut evaluations = vec![self.evaluate(Split::Valid)?, self.evaluate(Split::Test)?];
+        evaluations[1].metrics.extend(self.without_concepts()?);
         self.push_evaluation(&evaluations[1]);
         self.metrics.flush(self.recorder);
         let weights = self.weights_of(&best_dir)?;

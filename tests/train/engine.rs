@@ -328,6 +328,7 @@ pub(crate) fn loaded(
     let spec = ScoreSpec {
         config: config.clone(),
         dir,
+        concepts: 0,
         vocab_size: VOCAB,
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         multi_label: false,

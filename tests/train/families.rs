@@ -2,7 +2,7 @@
 
 use annals::base::Split;
 use annals::train::TrainEvent;
-use annals::train::prepared::{HeadTargets, Prepared};
+use annals::train::prepared::{HeadTargets, Prepared, Targets};
 
 use crate::engine::{Place, config, dataset, numbers, train};
 
@@ -67,4 +67,45 @@ fn heads_without_labelled_rows_say_nothing() {
         finished.evaluations[1].metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert!(names.contains(&"f1_macro"));
     assert!(!names.iter().any(|name| name.starts_with("long.")), "{names:?}");
+}
+
+/// Rows whose tokens tell nothing: in those of class 1 one token has a concept.
+fn with_concepts(rows: u32) -> Prepared {
+    let mut data = dataset(rows);
+    let lengths = data.inputs.lengths();
+    let mut classes = Vec::new();
+    for (row, length) in lengths.iter().enumerate() {
+        let class = row % 2;
+        let mut concepts = vec![0; *length as usize];
+        if class == 1 {
+            concepts[1 + row % (*length as usize - 1)] = 1 + (row % 3) as u32;
+        }
+        data.concepts.extend(concepts);
+        classes.push(class as u32);
+    }
+    data.concept_count = 3;
+    data.targets = Targets::Single(classes);
+    data
+}
+
+#[test]
+fn concepts_help_and_what_they_do_is_measured() {
+    let place = Place::new(&with_concepts(240));
+    let longer = [("training.num_epochs", "12"), ("training.learning_rate", "3.0e-3")];
+    let lexicon = [&longer[..], &[("lexicon.file", "clinical")]].concat();
+    let (with, events) = train(&place, place.job("with", &config(&lexicon)));
+    let test = &with.evaluations[1];
+    let score = |name: &str| test.get(name).unwrap().value;
+    assert!(score("accuracy") > 0.9, "{}", score("accuracy"));
+    assert!(score("without_concepts.accuracy") < 0.7, "{}", score("without_concepts.accuracy"));
+    assert!(score("without_concepts.loss") > score("loss"));
+    assert_eq!(series(&events, "Some(Test)/without_concepts.f1_macro").len(), 1);
+
+    let off = [&lexicon[..], &[("lexicon.embeddings", "false")]].concat();
+    let (without, _) = train(&place, place.job("without", &config(&off)));
+    let test = &without.evaluations[1];
+    assert!(test.get("accuracy").unwrap().value < 0.8);
+    assert!(test.get("without_concepts.accuracy").is_none());
+    // 3 vectors of 32 numbers, and that of no concept.
+    assert_eq!(with.parameters, without.parameters + 4 * 32);
 }

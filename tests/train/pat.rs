@@ -140,6 +140,7 @@ fn scores(place: &Place, data: &Prepared, config: &TrainConfig, run: &str, dir: 
     let spec = ScoreSpec {
         config: config.clone(),
         dir,
+        concepts: 0,
         vocab_size: 0,
         labels: data.labels.clone(),
         multi_label: data.targets.is_multi(),

@@ -88,6 +88,9 @@ impl RunFolder {
         if let Some(vocab) = &plan.prepared.vocab {
             self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
         }
+        if let Some(lexicon) = &plan.prepared.lexicon {
+            self.write("config/concepts.tsv", lexicon.to_text().as_bytes())?;
+        }
         if let Some(scaler) = &plan.prepared.scaler {
             self.write(&format!("config/{SCALER_FILE}"), scaler.to_json().as_bytes())?;
         }
@@ -103,7 +106,11 @@ impl RunFolder {
     pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
         let scaler = format!("config/{SCALER_FILE}");
         let mut all = vec![self.file("config", "config/config.yaml")?];
-        for (name, path) in [("vocabulary", "config/vocab.txt"), ("scaler", scaler.as_str())] {
+        for (name, path) in [
+            ("vocabulary", "config/vocab.txt"),
+            ("concepts", "config/concepts.tsv"),
+            ("scaler", scaler.as_str()),
+        ] {
             if self.path.join(path).exists() {
                 all.push(self.file(name, path)?);
             }

@@ -102,7 +102,7 @@ impl App {
         stop: &AtomicUsize,
         screen: &mut dyn Screen,
     ) -> Result<Trained> {
-        let resolved = request::resolve(request)?;
+        let resolved = request::resolve(request, &self.caller.cwd)?;
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
@@ -499,6 +499,13 @@ impl<'a> Plan<'a> {
                 split.split.word(),
                 split.rows,
                 classes.join(", ")
+            ));
+        }
+        if let Some(lexicon) = &self.prepared.lexicon {
+            screen.note(&format!(
+                "Lexicon: {} concepts of {} terms stand in the training rows.",
+                lexicon.concepts.len(),
+                lexicon.terms
             ));
         }
         let leaked = self.prepared.leakage.rows_left();

@@ -99,7 +99,8 @@ pub(super) struct Resolved {
     pub(super) name: String,
 }
 
-pub(super) fn resolve(request: &TrainRequest) -> Result<Resolved> {
+/// Merges the settings; files they name are looked for in `folder`.
+pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved> {
     let (name, file, text) = match &request.config {
         ConfigSource::Named(name) => {
             let text = config::builtin(name).ok_or_else(|| unknown_config(name))?;
@@ -114,8 +115,16 @@ pub(super) fn resolve(request: &TrainRequest) -> Result<Resolved> {
     };
     let mut layers = vec![Layer::Text { file: &file, text: &text }];
     layers.extend(request.set.iter().map(|(key, value)| Layer::Set { key, value }));
-    let config =
+    let mut config =
         config::resolve(&layers).map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+    let lexicon = &mut config.lexicon;
+    if lexicon.names_a_file() {
+        for file in [&mut lexicon.file, &mut lexicon.types_file] {
+            if !file.is_empty() {
+                *file = folder.join(&file).display().to_string();
+            }
+        }
+    }
     Ok(Resolved { config, name })
 }
 

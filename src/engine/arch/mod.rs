@@ -19,6 +19,8 @@ pub(crate) struct Rows {
     pub(crate) ids: Tensor,
     /// Bool `[rows, cols]`, true at tokens.
     pub(crate) mask: Tensor,
+    /// The concept of each token, int64 like `ids`, 0 for none; none without a lexicon.
+    pub(crate) concepts: Option<Tensor>,
 }
 
 /// What a network says of rows.
@@ -42,6 +44,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) config: &'a TrainConfig,
     /// Entries of the vocabulary.
     pub(crate) vocab_size: i64,
+    /// Concepts that have a vector; 0 for none.
+    pub(crate) concepts: i64,
     /// Outputs.
     pub(crate) classes: i64,
     /// Whether a row may have any number of labels.

@@ -65,6 +65,35 @@ pub struct StageConfig {
     pub learning_rate: f64,
 }
 
+/// A vocabulary of concepts, found in the texts beside their tokens.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LexiconConfig {
+    /// `clinical` for the one annals brings, or a table (`.tsv`) or `MRCONSO.RRF` of the UMLS;
+    /// empty for none.
+    pub file: String,
+    /// `MRSTY.RRF`, which tells the semantic types of the concepts in `MRCONSO.RRF`.
+    pub types_file: String,
+    /// Concepts of these types only, by name or (UMLS) by number; all where none is listed.
+    pub semantic_types: Vec<String>,
+    /// Whether a concept is found by all its names, not only by the preferred one.
+    pub expand_synonyms: bool,
+    /// Whether each concept has a learned vector that is added to those of its tokens.
+    pub embeddings: bool,
+}
+
+impl LexiconConfig {
+    /// Whether `file` is a path, and not the name of one that annals brings.
+    pub fn names_a_file(&self) -> bool {
+        std::path::Path::new(&self.file).extension().is_some()
+    }
+
+    /// Whether there is one.
+    pub fn is_on(&self) -> bool {
+        !self.file.is_empty()
+    }
+}
+
 /// What the loss of the labels is called beside those of the heads.
 pub const MAIN: &str = "main";
 
@@ -91,7 +120,7 @@ pub(super) fn unused_keys(config: &TrainConfig) -> Vec<Unused> {
     let architecture = config.model.architecture;
     let mut keys = architecture.unused_keys().to_vec();
     if architecture != Architecture::Encoder {
-        keys.push("multitask.");
+        keys.extend(["multitask.", "lexicon."]);
     }
     if architecture.takes_texts() || architecture.takes_series() {
         keys.push("curriculum.");
@@ -107,6 +136,10 @@ pub(super) fn unused_keys(config: &TrainConfig) -> Vec<Unused> {
     } else {
         let beside = format!("beside the rates of `{by}`");
         unused.push(Unused { key: "training.learning_rate", beside, by });
+    }
+    if !config.lexicon.is_on() {
+        let by = "lexicon.file";
+        unused.push(Unused { key: "lexicon.", beside: format!("without `{by}`"), by });
     }
     unused
 }
@@ -129,6 +162,20 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         rule(weighs, format!("weighed {}", head.weight), "weighed above 0");
     }
     stage_rules(config, &mut rules);
+    let lexicon = &config.lexicon;
+    let is_rrf = lexicon.file.to_lowercase().ends_with(".rrf");
+    rules.push((
+        lexicon.types_file.is_empty() || (is_rrf && !lexicon.semantic_types.is_empty()),
+        "lexicon.types_file",
+        format!("\"{}\"", lexicon.types_file),
+        "empty unless `lexicon.file` is MRCONSO.RRF and `lexicon.semantic_types` lists some".into(),
+    ));
+    rules.push((
+        !is_rrf || lexicon.semantic_types.is_empty() || !lexicon.types_file.is_empty(),
+        "lexicon.semantic_types",
+        lexicon.semantic_types.join(", "),
+        "empty without MRSTY.RRF as `lexicon.types_file`".into(),
+    ));
     rules
 }
 

@@ -15,7 +15,9 @@ mod types;
 mod validate;
 mod yaml;
 
-pub use families::{CurriculumConfig, Difficulty, HeadConfig, MAIN, MultitaskConfig, StageConfig};
+pub use families::{
+    CurriculumConfig, Difficulty, HeadConfig, LexiconConfig, MAIN, MultitaskConfig, StageConfig,
+};
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{

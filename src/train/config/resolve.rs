@@ -12,6 +12,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("baseline_small", include_str!("../../../data/configs/baseline_small.yaml")),
     ("medium_model", include_str!("../../../data/configs/medium_model.yaml")),
     ("large_model", include_str!("../../../data/configs/large_model.yaml")),
+    ("umls_enhanced", include_str!("../../../data/configs/umls_enhanced.yaml")),
     ("curriculum_model", include_str!("../../../data/configs/curriculum_model.yaml")),
     ("multitask_model", include_str!("../../../data/configs/multitask_model.yaml")),
     ("pat_s", include_str!("../../../data/configs/pat_s.yaml")),

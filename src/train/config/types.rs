@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::families::{CurriculumConfig, MultitaskConfig};
+use super::families::{CurriculumConfig, LexiconConfig, MultitaskConfig};
 use super::pat::PatConfig;
 
 /// Everything that decides what is trained and how.
@@ -19,6 +19,8 @@ pub struct TrainConfig {
     pub data: DataConfig,
     /// Which rows are learned first.
     pub curriculum: CurriculumConfig,
+    /// Concepts beside the tokens.
+    pub lexicon: LexiconConfig,
     /// What else the encoder learns.
     pub multitask: MultitaskConfig,
     /// Settings of the architecture `pat`.

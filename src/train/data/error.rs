@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::lexicon::LexiconError;
 use crate::base::Split;
 
 /// Data that cannot be used. Rows count from 1 and do not count the header.
@@ -196,6 +197,9 @@ pub enum DataError {
         /// The labels of the training rows.
         found: Vec<String>,
     },
+    /// The lexicon.
+    #[error(transparent)]
+    Lexicon(#[from] LexiconError),
     /// A split that no row fell into.
     #[error("no {} rows out of {rows}: more data or other fractions are needed", split.word())]
     EmptySplit {

@@ -13,6 +13,7 @@ mod error;
 mod format;
 mod heads;
 mod label;
+pub mod lexicon;
 mod npy;
 mod prepare;
 mod read;

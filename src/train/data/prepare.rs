@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::DataError;
 use super::heads;
+use super::lexicon::{self, Learned, Source};
 use super::read::{Dataset, Row};
 use super::scaler::Scaler;
 use super::split::assign;
@@ -18,6 +19,8 @@ use crate::train::prepared::{Inputs, Prepared, Targets};
 pub struct Preparation {
     /// Rows as the model takes them.
     pub prepared: Prepared,
+    /// The concepts of the lexicon that stand in the training rows, where there is a lexicon.
+    pub lexicon: Option<Learned>,
     /// The vocabulary, learned from the training rows alone; none where the model takes no tokens.
     pub vocab: Option<Vocab>,
     /// The scale of each column of series, learned from the training rows alone.
@@ -84,7 +87,7 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     } else {
         Targets::Single(kept_rows().filter_map(|row| row.classes.first().copied()).collect())
     };
-    let mut scaler = None;
+    let (mut scaler, mut lexicon, mut concepts) = (None, None, Vec::new());
     let (vocab, inputs) = if config.model.architecture.takes_series() {
         let is_train = |row: &&u32| splits[**row as usize] == Split::Train;
         let train = kept.iter().filter(is_train);
@@ -98,11 +101,21 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     } else {
         let train = kept.iter().filter(|row| splits[**row as usize] == Split::Train);
         let texts = train.map(|row| dataset.rows[*row as usize].text.as_str());
-        let vocab = Vocab::learn(texts, config.model.vocab_size, config.data.min_count);
+        let vocab = Vocab::learn(texts.clone(), config.model.vocab_size, config.data.min_count);
+        if config.lexicon.is_on() {
+            let source = Source::new(&config.lexicon)?;
+            lexicon = Some(lexicon::learn(&source, texts, config.data.min_count)?);
+        }
         let mut inputs = Inputs::tokens(vocab.len());
         let max = config.model.max_seq_length as usize;
         for row in kept_rows() {
-            inputs.push_tokens(&vocab.encode(&row.text, max));
+            if let Some(Learned { concepts: known, .. }) = &lexicon {
+                let (ids, of_tokens) = known.encode(&vocab, &row.text, max);
+                inputs.push_tokens(&ids);
+                concepts.extend(of_tokens);
+            } else {
+                inputs.push_tokens(&vocab.encode(&row.text, max));
+            }
         }
         (Some(vocab), inputs)
     };
@@ -110,9 +123,11 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
     let mut prepared =
         Prepared { labels, rows: kept, splits, targets, inputs, heads, ..Prepared::default() };
+    prepared.concepts = concepts;
+    prepared.concept_count = lexicon.as_ref().map_or(0, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;
-    Ok(Preparation { prepared, vocab, scaler, splits, leakage })
+    Ok(Preparation { prepared, lexicon, vocab, scaler, splits, leakage })
 }
 
 fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {

@@ -113,16 +113,23 @@ impl Vocab {
 
     /// Token ids of `text`: `[CLS]`, then pieces, at most `max` in all.
     pub fn encode(&self, text: &str, max: usize) -> Vec<u32> {
-        let mut ids = vec![CLS];
-        for word in words(text) {
+        self.encode_words(&words(text), max).0
+    }
+
+    /// Token ids of words, and for each the index of its word plus one; 0 for `[CLS]`.
+    pub fn encode_words(&self, words: &[String], max: usize) -> (Vec<u32>, Vec<usize>) {
+        let (mut ids, mut places) = (vec![CLS], vec![0]);
+        for (place, word) in (1..).zip(words) {
             if ids.len() >= max {
                 break;
             }
-            self.encode_word(&word, &mut ids);
+            self.encode_word(word, &mut ids);
+            places.resize(ids.len(), place);
         }
         ids.truncate(max.max(1));
+        places.truncate(ids.len());
         debug_assert!(!ids.contains(&PAD));
-        ids
+        (ids, places)
     }
 
     /// The longest known piece first; a word with an unknown letter is unknown as a whole.

@@ -15,6 +15,7 @@ const EMBEDDING_STDEV: f64 = 0.02;
 pub(crate) struct Encoder {
     tokens: nn::Embedding,
     positions: nn::Embedding,
+    concepts: Option<nn::Embedding>,
     layers: Vec<Layer>,
     norm: nn::LayerNorm,
     classifier: nn::Linear,
@@ -37,6 +38,12 @@ impl Encoder {
         Self {
             tokens: nn::embedding(path / "tokens", shape.vocab_size, width, embedding),
             positions: nn::embedding(path / "positions", length, width, embedding),
+            concepts: (shape.concepts > 0).then(|| {
+                // From nothing: a concept begins to count when it helps. Row 0 stays nothing.
+                let ws_init = Init::Const(0.0);
+                let nothing = nn::EmbeddingConfig { ws_init, padding_idx: 0, ..Default::default() };
+                nn::embedding(path / "concepts", shape.concepts + 1, width, nothing)
+            }),
             layers: (0..model.n_layer).map(|i| Layer::new(&(&layers / i), shape)).collect(),
             norm: nn::layer_norm(path / "norm", vec![width], Default::default()),
             classifier: linear(&(path / "classifier"), width, shape.classes, 1.0),
@@ -48,10 +55,13 @@ impl Encoder {
 
 impl Network for Encoder {
     fn forward(&self, rows: &Rows, train: bool) -> Scores {
-        let Rows { ids, mask } = rows;
+        let Rows { ids, mask, .. } = rows;
         let (_, cols) = ids.size2().unwrap_or_default();
         let positions = Tensor::arange(cols, (Kind::Int64, ids.device()));
         let mut x = self.tokens.forward(ids) + self.positions.forward(&positions);
+        if let (Some(vectors), Some(concepts)) = (&self.concepts, &rows.concepts) {
+            x = x + vectors.forward(concepts);
+        }
         x = x.dropout(self.dropout, train);
         // [rows, 1, 1, cols]: every query of a row sees the row's tokens and no padding.
         let seen = mask.unsqueeze(1).unsqueeze(1);
