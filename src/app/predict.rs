@@ -122,8 +122,9 @@ impl Model {
             Inner::Series { scaler, .. } => {
                 let message =
                     format!("{} takes series of {} numbers, not texts", self.name, scaler.width());
-                Err(Error::new(ErrorKind::Usage, message)
-                    .hint("give them by --file: a .csv, .tsv or .npy with a row for each series"))
+                Err(Error::new(ErrorKind::Usage, message).hint(
+                    "give them by --file: a .csv, .tsv, .npy or .parquet with a row for each",
+                ))
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::app::{Error, ErrorKind, ID_COLUMN, LabelColumns, LabelSpec, Result, S
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataArgs {
-    /// Labelled texts (.csv, .tsv, .jsonl) or series of numbers (.csv, .tsv, .npy), also .gz
+    /// Labelled texts (.csv, .tsv, .jsonl, .parquet) or series (.npy instead of .jsonl), also .gz
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Validation rows from a file of their own, not taken from --data

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// The texts
     #[arg(conflicts_with = "file")]
     texts: Vec<String>,
-    /// A file with a text in each line, - for standard input; for series a .csv, .tsv or .npy
+    /// A file with a text in each line, - for standard input; for series a table or array
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Column that names each series

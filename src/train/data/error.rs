@@ -49,9 +49,21 @@ pub enum DataError {
         /// The names of the first ones.
         first: String,
     },
-    /// A file of NumPy that is not understood.
+    /// A cell that cannot be used.
+    #[error("{}: row {row}: column \"{column}\" {problem}", path.display())]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file of NumPy or Parquet that is not understood.
     #[error("{}: {problem}", path.display())]
-    Npy {
+    Content {
         /// The file.
         path: PathBuf,
         /// What is wrong.

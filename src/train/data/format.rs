@@ -13,6 +13,8 @@ pub enum Format {
     JsonLines,
     /// An array of NumPy; rows of numbers only.
     Npy,
+    /// A table of Parquet.
+    Parquet,
 }
 
 impl Format {
@@ -25,6 +27,7 @@ impl Format {
             "tsv" => Self::Tsv,
             "jsonl" | "ndjson" => Self::JsonLines,
             "npy" => Self::Npy,
+            "parquet" | "parq" => Self::Parquet,
             _ => return None,
         };
         Some((format, gz))
@@ -37,6 +40,7 @@ impl Format {
             Self::Tsv => "tsv",
             Self::JsonLines => "jsonl",
             Self::Npy => "npy",
+            Self::Parquet => "parquet",
         }
     }
 }

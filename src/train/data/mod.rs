@@ -15,11 +15,13 @@ mod heads;
 mod label;
 pub mod lexicon;
 mod npy;
+mod parquet;
 mod prepare;
 mod read;
 pub mod sample;
 mod scaler;
 mod series;
+mod series_table;
 pub mod split;
 pub mod vocab;
 

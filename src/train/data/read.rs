@@ -1,5 +1,6 @@
 //! Reads one file of labelled texts.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::format::Format;
 use super::label::{Label, LabelColumns, LabelSpec, classify};
+use super::parquet::{Table, Value};
 use crate::base::{Digest, Split, suggest};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -155,7 +157,8 @@ pub fn read(source: &Source) -> Result<Dataset, DataError> {
             Format::Csv => read_separated(source, path, content, b',')?,
             Format::Tsv => read_separated(source, path, content, b'\t')?,
             Format::JsonLines => read_json_lines(source, path, content)?,
-            Format::Npy => return Err(unknown(path, "csv, tsv, jsonl")),
+            Format::Parquet => read_parquet(source, path, content)?,
+            Format::Npy => return Err(unknown(path, "csv, tsv, jsonl, parquet")),
         };
         Ok((rows, None))
     })
@@ -197,8 +200,8 @@ pub(super) fn read_with(
 
 /// Reads and unpacks a file; its rows are yet to be counted.
 pub(super) fn load(path: &Path, split: Option<Split>) -> Result<(DataFile, Loaded<'_>), DataError> {
-    let (format, gz) =
-        Format::of(path).ok_or_else(|| unknown(path, "csv, tsv, jsonl; npy for series"))?;
+    let (format, gz) = Format::of(path)
+        .ok_or_else(|| unknown(path, "csv, tsv, jsonl, parquet; npy for series"))?;
     let io = |source| DataError::Io { path: path.to_owned(), source };
     let mut raw = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
@@ -369,6 +372,30 @@ fn read_json_lines(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<R
     Ok(rows)
 }
 
+fn read_parquet(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<RawRow>, DataError> {
+    let bad = |problem: String| DataError::Content { path: path.to_owned(), problem };
+    let table = Table::open(content.to_vec()).map_err(bad)?;
+    let columns = Columns::find(source, path, table.names())?;
+    let extra: Vec<usize> = columns.extra.iter().copied().flatten().collect();
+    let needed = [columns.text].into_iter().chain(columns.labels.iter().copied());
+    let needed = needed.chain(columns.group).chain(extra.iter().copied());
+    let cells = needed
+        .map(|at| Ok((at, table.column(at).map_err(bad)?)))
+        .collect::<Result<BTreeMap<usize, Vec<Value>>, DataError>>()?;
+    let row = |row: usize| {
+        columns.take(|at| match &cells[&at][row] {
+            Value::Null if extra.contains(&at) => Ok(String::new()),
+            value => value.text().ok_or_else(|| DataError::Cell {
+                path: path.to_owned(),
+                row: row as u64 + 1,
+                column: table.names()[at].clone(),
+                problem: "is empty".to_owned(),
+            }),
+        })
+    };
+    (0..table.rows()).map(row).collect()
+}
+
 /// A text, number or truth value as text; a list of them joined as in one cell of a CSV file.
 fn json_cell(value: &serde_json::Value) -> Option<String> {
     use serde_json::Value;
@@ -387,6 +414,7 @@ fn json_cell(value: &serde_json::Value) -> Option<String> {
 mod tests {
     use std::io::Write as _;
 
+    use super::super::parquet;
     use super::*;
 
     fn read_as(name: &str, content: &[u8], labels: &str) -> Result<Dataset, String> {
@@ -422,6 +450,9 @@ mod tests {
             Row { classes: vec![1], text: "\"lone quote".into(), ..Row::default() }
         );
         let json = b"{\"text\":\"x\",\"label\":1}\n\n{\"text\":\"y\",\"label\":0}\n";
+        let parquet = parquet::tests::sample();
+        let error = read_as("x.parquet", &parquet, "").unwrap_err();
+        assert_eq!(error, "x.parquet: row 3: column \"text\" is empty");
         let json = read_as("x.jsonl", json, "0=no,1=yes").unwrap();
         assert_eq!(json.label_names(), ["no", "yes"]);
         assert_eq!(json.rows[0].classes, [1]);
@@ -464,7 +495,9 @@ mod tests {
                 "\"text\" is neither a text nor a number",
             ),
             ("x.csv.gz", b"not gzip", "", "cannot read x.csv.gz"),
-            ("x.parquet", b"", "", "x.parquet: unknown format"),
+            ("x.xlsx", b"", "", "x.xlsx: unknown format"),
+            ("x.npy", b"", "", "x.npy: unknown format (known: csv, tsv, jsonl, parquet"),
+            ("x.parquet", b"", "", "x.parquet: "),
         ];
         for (name, content, labels, message) in cases {
             let error = read_as(name, content, labels).unwrap_err();

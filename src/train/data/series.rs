@@ -1,9 +1,10 @@
 //! Reads series of numbers: one row for each subject, all of one length.
 //!
-//! A table (CSV, TSV) has a column for each number, besides the columns of labels, group and
-//! name. An array of NumPy has the numbers alone; its labels lie beside it, in an array of one
-//! column (`X_train.npy` and `y_train.npy`, or `week.npy` and `week.labels.npy`) or in a table
-//! with a row for each of its rows (`week.labels.csv`).
+//! A table (CSV, TSV, Parquet) has a column for each number, besides the columns of labels, group
+//! and name; one of Parquet may have a single column of lists instead. An array of NumPy has the
+//! numbers alone; its labels lie beside it, in an array of one column (`X_train.npy` and
+//! `y_train.npy`, or `week.npy` and `week.labels.npy`) or in a table with a row for each of its
+//! rows (`week.labels.csv`).
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +13,9 @@ use super::format::Format;
 use super::npy::Array;
 use super::read::{
     DataFile, Dataset, Decoded, Loaded, RawRow, Source, cell, column, csv_error, load, read_with,
-    separated, unknown,
+    separated,
 };
-
-/// Columns that an error names.
-const NAMED_MAX: usize = 3;
-const KNOWN: &str = "csv, tsv, npy";
-/// Columns that are no numbers where no label is asked for: files a model was trained with can be
-/// given to it as they are.
-const LABEL_COLUMN: &str = "label";
+use super::series_table::{Wanted, check_width, finite, separator, table};
 
 /// A series to be scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,17 +31,15 @@ pub struct Series {
 /// # Errors
 /// [`DataError`] for anything that is not understood, naming the file and the row.
 pub fn read_series(source: &Source, length: u32) -> Result<Dataset, DataError> {
-    read_with(source, |file| match separator(file.format) {
-        Some(by) => {
-            let mut rows = Vec::new();
-            let labels: Vec<&str> = source.label_columns.names().collect();
-            let group = source.group_column.as_deref();
-            let columns = Wanted { labels: &labels, group, id: &source.id_column, length };
-            table(file, by, source.header, &columns, |row| rows.push(row.raw))?;
-            Ok((rows, None))
+    read_with(source, |file| {
+        if file.format == Format::Npy {
+            return labelled_array(source, file, length);
         }
-        None if file.format == Format::Npy => labelled_array(source, file, length),
-        None => Err(unknown(file.path, KNOWN)),
+        let labels: Vec<&str> = source.label_columns.names().collect();
+        let group = source.group_column.as_deref();
+        let wanted = Wanted { labels: &labels, group, id: &source.id_column, length };
+        let rows = table(file, source.header, &wanted)?;
+        Ok((rows.into_iter().map(|row| row.raw).collect(), None))
     })
 }
 
@@ -62,21 +55,15 @@ pub fn read_unlabelled(
 ) -> Result<Vec<Series>, DataError> {
     let (_, file) = load(path, None)?;
     let mut all = Vec::new();
-    if let Some(by) = separator(file.format) {
-        let (_, names) = separated(header, path, &file.content, by)?;
-        let labels: &[&str] =
-            if names.iter().any(|name| name == LABEL_COLUMN) { &[LABEL_COLUMN] } else { &[] };
-        let columns = Wanted { labels, group: None, id, length };
-        table(&file, by, header, &columns, |row| {
-            let name = row.id.unwrap_or_else(|| (all.len() + 1).to_string());
-            all.push(Series { name, values: row.raw.values });
-        })?;
-    } else if file.format == Format::Npy {
-        let rows = array(&file, length)?;
-        let named = (1..).zip(rows);
+    if file.format == Format::Npy {
+        let named = (1..).zip(array(&file, length)?);
         all.extend(named.map(|(row, values)| Series { name: format!("{row}"), values }));
     } else {
-        return Err(unknown(path, KNOWN));
+        let wanted = Wanted { labels: &[], group: None, id, length };
+        for (number, row) in (1..).zip(table(&file, header, &wanted)?) {
+            let name = row.id.unwrap_or_else(|| format!("{number}"));
+            all.push(Series { name, values: row.raw.values });
+        }
     }
     if all.is_empty() {
         return Err(DataError::Empty { path: path.to_owned() });
@@ -84,89 +71,12 @@ pub fn read_unlabelled(
     Ok(all)
 }
 
-fn separator(format: Format) -> Option<u8> {
-    match format {
-        Format::Csv => Some(b','),
-        Format::Tsv => Some(b'\t'),
-        Format::JsonLines | Format::Npy => None,
-    }
-}
-
-/// What is looked for in a table.
-struct Wanted<'a> {
-    labels: &'a [&'a str],
-    group: Option<&'a str>,
-    id: &'a str,
-    length: u32,
-}
-
-struct TableRow {
-    raw: RawRow,
-    id: Option<String>,
-}
-
-fn table(
-    file: &Loaded<'_>,
-    by: u8,
-    header: bool,
-    wanted: &Wanted<'_>,
-    mut take: impl FnMut(TableRow),
-) -> Result<(), DataError> {
-    let path = file.path;
-    let (mut reader, names) = separated(header, path, &file.content, by)?;
-    let find = |name: &&str| column(path, &names, name);
-    let labels = wanted.labels.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-    let group = wanted.group.as_ref().map(find).transpose()?;
-    let id = names.iter().position(|name| name == wanted.id);
-    let is_number = |at: &usize| !labels.contains(at) && group != Some(*at) && id != Some(*at);
-    let numbers: Vec<usize> = (0..names.len()).filter(is_number).collect();
-    let named = numbers.iter().take(NAMED_MAX).map(|at| names[*at].as_str());
-    check_width(path, numbers.len(), wanted.length, &named.collect::<Vec<_>>().join(", "))?;
-    for (row, record) in (1..).zip(reader.byte_records()) {
-        let record = record.map_err(|e| csv_error(path, row, &e))?;
-        let text = |at: usize| cell(path, row, &record, at);
-        let number = |at: &usize| {
-            let found = text(*at)?;
-            finite(found.trim().parse().ok()).ok_or_else(|| DataError::Number {
-                path: path.to_owned(),
-                row,
-                column: names[*at].clone(),
-                found: found.to_owned(),
-            })
-        };
-        let owned = |at: usize| text(at).map(str::to_owned);
-        take(TableRow {
-            raw: RawRow {
-                text: String::new(),
-                values: numbers.iter().map(number).collect::<Result<_, _>>()?,
-                labels: labels.iter().map(|at| owned(*at)).collect::<Result<_, _>>()?,
-                group: group.map(owned).transpose()?,
-                extra: Vec::new(),
-            },
-            id: id.map(owned).transpose()?,
-        });
-    }
-    Ok(())
-}
-
-fn check_width(path: &Path, found: usize, expected: u32, first: &str) -> Result<(), DataError> {
-    if found == expected as usize {
-        return Ok(());
-    }
-    let (path, first) = (path.to_owned(), format!("{first}, ..."));
-    Err(DataError::Width { path, expected, found, first })
-}
-
-fn finite(value: Option<f64>) -> Option<f32> {
-    value.map(|value| value as f32).filter(|value| value.is_finite())
-}
-
 /// The rows of an array of NumPy.
 fn array(file: &Loaded<'_>, length: u32) -> Result<Vec<Vec<f32>>, DataError> {
     let path = file.path;
-    let bad = |problem: String| DataError::Npy { path: path.to_owned(), problem };
+    let bad = |problem: String| DataError::Content { path: path.to_owned(), problem };
     let array = Array::read(&file.content).map_err(bad)?;
-    check_width(path, array.cols, length, "0, 1, 2")?;
+    check_width(path, (0..array.cols).map(|col| col.to_string()), length)?;
     let number = |row: usize, (col, value): (usize, f64)| {
         finite(Some(value)).ok_or_else(|| DataError::Number {
             path: path.to_owned(),
@@ -221,7 +131,7 @@ fn labels_beside(source: &Source, file: &Loaded<'_>) -> Result<(Vec<RawRow>, Dat
         }
         return Ok((rows, data_file));
     }
-    let bad = |problem: String| DataError::Npy { path: path.clone(), problem };
+    let bad = |problem: String| DataError::Content { path: path.clone(), problem };
     let array = Array::read(&labels.content).map_err(bad)?;
     if array.cols != 1 {
         return Err(bad(format!("{} columns of labels, 1 expected", array.cols)));
@@ -298,6 +208,29 @@ mod tests {
     }
 
     #[test]
+    fn other_programs_tables_give_the_same_rows() {
+        let file = |name: &str| {
+            let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/train/fixtures");
+            Source::of(fixtures.join(name), "text", "label")
+        };
+        let expected = read_series(&file("wide.csv"), 4).unwrap();
+        assert_eq!(expected.rows.len(), 6);
+        for name in ["wide_snappy", "wide_zstd", "wide_gzip", "wide_lz4", "lists"] {
+            let source = file(&format!("{name}.parquet"));
+            assert_eq!(read_series(&source, 4).unwrap().rows, expected.rows, "{name}");
+            let alone = read_unlabelled(&source.path, true, "id", 4).unwrap();
+            assert_eq!(
+                (alone[5].name.as_str(), &alone[5].values),
+                ("S5", &expected.rows[5].values)
+            );
+        }
+        let error = read_series(&file("lists.parquet"), 5).unwrap_err().to_string();
+        assert!(error.ends_with("row 1: column \"week\" holds 4 numbers, 5 expected"), "{error}");
+        let error = read_series(&file("wide_zstd.parquet"), 3).unwrap_err().to_string();
+        assert!(error.contains("4 columns of numbers (m0, m1, m2, ...), 3 expected"), "{error}");
+    }
+
+    #[test]
     fn what_is_not_understood_is_named() {
         let npy = npy::write(3, &[0, 1, 2, 3, 4, 5]);
         let cases: &[(&str, &[u8], &str)] = &[
@@ -308,7 +241,11 @@ mod tests {
             ("x.csv", b"label,a,b,c\n1,2,1e99,4\n", "\"1e99\" in column \"b\" is not a finite"),
             ("x.csv", b"lable,a,b,c\n1,2,3,4\n", "no column \"label\", did you mean \"lable\"?"),
             ("x.csv", b"label,a,b,c\n", "x.csv holds no rows"),
-            ("x.jsonl", b"{}", "x.jsonl: unknown format (known: csv, tsv, npy, each also .gz)"),
+            (
+                "x.jsonl",
+                b"{}",
+                "x.jsonl: unknown format (known: csv, tsv, npy, parquet, each also .gz)",
+            ),
             ("x.npy", &npy, "no labels for x.npy: one of x.labels.npy, x.labels.csv"),
             ("x.npy", b"no", "x.npy: not an array of NumPy"),
         ];
