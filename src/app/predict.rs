@@ -12,10 +12,11 @@ use crate::projection::registry::ModelRow;
 use crate::supervise::{Engine, Heard};
 use crate::train::Batch;
 use crate::train::classical::TextClassifier;
-use crate::train::config;
+use crate::train::config::{self, Architecture, TrainConfig};
 use crate::train::data::lexicon::Concepts;
 use crate::train::data::vocab::Vocab;
 use crate::train::data::{self, Scaler, Series};
+use crate::train::hf::{self, Pretrained, Tokenizer};
 use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
 use crate::train::protocol::{Ended, ScoreSpec};
 
@@ -41,8 +42,34 @@ pub struct Model {
 
 enum Inner {
     Texts(Box<TextClassifier>),
-    Tokens { vocab: Vocab, concepts: Concepts, length_max: usize, engine: Box<Engine> },
+    Tokens { words: Words, engine: Box<Engine> },
     Series { scaler: Scaler, engine: Box<Engine> },
+}
+
+/// What makes tokens of a text.
+enum Words {
+    Own { vocab: Vocab, concepts: Concepts, length_max: usize },
+    HuggingFace(Box<Tokenizer>),
+}
+
+impl Words {
+    /// Tokens of a text, and the concept of each where the model knows concepts.
+    fn encode(&self, text: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+        match self {
+            Self::Own { vocab, concepts, length_max } => {
+                Ok(concepts.encode(vocab, text, *length_max))
+            }
+            Self::HuggingFace(tokenizer) => Ok((tokenizer.encode(text)?, vec![])),
+        }
+    }
+
+    /// Rows of the tables of tokens and of concepts of a model of `config`.
+    fn rows(&self, config: &TrainConfig) -> (u32, u32) {
+        match self {
+            Self::Own { vocab, concepts, .. } => (vocab.len(), concepts.len()),
+            Self::HuggingFace(tokenizer) => (tokenizer.rows(config), 0),
+        }
+    }
 }
 
 /// Where the files of a model are, with the digests that were recorded.
@@ -53,6 +80,7 @@ struct Files {
     labels: Option<Known>,
     vocabulary: Option<Known>,
     concepts: Option<Known>,
+    tokenizer: Option<Known>,
     vectorizer: Option<Known>,
     scaler: Option<Known>,
     weights: Option<Known>,
@@ -108,13 +136,14 @@ impl Model {
     pub fn scores(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
         match &mut self.inner {
             Inner::Texts(model) => Ok(texts.iter().map(|text| model.scores(text)).collect()),
-            Inner::Tokens { vocab, concepts, length_max, engine } => {
-                let mut inputs = Inputs::tokens(vocab.len());
+            Inner::Tokens { words, engine } => {
+                // The bound on token ids is the engine's to check: it knows the weights.
+                let mut inputs = Inputs::tokens(u32::MAX);
                 let mut of_tokens = Vec::new();
                 for text in texts {
-                    let (ids, of_text) = concepts.encode(vocab, text, *length_max);
+                    let (ids, concepts) = words.encode(text)?;
                     inputs.push_tokens(&ids);
-                    of_tokens.extend(of_text);
+                    of_tokens.extend(concepts);
                 }
                 let scores = rows(engine, inputs, of_tokens, texts.len())?;
                 Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
@@ -141,7 +170,8 @@ impl Model {
         scores.iter().map(|score| (score - max).exp() / sum).collect()
     }
 
-    /// Loads the model in a folder as annals writes it into production; no workspace is needed.
+    /// Loads the model in a folder, as annals writes it into production or as Hugging Face
+    /// Transformers writes it; no workspace is needed.
     ///
     /// # Errors
     /// When a file is missing, damaged or does not fit the others.
@@ -150,17 +180,62 @@ impl Model {
             let path = folder.join(name);
             path.is_file().then_some((path, None))
         };
+        if file("config.yaml").is_none() && file(hf::CONFIG_FILE).is_some() {
+            return Self::hugging_face(folder, programs);
+        }
         let files = Files {
             name: folder.display().to_string(),
             config: file("config.yaml"),
             labels: file("labels.json"),
             vocabulary: file("vocab.txt"),
             concepts: file("concepts.tsv"),
+            tokenizer: file(hf::TOKENIZER_FILE),
             vectorizer: file("vectorizer.json"),
             scaler: file(data::SCALER_FILE),
             weights: file("model.safetensors"),
         };
         files.load(programs)
+    }
+
+    fn hugging_face(folder: &Path, programs: &Programs) -> Result<Self> {
+        let found = Pretrained::open(folder)?;
+        if !found.has_head() {
+            let message = format!("{} has no classifier", folder.display());
+            return Err(Error::new(ErrorKind::Data, message)
+                .hint("train one: annals train --config distilbert --init FOLDER"));
+        }
+        let mut config =
+            config::resolve(&[]).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
+        config.model.max_seq_length = found.length_max;
+        found.settle(&mut config)?;
+        let words = Words::HuggingFace(Box::new(found.tokenizer.limited(found.length_max)?));
+        let labels =
+            Labels { classes: found.model.labels(), multi_label: found.model.is_multi_label() };
+        let spec = labels.spec(words.rows(&config), config, folder);
+        Ok(Self {
+            name: folder.display().to_string(),
+            weights: found.weights,
+            recorded: false,
+            multi_label: labels.multi_label,
+            labels: labels.classes,
+            inner: Inner::Tokens { words, engine: Box::new(start(programs, spec)?) },
+        })
+    }
+}
+
+impl Labels {
+    /// A model of these labels, to be loaded from `dir`.
+    fn spec(&self, rows: (u32, u32), config: TrainConfig, dir: &Path) -> ScoreSpec {
+        ScoreSpec {
+            labels: self.classes.clone(),
+            multi_label: self.multi_label,
+            vocab_size: rows.0,
+            concepts: rows.1,
+            config,
+            dir: dir.to_owned(),
+            device: "cpu".into(),
+            threads: super::environment::cpus(),
+        }
     }
 }
 
@@ -187,6 +262,7 @@ impl App {
                     "labels.json" => files.labels = known,
                     "vocab.txt" => files.vocabulary = known,
                     "concepts.tsv" => files.concepts = known,
+                    hf::TOKENIZER_FILE => files.tokenizer = known,
                     "vectorizer.json" => files.vectorizer = known,
                     data::SCALER_FILE => files.scaler = known,
                     "model.safetensors" => files.weights = known,
@@ -233,6 +309,7 @@ impl App {
                 "labels" => files.labels = known,
                 "vocabulary" => files.vocabulary = known,
                 "concepts" => files.concepts = known,
+                "tokenizer" => files.tokenizer = known,
                 "vectorizer" => files.vectorizer = known,
                 "scaler" => files.scaler = known,
                 "weights" => files.weights = known,
@@ -280,42 +357,12 @@ impl Files {
             let scaler = Scaler::from_json(&String::from_utf8_lossy(&json)).map_err(|e| {
                 Error::caused(ErrorKind::Data, format!("scaler.json of {}", self.name), e)
             })?;
-            let spec = ScoreSpec {
-                labels: labels.classes.clone(),
-                multi_label: labels.multi_label,
-                vocab_size: 0,
-                concepts: 0,
-                config,
-                dir,
-                device: "cpu".into(),
-                threads: super::environment::cpus(),
-            };
+            let spec = labels.spec((0, 0), config, &dir);
             Inner::Series { scaler, engine: Box::new(start(programs, spec)?) }
         } else {
-            let (vocab, _) = self.read(self.vocabulary.as_ref(), "vocab.txt")?;
-            let vocab = Vocab::parse(&String::from_utf8_lossy(&vocab)).map_err(|e| {
-                Error::new(ErrorKind::Data, format!("vocab.txt of {}: {e}", self.name))
-            })?;
-            let mut concepts = Concepts::default();
-            if config.lexicon.is_on() {
-                let (table, _) = self.read(self.concepts.as_ref(), "concepts.tsv")?;
-                let path = Path::new("concepts.tsv");
-                concepts = Concepts::parse(&String::from_utf8_lossy(&table), path)
-                    .map_err(|e| Error::new(ErrorKind::Data, format!("{}: {e}", self.name)))?;
-            }
-            let length_max = config.model.max_seq_length as usize;
-            let spec = ScoreSpec {
-                labels: labels.classes.clone(),
-                multi_label: labels.multi_label,
-                vocab_size: vocab.len(),
-                concepts: concepts.len(),
-                config,
-                dir,
-                device: "cpu".into(),
-                threads: super::environment::cpus(),
-            };
-            let engine = Box::new(start(programs, spec)?);
-            Inner::Tokens { vocab, concepts, length_max, engine }
+            let words = self.words(&config)?;
+            let spec = labels.spec(words.rows(&config), config, &dir);
+            Inner::Tokens { words, engine: Box::new(start(programs, spec)?) }
         };
         Ok(Model {
             recorded: self.weights.as_ref().is_some_and(|(_, digest)| digest.is_some()),
@@ -325,6 +372,27 @@ impl Files {
             multi_label: labels.multi_label,
             inner,
         })
+    }
+
+    fn words(&self, config: &TrainConfig) -> Result<Words> {
+        let length = config.model.max_seq_length;
+        if config.model.architecture == Architecture::Distilbert {
+            let (json, _) = self.read(self.tokenizer.as_ref(), hf::TOKENIZER_FILE)?;
+            let json = String::from_utf8_lossy(&json).into_owned();
+            let tokenizer = Tokenizer::from_json(json)?.limited(length)?;
+            return Ok(Words::HuggingFace(Box::new(tokenizer)));
+        }
+        let (vocab, _) = self.read(self.vocabulary.as_ref(), "vocab.txt")?;
+        let vocab = Vocab::parse(&String::from_utf8_lossy(&vocab))
+            .map_err(|e| Error::new(ErrorKind::Data, format!("vocab.txt of {}: {e}", self.name)))?;
+        let mut concepts = Concepts::default();
+        if config.lexicon.is_on() {
+            let (table, _) = self.read(self.concepts.as_ref(), "concepts.tsv")?;
+            let path = Path::new("concepts.tsv");
+            concepts = Concepts::parse(&String::from_utf8_lossy(&table), path)
+                .map_err(|e| Error::new(ErrorKind::Data, format!("{}: {e}", self.name)))?;
+        }
+        Ok(Words::Own { vocab, concepts, length_max: length as usize })
     }
 
     /// Reads a file, which must have the digest that was recorded.

@@ -23,16 +23,20 @@ use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
 /// The files of a run that go into production: what they are, and their name there.
-const PROMOTED: [(&str, &str); 9] = [
+const PROMOTED: [(&str, &str); 13] = [
     ("weights", "model.safetensors"),
     ("config", "config.yaml"),
     ("vocabulary", "vocab.txt"),
     ("concepts", "concepts.tsv"),
+    ("tokenizer", "tokenizer.json"),
     ("vectorizer", "vectorizer.json"),
     ("scaler", "scaler.json"),
     ("labels", "labels.json"),
     ("training_info", "training_info.json"),
     ("model_card", "README.md"),
+    ("config.json", "config.json"),
+    ("tokenizer_config.json", "tokenizer_config.json"),
+    ("special_tokens_map.json", "special_tokens_map.json"),
 ];
 
 /// How a run shall be promoted.

@@ -1,5 +1,6 @@
 //! `annals train`, and the hidden child that trains models in plain Rust.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
@@ -50,6 +51,9 @@ pub(super) struct Args {
     /// How many notes to generate
     #[arg(long, default_value_t = SAMPLE_ROWS, conflicts_with = "data")]
     sample_size: u32,
+    /// Fine-tune from the weights in a folder as Hugging Face Transformers writes it
+    #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
+    init: Option<PathBuf>,
     /// One setting over the configuration, such as training.num_epochs=3
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -186,6 +190,8 @@ fn request(args: Args, context: &Context) -> Result<TrainRequest> {
     if !args.heads.is_empty() {
         set.push(("multitask.heads".to_owned(), heads(&args.heads)?));
     }
+    let quoted = |folder: &PathBuf| json!(context.cwd.join(folder)).to_string();
+    set.extend(args.init.as_ref().map(|f| ("distilbert.init_from".to_owned(), quoted(f))));
     set.extend(args.seed.map(|seed| ("training.seed".to_owned(), seed.to_string())));
     set.extend(args.dedupe.then(|| ("data.dedupe".to_owned(), "true".to_owned())));
     let data = match args.data.source(context)? {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use annals::base::Split;
+use annals::base::{Digest, Split};
+use annals::train::config::DistilbertConfig;
 use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
 use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
@@ -49,6 +50,9 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         heads: data.heads.iter().map(|h| (h.name.clone(), h.labels.len() as i64)).collect(),
     };
     let network = arch::build(&vars.root(), &shape)?;
+    if job.resume_from.is_none() {
+        init(&job.config.distilbert, &vars)?;
+    }
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
     let optimizer = AdamW::new(weights, training.weight_decay, training.gradient_clip_norm);
     let rows = data.of_split(Split::Train).len() as u64;
@@ -63,6 +67,33 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         objective: Objective::new(Loss::new(training, &class_weights, device), &job.config),
         device,
     }))
+}
+
+/// Takes the weights of the folder to fine-tune from, if there is one. A classifier it lacks stays
+/// as it was made.
+fn init(from: &DistilbertConfig, vars: &nn::VarStore) -> Result<(), LearnError> {
+    if from.init_from.is_empty() {
+        return Ok(());
+    }
+    let file = format!("{}/{WEIGHTS_FILE}", from.init_from);
+    let bytes = read(Path::new(&from.init_from), WEIGHTS_FILE)?;
+    let found = Digest::of(&bytes).to_string();
+    if found != from.init_digest {
+        let message = format!("digest {found}, {} expected", from.init_digest);
+        return Err(state_error(&file, message));
+    }
+    let parsed = parse(&bytes, &file)?;
+    let has_head = parsed.tensor("classifier.weight").is_ok();
+    no_grad(|| {
+        for (name, mut tensor) in vars.variables() {
+            if !has_head && !name.starts_with("distilbert.") {
+                continue;
+            }
+            let saved = take(&parsed, &name, &tensor).map_err(|m| state_error(&file, m))?;
+            tensor.copy_(&saved);
+        }
+        Ok(())
+    })
 }
 
 impl TorchLearner {
@@ -177,7 +208,9 @@ fn write(dir: &Path, name: &str, tensors: &[(String, &Tensor)]) -> Result<(), Le
             .map_err(|error| LearnError::Backend(format!("{name}: {error}")))?;
         views.push((name.clone(), view));
     }
-    let file = safetensors::serialize(views, None)
+    // `transformers` refuses weights that do not say what wrote them.
+    let format = [("format".to_owned(), "pt".to_owned())].into();
+    let file = safetensors::serialize(views, Some(format))
         .map_err(|error| LearnError::Backend(error.to_string()))?;
     // The caller syncs the folder and renames it; nothing refers to it before.
     #[expect(clippy::disallowed_methods, reason = "the trainer makes the folder durable")]

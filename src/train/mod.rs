@@ -18,6 +18,7 @@ pub mod config;
 mod curriculum;
 pub mod data;
 mod evaluate;
+pub mod hf;
 mod learner;
 pub mod metric;
 mod metrics_out;

@@ -170,7 +170,9 @@ pub struct JobSpec {
 
 impl JobSpec {
     /// A job that trains nothing: what building a model asks of one.
-    pub(super) fn to_score(config: TrainConfig, device: String, threads: u32) -> Self {
+    pub(super) fn to_score(mut config: TrainConfig, device: String, threads: u32) -> Self {
+        // Its weights come from its own folder.
+        config.distilbert.init_from.clear();
         Self {
             run: RunId([0; 16]),
             config_digest: config.digest(),

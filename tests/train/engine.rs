@@ -151,7 +151,7 @@ fn it_says_what_it_is() {
     let engine = place.start();
     let hello = engine.hello();
     assert_eq!(hello.libtorch.as_deref(), Some("2.11.0"));
-    assert_eq!(hello.architectures, ["encoder", "pat"]);
+    assert_eq!(hello.architectures, ["encoder", "distilbert", "pat"]);
     assert_eq!(hello.devices[0], "cpu");
 }
 

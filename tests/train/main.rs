@@ -7,6 +7,7 @@ mod classical;
 mod engine;
 #[cfg(feature = "torch")]
 mod families;
+mod hf;
 mod labelled_text;
 #[cfg(feature = "torch")]
 mod pat;

@@ -14,7 +14,7 @@ use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::SCALER_FILE;
 use crate::train::prepared::Prepared;
-use crate::train::{Finished, weights_path};
+use crate::train::{Finished, hf, weights_path};
 
 const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
 /// Runs of one name that may begin in one second.
@@ -94,7 +94,14 @@ impl RunFolder {
         if let Some(scaler) = &plan.prepared.scaler {
             self.write(&format!("config/{SCALER_FILE}"), scaler.to_json().as_bytes())?;
         }
-        self.write("config/labels.json", &pretty(&labels(&plan.prepared.prepared)))?;
+        let prepared = &plan.prepared.prepared;
+        if let Some(tokenizer) = &plan.prepared.tokenizer {
+            let multi = prepared.targets.is_multi();
+            for (name, bytes) in hf::side_files(&plan.config, &prepared.labels, multi, tokenizer) {
+                self.write(&format!("config/{name}"), &bytes)?;
+            }
+        }
+        self.write("config/labels.json", &pretty(&labels(prepared)))?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
             Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
@@ -104,19 +111,33 @@ impl RunFolder {
 
     /// What training reads, as it lies there, the settings first; the rows have their own digest.
     pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
-        let scaler = format!("config/{SCALER_FILE}");
         let mut all = vec![self.file("config", "config/config.yaml")?];
-        for (name, path) in [
-            ("vocabulary", "config/vocab.txt"),
-            ("concepts", "config/concepts.tsv"),
-            ("scaler", scaler.as_str()),
-        ] {
-            if self.path.join(path).exists() {
-                all.push(self.file(name, path)?);
+        let known = [
+            ("vocabulary", hf::VOCAB_FILE),
+            ("concepts", "concepts.tsv"),
+            ("tokenizer", hf::TOKENIZER_FILE),
+            ("scaler", SCALER_FILE),
+        ];
+        for (name, file) in known {
+            let path = format!("config/{file}");
+            if self.path.join(&path).exists() {
+                all.push(self.file(name, &path)?);
             }
         }
         all.push(self.file("labels", "config/labels.json")?);
         Ok(all)
+    }
+
+    /// The files that make the folder of the weights one that `transformers` loads.
+    fn complete(&self, folder: &Path) -> Result<Vec<ArtifactStored>> {
+        let mut stored = Vec::new();
+        for name in hf::SIDE_FILES {
+            let Ok(bytes) = fs::read(self.path.join("config").join(name)) else { continue };
+            let path = folder.join(name).to_string_lossy().into_owned();
+            self.write(&path, &bytes)?;
+            stored.push(self.file(name, &path)?);
+        }
+        Ok(stored)
     }
 
     /// What training left: information, scores and a model card, with the weights where they are.
@@ -145,6 +166,9 @@ impl RunFolder {
         let vectorizer = finished.best_dir.join(VECTORIZER_FILE);
         if self.path.join(&vectorizer).exists() {
             all.push(self.file("vectorizer", &vectorizer.to_string_lossy())?);
+        }
+        if self.path.join("config").join(hf::CONFIG_FILE).exists() {
+            all.extend(self.complete(&finished.best_dir)?);
         }
         Ok(all)
     }

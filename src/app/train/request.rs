@@ -14,6 +14,7 @@ use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
 use crate::train::data::{self, DataError, Dataset, Preparation, Source, actigraphy, sample};
+use crate::train::hf::{HfError, Pretrained};
 
 /// A training, as the user asked for it.
 #[derive(Clone, Debug)]
@@ -76,7 +77,9 @@ impl Programs {
             Architecture::Toy | Architecture::TfidfLogreg | Architecture::TfidfSvm => {
                 (&self.own, &["engine"])
             }
-            Architecture::Encoder | Architecture::Pat => (&self.torch, &[]),
+            Architecture::Encoder | Architecture::Distilbert | Architecture::Pat => {
+                (&self.torch, &[])
+            }
         }
     }
 }
@@ -125,7 +128,26 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
             }
         }
     }
+    settle_init(&mut config)?;
     Ok(Resolved { config, name })
+}
+
+/// Lets the folder to fine-tune from decide what it decides, and names its weights by digest.
+fn settle_init(config: &mut TrainConfig) -> Result<()> {
+    if config.distilbert.init_from.is_empty() {
+        return Ok(());
+    }
+    let given = Path::new(&config.distilbert.init_from);
+    let folder = fs::canonicalize(given).map_err(|e| {
+        Error::caused(ErrorKind::Data, format!("cannot read {}", given.display()), e)
+    })?;
+    Ok(Pretrained::open(&folder)?.settle(config)?)
+}
+
+impl From<HfError> for Error {
+    fn from(error: HfError) -> Self {
+        Self::new(ErrorKind::Data, error.to_string())
+    }
 }
 
 fn unknown_config(name: &str) -> Error {

@@ -1,5 +1,6 @@
 //! The networks, one folder each. To add one: a folder, and a line in [`ALL`].
 
+mod distilbert;
 mod encoder;
 mod pat;
 
@@ -58,6 +59,9 @@ type Build = fn(&nn::Path<'_>, &Shape<'_>) -> Box<dyn Network>;
 
 const ALL: &[(Architecture, &str, Build)] = &[
     (Architecture::Encoder, "encoder", |path, shape| Box::new(encoder::Encoder::new(path, shape))),
+    (Architecture::Distilbert, "distilbert", |path, shape| {
+        Box::new(distilbert::Distilbert::new(path, shape))
+    }),
     (Architecture::Pat, "pat", |path, shape| Box::new(pat::Pat::new(path, shape))),
 ];
 

@@ -97,6 +97,21 @@ impl LexiconConfig {
 /// What the loss of the labels is called beside those of the heads.
 pub const MAIN: &str = "main";
 
+/// The sections that are for some architectures alone.
+const SECTIONS: [&str; 7] =
+    ["curriculum.", "distilbert.", "lexicon.", "multitask.", "pat.", "tfidf.", "toy."];
+
+/// Those of an architecture.
+fn own_sections(architecture: Architecture) -> &'static [&'static str] {
+    match architecture {
+        Architecture::Encoder => &["curriculum.", "lexicon.", "multitask."],
+        Architecture::Distilbert => &["curriculum.", "distilbert."],
+        Architecture::Pat => &["pat."],
+        Architecture::TfidfLogreg | Architecture::TfidfSvm => &["tfidf."],
+        Architecture::Toy => &["curriculum.", "toy."],
+    }
+}
+
 /// A key that decides nothing beside another.
 #[derive(Clone, Debug)]
 pub(super) struct Unused {
@@ -118,16 +133,12 @@ impl Unused {
 /// All keys that decide nothing.
 pub(super) fn unused_keys(config: &TrainConfig) -> Vec<Unused> {
     let architecture = config.model.architecture;
-    let mut keys = architecture.unused_keys().to_vec();
-    if architecture != Architecture::Encoder {
-        keys.extend(["multitask.", "lexicon."]);
-    }
-    if architecture.takes_texts() || architecture.takes_series() {
-        keys.push("curriculum.");
-    }
+    let own = own_sections(architecture);
+    let foreign = SECTIONS.iter().filter(|section| !own.contains(section));
+    let keys = architecture.unused_keys().iter().chain(foreign).copied();
     let beside = format!("for the architecture {}", architecture.word());
     let of = |key| Unused { key, beside: beside.clone(), by: "model.architecture" };
-    let mut unused: Vec<Unused> = keys.into_iter().map(of).collect();
+    let mut unused: Vec<Unused> = keys.map(of).collect();
     let by = "curriculum.stages";
     if config.curriculum.stages.is_empty() {
         for key in ["curriculum.difficulty", "curriculum.reference"] {

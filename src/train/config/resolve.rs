@@ -19,8 +19,11 @@ const BUILTIN: &[(&str, &str)] = &[
     ("pat_m", include_str!("../../../data/configs/pat_m.yaml")),
     ("pat_l", include_str!("../../../data/configs/pat_l.yaml")),
     ("pat_conv_l", include_str!("../../../data/configs/pat_conv_l.yaml")),
+    ("distilbert", include_str!("../../../data/configs/distilbert.yaml")),
+    ("distilbert_fullscale", include_str!("../../../data/configs/distilbert_fullscale.yaml")),
     ("tfidf_logreg", include_str!("../../../data/configs/tfidf_logreg.yaml")),
     ("tfidf_svm", include_str!("../../../data/configs/tfidf_svm.yaml")),
+    ("toxicity_multi_head", include_str!("../../../data/configs/toxicity_multi_head.yaml")),
     ("toy", include_str!("../../../data/configs/toy.yaml")),
 ];
 

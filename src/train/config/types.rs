@@ -23,6 +23,8 @@ pub struct TrainConfig {
     pub lexicon: LexiconConfig,
     /// What else the encoder learns.
     pub multitask: MultitaskConfig,
+    /// Settings of the architecture `distilbert`.
+    pub distilbert: DistilbertConfig,
     /// Settings of the architecture `pat`.
     pub pat: PatConfig,
     /// Settings of the classical baselines.
@@ -48,6 +50,8 @@ impl TrainConfig {
 pub enum Architecture {
     /// Transformer encoder with mean pooling; needs the engine with libtorch.
     Encoder,
+    /// DistilBERT with a classifier, in the layout of Hugging Face; needs the engine with libtorch.
+    Distilbert,
     /// Transformer on patches of a long series of numbers, such as a week of actigraphy; needs the
     /// engine with libtorch.
     Pat,
@@ -65,6 +69,7 @@ impl Architecture {
     pub fn word(self) -> &'static str {
         match self {
             Self::Encoder => "encoder",
+            Self::Distilbert => "distilbert",
             Self::Pat => "pat",
             Self::TfidfLogreg => "tfidf_logreg",
             Self::TfidfSvm => "tfidf_svm",
@@ -82,13 +87,11 @@ impl Architecture {
         matches!(self, Self::Pat)
     }
 
-    /// Keys, or beginnings of keys, that decide nothing for it.
-    pub fn unused_keys(self) -> &'static [&'static str] {
+    /// Keys of the common sections, or beginnings of keys, that decide nothing for it.
+    pub(super) fn unused_keys(self) -> &'static [&'static str] {
         match self {
-            Self::Encoder => &["pat.", "tfidf.", "toy."],
-            Self::Pat => {
-                &["model.vocab_size", "model.max_seq_length", "data.min_count", "tfidf.", "toy."]
-            }
+            Self::Encoder | Self::Distilbert => &[],
+            Self::Pat => &["model.vocab_size", "model.max_seq_length", "data.min_count"],
             Self::TfidfLogreg | Self::TfidfSvm => &[
                 "model.vocab_size",
                 "model.n_embd",
@@ -114,8 +117,6 @@ impl Architecture {
                 "training.keep_last",
                 "training.save_steps",
                 "data.min_count",
-                "pat.",
-                "toy.",
             ],
             Self::Toy => &[
                 "model.n_embd",
@@ -123,9 +124,7 @@ impl Architecture {
                 "model.n_layer",
                 "model.attention_dropout",
                 "training.label_smoothing",
-                "pat.",
                 "training.focal_gamma",
-                "tfidf.",
             ],
         }
     }
@@ -307,6 +306,23 @@ pub enum SplitRule {
     Hash,
     /// By seed, with each class in the same share everywhere.
     Stratified,
+}
+
+/// Settings of the architecture `distilbert`. With `init_from` the folder decides the sizes, and
+/// all of them are recorded.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DistilbertConfig {
+    /// A folder in the layout of Hugging Face to fine-tune from; empty trains from scratch.
+    pub init_from: String,
+    /// Digest of its weights; empty takes the one found, which is then recorded.
+    pub init_digest: String,
+    /// Width of the feed-forward layers.
+    pub hidden_dim: u32,
+    /// Rows of the position table; texts may be as long.
+    pub max_position_embeddings: u32,
+    /// Dropout of the classifier's input.
+    pub classifier_dropout: f64,
 }
 
 /// Settings of the classical baselines.

@@ -44,6 +44,9 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("pat.patch_size", p.patch_size.into(), 1, 1_000_000);
     whole("pat.feed_forward", p.feed_forward.into(), 1, 65_536);
     whole("pat.head_hidden", p.head_hidden.into(), 0, 65_536);
+    let d = &config.distilbert;
+    whole("distilbert.hidden_dim", d.hidden_dim.into(), 1, 65_536);
+    whole("distilbert.max_position_embeddings", d.max_position_embeddings.into(), 2, 65_536);
     whole("tfidf.max_features", config.tfidf.max_features.into(), 1, 100_000_000);
     whole("tfidf.ngram_max", config.tfidf.ngram_max.into(), 1, 8);
     let mut share = |key, value: f64, max: f64| {
@@ -52,6 +55,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     };
     share("model.dropout", m.dropout, 1.0);
     share("model.attention_dropout", m.attention_dropout, 1.0);
+    share("distilbert.classifier_dropout", d.classifier_dropout, 1.0);
     share("training.weight_decay", t.weight_decay, 100.0);
     share("training.gradient_clip_norm", t.gradient_clip_norm, 1e9);
     share("training.warmup_fraction", t.warmup_fraction, 1.0);
@@ -83,6 +87,12 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         "model.n_embd",
         m.n_embd.to_string(),
         "even: sines and cosines of the positions share it".into(),
+    ));
+    rules.push((
+        m.architecture != Architecture::Distilbert || m.max_seq_length <= d.max_position_embeddings,
+        "model.max_seq_length",
+        m.max_seq_length.to_string(),
+        format!("at most `distilbert.max_position_embeddings` ({})", d.max_position_embeddings),
     ));
     rules.push((m.num_classes != 1, "model.num_classes", "1".into(), "0, or 2 and more".into()));
     rules.push((

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::lexicon::LexiconError;
 use crate::base::Split;
+use crate::train::hf::HfError;
 
 /// Data that cannot be used. Rows count from 1 and do not count the header.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +221,9 @@ pub enum DataError {
         /// Rows in all.
         rows: usize,
     },
+    /// The tokenizer, or the folder to fine-tune from.
+    #[error(transparent)]
+    HuggingFace(#[from] HfError),
 }
 
 fn near(nearest: Option<&String>) -> String {

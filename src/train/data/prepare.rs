@@ -10,8 +10,9 @@ use super::scaler::Scaler;
 use super::split::assign;
 use super::vocab::Vocab;
 use crate::base::{Digest, Split};
-use crate::train::config::TrainConfig;
+use crate::train::config::{Architecture, TrainConfig};
 use crate::train::curriculum::difficulty;
+use crate::train::hf::Tokenizer;
 use crate::train::prepared::{Inputs, Prepared, Targets};
 
 /// A dataset ready to train on, and what was found on the way.
@@ -23,6 +24,8 @@ pub struct Preparation {
     pub lexicon: Option<Learned>,
     /// The vocabulary, learned from the training rows alone; none where the model takes no tokens.
     pub vocab: Option<Vocab>,
+    /// The tokenizer in the layout of Hugging Face, where the model has one.
+    pub tokenizer: Option<Tokenizer>,
     /// The scale of each column of series, learned from the training rows alone.
     pub scaler: Option<Scaler>,
     /// Rows of each split, after what was removed.
@@ -87,38 +90,12 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     } else {
         Targets::Single(kept_rows().filter_map(|row| row.classes.first().copied()).collect())
     };
-    let (mut scaler, mut lexicon, mut concepts) = (None, None, Vec::new());
-    let (vocab, inputs) = if config.model.architecture.takes_series() {
-        let is_train = |row: &&u32| splits[**row as usize] == Split::Train;
-        let train = kept.iter().filter(is_train);
-        let train = train.map(|row| &dataset.rows[*row as usize].values[..]);
-        let found = Scaler::fit(train, config.pat.length as usize);
-        let values = kept_rows().flat_map(|row| found.apply(&row.values)).collect();
-        scaler = Some(found);
-        (None, Inputs::Series { width: config.pat.length, values })
-    } else if config.model.architecture.takes_texts() {
-        (None, Inputs::Texts(kept_rows().map(|row| row.text.clone()).collect()))
-    } else {
-        let train = kept.iter().filter(|row| splits[**row as usize] == Split::Train);
-        let texts = train.map(|row| dataset.rows[*row as usize].text.as_str());
-        let vocab = Vocab::learn(texts.clone(), config.model.vocab_size, config.data.min_count);
-        if config.lexicon.is_on() {
-            let source = Source::new(&config.lexicon)?;
-            lexicon = Some(lexicon::learn(&source, texts, config.data.min_count)?);
-        }
-        let mut inputs = Inputs::tokens(vocab.len());
-        let max = config.model.max_seq_length as usize;
-        for row in kept_rows() {
-            if let Some(Learned { concepts: known, .. }) = &lexicon {
-                let (ids, of_tokens) = known.encode(&vocab, &row.text, max);
-                inputs.push_tokens(&ids);
-                concepts.extend(of_tokens);
-            } else {
-                inputs.push_tokens(&vocab.encode(&row.text, max));
-            }
-        }
-        (Some(vocab), inputs)
-    };
+    let rows: Vec<&Row> = kept_rows().collect();
+    let is_train = |row: &&u32| splits[**row as usize] == Split::Train;
+    let train: Vec<&Row> =
+        kept.iter().filter(is_train).map(|row| &dataset.rows[*row as usize]).collect();
+    let Taken { inputs, vocab, tokenizer, scaler, lexicon, concepts } =
+        take(&rows, &train, &labels, config)?;
     let splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
     let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
     let mut prepared =
@@ -127,7 +104,66 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     prepared.concept_count = lexicon.as_ref().map_or(0, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;
-    Ok(Preparation { prepared, lexicon, vocab, scaler, splits, leakage })
+    Ok(Preparation { prepared, lexicon, vocab, tokenizer, scaler, splits, leakage })
+}
+
+/// Rows as the model takes them, and what was learned from the training rows to make them.
+#[derive(Default)]
+struct Taken {
+    inputs: Inputs,
+    vocab: Option<Vocab>,
+    tokenizer: Option<Tokenizer>,
+    scaler: Option<Scaler>,
+    lexicon: Option<Learned>,
+    concepts: Vec<u32>,
+}
+
+fn take(
+    rows: &[&Row],
+    train: &[&Row],
+    labels: &[String],
+    config: &TrainConfig,
+) -> Result<Taken, DataError> {
+    let architecture = config.model.architecture;
+    let texts = train.iter().map(|row| row.text.as_str());
+    if architecture.takes_series() {
+        let train = train.iter().map(|row| &row.values[..]);
+        let scaler = Scaler::fit(train, config.pat.length as usize);
+        let values = rows.iter().flat_map(|row| scaler.apply(&row.values)).collect();
+        let inputs = Inputs::Series { width: config.pat.length, values };
+        return Ok(Taken { inputs, scaler: Some(scaler), ..Taken::default() });
+    }
+    if architecture.takes_texts() {
+        let inputs = Inputs::Texts(rows.iter().map(|row| row.text.clone()).collect());
+        return Ok(Taken { inputs, ..Taken::default() });
+    }
+    if architecture == Architecture::Distilbert {
+        let tokenizer = Tokenizer::for_training(config, labels, texts)?;
+        let mut inputs = Inputs::tokens(tokenizer.rows(config));
+        for row in rows {
+            inputs.push_tokens(&tokenizer.encode(&row.text)?);
+        }
+        return Ok(Taken { inputs, tokenizer: Some(tokenizer), ..Taken::default() });
+    }
+    let vocab = Vocab::learn(texts.clone(), config.model.vocab_size, config.data.min_count);
+    let mut lexicon = None;
+    if config.lexicon.is_on() {
+        let source = Source::new(&config.lexicon)?;
+        lexicon = Some(lexicon::learn(&source, texts, config.data.min_count)?);
+    }
+    let mut inputs = Inputs::tokens(vocab.len());
+    let mut concepts = Vec::new();
+    let max = config.model.max_seq_length as usize;
+    for row in rows {
+        if let Some(Learned { concepts: known, .. }) = &lexicon {
+            let (ids, of_tokens) = known.encode(&vocab, &row.text, max);
+            inputs.push_tokens(&ids);
+            concepts.extend(of_tokens);
+        } else {
+            inputs.push_tokens(&vocab.encode(&row.text, max));
+        }
+    }
+    Ok(Taken { inputs, vocab: Some(vocab), lexicon, concepts, ..Taken::default() })
 }
 
 fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {

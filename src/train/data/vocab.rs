@@ -57,13 +57,7 @@ impl Vocab {
                 }
             }
         }
-        let size = size as usize;
-        let letters = alphabet(&counts, size.saturating_sub(SPECIALS.len()) / 2, min_count);
-        let mut pieces: Vec<String> = SPECIALS.iter().map(|token| (*token).to_owned()).collect();
-        pieces.extend(letters);
-        let mut merger = Merger::new(pieces, &counts);
-        while merger.pieces.len() < size && merger.merge_next(u64::from(min_count)) {}
-        Self::from_pieces(merger.pieces)
+        Self::from_pieces(learn_pieces(&counts, &SPECIALS, size, min_count))
     }
 
     fn from_pieces(pieces: Vec<String>) -> Self {
@@ -159,6 +153,22 @@ impl Vocab {
             ids.push(UNK);
         }
     }
+}
+
+/// Learns at most `size` pieces, `specials` first, from words and how often each stands.
+pub(in crate::train) fn learn_pieces(
+    counts: &BTreeMap<String, u64>,
+    specials: &[&str],
+    size: u32,
+    min_count: u32,
+) -> Vec<String> {
+    let size = size as usize;
+    let letters = alphabet(counts, size.saturating_sub(specials.len()) / 2, min_count);
+    let mut pieces: Vec<String> = specials.iter().map(|token| (*token).to_owned()).collect();
+    pieces.extend(letters);
+    let mut merger = Merger::new(pieces, counts);
+    while merger.pieces.len() < size && merger.merge_next(u64::from(min_count)) {}
+    merger.pieces
 }
 
 /// The words of a text: lowercase; addresses and user names replaced by tokens; letters and digits

@@ -1,0 +1,29 @@
+//! Folders in the layout of Hugging Face Transformers: `config.json`, `model.safetensors` and the
+//! tokenizer's files, read to fine-tune or to predict, and written so that `transformers` loads
+//! them and computes the same scores.
+//!
+//! May use: `base`, settings, the vocabulary learner. Must never see: tch; weights are digested
+//! and their names and shapes checked here, the engine alone reads their numbers.
+//!
+//! The same training texts give the same `tokenizer.json`, byte for byte. To add a family of
+//! models: its `model_type` in `config.rs`. Start reading at [`Pretrained`].
+
+mod config;
+mod error;
+mod pretrained;
+mod tokenizer;
+
+pub use config::{ModelFile, side_files};
+pub use error::HfError;
+pub use pretrained::Pretrained;
+pub use tokenizer::Tokenizer;
+
+/// The names of the files beside the weights, all written by [`side_files`].
+pub const SIDE_FILES: [&str; 5] =
+    [CONFIG_FILE, TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", VOCAB_FILE];
+/// Settings of the model.
+pub const CONFIG_FILE: &str = "config.json";
+/// The whole tokenizer.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// One token per line.
+pub const VOCAB_FILE: &str = "vocab.txt";
