@@ -38,7 +38,7 @@ pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Res
             })
         })
         .collect();
-    let terms = app.policy()?.policy.production_promotion.approval_terms();
+    let terms = app.policy(None)?.policy.production_promotion.approval_terms();
     context.ui.data(&value, |ui| {
         match candidates.as_slice() {
             [] => ui.note("No finished run yet."),

@@ -63,6 +63,12 @@ impl Context {
         Ok(ConfigDirs { keys: config.join("annals/keys") })
     }
 
+    /// What opens a text for the user.
+    #[expect(clippy::unused_self, reason = "the environment is asked through the context")]
+    pub(super) fn editor(&self) -> String {
+        text("VISUAL").or_else(|| text("EDITOR")).unwrap_or_else(|| "vi".into())
+    }
+
     /// A program beside this one, else by name from PATH.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name)));

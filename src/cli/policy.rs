@@ -6,7 +6,9 @@ use serde_json::json;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Table;
-use crate::app::Result;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::durable;
+use crate::domain::policy::{Policy, PolicyChange};
 
 /// Show or change the rules
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,11 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show every rule in force
-    Show,
+    Show {
+        /// Those of this revision instead
+        #[arg(long)]
+        revision: Option<u64>,
+    },
     /// Change one rule; the change is an event like any other
     Set {
         /// The rule, such as production_promotion.approvals
@@ -29,13 +35,36 @@ enum Verb {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Change rules in $VISUAL or $EDITOR; all changes are one event
+    Edit {
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Show who changed which rule when, and why
+    History,
+    /// Show what differs between two revisions, by default the last two
+    Diff {
+        /// The older one
+        from: Option<u64>,
+        /// The newer one; the one in force by default
+        to: Option<u64>,
+    },
+    /// Print the JSON schema of the policy
+    Schema,
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    if matches!(args.verb, Verb::Schema) {
+        let schema = schemars::schema_for!(Policy);
+        let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+        return context.ui.line(&text);
+    }
     let app = context.app()?;
     match args.verb {
-        Verb::Show => {
-            let shown = app.policy()?;
+        Verb::Schema => Ok(()),
+        Verb::Show { revision } => {
+            let shown = app.policy(revision)?;
             context.ui.data(&shown, |ui| {
                 let mut table = Table::new(&["rule", "value"]);
                 for (key, value) in shown.policy.entries() {
@@ -48,18 +77,83 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         }
         Verb::Set { key, value, reason } => {
             let changes = app.set_policy(&key, &value, reason)?;
-            let regenerated = app.refresh()?;
-            tell_edits(&regenerated, context);
-            context.ui.data(&json!(changes), |ui| {
+            changed(&app, &changes, context)
+        }
+        Verb::Edit { reason } => edit(&app, reason, context),
+        Verb::History => history(&app, context),
+        Verb::Diff { from, to } => {
+            let (from, to, changes) = app.policy_diff(from, to)?;
+            let value = json!({ "from": from, "to": to, "changes": changes });
+            context.ui.data(&value, |ui| {
                 if changes.is_empty() {
-                    ui.note("Nothing changes: the rule has that value.");
+                    ui.note(&format!("Revisions {from} and {to} have the same rules."));
                 }
-                for change in &changes {
-                    let old = change.old.as_deref().unwrap_or("-");
-                    ui.line(&format!("{}: {old} -> {}", change.key, change.new))?;
-                }
-                Ok(())
+                changes.iter().try_for_each(|change| ui.line(&told(change)))
             })
         }
     }
+}
+
+fn changed(app: &App, changes: &[PolicyChange], context: &mut Context) -> Result<()> {
+    let regenerated = app.refresh()?;
+    tell_edits(&regenerated, context);
+    context.ui.data(&json!(changes), |ui| {
+        if changes.is_empty() {
+            ui.note("Nothing changes: the rules are so already.");
+        }
+        changes.iter().try_for_each(|change| ui.line(&told(change)))
+    })
+}
+
+fn told(change: &PolicyChange) -> String {
+    format!("{}: {} -> {}", change.key, change.old.as_deref().unwrap_or("-"), change.new)
+}
+
+/// The text stays on disk until it is the policy: an edit that is refused is not lost.
+fn edit(app: &App, reason: Option<String>, context: &mut Context) -> Result<()> {
+    let shown = app.policy(None)?;
+    let name = format!(".annals/policy-edit-{}.json", std::process::id());
+    let path = app.root.join(&name);
+    durable::write(&path, shown.text().as_bytes())
+        .map_err(|e| Error::io(format!("write {name}"), e))?;
+    let editor = context.editor();
+    let ran = std::process::Command::new("sh")
+        .args(["-c", &format!("{editor} \"$1\""), "sh"])
+        .arg(&path)
+        .status()
+        .map_err(|e| Error::io(format!("start {editor}"), e))?;
+    if !ran.success() {
+        let message = format!("the editor ({editor}) ended with {ran}; nothing is changed");
+        return Err(Error::new(ErrorKind::Interrupted, message)
+            .hint(format!("what it wrote is kept in {name}")));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read {name}"), e))?;
+    let changes = app
+        .replace_policy(&text, shown.revision, reason)
+        .map_err(|e| e.hint(format!("the edit is kept in {name}")))?;
+    // The policy is in the log; a copy that stays is only litter.
+    let _ = std::fs::remove_file(&path);
+    changed(app, &changes, context)
+}
+
+fn history(app: &App, context: &mut Context) -> Result<()> {
+    let revisions = app.policy_history()?;
+    context.ui.data(&revisions, |ui| {
+        for revision in &revisions {
+            let why = revision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            ui.line(&format!(
+                "revision {}  {}  {} ({}), event {}{why}",
+                revision.revision,
+                revision.recorded.human(),
+                revision.actor,
+                revision.identity,
+                revision.position
+            ))?;
+            // The first revision names every rule; only what changed since is news.
+            for change in revision.changes.iter().filter(|change| change.old.is_some()) {
+                ui.line(&format!("    {}", told(change)))?;
+            }
+        }
+        Ok(())
+    })
 }

@@ -15,6 +15,7 @@ mod edit;
 mod help;
 mod life;
 mod pictures;
+mod policy;
 mod predict;
 mod production;
 mod record;

@@ -106,6 +106,12 @@ impl Workspace {
         Answer::of(command.output().unwrap())
     }
 
+    /// Runs the program with more in its environment.
+    pub fn annals_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Answer {
+        let mut command = self.command("mara", args);
+        Answer::of(command.envs(variables.iter().copied()).output().unwrap())
+    }
+
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command("mara", args);

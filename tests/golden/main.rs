@@ -88,6 +88,19 @@ fn schemas_of_the_registry_files() {
     }
 }
 
+#[test]
+fn schema_of_the_policy() {
+    let schema = schemars::schema_for!(annals::domain::policy::Policy);
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    unchanged(&root().join("schemas/policy.schema.json"), &text);
+    let validator = jsonschema::validator_for(schema.as_value()).unwrap();
+    let policy = serde_json::to_value(annals::domain::policy::Policy::default()).unwrap();
+    assert!(validator.is_valid(&policy));
+    let mut wrong = policy;
+    wrong["production_promotion"]["approvals"] = "two".into();
+    assert!(!validator.is_valid(&wrong));
+}
+
 fn unchanged(path: &Path, text: &str) {
     if bless() {
         std::fs::write(path, text).unwrap();

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Policy, PolicyChange, PolicyChanged, PolicyCommand, PolicyEvent, PolicyState};
 use crate::base::suggest::nearest;
+use crate::domain::run::Archive;
 use crate::domain::{Name, Rejection};
 
 /// Decides on a request about the policy. Setting a rule to its present value changes nothing.
@@ -23,21 +24,32 @@ pub fn decide(state: &PolicyState, command: PolicyCommand) -> Result<Vec<PolicyE
             Ok(vec![PolicyChanged { policy, changes, reason: None }.into()])
         }
         PolicyCommand::Set { key, value, reason } => {
-            let policy = with(&state.policy, &key, &value)?;
-            check(&policy)?;
-            let before = state.policy.entries();
-            let changes: Vec<PolicyChange> = before
-                .into_iter()
-                .zip(policy.entries())
-                .filter(|(old, new)| old != new)
-                .map(|((_, old), (key, new))| PolicyChange { key, old: Some(old), new })
-                .collect();
-            if changes.is_empty() {
-                return Ok(vec![]);
-            }
-            Ok(vec![PolicyChanged { policy, changes, reason }.into()])
+            replace(state, with(&state.policy, &key, &value)?, reason)
         }
+        PolicyCommand::Replace { policy, reason } => replace(state, *policy, reason),
     }
+}
+
+fn replace(
+    state: &PolicyState,
+    policy: Policy,
+    reason: Option<String>,
+) -> Result<Vec<PolicyEvent>, Rejection> {
+    check(&policy)?;
+    let changes = changes(&state.policy, &policy);
+    if changes.is_empty() {
+        return Ok(vec![]);
+    }
+    Ok(vec![PolicyChanged { policy, changes, reason }.into()])
+}
+
+/// The rules that differ.
+pub fn changes(old: &Policy, new: &Policy) -> Vec<PolicyChange> {
+    let pairs = old.entries().into_iter().zip(new.entries());
+    pairs
+        .filter(|(old, new)| old != new)
+        .map(|((_, old), (key, new))| PolicyChange { key, old: Some(old), new })
+        .collect()
 }
 
 /// The policy with one rule changed.
@@ -106,11 +118,32 @@ fn check(policy: &Policy) -> Result<(), Rejection> {
             "set production_promotion.critical_class first".into(),
         );
     }
-    for location in
-        [&policy.debug_experiments.archive_location, &policy.failed_experiments.archive_location]
-    {
+    if promotion.evidence.is_empty() {
+        let reason = "without any evidence nothing could ever be promoted".to_owned();
+        return invalid("production_promotion.evidence", reason);
+    }
+    if promotion.critical_class.as_ref().is_some_and(|class| class.trim().is_empty()) {
+        return invalid("production_promotion.critical_class", "it is empty; or none?".into());
+    }
+    let criteria = &policy.debug_experiments.criteria;
+    let wordless = |word: &&String| !word.chars().any(char::is_alphanumeric);
+    if let Some(criterion) = criteria.iter().find(wordless) {
+        let reason = format!("{criterion:?} has neither letter nor digit and matches nothing");
+        return invalid("debug_experiments.criteria", reason);
+    }
+    let (debug, failed) = (Archive::Debug.location(policy), Archive::Baseline.location(policy));
+    for (key, location) in [
+        ("debug_experiments.archive_location", debug),
+        ("failed_experiments.archive_location", failed),
+    ] {
         if let Err(error) = Name::new(location) {
-            return invalid("archive_location", error.to_string());
+            return invalid(key, error.to_string());
+        }
+        let folded = location.to_lowercase();
+        let other = if location == debug { failed } else { debug };
+        if folded == Archive::Archived.word() || debug.to_lowercase() == failed.to_lowercase() {
+            let reason = format!("{location} is another archive's folder (beside {other})");
+            return invalid(key, reason);
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ mod tests;
 
 pub use assess::{Assessment, assess};
 pub use command::PolicyCommand;
-pub use decide::decide;
+pub use decide::{changes, decide};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{Due, Occupant, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, Policy, ProductionPromotion};

@@ -37,7 +37,13 @@ fn senseless_rules_are_refused() {
         ("production_promotion.min_accuracy_threshold", "1.5"),
         ("production_promotion.min_critical_recall", "0.9"),
         ("production_promotion.evidence", "hearsay"),
+        ("production_promotion.evidence", "[]"),
+        ("production_promotion.critical_class", "\" \""),
+        ("debug_experiments.criteria", "[\"--\"]"),
         ("debug_experiments.archive_location", "../elsewhere"),
+        ("debug_experiments.archive_location", "archived"),
+        ("debug_experiments.archive_location", "Archive_Baseline"),
+        ("failed_experiments.archive_location", "archive_debug"),
     ] {
         assert!(set(key, value).is_err(), "{key} = {value} was accepted");
     }
