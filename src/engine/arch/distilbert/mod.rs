@@ -50,7 +50,7 @@ impl Distilbert {
 
 impl Network for Distilbert {
     fn forward(&self, rows: &Rows, train: bool) -> Scores {
-        let Rows { ids, mask } = rows;
+        let Rows { ids, mask, .. } = rows;
         let (_, cols) = ids.size2().unwrap_or_default();
         let positions = Tensor::arange(cols, (Kind::Int64, ids.device()));
         let x = self.tokens.forward(ids) + self.positions.forward(&positions);
