@@ -88,10 +88,10 @@ fn finished(n: u64) -> Event {
         best: None,
         metrics: vec![metric("accuracy"), metric("f1_macro")],
         evaluations: vec![],
-        parameter_count: 5_000_000,
+        parameter_count: Some(5_000_000),
         model_bytes: 20_000_000,
-        weights: Digest::of(b"weights"),
-        rows_per_second: 250.0,
+        weights: Some(Digest::of(b"weights")),
+        rows_per_second: Some(250.0),
     }
     .into()
 }

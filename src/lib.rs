@@ -30,6 +30,7 @@
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
+//! | `.annals/beginnings/<run>` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`] |
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::App::archive`], through [`effect`] |
@@ -50,6 +51,8 @@
 //! # A newcomer's path
 //!
 //! This page, [`docs::vocabulary`], `domain/run/`, `store/append.rs`, `app/session.rs`.
+
+pub use app::{StartRun, Tracker};
 
 pub mod app;
 pub mod base;

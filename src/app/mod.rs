@@ -12,12 +12,14 @@
 
 mod actors;
 mod archive;
+mod beginning;
 mod checkpoint;
 mod cleanup;
 mod edit;
 mod engine;
 mod environment;
 mod error;
+mod external;
 mod find;
 mod live;
 mod log;
@@ -40,6 +42,7 @@ mod workspace;
 
 pub use crate::projection::files::Regenerated;
 pub use crate::projection::runs::{RunDetails, RunLine};
+pub use crate::supervise::Printed;
 pub use crate::train::TrainEvent;
 pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
@@ -49,6 +52,7 @@ pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
+pub use external::{ExecRequest, Executed, FinishRun, MetricPoints, StartRun, StartedRun, Tracker};
 pub use live::LiveFiles;
 pub use log::{LogLine, LogQuery};
 pub use policy::PolicyShown;

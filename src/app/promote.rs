@@ -322,10 +322,11 @@ impl App {
         for (what, target) in PROMOTED {
             if let Some(artifact) = state.artifacts.get(what)
                 && let Some(source) = &artifact.path
+                && let target = like(target, source)
                 && !files.iter().any(|file| file.path == target)
             {
                 files.push(MovedFile {
-                    path: target.to_owned(),
+                    path: target,
                     source: source.clone(),
                     digest: artifact.digest,
                     bytes: artifact.bytes,
@@ -427,6 +428,15 @@ impl App {
             }
         }
     }
+}
+
+/// `target` with the ending of `source`: other trainers keep other formats under the same words.
+fn like(target: &str, source: &str) -> String {
+    let ending = |path: &str| path.rsplit('/').next()?.rsplit_once('.').map(|(_, e)| e.to_owned());
+    let (Some(theirs), Some((stem, _))) = (ending(source), target.rsplit_once('.')) else {
+        return target.to_owned();
+    };
+    format!("{stem}.{theirs}")
 }
 
 /// The state of a move that is under way.

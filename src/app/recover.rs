@@ -31,11 +31,12 @@ impl App {
     /// # Errors
     /// When the log or the files cannot be read or written.
     pub fn recover(&self) -> Result<Recovered> {
+        let cleared = self.clear_beginnings()?;
         let left = self.store.read(|log| self.left(log))?;
         if left.is_empty() {
-            return Ok(Recovered::default());
+            return Ok(Recovered { notes: cleared });
         }
-        let recovered = self.decide_signed("recover", self.signer()?.as_ref(), |tx| {
+        let mut recovered = self.decide_signed("recover", self.signer()?.as_ref(), |tx| {
             let mut recovered = Recovered::default();
             for invocation in &left {
                 // Another process may have been faster.
@@ -45,6 +46,7 @@ impl App {
             }
             Ok(recovered)
         })?;
+        recovered.notes.extend(cleared);
         left.iter().for_each(|invocation| self.live.forget(invocation.started.invocation));
         Ok(recovered)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::ui::Ui;
-use crate::app::{App, Caller, ConfigDirs, Error, Result};
+use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker};
 use crate::base::mask::mask_words;
 use crate::base::{Env, Timestamp, fuse};
 
@@ -73,6 +73,16 @@ impl Context {
     pub(super) fn program(&self, name: &str) -> PathBuf {
         let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name)));
         beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+    }
+}
+
+impl Tracker {
+    /// The tracker of the workspace around `dir`, for the user that the environment names.
+    ///
+    /// # Errors
+    /// When there is no workspace, or no home folder to find keys in.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Ok(Self::new(Context::new(Format::Human, Some(dir)).app()?))
     }
 }
 

@@ -28,6 +28,7 @@ mod promote;
 mod prove;
 mod replay;
 mod reproduce;
+mod run;
 mod screen;
 mod show;
 mod status;
@@ -72,6 +73,7 @@ enum Verb {
     Init(init::Args),
     Train(Box<train::Args>),
     Reproduce(reproduce::Args),
+    Run(Box<run::Args>),
     List(list::Args),
     Show(show::Args),
     Status(status::Args),
@@ -152,6 +154,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Init(args) => init::run(args, context),
         Verb::Train(args) => train::run(*args, context),
         Verb::Reproduce(args) => reproduce::run(args, context),
+        Verb::Run(args) => run::run(*args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Show(args) => show::run(&args, context),
         Verb::Status(args) => status::run(&args, context),

@@ -72,7 +72,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
     let start = app.event(run.started_position)?;
     let actor = format!("{} ({})", start.actor, start.identity);
-    let status = app.status_now(run.status, start.invocation)?;
+    let supervised = start.invocation.filter(|_| start.provenance != "reported");
+    let status = app.status_now(run.status, supervised)?;
     let mut value = serde_json::to_value(run).unwrap_or(Value::Null);
     value["status"] = json!(status.word());
     value["run_id"] = json!(run.run());

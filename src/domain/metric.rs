@@ -165,6 +165,42 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
 }
 
+impl Evaluation {
+    /// The evaluation that a confusion matrix is: rows of label i predicted as label j.
+    ///
+    /// # Errors
+    /// Says what is wrong with a matrix that is not square, or labels that are not its own.
+    pub fn of_confusion(
+        split: Split,
+        labels: &[String],
+        confusion: Vec<Vec<u64>>,
+    ) -> Result<Self, String> {
+        let size = labels.len();
+        if size == 0 || confusion.len() != size || confusion.iter().any(|row| row.len() != size) {
+            return Err(format!("{size} labels need {size} rows of {size} numbers"));
+        }
+        if let Some(twice) = (1..size).find(|i| labels[..*i].contains(&labels[*i])) {
+            return Err(format!("the label {:?} stands there twice", labels[twice]));
+        }
+        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+        let classes = labels.iter().enumerate().map(|(i, label)| {
+            let right = confusion[i][i];
+            let support: u64 = confusion[i].iter().sum();
+            let predicted: u64 = confusion.iter().map(|row| row[i]).sum();
+            ClassScore {
+                label: label.clone(),
+                precision: share(right, predicted),
+                recall: share(right, support),
+                f1: share(2 * right, support + predicted),
+                support,
+            }
+        });
+        let classes = classes.collect();
+        let rows = confusion.iter().flatten().sum();
+        Ok(Self { split, rows, classes, confusion })
+    }
+}
+
 /// Precision, recall and F1 of one label.
 #[derive(
     rkyv::Archive,

@@ -10,7 +10,7 @@ use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Archive as Place, Category, RunEvent, RunState, RunStatus};
+use crate::domain::run::{Archive as Place, Category, RunEvent, RunState, RunStatus, add_rows};
 use crate::domain::{EnvelopeRef, Event, Provenance};
 
 const KINDS: &[&str] = &[
@@ -34,11 +34,11 @@ const KINDS: &[&str] = &[
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 4, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 5, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 4, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 5, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -333,7 +333,11 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             accuracy: None,
             f1_macro: None,
             position: envelope.header.position,
-            invocation: envelope.header.invocation,
+            // A script that reports has no process whose end could be noticed.
+            invocation: envelope
+                .header
+                .invocation
+                .filter(|_| envelope.header.provenance != Provenance::Reported),
         },
         (Some(row), _) => unpack::<RunRow>(&VIEW, &row)?,
         (None, _) => return Ok(()),
@@ -489,9 +493,10 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.provenance = Some(envelope.header.provenance);
             details.metrics.clone_from(&finished.metrics);
             details.evaluations.clone_from(&finished.evaluations);
-            details.parameter_count = Some(finished.parameter_count);
+            details.parameter_count = finished.parameter_count;
             details.model_bytes = Some(finished.model_bytes);
-            details.weights = Some(finished.weights.to_string());
+            details.weights = finished.weights.map(|weights| weights.to_string());
+            add_rows(&mut details.rows, &finished.evaluations);
         }
         RunEvent::Failed(failed) => end(Status::Failed, Some(&failed.reason)),
         RunEvent::Interrupted(interrupted) => {

@@ -9,8 +9,10 @@
 //!
 //! Start reading at [`Engine::start`].
 
+mod command;
 mod engine;
 mod exit;
 
+pub use command::{Command, End, Output, Printed};
 pub use engine::{Engine, Heard, SuperviseError};
 pub use exit::Gone;

@@ -12,6 +12,7 @@ mod cleanup;
 mod crash;
 mod curriculum;
 mod edit;
+mod external;
 mod help;
 mod life;
 mod pictures;

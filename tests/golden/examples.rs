@@ -106,10 +106,10 @@ fn finished() -> RunFinished {
             }],
             confusion: vec![vec![5, 1], vec![2, 4]],
         }],
-        parameter_count: 5_000_000,
+        parameter_count: Some(5_000_000),
         model_bytes: 20_000_000,
-        weights: digest(9),
-        rows_per_second: 250.5,
+        weights: Some(digest(9)),
+        rows_per_second: Some(250.5),
     }
 }
 

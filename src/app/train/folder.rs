@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::card::model_card;
 use super::{Plan, Results};
+use crate::app::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
@@ -22,16 +23,18 @@ const SAME_NAME_MAX: u32 = 1_000;
 
 /// A run's folder.
 #[derive(Debug)]
-pub(super) struct RunFolder {
+pub(in crate::app) struct RunFolder {
     /// The folder.
-    pub(super) path: PathBuf,
+    pub(in crate::app) path: PathBuf,
     /// Its name: the run's unique name.
-    pub(super) experiment_id: String,
+    pub(in crate::app) experiment_id: String,
+    /// Until the run is in the log, a crash leaves a folder to be removed.
+    _beginning: Option<Beginning>,
 }
 
 impl RunFolder {
     /// Makes the folder; a number is added where the name is taken (W-3).
-    pub(super) fn create(app: &App, name: &str, now: Timestamp) -> Result<Self> {
+    pub(in crate::app) fn create(app: &App, name: &str, now: Timestamp) -> Result<Self> {
         let experiments = app.root.join(&app.settings.paths.experiments);
         let failed = |path: &Path| {
             let what = format!("make {}", path.display());
@@ -45,15 +48,18 @@ impl RunFolder {
                 _ => format!("{name}_{stamp}_{number}"),
             };
             let path = experiments.join(&experiment_id);
+            let claim = Beginning::claim(&app.annals_dir(), &experiment_id);
+            let mut beginning = claim.map_err(failed(&path))?;
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(failed(&path)(e)),
                 Ok(()) => {
+                    beginning.made().map_err(failed(&path))?;
                     for folder in FOLDERS {
                         durable::create_dir_all(&path.join(folder)).map_err(failed(&path))?;
                     }
                     durable::sync_parent(&path).map_err(failed(&path))?;
-                    return Ok(Self { path, experiment_id });
+                    return Ok(Self { path, experiment_id, _beginning: Some(beginning) });
                 }
             }
         }
@@ -65,17 +71,18 @@ impl RunFolder {
 
     /// The folder of a run that has one.
     pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Self {
-        Self { path: app.root.join(folder), experiment_id: experiment_id.to_owned() }
+        let (path, experiment_id) = (app.root.join(folder), experiment_id.to_owned());
+        Self { path, experiment_id, _beginning: None }
     }
 
     /// Removes the folder of a run that never began.
-    pub(super) fn discard(&self) {
+    pub(in crate::app) fn discard(&self) {
         // Left over, it is a folder that no run names: untidy, not wrong.
         let _ = fs::remove_dir_all(&self.path);
     }
 
     /// Writes one file, durably.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    pub(in crate::app) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let path = self.path.join(name);
         durable::write(&path, bytes)
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
@@ -174,7 +181,7 @@ impl RunFolder {
     }
 
     /// A file as it is on disk, to be kept as a blob.
-    pub(super) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
+    pub(in crate::app) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
         let full = self.path.join(path);
         let digest = fs::File::open(&full).and_then(|mut file| Digest::of_reader(&mut file));
         let (digest, bytes) =

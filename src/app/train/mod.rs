@@ -34,7 +34,7 @@ use crate::supervise::{Engine, SuperviseError};
 use crate::train::config::{Architecture, TrainConfig};
 use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
-use folder::RunFolder;
+pub(super) use folder::RunFolder;
 use request::Resolved;
 
 /// What a training came to.
@@ -232,7 +232,12 @@ impl App {
     }
 
     /// Ends a run that began and could not be ended as it should, and tells its status (SUP-1).
-    fn settle(&self, session: &Session<'_>, run: RunId, error: &Error) -> Result<RunStatus> {
+    pub(super) fn settle(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        error: &Error,
+    ) -> Result<RunStatus> {
         session.transact_patiently(|tx| {
             let state = fold_run(tx.log(), run)?;
             if state.status != RunStatus::Running {
@@ -321,7 +326,7 @@ impl App {
         })
     }
 
-    fn put_blobs(&self, folder: &RunFolder, stored: &[ArtifactStored]) -> Result<()> {
+    pub(super) fn put_blobs(&self, folder: &RunFolder, stored: &[ArtifactStored]) -> Result<()> {
         for artifact in stored {
             if let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) {
                 self.blobs.put_file(&folder.path.join(path))?;

@@ -184,7 +184,7 @@ impl App {
         for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
             match event {
                 Event::Run(RunEvent::Started(event)) => started = Some(event),
-                Event::Run(RunEvent::Finished(event)) => weights = Some(event.weights),
+                Event::Run(RunEvent::Finished(event)) => weights = event.weights,
                 Event::Run(RunEvent::MetricsRecorded(event)) => {
                     for point in event.batch.points() {
                         let key = &event.batch.keys[usize::from(point.key)];

@@ -79,10 +79,10 @@ pub(super) fn finished(finished: &Finished, attempt: u32) -> RunFinished {
         }),
         metrics: metrics.collect(),
         evaluations: finished.evaluations.iter().map(evaluation).collect(),
-        parameter_count: finished.parameters,
+        parameter_count: Some(finished.parameters),
         model_bytes: finished.weights.bytes,
-        weights: finished.weights.digest,
-        rows_per_second: finished.rows_per_s,
+        weights: Some(finished.weights.digest),
+        rows_per_second: Some(finished.rows_per_s),
     }
 }
 

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::base::{MoveId, RequestId, RunId};
+use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::policy::Policy;
-use crate::domain::run::{RunState, RunStatus};
+use crate::domain::run::{Artifact, RunState, RunStatus};
 use crate::domain::{Fold as _, Rejection};
 
 const FIRST: RequestId = RequestId([1; 16]);
@@ -27,11 +27,13 @@ fn run() -> RunState {
         let (split, direction) = (Some(Split::Test), Direction::Higher);
         FinalMetric { key: MetricKey { name: name.into(), split, direction }, value: 0.9 }
     };
+    let weights = Artifact { path: None, digest: Digest([1; 32]), bytes: 9 };
     let class = ClassScore { label: "x".into(), precision: 0.9, recall: 0.9, f1: 0.9, support: 10 };
     RunState {
         id: Some(RunId([7; 16])),
         experiment_id: "hate_1".into(),
         status: RunStatus::Finished,
+        artifacts: [("weights".to_owned(), weights)].into(),
         provenance: Some(crate::domain::Provenance::Engine),
         metrics: vec![metric("accuracy"), metric("f1_macro")],
         evaluations: vec![Evaluation {

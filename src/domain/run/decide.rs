@@ -71,13 +71,7 @@ pub fn decide(
         }
         return Ok(vec![(*reproduced).into()]);
     }
-    if state.status != RunStatus::Running {
-        return Err(Rejection::WrongState {
-            what: format!("run {}", state.experiment_id),
-            state: state.status.word().into(),
-            wanted: "only a running one takes in facts".into(),
-        });
-    }
+    state.must_run()?;
     match command {
         RunCommand::Start(..) | RunCommand::Resume(_) | RunCommand::Reproduce(_) => Ok(vec![]),
         RunCommand::RecordMetrics(batch) => {

@@ -20,7 +20,7 @@ stream_events! {
         0x0404 "run.train_checkpoint_saved" 1 Fact CheckpointSaved(TrainCheckpointSaved),
         0x0405 "run.train_checkpoint_pruned" 1 Fact CheckpointPruned(TrainCheckpointPruned),
         0x0406 "run.artifact_stored" 1 Fact ArtifactStored(ArtifactStored),
-        0x0407 "run.finished" 1 Decision Finished(RunFinished),
+        0x0407 "run.finished" 2 Decision Finished(RunFinished),
         0x0408 "run.failed" 1 Text Failed(RunFailed),
         0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
@@ -232,7 +232,7 @@ pub struct ArtifactStored {
     pub blob: bool,
 }
 
-/// The run ended by itself, with a model.
+/// The run ended by itself, as a rule with a model.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 pub struct RunFinished {
     /// The attempt.
@@ -249,14 +249,14 @@ pub struct RunFinished {
     pub metrics: Vec<FinalMetric>,
     /// Predictions against labels, by split.
     pub evaluations: Vec<Evaluation>,
-    /// Trainable numbers.
-    pub parameter_count: u64,
+    /// Trainable numbers, where they are known.
+    pub parameter_count: Option<u64>,
     /// Size of the weights.
     pub model_bytes: u64,
-    /// Digest of the weights.
-    pub weights: Digest,
-    /// Training rows seen per second, evaluation left out.
-    pub rows_per_second: f64,
+    /// Digest of the weights; none where a script kept none.
+    pub weights: Option<Digest>,
+    /// Training rows seen per second, evaluation left out; none where nobody counted.
+    pub rows_per_second: Option<f64>,
 }
 
 /// The point a run selected.

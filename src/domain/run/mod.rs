@@ -24,4 +24,4 @@ pub use event::{
     SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use life::{LifeCommand, LifeFacts, decide_life};
-pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint};
+pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
-use crate::domain::{Fold, Provenance};
+use crate::domain::{Fold, Provenance, Rejection};
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +117,21 @@ impl RunState {
         self.evaluations.iter().find(|e| e.split == split)
     }
 
+    /// Refuses a run that is not under way.
+    ///
+    /// # Errors
+    /// When it takes in no facts any more, or never began.
+    pub fn must_run(&self) -> Result<(), Rejection> {
+        if self.status == RunStatus::Running {
+            return Ok(());
+        }
+        Err(Rejection::WrongState {
+            what: format!("run {}", self.experiment_id),
+            state: self.status.word().into(),
+            wanted: "only a running one takes in facts".into(),
+        })
+    }
+
     /// Takes in how the event that ended the run came to the log; the header knows it.
     pub fn evolve_from(&mut self, event: &RunEvent, provenance: Provenance) {
         self.evolve(event);
@@ -195,6 +210,7 @@ impl Fold for RunState {
                 self.status = RunStatus::Finished;
                 self.metrics.clone_from(&finished.metrics);
                 self.evaluations.clone_from(&finished.evaluations);
+                add_rows(&mut self.rows, &finished.evaluations);
             }
             RunEvent::Failed(_) => self.status = RunStatus::Failed,
             RunEvent::Interrupted(_) => self.status = RunStatus::Interrupted,
@@ -203,6 +219,15 @@ impl Fold for RunState {
                 self.status = RunStatus::Running;
                 self.attempt = resumed.attempt;
             }
+        }
+    }
+}
+
+/// Takes in the rows of splits that were evaluated and not named when the run began.
+pub fn add_rows(rows: &mut Vec<(Split, u64)>, evaluations: &[Evaluation]) {
+    for evaluation in evaluations {
+        if !rows.iter().any(|(split, _)| *split == evaluation.split) {
+            rows.push((evaluation.split, evaluation.rows));
         }
     }
 }

@@ -5,9 +5,10 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Category, RunClassified, RunEvent};
-use crate::base::codec;
-use crate::domain::{DecodeError, Kind, kind_named};
+use super::{BestPoint, Category, RunClassified, RunEvent, RunFinished};
+use crate::base::{Digest, codec};
+use crate::domain::metric::{Evaluation, FinalMetric};
+use crate::domain::{DecodeError, Kind};
 
 /// `run.classified` before it named the policy.
 #[derive(Encode, Decode)]
@@ -17,18 +18,50 @@ struct RunClassifiedV1 {
     matched: Vec<String>,
 }
 
+/// `run.finished` before runs of scripts, which may have no model.
+#[derive(Encode, Decode)]
+struct RunFinishedV1 {
+    attempt: u32,
+    duration_seconds: f64,
+    steps: u64,
+    epochs: u32,
+    best: Option<BestPoint>,
+    metrics: Vec<FinalMetric>,
+    evaluations: Vec<Evaluation>,
+    parameter_count: u64,
+    model_bytes: u64,
+    weights: Digest,
+    rows_per_second: f64,
+}
+
 /// Reads a payload of an older version; `None` when this annals does not know the version.
 pub(super) fn upcast(
     kind: Kind,
     version: u16,
     bytes: &[u8],
 ) -> Option<Result<RunEvent, DecodeError>> {
-    if kind_named("run.classified") != Some(kind) || version != 1 {
-        return None;
-    }
-    let old = codec::decode::<RunClassifiedV1>(bytes).map(|old| {
-        let RunClassifiedV1 { category, rule, matched } = old;
-        RunClassified { category, rule, matched, policy_revision: None }.into()
-    });
-    Some(old.map_err(|source| DecodeError::Malformed { kind, version, source }))
+    let event = match (kind.name().as_str(), version) {
+        ("run.classified", 1) => codec::decode::<RunClassifiedV1>(bytes).map(|old| {
+            let RunClassifiedV1 { category, rule, matched } = old;
+            RunClassified { category, rule, matched, policy_revision: None }.into()
+        }),
+        ("run.finished", 1) => codec::decode::<RunFinishedV1>(bytes).map(|old| {
+            RunFinished {
+                attempt: old.attempt,
+                duration_seconds: old.duration_seconds,
+                steps: old.steps,
+                epochs: old.epochs,
+                best: old.best,
+                metrics: old.metrics,
+                evaluations: old.evaluations,
+                parameter_count: Some(old.parameter_count),
+                model_bytes: old.model_bytes,
+                weights: Some(old.weights),
+                rows_per_second: Some(old.rows_per_second),
+            }
+            .into()
+        }),
+        _ => return None,
+    };
+    Some(event.map_err(|source| DecodeError::Malformed { kind, version, source }))
 }

@@ -1,0 +1,17 @@
+//! Runs of other trainers: begun, measured, saved and ended by scripts in any language, each call
+//! durable when it returns; or supervised from start to end.
+//!
+//! What a script reports has provenance `reported`, what a supervised command prints `supervised`.
+//! A reported run has no supervisor whose end could be noticed: it runs until the script says
+//! otherwise. Start reading in `report.rs`, then `exec.rs`.
+
+mod exec;
+mod line;
+mod report;
+mod start;
+mod tracker;
+
+pub use exec::{ExecRequest, Executed};
+pub use report::{FinishRun, MetricPoints};
+pub use start::{StartRun, StartedRun};
+pub use tracker::Tracker;

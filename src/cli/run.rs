@@ -1,0 +1,289 @@
+//! `annals run`: runs of other trainers.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::context::Context;
+use super::screen::stop_signals;
+use super::ui::{Table, share, size};
+use crate::app::{App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Result, StartRun};
+use crate::base::{RunId, Split};
+use crate::domain::run::{Category, RunState};
+
+/// Track runs of other trainers: scripts in any language, or a command that annals supervises
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Begin a run and print its unique name; each report is durable when the call returns
+    Start(StartArgs),
+    /// Record metrics of a run under way
+    Log {
+        /// The run: unique name, id or prefix
+        run: String,
+        /// NAME=NUMBER, SPLIT/NAME=NUMBER or SPLIT/NAME:lower=NUMBER
+        #[arg(required = true)]
+        metrics: Vec<String>,
+        /// Updates done; the epoch, or one more than the last, by default
+        #[arg(long)]
+        step: Option<u64>,
+        /// Passes over the training rows done
+        #[arg(long)]
+        epoch: Option<f64>,
+    },
+    /// Keep a file of a run under way, in its folder and in the blob store
+    Save {
+        /// The run
+        run: String,
+        /// The file
+        file: PathBuf,
+        /// What it is: weights, vocabulary, labels, or a word of your own
+        #[arg(long = "as", value_name = "WHAT", default_value = "weights")]
+        what: String,
+    },
+    /// End a run well: it is then judged by the policy
+    Finish {
+        /// The run
+        run: String,
+        /// Final values, as for `log`; the last one of each series where none is given
+        metrics: Vec<String>,
+        /// A confusion matrix: {"split": "test", "labels": […], "matrix": [[…]]}, rows the truth
+        #[arg(long, value_name = "FILE")]
+        confusion: Vec<PathBuf>,
+        /// Passes over the training rows done
+        #[arg(long, default_value_t = 0)]
+        epochs: u32,
+        /// Trainable numbers
+        #[arg(long)]
+        parameters: Option<u64>,
+    },
+    /// End a run that failed
+    Fail {
+        /// The run
+        run: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// The trainer's exit code
+        #[arg(long)]
+        exit_code: Option<i32>,
+    },
+    /// Run a command as a run: what it prints is kept, lines of JSON are its metrics
+    Exec {
+        #[command(flatten)]
+        start: StartArgs,
+        /// Keep a file when the command ends well: WHAT=FILE, such as weights=model.pt
+        #[arg(long, value_name = "WHAT=FILE")]
+        save: Vec<String>,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct StartArgs {
+    /// The experiment's name
+    #[arg(long)]
+    name: String,
+    /// What the run is for
+    #[arg(long, default_value = "")]
+    description: String,
+    /// Words for finding it
+    #[arg(long, num_args = 1..)]
+    tags: Vec<String>,
+    /// Chosen category; by the words of name and tags by default
+    #[arg(long, value_parser = category)]
+    category: Option<Category>,
+    /// A file of settings, YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    parameters: Vec<String>,
+    /// The seed that the script uses
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A data file, recorded by digest
+    #[arg(long, value_name = "FILE")]
+    data: Vec<PathBuf>,
+    /// The data was generated
+    #[arg(long)]
+    synthetic: bool,
+    /// The labels, in the order of the model's outputs
+    #[arg(long, value_delimiter = ',')]
+    labels: Vec<String>,
+    /// Rows of a split, such as test=300
+    #[arg(long, value_name = "SPLIT=ROWS", value_parser = rows)]
+    rows: Vec<(Split, u64)>,
+    /// Valid and test rows that also stand in the training rows
+    #[arg(long, default_value_t = 0)]
+    leaked_rows: u64,
+    /// Where it computes
+    #[arg(long)]
+    device: Option<String>,
+    /// The program that trains
+    #[arg(long)]
+    trainer: Option<String>,
+}
+
+fn category(text: &str) -> std::result::Result<Category, String> {
+    match text {
+        "baseline" => Ok(Category::Baseline),
+        "debug" => Ok(Category::Debug),
+        _ => Err("baseline or debug".into()),
+    }
+}
+
+fn rows(text: &str) -> std::result::Result<(Split, u64), String> {
+    let (word, rows) = text.split_once('=').ok_or("SPLIT=ROWS, such as test=300")?;
+    let split = Split::ALL.into_iter().find(|split| split.word() == word);
+    let split = split.ok_or("the split is train, valid or test")?;
+    Ok((split, rows.parse().map_err(|_| format!("{rows:?} is no number of rows"))?))
+}
+
+impl StartArgs {
+    fn into_start(self, context: &Context) -> Result<StartRun> {
+        let mut parameters = BTreeMap::new();
+        for text in self.parameters {
+            let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+                let message = format!("--param {text:?} is not KEY=VALUE");
+                return Err(Error::new(ErrorKind::Usage, message));
+            };
+            let is_json = serde_json::from_str::<serde_json::Value>(value).is_ok();
+            let value = if is_json { value.to_owned() } else { json!(value).to_string() };
+            parameters.insert(key.to_owned(), value);
+        }
+        let here = |path: PathBuf| context.cwd.join(path);
+        Ok(StartRun {
+            name: self.name,
+            description: self.description,
+            tags: self.tags,
+            category: self.category,
+            config: self.config.map(here),
+            parameters,
+            seed: self.seed,
+            data: self.data.into_iter().map(here).collect(),
+            synthetic: self.synthetic,
+            labels: self.labels,
+            rows: self.rows,
+            leaked_rows: self.leaked_rows,
+            device: self.device,
+            trainer: self.trainer,
+        })
+    }
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    match args.verb {
+        Verb::Start(start) => {
+            let started = app.start_run(&start.into_start(context)?)?;
+            context.ui.data(&started, |ui| ui.line(&started.experiment_id))
+        }
+        Verb::Log { run, metrics, step, epoch } => {
+            let run = find(&app, &run)?;
+            let step = app.log_metrics(run, &MetricPoints { values: metrics, step, epoch })?;
+            context.ui.data(&json!({ "step": step }), |_| Ok(()))
+        }
+        Verb::Save { run, file, what } => {
+            let stored = app.save_file(find(&app, &run)?, &context.cwd.join(file), &what)?;
+            context.ui.data(&stored, |ui| {
+                let path = stored.path.as_deref().unwrap_or_default();
+                ui.line(&format!("{what}  {path}  {}  {}", size(stored.bytes), stored.digest))
+            })
+        }
+        Verb::Finish { run, metrics, confusion, epochs, parameters } => {
+            let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
+            let confusions = confusions.collect::<Result<_>>()?;
+            let finish = FinishRun { values: metrics, confusions, epochs, parameters };
+            print(&app.finish_run(find(&app, &run)?, &finish)?, context)
+        }
+        Verb::Fail { run, reason, exit_code } => {
+            print(&app.fail_run(find(&app, &run)?, &reason, exit_code)?, context)
+        }
+        Verb::Exec { start, save, command } => exec(&app, start, &save, command, context),
+    }
+}
+
+fn exec(
+    app: &App,
+    start: StartArgs,
+    save: &[String],
+    command: Vec<OsString>,
+    context: &mut Context,
+) -> Result<()> {
+    let save = save.iter().map(|text| match text.split_once('=') {
+        Some((what, file)) => Ok((what.to_owned(), PathBuf::from(file))),
+        None => Err(Error::new(ErrorKind::Usage, format!("--save {text:?} is not WHAT=FILE"))),
+    });
+    let save = save.collect::<Result<_>>()?;
+    let mut start = start.into_start(context)?;
+    if start.trainer.is_none() {
+        start.trainer = command.first().map(|program| program.to_string_lossy().into_owned());
+    }
+    let request = ExecRequest { start, command, save };
+    let stop = stop_signals()?;
+    // The command's words go where they would have gone; annals' own answer comes after them.
+    let json = context.ui.json();
+    let executed = app.exec(&request, &stop, &mut |printed| {
+        // Whoever reads has had enough: the record goes on.
+        let _ = match printed.error || json {
+            true => std::io::stderr().write_all(&printed.bytes),
+            false => std::io::stdout().write_all(&printed.bytes),
+        };
+    })?;
+    let value = json!({
+        "run_id": executed.run,
+        "experiment_id": executed.experiment_id,
+        "status": executed.status.word(),
+    });
+    let text = format!("{} is {}", executed.experiment_id, executed.status.word());
+    if json {
+        context.ui.data(&value, |_| Ok(()))
+    } else {
+        context.ui.note(&text);
+        Ok(())
+    }
+}
+
+fn find(app: &App, text: &str) -> Result<RunId> {
+    app.find_run(&app.snapshot()?, text)
+}
+
+fn read_json(path: &std::path::Path) -> Result<serde_json::Value> {
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Error::new(ErrorKind::Data, format!("{}: {e}", path.display())))
+}
+
+fn print(run: &RunState, context: &mut Context) -> Result<()> {
+    let value = json!({
+        "run_id": run.id,
+        "experiment_id": run.experiment_id,
+        "status": run.status.word(),
+        "metrics": run.metrics,
+    });
+    context.ui.data(&value, |ui| {
+        ui.line(&format!("{} is {}", run.experiment_id, run.status.word()))?;
+        if run.metrics.is_empty() {
+            return Ok(());
+        }
+        let mut table = Table::new(&["split", "metric", "value"]);
+        for metric in &run.metrics {
+            let split = metric.key.split.map_or("", Split::word);
+            table.row([split, &metric.key.name, &share(Some(metric.value))]);
+        }
+        ui.table(&table)
+    })
+}

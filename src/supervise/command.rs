@@ -1,0 +1,170 @@
+//! A foreign command: started in a process group of its own, its output heard line by line.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::engine::SuperviseError;
+use super::exit::signal_name;
+
+/// Lines that may wait before the command has to.
+const QUEUE_LINES: usize = 4_096;
+/// Longest piece of a line that is handed over at once, in bytes.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// One line that a command printed, with its end.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    /// Whether it came from its error output.
+    pub error: bool,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Whether its exit code is 0.
+    pub success: bool,
+    /// In one line: `python3 exited with code 3`.
+    pub reason: String,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+}
+
+/// What is heard next.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// A line.
+    Printed(Printed),
+    /// Nothing yet.
+    Silence,
+    /// The command has ended, and everything it printed was heard.
+    Ended(End),
+}
+
+/// A running command. Dropping it kills its process group.
+#[derive(Debug)]
+pub struct Command {
+    name: String,
+    child: Child,
+    printed: Receiver<Printed>,
+    ended: bool,
+}
+
+impl Command {
+    /// Starts `command` in `cwd` with `variables` over the present environment.
+    ///
+    /// # Errors
+    /// When there is no such program, or it cannot be started.
+    pub fn start(
+        command: &[OsString],
+        cwd: &Path,
+        variables: &[(&str, String)],
+    ) -> Result<Self, SuperviseError> {
+        let (program, args) = match command {
+            [program, args @ ..] => (program.clone(), args),
+            [] => (OsString::new(), command),
+        };
+        let name = Path::new(&program).file_name().unwrap_or(&program);
+        let name = name.to_string_lossy().into_owned();
+        let failed = |source| SuperviseError::Start { program: name.clone(), source };
+        // A command in a group of its own may not read the terminal.
+        let input = if io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() };
+        let mut child = std::process::Command::new(&program)
+            .args(args)
+            .current_dir(cwd)
+            .envs(variables.iter().map(|(key, value)| (key, value)))
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let (sender, printed) = sync_channel(QUEUE_LINES);
+        if let Some(output) = child.stdout.take() {
+            listen(output, false, sender.clone());
+        }
+        if let Some(output) = child.stderr.take() {
+            listen(output, true, sender);
+        }
+        Ok(Self { name, child, printed, ended: false })
+    }
+
+    /// Waits for what is heard next, at most `wait`.
+    pub fn hear(&mut self, wait: Duration) -> Output {
+        match self.printed.recv_timeout(wait) {
+            Ok(printed) => Output::Printed(printed),
+            // A grandchild may hold the pipes open for longer than the command lives.
+            Err(RecvTimeoutError::Timeout) => match self.child.try_wait() {
+                Ok(Some(status)) => Output::Ended(self.end(status)),
+                _ => Output::Silence,
+            },
+            Err(RecvTimeoutError::Disconnected) => match self.child.wait() {
+                Ok(status) => Output::Ended(self.end(status)),
+                Err(_) => Output::Silence,
+            },
+        }
+    }
+
+    /// Passes Ctrl-C on.
+    pub fn interrupt(&mut self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Ends the whole group at once.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // One that is gone already is as good.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    fn end(&mut self, status: ExitStatus) -> End {
+        self.ended = true;
+        let name = &self.name;
+        let reason = match (status.signal(), status.code()) {
+            (Some(signal), _) => {
+                format!("{name} was killed by signal {signal} ({})", signal_name(signal))
+            }
+            (None, Some(code)) => format!("{name} exited with code {code}"),
+            (None, None) => format!("{name} ended in an unknown way"),
+        };
+        End { success: status.success(), reason, signal: status.signal(), exit_code: status.code() }
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn listen(output: impl Read + Send + 'static, error: bool, sender: SyncSender<Printed>) {
+    std::thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        loop {
+            let mut bytes = Vec::new();
+            match (&mut output).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes) {
+                Ok(0) | Err(_) => return,
+                Ok(_) if sender.send(Printed { error, bytes }).is_err() => return,
+                Ok(_) => {}
+            }
+        }
+    });
+}
