@@ -13,7 +13,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
-use crate::train::data::SCALER_FILE;
+use crate::train::data::{REPORT_FILE, SCALER_FILE};
 use crate::train::prepared::Prepared;
 use crate::train::{Finished, hf, weights_path};
 
@@ -109,6 +109,7 @@ impl RunFolder {
             }
         }
         self.write("config/labels.json", &pretty(&labels(prepared)))?;
+        self.write(&format!("config/{REPORT_FILE}"), &pretty(&json!(plan.prepared.report)))?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
             Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
@@ -124,6 +125,7 @@ impl RunFolder {
             ("concepts", "concepts.tsv"),
             ("tokenizer", hf::TOKENIZER_FILE),
             ("scaler", SCALER_FILE),
+            ("data_report", REPORT_FILE),
         ];
         for (name, file) in known {
             let path = format!("config/{file}");

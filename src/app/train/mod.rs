@@ -506,6 +506,9 @@ impl<'a> Plan<'a> {
                 classes.join(", ")
             ));
         }
+        if let Some(line) = self.prepared.report.tell_lengths() {
+            screen.note(&line);
+        }
         if let Some(lexicon) = &self.prepared.lexicon {
             screen.note(&format!(
                 "Lexicon: {} concepts of {} terms stand in the training rows.",
@@ -519,6 +522,9 @@ impl<'a> Plan<'a> {
                 "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe \
                  removes them from train"
             ));
+        }
+        if let Some(line) = self.prepared.report.tell_near() {
+            screen.warn(&line);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::error::DataError;
 use super::heads;
 use super::lexicon::{self, Learned, Source};
+use super::near;
 use super::read::{Dataset, Row};
+use super::report::DataReport;
 use super::scaler::Scaler;
 use super::split::assign;
 use super::vocab::Vocab;
@@ -32,6 +34,8 @@ pub struct Preparation {
     pub splits: Vec<SplitCounts>,
     /// Texts that stand in more than one split.
     pub leakage: Leakage,
+    /// What the dataset is like.
+    pub report: DataReport,
 }
 
 /// Rows of one split.
@@ -76,7 +80,8 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
         return Err(DataError::ClassCount { configured, found: labels.len(), labels });
     }
     let splits = assign(dataset, &config.data.split, config.training.seed);
-    let mut leakage = find_leakage(dataset, &splits);
+    let keys: Vec<Digest> = dataset.rows.iter().map(row_key).collect();
+    let mut leakage = find_leakage(&keys, &splits);
     leakage.removed = config.data.dedupe && leakage.rows_left() > 0;
     let is_kept = |row: &u32| {
         !leakage.removed
@@ -96,6 +101,9 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
         kept.iter().filter(is_train).map(|row| &dataset.rows[*row as usize]).collect();
     let Taken { inputs, vocab, tokenizer, scaler, lexicon, concepts } =
         take(&rows, &train, &labels, config)?;
+    let texts: Vec<&str> = dataset.rows.iter().map(|row| row.text.as_str()).collect();
+    let is_exact = |a: u32, b: u32| keys[a as usize] == keys[b as usize];
+    let near = near::find(&texts, &splits, is_exact);
     let splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
     let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
     let mut prepared =
@@ -104,7 +112,8 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     prepared.concept_count = lexicon.as_ref().map_or(0, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;
-    Ok(Preparation { prepared, lexicon, vocab, tokenizer, scaler, splits, leakage })
+    let report = DataReport::new(config, &prepared, &splits, &leakage, &near);
+    Ok(Preparation { report, prepared, lexicon, vocab, tokenizer, scaler, splits, leakage })
 }
 
 /// Rows as the model takes them, and what was learned from the training rows to make them.
@@ -179,15 +188,14 @@ fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
         .collect()
 }
 
-fn find_leakage(dataset: &Dataset, splits: &[Split]) -> Leakage {
-    let keys: Vec<Digest> = dataset.rows.iter().map(row_key).collect();
+fn find_leakage(keys: &[Digest], splits: &[Split]) -> Leakage {
     let mut last: BTreeMap<Digest, Split> = BTreeMap::new();
     for (key, split) in keys.iter().zip(splits) {
         // `Split` is ordered by use, so the largest is the one that must stay clean.
         last.entry(*key).and_modify(|known| *known = (*known).max(*split)).or_insert(*split);
     }
     let leaking = |wanted: Split| {
-        let rows = (0_u32..).zip(&keys).zip(splits);
+        let rows = (0_u32..).zip(keys).zip(splits);
         rows.filter(|((_, key), split)| **split == wanted && last[*key] > wanted)
             .map(|((row, _), _)| row)
             .collect()

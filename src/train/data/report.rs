@@ -1,0 +1,177 @@
+//! What a dataset is like, told before the training and kept with the run.
+
+use serde::Serialize;
+
+use super::near::NearDuplicate;
+use super::prepare::{Leakage, SplitCounts};
+use crate::train::config::TrainConfig;
+use crate::train::prepared::{Inputs, Prepared};
+
+/// The name of the report in a run's `config` folder.
+pub const REPORT_FILE: &str = "data_report.json";
+
+/// How long rows are, and what repeats.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataReport {
+    /// The labels, in class order.
+    pub labels: Vec<String>,
+    /// Rows of each split and class.
+    pub splits: Vec<SplitReport>,
+    /// How long rows are; none where all have the same length.
+    pub lengths: Option<Lengths>,
+    /// Rows that repeat a text of another split, as the file counts them.
+    pub repeated: Repeated,
+    /// Rows of validation and test that nearly repeat a training text.
+    pub nearly_repeated: Vec<NearlyRepeated>,
+}
+
+/// Rows of a split.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitReport {
+    /// `train`, `valid` or `test`.
+    pub split: &'static str,
+    /// Rows in all.
+    pub rows: u64,
+    /// Rows of each class, in class order.
+    pub rows_by_label: Vec<u64>,
+}
+
+/// How long the rows of all splits are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lengths {
+    /// `tokens` or `bytes`.
+    pub unit: &'static str,
+    /// The shortest.
+    pub min: u32,
+    /// Half are no longer.
+    pub median: u32,
+    /// 95 of 100 are no longer.
+    pub p95: u32,
+    /// The longest.
+    pub max: u32,
+    /// Rows that reach the model's limit: their ends may be cut off.
+    pub at_the_limit: u64,
+}
+
+/// Rows whose text stands in a later split, counted from 1 as files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Repeated {
+    /// Training rows whose text stands in validation or test.
+    pub train_rows: Vec<u32>,
+    /// Validation rows whose text stands in test.
+    pub valid_rows: Vec<u32>,
+    /// Whether those rows were removed.
+    pub removed: bool,
+}
+
+/// A row of validation or test like a training row, counted from 1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearlyRepeated {
+    /// `valid` or `test`.
+    pub split: &'static str,
+    /// The row.
+    pub row: u32,
+    /// The training row.
+    pub train_row: u32,
+    /// Share of common five-letter pieces.
+    pub similarity: f64,
+}
+
+impl DataReport {
+    pub(super) fn new(
+        config: &TrainConfig,
+        prepared: &Prepared,
+        splits: &[SplitCounts],
+        leakage: &Leakage,
+        near: &[NearDuplicate],
+    ) -> Self {
+        let from_1 = |rows: &[u32]| rows.iter().map(|row| row + 1).collect();
+        Self {
+            labels: prepared.labels.clone(),
+            splits: splits
+                .iter()
+                .map(|split| SplitReport {
+                    split: split.split.word(),
+                    rows: split.rows,
+                    rows_by_label: split.classes.clone(),
+                })
+                .collect(),
+            lengths: lengths(&prepared.inputs, config.model.max_seq_length),
+            repeated: Repeated {
+                train_rows: from_1(&leakage.train_rows),
+                valid_rows: from_1(&leakage.valid_rows),
+                removed: leakage.removed,
+            },
+            nearly_repeated: near
+                .iter()
+                .map(|near| NearlyRepeated {
+                    split: near.split.word(),
+                    row: near.row + 1,
+                    train_row: near.train_row + 1,
+                    similarity: near.similarity,
+                })
+                .collect(),
+        }
+    }
+
+    /// One line on lengths, for people.
+    pub fn tell_lengths(&self) -> Option<String> {
+        let Lengths { unit, median, p95, max, at_the_limit, .. } = self.lengths.as_ref()?;
+        let mut line = format!("Length: median {median} {unit}, 95 % up to {p95}, longest {max}");
+        if *at_the_limit > 0 {
+            line += &format!("; {at_the_limit} rows reach the limit and may be cut off");
+        }
+        Some(line + ".")
+    }
+
+    /// One line on rows that nearly repeat others, for people.
+    pub fn tell_near(&self) -> Option<String> {
+        let first = self.nearly_repeated.first()?;
+        Some(format!(
+            "{} rows of valid and test nearly repeat a text of train, such as row {} and row {}; \
+             config/{REPORT_FILE} lists them",
+            self.nearly_repeated.len(),
+            first.row,
+            first.train_row
+        ))
+    }
+}
+
+fn lengths(inputs: &Inputs, limit: u32) -> Option<Lengths> {
+    let (unit, limit) = match inputs {
+        Inputs::Tokens { .. } => ("tokens", limit),
+        Inputs::Texts(_) => ("bytes", u32::MAX),
+        Inputs::Series { .. } => return None,
+    };
+    let mut all = inputs.lengths();
+    all.sort_unstable();
+    let at = |share: f64| all.get(((all.len() - 1) as f64 * share).round() as usize).copied();
+    Some(Lengths {
+        unit,
+        min: *all.first()?,
+        median: at(0.5)?,
+        p95: at(0.95)?,
+        max: *all.last()?,
+        at_the_limit: all.iter().filter(|length| **length >= limit).count() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_counted_in_what_the_model_reads() {
+        let mut tokens = Inputs::tokens(10);
+        for length in 1..=20 {
+            tokens.push_tokens(&vec![1; length]);
+        }
+        let found = lengths(&tokens, 19).unwrap();
+        let expected =
+            Lengths { unit: "tokens", min: 1, median: 11, p95: 19, max: 20, at_the_limit: 2 };
+        assert_eq!(found, expected);
+        let texts = Inputs::Texts(vec!["a".into(), "bcd".into()]);
+        assert_eq!(lengths(&texts, 2).unwrap().at_the_limit, 0, "texts are not cut");
+        assert_eq!(lengths(&Inputs::Series { width: 2, values: vec![0.0; 4] }, 2), None);
+    }
+}
