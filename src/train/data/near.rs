@@ -114,8 +114,8 @@ fn signature(text: &str) -> [u32; HASHES] {
 mod tests {
     use super::*;
 
-    const LONG: &str = "The patient says that she has slept badly for three weeks and worries a lot \
-                        about work, money and her family.";
+    const LONG: &str = "The patient says that she has slept badly for three weeks and \
+                        worries a lot about work, money and her family.";
 
     fn split_of(texts: &[(&str, Split)]) -> Vec<NearDuplicate> {
         let (texts, splits): (Vec<&str>, Vec<Split>) = texts.iter().copied().unzip();
