@@ -18,6 +18,7 @@ mod data_args;
 mod doctor;
 mod edit;
 mod error;
+mod gc;
 mod init;
 mod list;
 mod log;
@@ -98,6 +99,7 @@ enum Verb {
     Archive(archive::Args),
     Restore(archive::RestoreArgs),
     Cleanup(cleanup::Args),
+    Gc(gc::Args),
     Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -178,6 +180,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Archive(args) => archive::run(args, context),
         Verb::Restore(args) => archive::run_restore(args, context),
         Verb::Cleanup(args) => cleanup::run(&args, context),
+        Verb::Gc(args) => gc::run(&args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

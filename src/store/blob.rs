@@ -2,10 +2,25 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
+use rustix::io::Errno;
+
 use super::{StoreError, copy_file};
-use crate::base::{Digest, durable};
+use crate::base::{Digest, Timestamp, durable};
+
+/// A blob as it lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBlob {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was stored last.
+    pub changed: Timestamp,
+}
 
 /// The blobs of one workspace. A crash leaves a whole blob, or a file `.<name>.<pid>.tmp` beside.
 #[derive(Clone, Debug)]
@@ -37,7 +52,7 @@ impl Blobs {
         let digest = Digest::of(bytes);
         let path = self.path(digest);
         let stored = || -> io::Result<()> {
-            if !path.is_file() {
+            if !freshened(&path) {
                 durable::create_dir_all(&self.dir.join(digest.short(2)))?;
                 durable::write(&path, bytes)?;
             }
@@ -64,7 +79,7 @@ impl Blobs {
             }
             let (digest, bytes) = Digest::of_reader(&mut File::open(&copied)?)?;
             let path = self.path(digest);
-            if path.is_file() {
+            if freshened(&path) {
                 fs::remove_file(&copied)?;
             } else {
                 durable::create_dir_all(&self.dir.join(digest.short(2)))?;
@@ -100,11 +115,82 @@ impl Blobs {
         Ok(bytes)
     }
 
+    /// Every blob, by digest. Other files among them are left alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn all(&self) -> Result<Vec<StoredBlob>, StoreError> {
+        let listed = || -> io::Result<Vec<StoredBlob>> {
+            let mut found = Vec::new();
+            for folder in entries(&self.dir)? {
+                for entry in entries(&folder.path())? {
+                    let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                    let meta = entry.metadata()?;
+                    if let Some(digest) = digest.filter(|_| meta.is_file()) {
+                        let (bytes, changed) = (meta.len(), changed(&meta));
+                        found.push(StoredBlob { digest, bytes, changed });
+                    }
+                }
+            }
+            found.sort_by_key(|blob| blob.digest);
+            Ok(found)
+        };
+        listed().map_err(StoreError::io("list the blobs"))
+    }
+
+    /// Removes a blob that was stored before `before`; one that somebody stored again since then
+    /// stays. Tells whether it is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn remove(&self, digest: Digest, before: Timestamp) -> Result<bool, StoreError> {
+        let path = self.path(digest);
+        let removed = || -> io::Result<bool> {
+            // Out of sight first: whoever stores it from now on stores it anew.
+            let gone = path.with_file_name(format!(".{digest}.gone"));
+            match fs::rename(&path, &gone) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+                renamed => renamed?,
+            }
+            if changed(&fs::metadata(&gone)?) > before {
+                fs::rename(&gone, &path)?;
+                return Ok(false);
+            }
+            fs::remove_file(&gone)?;
+            durable::sync_parent(&path)?;
+            Ok(true)
+        };
+        removed().map_err(StoreError::io(format!("remove blob {digest}")))
+    }
+
     fn open(&self, digest: Digest) -> Result<File, StoreError> {
         File::open(self.path(digest)).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => StoreError::BlobMissing { digest },
             _ => StoreError::io(format!("read blob {digest}"))(e),
         })
+    }
+}
+
+/// Whether there is such a file; its time of change then says that somebody stored it just now.
+fn freshened(path: &Path) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    // Whoever may not touch it may not remove it either.
+    let touched = utimensat(CWD, path, &times, AtFlags::empty());
+    touched != Err(Errno::NOENT) && path.is_file()
+}
+
+fn changed(meta: &fs::Metadata) -> Timestamp {
+    Timestamp(meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()))
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(dir: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(dir) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(vec![])
+        }
+        found => found?.collect(),
     }
 }
 

@@ -36,7 +36,7 @@ mod tests;
 
 pub use append::{Append, Appended, Author, Expected, Origin, Writer};
 pub use backend::{LogFiles, Overlay};
-pub use blob::Blobs;
+pub use blob::{Blobs, StoredBlob};
 pub use block::{Block, BlockHeader, SEAL_LEVEL_MAX, seal_count};
 pub use copy::copy_file;
 pub use derive::{MemoryIndex, StreamHead, TAG_ACTOR, TAG_KEY};

@@ -78,7 +78,7 @@ impl Identities {
     ) -> Option<Finding> {
         let at = header.position;
         match event {
-            WorkspaceEvent::Created(_) => {}
+            WorkspaceEvent::Created(_) | WorkspaceEvent::BlobsRemoved(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());
             }

@@ -24,6 +24,7 @@ const VERBS: &[&str] = &[
     "archive",
     "restore",
     "cleanup",
+    "gc",
     "predict",
     "log",
     "replay",

@@ -13,6 +13,7 @@ mod crash;
 mod curriculum;
 mod edit;
 mod external;
+mod gc;
 mod help;
 mod life;
 mod pictures;

@@ -314,6 +314,7 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         ActorRegistered { name: "mara".into() }.into(),
+        BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
         KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
         KeyCreated {
             public_key: PublicKey([12; 32]),

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{LogId, PublicKey};
+use crate::base::{Digest, LogId, PublicKey};
 
 stream_events! {
     /// What can happen to the log itself.
@@ -13,6 +13,7 @@ stream_events! {
         0x0102 "actor.registered" 1 Decision ActorRegistered(ActorRegistered),
         0x0103 "key.created" 1 Decision KeyCreated(KeyCreated),
         0x0104 "key.vouched" 1 Decision KeyVouched(KeyVouched),
+        0x0110 "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
     }
 }
 
@@ -96,4 +97,13 @@ mod hex_signature {
         }
         Ok(Some(bytes))
     }
+}
+
+/// Blobs that nothing needs are removed, or were gone already where a crash came between.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct BlobsRemoved {
+    /// Which.
+    pub digests: Vec<Digest>,
+    /// Their size, all together.
+    pub bytes: u64,
 }

@@ -12,6 +12,7 @@ mod tests;
 pub use command::WorkspaceCommand;
 pub use decide::decide;
 pub use event::{
-    ActorRegistered, KeyCreated, KeyVouched, WorkspaceCreated, WorkspaceEvent, rotation_message,
+    ActorRegistered, BlobsRemoved, KeyCreated, KeyVouched, WorkspaceCreated, WorkspaceEvent,
+    rotation_message,
 };
 pub use state::{Key, WorkspaceState};

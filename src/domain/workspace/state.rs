@@ -45,7 +45,7 @@ impl Fold for WorkspaceState {
                 }
                 self.keys.push(Key { public_key, owner, replaced: false });
             }
-            WorkspaceEvent::KeyVouched(_) => {}
+            WorkspaceEvent::KeyVouched(_) | WorkspaceEvent::BlobsRemoved(_) => {}
         }
     }
 }
