@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::context::Context;
 use super::ui::{Table, Ui};
 use crate::app::{App, Result};
+use crate::base::RunId;
 use crate::domain::RuleResult;
 
 /// Show which runs meet the policy, rule by rule
@@ -21,30 +22,38 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     print(&app, args.run.as_deref(), context)
 }
 
+/// A run as programs read it.
+#[derive(Serialize)]
+struct Line<'a> {
+    run_id: RunId,
+    experiment_id: &'a str,
+    candidate: bool,
+    rules: &'a [RuleResult],
+}
+
 /// Also `annals train --check-production-promotion`.
 pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
-    let only = only.map(|text| app.find_run(&views, text)).transpose()?;
-    let mut candidates = views.candidates()?;
-    candidates.retain(|candidate| only.is_none_or(|id| candidate.run.run() == id));
+    let candidates = match only {
+        Some(text) => views.candidate(app.find_run(&views, text)?)?.into_iter().collect(),
+        None => views.candidates()?,
+    };
     let value: Vec<_> = candidates
         .iter()
-        .map(|c| {
-            json!({
-                "run_id": c.run.run(),
-                "experiment_id": c.run.experiment_id,
-                "candidate": c.assessment.is_candidate(),
-                "rules": c.assessment.rules,
-            })
+        .map(|c| Line {
+            run_id: c.run,
+            experiment_id: &c.experiment_id,
+            candidate: c.assessment.is_candidate(),
+            rules: &c.assessment.rules,
         })
         .collect();
     let terms = app.policy(None)?.policy.production_promotion.approval_terms();
     context.ui.data(&value, |ui| {
         match candidates.as_slice() {
             [] => ui.note("No finished run yet."),
-            [one] => rule_by_rule(ui, &one.run.experiment_id, &one.assessment.rules)?,
+            [one] => rule_by_rule(ui, &one.experiment_id, &one.assessment.rules)?,
             several => {
-                let rows = several.iter().map(|c| (&c.run.experiment_id, &c.assessment.rules));
+                let rows = several.iter().map(|c| (&c.experiment_id, &c.assessment.rules));
                 run_by_run(ui, &rows.collect::<Vec<_>>())?;
             }
         }

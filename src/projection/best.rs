@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::runs::{RunDetails, Status};
 use super::{Snapshot, ViewError};
-use crate::base::{Direction, Split};
+use crate::base::{Direction, RunId, Split};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy};
 use crate::domain::run::Category;
@@ -37,9 +37,24 @@ pub struct Best {
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The run.
-    pub run: RunDetails,
+    pub run: RunId,
+    /// Its unique name.
+    pub experiment_id: String,
+    /// Position of its start.
+    pub position: u64,
     /// Rule by rule.
     pub assessment: Assessment,
+}
+
+impl Candidate {
+    fn of(run: RunDetails, policy: &Policy) -> Option<Self> {
+        (run.status == Status::Finished).then(|| Self {
+            run: run.run(),
+            assessment: run.assess(policy),
+            experiment_id: run.experiment_id,
+            position: run.started_position,
+        })
+    }
 }
 
 impl Snapshot {
@@ -49,10 +64,20 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
-        let mut runs = self.run_details()?;
-        runs.reverse();
-        let finished = runs.into_iter().filter(|run| run.status == Status::Finished);
-        Ok(finished.map(|run| Candidate { assessment: run.assess(&policy), run }).collect())
+        let mut candidates = Vec::new();
+        // One after the other: all runs in full would not fit where only the answers must.
+        self.each_run(|run| candidates.extend(Candidate::of(run, &policy)))?;
+        candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.position));
+        Ok(candidates)
+    }
+
+    /// One finished run against the rules in force; none for a run that has not finished.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn candidate(&self, run: RunId) -> Result<Option<Candidate>, ViewError> {
+        let (_, policy) = self.policy()?;
+        Ok(self.run(run)?.and_then(|run| Candidate::of(run, &policy)))
     }
 
     /// The best run in each respect; respects that no run qualifies for are left out.
