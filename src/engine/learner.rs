@@ -16,6 +16,7 @@ use crate::device;
 use crate::loss::Loss;
 use crate::objective::Objective;
 use crate::optim::AdamW;
+use crate::shim::Bf16;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 const UPDATES: &str = "updates";
@@ -27,6 +28,7 @@ struct TorchLearner {
     optimizer: AdamW,
     objective: Objective,
     device: Device,
+    bf16: bool,
 }
 
 /// Builds the learner of a job. Threads are fixed first: they decide the order of sums.
@@ -34,6 +36,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let threads = i32::try_from(job.threads.max(1)).unwrap_or(1);
     tch::set_num_threads(threads);
     let device = device::named(&job.device)?;
+    let bf16 = device::computes_bf16(job.config.training.precision, &job.device, device)?;
     let counts = data.class_counts(Split::Train);
     if counts.len() < 2 {
         return Err(LearnError::Config(format!("2 classes needed, found {}", counts.len())));
@@ -66,6 +69,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         optimizer,
         objective: Objective::new(Loss::new(training, &class_weights, device), &job.config),
         device,
+        bf16,
     }))
 }
 
@@ -118,6 +122,11 @@ impl TorchLearner {
         self.network.forward(&Rows { ids, mask, concepts }, train)
     }
 
+    /// Computes in bf16 until dropped, where that is asked for.
+    fn mixed(&self) -> Result<Option<Bf16>, LearnError> {
+        self.bf16.then(|| Bf16::begin(self.device)).transpose()
+    }
+
     fn sorted(&self) -> Vec<(String, Tensor)> {
         let mut weights: Vec<(String, Tensor)> = self.vars.variables().into_iter().collect();
         weights.sort_by(|a, b| a.0.cmp(&b.0));
@@ -131,11 +140,15 @@ impl Learner for TorchLearner {
         let mut update = self.objective.begin(batches);
         for (micro, batch) in (0..).zip(batches) {
             tch::manual_seed(key.mix_i64(micro));
+            let mixed = self.mixed()?;
             let scores = self.forward(batch, true);
-            self.objective.loss(&mut update, &scores, batch).backward();
+            let loss = self.objective.loss(&mut update, &scores, batch);
+            // Each step backward computes as the step forward did.
+            drop(mixed);
+            loss.backward();
         }
-        let grad_norm = self.optimizer.step(lr);
-        let (loss, parts) = self.objective.end(update);
+        let grad_norm = self.optimizer.step(lr)?;
+        let (loss, parts) = self.objective.end(&update);
         for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
             if !value.is_finite() {
                 return Err(LearnError::NotFinite { what, value, step: key.step });
@@ -145,7 +158,9 @@ impl Learner for TorchLearner {
     }
 
     fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError> {
+        let mixed = self.mixed()?;
         let scores = no_grad(|| self.forward(batch, false));
+        drop(mixed);
         let heads = scores.heads.iter().map(numbers).collect::<Result<_, _>>()?;
         Ok(EvalOutput { logits: numbers(&scores.logits)?, heads })
     }
@@ -191,7 +206,7 @@ impl Learner for TorchLearner {
 
 /// All numbers of a tensor, row by row.
 fn numbers(tensor: &Tensor) -> Result<Vec<f32>, LearnError> {
-    let flat = tensor.detach().to_device(Device::Cpu).contiguous().view(-1);
+    let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous().view(-1);
     Vec::<f32>::try_from(flat).map_err(|error| LearnError::Backend(error.to_string()))
 }
 

@@ -14,6 +14,7 @@ mod learner;
 mod loss;
 mod objective;
 mod optim;
+mod shim;
 
 use std::process::ExitCode;
 

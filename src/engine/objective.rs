@@ -60,14 +60,14 @@ impl Objective {
             if classes.iter().any(|class| *class != UNLABELLED) {
                 let part = masked(logits, &classes) / update.labelled[head];
                 update.heads[head] += part.double_value(&[]);
-                loss = loss + part * *weight;
+                loss += part * *weight;
             }
         }
         loss
     }
 
     /// The loss of the whole update, and its parts by name where there are several.
-    pub(crate) fn end(&self, update: Update) -> (f64, Vec<(String, f64)>) {
+    pub(crate) fn end(&self, update: &Update) -> (f64, Vec<(String, f64)>) {
         let heads = self.heads.iter().zip(&update.heads).zip(&update.labelled);
         let mut parts = Vec::new();
         let mut whole = update.main;

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 
 use bincode::{Decode, Encode};
 
-use super::config::TrainConfig;
+use super::config::{Precision, TrainConfig};
 use super::learner::{Batch, FailureKind};
 use super::recorder::{Finished, Interrupted, TrainEvent};
 use crate::base::codec::{self, CodecError};
@@ -173,6 +173,10 @@ impl JobSpec {
     pub(super) fn to_score(mut config: TrainConfig, device: String, threads: u32) -> Self {
         // Its weights come from its own folder.
         config.distilbert.init_from.clear();
+        // They are 32 bits wide: a device without bf16 scores with them too.
+        if config.training.precision == Precision::Bf16 {
+            config.training.precision = Precision::Auto;
+        }
         Self {
             run: RunId([0; 16]),
             config_digest: config.digest(),

@@ -1,5 +1,6 @@
 //! The engine as a process: what it trains, resumes, refuses, and how it ends.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -445,5 +446,97 @@ fn the_focal_loss_is_its_formula() {
         let losses = losses(&events);
         assert_eq!(losses.len(), 1);
         assert!((losses[0] - sum / terms).abs() < 1e-6, "{losses:?} {}", sum / terms);
+    }
+}
+
+/// The tensors of a file of a training checkpoint, by name: shape and values.
+fn tensors(path: &Path) -> BTreeMap<String, (usize, Vec<f64>)> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let float = |b: &[u8]| f64::from(f32::from_le_bytes(b.try_into().unwrap()));
+    let tensors = file.tensors().into_iter();
+    let tensors = tensors.filter(|(_, view)| view.dtype() == safetensors::Dtype::F32);
+    tensors
+        .map(|(name, view)| {
+            let values = view.data().chunks_exact(4).map(float).collect();
+            (name, (view.shape().len(), values))
+        })
+        .collect()
+}
+
+/// From weights and moments after the first and the second update: clipping, moments, bias
+/// correction, and decay of matrices alone.
+#[test]
+fn an_update_is_adamw_by_its_formula() {
+    let place = Place::new(&dataset(8));
+    let (lr, decay, clip) = (0.01, 0.3, 0.1);
+    let config = config(&[
+        ("training.num_epochs", "2"),
+        ("training.learning_rate", "0.01"),
+        ("training.weight_decay", "0.3"),
+        ("training.gradient_clip_norm", "0.1"),
+        ("training.schedule", "constant"),
+        ("training.warmup_fraction", "0"),
+        ("training.keep_last", "2"),
+    ]);
+    let job = place.job("run", &config);
+    let dir = job.run_dir.clone();
+    let (_, events) = train(&place, job);
+    let read = |step, file| tensors(&dir.join(Checkpoints::dir(step)).join(file));
+    let [before, after] = [1, 2].map(|step| read(step, "model.safetensors"));
+    let [old, new] = [1, 2].map(|step| read(step, "optimizer.safetensors"));
+    let mut squares = 0.0;
+    for (name, (dims, weights)) in &after {
+        for (i, weight) in weights.iter().enumerate() {
+            let moment = |state: &BTreeMap<String, (usize, Vec<f64>)>, which| {
+                state[&format!("{name}.{which}")].1[i]
+            };
+            let (first, second) = (moment(&new, "first"), moment(&new, "second"));
+            let grad = (first - 0.9 * moment(&old, "first")) / 0.1;
+            squares += grad * grad;
+            let expected = 0.999 * moment(&old, "second") + 0.001 * grad * grad;
+            assert!((second - expected).abs() < 1e-6 * expected + 1e-12, "{name} {second}");
+            let kept = if *dims > 1 { 1.0 - lr * decay } else { 1.0 };
+            let step = (first / (1.0 - 0.9_f64.powi(2)))
+                / ((second / (1.0 - 0.999_f64.powi(2))).sqrt() + 1e-8);
+            let expected = before[name].1[i] * kept - lr * step;
+            assert!((weight - expected).abs() < 1e-5, "{name} {weight} {expected}");
+        }
+    }
+    let norms = numbers(&events).into_iter().filter(|(name, ..)| name.ends_with("grad_norm"));
+    let norms: Vec<f64> = norms.map(|(_, _, bits)| f64::from_bits(bits)).collect();
+    assert!(norms[1] > clip, "nothing was clipped: {norms:?}");
+    assert!((squares.sqrt() - clip).abs() < 1e-3 * clip, "{}", squares.sqrt());
+}
+
+#[test]
+fn bf16_is_near_32_bits_where_the_device_has_it_and_refused_elsewhere() {
+    let place = Place::new(&dataset(80));
+    let job = |run, precision| {
+        let still = ("model.dropout", "0.0");
+        place.job(run, &config(&[still, ("training.precision", precision)]))
+    };
+    let whole = losses(&train(&place, job("fp32", "fp32")).1);
+    let auto = losses(&train(&place, job("auto", "auto")).1);
+    let heard = place.run(job("bf16", "bf16"), |_, _| {});
+    #[cfg(target_arch = "x86_64")]
+    let has = std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    match heard {
+        Heard::Ended(Ended::Finished(_)) => {
+            assert!(has);
+            let far = |(a, b): (&f64, &f64)| (a - b).abs() > 0.05;
+            assert!(!whole.iter().zip(&auto).any(far), "{whole:?} {auto:?}");
+            assert_ne!(whole, auto, "nothing was computed in 16 bits");
+            assert_eq!(auto, losses(&train(&place, job("again", "auto")).1));
+        }
+        Heard::Ended(Ended::Failed(failure)) => {
+            assert!(!has);
+            assert_eq!(failure.kind, FailureKind::Device);
+            assert!(failure.message.contains("device cpu: this processor"), "{failure:?}");
+            assert_eq!(whole, auto);
+        }
+        other => panic!("{other:?}"),
     }
 }

@@ -242,6 +242,7 @@ mod torch {
                 config,
                 dir: folder.clone(),
                 vocab_size: found.model.vocab_size,
+                concepts: 0,
                 labels: labels.clone(),
                 multi_label: multi,
                 device: "cpu".into(),

@@ -1,7 +1,10 @@
 //! AdamW: Loshchilov and Hutter 2019 (<https://arxiv.org/abs/1711.05101>), with the bias
 //! correction of Kingma and Ba 2015. Decay is not applied to biases, norms and other vectors.
 
-use tch::{Kind, Tensor, no_grad};
+use annals::train::LearnError;
+use tch::{Device, Tensor, no_grad};
+
+use crate::shim::{self, Lists, Rule};
 
 const BETAS: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
@@ -50,29 +53,34 @@ impl AdamW {
 
     /// Updates the weights from their gradients and gives the gradients' norm before clipping; a
     /// norm that is not finite changes nothing.
-    pub(crate) fn step(&mut self, lr: f64) -> f64 {
+    pub(crate) fn step(&mut self, lr: f64) -> Result<f64, LearnError> {
         no_grad(|| {
             let grads: Vec<Tensor> = self.slots.iter().map(|slot| slot.weights.grad()).collect();
-            let squares: Vec<Tensor> = grads
-                .iter()
-                .filter(|g| g.defined())
-                .map(|g| g.square().sum(Kind::Double))
-                .collect();
-            let norm = Tensor::stack(&squares, 0).sum(Kind::Double).double_value(&[]).sqrt();
+            let given: Vec<(&Slot, &Tensor)> =
+                self.slots.iter().zip(&grads).filter(|(_, grad)| grad.defined()).collect();
+            let norm = shim::norm(&given.iter().map(|(_, grad)| *grad).collect::<Vec<_>>())?;
             if !norm.is_finite() {
-                return norm;
+                return Ok(norm);
             }
-            let scale = if self.clip_norm > 0.0 { (self.clip_norm / norm).min(1.0) } else { 1.0 };
+            let divisor = if self.clip_norm > 0.0 { (norm / self.clip_norm).max(1.0) } else { 1.0 };
             self.updates += 1;
-            let power = i32::try_from(self.updates).unwrap_or(i32::MAX);
-            let corrections = (1.0 - BETAS.0.powi(power), 1.0 - BETAS.1.powi(power));
-            for (slot, grad) in self.slots.iter_mut().zip(&grads) {
-                if grad.defined() {
-                    let decay = if slot.decays { self.weight_decay } else { 0.0 };
-                    slot.update(&(grad * scale), lr, decay, corrections);
+            let device = self.slots.first().map_or(Device::Cpu, |slot| slot.weights.device());
+            let number = |value: f64| Tensor::from(value as f32).to_device(device);
+            let (step, divisor) = (number(self.updates as f64), number(divisor));
+            for decays in [true, false] {
+                let mut lists = Lists::default();
+                for (slot, grad) in given.iter().filter(|(slot, _)| slot.decays == decays) {
+                    lists.weights.push(&slot.weights);
+                    lists.grads.push(grad);
+                    lists.first.push(&slot.first);
+                    lists.second.push(&slot.second);
                 }
+                let decay = if decays { self.weight_decay } else { 0.0 };
+                let (betas, epsilon) = (BETAS, EPSILON);
+                let (step, divisor) = (&step, &divisor);
+                shim::adamw(&lists, &Rule { step, divisor, lr, betas, decay, epsilon })?;
             }
-            norm
+            Ok(norm)
         })
     }
 
@@ -108,19 +116,5 @@ impl AdamW {
             }
             Ok(())
         })
-    }
-}
-
-impl Slot {
-    fn update(&mut self, grad: &Tensor, lr: f64, decay: f64, corrections: (f64, f64)) {
-        if decay > 0.0 {
-            let _ = self.weights.g_mul_scalar_(1.0 - lr * decay);
-        }
-        let _ = self.first.g_mul_scalar_(BETAS.0);
-        self.first += grad * (1.0 - BETAS.0);
-        let _ = self.second.g_mul_scalar_(BETAS.1);
-        self.second += grad.square() * (1.0 - BETAS.1);
-        let root = (&self.second / corrections.1).sqrt() + EPSILON;
-        self.weights -= &self.first / root * (lr / corrections.0);
     }
 }

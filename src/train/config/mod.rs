@@ -22,6 +22,7 @@ pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
 pub use types::{
     Architecture, ClassWeights, DataConfig, DistilbertConfig, EarlyStopping, ModelConfig,
-    ScheduleKind, SplitConfig, SplitRule, TfidfConfig, ToyConfig, TrainConfig, TrainingConfig,
+    Precision, ScheduleKind, SplitConfig, SplitRule, TfidfConfig, ToyConfig, TrainConfig,
+    TrainingConfig,
 };
 pub use yaml::{ConfigError, Place};

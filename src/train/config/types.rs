@@ -112,6 +112,7 @@ impl Architecture {
                 "training.warmup_steps",
                 "training.label_smoothing",
                 "training.focal_gamma",
+                "training.precision",
                 "training.early_stopping.",
                 "training.keep_best",
                 "training.keep_last",
@@ -125,6 +126,7 @@ impl Architecture {
                 "model.attention_dropout",
                 "training.label_smoothing",
                 "training.focal_gamma",
+                "training.precision",
             ],
         }
     }
@@ -186,6 +188,8 @@ pub struct TrainingConfig {
     pub label_smoothing: f64,
     /// How much less the loss looks at rows that are right already; 0 is cross entropy.
     pub focal_gamma: f64,
+    /// What matrix products are computed in; weights and sums stay 32 bits wide.
+    pub precision: Precision,
     /// The validation metric the model is chosen by and early stopping watches.
     pub best_metric: String,
     /// When to stop before `num_epochs`.
@@ -217,6 +221,18 @@ pub enum ScheduleKind {
     Cosine,
     /// Falls to 0 along half a cosine `cosine_cycles` times, from the peak each time.
     CosineWithRestarts,
+}
+
+/// What matrix products are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    Fp32,
+    /// 16 bits with 8 of exponent, where the device has them; refused elsewhere.
+    Bf16,
+    /// `bf16` where the device has it, else `fp32`.
+    Auto,
 }
 
 /// How classes weigh in the loss.

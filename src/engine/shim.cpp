@@ -1,0 +1,78 @@
+// What libtorch has and tch 0.24 does not name: the norm of many tensors, one AdamW update of many
+// tensors in one pass over memory, and mixed precision. Called by shim.rs alone, which says what
+// the pointers must be. No exception leaves this file: 1 is a failure that `annals_failure` tells.
+
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <ATen/autocast_mode.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/stack.h>
+
+namespace {
+
+thread_local std::string failure;
+
+template <typename F>
+int guarded(F&& body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::exception& error) {
+    failure = error.what();
+  } catch (...) {
+    failure = "an exception without a message";
+  }
+  return 1;
+}
+
+std::vector<at::Tensor> listed(at::Tensor* const* tensors, std::size_t count) {
+  std::vector<at::Tensor> list;
+  list.reserve(count);
+  for (std::size_t i = 0; i < count; i++) list.push_back(*tensors[i]);
+  return list;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* annals_failure() { return failure.c_str(); }
+
+int annals_norm(at::Tensor* const* tensors, std::size_t count, double* norm) {
+  return guarded([&] {
+    auto norms = at::stack(at::_foreach_norm(listed(tensors, count), 2.0, at::kDouble));
+    *norm = norms.square().sum().sqrt().item<double>();
+  });
+}
+
+int annals_adamw(at::Tensor* const* weights, at::Tensor* const* grads, at::Tensor* const* first,
+                 at::Tensor* const* second, std::size_t count, const at::Tensor* step,
+                 const at::Tensor* divisor, double lr, double beta1, double beta2, double decay,
+                 double epsilon) {
+  return guarded([&] {
+    std::vector<at::Tensor> steps(count, *step);
+    at::_fused_adamw_(listed(weights, count), listed(grads, count), listed(first, count),
+                      listed(second, count), {}, steps, lr, beta1, beta2, decay, epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false, *divisor);
+  });
+}
+
+int annals_bf16(bool on, bool cuda) {
+  return guarded([&] {
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    if (on) {
+      at::autocast::set_autocast_dtype(device, at::kBFloat16);
+      at::autocast::increment_nesting();
+    } else if (at::autocast::decrement_nesting() == 0) {
+      // Casts of weights are remembered only while no update can change the weights.
+      at::autocast::clear_cache();
+    }
+    at::autocast::set_autocast_enabled(device, on);
+  });
+}
+}
