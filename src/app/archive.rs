@@ -162,9 +162,8 @@ impl App {
     pub fn archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
         let session = self.begin("archive")?;
         let result = self.archive_in(&session, run, request);
-        let mut moved = session.finish_with(result)?;
-        moved.regenerated = self.refresh()?;
-        Ok(moved)
+        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Moved { regenerated, ..moved })
     }
 
     pub(super) fn archive_in(
@@ -246,9 +245,8 @@ impl App {
             self.relocate(&session, &moved.plan)?;
             Ok(moved)
         });
-        let mut moved = session.finish_with(result)?;
-        moved.regenerated = self.refresh()?;
-        Ok(moved)
+        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Moved { regenerated, ..moved })
     }
 
     /// Moves the files of a plan that is in the log, and records where they are; tells the size

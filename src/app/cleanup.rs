@@ -184,8 +184,7 @@ impl App {
             .iter_mut()
             .filter(|found| found.stays.is_none())
             .try_for_each(|found| self.archive_due(&session, found, request));
-        session.finish_with(result)?;
-        plan.regenerated = self.refresh()?;
+        ((), plan.regenerated) = self.refreshed(session.finish_with(result))?;
         Ok(plan)
     }
 

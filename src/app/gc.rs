@@ -99,8 +99,8 @@ impl Needs {
                 | RunEvent::Finished(_),
             )
             | Event::Move(_)
-            | Event::Invocation(_) => {}
-            Event::Workspace(WorkspaceEvent::BlobsRemoved(_)) => {}
+            | Event::Invocation(_)
+            | Event::Workspace(WorkspaceEvent::BlobsRemoved(_)) => {}
             other => names(&serde_json::to_value(&other).unwrap_or_default(), &mut self.named),
         }
     }

@@ -106,9 +106,8 @@ impl App {
         });
         let result =
             planned.and_then(|placed| self.carry_out(&session, &placed.plan).map(|()| placed));
-        let mut placed = session.finish_with(result)?;
-        placed.regenerated = self.refresh()?;
-        Ok(placed)
+        let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Placed { regenerated, ..placed })
     }
 
     fn decide_demotion<A: Access>(

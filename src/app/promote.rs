@@ -205,9 +205,8 @@ impl App {
     pub fn promote(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
         let session = self.begin("promote")?;
         let result = self.promote_in(&session, run, options);
-        let mut promoted = session.finish_with(result)?;
-        promoted.regenerated = self.refresh()?;
-        Ok(promoted)
+        let (promoted, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Promoted { regenerated, ..promoted })
     }
 
     fn promote_in(

@@ -55,6 +55,13 @@ impl App {
         Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
     }
 
+    /// [`Self::refresh`] after an invocation that may have failed: what it recorded on the way,
+    /// such as a move that was rolled back, is in the files all the same.
+    pub(super) fn refreshed<T>(&self, ended: Result<T>) -> Result<(T, Regenerated)> {
+        let regenerated = self.refresh();
+        Ok((ended?, regenerated?))
+    }
+
     pub(super) fn annals_dir(&self) -> std::path::PathBuf {
         self.root.join(".annals")
     }

@@ -185,18 +185,27 @@ impl StartArgs {
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
-    match args.verb {
+    let ends = matches!(args.verb, Verb::Finish { .. } | Verb::Fail { .. } | Verb::Exec { .. });
+    let done = run_verb(&app, args.verb, context);
+    if ends {
+        super::cleanup::housekeep(&app, false, context);
+    }
+    done
+}
+
+fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
+    match verb {
         Verb::Start(start) => {
             let started = app.start_run(&start.into_start(context)?)?;
             context.ui.data(&started, |ui| ui.line(&started.experiment_id))
         }
         Verb::Log { run, metrics, step, epoch } => {
-            let run = find(&app, &run)?;
+            let run = find(app, &run)?;
             let step = app.log_metrics(run, &MetricPoints { values: metrics, step, epoch })?;
             context.ui.data(&json!({ "step": step }), |_| Ok(()))
         }
         Verb::Save { run, file, what } => {
-            let stored = app.save_file(find(&app, &run)?, &context.cwd.join(file), &what)?;
+            let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;
             context.ui.data(&stored, |ui| {
                 let path = stored.path.as_deref().unwrap_or_default();
                 ui.line(&format!("{what}  {path}  {}  {}", size(stored.bytes), stored.digest))
@@ -206,12 +215,12 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
             let confusions = confusions.collect::<Result<_>>()?;
             let finish = FinishRun { values: metrics, confusions, epochs, parameters };
-            print(&app.finish_run(find(&app, &run)?, &finish)?, context)
+            print(&app.finish_run(find(app, &run)?, &finish)?, context)
         }
         Verb::Fail { run, reason, exit_code } => {
-            print(&app.fail_run(find(&app, &run)?, &reason, exit_code)?, context)
+            print(&app.fail_run(find(app, &run)?, &reason, exit_code)?, context)
         }
-        Verb::Exec { start, save, command } => exec(&app, start, &save, command, context),
+        Verb::Exec { start, save, command } => exec(app, start, &save, command, context),
     }
 }
 

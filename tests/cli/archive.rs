@@ -165,3 +165,42 @@ fn two_at_once_archive_a_run_once() {
     ward.annals(&["restore", "night"]).ok();
     agree(&ward);
 }
+
+#[test]
+fn a_full_disk_leaves_the_run_where_it_was() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    let home = folder(&ward, "night");
+    // Larger than what is left, and of no use to a compressor.
+    let mut noise = vec![0; 8 << 20];
+    annals::base::Entropy::fill(&annals::base::SeededEntropy::new(1), &mut noise);
+    std::fs::write(ward.path(&format!("{home}/results/noise.bin")), &noise).unwrap();
+    let before = tree(&ward.path(&home));
+    let left = u32::try_from(ward.read(".annals/log.redb").len() / 1024 + 2048).unwrap();
+    let full = ward.annals_on_a_full_disk(left, &["archive", "night", "--compress"]);
+    full.refused(7, "cannot pack");
+    assert_eq!(tree(&ward.path(&home)), before);
+    agree(&ward);
+    let errors: serde_json::Value =
+        serde_json::from_slice(&ward.read("experiment_consolidation_log.json")).unwrap();
+    let errors = errors["consolidation_actions"]["archive_errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    ward.annals(&["archive", "night", "--compress"]).ok();
+    agree(&ward);
+}
+
+/// Runs of other trainers are runs: they go, they come back, and one under way stays.
+#[test]
+fn a_run_of_another_trainer_goes_and_comes_back() {
+    let ward = Workspace::new();
+    let started = ward.annals(&["run", "start", "--name", "other", "--format", "json"]).ok().json();
+    let run = started["run_id"].as_str().unwrap_or("other").to_owned();
+    ward.annals(&["archive", "other"]).refused(5, "is running");
+    ward.annals(&["run", "fail", &run, "--reason", "no luck"]).ok();
+    let home = folder(&ward, "other");
+    ward.annals(&["archive", "other", "--compress"]).ok();
+    agree(&ward);
+    ward.annals(&["restore", "other"]).ok();
+    assert!(ward.path(&home).is_dir());
+    agree(&ward);
+}

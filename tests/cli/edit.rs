@@ -1,6 +1,7 @@
 //! What people say of runs: categories, tags, notes, pins and names.
 
 use crate::support::Workspace;
+use crate::walk::{agree, every_step};
 
 fn registry(ward: &Workspace) -> serde_json::Value {
     serde_json::from_slice(&ward.read("models_registry_consolidated.json")).unwrap()
@@ -87,4 +88,26 @@ fn names_notes_and_pins_stay_with_the_run_and_reach_the_registry() {
     ward.annals(&["pin", "day"]).refused(4, "there is no run");
     ward.annals(&["verify"]).ok();
     ward.annals(&["replay", "--check"]).ok();
+}
+
+#[test]
+fn a_kill_at_every_step_of_saying_something_leaves_it_said_or_not() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    every_step(&ward, &["classify", "night", "--as", "debug"]);
+    every_step(&ward, &["tag", "night", "+slow"]);
+    every_step(&ward, &["note", "night", "loss jumps at step 40"]);
+    every_step(&ward, &["pin", "night"]);
+}
+
+#[test]
+fn two_at_once_tag_a_run_one_after_the_other() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    let both = ["+slow", "+fast"].map(|tag| ward.spawn(&["tag", "night", tag]));
+    let done = both.map(|mut child| child.wait().unwrap().success());
+    assert_eq!(done, [true, true]);
+    let shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
+    assert_eq!(shown["tags"].as_array().unwrap().len(), 4);
+    agree(&ward);
 }
