@@ -70,7 +70,8 @@ impl Pretrained {
         let positions = self.model.max_position_embeddings;
         if config.model.max_seq_length > positions {
             let problem = format!(
-                "{positions} positions, `model.max_seq_length` is {}",
+                "it has {positions} positions, but `model.max_seq_length` is {}; \
+                 --set model.max_seq_length={positions} cuts longer texts off",
                 config.model.max_seq_length
             );
             return Err(HfError::File { path: self.folder.clone(), problem });
