@@ -1,6 +1,7 @@
 //! People with keys: added, vouched for, asked to sign, replaced.
 
 use crate::support::Workspace;
+use crate::walk::every_step;
 
 fn key_of(ward: &Workspace, name: &str) -> serde_json::Value {
     let all = ward.annals(&["actor", "list", "--format", "json"]).ok().json();
@@ -87,4 +88,21 @@ fn a_key_is_replaced_by_one_that_it_signed() {
     ward.annals(&["verify", "--key", pinned]).refused(10, "findings");
     ward.annals(&["actor", "vouch", "otto"]).ok();
     ward.annals(&["verify", "--key", pinned]).ok();
+}
+
+#[test]
+fn decisions_of_people_are_killed_at_every_step() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    ward.allow_synthetic();
+    every_step(&ward, &["actor", "add", "ines"]);
+    every_step(&ward, &["actor", "rotate"]);
+    ward.annals_as("ines", &["actor", "add", "ines"]).ok();
+    every_step(&ward, &["actor", "vouch", "ines"]);
+    ward.annals_as("ines", &["promote", "notes", "--request", "--as", "night"]).ok();
+    every_step(&ward, &["approve", "night"]);
+    every_step(&ward, &["reject", "night", "--reason", "no"]);
+    ward.annals(&["promote", "notes", "--as", "night"]).ok();
+    every_step(&ward, &["alias", "set", "champion", "night"]);
+    every_step(&ward, &["version", "bump", "minor", "night"]);
 }

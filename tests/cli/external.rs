@@ -180,6 +180,23 @@ fn several_processes_report_at_once() {
     agree(&ward);
 }
 
+#[test]
+fn many_lines_become_few_events() {
+    let ward = Workspace::new();
+    let script = r#"
+i=0
+while [ $i -lt 3000 ]; do
+    i=$((i+1))
+    echo "{\"step\": $i, \"loss\": 0.$i}"
+done"#;
+    ward.annals(&["run", "exec", "--name", "many", "--", "sh", "-c", script]).ok();
+    let events = ward.annals(&["log", "--kind", "run.metrics_recorded", "--format", "json"]).ok();
+    let count = events.json().as_array().unwrap().len();
+    assert!((3..=40).contains(&count), "{count} events for 3000 points");
+    let loss = &run_of(&ward, "many")["metrics"][0];
+    assert_eq!((&loss["key"]["name"], &loss["value"]), (&"loss".into(), &0.3.into()));
+}
+
 const SCRIPT: &str = r#"
 echo "starting in $ANNALS_RUN_FOLDER"
 echo '{"step": 1, "epoch": 1, "split": "train", "loss": 0.5}'

@@ -8,17 +8,18 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::line::{self, Said, merged};
-use super::report::{Finish, batch, finished};
+use super::report::{Finish, finished};
 use super::start::StartRun;
 use crate::app::record::Recorder;
 use crate::app::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, Session};
-use crate::base::{RunId, Split};
+use crate::base::limits::METRIC_BATCH_POINTS_MAX;
+use crate::base::{RunId, Split, Timestamp};
 use crate::domain::Provenance;
-use crate::domain::metric::{Evaluation, FinalMetric};
+use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
 use crate::domain::run::{ArtifactStored, Ending, RunCommand, RunState, RunStatus};
 use crate::supervise::{Command, Output, Printed};
 
@@ -26,6 +27,8 @@ use crate::supervise::{Command, Output, Printed};
 const QUEUE_FACTS: usize = 1_024;
 /// How often an end asked for by the user is noticed.
 const LISTEN: Duration = Duration::from_millis(50);
+/// How long points wait for company.
+const GATHER: Duration = Duration::from_millis(250);
 /// Last lines of the error output that are kept for `run.failed`.
 const TAIL_LINES: usize = 20;
 
@@ -53,9 +56,49 @@ pub struct Executed {
     pub metrics: Vec<FinalMetric>,
 }
 
+/// Points that wait for company: one event for each would make the log ten times as large.
+#[derive(Default)]
+struct Pending {
+    keys: Vec<MetricKey>,
+    points: Vec<MetricPoint>,
+    since: Option<Instant>,
+}
+
+impl Pending {
+    fn push(&mut self, values: &[FinalMetric], step: u64, epoch: f64, at: Timestamp) {
+        self.since.get_or_insert_with(Instant::now);
+        for FinalMetric { key, value } in values {
+            let known = self.keys.iter().position(|known| known == key);
+            let index = known.unwrap_or_else(|| {
+                self.keys.push(key.clone());
+                self.keys.len() - 1
+            });
+            let key = u16::try_from(index).unwrap_or(u16::MAX);
+            self.points.push(MetricPoint { key, step, epoch, value: *value, at });
+        }
+    }
+
+    fn flush_if_due(&mut self, facts: &SyncSender<RunCommand>) {
+        let full = self.points.len() >= METRIC_BATCH_POINTS_MAX;
+        if full || self.since.is_some_and(|since| since.elapsed() >= GATHER) {
+            self.flush(facts);
+        }
+    }
+
+    fn flush(&mut self, facts: &SyncSender<RunCommand>) {
+        let Self { keys, points, .. } = std::mem::take(self);
+        for part in points.chunks(METRIC_BATCH_POINTS_MAX) {
+            let batch = MetricBatch::new(keys.clone(), part);
+            // A recorder that has ended refuses facts; why comes out when it is joined.
+            let _ = facts.send(RunCommand::RecordMetrics(batch));
+        }
+    }
+}
+
 /// What was heard of a command so far.
 #[derive(Default)]
 struct Heard {
+    pending: Pending,
     steps: u64,
     epochs: f64,
     last: BTreeMap<(Option<Split>, String), FinalMetric>,
@@ -150,6 +193,7 @@ impl App {
                     asked = now;
                     if now == 1 { command.interrupt() } else { command.kill() }
                 }
+                heard.pending.flush_if_due(&facts);
                 match command.hear(LISTEN) {
                     Output::Silence => {}
                     Output::Ended(end) => break end,
@@ -157,10 +201,11 @@ impl App {
                         // The log of the output is a convenience: a full disk ends no training.
                         let _ = log.write_all(&printed.bytes);
                         echo(&printed);
-                        heard.take(&printed, session, &facts);
+                        heard.take(&printed, session);
                     }
                 }
             };
+            heard.pending.flush(&facts);
             drop(facts);
             match recording.join() {
                 Ok(recorded) => recorded.map(|_| end),
@@ -219,7 +264,7 @@ impl App {
 
 impl Heard {
     /// Takes in one line.
-    fn take(&mut self, printed: &Printed, session: &Session<'_>, facts: &SyncSender<RunCommand>) {
+    fn take(&mut self, printed: &Printed, session: &Session<'_>) {
         let text = String::from_utf8_lossy(&printed.bytes);
         if printed.error {
             self.tail.push(text.trim_end().to_owned());
@@ -241,9 +286,7 @@ impl Heard {
                 let step =
                     step.unwrap_or_else(|| epoch.map_or(self.steps + 1, |e| e.max(0.0) as u64));
                 self.steps = self.steps.max(step);
-                let points = batch(&values, step, epoch, session.now());
-                // A recorder that has ended refuses facts; why comes out when it is joined.
-                let _ = facts.send(RunCommand::RecordMetrics(points));
+                self.pending.push(&values, step, epoch.unwrap_or(0.0), session.now());
                 for metric in values {
                     let key = (metric.key.split, metric.key.name.clone());
                     self.last.insert(key, metric);
