@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use annals::base::{Digest, Split};
-use annals::train::config::DistilbertConfig;
+use annals::train::config::{DistilbertConfig, TrainConfig};
+use annals::train::pat;
 use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
 use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
@@ -55,6 +56,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let network = arch::build(&vars.root(), &shape)?;
     if job.resume_from.is_none() {
         init(&job.config.distilbert, &vars)?;
+        init_encoder(&job.config, &vars)?;
     }
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
     let optimizer = AdamW::new(weights, training.weight_decay, training.gradient_clip_norm);
@@ -98,6 +100,30 @@ fn init(from: &DistilbertConfig, vars: &nn::VarStore) -> Result<(), LearnError> 
         }
         Ok(())
     })
+}
+
+/// Takes the weights to begin from, where there are some.
+fn init_encoder(config: &TrainConfig, vars: &nn::VarStore) -> Result<(), LearnError> {
+    let file = &config.pat.init_from;
+    if file.is_empty() {
+        return Ok(());
+    }
+    let path = Path::new(file);
+    let bytes = fs::read(path).map_err(|source| io("read", path, source))?;
+    let found = Digest::of(&bytes).to_string();
+    if found != config.pat.init_digest {
+        let expected = &config.pat.init_digest;
+        return Err(state_error(file, format!("digest {found}, {expected} expected")));
+    }
+    let encoder = pat::encoder(&bytes, config).map_err(|e| state_error(file, e.to_string()))?;
+    no_grad(|| {
+        for (name, mut tensor) in vars.variables() {
+            if let Some(weights) = encoder.get(&name) {
+                tensor.copy_(&Tensor::from_slice(&weights.values).view_as(&tensor));
+            }
+        }
+    });
+    Ok(())
 }
 
 impl TorchLearner {

@@ -173,6 +173,7 @@ impl JobSpec {
     pub(super) fn to_score(mut config: TrainConfig, device: String, threads: u32) -> Self {
         // Its weights come from its own folder.
         config.distilbert.init_from.clear();
+        config.pat.init_from.clear();
         // They are 32 bits wide: a device without bf16 scores with them too.
         if config.training.precision == Precision::Bf16 {
             config.training.precision = Precision::Auto;

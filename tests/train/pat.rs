@@ -1,8 +1,11 @@
 //! The actigraphy transformer: its sizes, that it learns, resumes and answers as it was trained.
 
+use std::path::{Path, PathBuf};
+
 use annals::base::{Digest, Split};
 use annals::supervise::Heard;
 use annals::train::config::{Layer, TrainConfig, builtin, resolve};
+use annals::train::pat;
 use annals::train::prepared::{Collator, Inputs, Prepared, Targets};
 use annals::train::protocol::{Ended, ScoreSpec};
 use annals::train::random::Stream;
@@ -173,4 +176,71 @@ fn two_classes_have_one_output_and_many_labels_have_one_each() {
             Digest::of(&std::fs::read(path).unwrap())
         });
     }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/train/fixtures").join(name)
+}
+
+/// The settings of the fixtures, and the numbers that a plain reading of the layers gives.
+fn reference() -> (Vec<(&'static str, String)>, serde_json::Value) {
+    let text = std::fs::read_to_string(fixture("pat.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let size = |name: &str| value["sizes"][name].to_string();
+    let settings = [
+        ("pat.length", "length"),
+        ("pat.patch_size", "patch"),
+        ("pat.feed_forward", "hidden"),
+        ("model.n_embd", "width"),
+        ("model.num_heads", "heads"),
+        ("model.n_layer", "layers"),
+    ];
+    (settings.map(|(key, name)| (key, size(name))).to_vec(), value)
+}
+
+#[test]
+fn scores_are_those_of_a_plain_reading_of_the_layers() {
+    let (settings, value) = reference();
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let config = config("pat_s", &settings);
+    let weeks: Vec<Vec<f32>> = serde_json::from_value(value["weeks"].clone()).unwrap();
+    let expected: Vec<f32> = serde_json::from_value(value["scores"].clone()).unwrap();
+    let mut data = dataset(36, 2, false);
+    data.inputs = Inputs::Series { width: 36, values: weeks.concat() };
+    data.rows.truncate(2);
+    data.splits.truncate(2);
+    data.targets = Targets::Single(vec![0, 1]);
+    let place = Place::new(&data);
+    let dir = place.job("run", &config).run_dir;
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::copy(fixture("pat.safetensors"), dir.join(WEIGHTS_FILE)).unwrap();
+    let found = scores(&place, &data, &config, "run", "");
+    for (row, expected) in expected.iter().enumerate() {
+        let found = found[2 * row + 1];
+        assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn an_encoder_of_keras_is_begun_from() {
+    let (settings, _) = reference();
+    let path = fixture("pat_model.h5").display().to_string();
+    let digest = Digest::of(&std::fs::read(&path).unwrap()).to_string();
+    let mut all: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    // A rate that changes nothing: what is saved is what was begun from.
+    all.extend([("training.num_epochs", "1"), ("training.learning_rate", "1e-30")]);
+    all.extend([("pat.init_from", path.as_str()), ("pat.init_digest", digest.as_str())]);
+    let given = config("pat_s", &all);
+    let data = dataset(36, 8, false);
+    let place = Place::new(&data);
+    let (done, _) = train(&place, place.job("run", &given));
+    let saved = place.job("run", &given).run_dir.join(&done.best_dir).join(WEIGHTS_FILE);
+    let encoder = |path: &Path| pat::encoder(&std::fs::read(path).unwrap(), &given).unwrap();
+    assert_eq!(encoder(&saved), encoder(Path::new(&path)));
+    all.pop();
+    all.push(("pat.init_digest", "00"));
+    let altered = config("pat_s", &all);
+    let end = place.run(place.job("altered", &altered), |_, _| ());
+    let Heard::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
+    assert!(failure.message.contains("00 expected"), "{}", failure.message);
 }

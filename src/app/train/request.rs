@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::folder::RunFolder;
 use super::{Flat, stem};
 use crate::app::{Error, ErrorKind, Result};
+use crate::base::Digest;
 use crate::base::suggest::nearest;
 use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
@@ -15,6 +16,7 @@ use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
 use crate::train::data::{self, DataError, Dataset, Preparation, Source, actigraphy, sample};
 use crate::train::hf::{HfError, Pretrained};
+use crate::train::pat;
 
 /// A training, as the user asked for it.
 #[derive(Clone, Debug)]
@@ -129,7 +131,29 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
         }
     }
     settle_init(&mut config)?;
+    settle_encoder(&mut config)?;
     Ok(Resolved { config, name })
+}
+
+/// Names the weights to take an encoder from by digest, and refuses them where they do not fit.
+fn settle_encoder(config: &mut TrainConfig) -> Result<()> {
+    if config.pat.init_from.is_empty() {
+        return Ok(());
+    }
+    let given = config.pat.init_from.clone();
+    let unreadable = |e| Error::caused(ErrorKind::Data, format!("cannot read {given}"), e);
+    let path = fs::canonicalize(&given).map_err(unreadable)?;
+    let bytes = fs::read(&path).map_err(unreadable)?;
+    let found = Digest::of(&bytes).to_string();
+    let expected = std::mem::replace(&mut config.pat.init_digest, found.clone());
+    if !expected.is_empty() && expected != found {
+        let message = format!("{given} has digest {found}, `pat.init_digest` is {expected}");
+        return Err(Error::new(ErrorKind::Data, message));
+    }
+    pat::encoder(&bytes, config)
+        .map_err(|e| Error::new(ErrorKind::Data, format!("{given} {e}")))?;
+    config.pat.init_from = path.display().to_string();
+    Ok(())
 }
 
 /// Lets the folder to fine-tune from decide what it decides, and names its weights by digest.

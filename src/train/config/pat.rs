@@ -18,6 +18,11 @@ pub struct PatConfig {
     pub feed_forward: u32,
     /// Units of the layer between encoder and output; 0 has none.
     pub head_hidden: u32,
+    /// Weights to take the encoder from: Keras' `.h5`, or the `model.safetensors` of another run;
+    /// empty trains from scratch.
+    pub init_from: String,
+    /// Their digest; empty takes the one found, which is then recorded.
+    pub init_digest: String,
 }
 
 /// How a patch becomes a vector of `model.n_embd` numbers.

@@ -4,14 +4,14 @@
 //! numbers mean something else (decimals, dates), are refused by name. Damage is an error, whatever
 //! the library makes of it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use parquet::basic::{ConvertedType, Repetition};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
+
+use crate::train::guard::guarded;
 
 /// Records that are decoded together.
 const RECORDS: usize = 1_024;
@@ -127,11 +127,6 @@ impl Table {
         }
         Ok(rows)
     }
-}
-
-/// The library gives up on some damaged pages by a panic; that is an error like any other.
-fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("the file is damaged".to_owned()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it so")]
