@@ -353,6 +353,11 @@ impl Files {
             }
             Inner::Texts(Box::new(model))
         } else if config.model.architecture.takes_series() {
+            if config.pat.pretrain {
+                let message = format!("{} was trained without labels", self.name);
+                return Err(Error::new(ErrorKind::Rejected, message)
+                    .hint("train with `--set pat.init_from=` its model.safetensors"));
+            }
             let (json, _) = self.read(self.scaler.as_ref(), data::SCALER_FILE)?;
             let scaler = Scaler::from_json(&String::from_utf8_lossy(&json)).map_err(|e| {
                 Error::caused(ErrorKind::Data, format!("scaler.json of {}", self.name), e)

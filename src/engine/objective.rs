@@ -1,9 +1,10 @@
 //! What an update minimises: the loss of the labels, and those of the auxiliary heads by their
 //! weights. Every part is a mean over the rows of the whole update that have a label for it.
+//! Where nothing is labelled, the network's answers are the losses of the rows.
 
 use annals::train::Batch;
 use annals::train::config::{MAIN, TrainConfig};
-use tch::{Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 use crate::arch::Scores;
 use crate::loss::Loss;
@@ -16,6 +17,8 @@ pub(crate) struct Objective {
     main: Loss,
     /// What a head's scores are called, and what its loss counts.
     heads: Vec<(String, f64)>,
+    /// Whether the rows themselves are learned, without labels.
+    unlabelled: bool,
 }
 
 /// The losses of an update, as far as its batches went through the network.
@@ -32,7 +35,8 @@ pub(crate) struct Update {
 impl Objective {
     pub(crate) fn new(main: Loss, config: &TrainConfig) -> Self {
         let heads = config.multitask.heads.iter();
-        Self { main, heads: heads.map(|head| (head.name.clone(), head.weight)).collect() }
+        let heads = heads.map(|head| (head.name.clone(), head.weight)).collect();
+        Self { main, heads, unlabelled: config.pat.pretrain }
     }
 
     /// Begins an update with these batches.
@@ -41,8 +45,9 @@ impl Objective {
             let targets = batches.iter().filter_map(|batch| batch.heads.get(head)).flatten();
             targets.flatten().count() as f64
         };
+        let rows = batches.iter().map(Batch::len).sum::<usize>() as f64;
         Update {
-            main_divisor: self.main.divisor(batches),
+            main_divisor: if self.unlabelled { rows } else { self.main.divisor(batches) },
             labelled: (0..self.heads.len()).map(labelled).collect(),
             main: 0.0,
             heads: vec![0.0; self.heads.len()],
@@ -51,7 +56,12 @@ impl Objective {
 
     /// What one batch adds to the loss of its update.
     pub(crate) fn loss(&self, update: &mut Update, scores: &Scores, batch: &Batch) -> Tensor {
-        let mut loss = self.main.sum(&scores.logits, &batch.targets) / update.main_divisor;
+        let sum = if self.unlabelled {
+            scores.logits.sum(Kind::Float)
+        } else {
+            self.main.sum(&scores.logits, &batch.targets)
+        };
+        let mut loss = sum / update.main_divisor;
         update.main += loss.double_value(&[]);
         let heads = self.heads.iter().zip(&scores.heads).zip(&batch.heads).enumerate();
         for (head, (((_, weight), logits), targets)) in heads {

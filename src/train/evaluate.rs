@@ -2,7 +2,7 @@
 
 use super::config::TrainConfig;
 use super::learner::{Batch, Learner};
-use super::metric::{Evaluation, MetricValue, NAMES, Scorer};
+use super::metric::{Evaluation, MetricValue, NAMES, ScoreError, Scorer, direction_of};
 use super::order::eval_batches;
 use super::prepared::{Collator, Prepared, Targets};
 use super::trainer::TrainError;
@@ -22,6 +22,9 @@ pub(super) fn evaluate(
     let lengths = data.inputs.lengths();
     let lengths: Vec<u32> = rows.iter().map(|row| lengths[*row]).collect();
     let collator = Collator::new(data);
+    if config.pat.pretrain {
+        return reconstruction(learner, data, config, split);
+    }
     let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi());
     let mut heads: Vec<Scorer> =
         data.heads.iter().map(|head| Scorer::new(head.labels.len(), false)).collect();
@@ -45,6 +48,32 @@ pub(super) fn evaluate(
         }
     }
     Ok(evaluation)
+}
+
+/// The mean of the rows' own losses, where nothing is labelled.
+fn reconstruction(
+    learner: &mut dyn Learner,
+    data: &Prepared,
+    config: &TrainConfig,
+    split: Split,
+) -> Result<Evaluation, TrainError> {
+    let rows = data.of_split(split);
+    let collator = Collator::new(data);
+    let mut sum = 0.0;
+    for indices in rows.chunks(config.eval_batch_rows()) {
+        let losses = learner.evaluate(&collator.batch(indices))?.logits;
+        for (index, loss) in indices.iter().zip(losses) {
+            if !loss.is_finite() {
+                let source = ScoreError::NotFinite { row: data.rows[*index], value: loss };
+                return Err(TrainError::Score { split, source });
+            }
+            sum += f64::from(loss);
+        }
+    }
+    let name = "loss".to_owned();
+    let loss = MetricValue { direction: direction_of(&name), name, value: sum / rows.len() as f64 };
+    let (rows, metrics) = (rows.len() as u64, vec![loss]);
+    Ok(Evaluation { split, rows, metrics, classes: Vec::new(), confusion: Vec::new() })
 }
 
 /// The scores of the rows that have a label.

@@ -238,9 +238,41 @@ fn an_encoder_of_keras_is_begun_from() {
     let encoder = |path: &Path| pat::encoder(&std::fs::read(path).unwrap(), &given).unwrap();
     assert_eq!(encoder(&saved), encoder(Path::new(&path)));
     all.pop();
-    all.push(("pat.init_digest", "00"));
+    all.push(("pat.init_digest", "another"));
     let altered = config("pat_s", &all);
     let end = place.run(place.job("altered", &altered), |_, _| ());
     let Heard::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
-    assert!(failure.message.contains("00 expected"), "{}", failure.message);
+    assert!(failure.message.contains("another expected"), "{}", failure.message);
+}
+
+#[test]
+fn an_encoder_is_learned_without_labels_and_begun_from() {
+    let mut data = dataset(144, 48, true);
+    data.labels.clear();
+    data.targets = Targets::Multi(vec![Vec::new(); data.rows.len()]);
+    let own =
+        [("pat.pretrain", "true"), ("training.best_metric", "loss"), ("pat.mask_ratio", "0.5")];
+    let pretraining = config("pat_s", &[TINY, &own].concat());
+    let place = Place::new(&data);
+    let mut losses = Vec::new();
+    let end = place.run(place.job("pretraining", &pretraining), |_, event| {
+        if let TrainEvent::EpochEnded(ended) = event {
+            losses.push(ended.value);
+        }
+    });
+    let done = finished(end);
+    assert!(losses.last().unwrap() < &(losses[0] * 0.99), "{losses:?}");
+    let (again, _) = train(&place, place.job("again", &pretraining));
+    assert_eq!(done.weights.digest, again.weights.digest);
+    let test = done.evaluations.iter().find(|e| e.split == Split::Test).unwrap();
+    assert_eq!(test.metrics.len(), 1, "nothing but the loss can be told without labels");
+    let dir = place.job("pretraining", &pretraining).run_dir.join(&done.best_dir);
+    let path = dir.join(WEIGHTS_FILE).display().to_string();
+    let digest = done.weights.digest.to_string();
+    let from = [("pat.init_from", path.as_str()), ("pat.init_digest", digest.as_str())];
+    let config = config("pat_s", &[TINY, &from].concat());
+    let place = Place::new(&dataset(144, 48, false));
+    let (done, _) = train(&place, place.job("run", &config));
+    let test = done.evaluations.iter().find(|e| e.split == Split::Test).unwrap();
+    assert!(test.get("roc_auc").unwrap().value > 0.95);
 }

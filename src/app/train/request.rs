@@ -14,7 +14,9 @@ use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 use crate::train::config::{self, Architecture, Layer, TrainConfig};
-use crate::train::data::{self, DataError, Dataset, Preparation, Source, actigraphy, sample};
+use crate::train::data::{
+    self, DataError, Dataset, LabelColumns, Preparation, Source, actigraphy, sample,
+};
 use crate::train::hf::{HfError, Pretrained};
 use crate::train::pat;
 
@@ -199,7 +201,11 @@ impl From<DataError> for Error {
 /// Reads the rows, with the columns that `config` learns besides the labels.
 pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
     if config.model.architecture.takes_series() {
-        return Ok(data::read_series(source, config.pat.length)?);
+        let mut source = source.clone();
+        if config.pat.pretrain {
+            source.label_columns = LabelColumns::Flags(Vec::new());
+        }
+        return Ok(data::read_series(&source, config.pat.length)?);
     }
     let heads = config.multitask.heads.iter();
     let extra_columns = heads.map(|head| head.column.clone()).collect();

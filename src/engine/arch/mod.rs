@@ -62,7 +62,7 @@ const ALL: &[(Architecture, &str, Build)] = &[
     (Architecture::Distilbert, "distilbert", |path, shape| {
         Box::new(distilbert::Distilbert::new(path, shape))
     }),
-    (Architecture::Pat, "pat", |path, shape| Box::new(pat::Pat::new(path, shape))),
+    (Architecture::Pat, "pat", pat::build),
 ];
 
 /// The names of all networks.

@@ -18,6 +18,11 @@ pub struct PatConfig {
     pub feed_forward: u32,
     /// Units of the layer between encoder and output; 0 has none.
     pub head_hidden: u32,
+    /// Learns the encoder from the series alone, without labels: a masked autoencoder. Its weights
+    /// are what `init_from` of a later training takes.
+    pub pretrain: bool,
+    /// Share of the patches that are hidden then.
+    pub mask_ratio: f64,
     /// Weights to take the encoder from: Keras' `.h5`, or the `model.safetensors` of another run;
     /// empty trains from scratch.
     pub init_from: String,

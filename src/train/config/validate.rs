@@ -67,6 +67,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         rules.push((holds, key, value.to_string(), format!("above {min} and below {max}")));
     };
     inside("training.learning_rate", t.learning_rate, 0.0, 1e3);
+    inside("pat.mask_ratio", p.mask_ratio, 0.0, 1.0);
     inside("tfidf.c", config.tfidf.c, 0.0, 1e9);
     inside("data.split.valid_fraction", s.valid_fraction, 0.0, 0.9);
     inside("data.split.test_fraction", s.test_fraction, 0.0, 0.9);
@@ -93,6 +94,12 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
         "model.max_seq_length",
         m.max_seq_length.to_string(),
         format!("at most `distilbert.max_position_embeddings` ({})", d.max_position_embeddings),
+    ));
+    rules.push((
+        !p.pretrain || t.best_metric == "loss",
+        "training.best_metric",
+        format!("\"{}\"", t.best_metric),
+        "\"loss\" where `pat.pretrain` learns without labels".into(),
     ));
     rules.push((m.num_classes != 1, "model.num_classes", "1".into(), "0, or 2 and more".into()));
     rules.push((

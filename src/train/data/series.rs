@@ -91,6 +91,10 @@ fn array(file: &Loaded<'_>, length: u32) -> Result<Vec<Vec<f32>>, DataError> {
 
 fn labelled_array(source: &Source, file: &Loaded<'_>, length: u32) -> Result<Decoded, DataError> {
     let rows = array(file, length)?;
+    if source.label_columns.names().next().is_none() {
+        let alone = |values| RawRow { values, ..RawRow::default() };
+        return Ok((rows.into_iter().map(alone).collect(), None));
+    }
     let (labels, mut labels_file) = labels_beside(source, file)?;
     if labels.len() != rows.len() {
         return Err(DataError::LabelRows {
@@ -158,7 +162,7 @@ fn names_of_labels(path: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::npy;
+    use super::super::{LabelColumns, npy};
     use super::*;
 
     fn place(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -201,6 +205,13 @@ mod tests {
         assert_eq!((alone[1].name.as_str(), &alone[1].values[..]), ("B", &[3.0, 4.0, 5.0][..]));
         let alone = read_unlabelled(&root.path().join("week.npy"), true, "id", 3).unwrap();
         assert_eq!((alone[1].name.as_str(), &alone[1].values[..]), ("2", &[3.0, 4.0, 5.0][..]));
+        for name in ["x.csv", "week.npy"] {
+            let mut source = Source::of(root.path().join(name), "text", "label");
+            source.label_columns = LabelColumns::Flags(Vec::new());
+            let unlabelled = read_series(&source, 3).unwrap();
+            assert_eq!(unlabelled.rows[1].values, [3.0, 4.0, 5.0], "{name}");
+            assert!(unlabelled.labels.is_empty() && unlabelled.rows[1].classes.is_empty());
+        }
         npy.pop();
         crate::base::durable::write(&root.path().join("week.npy"), &npy).unwrap();
         let error = read(&root, "week.npy").unwrap_err();

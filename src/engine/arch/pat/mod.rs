@@ -7,6 +7,7 @@
 //! without the other.
 
 mod block;
+mod mae;
 mod patch;
 
 use tch::nn::{self, Module as _};
@@ -16,9 +17,18 @@ use super::{Network, Rows, Scores, Shape};
 use block::{Block, dense};
 use patch::Patches;
 
+/// The network that learns labels, or the one that learns the encoder without any.
+pub(crate) fn build(path: &nn::Path<'_>, shape: &Shape<'_>) -> Box<dyn Network> {
+    if shape.config.pat.pretrain {
+        Box::new(mae::Autoencoder::new(path, shape))
+    } else {
+        Box::new(Pat::new(path, shape))
+    }
+}
+
 /// The whole network.
 #[derive(Debug)]
-pub(crate) struct Pat {
+struct Pat {
     encoder: Encoder,
     hidden: Option<nn::Linear>,
     output: nn::Linear,
@@ -29,7 +39,7 @@ pub(crate) struct Pat {
 
 impl Pat {
     /// Makes the parameters under `path`.
-    pub(crate) fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
+    fn new(path: &nn::Path<'_>, shape: &Shape<'_>) -> Self {
         let width = i64::from(shape.config.model.n_embd);
         let head = path / "head";
         let units = i64::from(shape.config.pat.head_hidden);
@@ -86,7 +96,15 @@ impl Encoder {
 
     /// Float `[rows, numbers]` to `[rows, patches, width]`.
     fn forward(&self, values: &Tensor, train: bool) -> Tensor {
-        let x = self.patches.forward(values) + &self.positions;
+        self.blocks(self.embed(values), train)
+    }
+
+    /// Each patch as a vector that tells its position.
+    fn embed(&self, values: &Tensor) -> Tensor {
+        self.patches.forward(values) + &self.positions
+    }
+
+    fn blocks(&self, x: Tensor, train: bool) -> Tensor {
         self.blocks.iter().fold(x, |x, block| block.forward(&x, train))
     }
 }
