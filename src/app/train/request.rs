@@ -133,18 +133,18 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
         }
     }
     settle_init(&mut config)?;
-    settle_encoder(&mut config)?;
+    settle_encoder(&mut config, folder)?;
     Ok(Resolved { config, name })
 }
 
 /// Names the weights to take an encoder from by digest, and refuses them where they do not fit.
-fn settle_encoder(config: &mut TrainConfig) -> Result<()> {
+fn settle_encoder(config: &mut TrainConfig, folder: &Path) -> Result<()> {
     if config.pat.init_from.is_empty() {
         return Ok(());
     }
     let given = config.pat.init_from.clone();
     let unreadable = |e| Error::caused(ErrorKind::Data, format!("cannot read {given}"), e);
-    let path = fs::canonicalize(&given).map_err(unreadable)?;
+    let path = fs::canonicalize(folder.join(&given)).map_err(unreadable)?;
     let bytes = fs::read(&path).map_err(unreadable)?;
     let found = Digest::of(&bytes).to_string();
     let expected = std::mem::replace(&mut config.pat.init_digest, found.clone());
