@@ -193,3 +193,83 @@ fn what_the_log_does_not_know_is_neither_replaced_nor_removed() {
     assert_eq!(fs::read_dir(root.join("production")).unwrap().count(), 0);
     remove(root, &removal).unwrap();
 }
+
+/// A plan that packs everything but the weights of a run's folder, and does not keep those.
+fn packed(root: &Path) -> MovePlanned {
+    use crate::domain::file_move::ArchiveOrder;
+    use crate::domain::run::{Archive, DroppedFile, Pack};
+    let pack = Pack::Gz;
+    let (dropped, mut files): (Vec<MovedFile>, Vec<MovedFile>) = survey(root, "experiments/hate_1")
+        .unwrap()
+        .into_iter()
+        .partition(|file| file.path == "model");
+    for file in &mut files {
+        file.path = format!("{}/{}", pack.file(), file.source);
+    }
+    let dropped = dropped.into_iter().map(|file| {
+        let MovedFile { path, digest, bytes, .. } = file;
+        DroppedFile { path, digest, bytes }
+    });
+    let order = ArchiveOrder {
+        run: crate::base::RunId([1; 16]),
+        archive: Archive::Archived,
+        rule: None,
+        reason: "asked for by hand".into(),
+        policy_revision: 0,
+        pack: Some(pack),
+        dropped: dropped.collect(),
+    };
+    MovePlanned {
+        id: MoveId([6; 16]),
+        purpose: MovePurpose::Archive(order),
+        mode: MoveMode::Move,
+        from: "experiments/hate_1".into(),
+        to: "experiments/archived/hate_1".into(),
+        files,
+    }
+}
+
+#[test]
+fn a_file_that_came_after_the_plan_is_not_removed_with_the_source() {
+    let root = root();
+    let (blobs, plan) = (Blobs::new(&root.path().join("blobs")), packed(root.path()));
+    let late = root.path().join("experiments/hate_1/config/late");
+    durable::write(&late, b"mine").unwrap();
+    relocate(root.path(), &blobs, &plan).unwrap();
+    let target = root.path().join("experiments/archived/hate_1");
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 1);
+    let inside = survey_pack(root.path(), &plan.to, crate::domain::run::Pack::Gz).unwrap();
+    assert_eq!(inside.keys().collect::<Vec<_>>(), ["config/c.yaml"]);
+    assert_eq!(fs::read(&late).unwrap(), b"mine");
+    assert!(!root.path().join("experiments/hate_1/model").exists());
+    assert_eq!(recover_relocation(root.path(), &plan).unwrap(), Recovered::Completed);
+}
+
+#[test]
+fn a_file_changed_between_plan_and_move_stops_the_move() {
+    let root = root();
+    let (blobs, plan) = (Blobs::new(&root.path().join("blobs")), packed(root.path()));
+    let file = root.path().join("experiments/hate_1/config/c.yaml");
+    durable::write(&file, b"a: 2").unwrap();
+    let stopped = relocate(root.path(), &blobs, &plan);
+    assert!(matches!(stopped, Err(EffectError::Changed { .. })), "{stopped:?}");
+    assert_eq!(recover_relocation(root.path(), &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(fs::read(&file).unwrap(), b"a: 2");
+    assert!(root.path().join("experiments/hate_1/model").is_file());
+    let left = fs::read_dir(root.path().join("experiments/archived")).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_target_of_somebody_else_is_left_alone() {
+    let root = root();
+    let (blobs, plan) = (Blobs::new(&root.path().join("blobs")), packed(root.path()));
+    let theirs = root.path().join("experiments/archived/hate_1/theirs");
+    durable::create_dir_all(theirs.parent().unwrap()).unwrap();
+    durable::write(&theirs, b"theirs").unwrap();
+    let taken = relocate(root.path(), &blobs, &plan);
+    assert!(matches!(taken, Err(EffectError::TargetExists(_))), "{taken:?}");
+    assert_eq!(recover_relocation(root.path(), &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+    assert!(root.path().join("experiments/hate_1/model").is_file());
+}

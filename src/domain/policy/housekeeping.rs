@@ -2,6 +2,8 @@
 //! stay, and runs that failed long ago. Never one that is under way, pinned, in production or
 //! asked for.
 
+use std::collections::BTreeSet;
+
 use super::Policy;
 use crate::base::{RunId, Timestamp};
 use crate::domain::run::{Archive, Category, RunStatus};
@@ -61,11 +63,12 @@ pub fn housekeeping(
     keep: Option<u32>,
 ) -> Vec<Due> {
     let mut due = keep.map(|keep| surplus(active, keep)).unwrap_or_default();
+    let found: BTreeSet<RunId> = due.iter().map(|due| due.run).collect();
     let days = policy.failed_experiments.archive_after_days;
     for occupant in active.iter().filter(|run| run.status == RunStatus::Failed) {
         let Some(ended) = occupant.ended else { continue };
         let age = now.seconds_since(ended) / DAY_SECONDS;
-        if age < f64::from(days) || due.iter().any(|other| other.run == occupant.run) {
+        if age < f64::from(days) || found.contains(&occupant.run) {
             continue;
         }
         due.push(Due {
