@@ -21,6 +21,8 @@ pub struct Status {
     pub failed: usize,
     /// Runs that were stopped, or whose supervisor is gone.
     pub interrupted: usize,
+    /// Runs of any state that lie in an archive.
+    pub archived: usize,
     /// Models in production.
     pub production: usize,
     /// Finished runs that meet the rules in force.
@@ -71,8 +73,11 @@ impl App {
         let (policy_revision, policy) = views.policy()?;
         let runs = views.runs()?;
         let mut counts = [0_usize; 4];
+        let mut archived = 0;
         for run in runs.iter() {
-            match self.status_of(&run?)? {
+            let run = run?;
+            archived += usize::from(run.archive.is_some());
+            match self.status_of(&run)? {
                 RunStatus::Finished => counts[0] += 1,
                 RunStatus::Running | RunStatus::Unknown => counts[1] += 1,
                 RunStatus::Failed => counts[2] += 1,
@@ -101,6 +106,7 @@ impl App {
             running: counts[1],
             failed: counts[2],
             interrupted: counts[3],
+            archived,
             production: views.production()?.len(),
             candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
             open_requests,

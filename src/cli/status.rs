@@ -18,8 +18,13 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
     context.ui.data(&status, |ui| {
         ui.line(&format!("project     {}", status.project))?;
         ui.line(&format!(
-            "runs        {} ({} finished, {} running, {} failed, {} interrupted)",
-            status.runs, status.finished, status.running, status.failed, status.interrupted
+            "runs        {} ({} finished, {} running, {} failed, {} interrupted; {} archived)",
+            status.runs,
+            status.finished,
+            status.running,
+            status.failed,
+            status.interrupted,
+            status.archived
         ))?;
         ui.line(&format!("production  {}", status.production))?;
         ui.line(&format!("candidates  {}", status.candidates))?;
