@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::train::ensemble;
 use super::{App, Error, ErrorKind, Programs, Result};
 use crate::base::Digest;
 use crate::projection::registry::ModelRow;
@@ -44,6 +45,7 @@ enum Inner {
     Texts(Box<TextClassifier>),
     Tokens { words: Words, engine: Box<Engine> },
     Series { scaler: Scaler, engine: Box<Engine> },
+    Ensemble(Vec<Model>),
 }
 
 /// What makes tokens of a text.
@@ -100,6 +102,7 @@ impl Model {
     pub fn series_length(&self) -> Option<usize> {
         match &self.inner {
             Inner::Series { scaler, .. } => Some(scaler.width()),
+            Inner::Ensemble(members) => members.first().and_then(Self::series_length),
             _ => None,
         }
     }
@@ -119,6 +122,9 @@ impl Model {
     /// # Errors
     /// When the model takes texts, or the engine fails.
     pub fn series_scores(&mut self, series: &[Series]) -> Result<Vec<Vec<f32>>> {
+        if let Inner::Ensemble(members) = &mut self.inner {
+            return together(members, self.multi_label, |model| model.series_scores(series));
+        }
         let Inner::Series { scaler, engine } = &mut self.inner else {
             let message = format!("{} takes texts, not series of numbers", self.name);
             return Err(Error::new(ErrorKind::Usage, message));
@@ -155,7 +161,31 @@ impl Model {
                     "give them by --file: a .csv, .tsv, .npy or .parquet with a row for each",
                 ))
             }
+            Inner::Ensemble(members) => {
+                together(members, self.multi_label, |model| model.scores(texts))
+            }
         }
+    }
+
+    /// Unnormalised scores of prepared rows, as they were prepared for this model.
+    pub(super) fn scores_of(&mut self, data: &Prepared, rows: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let mut scores = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(BATCH_TEXTS) {
+            match (&mut self.inner, &data.inputs) {
+                (Inner::Texts(model), Inputs::Texts(texts)) => {
+                    scores.extend(rows.iter().map(|row| model.scores(&texts[*row])));
+                }
+                (Inner::Tokens { engine, .. } | Inner::Series { engine, .. }, _) => {
+                    let found = ask(engine, Collator::new(data).batch(rows))?;
+                    scores.extend(found.chunks_exact(self.labels.len()).map(<[f32]>::to_vec));
+                }
+                _ => {
+                    let message = format!("these rows were not prepared for {}", self.name);
+                    return Err(Error::new(ErrorKind::Data, message));
+                }
+            }
+        }
+        Ok(scores)
     }
 
     /// Scores as probabilities: of each label by itself where a text may have any number, else of
@@ -180,6 +210,10 @@ impl Model {
             let path = folder.join(name);
             path.is_file().then_some((path, None))
         };
+        if let Some(list) = file(ensemble::MANIFEST) {
+            let of_members = members_in(folder)?;
+            return Self::ensemble(folder.display().to_string(), &list, &of_members, programs);
+        }
         if file("config.yaml").is_none() && file(hf::CONFIG_FILE).is_some() {
             return Self::hugging_face(folder, programs);
         }
@@ -195,6 +229,46 @@ impl Model {
             weights: file("model.safetensors"),
         };
         files.load(programs)
+    }
+
+    /// Loads the members that `list` names from their files, told apart by their paths.
+    fn ensemble(
+        name: String,
+        list: &Known,
+        files: &[(String, Known)],
+        programs: &Programs,
+    ) -> Result<Self> {
+        let whole = Files { name, ..Files::default() };
+        let (json, weights) = whole.read(Some(list), ensemble::MANIFEST)?;
+        let manifest: ensemble::Manifest = serde_json::from_slice(&json).map_err(|e| {
+            Error::new(ErrorKind::Data, format!("{} of {}: {e}", ensemble::MANIFEST, whole.name))
+        })?;
+        let mut members: Vec<Self> = Vec::new();
+        for number in 1..=manifest.members.len() {
+            let name = format!("{}, member {number}", whole.name);
+            let mut of_member = Files { name, ..Files::default() };
+            for (path, known) in files {
+                if let Some(path) = ensemble::member_file(path, number) {
+                    of_member.take(path, known.clone());
+                }
+            }
+            members.push(of_member.load(programs)?);
+        }
+        let fits = |model: &&Self| {
+            (&model.labels, model.multi_label) == (&members[0].labels, members[0].multi_label)
+        };
+        if members.is_empty() || !members.iter().all(|model| fits(&model)) {
+            let message = format!("the members of {} do not fit each other", whole.name);
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        Ok(Self {
+            name: whole.name,
+            weights,
+            recorded: list.1.is_some(),
+            labels: members[0].labels.clone(),
+            multi_label: members[0].multi_label,
+            inner: Inner::Ensemble(members),
+        })
     }
 
     fn hugging_face(folder: &Path, programs: &Programs) -> Result<Self> {
@@ -245,6 +319,7 @@ impl App {
     /// # Errors
     /// When there is no such model, it has no weights, or a file is not the one that was recorded.
     pub fn model(&self, text: &str, programs: &Programs) -> Result<Model> {
+        let (mut list, mut of_members) = (None, Vec::new());
         let views = self.snapshot()?;
         let production = views.production()?;
         let alias = views.aliases()?.into_iter().find(|alias| alias.alias == text);
@@ -256,20 +331,19 @@ impl App {
             let folder = self.root.join(&model.path);
             let mut files = Files { name: model.name.clone(), ..Files::default() };
             for (path, digest, _) in &model.files {
-                let known = Some((folder.join(path), digest.parse().ok()));
-                match path.as_str() {
-                    "config.yaml" => files.config = known,
-                    "labels.json" => files.labels = known,
-                    "vocab.txt" => files.vocabulary = known,
-                    "concepts.tsv" => files.concepts = known,
-                    hf::TOKENIZER_FILE => files.tokenizer = known,
-                    "vectorizer.json" => files.vectorizer = known,
-                    data::SCALER_FILE => files.scaler = known,
-                    "model.safetensors" => files.weights = known,
-                    _ => {}
+                let known = (folder.join(path), digest.parse().ok());
+                if path == ensemble::MANIFEST {
+                    list = Some(known);
+                } else if ensemble::is_of_member(path) {
+                    of_members.push((path.clone(), known));
+                } else {
+                    files.take(path, known);
                 }
             }
-            return files.load(programs);
+            return match list {
+                Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
+                None => files.load(programs),
+            };
         }
         if let Some(alias) = alias {
             let message = format!(
@@ -298,6 +372,10 @@ impl App {
             }
             let known = Some((file, digest));
             match name.as_str() {
+                ensemble::ARTIFACT => list = known,
+                member if ensemble::is_of_member(member) => {
+                    of_members.extend(known.map(|known| (member.to_owned(), known)));
+                }
                 "weights" if details.dropped.contains(path) => {
                     let message = format!("the weights of {} were not kept", files.name);
                     return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
@@ -316,6 +394,9 @@ impl App {
                 _ => {}
             }
         }
+        if let Some(list) = list {
+            return Model::ensemble(files.name, &list, &of_members, programs);
+        }
         if files.weights.is_none() {
             let status = self.status_now(details.status, None)?.word();
             let message = format!("{} is {status} and has no weights", files.name);
@@ -326,6 +407,22 @@ impl App {
 }
 
 impl Files {
+    /// Takes in a file by its name in a folder of a model.
+    fn take(&mut self, path: &str, known: Known) {
+        let place = match path {
+            "config.yaml" => &mut self.config,
+            "labels.json" => &mut self.labels,
+            "vocab.txt" => &mut self.vocabulary,
+            "concepts.tsv" => &mut self.concepts,
+            hf::TOKENIZER_FILE => &mut self.tokenizer,
+            "vectorizer.json" => &mut self.vectorizer,
+            data::SCALER_FILE => &mut self.scaler,
+            "model.safetensors" => &mut self.weights,
+            _ => return,
+        };
+        *place = Some(known);
+    }
+
     fn load(self, programs: &Programs) -> Result<Model> {
         let (config, _) = self.read(self.config.as_ref(), "config.yaml")?;
         let config = config::recorded(&String::from_utf8_lossy(&config))
@@ -420,6 +517,40 @@ impl Files {
             _ => Ok((bytes, found)),
         }
     }
+}
+
+/// The scores of an ensemble, of what `ask` gets from each member.
+fn together(
+    members: &mut [Model],
+    multi_label: bool,
+    mut ask: impl FnMut(&mut Model) -> Result<Vec<Vec<f32>>>,
+) -> Result<Vec<Vec<f32>>> {
+    let mut probabilities = Vec::new();
+    for member in members {
+        let scores = ask(member)?;
+        probabilities.push(scores.iter().map(|row| member.probabilities(row)).collect());
+    }
+    Ok(ensemble::average(&probabilities, multi_label))
+}
+
+/// The files of members below a folder, by their paths in it.
+fn members_in(folder: &Path) -> Result<Vec<(String, Known)>> {
+    let unreadable = |path: &Path| {
+        let message = format!("cannot read {}", path.display());
+        move |e| Error::caused(ErrorKind::Data, message, e)
+    };
+    let within = |path: &Path| -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(path).map_err(unreadable(path))?;
+        entries.map(|entry| Ok(entry.map_err(unreadable(path))?.path())).collect()
+    };
+    let mut found = Vec::new();
+    for member in within(&folder.join("members"))? {
+        for file in within(&member)? {
+            let path = file.strip_prefix(folder).unwrap_or(&file);
+            found.push((path.to_string_lossy().into_owned(), (file.clone(), None)));
+        }
+    }
+    Ok(found)
 }
 
 fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::actors::vouched;
 use super::papers::papers;
 use super::session::{Tx, signing_key};
+use super::train::ensemble;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
 use crate::base::{MoveId, RequestId, RunId};
 use crate::domain::file_move::{
@@ -22,8 +23,9 @@ use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
-/// The files of a run that go into production: what they are, and their name there.
-const PROMOTED: [(&str, &str); 13] = [
+/// The files a model is asked with: what they are as artifacts of a run, and their name elsewhere.
+pub(super) const ASKED: [(&str, &str); 9] = [
+    (ensemble::ARTIFACT, ensemble::MANIFEST),
     ("weights", "model.safetensors"),
     ("config", "config.yaml"),
     ("vocabulary", "vocab.txt"),
@@ -32,6 +34,10 @@ const PROMOTED: [(&str, &str); 13] = [
     ("vectorizer", "vectorizer.json"),
     ("scaler", "scaler.json"),
     ("labels", "labels.json"),
+];
+
+/// What goes into production besides them.
+const PROMOTED: [(&str, &str); 5] = [
     ("training_info", "training_info.json"),
     ("model_card", "README.md"),
     ("config.json", "config.json"),
@@ -318,7 +324,9 @@ impl App {
     ) -> Result<MovePlanned> {
         let state = &facts.run;
         let mut files: Vec<MovedFile> = Vec::new();
-        for (what, target) in PROMOTED {
+        let of_members = state.artifacts.keys().filter(|name| ensemble::is_of_member(name));
+        let of_members = of_members.map(|name| (name.as_str(), name.as_str()));
+        for (what, target) in ASKED.into_iter().chain(PROMOTED).chain(of_members) {
             if let Some(artifact) = state.artifacts.get(what)
                 && let Some(source) = &artifact.path
                 && let target = like(target, source)

@@ -17,6 +17,7 @@ mod context;
 mod data_args;
 mod doctor;
 mod edit;
+mod ensemble;
 mod error;
 mod gc;
 mod init;
@@ -100,6 +101,7 @@ enum Verb {
     Restore(archive::RestoreArgs),
     Cleanup(cleanup::Args),
     Gc(gc::Args),
+    Ensemble(ensemble::Args),
     Predict(predict::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -181,6 +183,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Restore(args) => archive::run_restore(args, context),
         Verb::Cleanup(args) => cleanup::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
+        Verb::Ensemble(args) => ensemble::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

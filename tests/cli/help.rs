@@ -25,6 +25,7 @@ const VERBS: &[&str] = &[
     "restore",
     "cleanup",
     "gc",
+    "ensemble",
     "predict",
     "log",
     "replay",

@@ -12,6 +12,7 @@ mod cleanup;
 mod crash;
 mod curriculum;
 mod edit;
+mod ensemble;
 mod external;
 mod gc;
 mod help;

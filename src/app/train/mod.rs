@@ -3,6 +3,7 @@
 mod card;
 mod difficulty;
 mod drive;
+pub(in crate::app) mod ensemble;
 mod folder;
 mod repeat;
 mod reproduce;

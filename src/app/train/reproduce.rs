@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 
+use super::ensemble;
 use super::folder::RunFolder;
 use super::{Attempt, Beginning, Programs, Results, Screen, start_engine};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
@@ -195,6 +196,11 @@ impl App {
             }
         }
         let name = state.experiment_id.clone();
+        if state.artifacts.contains_key(ensemble::ARTIFACT) {
+            let message = format!("{name} is an ensemble: nothing was trained");
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint("reproduce its members; `annals show` names them"));
+        }
         let (Some(started), Some(weights), RunStatus::Finished) = (started, weights, state.status)
         else {
             let message = format!(
@@ -224,7 +230,7 @@ impl App {
     }
 
     /// A file of a run with the recorded digest: from its folder, else from the blobs.
-    fn file_of(&self, state: &RunState, path: &str, digest: Digest) -> Result<Vec<u8>> {
+    pub(super) fn file_of(&self, state: &RunState, path: &str, digest: Digest) -> Result<Vec<u8>> {
         let full = self.root.join(&state.folder).join(path);
         let bytes = std::fs::read(&full).ok().filter(|bytes| Digest::of(bytes) == digest);
         if let Some(bytes) = bytes {

@@ -56,16 +56,7 @@ fn batch(points: &train::MetricPoints, started: Timestamp) -> MetricBatch {
 
 /// The end of a run.
 pub(super) fn finished(finished: &Finished, attempt: u32) -> RunFinished {
-    let metrics = finished.evaluations.iter().flat_map(|evaluation| {
-        evaluation.metrics.iter().map(|metric| FinalMetric {
-            key: MetricKey {
-                name: metric.name.clone(),
-                split: Some(evaluation.split),
-                direction: metric.direction,
-            },
-            value: metric.value,
-        })
-    });
+    let (metrics, evaluations) = scores(&finished.evaluations);
     RunFinished {
         attempt,
         duration_seconds: finished.seconds,
@@ -77,13 +68,30 @@ pub(super) fn finished(finished: &Finished, attempt: u32) -> RunFinished {
             metric: finished.metric.clone(),
             value: finished.best_value,
         }),
-        metrics: metrics.collect(),
-        evaluations: finished.evaluations.iter().map(evaluation).collect(),
+        metrics,
+        evaluations,
         parameter_count: Some(finished.parameters),
         model_bytes: finished.weights.bytes,
         weights: Some(finished.weights.digest),
         rows_per_second: Some(finished.rows_per_s),
     }
+}
+
+/// Final values, and predictions against labels.
+pub(super) fn scores(
+    evaluations: &[train::metric::Evaluation],
+) -> (Vec<FinalMetric>, Vec<Evaluation>) {
+    let metrics = evaluations.iter().flat_map(|evaluation| {
+        evaluation.metrics.iter().map(|metric| FinalMetric {
+            key: MetricKey {
+                name: metric.name.clone(),
+                split: Some(evaluation.split),
+                direction: metric.direction,
+            },
+            value: metric.value,
+        })
+    });
+    (metrics.collect(), evaluations.iter().map(evaluation).collect())
 }
 
 fn evaluation(from: &train::metric::Evaluation) -> Evaluation {

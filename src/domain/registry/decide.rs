@@ -195,7 +195,8 @@ fn may_be_promoted(
         return Err(Rejection::Rules { what, policy_revision, failed });
     }
     let taken = |r: &Request| r.requested.name == name && r.status == RequestStatus::Open;
-    if !facts.run.artifacts.contains_key("weights") {
+    let artifacts = &facts.run.artifacts;
+    if !["weights", "ensemble"].iter().any(|what| artifacts.contains_key(*what)) {
         let (state, wanted) = ("without weights".into(), "only a model can be promoted".into());
         return Err(Rejection::WrongState { what, state, wanted });
     }

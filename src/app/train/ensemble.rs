@@ -1,0 +1,372 @@
+//! `ensemble create`: finished runs asked together, as a run of its own that is asked and promoted
+//! like any other. Its probabilities are the means of its members'; its scores are those on the
+//! test rows that all of them kept apart.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::RunFolder;
+use super::{Programs, Screen, translate};
+use crate::app::environment::{self, Facts};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::base::{Digest, RunId, Split, durable};
+use crate::domain::run::{
+    ArtifactStored, Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunStarted, RunState,
+    RunStatus, classify, decide,
+};
+use crate::domain::{Envelope, Event, Name, Provenance};
+use crate::projection::runs::RunDetails;
+use crate::train::metric::{Evaluation, Scorer};
+use crate::train::prepared::Prepared;
+
+/// The list of members, in the folder of an ensemble.
+pub(in crate::app) const MANIFEST: &str = "ensemble.json";
+/// What the list of members and their files are called as artifacts of a run.
+pub(in crate::app) const ARTIFACT: &str = "ensemble";
+const MEMBERS: &str = "members/";
+
+/// The members of an ensemble, in order: member n has its files in `members/<n>/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::app) struct Manifest {
+    pub(in crate::app) members: Vec<ListedMember>,
+}
+
+/// One member, as the list has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::app) struct ListedMember {
+    run: RunId,
+    experiment_id: String,
+    weights: Digest,
+}
+
+/// A run that becomes a member.
+struct Member {
+    run: RunId,
+    state: RunState,
+    started: RunStarted,
+    finished: RunFinished,
+    weights: Digest,
+    data: Prepared,
+    /// Indices of the test rows in `data`, by their number in the data file.
+    rows: Vec<usize>,
+}
+
+/// An ensemble that is to be recorded.
+struct Made<'a> {
+    run: RunId,
+    name: &'a Name,
+    members: &'a [Member],
+    evaluation: &'a Evaluation,
+    seconds: f64,
+}
+
+/// Whether `path` is a file of a member.
+pub(in crate::app) fn is_of_member(path: &str) -> bool {
+    path.starts_with(MEMBERS)
+}
+
+/// The name of a file of member `number`, from 1, if `path` is one.
+pub(in crate::app) fn member_file(path: &str, number: usize) -> Option<&str> {
+    path.strip_prefix(MEMBERS)?.strip_prefix(&number.to_string())?.strip_prefix('/')
+}
+
+/// Scores whose probabilities are the means of the members' probabilities, row by row: logarithms
+/// of the means, or of their odds where a row may have any number of labels.
+pub(in crate::app) fn average(members: &[Vec<Vec<f64>>], multi_label: bool) -> Vec<Vec<f32>> {
+    let Some(first) = members.first() else { return Vec::new() };
+    let mean = |row: usize, label: usize| {
+        let sum: f64 = members.iter().map(|member| member[row][label]).sum();
+        // Bounds keep the logarithms finite.
+        (sum / members.len() as f64).clamp(1e-30, 1.0 - f64::EPSILON)
+    };
+    let score = |p: f64| if multi_label { p.ln() - (-p).ln_1p() } else { p.ln() } as f32;
+    let row = |row: usize| (0..first[row].len()).map(|label| score(mean(row, label))).collect();
+    (0..first.len()).map(row).collect()
+}
+
+impl App {
+    /// Makes an ensemble named `name` of the runs that `texts` name.
+    ///
+    /// # Errors
+    /// When a run has not finished, is an ensemble, is named twice, or has other labels or other
+    /// test rows than the first.
+    pub fn create_ensemble(
+        &self,
+        name: &str,
+        texts: &[String],
+        programs: &Programs,
+        screen: &mut dyn Screen,
+    ) -> Result<RunDetails> {
+        let begun = Instant::now();
+        let name = Name::new(name)?;
+        for note in self.recover()?.notes {
+            screen.note(&note);
+        }
+        let members: Vec<Member> =
+            texts.iter().map(|text| self.member(text)).collect::<Result<_>>()?;
+        for (index, member) in members.iter().enumerate() {
+            if members[..index].iter().any(|other| other.run == member.run) {
+                let message = format!("{} is named twice", member.started.experiment_id);
+                return Err(Error::new(ErrorKind::Usage, message));
+            }
+            members[0].expect_same_rows(member)?;
+        }
+        if members.len() < 2 {
+            return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
+        }
+        let mut probabilities = Vec::new();
+        for member in &members {
+            let mut model = self.model(&member.started.experiment_id, programs)?;
+            let scores = model.scores_of(&member.data, &member.rows)?;
+            probabilities.push(scores.iter().map(|row| model.probabilities(row)).collect());
+        }
+        let evaluation = members[0].evaluate(&probabilities)?;
+        let session = self.begin("ensemble")?;
+        let run = RunId(self.env.random());
+        let folder = match RunFolder::create(self, name.as_str(), session.now()) {
+            Ok(folder) => folder,
+            Err(error) => return session.finish_with(Err(error)),
+        };
+        let (members, evaluation) = (&members, &evaluation);
+        let seconds = begun.elapsed().as_secs_f64();
+        let made = Made { run, name: &name, members, evaluation, seconds };
+        let result = self.record_ensemble(&session, &made, &folder);
+        let ended = self.close(session, run, &folder, result);
+        Ok(self.trained(run, None, ended, screen)?.run)
+    }
+
+    fn member(&self, text: &str) -> Result<Member> {
+        let run = self.find_run(&self.snapshot()?, text)?;
+        let (state, events) = self.store.read(|log| {
+            let events = log.stream(run.into(), 0)?;
+            Ok::<_, Error>((fold_run(log, run)?, events))
+        })?;
+        let (mut started, mut finished) = (None, None);
+        for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
+            match event {
+                Event::Run(RunEvent::Started(event)) => started = Some(event),
+                Event::Run(RunEvent::Finished(event)) => finished = Some(event),
+                _ => {}
+            }
+        }
+        let refused = |why: &str| {
+            let message = format!("{} {why}", state.experiment_id);
+            Err(Error::new(ErrorKind::Rejected, message))
+        };
+        if state.artifacts.contains_key(ARTIFACT) {
+            return refused("is an ensemble, and ensembles are not nested");
+        }
+        let (Some(started), Some(finished), RunStatus::Finished) =
+            (started, finished, state.status)
+        else {
+            return refused(&format!("is {}: members have finished", state.status.word()));
+        };
+        let Some(weights) = finished.weights else { return refused("has no weights") };
+        let path = self.root.join(&state.folder).join("config/dataset.bin");
+        let data = Prepared::read(&path, started.data.prepared).map_err(|e| {
+            Error::caused(ErrorKind::Data, format!("the rows of {}", state.experiment_id), e)
+        })?;
+        let mut rows = data.of_split(Split::Test);
+        rows.sort_by_key(|row| data.rows[*row]);
+        Ok(Member { run, state, started, finished, weights, data, rows })
+    }
+
+    fn record_ensemble(
+        &self,
+        session: &Session<'_>,
+        made: &Made<'_>,
+        folder: &RunFolder,
+    ) -> Result<()> {
+        let Made { run, members, .. } = *made;
+        let manifest = Manifest {
+            members: members
+                .iter()
+                .map(|member| ListedMember {
+                    run: member.run,
+                    experiment_id: member.started.experiment_id.clone(),
+                    weights: member.weights,
+                })
+                .collect(),
+        };
+        let stored = self.copy_members(&manifest, members, folder)?;
+        self.put_blobs(folder, &stored)?;
+        let started = self.ensemble_started(made, &stored[0], folder);
+        let finished = ensemble_finished(made, &stored[0]);
+        session.transact(|tx| {
+            let policy = fold_policy(tx.log())?;
+            let criteria = &policy.policy.debug_experiments.criteria;
+            let class = classify(&started.name, &started.tags, criteria, None);
+            let mut state = RunState::default();
+            let facts = RunFacts {
+                policy: &policy.policy,
+                policy_revision: policy.revision(),
+                provenance: Provenance::Engine,
+            };
+            let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+            commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+            commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));
+            for command in commands {
+                let events = decide(&state, command, &facts)?;
+                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(run, &events, Provenance::Engine)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The list of members, the labels, and every file that a member is asked with.
+    fn copy_members(
+        &self,
+        manifest: &Manifest,
+        members: &[Member],
+        folder: &RunFolder,
+    ) -> Result<Vec<ArtifactStored>> {
+        let list = serde_json::to_vec_pretty(manifest).unwrap_or_default();
+        let path = format!("config/{MANIFEST}");
+        folder.write(&path, &list)?;
+        let mut stored = vec![folder.file(ARTIFACT, &path)?];
+        for (number, member) in (1..).zip(members) {
+            let place = format!("{MEMBERS}{number}");
+            let made = folder.path.join(&place);
+            durable::create_dir_all(&made)
+                .map_err(|e| Error::io(format!("make {}", made.display()), e))?;
+            for (artifact, file) in crate::app::promote::ASKED {
+                let Some(known) = member.state.artifacts.get(artifact) else { continue };
+                let Some(source) = &known.path else { continue };
+                let bytes = self.file_of(&member.state, source, known.digest)?;
+                let target = format!("{place}/{file}");
+                folder.write(&target, &bytes)?;
+                stored.push(folder.file(&target, &target)?);
+                if number == 1 && artifact == "labels" {
+                    folder.write("config/labels.json", &bytes)?;
+                    stored.push(folder.file("labels", "config/labels.json")?);
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    fn ensemble_started(
+        &self,
+        made: &Made<'_>,
+        manifest: &ArtifactStored,
+        folder: &RunFolder,
+    ) -> RunStarted {
+        let Made { run, name, members, .. } = *made;
+        let names: Vec<&str> =
+            members.iter().map(|member| member.started.experiment_id.as_str()).collect();
+        let first = &members[0].started;
+        let libtorch = members.iter().find_map(|m| m.started.environment.libtorch.as_deref());
+        let (environment, _) = self.environment(Facts {
+            libtorch,
+            threads: environment::cpus(),
+            device: "cpu",
+            accelerators: Vec::new(),
+        });
+        RunStarted {
+            run,
+            name: name.to_string(),
+            experiment_id: folder.experiment_id.clone(),
+            folder: self.relative(&folder.path),
+            description: format!("mean of the probabilities of {}", names.join(", ")),
+            tags: vec!["ensemble".to_owned()],
+            attempt: 1,
+            config_name: "ensemble".to_owned(),
+            config: manifest.digest,
+            parameters: [("ensemble.members".to_owned(), serde_json::json!(names).to_string())]
+                .into(),
+            seed: first.seed,
+            data: first.data.clone(),
+            environment,
+            trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+fn ensemble_finished(made: &Made<'_>, manifest: &ArtifactStored) -> RunFinished {
+    let Made { members, evaluation, seconds, .. } = *made;
+    let (metrics, evaluations) = translate::scores(std::slice::from_ref(evaluation));
+    RunFinished {
+        attempt: 1,
+        duration_seconds: seconds,
+        steps: 0,
+        epochs: 0,
+        best: None,
+        metrics,
+        evaluations,
+        parameter_count: members.iter().map(|member| member.finished.parameter_count).sum(),
+        model_bytes: members.iter().map(|member| member.finished.model_bytes).sum(),
+        weights: Some(manifest.digest),
+        rows_per_second: None,
+    }
+}
+
+impl Member {
+    /// Refuses a member whose scores speak of something else.
+    fn expect_same_rows(&self, other: &Self) -> Result<()> {
+        let refused = |what: &str| {
+            let (one, two) = (&self.started.experiment_id, &other.started.experiment_id);
+            let message = format!("{two} has other {what} than {one}");
+            Err(Error::new(ErrorKind::Rejected, message)
+                .hint("members are scored together on the rows that all of them kept apart"))
+        };
+        let files = |member: &Self| -> Vec<Digest> {
+            member.started.data.files.iter().map(|file| file.digest).collect()
+        };
+        let numbers = |member: &Self| -> Vec<u32> {
+            member.rows.iter().map(|row| member.data.rows[*row]).collect()
+        };
+        if self.data.labels != other.data.labels
+            || self.data.targets.is_multi() != other.data.targets.is_multi()
+        {
+            return refused("labels");
+        }
+        if files(self) != files(other) {
+            return refused("data files");
+        }
+        let targets = |member: &Self| member.data.targets.select(&member.rows);
+        if numbers(self) != numbers(other) || targets(self) != targets(other) {
+            return refused("test rows");
+        }
+        Ok(())
+    }
+
+    fn evaluate(&self, probabilities: &[Vec<Vec<f64>>]) -> Result<Evaluation> {
+        let multi = self.data.targets.is_multi();
+        let mut scorer = Scorer::new(self.data.labels.len(), multi);
+        let scores = average(probabilities, multi).concat();
+        let numbers: Vec<u32> = self.rows.iter().map(|row| self.data.rows[*row]).collect();
+        scorer.add(&scores, &self.data.targets.select(&self.rows), &numbers).map_err(|e| {
+            Error::caused(ErrorKind::TrainingFailed, "the members cannot be scored", e)
+        })?;
+        Ok(scorer.finish(Split::Test, &self.data.labels, self.started.seed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probabilities_of_the_scores_are_the_means() {
+        let members = [vec![vec![0.9, 0.1, 0.0]], vec![vec![0.5, 0.1, 0.4]]];
+        let one_of = average(&members, false);
+        let any_of = average(&members, true);
+        for (label, mean) in [0.7, 0.1, 0.2].into_iter().enumerate() {
+            assert!((f64::from(one_of[0][label]).exp() - mean).abs() < 1e-6);
+            let odds = f64::from(any_of[0][label]).exp();
+            assert!((odds / (1.0 + odds) - mean).abs() < 1e-6);
+        }
+        let sure = average(&[vec![vec![1.0, 0.0]]], true);
+        assert!(sure[0].iter().all(|score| score.is_finite()));
+    }
+
+    #[test]
+    fn files_of_members_are_told_apart() {
+        assert_eq!(member_file("members/1/vocab.txt", 1), Some("vocab.txt"));
+        assert_eq!(member_file("members/12/vocab.txt", 1), None);
+        assert!(is_of_member("members/12/vocab.txt") && !is_of_member("config.yaml"));
+    }
+}
