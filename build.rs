@@ -10,7 +10,7 @@ fn main() {
     // torch-sys tells it under the name of the library it links.
     if let (Ok(_), Ok(lib)) = (env::var("CARGO_FEATURE_TORCH"), env::var("DEP_TCH_LIBTORCH_LIB")) {
         #[cfg(feature = "torch")]
-        shim(&lib, env::var("LIBTORCH_INCLUDE").ok());
+        shim(&lib, env::var("LIBTORCH_INCLUDE").ok(), &env::var("OUT_DIR").unwrap_or_default());
         // First where it was built, then beside the program, for bundles.
         for path in [lib.as_str(), "$ORIGIN/libtorch/lib"] {
             println!("cargo::rustc-link-arg-bin=annals-engine=-Wl,-rpath,{path}");
@@ -21,7 +21,7 @@ fn main() {
 
 /// Compiles `shim.cpp` as torch-sys compiles its own half.
 #[cfg(feature = "torch")]
-fn shim(lib: &str, root: Option<String>) {
+fn shim(lib: &str, root: Option<String>, out: &str) {
     println!("cargo::rerun-if-changed=src/engine/shim.cpp");
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
     let include =
@@ -35,6 +35,5 @@ fn shim(lib: &str, root: Option<String>) {
         .cargo_metadata(false)
         .file("src/engine/shim.cpp")
         .compile("annals_shim");
-    let out = env::var("OUT_DIR").expect("cargo names the folder");
     println!("cargo::rustc-link-arg-bin=annals-engine={out}/libannals_shim.a");
 }
