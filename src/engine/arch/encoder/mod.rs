@@ -60,7 +60,7 @@ impl Network for Encoder {
         let positions = Tensor::arange(cols, (Kind::Int64, ids.device()));
         let mut x = self.tokens.forward(ids) + self.positions.forward(&positions);
         if let (Some(vectors), Some(concepts)) = (&self.concepts, &rows.concepts) {
-            x = x + vectors.forward(concepts);
+            x += vectors.forward(concepts);
         }
         x = x.dropout(self.dropout, train);
         // [rows, 1, 1, cols]: every query of a row sees the row's tokens and no padding.
