@@ -8,11 +8,13 @@ use annals::train::config::{DistilbertConfig, TrainConfig};
 use annals::train::pat;
 use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
-use annals::train::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
+use annals::train::{
+    AttentionMaps, Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
+};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
-use crate::arch::{self, Network, Rows, Scores, Shape};
+use crate::arch::{self, Attention, Network, Rows, Scores, Shape};
 use crate::device;
 use crate::loss::Loss;
 use crate::objective::Objective;
@@ -48,7 +50,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let shape = Shape {
         config: &job.config,
         vocab_size: i64::from(data.inputs.vocab_size()),
-        concepts: i64::from(if job.config.lexicon.embeddings { data.concept_count } else { 0 }),
+        concepts: i64::from(if job.config.lexicon.has_vectors() { data.concept_count } else { 0 }),
         classes: counts.len() as i64,
         multi_label: data.targets.is_multi(),
         heads: data.heads.iter().map(|h| (h.name.clone(), h.labels.len() as i64)).collect(),
@@ -127,13 +129,13 @@ fn init_encoder(config: &TrainConfig, vars: &nn::VarStore) -> Result<(), LearnEr
 }
 
 impl TorchLearner {
-    fn forward(&self, batch: &Batch, train: bool) -> Scores {
+    fn forward(&self, batch: &Batch, attention: Attention, train: bool) -> Scores {
         let (rows, cols) = (batch.len() as i64, batch.cols as i64);
         if !batch.values.is_empty() {
             let values = Tensor::from_slice(&batch.values).view([rows, cols]);
             let mask = Tensor::ones([rows, cols], (Kind::Bool, self.device));
             return self.network.forward(
-                &Rows { ids: values.to_device(self.device), mask, concepts: None },
+                &Rows { ids: values.to_device(self.device), mask, concepts: None, attention },
                 train,
             );
         }
@@ -145,7 +147,7 @@ impl TorchLearner {
         let concepts = (!batch.concepts.is_empty()).then(|| whole(&batch.concepts, cols));
         let mask =
             Tensor::arange(cols, (Kind::Int64, self.device)).unsqueeze(0).lt_tensor(&lengths);
-        self.network.forward(&Rows { ids, mask, concepts }, train)
+        self.network.forward(&Rows { ids, mask, concepts, attention }, train)
     }
 
     /// Computes in bf16 until dropped, where that is asked for.
@@ -167,7 +169,7 @@ impl Learner for TorchLearner {
         for (micro, batch) in (0..).zip(batches) {
             tch::manual_seed(key.mix_i64(micro));
             let mixed = self.mixed()?;
-            let scores = self.forward(batch, true);
+            let scores = self.forward(batch, self.objective.attention(), true);
             let loss = self.objective.loss(&mut update, &scores, batch);
             // Each step backward computes as the step forward did.
             drop(mixed);
@@ -185,10 +187,22 @@ impl Learner for TorchLearner {
 
     fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError> {
         let mixed = self.mixed()?;
-        let scores = no_grad(|| self.forward(batch, false));
+        let scores = no_grad(|| self.forward(batch, Attention::None, false));
         drop(mixed);
         let heads = scores.heads.iter().map(numbers).collect::<Result<_, _>>()?;
         Ok(EvalOutput { logits: numbers(&scores.logits)?, heads })
+    }
+
+    fn attend(&mut self, batch: &Batch) -> Result<Option<AttentionMaps>, LearnError> {
+        let scores = no_grad(|| self.forward(batch, Attention::All, false));
+        let Some(first) = scores.attention.first() else { return Ok(None) };
+        Ok(Some(AttentionMaps {
+            layers: scores.attention.len(),
+            rows: batch.len(),
+            heads: usize::try_from(first.size()[1]).unwrap_or(0),
+            cols: batch.cols,
+            weights: scores.attention.iter().map(numbers).collect::<Result<Vec<_>, _>>()?.concat(),
+        }))
     }
 
     fn save(&self, dir: &Path) -> Result<(), LearnError> {

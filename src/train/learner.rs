@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bincode::{Decode, Encode};
 
-use super::prepared::Targets;
+use super::prepared::{PAD, Targets};
 
 /// Names of one optimiser update. A learner seeds its random numbers from the key before it uses
 /// any, so that dropout repeats exactly after resume without a saved random state (TRN-1).
@@ -64,6 +64,35 @@ impl Batch {
         self.rows.len()
     }
 
+    /// Rows of tokens, each with the concepts of its tokens or none; there is nothing to learn of
+    /// them.
+    pub fn of_tokens(rows: &[(Vec<u32>, Vec<u32>)]) -> Self {
+        let cols = rows.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
+        let mut batch = Self {
+            cols,
+            targets: Targets::Multi(vec![Vec::new(); rows.len()]),
+            rows: (0..).take(rows.len()).collect(),
+            ..Self::default()
+        };
+        let has_concepts = rows.iter().any(|(_, concepts)| !concepts.is_empty());
+        for (end, (ids, concepts)) in (1..).zip(rows) {
+            batch.lengths.push(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+            batch.ids.extend_from_slice(ids);
+            batch.ids.resize(end * cols, PAD);
+            if has_concepts {
+                batch.concepts.extend_from_slice(concepts);
+                batch.concepts.resize(end * cols, 0);
+            }
+        }
+        batch
+    }
+
+    /// The concepts of the real tokens of row `index`; empty without a lexicon.
+    pub fn concepts_of(&self, index: usize) -> &[u32] {
+        let start = index * self.cols;
+        self.concepts.get(start..start + self.lengths[index] as usize).unwrap_or_default()
+    }
+
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -95,6 +124,31 @@ pub struct EvalOutput {
     pub logits: Vec<f32>,
     /// The same of each auxiliary head.
     pub heads: Vec<Vec<f32>>,
+}
+
+/// How a model attends on the rows of one batch, without dropout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttentionMaps {
+    /// Layers, the first one sees the input.
+    pub layers: usize,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Heads of each layer.
+    pub heads: usize,
+    /// Tokens per row, after padding.
+    pub cols: usize,
+    /// `layers * rows * heads * cols * cols` shares, a line for each query; those of a real token
+    /// sum to 1 and padding has none.
+    pub weights: Vec<f32>,
+}
+
+impl AttentionMaps {
+    /// What the token `query` of row `row` attends to in one head.
+    pub fn line(&self, layer: usize, row: usize, head: usize, query: usize) -> &[f32] {
+        let map = (layer * self.rows + row) * self.heads + head;
+        let start = (map * self.cols + query) * self.cols;
+        &self.weights[start..start + self.cols]
+    }
 }
 
 /// Why a run fails; a program may act on it.
@@ -218,6 +272,15 @@ pub trait Learner {
     /// # Errors
     /// When the backend fails.
     fn evaluate(&mut self, batch: &Batch) -> Result<EvalOutput, LearnError>;
+
+    /// How the model attends on `batch`, without changing it; none for models without attention.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn attend(&mut self, batch: &Batch) -> Result<Option<AttentionMaps>, LearnError> {
+        let _ = batch;
+        Ok(None)
+    }
 
     /// Writes weights and optimiser state into the empty folder `dir`. The weights alone must be
     /// in [`WEIGHTS_FILE`], and writing the same state twice must give the same bytes. The caller

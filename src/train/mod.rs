@@ -18,6 +18,7 @@ pub mod config;
 mod curriculum;
 pub mod data;
 mod evaluate;
+pub mod explain;
 mod guard;
 pub mod hf;
 mod learner;
@@ -37,7 +38,8 @@ pub mod toy;
 mod trainer;
 
 pub use learner::{
-    Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
+    AttentionMaps, Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput,
+    WEIGHTS_FILE,
 };
 pub use recorder::{
     CheckpointSaved, EpochEnded, Finished, Interrupted, MetricKey, MetricPoint, MetricPoints,

@@ -14,7 +14,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, Split, durable};
 
 /// The first bytes of the file; the number is the version.
-pub const MAGIC: &[u8] = b"annals dataset 5\n";
+pub const MAGIC: &[u8] = b"annals dataset 6\n";
 /// The token that fills rows up; never part of a text.
 pub const PAD: u32 = 0;
 
@@ -40,7 +40,7 @@ pub enum PreparedError {
         found: Digest,
     },
     /// Not a prepared dataset of this version.
-    #[error("{} is not a prepared dataset of version 5", path.display())]
+    #[error("{} is not a prepared dataset of version 6", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
@@ -80,6 +80,8 @@ pub struct Prepared {
     pub heads: Vec<HeadTargets>,
     /// How difficult each row is; empty where all are learned from the start.
     pub difficulty: Vec<f32>,
+    /// The tokens by id, where texts are to be shown; else empty.
+    pub vocabulary: Vec<String>,
     /// How many concepts there are; their numbers are 1 to this.
     pub concept_count: u32,
     /// The concept of each token of all rows, 0 for none; empty where there is no lexicon.

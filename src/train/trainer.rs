@@ -16,6 +16,7 @@ use bincode::{Decode, Encode};
 use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
 use super::curriculum::Passes;
 use super::evaluate::{evaluate, prefixed};
+use super::explain::explain;
 use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
 use super::metric::{Evaluation, MetricValue, ScoreError, direction_of};
 use super::metrics_out::MetricsOut;
@@ -408,7 +409,7 @@ impl<'a> Trainer<'a> {
     /// What the concepts of a lexicon do for the test rows: the same scores without them.
     fn without_concepts(&mut self) -> Result<Vec<MetricValue>, TrainError> {
         let config = &self.job.config;
-        if self.data.concepts.is_empty() || !config.lexicon.embeddings {
+        if self.data.concepts.is_empty() || !config.lexicon.has_vectors() {
             return Ok(Vec::new());
         }
         let without = |batch: &mut Batch| batch.concepts.fill(0);
@@ -471,6 +472,8 @@ impl<'a> Trainer<'a> {
         self.checkpoints.load(&best_dir, self.learner)?;
         let mut evaluations = vec![self.evaluate(Split::Valid)?, self.evaluate(Split::Test)?];
         evaluations[1].metrics.extend(self.without_concepts()?);
+        let (config, dir) = (&self.job.config, &self.job.run_dir);
+        evaluations[1].metrics.extend(explain(self.learner, self.data, config, dir)?);
         self.push_evaluation(&evaluations[1]);
         self.metrics.flush(self.recorder);
         let weights = self.weights_of(&best_dir)?;

@@ -2,9 +2,9 @@
 
 use annals::base::Split;
 use annals::train::TrainEvent;
-use annals::train::prepared::{HeadTargets, Prepared, Targets};
+use annals::train::prepared::{HeadTargets, Inputs, Prepared, Targets};
 
-use crate::engine::{Place, config, dataset, numbers, train};
+use crate::engine::{Place, VOCAB, config, dataset, numbers, train};
 
 /// The rows of [`dataset`] with a head that tells long rows from short ones, without a label in
 /// every third row.
@@ -101,11 +101,100 @@ fn concepts_help_and_what_they_do_is_measured() {
     assert!(score("without_concepts.loss") > score("loss"));
     assert_eq!(series(&events, "Some(Test)/without_concepts.f1_macro").len(), 1);
 
-    let off = [&lexicon[..], &[("lexicon.embeddings", "false")]].concat();
-    let (without, _) = train(&place, place.job("without", &config(&off)));
+    let (without, _) = train(&place, place.job("without", &config(&longer)));
     let test = &without.evaluations[1];
     assert!(test.get("accuracy").unwrap().value < 0.8);
     assert!(test.get("without_concepts.accuracy").is_none());
     // 3 vectors of 32 numbers, and that of no concept.
     assert_eq!(with.parameters, without.parameters + 4 * 32);
+}
+
+/// The rows of [`dataset`], where tokens have names, and some that decide nothing are terms of a
+/// lexicon.
+fn with_terms(rows: u32) -> Prepared {
+    let mut data = dataset(rows);
+    let Inputs::Tokens { ids, .. } = &data.inputs else { panic!("tokens") };
+    data.concepts = ids.iter().map(|id| u32::from((40..45).contains(id))).collect();
+    data.concept_count = 1;
+    data.vocabulary = (0..VOCAB).map(|id| format!("t{id}")).collect();
+    data
+}
+
+const ATTENTION: &[(&str, &str)] = &[
+    ("training.num_epochs", "12"),
+    ("training.learning_rate", "3.0e-3"),
+    ("attention.export_rows", "12"),
+    ("attention.faithfulness_rows", "24"),
+];
+
+/// What terms receive from the last layer in the exported rows that have any, mean over heads.
+fn attention_on_terms(place: &Place, run: &str) -> f64 {
+    let folder = place.root.path().join(run);
+    let file = std::fs::read(folder.join("results/attention.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    let rows = file["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let mut shares = Vec::new();
+    for row in rows {
+        let (relevance, concepts) = (numbers(&row["relevance"]), numbers(&row["concepts"]));
+        let tokens = row["tokens"].as_array().unwrap();
+        assert_eq!((relevance.len(), tokens[0].as_str()), (tokens.len(), Some("t2")));
+        let sums_to_1 = |line: &[f64]| (line.iter().sum::<f64>() - 1.0).abs() < 0.002;
+        assert!(sums_to_1(&relevance), "{relevance:?}");
+        assert_eq!(row["layers"].as_array().unwrap().len(), 2);
+        for layer in row["layers"].as_array().unwrap() {
+            let lines = layer.as_array().unwrap();
+            assert_eq!(lines.len(), tokens.len());
+            assert!(lines.iter().all(|line| sums_to_1(&numbers(line))));
+        }
+        let heads = row["received"][1].as_array().unwrap();
+        assert_eq!(heads.len(), 2);
+        assert!(heads.iter().all(|head| sums_to_1(&numbers(head))));
+        if concepts.contains(&1.0) {
+            let on_terms = |head: &serde_json::Value| -> f64 {
+                numbers(head).iter().zip(&concepts).map(|(share, concept)| share * concept).sum()
+            };
+            shares.push(heads.iter().map(on_terms).sum::<f64>() / heads.len() as f64);
+        }
+    }
+    let picture = std::fs::read_to_string(folder.join("plots/attention.svg")).unwrap();
+    assert_eq!(picture.matches("the model says").count(), 12);
+    shares.iter().sum::<f64>() / shares.len() as f64
+}
+
+#[test]
+fn attention_is_exported_measured_and_drawn_to_terms() {
+    let place = Place::new(&with_terms(240));
+    let (plain, events) = train(&place, place.job("plain", &config(ATTENTION)));
+    let score = |name: &str| plain.evaluations[1].get(name).unwrap().value;
+    assert!(score("accuracy") > 0.9, "{}", score("accuracy"));
+    assert!(score("comprehensiveness") > score("comprehensiveness_random"));
+    assert!(score("sufficiency") < score("sufficiency_random"));
+    assert_eq!(series(&events, "Some(Test)/sufficiency").len(), 1);
+
+    let supervision = [
+        ("lexicon.file", "clinical"),
+        ("lexicon.embeddings", "false"),
+        ("attention.supervision_weight", "1.0"),
+    ];
+    let supervised = config(&[ATTENTION, &supervision].concat());
+    let (_, events) = train(&place, place.job("supervised", &supervised));
+    let losses = series(&events, "Some(Train)/attention.loss");
+    let mean = |losses: &[(u64, f64)]| losses.iter().map(|(_, loss)| loss).sum::<f64>() / 30.0;
+    let (first, last) = (mean(&losses[..30]), mean(&losses[losses.len() - 30..]));
+    assert!(last < 0.75 * first, "{first} to {last}");
+    let whole = series(&events, "Some(Train)/loss");
+    let main = series(&events, "Some(Train)/main.loss");
+    assert_eq!((whole.len(), main.len()), (360, 360));
+    for ((step, whole), (_, main)) in whole.iter().zip(&main) {
+        // An update of rows without terms has no such loss.
+        let attention = losses.iter().find(|(at, _)| at == step).map_or(0.0, |(_, loss)| *loss);
+        assert!((whole - main - attention).abs() < 1e-5, "{step}");
+    }
+    let (without, with) =
+        (attention_on_terms(&place, "plain"), attention_on_terms(&place, "supervised"));
+    assert!(with > 1.5 * without, "{with} with supervision, {without} without");
 }

@@ -14,6 +14,7 @@ use crate::base::{Digest, Timestamp, durable};
 use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::{REPORT_FILE, SCALER_FILE};
+use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::prepared::Prepared;
 use crate::train::{Finished, hf, weights_path};
 
@@ -172,6 +173,11 @@ impl RunFolder {
             self.file("training_info", "results/training_info.json")?,
             self.file("model_card", "results/model_card.md")?,
         ];
+        for (name, path) in [("attention", ATTENTION_FILE), ("attention_picture", PICTURE_FILE)] {
+            if self.path.join(path).exists() {
+                all.push(self.file(name, path)?);
+            }
+        }
         let vectorizer = finished.best_dir.join(VECTORIZER_FILE);
         if self.path.join(&vectorizer).exists() {
             all.push(self.file("vectorizer", &vectorizer.to_string_lossy())?);

@@ -22,6 +22,19 @@ pub(crate) struct Rows {
     pub(crate) mask: Tensor,
     /// The concept of each token, int64 like `ids`, 0 for none; none without a lexicon.
     pub(crate) concepts: Option<Tensor>,
+    /// Whose attention is wanted besides.
+    pub(crate) attention: Attention,
+}
+
+/// Layers whose attention is given back. It is computed apart then, which is slower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attention {
+    /// Of none.
+    None,
+    /// Of the last one.
+    Last,
+    /// Of all.
+    All,
 }
 
 /// What a network says of rows.
@@ -30,12 +43,14 @@ pub(crate) struct Scores {
     pub(crate) logits: Tensor,
     /// The same of each auxiliary head.
     pub(crate) heads: Vec<Tensor>,
+    /// Float `[rows, heads, cols, cols]` of each layer that was asked for, before dropout.
+    pub(crate) attention: Vec<Tensor>,
 }
 
 impl Scores {
     /// Of the labels alone.
     pub(crate) fn of_labels(logits: Tensor) -> Self {
-        Self { logits, heads: Vec::new() }
+        Self { logits, heads: Vec::new(), attention: Vec::new() }
     }
 }
 

@@ -88,23 +88,48 @@ impl LexiconConfig {
         std::path::Path::new(&self.file).extension().is_some()
     }
 
+    /// Whether concepts have vectors.
+    pub fn has_vectors(&self) -> bool {
+        self.is_on() && self.embeddings
+    }
+
     /// Whether there is one.
     pub fn is_on(&self) -> bool {
         !self.file.is_empty()
     }
 }
 
+/// What is made of the encoder's attention.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionConfig {
+    /// Test rows whose attention is written as JSON and as a picture.
+    pub export_rows: u32,
+    /// Test rows on which comprehensiveness and sufficiency are measured.
+    pub faithfulness_rows: u32,
+    /// What the loss of attention outside the terms of the lexicon counts; 0 for none.
+    pub supervision_weight: f64,
+}
+
 /// What the loss of the labels is called beside those of the heads.
 pub const MAIN: &str = "main";
 
 /// The sections that are for some architectures alone.
-const SECTIONS: [&str; 7] =
-    ["curriculum.", "distilbert.", "lexicon.", "multitask.", "pat.", "tfidf.", "toy."];
+const SECTIONS: [&str; 8] = [
+    "attention.",
+    "curriculum.",
+    "distilbert.",
+    "lexicon.",
+    "multitask.",
+    "pat.",
+    "tfidf.",
+    "toy.",
+];
 
 /// Those of an architecture.
 fn own_sections(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
-        Architecture::Encoder => &["curriculum.", "lexicon.", "multitask."],
+        Architecture::Encoder => &["attention.", "curriculum.", "lexicon.", "multitask."],
         Architecture::Distilbert => &["curriculum.", "distilbert."],
         Architecture::Pat => &["pat."],
         Architecture::TfidfLogreg | Architecture::TfidfSvm => &["tfidf."],
@@ -161,18 +186,36 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
     let mut names = BTreeSet::new();
     for head in &config.multitask.heads {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let named = !["", MAIN].contains(&head.name.as_str()) && head.name.chars().all(is_name);
+        let taken = ["", MAIN, "attention", "without_concepts"].contains(&head.name.as_str());
+        let named = !taken && head.name.chars().all(is_name);
         let key = "multitask.heads";
         let mut rule = |holds: bool, found: String, must: &str| {
             rules.push((holds, key, found, must.to_owned()));
         };
         let found = format!("named \"{}\"", head.name);
-        rule(named, found.clone(), "named by letters, digits, `_` and `-`, and not `main`");
+        rule(
+            named,
+            found.clone(),
+            "named by letters, digits, `_` and `-`, and not like another loss",
+        );
         rule(names.insert(&head.name), found, "named only once each");
         let weighs = head.weight > 0.0 && head.weight.is_finite();
         rule(weighs, format!("weighed {}", head.weight), "weighed above 0");
     }
     stage_rules(config, &mut rules);
+    let weight = config.attention.supervision_weight;
+    rules.push((
+        weight == 0.0 || (weight > 0.0 && weight < 1e3 && config.lexicon.is_on()),
+        "attention.supervision_weight",
+        weight.to_string(),
+        "0, or with a `lexicon.file` above 0 and below 1000".into(),
+    ));
+    rules.push((
+        !config.lexicon.is_on() || config.lexicon.embeddings || weight > 0.0,
+        "lexicon.embeddings",
+        "false".into(),
+        "true, or `attention.supervision_weight` above 0: nothing else asks the lexicon".into(),
+    ));
     let lexicon = &config.lexicon;
     let is_rrf = lexicon.file.to_lowercase().ends_with(".rrf");
     rules.push((
@@ -242,10 +285,10 @@ mod tests {
         assert_eq!(
             heads("{name: a.b, column: x, weight: 1}"),
             "my.yaml:1:20: `multitask.heads` is named \"a.b\", but must be named by letters, \
-             digits, `_` and `-`, and not `main`"
+             digits, `_` and `-`, and not like another loss"
         );
         for (bad, why) in [
-            ("{name: main, column: x, weight: 1}", "not `main`"),
+            ("{name: main, column: x, weight: 1}", "not like another loss"),
             ("{name: a, column: x, weight: 0}", "weighed above 0"),
             ("{name: a, column: x, weight: 1}, {name: a, column: z, weight: 1}", "only once"),
             ("{name: a, column: x}", "missing field `weight`"),
@@ -260,6 +303,26 @@ mod tests {
             "my.yaml:2:13: `multitask.heads` decides nothing for the architecture toy"
         );
         assert_eq!(said("model: {architecture: toy}\nmultitask: {heads: []}"), "fine");
+    }
+
+    #[test]
+    fn a_lexicon_is_there_for_something() {
+        assert_eq!(said("lexicon: {file: clinical}"), "fine");
+        assert!(said("lexicon: {expand_synonyms: false}").contains("without `lexicon.file`"));
+        let supervised = "attention: {supervision_weight: 0.1}\n";
+        assert!(said(supervised).contains("with a `lexicon.file`"));
+        let no_vectors = "lexicon: {file: clinical, embeddings: false}\n";
+        assert!(said(no_vectors).contains("nothing else asks the lexicon"));
+        assert_eq!(said(&format!("{supervised}{no_vectors}")), "fine");
+        let types = "lexicon: {file: M/MRCONSO.RRF, semantic_types: [T048]";
+        assert!(said(&format!("{types}}}")).contains("without MRSTY.RRF"));
+        assert_eq!(said(&format!("{types}, types_file: M/MRSTY.RRF}}")), "fine");
+        let table = "lexicon: {file: x.tsv, types_file: MRSTY.RRF, semantic_types: [T048]}";
+        assert!(said(table).contains("empty unless"));
+        assert!(
+            said("model: {architecture: toy}\nattention: {export_rows: 3}")
+                .contains("for the architecture toy")
+        );
     }
 
     #[test]

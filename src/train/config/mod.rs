@@ -16,7 +16,8 @@ mod validate;
 mod yaml;
 
 pub use families::{
-    CurriculumConfig, Difficulty, HeadConfig, LexiconConfig, MAIN, MultitaskConfig, StageConfig,
+    AttentionConfig, CurriculumConfig, Difficulty, HeadConfig, LexiconConfig, MAIN,
+    MultitaskConfig, StageConfig,
 };
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};

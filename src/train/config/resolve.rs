@@ -14,6 +14,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("large_model", include_str!("../../../data/configs/large_model.yaml")),
     ("umls_enhanced", include_str!("../../../data/configs/umls_enhanced.yaml")),
     ("curriculum_model", include_str!("../../../data/configs/curriculum_model.yaml")),
+    ("interpretable_model", include_str!("../../../data/configs/interpretable_model.yaml")),
     ("multitask_model", include_str!("../../../data/configs/multitask_model.yaml")),
     ("pat_s", include_str!("../../../data/configs/pat_s.yaml")),
     ("pat_m", include_str!("../../../data/configs/pat_m.yaml")),

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::families::{CurriculumConfig, LexiconConfig, MultitaskConfig};
+use super::families::{AttentionConfig, CurriculumConfig, LexiconConfig, MultitaskConfig};
 use super::pat::PatConfig;
 
 /// Everything that decides what is trained and how.
@@ -21,6 +21,8 @@ pub struct TrainConfig {
     pub curriculum: CurriculumConfig,
     /// Concepts beside the tokens.
     pub lexicon: LexiconConfig,
+    /// What is made of attention.
+    pub attention: AttentionConfig,
     /// What else the encoder learns.
     pub multitask: MultitaskConfig,
     /// Settings of the architecture `distilbert`.

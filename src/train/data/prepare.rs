@@ -109,6 +109,10 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let mut prepared =
         Prepared { labels, rows: kept, splits, targets, inputs, heads, ..Prepared::default() };
     prepared.concepts = concepts;
+    if let Some(vocab) = vocab.as_ref().filter(|_| config.attention.export_rows > 0) {
+        prepared.vocabulary =
+            (0..vocab.len()).filter_map(|id| vocab.token(id)).map(str::to_owned).collect();
+    }
     prepared.concept_count = lexicon.as_ref().map_or(0, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;

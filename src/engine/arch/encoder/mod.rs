@@ -5,7 +5,7 @@
 use tch::nn::{self, Init, Module as _, ModuleT as _};
 use tch::{Kind, Tensor};
 
-use super::{Network, Rows, Scores, Shape};
+use super::{Attention, Network, Rows, Scores, Shape};
 
 const FEED_FORWARD_FACTOR: i64 = 4;
 const EMBEDDING_STDEV: f64 = 0.02;
@@ -65,8 +65,16 @@ impl Network for Encoder {
         x = x.dropout(self.dropout, train);
         // [rows, 1, 1, cols]: every query of a row sees the row's tokens and no padding.
         let seen = mask.unsqueeze(1).unsqueeze(1);
-        for layer in &self.layers {
-            x = layer.forward(&x, &seen, train);
+        let mut attention = Vec::new();
+        for (number, layer) in (1..).zip(&self.layers) {
+            let wanted = match rows.attention {
+                Attention::None => false,
+                Attention::Last => number == self.layers.len(),
+                Attention::All => true,
+            };
+            let (out, shares) = layer.forward(&x, &seen, wanted, train);
+            x = out;
+            attention.extend(shares);
         }
         let x = self.norm.forward(&x);
         let weights = mask.to_kind(Kind::Float).unsqueeze(-1);
@@ -76,6 +84,7 @@ impl Network for Encoder {
         Scores {
             logits: self.classifier.forward_t(&pooled, train),
             heads: self.heads.iter().map(|head| head.forward_t(&pooled, train)).collect(),
+            attention,
         }
     }
 }
@@ -114,34 +123,63 @@ impl Layer {
         }
     }
 
-    /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`.
-    fn forward(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
-        let attended = self.attend(&self.attention_norm.forward(x), seen, train);
+    /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`. Gives the attention besides
+    /// where it is wanted.
+    fn forward(
+        &self,
+        x: &Tensor,
+        seen: &Tensor,
+        wanted: bool,
+        train: bool,
+    ) -> (Tensor, Option<Tensor>) {
+        let (attended, attention) =
+            self.attend(&self.attention_norm.forward(x), seen, wanted, train);
         let x = x + attended.dropout(self.dropout, train);
         let hidden = self.feed_forward_in.forward(&self.feed_forward_norm.forward(&x)).gelu("none");
-        &x + self.feed_forward_out.forward(&hidden).dropout(self.dropout, train)
+        (&x + self.feed_forward_out.forward(&hidden).dropout(self.dropout, train), attention)
     }
 
-    fn attend(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
+    fn attend(
+        &self,
+        x: &Tensor,
+        seen: &Tensor,
+        wanted: bool,
+        train: bool,
+    ) -> (Tensor, Option<Tensor>) {
         let (rows, cols, width) = x.size3().unwrap_or_default();
         let heads = self
             .query_key_value
             .forward(x)
             .view([rows, cols, 3, self.heads, width / self.heads])
             .permute([2, 0, 3, 1, 4]);
-        let dropout = if train { self.attention_dropout } else { 0.0 };
-        let attended = Tensor::scaled_dot_product_attention(
-            &heads.get(0),
-            &heads.get(1),
-            &heads.get(2),
-            Some(seen),
-            dropout,
-            false,
-            None::<f64>,
-            false,
-        );
-        self.attention_output.forward(&attended.transpose(1, 2).reshape([rows, cols, width]))
+        let (query, key, value) = (heads.get(0), heads.get(1), heads.get(2));
+        let (attended, attention) = if wanted {
+            let scores = query.matmul(&key.transpose(-2, -1)) * scale(width / self.heads);
+            let scores = scores.masked_fill(&seen.logical_not(), f64::NEG_INFINITY);
+            let shares = scores.softmax(-1, Kind::Float);
+            (shares.dropout(self.attention_dropout, train).matmul(&value), Some(shares))
+        } else {
+            let (dropout, none) = (if train { self.attention_dropout } else { 0.0 }, None::<f64>);
+            let attended = Tensor::scaled_dot_product_attention(
+                &query,
+                &key,
+                &value,
+                Some(seen),
+                dropout,
+                false,
+                none,
+                false,
+            );
+            (attended, None)
+        };
+        let joined = attended.transpose(1, 2).reshape([rows, cols, width]);
+        (self.attention_output.forward(&joined), attention)
     }
+}
+
+/// What dot products of this many numbers are multiplied by.
+fn scale(width: i64) -> f64 {
+    1.0 / (width as f64).sqrt()
 }
 
 fn linear(path: &nn::Path<'_>, inputs: i64, outputs: i64, scale: f64) -> nn::Linear {
