@@ -96,7 +96,7 @@ impl Objective {
             if !rows.is_empty() {
                 let part = off_terms(attention, batch, &rows) / update.with_terms;
                 update.attention += part.double_value(&[]);
-                loss = loss + part * self.supervision;
+                loss += part * self.supervision;
             }
         }
         loss
