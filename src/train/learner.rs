@@ -87,10 +87,11 @@ impl Batch {
         batch
     }
 
-    /// The concepts of the real tokens of row `index`; empty without a lexicon.
+    /// The concepts of the real tokens of row `index`; empty without a lexicon, and for series.
     pub fn concepts_of(&self, index: usize) -> &[u32] {
         let start = index * self.cols;
-        self.concepts.get(start..start + self.lengths[index] as usize).unwrap_or_default()
+        let length = self.lengths.get(index).map_or(0, |length| *length as usize);
+        self.concepts.get(start..start + length).unwrap_or_default()
     }
 
     /// Whether there is no row.
