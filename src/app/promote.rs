@@ -24,7 +24,7 @@ use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
 /// The files a model is asked with: what they are as artifacts of a run, and their name elsewhere.
-pub(super) const ASKED: [(&str, &str); 9] = [
+pub(super) const ASKED: [(&str, &str); 10] = [
     (ensemble::ARTIFACT, ensemble::MANIFEST),
     ("weights", "model.safetensors"),
     ("config", "config.yaml"),
@@ -34,6 +34,7 @@ pub(super) const ASKED: [(&str, &str); 9] = [
     ("vectorizer", "vectorizer.json"),
     ("scaler", "scaler.json"),
     ("labels", "labels.json"),
+    ("thresholds", "thresholds.json"),
 ];
 
 /// What goes into production besides them.

@@ -10,9 +10,6 @@ use super::context::Context;
 use super::ui::share;
 use crate::app::{BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, Model, Programs, Result};
 
-/// A label is given from this probability on, where a text may have any number of them.
-const THRESHOLD: f64 = 0.5;
-
 /// Classify texts or series of numbers with a run, a model in production or a folder
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -118,7 +115,9 @@ fn print(
                 "weights": model.weights,
             });
             if model.multi_label {
-                line["threshold"] = json!(THRESHOLD);
+                let thresholds = model.labels.iter().zip(&model.thresholds);
+                let thresholds = thresholds.map(|(label, t)| (label.clone(), json!(t)));
+                line["threshold"] = thresholds.collect::<Map<_, _>>().into();
             }
             if args.logits {
                 line["logits"] = json!(scores);
@@ -140,8 +139,8 @@ fn print(
 fn labels(model: &Model, probabilities: &[f64]) -> Vec<String> {
     let pairs = model.labels.iter().zip(probabilities);
     if model.multi_label {
-        let chosen = pairs.filter(|(_, p)| **p >= THRESHOLD).map(|(label, _)| label.clone());
-        return chosen.collect();
+        let reached = pairs.zip(&model.thresholds).filter(|((_, p), t)| p >= t);
+        return reached.map(|((label, _), _)| label.clone()).collect();
     }
     let best = pairs.reduce(|best, next| if next.1 > best.1 { next } else { best });
     best.map(|(label, _)| label.clone()).into_iter().collect()

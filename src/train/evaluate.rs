@@ -2,19 +2,20 @@
 
 use super::config::TrainConfig;
 use super::learner::{Batch, Learner};
-use super::metric::{Evaluation, MetricValue, NAMES, ScoreError, Scorer, direction_of};
+use super::metric::{Evaluation, MetricValue, NAMES, ScoreError, Scorer, Thresholds, direction_of};
 use super::order::eval_batches;
 use super::prepared::{Collator, Prepared, Targets};
 use super::trainer::TrainError;
 use crate::base::Split;
 
-/// Scores the rows of `split`; `change` may alter a batch before it is
-/// scored. The scores of a head are called after it: `severity.f1_macro`.
+/// Scores the rows of `split`, where they may have any number of labels by `thresholds`; `change`
+/// may alter a batch before it is scored. The scores of a head are called after it: `severity.f1_macro`.
 pub(super) fn evaluate(
     learner: &mut dyn Learner,
     data: &Prepared,
     config: &TrainConfig,
     split: Split,
+    thresholds: Thresholds,
     change: &dyn Fn(&mut Batch),
 ) -> Result<Evaluation, TrainError> {
     let seed = config.training.seed;
@@ -25,7 +26,7 @@ pub(super) fn evaluate(
     if config.pat.pretrain {
         return reconstruction(learner, data, config, split);
     }
-    let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi());
+    let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi()).with(thresholds);
     let mut heads: Vec<Scorer> =
         data.heads.iter().map(|head| Scorer::new(head.labels.len(), false)).collect();
     for indices in eval_batches(&lengths, config.eval_batch_rows()) {
@@ -73,7 +74,14 @@ fn reconstruction(
     let name = "loss".to_owned();
     let loss = MetricValue { direction: direction_of(&name), name, value: sum / rows.len() as f64 };
     let (rows, metrics) = (rows.len() as u64, vec![loss]);
-    Ok(Evaluation { split, rows, metrics, classes: Vec::new(), confusion: Vec::new() })
+    Ok(Evaluation {
+        split,
+        rows,
+        metrics,
+        classes: Vec::new(),
+        confusion: Vec::new(),
+        thresholds: Vec::new(),
+    })
 }
 
 /// The scores of the rows that have a label.

@@ -18,7 +18,7 @@ use super::curriculum::Passes;
 use super::evaluate::{evaluate, prefixed};
 use super::explain::explain;
 use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
-use super::metric::{Evaluation, MetricValue, ScoreError, direction_of};
+use super::metric::{Evaluation, MetricValue, ScoreError, Thresholds, direction_of};
 use super::metrics_out::MetricsOut;
 use super::order::train_updates;
 use super::prepared::{Collator, Prepared, PreparedError};
@@ -344,7 +344,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn end_epoch(&mut self) -> Result<(), TrainError> {
-        let valid = self.evaluate(Split::Valid)?;
+        let valid = self.evaluate_valid()?;
         let (value, direction) = self.chosen_by(&valid)?;
         let train_loss = self.state.epoch_loss / self.updates_of_epoch() as f64;
         let seconds = self.clock.end_epoch();
@@ -402,18 +402,31 @@ impl<'a> Trainer<'a> {
         better
     }
 
-    fn evaluate(&mut self, split: Split) -> Result<Evaluation, TrainError> {
-        evaluate(self.learner, self.data, &self.job.config, split, &|_| {})
+    /// Scores the validation rows, on which thresholds are tuned where that is asked for.
+    fn evaluate_valid(&mut self) -> Result<Evaluation, TrainError> {
+        let config = &self.job.config;
+        let thresholds = Thresholds::of(config.training.threshold, self.data);
+        evaluate(self.learner, self.data, config, Split::Valid, thresholds, &|_| {})
+    }
+
+    /// Scores the test rows by the thresholds of the validation rows.
+    fn evaluate_test(
+        &mut self,
+        thresholds: &[f64],
+        change: &dyn Fn(&mut Batch),
+    ) -> Result<Evaluation, TrainError> {
+        let thresholds = Thresholds::Given(thresholds.to_vec());
+        evaluate(self.learner, self.data, &self.job.config, Split::Test, thresholds, change)
     }
 
     /// What the concepts of a lexicon do for the test rows: the same scores without them.
-    fn without_concepts(&mut self) -> Result<Vec<MetricValue>, TrainError> {
+    fn without_concepts(&mut self, thresholds: &[f64]) -> Result<Vec<MetricValue>, TrainError> {
         let config = &self.job.config;
         if self.data.concepts.is_empty() || !config.lexicon.has_vectors() {
             return Ok(Vec::new());
         }
         let without = |batch: &mut Batch| batch.concepts.fill(0);
-        let scores = evaluate(self.learner, self.data, config, Split::Test, &without)?;
+        let scores = self.evaluate_test(thresholds, &without)?;
         Ok(prefixed("without_concepts", scores.metrics).collect())
     }
 
@@ -470,11 +483,12 @@ impl<'a> Trainer<'a> {
         let best = self.state.best.clone().ok_or(TrainError::EmptySplit(Split::Train))?;
         let best_dir = Checkpoints::dir(best.step);
         self.checkpoints.load(&best_dir, self.learner)?;
-        let mut evaluations = vec![self.evaluate(Split::Valid)?, self.evaluate(Split::Test)?];
-        evaluations[1].metrics.extend(self.without_concepts()?);
+        let valid = self.evaluate_valid()?;
+        let mut test = self.evaluate_test(&valid.thresholds, &|_| {})?;
+        test.metrics.extend(self.without_concepts(&valid.thresholds)?);
         let (config, dir) = (&self.job.config, &self.job.run_dir);
-        evaluations[1].metrics.extend(explain(self.learner, self.data, config, dir)?);
-        self.push_evaluation(&evaluations[1]);
+        test.metrics.extend(explain(self.learner, self.data, config, dir)?);
+        self.push_evaluation(&test);
         self.metrics.flush(self.recorder);
         let weights = self.weights_of(&best_dir)?;
         Ok(Outcome::Finished(Box::new(Finished {
@@ -485,7 +499,7 @@ impl<'a> Trainer<'a> {
             best_value: best.value,
             best_epoch: best.epoch,
             best_step: best.step,
-            evaluations,
+            evaluations: vec![valid, test],
             best_dir,
             weights,
             parameters: self.learner.parameter_count(),

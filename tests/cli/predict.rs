@@ -70,3 +70,62 @@ fn classical_models_answer_as_recorded() {
     agrees_with_the_record("tfidf_logreg");
     agrees_with_the_record("tfidf_svm");
 }
+
+/// 300 notes, of which a fifth is about sleep and a tenth of all about fear.
+fn notes_of_two_labels() -> String {
+    let mut table = "text,sleep,fear\n".to_owned();
+    for row in 0..300 {
+        let (sleep, fear) = (row % 5 == 0, row % 10 == 3);
+        let about = if sleep {
+            "awake"
+        } else if fear {
+            "afraid"
+        } else {
+            "fine"
+        };
+        // Some rows have the label and say nothing of it.
+        let about = if row % 15 == 0 || row % 30 == 3 { "fine" } else { about };
+        table += &format!("note {row} i am {about},{},{}\n", u8::from(sleep), u8::from(fear));
+    }
+    table
+}
+
+#[test]
+fn thresholds_are_tuned_recorded_and_used() {
+    let ward = Workspace::new();
+    std::fs::write(ward.path("notes.csv"), notes_of_two_labels()).unwrap();
+    let args = ["train", "--data", "notes.csv", "--config", "tfidf_logreg", "--name", "two"];
+    let columns = ["--label-columns", "sleep,fear"];
+    let tuned = ["--set", "training.threshold=tuned", "--category", "baseline"];
+    ward.annals(&[&args[..], &columns, &tuned].concat()).ok();
+    let shown = ward.annals(&["show", "two", "--format", "json"]).ok().json();
+    let recorded = |label: &str| {
+        let name = format!("threshold_{label}");
+        let metrics = shown["metrics"].as_array().unwrap();
+        let found = metrics.iter().find(|m| m["key"]["name"] == name.as_str()).unwrap();
+        assert_eq!(found["key"]["split"], "valid");
+        found["value"].as_f64().unwrap()
+    };
+    ward.annals(&["policy", "set", "production_promotion.min_test_rows", "10"]).ok();
+    ward.annals(&["promote", "two", "--as", "ward"]).ok();
+    for model in ["two", "ward", "models/production/ward"] {
+        let asked = ["predict", model, "i am awake", "i am fine", "--format", "json"];
+        for answer in lines(&ward.annals(&asked).ok().out) {
+            let mut said = Vec::new();
+            for label in ["sleep", "fear"] {
+                let threshold = answer["threshold"][label].as_f64().unwrap();
+                assert_eq!(threshold, recorded(label), "{model}: {label}");
+                if answer["probabilities"][label].as_f64().unwrap() >= threshold {
+                    said.push(label);
+                }
+            }
+            assert_eq!(answer["labels"], serde_json::json!(said), "{answer}");
+        }
+    }
+    assert_ne!(recorded("fear"), 0.5, "rare labels are said too rarely from one half on");
+    let one = ["--sample-size", "60", "--set", "training.threshold=0.4"];
+    let one = [&["train", "--config", "tfidf_logreg"], &one[..]].concat();
+    ward.annals(&one).refused(3, "training.threshold decides nothing");
+    let wide = [&args[..], &columns, &["--set", "training.threshold=1.5"]].concat();
+    ward.annals(&wide).refused(3, "a number above 0 and below 1, or tuned");
+}

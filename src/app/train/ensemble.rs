@@ -1,6 +1,6 @@
 //! `ensemble create`: finished runs asked together, as a run of its own that is asked and promoted
-//! like any other. Its probabilities are the means of its members'; its scores are those on the
-//! test rows that all of them kept apart.
+//! like any other. Its probabilities and thresholds are the means of its members'; its scores are
+//! those on the test rows that all of them kept apart.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::domain::run::{
 };
 use crate::domain::{Envelope, Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
-use crate::train::metric::{Evaluation, Scorer};
+use crate::train::metric::{Evaluation, Scorer, Thresholds};
 use crate::train::prepared::Prepared;
 
 /// The list of members, in the folder of an ensemble.
@@ -85,6 +85,13 @@ pub(in crate::app) fn average(members: &[Vec<Vec<f64>>], multi_label: bool) -> V
     (0..first.len()).map(row).collect()
 }
 
+/// The means of the members' thresholds, label by label.
+pub(in crate::app) fn mean_thresholds(members: &[Vec<f64>]) -> Vec<f64> {
+    let labels = members.first().map_or(0, Vec::len);
+    let sum = |label: usize| members.iter().map(|member| member[label]).sum::<f64>();
+    (0..labels).map(|label| sum(label) / members.len() as f64).collect()
+}
+
 impl App {
     /// Makes an ensemble named `name` of the runs that `texts` name.
     ///
@@ -115,13 +122,14 @@ impl App {
         if members.len() < 2 {
             return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
         }
-        let mut probabilities = Vec::new();
+        let (mut probabilities, mut thresholds) = (Vec::new(), Vec::new());
         for member in &members {
             let mut model = self.model(&member.started.experiment_id, programs)?;
             let scores = model.scores_of(&member.data, &member.rows)?;
             probabilities.push(scores.iter().map(|row| model.probabilities(row)).collect());
+            thresholds.push(model.thresholds);
         }
-        let evaluation = members[0].evaluate(&probabilities)?;
+        let evaluation = members[0].evaluate(&probabilities, &thresholds)?;
         let session = self.begin("ensemble")?;
         let run = RunId(self.env.random());
         let folder = match RunFolder::create(self, name.as_str(), session.now()) {
@@ -333,9 +341,14 @@ impl Member {
         Ok(())
     }
 
-    fn evaluate(&self, probabilities: &[Vec<Vec<f64>>]) -> Result<Evaluation> {
+    fn evaluate(
+        &self,
+        probabilities: &[Vec<Vec<f64>>],
+        thresholds: &[Vec<f64>],
+    ) -> Result<Evaluation> {
         let multi = self.data.targets.is_multi();
-        let mut scorer = Scorer::new(self.data.labels.len(), multi);
+        let thresholds = Thresholds::Given(mean_thresholds(thresholds));
+        let mut scorer = Scorer::new(self.data.labels.len(), multi).with(thresholds);
         let scores = average(probabilities, multi).concat();
         let numbers: Vec<u32> = self.rows.iter().map(|row| self.data.rows[*row]).collect();
         scorer.add(&scores, &self.data.targets.select(&self.rows), &numbers).map_err(|e| {

@@ -18,6 +18,8 @@ use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::prepared::Prepared;
 use crate::train::{Finished, hf, weights_path};
 
+/// The probability from which on a row has each label: a map by label.
+pub(in crate::app) const THRESHOLDS_FILE: &str = "thresholds.json";
 const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
 /// Runs of one name that may begin in one second.
 const SAME_NAME_MAX: u32 = 1_000;
@@ -173,6 +175,11 @@ impl RunFolder {
             self.file("training_info", "results/training_info.json")?,
             self.file("model_card", "results/model_card.md")?,
         ];
+        if let Some(thresholds) = thresholds(of, finished) {
+            let path = format!("results/{THRESHOLDS_FILE}");
+            self.write(&path, &pretty(&thresholds))?;
+            all.push(self.file("thresholds", &path)?);
+        }
         for (name, path) in [("attention", ATTENTION_FILE), ("attention_picture", PICTURE_FILE)] {
             if self.path.join(path).exists() {
                 all.push(self.file(name, path)?);
@@ -213,6 +220,13 @@ fn labels(data: &Prepared) -> serde_json::Value {
         "heads": data.heads.iter().map(|head| (head.name.clone(), json!(head.labels)))
             .collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// From which probability on a row has each label, where it may have any number of them.
+fn thresholds(of: &Results<'_>, finished: &Finished) -> Option<serde_json::Value> {
+    let decided = finished.evaluations.iter().find(|e| !e.thresholds.is_empty())?;
+    let labels = of.started.data.labels.iter().zip(&decided.thresholds);
+    Some(labels.map(|(label, threshold)| (label.clone(), json!(threshold))).collect())
 }
 
 fn training_info(of: &Results<'_>, finished: &Finished) -> serde_json::Value {

@@ -4,7 +4,7 @@ mod card;
 mod difficulty;
 mod drive;
 pub(in crate::app) mod ensemble;
-mod folder;
+pub(super) mod folder;
 mod repeat;
 mod reproduce;
 mod request;

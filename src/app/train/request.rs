@@ -13,7 +13,7 @@ use crate::base::suggest::nearest;
 use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
-use crate::train::config::{self, Architecture, Layer, TrainConfig};
+use crate::train::config::{self, Architecture, Layer, Threshold, TrainConfig};
 use crate::train::data::{
     self, DataError, Dataset, LabelColumns, Preparation, Source, actigraphy, sample,
 };
@@ -213,6 +213,11 @@ pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
 }
 
 pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation> {
+    if !dataset.multi && config.training.threshold != Threshold::HALF {
+        let message = "training.threshold decides nothing where a row has one label";
+        return Err(Error::new(ErrorKind::Data, message)
+            .hint("it is for --labels and --label-columns, where a row has any number of them"));
+    }
     Ok(data::prepare(dataset, config)?)
 }
 

@@ -5,6 +5,7 @@ use super::request;
 use crate::base::Split;
 use crate::train::classical::{TextClassifier, evaluate};
 use crate::train::config::{self, Layer};
+use crate::train::metric::Thresholds;
 
 /// Rows up to which the fit takes seconds; beyond it a run of its own is the better place.
 const ROWS_MAX: usize = 200_000;
@@ -33,7 +34,8 @@ pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
     config.training.seed = plan.config.training.seed;
     let data = request::prepare(&plan.dataset, &config).ok()?.prepared;
     let (model, _) = TextClassifier::fit(&config, &data, |_| true).ok()?;
-    let scores = evaluate(&model, &data, Split::Test, config.training.seed).ok()?;
+    let thresholds = Thresholds::of(config.training.threshold, &data);
+    let scores = evaluate(&model, &data, Split::Test, thresholds, config.training.seed).ok()?;
     let value = |name: &str| scores.get(name).map(|metric| metric.value);
     Some(Yardstick { accuracy: value("accuracy")?, f1_macro: value("f1_macro")? })
 }

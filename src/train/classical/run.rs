@@ -7,7 +7,7 @@ use super::TextClassifier;
 use crate::base::{Direction, Split};
 use crate::train::checkpoint::Checkpoints;
 use crate::train::learner::WEIGHTS_FILE;
-use crate::train::metric::{Evaluation, Scorer};
+use crate::train::metric::{Evaluation, Scorer, Thresholds};
 use crate::train::metrics_out::MetricsOut;
 use crate::train::prepared::{Inputs, Prepared};
 use crate::train::protocol::JobSpec;
@@ -50,9 +50,12 @@ pub fn train(
     let fitting = start.elapsed().as_secs_f64();
     let checkpoints = Checkpoints::open(&job.run_dir)?;
     let files = checkpoints.save(step, &|dir| model.save(dir), &[])?;
-    let score = |split| evaluate(&model, data, split, job.config.training.seed);
-    let evaluations = vec![score(Split::Valid)?, score(Split::Test)?];
-    let metric = job.config.training.best_metric.clone();
+    let training = &job.config.training;
+    let score = |split, thresholds| evaluate(&model, data, split, thresholds, training.seed);
+    let valid = score(Split::Valid, Thresholds::of(training.threshold, data))?;
+    let test = score(Split::Test, Thresholds::Given(valid.thresholds.clone()))?;
+    let evaluations = vec![valid, test];
+    let metric = training.best_metric.clone();
     let value = evaluations[0].get(&metric).map(|metric| metric.value).ok_or_else(|| {
         let names: Vec<&str> = evaluations[0].metrics.iter().map(|m| m.name.as_str()).collect();
         TrainError::UnknownMetric { name: metric.clone(), known: names.join(", ") }
@@ -120,10 +123,11 @@ pub fn evaluate(
     model: &TextClassifier,
     data: &Prepared,
     split: Split,
+    thresholds: Thresholds,
     seed: u64,
 ) -> Result<Evaluation, TrainError> {
     let Inputs::Texts(texts) = &data.inputs else { return Err(TrainError::EmptySplit(split)) };
-    let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi());
+    let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi()).with(thresholds);
     for row in data.of_split(split) {
         let targets = data.targets.select(&[row]);
         scorer

@@ -11,6 +11,7 @@
 mod families;
 mod pat;
 mod resolve;
+mod threshold;
 mod types;
 mod validate;
 mod yaml;
@@ -21,6 +22,7 @@ pub use families::{
 };
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
+pub use threshold::Threshold;
 pub use types::{
     Architecture, ClassWeights, DataConfig, DistilbertConfig, EarlyStopping, ModelConfig,
     Precision, ScheduleKind, SplitConfig, SplitRule, TfidfConfig, ToyConfig, TrainConfig,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::families::{AttentionConfig, CurriculumConfig, LexiconConfig, MultitaskConfig};
 use super::pat::PatConfig;
+use super::threshold::Threshold;
 
 /// Everything that decides what is trained and how.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
@@ -192,6 +193,8 @@ pub struct TrainingConfig {
     pub focal_gamma: f64,
     /// What matrix products are computed in; weights and sums stay 32 bits wide.
     pub precision: Precision,
+    /// From which probability on a row has a label, where it may have any number of them.
+    pub threshold: Threshold,
     /// The validation metric the model is chosen by and early stopping watches.
     pub best_metric: String,
     /// When to stop before `num_epochs`.

@@ -18,6 +18,8 @@ pub struct Evaluation {
     pub classes: Vec<ClassScore>,
     /// `confusion[i][j]`: rows of label i predicted as label j.
     pub confusion: Vec<Vec<u64>>,
+    /// From which probability on a row has each label; empty where a row has one class.
+    pub thresholds: Vec<f64>,
 }
 
 impl Evaluation {

@@ -10,6 +10,8 @@ mod evaluation;
 mod interval;
 mod ranking;
 mod score;
+mod threshold;
 
 pub use evaluation::{ClassScore, Evaluation, MetricValue};
 pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of, row_loss};
+pub use threshold::{Thresholds, probability};

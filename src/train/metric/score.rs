@@ -3,6 +3,7 @@
 use super::evaluation::{ClassScore, Evaluation, MetricValue};
 use super::interval::{Answer, intervals};
 use super::ranking::Ranking;
+use super::threshold::{self, Thresholds, probability};
 use crate::base::{Direction, Split};
 use crate::train::prepared::Targets;
 
@@ -39,7 +40,9 @@ pub fn can_choose(name: &str) -> bool {
 pub fn direction_of(name: &str) -> Direction {
     match name {
         "loss" | "ece" => Direction::Lower,
-        _ if name.starts_with("support_") => Direction::Neutral,
+        _ if ["support_", "threshold_"].iter().any(|prefix| name.starts_with(prefix)) => {
+            Direction::Neutral
+        }
         _ => Direction::Higher,
     }
 }
@@ -77,6 +80,17 @@ pub struct Scorer {
     right: u64,
     answers: Vec<Answer>,
     ranking: Ranking,
+    thresholds: Thresholds,
+    /// The rows whose thresholds are known when all rows are.
+    undecided: Vec<Undecided>,
+}
+
+/// A row that may have any number of labels.
+#[derive(Clone, Debug)]
+struct Undecided {
+    row: u32,
+    probabilities: Box<[f64]>,
+    truth: Box<[u32]>,
 }
 
 /// What is counted of one label.
@@ -88,17 +102,33 @@ pub(super) struct Counts {
 }
 
 impl Scorer {
-    /// Starts with nothing; `multi` where a row may have any number of labels.
+    /// Starts with nothing; `multi` where a row may have any number of labels, each from a
+    /// probability of one half on.
     pub fn new(classes: usize, multi: bool) -> Self {
         let confusion = if multi { Vec::new() } else { vec![vec![0; classes]; classes] };
         let counts = vec![Counts::default(); classes];
         let (losses, ranking) = (Vec::new(), Ranking::new(classes, multi));
-        Self { losses, classes, confusion, counts, right: 0, answers: Vec::new(), ranking }
+        Self {
+            losses,
+            classes,
+            confusion,
+            counts,
+            right: 0,
+            answers: Vec::new(),
+            ranking,
+            thresholds: Thresholds::Given(vec![0.5; classes]),
+            undecided: Vec::new(),
+        }
+    }
+
+    /// Decides by `thresholds` where a row may have any number of labels.
+    pub fn with(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
     }
 
     /// Takes in the logits of one batch: `rows.len() * classes` numbers. The prediction is the
     /// class of the largest logit, the first one when several are equal; where a row has any
-    /// number of labels, all labels with a logit above 0 (a probability above one half).
+    /// number of labels, all labels whose probability reaches their threshold.
     ///
     /// # Errors
     /// For logits that are not finite or not as many as expected.
@@ -119,39 +149,68 @@ impl Scorer {
             }
             let truth = targets.of(index);
             self.ranking.add(row, scores, truth);
-            let said = match targets.classes() {
-                Some(classes) => {
-                    let class = classes[index] as usize;
-                    self.losses.push((row, cross_entropy(scores, class)));
-                    let said = argmax(scores);
-                    self.confusion[class][said] += 1;
-                    vec![u32::try_from(said).unwrap_or(u32::MAX)]
-                }
-                None => {
-                    self.losses.push((row, binary_cross_entropy(scores, truth)));
-                    (0_u32..).zip(scores).filter(|(_, s)| **s > 0.0).map(|(c, _)| c).collect()
-                }
-            };
-            self.count(truth, &said);
-            self.answers.push(Answer { row, truth: truth.into(), said: said.into() });
+            if let Some(classes) = targets.classes() {
+                let class = classes[index] as usize;
+                self.losses.push((row, cross_entropy(scores, class)));
+                let said = argmax(scores);
+                self.confusion[class][said] += 1;
+                self.ranking.judge(class == said);
+                self.count(row, truth.into(), [u32::try_from(said).unwrap_or(u32::MAX)].into());
+            } else {
+                self.losses.push((row, binary_cross_entropy(scores, truth)));
+                let probabilities = scores.iter().map(|score| probability(*score)).collect();
+                self.undecided.push(Undecided { row, probabilities, truth: truth.into() });
+            }
+        }
+        if let Thresholds::Given(given) = &self.thresholds {
+            let given = given.clone();
+            self.decide(&given);
         }
         Ok(())
     }
 
-    fn count(&mut self, truth: &[u32], said: &[u32]) {
+    fn count(&mut self, row: u32, truth: Box<[u32]>, said: Box<[u32]>) {
         self.right += u64::from(truth == said);
-        self.ranking.judge(truth == said);
-        for class in truth {
+        for class in &truth {
             self.counts[*class as usize].support += 1;
             self.counts[*class as usize].hits += u64::from(said.contains(class));
         }
-        for class in said {
+        for class in &said {
             self.counts[*class as usize].predicted += 1;
+        }
+        self.answers.push(Answer { row, truth, said });
+    }
+
+    /// Says yes or no to each label of the rows that may have any number.
+    fn decide(&mut self, thresholds: &[f64]) {
+        for Undecided { row, probabilities, truth } in std::mem::take(&mut self.undecided) {
+            let reached = (0_u32..).zip(probabilities.iter().zip(thresholds));
+            let said = reached.filter(|(_, (p, t))| p >= t).map(|(label, _)| label).collect();
+            self.count(row, truth, said);
+        }
+    }
+
+    /// The thresholds by which all rows are decided; empty where a row has one class.
+    fn settle(&mut self) -> Vec<f64> {
+        let of_label = |label: u32, undecided: &Undecided| {
+            (undecided.probabilities[label as usize], undecided.truth.contains(&label))
+        };
+        match &self.thresholds {
+            _ if !self.confusion.is_empty() => Vec::new(),
+            Thresholds::Given(given) => given.clone(),
+            Thresholds::Tuned => {
+                let rows = |label| self.undecided.iter().map(|row| of_label(label, row)).collect();
+                let labels = (0..).take(self.classes);
+                let tuned: Vec<f64> = labels.map(|label| threshold::best(rows(label))).collect();
+                self.decide(&tuned);
+                tuned
+            }
         }
     }
 
     /// All scores; on the test rows with their intervals, for which `seed` draws rows.
     pub fn finish(mut self, split: Split, labels: &[String], seed: u64) -> Evaluation {
+        let thresholds = self.settle();
         let mut ends = Vec::new();
         if split == Split::Test {
             let (curves, one_class) = (self.ranking.curves(), !self.confusion.is_empty());
@@ -171,8 +230,12 @@ impl Scorer {
             );
             metrics.push(metric(&format!("support_{}", class.label), class.support as f64));
         }
+        if self.thresholds == Thresholds::Tuned {
+            let named = labels.iter().zip(&thresholds);
+            metrics.extend(named.map(|(label, t)| metric(&format!("threshold_{label}"), *t)));
+        }
         metrics.append(&mut ends);
-        Evaluation { split, rows, metrics, classes, confusion: self.confusion }
+        Evaluation { split, rows, metrics, classes, confusion: self.confusion, thresholds }
     }
 
     fn summary(&self, classes: &[ClassScore]) -> Vec<MetricValue> {
@@ -218,7 +281,7 @@ impl Counts {
         }
     }
 
-    fn f1(self) -> f64 {
+    pub(super) fn f1(self) -> f64 {
         ratio(2.0 * self.hits as f64, (self.support + self.predicted) as f64)
     }
 }
@@ -370,6 +433,29 @@ mod tests {
             assert!((found - value).abs() < 1e-12, "{name}: {found} instead of {value}");
         }
         assert!(evaluation.confusion.is_empty() && evaluation.get("mcc").is_none());
+    }
+
+    #[test]
+    fn thresholds_are_tuned_on_one_split_and_given_to_another() {
+        let labels = ["a".to_owned(), "b".to_owned()];
+        let logit = |p: f64| (p / (1.0 - p)).ln() as f32;
+        let scores: Vec<f32> =
+            [0.9, 0.4, 0.8, 0.3, 0.3, 0.2, 0.7, 0.1].into_iter().map(logit).collect();
+        // a: 1 of 1, 2 of 3 (F1 0.8) from 0.7 on; b: 2 of 2 (F1 1) from 0.3 on.
+        let truth = Targets::Multi(vec![vec![0, 1], vec![1], vec![], vec![0]]);
+        let mut scorer = Scorer::new(2, true).with(Thresholds::Tuned);
+        scorer.add(&scores, &truth, &[0, 1, 2, 3]).unwrap();
+        let valid = scorer.finish(Split::Valid, &labels, 1);
+        assert_eq!(valid.thresholds[0], 0.5, "between 0.3 and 0.7");
+        assert!((valid.thresholds[1] - 0.25).abs() < 1e-6, "between 0.2 and 0.3");
+        assert!((valid.get("f1_macro").unwrap().value - 0.9).abs() < 1e-12);
+        assert!((valid.get("threshold_b").unwrap().value - 0.25).abs() < 1e-6);
+        let mut scorer = Scorer::new(2, true).with(Thresholds::Given(valid.thresholds));
+        let truth = Targets::Multi(vec![vec![1]]);
+        scorer.add(&[logit(0.49), logit(0.26)], &truth, &[0]).unwrap();
+        let test = scorer.finish(Split::Test, &labels, 1);
+        assert_eq!(test.get("accuracy").unwrap().value, 1.0);
+        assert!(test.get("threshold_a").is_none(), "nothing was tuned on the test rows");
     }
 
     #[test]
