@@ -9,7 +9,8 @@ use super::trainer::TrainError;
 use crate::base::Split;
 
 /// Scores the rows of `split`, where they may have any number of labels by `thresholds`; `change`
-/// may alter a batch before it is scored. The scores of a head are called after it: `severity.f1_macro`.
+/// may alter a batch before it is scored. The scores of a head are called after it:
+/// `severity.f1_macro`.
 pub(super) fn evaluate(
     learner: &mut dyn Learner,
     data: &Prepared,
