@@ -43,7 +43,7 @@ mod workspace;
 
 pub use crate::projection::files::Regenerated;
 pub use crate::projection::runs::{RunDetails, RunLine};
-pub use crate::supervise::Printed;
+pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
 pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
@@ -53,7 +53,9 @@ pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
-pub use external::{ExecRequest, Executed, FinishRun, MetricPoints, StartRun, StartedRun, Tracker};
+pub use external::{
+    ExecRequest, Executed, FinishRun, MetricPoints, SilentRun, StartRun, StartedRun, Tracker,
+};
 pub use gc::{Collected, Garbage};
 pub use live::LiveFiles;
 pub use log::{LogLine, LogQuery};

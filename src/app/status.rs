@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{App, Error, Result};
+use super::{App, Error, Result, SilentRun};
 use crate::domain::run::RunStatus;
 use crate::store::WriteOptions;
 
@@ -35,6 +35,8 @@ pub struct Status {
     pub unsigned_tail: u64,
     /// Revision of the rules in force.
     pub policy_revision: u64,
+    /// Reported runs that have been silent for a day.
+    pub silent_runs: Vec<SilentRun>,
     /// Registry files that are not what annals wrote.
     pub changed_files: Vec<String>,
 }
@@ -73,9 +75,12 @@ impl App {
         let (policy_revision, policy) = views.policy()?;
         let runs = views.runs()?;
         let mut counts = [0_usize; 4];
-        let mut archived = 0;
+        let (mut archived, mut reported) = (0, Vec::new());
         for run in runs.iter() {
             let run = run?;
+            if Self::is_reported(&run) {
+                reported.push((run.run, run.experiment_id.to_owned()));
+            }
             archived += usize::from(run.archive.is_some());
             match self.status_of(&run)? {
                 RunStatus::Finished => counts[0] += 1,
@@ -113,6 +118,7 @@ impl App {
             events,
             unsigned_tail: events.saturating_sub(signed),
             policy_revision,
+            silent_runs: self.silent_runs(reported)?,
             changed_files: self.exporter().edited(),
         })
     }
@@ -139,6 +145,17 @@ impl App {
                 format!("{} is {}", difference.file, difference.what),
                 "`annals replay` writes it anew and keeps edits aside",
             ));
+        }
+        let mut reported = Vec::new();
+        for run in self.snapshot()?.runs()?.iter() {
+            let run = run?;
+            if Self::is_reported(&run) {
+                reported.push((run.run, run.experiment_id.to_owned()));
+            }
+        }
+        for silent in self.silent_runs(reported)? {
+            let (what, advice) = silent.advice();
+            findings.push(finding(what, &advice));
         }
         findings.extend(self.misplaced(&self.snapshot()?)?);
         for model in self.snapshot()?.production()? {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::ui::{Table, duration, share};
-use crate::app::Result;
+use crate::app::{App, Result};
 use crate::base::RunId;
 use crate::domain::run::Archive;
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let mut rows = Vec::new();
     let production: BTreeSet<RunId> =
         views.production()?.into_iter().map(|m| RunId(m.run)).collect();
-    let mut shown = 0;
+    let (mut shown, mut reported) = (0, Vec::new());
     for run in runs.iter() {
         let run = run?;
         // A model in production is a copy: its run lies where it lay.
@@ -90,6 +90,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             break;
         }
         shown += 1;
+        if App::is_reported(&run) {
+            reported.push((run.run, run.experiment_id.to_owned()));
+        }
         let status = app.status_of(&run)?;
         let data = if run.synthetic { "generated" } else { "real" };
         if context.ui.json() {
@@ -123,8 +126,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             ]);
         }
     }
+    let silent = app.silent_runs(reported)?;
     context.ui.data(&rows, |ui| {
         ui.table(&table)?;
+        for silent in &silent {
+            let (what, advice) = silent.advice();
+            ui.warn(&format!("{what}; {advice}"));
+        }
         if runs.is_empty() {
             ui.note("No runs yet. `annals train --config baseline_small` makes one.");
         } else {

@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::app::{Error, ErrorKind, serve_own_engine};
+use crate::app::{Error, ErrorKind, serve_guard, serve_own_engine};
 use context::Context;
 
 /// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
@@ -113,6 +113,9 @@ enum Verb {
     /// Trains models in plain Rust as the child of `annals train`
     #[command(hide = true)]
     Engine,
+    /// Ends a supervised command when `annals run exec` is gone
+    #[command(hide = true)]
+    Guard,
 }
 
 /// The whole program.
@@ -127,6 +130,10 @@ pub fn main() -> ExitCode {
     };
     if matches!(args.verb, Verb::Engine) {
         return ExitCode::from(u8::from(!serve_own_engine()));
+    }
+    if matches!(args.verb, Verb::Guard) {
+        serve_guard();
+        return ExitCode::SUCCESS;
     }
     let mut context = Context::new(args.format, args.directory.as_deref());
     // A panic is said like any other error, once, by whoever catches it.
@@ -192,6 +199,6 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Checkpoint(args) => checkpoint::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),
-        Verb::Engine => Ok(()),
+        Verb::Engine | Verb::Guard => Ok(()),
     }
 }

@@ -240,7 +240,7 @@ fn exec(
     if start.trainer.is_none() {
         start.trainer = command.first().map(|program| program.to_string_lossy().into_owned());
     }
-    let request = ExecRequest { start, command, save };
+    let request = ExecRequest { start, command, guard: context.program("annals"), save };
     let stop = stop_signals()?;
     // The command's words go where they would have gone; annals' own answer comes after them.
     let json = context.ui.json();

@@ -39,6 +39,10 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
             status.events, status.unsigned_tail
         ))?;
         ui.line(&format!("policy      revision {}", status.policy_revision))?;
+        for silent in &status.silent_runs {
+            let (what, advice) = silent.advice();
+            ui.warn(&format!("{what}; {advice}"));
+        }
         for file in &status.changed_files {
             ui.warn(&format!(
                 "{file} is not what annals wrote; the next changing verb sets the edit aside, \

@@ -273,3 +273,33 @@ fn a_target_of_somebody_else_is_left_alone() {
     assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
     assert!(root.path().join("experiments/hate_1/model").is_file());
 }
+
+#[test]
+fn a_folder_moves_to_another_file_system_and_back() {
+    use std::os::unix::fs::MetadataExt as _;
+    let root = root();
+    let Some(other) = tempfile::tempdir_in("/dev/shm").ok().filter(|other| {
+        let device = |path: &Path| fs::metadata(path).unwrap().dev();
+        device(other.path()) != device(root.path())
+    }) else {
+        println!("skipped: there is no second file system");
+        return;
+    };
+    let blobs = blobs(root.path());
+    let far = other.path().join("hate_1").to_str().unwrap().to_owned();
+    let mut plan = packed(root.path());
+    let MovePurpose::Archive(order) = &mut plan.purpose else { panic!("{plan:?}") };
+    (order.pack, order.dropped) = (None, Vec::new());
+    plan.files = survey(root.path(), &plan.from).unwrap();
+    plan.to.clone_from(&far);
+    relocate(root.path(), &blobs, &plan).unwrap();
+    assert!(!root.path().join("experiments/hate_1").exists());
+    assert_eq!(fs::read(other.path().join("hate_1/model")).unwrap(), b"weights");
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
+    assert_eq!(recover_relocation(root.path(), &plan).unwrap(), Recovered::Completed);
+
+    (plan.from, plan.to) = (far, "experiments/hate_1".into());
+    relocate(root.path(), &blobs, &plan).unwrap();
+    assert_eq!(fs::read(root.path().join("experiments/hate_1/model")).unwrap(), b"weights");
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
+}

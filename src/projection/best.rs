@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::runs::{RunDetails, Status};
+use super::row::{open, value};
+use super::runs::{ArchivedRunDetails, DETAILS, RunDetails, Status};
 use super::{Snapshot, ViewError};
 use crate::base::{Direction, RunId, Split};
 use crate::domain::metric::FinalMetric;
-use crate::domain::policy::{Assessment, Policy};
-use crate::domain::run::Category;
+use crate::domain::policy::{Assessment, Policy, assess};
+use crate::domain::run::{Category, RunState};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
@@ -47,13 +48,33 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn of(run: RunDetails, policy: &Policy) -> Option<Self> {
-        (run.status == Status::Finished).then(|| Self {
-            run: run.run(),
-            assessment: run.assess(policy),
-            experiment_id: run.experiment_id,
-            position: run.started_position,
-        })
+    /// Reads the row in place: what is not judged, such as parameters, is most of it.
+    fn of(row: &[u8], policy: &Policy) -> Result<Option<Self>, ViewError> {
+        let row: &ArchivedRunDetails = open(&DETAILS, row)?;
+        let status: Status = value(&DETAILS, &row.status)?;
+        if status != Status::Finished {
+            return Ok(None);
+        }
+        let equal = row.reproductions.iter().filter(|reproduction| reproduction.1).count();
+        let state = RunState {
+            id: Some(RunId(row.id)),
+            status: status.into(),
+            category: value(&DETAILS, &row.category)?,
+            synthetic: row.synthetic,
+            leaked_rows: row.leaked_rows.to_native(),
+            rows: value::<Vec<(Split, u64)>>(&DETAILS, &row.rows)?,
+            provenance: value(&DETAILS, &row.provenance)?,
+            metrics: value(&DETAILS, &row.metrics)?,
+            evaluations: value(&DETAILS, &row.evaluations)?,
+            reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
+            ..RunState::default()
+        };
+        Ok(Some(Self {
+            run: RunId(row.id),
+            experiment_id: row.experiment_id.as_str().to_owned(),
+            position: row.started_position.to_native(),
+            assessment: assess(policy, &state),
+        }))
     }
 }
 
@@ -65,8 +86,10 @@ impl Snapshot {
     pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
         let mut candidates = Vec::new();
-        // One after the other: all runs in full would not fit where only the answers must.
-        self.each_run(|run| candidates.extend(Candidate::of(run, &policy)))?;
+        self.scan(&DETAILS, &[], |_, row| {
+            candidates.extend(Candidate::of(row, &policy)?);
+            Ok(())
+        })?;
         candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.position));
         Ok(candidates)
     }
@@ -77,7 +100,8 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn candidate(&self, run: RunId) -> Result<Option<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
-        Ok(self.run(run)?.and_then(|run| Candidate::of(run, &policy)))
+        let row = self.get(&DETAILS, &run.0)?;
+        row.map_or(Ok(None), |row| Candidate::of(&row, &policy))
     }
 
     /// The best run in each respect; respects that no run qualifies for are left out.

@@ -1,4 +1,5 @@
-//! A foreign command: started in a process group of its own, its output heard line by line.
+//! A foreign command: started in a process group of its own, its output heard line by line. It does
+//! not outlive annals ([`super::serve_guard`]).
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
@@ -8,10 +9,11 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 
 use super::engine::SuperviseError;
 use super::exit::signal_name;
+use super::guard::Guard;
 
 /// Lines that may wait before the command has to.
 const QUEUE_LINES: usize = 4_096;
@@ -55,17 +57,20 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Command {
     name: String,
+    guard: Guard,
     child: Child,
     printed: Receiver<Printed>,
     ended: bool,
 }
 
 impl Command {
-    /// Starts `command` in `cwd` with `variables` over the present environment.
+    /// Starts `command` in `cwd` with `variables` over the present environment. `guard` is the
+    /// program whose verb `guard` calls [`super::serve_guard`].
     ///
     /// # Errors
     /// When there is no such program, or it cannot be started.
     pub fn start(
+        guard: &Path,
         command: &[OsString],
         cwd: &Path,
         variables: &[(&str, String)],
@@ -79,16 +84,20 @@ impl Command {
         let failed = |source| SuperviseError::Start { program: name.clone(), source };
         // A command in a group of its own may not read the terminal.
         let input = if io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() };
-        let mut child = std::process::Command::new(&program)
+        let mut guard = Guard::start(guard).map_err(|source| SuperviseError::Start {
+            program: guard.display().to_string(),
+            source,
+        })?;
+        let child = std::process::Command::new(&program)
             .args(args)
             .current_dir(cwd)
             .envs(variables.iter().map(|(key, value)| (key, value)))
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .process_group(guard.group())
+            .spawn();
+        let mut child = child.inspect_err(|_| guard.release()).map_err(failed)?;
         let (sender, printed) = sync_channel(QUEUE_LINES);
         if let Some(output) = child.stdout.take() {
             listen(output, false, sender.clone());
@@ -96,7 +105,7 @@ impl Command {
         if let Some(output) = child.stderr.take() {
             listen(output, true, sender);
         }
-        Ok(Self { name, child, printed, ended: false })
+        Ok(Self { name, guard, child, printed, ended: false })
     }
 
     /// Waits for what is heard next, at most `wait`.
@@ -117,23 +126,17 @@ impl Command {
 
     /// Passes Ctrl-C on.
     pub fn interrupt(&mut self) {
-        self.signal(Signal::INT);
+        self.guard.signal(Signal::INT);
     }
 
     /// Ends the whole group at once.
     pub fn kill(&mut self) {
-        self.signal(Signal::KILL);
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // One that is gone already is as good.
-            let _ = kill_process_group(group, signal);
-        }
+        self.guard.signal(Signal::KILL);
     }
 
     fn end(&mut self, status: ExitStatus) -> End {
         self.ended = true;
+        self.guard.release();
         let name = &self.name;
         let reason = match (status.signal(), status.code()) {
             (Some(signal), _) => {

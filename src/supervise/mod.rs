@@ -12,7 +12,9 @@
 mod command;
 mod engine;
 mod exit;
+mod guard;
 
 pub use command::{Command, End, Output, Printed};
 pub use engine::{Engine, Heard, SuperviseError};
 pub use exit::Gone;
+pub use guard::serve_guard;

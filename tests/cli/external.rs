@@ -265,6 +265,16 @@ fn slow(ward: &Workspace) -> std::process::Child {
     child
 }
 
+/// The processes that have `word` in their environment.
+fn processes_with(word: &str) -> Vec<std::path::PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let has = |path: &std::path::PathBuf| {
+        let environment = std::fs::read(path.join("environ")).unwrap_or_default();
+        environment.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    processes.filter(has).collect()
+}
+
 #[test]
 fn ctrl_c_is_passed_on_and_a_killed_supervisor_leaves_an_interrupted_run() {
     let ward = Workspace::new();
@@ -277,11 +287,33 @@ fn ctrl_c_is_passed_on_and_a_killed_supervisor_leaves_an_interrupted_run() {
 
     let ward = Workspace::new();
     let mut child = slow(&ward);
+    let id = run_of(&ward, "slow")["experiment_id"].as_str().unwrap().to_owned();
+    assert!(!processes_with(&id).is_empty());
     kill_9(child.id());
     child.wait().unwrap();
+    // The command does not go on behind annals' back, nor do its own children.
+    wait_for("the end of the command", || processes_with(&id).is_empty().then_some(()));
     assert_eq!(run_of(&ward, "slow")["status"], "interrupted");
     ward.allow_synthetic();
     let ended = ward.annals(&["log", "--kind", "run.interrupted", "--format", "json"]).ok().json();
     assert!(ended[0]["event"]["reason"].as_str().unwrap().contains("is gone"));
     agree(&ward);
+}
+
+#[test]
+fn a_script_that_has_said_nothing_for_a_day_is_named() {
+    let ward = begun();
+    let after = |hours: i64| {
+        let now = annals::base::Env::system().now();
+        now.plus_nanos(hours * 3_600 * 1_000_000_000).to_string()
+    };
+    let early = ward.annals_at(&after(23), 1, &["list"]).ok();
+    assert!(!early.err.contains("has said nothing"), "{}", early.err);
+    let late = ward.annals_at(&after(25), 2, &["list"]).ok();
+    assert!(late.err.contains("its script has said nothing for 25 h"), "{}", late.err);
+    let found = ward.annals_at(&after(25), 3, &["doctor"]).refused(9, "1 findings");
+    assert!(found.out.contains("annals run fail forest_"), "{}", found.out);
+    // One word, and it counts as alive again.
+    ward.annals_at(&after(25), 4, &["run", "log", "forest", "train/loss=0.5"]).ok();
+    ward.annals_at(&after(26), 5, &["doctor"]).ok();
 }

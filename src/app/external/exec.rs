@@ -39,6 +39,8 @@ pub struct ExecRequest {
     pub start: StartRun,
     /// The program and its arguments.
     pub command: Vec<OsString>,
+    /// The program whose verb `guard` is [`crate::supervise::serve_guard`]: `annals`.
+    pub guard: PathBuf,
     /// Files to keep when it has ended well: what each is, and where.
     pub save: Vec<(String, PathBuf)>,
 }
@@ -167,9 +169,10 @@ impl App {
             ("ANNALS_RUN_FOLDER", folder.path.display().to_string()),
         ];
         let mut command =
-            Command::start(&request.command, &self.caller.cwd, &variables).map_err(|e| {
-                Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
-            })?;
+            Command::start(&request.guard, &request.command, &self.caller.cwd, &variables)
+                .map_err(|e| {
+                    Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
+                })?;
         let path = folder.path.join("logs/training.log");
         let mut log =
             File::create(&path).map_err(|e| Error::io(format!("write {}", path.display()), e))?;

@@ -3,15 +3,18 @@
 //!
 //! What a script reports has provenance `reported`, what a supervised command prints `supervised`.
 //! A reported run has no supervisor whose end could be noticed: it runs until the script says
-//! otherwise. Start reading in `report.rs`, then `exec.rs`.
+//! otherwise, and people are told when it has been silent (`silent.rs`). Start reading in
+//! `report.rs`, then `exec.rs`.
 
 mod exec;
 mod line;
 mod report;
+mod silent;
 mod start;
 mod tracker;
 
 pub use exec::{ExecRequest, Executed};
 pub use report::{FinishRun, MetricPoints};
+pub use silent::SilentRun;
 pub use start::{StartRun, StartedRun};
 pub use tracker::Tracker;
