@@ -13,7 +13,7 @@ use crate::domain::policy::PolicyState;
 use crate::domain::registry::RegistryState;
 use crate::domain::run::{
     Archive, DroppedFile, Pack, PlaceFacts, RunArchived, RunRestored, RunState, may_archive,
-    may_restore,
+    may_delete, may_restore,
 };
 use crate::domain::{Event, Provenance, Rejection};
 use crate::effect::{self, Recovered};
@@ -56,14 +56,14 @@ pub struct Moved {
 }
 
 /// What a decision about a run's place looks at.
-struct Facts {
-    run: RunState,
+pub(super) struct Facts {
+    pub(super) run: RunState,
     policy: PolicyState,
     registry: RegistryState,
 }
 
 impl Facts {
-    fn read<A: Access>(log: &View<A>, run: RunId) -> Result<Self> {
+    pub(super) fn read<A: Access>(log: &View<A>, run: RunId) -> Result<Self> {
         unmoved(log, run)?;
         Ok(Self {
             run: fold_run(log, run)?,
@@ -73,14 +73,21 @@ impl Facts {
     }
 
     fn may_archive(&self) -> Result<(), Rejection> {
+        may_archive(&self.run, &self.place())
+    }
+
+    pub(super) fn may_delete(&self) -> Result<(), Rejection> {
+        may_delete(&self.run, &self.place())
+    }
+
+    fn place(&self) -> PlaceFacts<'_> {
         let id = self.run.id;
         let production = self.registry.production.iter().find(|(_, m)| Some(m.run) == id);
         let requested = id.and_then(|id| self.registry.open_request_of(id));
-        let facts = PlaceFacts {
+        PlaceFacts {
             production: production.map(|(name, _)| name.as_str()),
             requested: requested.map(|(_, request)| request.requested.name.as_str()),
-        };
-        may_archive(&self.run, &facts)
+        }
     }
 }
 
@@ -323,7 +330,7 @@ impl App {
     }
 }
 
-fn changed_meanwhile(run: &RunState) -> Error {
+pub(super) fn changed_meanwhile(run: &RunState) -> Error {
     let message = format!("run {} was moved to {} meanwhile", run.experiment_id, run.folder);
     Error::new(ErrorKind::Conflict, message).hint("try again")
 }

@@ -68,6 +68,18 @@ impl Cleanup {
     }
 }
 
+/// Runs that stay where they are because of what else depends on them.
+pub(super) fn held(views: &Snapshot) -> Result<BTreeMap<RunId, &'static str>> {
+    let mut held = BTreeMap::new();
+    for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
+        held.insert(RunId(request.run), "asked into production");
+    }
+    for model in views.production()? {
+        held.insert(RunId(model.run), "in production");
+    }
+    Ok(held)
+}
+
 impl App {
     /// What [`Self::cleanup`] would do now.
     ///
@@ -84,17 +96,11 @@ impl App {
     }
 
     fn due(&self, views: &Snapshot, policy: &Policy, keep: Option<u32>) -> Result<Vec<Due>> {
-        let mut held: BTreeMap<RunId, &'static str> = BTreeMap::new();
-        for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
-            held.insert(RunId(request.run), "asked into production");
-        }
-        for model in views.production()? {
-            held.insert(RunId(model.run), "in production");
-        }
+        let held = held(views)?;
         let mut active = Vec::new();
         for run in views.runs()?.iter() {
             let run = run?;
-            if run.archive.is_some() {
+            if run.archive.is_some() || run.deleted {
                 continue;
             }
             let nanos = run.seconds.map(|seconds| (seconds * 1e9) as i64);

@@ -86,6 +86,11 @@ impl Needs {
                     }
                 }
             }
+            Event::Run(RunEvent::Deleted(_)) => {
+                for holders in self.holders.values_mut() {
+                    holders.retain(|(holder, _)| *holder != entity);
+                }
+            }
             Event::Run(RunEvent::Restored(restored)) => {
                 for file in restored.recovered {
                     self.holders.entry(file.digest).or_default().insert((entity, file.path));

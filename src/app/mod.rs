@@ -15,6 +15,7 @@ mod archive;
 mod beginning;
 mod checkpoint;
 mod cleanup;
+mod consolidate;
 mod edit;
 mod engine;
 mod environment;
@@ -50,6 +51,9 @@ pub use actors::{ActorLine, KeyMade};
 pub use archive::{ArchiveRequest, Moved};
 pub use checkpoint::Anchor;
 pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};
+pub use consolidate::{
+    Applied, ConsolidationPlan, ModelLine, Phase, PlanRow, Planned, Report, Shelf, Since,
+};
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};

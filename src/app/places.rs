@@ -11,7 +11,8 @@ impl App {
     /// Runs whose folder is missing, and folders among the runs' that belong to no run.
     pub(super) fn misplaced(&self, views: &Snapshot) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        let runs = views.run_details()?;
+        let mut runs = views.run_details()?;
+        runs.retain(|run| run.deleted.is_none());
         let known: BTreeSet<&str> = runs.iter().map(|run| run.folder.as_str()).collect();
         for run in &runs {
             if !self.root.join(&run.folder).is_dir() {

@@ -313,7 +313,7 @@ impl App {
                 let run = version.map_or(RunId([0; 16]), |version| version.run);
                 (run, RegistryCommand::RollBack { name, number, file_move, reason })
             }
-            MovePurpose::Archive(_) | MovePurpose::Restore(_) => {
+            MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Removal(_) => {
                 return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
             }
         })

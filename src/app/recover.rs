@@ -122,6 +122,10 @@ impl App {
                 notes.push(format!("the move to {} was {how}", plan.to));
                 continue;
             }
+            if let MovePurpose::Removal(order) = &plan.purpose {
+                notes.push(self.settle_removal(tx, &plan, order, true, None)?.0);
+                continue;
+            }
             notes.push(self.end_cut_move(tx, &plan)?);
         }
         // Also of those that had ended: the crash may have come before the last was cleared away.

@@ -23,6 +23,8 @@ pub struct Status {
     pub interrupted: usize,
     /// Runs of any state that lie in an archive.
     pub archived: usize,
+    /// Runs of any state whose files are gone.
+    pub deleted: usize,
     /// Models in production.
     pub production: usize,
     /// Finished runs that meet the rules in force.
@@ -75,13 +77,14 @@ impl App {
         let (policy_revision, policy) = views.policy()?;
         let runs = views.runs()?;
         let mut counts = [0_usize; 4];
-        let (mut archived, mut reported) = (0, Vec::new());
+        let (mut archived, mut deleted, mut reported) = (0, 0, Vec::new());
         for run in runs.iter() {
             let run = run?;
             if Self::is_reported(&run) {
                 reported.push((run.run, run.experiment_id.to_owned()));
             }
             archived += usize::from(run.archive.is_some());
+            deleted += usize::from(run.deleted);
             match self.status_of(&run)? {
                 RunStatus::Finished => counts[0] += 1,
                 RunStatus::Running | RunStatus::Unknown => counts[1] += 1,
@@ -112,6 +115,7 @@ impl App {
             failed: counts[2],
             interrupted: counts[3],
             archived,
+            deleted,
             production: views.production()?.len(),
             candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
             open_requests,

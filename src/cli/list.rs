@@ -40,6 +40,8 @@ enum PlaceArg {
     Baseline,
     #[value(name = "archived")]
     Archived,
+    #[value(name = "deleted")]
+    Deleted,
 }
 
 impl PlaceArg {
@@ -50,6 +52,7 @@ impl PlaceArg {
             Self::Debug => Archive::Debug.word(),
             Self::Baseline => Archive::Baseline.word(),
             Self::Archived => Archive::Archived.word(),
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -80,6 +83,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         // A model in production is a copy: its run lies where it lay.
         let place = match run.archive {
             Some(archive) => archive.word(),
+            None if run.deleted => "deleted",
             None if production.contains(&run.run) => "production",
             None => "active",
         };

@@ -13,6 +13,8 @@ mod candidates;
 mod checkpoint;
 mod cleanup;
 mod completions;
+mod consolidate;
+mod consolidation;
 mod context;
 mod data_args;
 mod doctor;
@@ -100,6 +102,7 @@ enum Verb {
     Archive(archive::Args),
     Restore(archive::RestoreArgs),
     Cleanup(cleanup::Args),
+    Consolidate(consolidate::Args),
     Gc(gc::Args),
     Ensemble(ensemble::Args),
     Predict(predict::Args),
@@ -189,6 +192,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Archive(args) => archive::run(args, context),
         Verb::Restore(args) => archive::run_restore(args, context),
         Verb::Cleanup(args) => cleanup::run(&args, context),
+        Verb::Consolidate(args) => consolidate::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
         Verb::Ensemble(args) => ensemble::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),

@@ -115,6 +115,17 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
                 archive.position,
             ))?;
         }
+        if let Some(deleted) = &run.deleted {
+            let plan = deleted.plan.get(..16).unwrap_or_default();
+            ui.line(&format!(
+                "deleted     {} by consolidation {plan}: {}; {} in {} files; event {}",
+                Timestamp(deleted.at).human(),
+                deleted.reason,
+                size(deleted.bytes),
+                deleted.files.len(),
+                deleted.position,
+            ))?;
+        }
         if !run.dropped.is_empty() {
             ui.line(&format!("not kept    {}", run.dropped.join(", ")))?;
         }

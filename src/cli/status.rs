@@ -18,13 +18,18 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
     context.ui.data(&status, |ui| {
         ui.line(&format!("project     {}", status.project))?;
         ui.line(&format!(
-            "runs        {} ({} finished, {} running, {} failed, {} interrupted; {} archived)",
+            "runs        {} ({} finished, {} running, {} failed, {} interrupted; {} archived{})",
             status.runs,
             status.finished,
             status.running,
             status.failed,
             status.interrupted,
-            status.archived
+            status.archived,
+            if status.deleted > 0 {
+                format!(", {} deleted", status.deleted)
+            } else {
+                String::new()
+            }
         ))?;
         ui.line(&format!("production  {}", status.production))?;
         ui.line(&format!("candidates  {}", status.candidates))?;

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -89,13 +90,19 @@ pub fn survey(root: &Path, folder: &str) -> Result<Vec<MovedFile>, EffectError> 
     Ok(files)
 }
 
-/// Size of a folder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Size of a folder, and what tells whether anything in it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Size {
+    /// Whether the folder is there.
+    pub there: bool,
     /// Bytes of its files.
     pub all: u64,
     /// Bytes of weights and training checkpoints among them.
     pub weights: u64,
+    /// Something in it that is neither a folder nor a plain file.
+    pub odd: Option<PathBuf>,
+    /// Digest over the names, sizes and times of change of its files.
+    pub state: Option<Digest>,
 }
 
 /// The size of a run's folder; nothing where it is not there. Reads no file.
@@ -105,24 +112,34 @@ pub struct Size {
 pub fn size(root: &Path, folder: &str) -> Result<Size, EffectError> {
     let mut size = Size::default();
     let base = root.join(folder);
-    let mut folders = vec![(base, false)];
+    let mut seen = Vec::new();
+    let mut folders = vec![(base.clone(), false)];
     while let Some((dir, weights)) = folders.pop() {
         let entries = match fs::read_dir(&dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             entries => entries.map_err(at("read", &dir))?,
         };
+        size.there = true;
         for entry in entries {
             let entry = entry.map_err(at("read", &dir))?;
-            let meta = entry.metadata().map_err(at("read", &entry.path()))?;
+            let path = entry.path();
+            let meta = entry.metadata().map_err(at("read", &path))?;
             let weights = weights || entry.file_name() == WEIGHTS;
             if meta.is_dir() {
-                folders.push((entry.path(), weights));
-            } else {
-                size.all += meta.len();
-                size.weights += if weights { meta.len() } else { 0 };
+                folders.push((path, weights));
+                continue;
+            }
+            size.all += meta.len();
+            size.weights += if weights { meta.len() } else { 0 };
+            let name = path.strip_prefix(&base).unwrap_or(&path).to_string_lossy().into_owned();
+            seen.push((name, meta.len(), meta.mtime(), meta.mtime_nsec()));
+            if !meta.is_file() {
+                size.odd = Some(path);
             }
         }
     }
+    seen.sort();
+    size.state = (!seen.is_empty()).then(|| Digest::of(format!("{seen:?}").as_bytes()));
     Ok(size)
 }
 

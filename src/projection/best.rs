@@ -52,7 +52,7 @@ impl Candidate {
     fn of(row: &[u8], policy: &Policy) -> Result<Option<Self>, ViewError> {
         let row: &ArchivedRunDetails = open(&DETAILS, row)?;
         let status: Status = value(&DETAILS, &row.status)?;
-        if status != Status::Finished {
+        if status != Status::Finished || row.deleted.is_some() {
             return Ok(None);
         }
         let equal = row.reproductions.iter().filter(|reproduction| reproduction.1).count();
@@ -132,6 +132,7 @@ impl Snapshot {
 fn counts(run: &RunDetails, policy: &Policy) -> bool {
     let rules = &policy.production_promotion;
     run.status == Status::Finished
+        && run.deleted.is_none()
         && (rules.allow_debug || run.category != Category::Debug)
         && (rules.allow_synthetic || !run.synthetic)
         && run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance))

@@ -15,6 +15,7 @@
 
 pub mod actors;
 pub mod best;
+pub mod consolidations;
 pub mod experiments;
 pub mod files;
 mod kv;
@@ -23,6 +24,7 @@ pub mod moves;
 pub mod policy;
 pub mod registry;
 mod row;
+mod run_list;
 mod runner;
 pub mod runs;
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub struct Definition {
 /// Every view.
 pub const ALL: &[Definition] = &[
     actors::VIEW,
+    consolidations::VIEW,
     experiments::VIEW,
     metrics::VIEW,
     moves::VIEW,

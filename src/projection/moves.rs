@@ -17,7 +17,7 @@ pub(super) const VIEW: Definition = Definition {
 /// One move.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct MoveRow {
-    /// `promotion`, `demotion`, `restore` or the name of an archive.
+    /// `promotion`, `demotion`, `rollback`, `restore`, `removal` or the name of an archive.
     pub purpose: String,
     /// Where the files come from.
     pub from: String,
@@ -48,6 +48,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 MovePurpose::Archive(order) => order.archive.word().into(),
                 MovePurpose::Restore(_) => "restore".into(),
                 MovePurpose::Rollback { .. } => "rollback".into(),
+                MovePurpose::Removal(_) => "removal".into(),
             },
             from: planned.from.clone(),
             to: planned.to.clone(),

@@ -1,17 +1,19 @@
 //! Runs: a small row each for lists, and a large one for judging, comparing and the registry.
 
-use std::ops::Range;
-
 use rkyv::{Archive, Deserialize, Serialize};
 use serde::Serialize as SerializeJson;
 
-use super::row::{open, pack, unpack, value};
+use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
-use crate::base::{RunId, Split, Timestamp};
+use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Archive as Place, Category, RunEvent, RunState, RunStatus, add_rows};
+use crate::domain::run::{
+    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, add_rows,
+};
 use crate::domain::{EnvelopeRef, Event, Provenance};
+
+pub use super::run_list::{RunLine, RunList};
 
 const KINDS: &[&str] = &[
     "run.started",
@@ -30,15 +32,16 @@ const KINDS: &[&str] = &[
     "run.renamed",
     "run.archived",
     "run.restored",
+    "run.deleted",
 ];
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 5, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 6, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 5, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 6, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -72,105 +75,24 @@ impl From<Status> for RunStatus {
     }
 }
 
-/// A small row as it is stored; [`RunLine`] is how it is read.
+/// A small row as it is stored; [`RunLine`](super::RunLine) is how it is read.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
-struct RunRow {
-    id: [u8; 16],
-    experiment_id: String,
-    name: String,
-    status: Status,
-    category: Category,
-    pinned: bool,
-    archive: Option<Place>,
-    synthetic: bool,
-    started: i64,
-    seconds: Option<f64>,
-    accuracy: Option<f64>,
-    f1_macro: Option<f64>,
-    position: u64,
-    invocation: Option<u64>,
-}
-
-/// What a list shows of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RunLine<'a> {
-    /// The run's id.
-    pub run: RunId,
-    /// The unique name.
-    pub experiment_id: &'a str,
-    /// The experiment's name.
-    pub name: &'a str,
-    /// How far it got.
-    pub status: Status,
-    /// Debug or baseline.
-    pub category: Category,
-    /// Whether the rules about old runs leave it alone.
-    pub pinned: bool,
-    /// The archive it lies in; none while it is active.
-    pub archive: Option<Place>,
-    /// Whether its data was generated.
-    pub synthetic: bool,
-    /// When it began.
-    pub started: Timestamp,
-    /// Seconds from start to end; none while it runs.
-    pub seconds: Option<f64>,
-    /// On the test split.
-    pub accuracy: Option<f64>,
-    /// On the test split.
-    pub f1_macro: Option<f64>,
-    /// Position of the invocation that trains it.
-    pub invocation: Option<u64>,
-}
-
-/// Every run, newest first: the rows one after the other as they are stored, because most of the
-/// time of a list would go into making a value of each.
-#[derive(Clone, Debug, Default)]
-pub struct RunList {
-    rows: Vec<u8>,
-    /// Id, position of the start, and where in `rows` the row stands.
-    index: Vec<(RunId, u64, Range<usize>)>,
-}
-
-impl RunList {
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
-    }
-
-    /// Their ids.
-    pub fn ids(&self) -> impl Iterator<Item = RunId> {
-        self.index.iter().map(|(id, ..)| *id)
-    }
-
-    /// The runs, newest first.
-    pub fn iter(&self) -> impl Iterator<Item = Result<RunLine<'_>, ViewError>> {
-        self.index.iter().map(|(.., range)| {
-            let row: &ArchivedRunRow = open(&VIEW, &self.rows[range.clone()])?;
-            let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
-                value.as_ref().map(|value| value.to_native())
-            };
-            Ok(RunLine {
-                run: RunId(row.id),
-                experiment_id: &row.experiment_id,
-                name: &row.name,
-                status: value(&VIEW, &row.status)?,
-                category: value(&VIEW, &row.category)?,
-                pinned: row.pinned,
-                archive: value(&VIEW, &row.archive)?,
-                synthetic: row.synthetic,
-                started: Timestamp(row.started.to_native()),
-                seconds: number(&row.seconds),
-                accuracy: number(&row.accuracy),
-                f1_macro: number(&row.f1_macro),
-                invocation: row.invocation.as_ref().map(|position| position.to_native()),
-            })
-        })
-    }
+pub(super) struct RunRow {
+    pub(super) id: [u8; 16],
+    pub(super) experiment_id: String,
+    pub(super) name: String,
+    pub(super) status: Status,
+    pub(super) category: Category,
+    pub(super) pinned: bool,
+    pub(super) archive: Option<Place>,
+    pub(super) deleted: bool,
+    pub(super) synthetic: bool,
+    pub(super) started: i64,
+    pub(super) seconds: Option<f64>,
+    pub(super) accuracy: Option<f64>,
+    pub(super) f1_macro: Option<f64>,
+    pub(super) position: u64,
+    pub(super) invocation: Option<u64>,
 }
 
 /// A run in an archive.
@@ -197,6 +119,24 @@ pub struct Archived {
     pub position: u64,
 }
 
+/// A run whose files are gone.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct Deleted {
+    /// Since when, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub at: i64,
+    /// Digest of the consolidation plan that asked for it.
+    pub plan: String,
+    /// Why, in words.
+    pub reason: String,
+    /// What it had: path, digest and size.
+    pub files: Vec<(String, String, u64)>,
+    /// Their size.
+    pub bytes: u64,
+    /// Position of the event.
+    pub position: u64,
+}
+
 /// Everything the registry and the rules need of a run.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
 pub struct RunDetails {
@@ -211,6 +151,8 @@ pub struct RunDetails {
     pub folder: String,
     /// The archive it lies in; none while it is active.
     pub archive: Option<Archived>,
+    /// What is known of its files since they are gone.
+    pub deleted: Option<Deleted>,
     /// What it is for.
     pub description: String,
     /// Words for finding it.
@@ -238,6 +180,9 @@ pub struct RunDetails {
     pub parameters: Vec<(String, String)>,
     /// Everything random follows from it.
     pub seed: u64,
+    /// Digest over what it learnt from: the digests of its files, or how its data was generated.
+    #[serde(skip)]
+    pub data: [u8; 32],
     /// Whether its data was generated.
     pub synthetic: bool,
     /// Valid and test rows whose text stands in the training rows.
@@ -283,6 +228,11 @@ pub struct RunDetails {
 }
 
 impl RunDetails {
+    /// Whether its files are where active runs lie.
+    pub fn is_active(&self) -> bool {
+        self.archive.is_none() && self.deleted.is_none()
+    }
+
     /// The run's id.
     pub fn run(&self) -> RunId {
         RunId(self.id)
@@ -327,6 +277,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             category: Category::Baseline,
             pinned: false,
             archive: None,
+            deleted: false,
             synthetic: started.data.synthetic.is_some(),
             started: envelope.header.recorded.0,
             seconds: None,
@@ -350,6 +301,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
         RunEvent::Renamed(renamed) => row.name.clone_from(&renamed.new),
         RunEvent::Archived(archived) => row.archive = Some(archived.archive),
         RunEvent::Restored(_) => row.archive = None,
+        RunEvent::Deleted(_) => (row.archive, row.deleted) = (None, true),
         RunEvent::Finished(finished) => {
             let value = |name: &str| {
                 let test =
@@ -400,6 +352,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         experiment_name: started.name.clone(),
         folder: started.folder.clone(),
         archive: None,
+        deleted: None,
         description: started.description.clone(),
         tags: started.tags.clone(),
         actor: envelope.header.actor,
@@ -413,6 +366,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         config_digest: started.config.to_string(),
         parameters: parameters.map(|(k, v)| (k.clone(), v.clone())).collect(),
         seed: started.seed,
+        data: data_digest(&started.data).0,
         synthetic: started.data.synthetic.is_some(),
         leaked_rows: started.data.leaked_rows,
         rows: started.data.splits.iter().map(|s| (s.split, s.rows)).collect(),
@@ -434,6 +388,12 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         started_position: envelope.header.position,
         ended_position: None,
     })
+}
+
+fn data_digest(data: &DataRecord) -> Digest {
+    let files: Vec<Digest> = data.files.iter().map(|file| file.digest).collect();
+    let generated = data.synthetic.as_ref().map(|s| (&s.generator, s.rows));
+    Digest::of(format!("{:?}", (files, generated)).as_bytes())
 }
 
 fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
@@ -482,6 +442,17 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             let back = |path: &String| restored.recovered.iter().any(|file| file.path == *path);
             details.dropped.retain(|path| !back(path));
         }
+        RunEvent::Deleted(deleted) => {
+            details.archive = None;
+            details.deleted = Some(Deleted {
+                at: envelope.header.recorded.0,
+                plan: deleted.plan.to_string(),
+                reason: deleted.reason.clone(),
+                files: deleted.files.iter().map(gone).collect(),
+                bytes: deleted.bytes,
+                position: envelope.header.position,
+            });
+        }
         RunEvent::ArtifactStored(stored) => details.artifacts.push((
             stored.name.clone(),
             stored.path.clone(),
@@ -515,36 +486,11 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
     }
 }
 
+fn gone(file: &DroppedFile) -> (String, String, u64) {
+    (file.path.clone(), file.digest.to_string(), file.bytes)
+}
+
 impl Snapshot {
-    /// Every run, newest first.
-    ///
-    /// # Errors
-    /// When the views cannot be read.
-    pub fn runs(&self) -> Result<RunList, ViewError> {
-        let mut runs = RunList::default();
-        self.scan(&VIEW, &[], |_, bytes| {
-            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
-            let range = runs.rows.len()..runs.rows.len() + bytes.len();
-            runs.rows.extend_from_slice(bytes);
-            runs.index.push((RunId(row.id), row.position.to_native(), range));
-            Ok(())
-        })?;
-        runs.index.sort_unstable_by_key(|(_, position, _)| std::cmp::Reverse(*position));
-        Ok(runs)
-    }
-
-    /// The ids of all runs with their two names, in no order worth relying on; reads in place.
-    ///
-    /// # Errors
-    /// When the views cannot be read.
-    pub fn run_names(&self, mut each: impl FnMut(RunId, &str, &str)) -> Result<(), ViewError> {
-        self.scan(&VIEW, &[], |_, row| {
-            let row: &ArchivedRunRow = open(&VIEW, row)?;
-            each(RunId(row.id), row.experiment_id.as_str(), row.name.as_str());
-            Ok(())
-        })
-    }
-
     /// One run in full.
     ///
     /// # Errors
@@ -553,16 +499,24 @@ impl Snapshot {
         self.get(&DETAILS, &id.0)?.map(|row| unpack(&DETAILS, &row)).transpose()
     }
 
+    /// Every run in full, one after the other, in no order worth relying on.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn each_run(&self, mut each: impl FnMut(RunDetails)) -> Result<(), ViewError> {
+        self.scan(&DETAILS, &[], |_, row| {
+            each(unpack::<RunDetails>(&DETAILS, row)?);
+            Ok(())
+        })
+    }
+
     /// Every run in full, in the order they began.
     ///
     /// # Errors
     /// When the views cannot be read.
     pub fn run_details(&self) -> Result<Vec<RunDetails>, ViewError> {
         let mut runs = Vec::new();
-        self.scan(&DETAILS, &[], |_, row| {
-            runs.push(unpack::<RunDetails>(&DETAILS, row)?);
-            Ok(())
-        })?;
+        self.each_run(|run| runs.push(run))?;
         runs.sort_by_key(|run: &RunDetails| run.started_position);
         Ok(runs)
     }

@@ -78,7 +78,9 @@ impl Identities {
     ) -> Option<Finding> {
         let at = header.position;
         match event {
-            WorkspaceEvent::Created(_) | WorkspaceEvent::BlobsRemoved(_) => {}
+            WorkspaceEvent::Created(_)
+            | WorkspaceEvent::BlobsRemoved(_)
+            | WorkspaceEvent::ConsolidationApplied(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());
             }

@@ -9,6 +9,7 @@ mod again;
 mod archive;
 mod bad_input;
 mod cleanup;
+mod consolidate;
 mod crash;
 mod curriculum;
 mod edit;

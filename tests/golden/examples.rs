@@ -230,6 +230,15 @@ fn of_runs() -> Vec<Event> {
             file_move: MOVE,
         }
         .into(),
+        RunDeleted {
+            plan: digest(31),
+            reason: "a debug run; hate_20260302_120000 stands for its series".into(),
+            policy_revision: 2,
+            files: vec![dropped()],
+            bytes: 9,
+            file_move: MOVE,
+        }
+        .into(),
     ]
 }
 
@@ -314,6 +323,17 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         ActorRegistered { name: "mara".into() }.into(),
+        ConsolidationApplied {
+            plan: digest(31),
+            policy_revision: 2,
+            runs_before: 23,
+            archived: 2,
+            deleted: 18,
+            stayed: 1,
+            bytes_before: 100,
+            bytes_after: 9,
+        }
+        .into(),
         BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
         KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
         KeyCreated {

@@ -135,6 +135,16 @@ impl App {
         let details = views
             .run(run)?
             .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        if let Some(deleted) = &details.deleted {
+            let message = format!(
+                "the files of {} were taken away by consolidation {}: {}",
+                details.experiment_id,
+                deleted.plan.get(..16).unwrap_or_default(),
+                deleted.reason
+            );
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint("`annals reproduce` trains it again from its record"));
+        }
         let folder = self.root.join(&details.folder);
         let mut files = Files { name: details.experiment_id.clone(), ..Files::default() };
         for (name, path, digest) in &details.artifacts {

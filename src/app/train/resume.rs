@@ -105,6 +105,10 @@ impl App {
             );
             return Err(Error::new(ErrorKind::Rejected, message));
         }
+        if state.deleted {
+            let message = format!("the files of {name} were taken away: see `annals show {name}`");
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
         if let Some(archive) = state.archive {
             let message = format!("{name} is in {}", archive.word());
             return Err(Error::new(ErrorKind::Rejected, message)

@@ -1,7 +1,8 @@
 //! The rules about one move: planned once, ended once, and inside the workspace.
 
 use super::{
-    MoveCommand, MoveCompleted, MoveEvent, MovePhase, MovePlanned, MoveRolledBack, MoveState,
+    MoveCommand, MoveCompleted, MoveEvent, MovePhase, MovePlanned, MovePurpose, MoveRolledBack,
+    MoveState,
 };
 use crate::domain::Rejection;
 
@@ -39,7 +40,8 @@ fn check(plan: &MovePlanned) -> Result<(), Rejection> {
     let invalid = |what: &str, reason: &str| {
         Err(Rejection::Invalid { what: what.to_owned(), reason: reason.to_owned() })
     };
-    if plan.files.is_empty() {
+    // Of a run that is taken away nothing may be left.
+    if plan.files.is_empty() && !matches!(plan.purpose, MovePurpose::Removal(_)) {
         return invalid(&plan.from, "there is no file to move");
     }
     let inner = plan.files.iter().flat_map(|file| [&file.path, &file.source]);

@@ -66,6 +66,21 @@ pub enum MovePurpose {
         /// Why.
         reason: String,
     },
+    /// The files of a run are taken away for good.
+    Removal(RemovalOrder),
+}
+
+/// A run whose files are taken away for good.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RemovalOrder {
+    /// The run.
+    pub run: RunId,
+    /// Digest of the consolidation plan that asked for it.
+    pub plan: Digest,
+    /// Why, in words.
+    pub reason: String,
+    /// Revision of the policy in force.
+    pub policy_revision: u64,
 }
 
 /// A run that goes into an archive.
@@ -107,6 +122,7 @@ impl MovePurpose {
             Self::Promotion { run, .. } => Some(*run),
             Self::Archive(order) => Some(order.run),
             Self::Restore(order) => Some(order.run),
+            Self::Removal(order) => Some(order.run),
             Self::Demotion { .. } | Self::Rollback { .. } => None,
         }
     }
@@ -117,7 +133,7 @@ impl MovePurpose {
             Self::Promotion { name, .. }
             | Self::Demotion { name, .. }
             | Self::Rollback { name, .. } => Some(name),
-            Self::Archive(_) | Self::Restore(_) => None,
+            Self::Archive(_) | Self::Restore(_) | Self::Removal(_) => None,
         }
     }
 

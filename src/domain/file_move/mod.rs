@@ -14,6 +14,6 @@ pub use command::MoveCommand;
 pub use decide::decide;
 pub use event::{
     ArchiveOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveRolledBack,
-    MovedFile, RestoreOrder,
+    MovedFile, RemovalOrder, RestoreOrder,
 };
 pub use state::{MovePhase, MoveState};

@@ -3,10 +3,12 @@
 
 mod assess;
 mod command;
+mod consolidate;
 mod decide;
 mod event;
 mod housekeeping;
 mod rules;
+mod series;
 mod state;
 mod upcast;
 
@@ -15,8 +17,10 @@ mod tests;
 
 pub use assess::{Assessment, assess};
 pub use command::PolicyCommand;
+pub use consolidate::{Action, Class, Member, Score, consolidate};
 pub use decide::{changes, decide};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{Due, Occupant, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, Policy, ProductionPromotion};
+pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;

@@ -182,7 +182,7 @@ fn may_be_promoted(
     let Some(run) = facts.run.id else {
         return Err(Rejection::Unknown { what: "run", name: facts.run.experiment_id.clone() });
     };
-    if facts.run.status != RunStatus::Finished {
+    if facts.run.status != RunStatus::Finished || facts.run.deleted {
         return Err(Rejection::WrongState {
             what,
             state: facts.run.status.word().into(),

@@ -98,6 +98,9 @@ pub fn may_archive(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejec
         let what = format!("run {}", state.experiment_id);
         Err(Rejection::WrongState { what, state: why, wanted: wanted.into() })
     };
+    if state.deleted {
+        return refused("deleted".into(), "only one whose files are there has a place");
+    }
     match (state.status, state.archive, facts.production, facts.requested) {
         (RunStatus::Unknown, ..) => {
             Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() })
@@ -117,6 +120,14 @@ pub fn may_archive(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejec
     }
 }
 
+/// Whether the files of a run may be taken away for good: those of an archived one may as well.
+///
+/// # Errors
+/// As [`may_archive`], an archive apart.
+pub fn may_delete(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejection> {
+    may_archive(&RunState { archive: None, ..state.clone() }, facts)
+}
+
 /// Whether a run may come back from its archive.
 ///
 /// # Errors
@@ -127,7 +138,7 @@ pub fn may_restore(state: &RunState) -> Result<Archive, Rejection> {
     }
     state.archive.ok_or_else(|| Rejection::WrongState {
         what: format!("run {}", state.experiment_id),
-        state: "active".into(),
+        state: if state.deleted { "deleted" } else { "active" }.into(),
         wanted: "only an archived one is restored".into(),
     })
 }

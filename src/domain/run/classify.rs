@@ -97,7 +97,8 @@ pub fn classify(
     Classification { category: Category::Baseline, rule: "no debug word", matched: vec![] }
 }
 
-fn words(text: &str) -> Vec<String> {
+/// The words of a name or tag: split at all that is no letter or digit, case folded.
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)

@@ -51,6 +51,13 @@ pub fn decide(
                 wanted: "only one that was interrupted or failed is resumed".into(),
             });
         }
+        if state.deleted {
+            return Err(Rejection::WrongState {
+                what: format!("run {}", state.experiment_id),
+                state: "deleted".into(),
+                wanted: "only one whose training checkpoints are there is resumed".into(),
+            });
+        }
         if let Some(archive) = state.archive {
             return Err(Rejection::WrongState {
                 what: format!("run {}", state.experiment_id),

@@ -33,6 +33,7 @@ stream_events! {
         0x0414 "run.renamed" 1 Text Renamed(RunRenamed),
         0x0415 "run.archived" 1 Text Archived(RunArchived),
         0x0416 "run.restored" 1 Text Restored(RunRestored),
+        0x0417 "run.deleted" 1 Text Deleted(RunDeleted),
     }
 }
 
@@ -460,6 +461,23 @@ pub struct RunRestored {
     pub reason: Option<String>,
     /// Dropped files that came back from the blob store.
     pub recovered: Vec<DroppedFile>,
+    /// The move.
+    pub file_move: MoveId,
+}
+
+/// The run's files are gone; its metrics and the digests of its files stay.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunDeleted {
+    /// Digest of the consolidation plan that asked for it.
+    pub plan: Digest,
+    /// Why, in words.
+    pub reason: String,
+    /// Revision of the policy in force.
+    pub policy_revision: u64,
+    /// The files that were there.
+    pub files: Vec<DroppedFile>,
+    /// Their size.
+    pub bytes: u64,
     /// The move.
     pub file_move: MoveId,
 }

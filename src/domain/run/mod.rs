@@ -12,16 +12,17 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{Archive, Pack, PlaceFacts, may_archive, may_restore};
+pub use archive::{Archive, Pack, PlaceFacts, may_archive, may_delete, may_restore};
+pub(crate) use classify::words;
 pub use classify::{CHOSEN, Category, Classification, classify};
 pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
     EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RunArchived,
-    RunClassified, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted, RunPinned,
-    RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged, RunUnpinned,
-    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted,
+    RunPinned, RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged,
+    RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};

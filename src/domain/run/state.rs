@@ -73,6 +73,8 @@ pub struct RunState {
     pub home: String,
     /// The archive it lies in; none while it is active.
     pub archive: Option<Archive>,
+    /// Whether its files are gone for good.
+    pub deleted: bool,
     /// How most of its files are packed in the archive.
     pub pack: Option<Pack>,
     /// Paths of its files that were not kept.
@@ -193,6 +195,11 @@ impl Fold for RunState {
                 for file in &restored.recovered {
                     self.dropped.remove(&file.path);
                 }
+            }
+            RunEvent::Deleted(_) => {
+                self.deleted = true;
+                (self.archive, self.pack) = (None, None);
+                self.checkpoints.clear();
             }
             RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) | RunEvent::Noted(_) => {}
             RunEvent::CheckpointSaved(saved) => {

@@ -14,6 +14,7 @@ stream_events! {
         0x0103 "key.created" 1 Decision KeyCreated(KeyCreated),
         0x0104 "key.vouched" 1 Decision KeyVouched(KeyVouched),
         0x0110 "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
+        0x0111 "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
     }
 }
 
@@ -106,4 +107,25 @@ pub struct BlobsRemoved {
     pub digests: Vec<Digest>,
     /// Their size, all together.
     pub bytes: u64,
+}
+
+/// A consolidation plan was carried out, as far as nothing held its runs.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ConsolidationApplied {
+    /// Digest of the plan, which is in the blob store.
+    pub plan: Digest,
+    /// Revision of the policy it was made under.
+    pub policy_revision: u64,
+    /// Runs whose files were there before.
+    pub runs_before: u64,
+    /// Runs that went into an archive.
+    pub archived: u64,
+    /// Runs whose files were taken away.
+    pub deleted: u64,
+    /// Runs of the plan that stayed, because somebody held them meanwhile.
+    pub stayed: u64,
+    /// Size of the folders of the runs that the plan moves, before.
+    pub bytes_before: u64,
+    /// Their size afterwards.
+    pub bytes_after: u64,
 }

@@ -45,7 +45,9 @@ impl Fold for WorkspaceState {
                 }
                 self.keys.push(Key { public_key, owner, replaced: false });
             }
-            WorkspaceEvent::KeyVouched(_) | WorkspaceEvent::BlobsRemoved(_) => {}
+            WorkspaceEvent::KeyVouched(_)
+            | WorkspaceEvent::BlobsRemoved(_)
+            | WorkspaceEvent::ConsolidationApplied(_) => {}
         }
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct File {
     next_steps: Vec<String>,
     active_experiments: BTreeMap<String, Active>,
     archived_experiments: BTreeMap<String, Archived>,
+    removed_experiments: BTreeMap<String, Removed>,
     auto_archival_rules: Policy,
     policy_revision: u64,
     tracking_metadata: Counters,
@@ -89,6 +90,24 @@ struct Archived {
     position: u64,
 }
 
+/// What stays of a run whose files are gone.
+#[derive(Serialize, JsonSchema)]
+struct Removed {
+    experiment_name: String,
+    created_at: Timestamp,
+    experiment_category: Category,
+    status: &'static str,
+    completed_at: Option<Timestamp>,
+    final_metrics: BTreeMap<String, f64>,
+    removed_at: Timestamp,
+    consolidation_plan: String,
+    reason: String,
+    weights: Option<String>,
+    files: BTreeMap<String, String>,
+    bytes_saved: u64,
+    position: u64,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct Counters {
     tracking_version: &'static str,
@@ -120,7 +139,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         production_models.insert(model.name.clone(), entry);
     }
     // A run stands in one place: who is archived is not active any more.
-    let active = facts.runs.iter().filter(|run| run.archive.is_none());
+    let active = facts.runs.iter().filter(|run| run.is_active());
     let active = active.map(|run| {
         let pending = facts.pending.contains(&run.run());
         (run.experiment_id.clone(), active_entry(run, &policy, pending))
@@ -133,11 +152,14 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         sorted.map(|(run, entry)| (run.experiment_id.clone(), entry.clone())).collect()
     };
     let promoted = production_models.len();
+    let removed: BTreeMap<String, Removed> = facts.runs.iter().filter_map(removed).collect();
+    let consolidated = views.consolidations()?.into_iter().map(|row| row.at).max();
+    let moved_to_production = facts.models.iter().map(|m| m.promoted).max();
     Ok(File {
         project_name: facts.project.clone(),
         created_at: facts.created_at,
         last_updated: facts.last_updated,
-        consolidation_date: facts.models.iter().map(|m| m.promoted).max().map(Timestamp),
+        consolidation_date: consolidated.max(moved_to_production).map(Timestamp),
         consolidation_version: TRACKING_VERSION,
         archived_models: models(false),
         debug_models: models(true),
@@ -146,7 +168,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             total_experiments: facts.runs.len(),
             experiments_moved_to_production: promoted,
             experiments_archived: archived.len(),
-            experiments_cleaned: 0,
+            experiments_cleaned: removed.len(),
         },
         next_steps: next_steps(facts, &policy),
         active_experiments: active.collect(),
@@ -163,8 +185,30 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             .into_iter()
             .map(|(run, entry)| (run.experiment_id.clone(), entry))
             .collect(),
+        removed_experiments: removed,
         production_models,
     })
+}
+
+fn removed(run: &RunDetails) -> Option<(String, Removed)> {
+    let deleted = run.deleted.as_ref()?;
+    let files = deleted.files.iter().map(|(path, digest, _)| (path.clone(), digest.clone()));
+    let entry = Removed {
+        experiment_name: run.experiment_name.clone(),
+        created_at: Timestamp(run.started),
+        experiment_category: run.category,
+        status: super::registry::word(run.status),
+        completed_at: run.ended.map(Timestamp),
+        final_metrics: super::registry::final_metrics(run),
+        removed_at: Timestamp(deleted.at),
+        consolidation_plan: deleted.plan.clone(),
+        reason: deleted.reason.clone(),
+        weights: run.weights.clone(),
+        files: files.collect(),
+        bytes_saved: deleted.bytes,
+        position: deleted.position,
+    };
+    Some((run.experiment_id.clone(), entry))
 }
 
 fn archived(run: &RunDetails) -> Option<(&RunDetails, Archived)> {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::super::consolidations::ConsolidationRow;
 use super::super::moves::MoveRow;
 use super::super::{Snapshot, ViewError};
 use super::Facts;
@@ -31,6 +32,37 @@ struct Actions {
     completed_moves: Vec<Moved>,
     rolled_back_moves: Vec<Moved>,
     archive_errors: Vec<String>,
+    completed_removals: Vec<Moved>,
+    applied_plans: Vec<Applied>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Applied {
+    plan: String,
+    timestamp: Timestamp,
+    policy_revision: u64,
+    experiments_before: u64,
+    experiments_archived: u64,
+    experiments_removed: u64,
+    experiments_that_stayed: u64,
+    bytes_saved: u64,
+    position: u64,
+}
+
+impl From<ConsolidationRow> for Applied {
+    fn from(row: ConsolidationRow) -> Self {
+        Self {
+            plan: row.plan,
+            timestamp: Timestamp(row.at),
+            policy_revision: row.policy_revision,
+            experiments_before: row.runs_before,
+            experiments_archived: row.archived,
+            experiments_removed: row.deleted,
+            experiments_that_stayed: row.stayed,
+            bytes_saved: row.bytes_before.saturating_sub(row.bytes_after),
+            position: row.position,
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -68,10 +100,11 @@ impl From<&MoveRow> for Moved {
 pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let moves = views.moves()?;
     let all: Vec<&MoveRow> = moves.iter().collect();
-    // Moves of runs to and from archives, and the files of models, each by themselves.
-    let (runs, models): (Vec<&MoveRow>, Vec<&MoveRow>) = all
-        .iter()
-        .copied()
+    // Runs that are gone, runs to and from archives, and the files of models by themselves.
+    let (removals, others): (Vec<&MoveRow>, Vec<&MoveRow>) =
+        all.iter().copied().partition(|row| row.purpose == "removal");
+    let (runs, models): (Vec<&MoveRow>, Vec<&MoveRow>) = others
+        .into_iter()
         .partition(|row| row.purpose.starts_with("archive") || row.purpose == "restore");
     let of = |rows: &[&MoveRow], status: &str| -> Vec<Moved> {
         rows.iter().filter(|row| row.status == status).map(|row| Moved::from(*row)).collect()
@@ -80,10 +113,11 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         let going = runs.iter().filter(|r| r.status == "pending" && r.purpose == archive.word());
         going.map(|row| row.from.clone()).collect()
     };
-    let failed = runs.iter().filter(|row| row.status == "rolled_back").map(|row| {
-        let reason = row.reason.as_deref().unwrap_or("rolled back");
-        format!("{} to {}: {reason}", row.from, row.to)
-    });
+    let failed =
+        runs.iter().chain(&removals).filter(|row| row.status == "rolled_back").map(|row| {
+            let reason = row.reason.as_deref().unwrap_or("rolled back");
+            format!("{} to {}: {reason}", row.from, row.to)
+        });
     let archived = runs.iter().filter(|r| r.status == "completed" && r.purpose != "restore");
     let last = archived.filter_map(|row| row.ended).max().map(Timestamp);
     let ended = moves.iter().filter_map(|row| row.ended).max().map(Timestamp);
@@ -103,6 +137,8 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             completed_moves: of(&models, "completed"),
             rolled_back_moves: of(&models, "rolled_back"),
             archive_errors: failed.collect(),
+            completed_removals: of(&removals, "completed"),
+            applied_plans: views.consolidations()?.into_iter().map(Applied::from).collect(),
         },
     })
 }

@@ -93,7 +93,7 @@ fn pending(
     }
     let mut held: BTreeSet<RunId> = models.iter().map(ModelRow::run).collect();
     held.extend(views.requests()?.iter().filter(|row| row.status == "open").map(RequestRow::run));
-    let active = runs.iter().rev().filter(|run| run.archive.is_none()).map(|run| Occupant {
+    let active = runs.iter().rev().filter(|run| run.is_active()).map(|run| Occupant {
         run: run.run(),
         category: run.category,
         status: run.status.into(),

@@ -1,0 +1,10 @@
+//! Consolidation (E-6): what stays, what stands for its series in an archive, what is taken away;
+//! the plan, carrying it out, and the report. Start reading in `plan.rs`.
+
+mod apply;
+mod plan;
+mod report;
+
+pub use apply::Applied;
+pub use plan::{ConsolidationPlan, PlanRow, Planned};
+pub use report::{ModelLine, Phase, Report, Shelf, Since};

@@ -1,0 +1,125 @@
+//! The small rows of runs, read in place for lists.
+
+use std::ops::Range;
+
+use super::row::{open, value};
+use super::runs::{ArchivedRunRow, Status, VIEW};
+use super::{Snapshot, ViewError};
+use crate::base::{RunId, Timestamp};
+use crate::domain::run::{Archive as Place, Category};
+
+/// What a list shows of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunLine<'a> {
+    /// The run's id.
+    pub run: RunId,
+    /// The unique name.
+    pub experiment_id: &'a str,
+    /// The experiment's name.
+    pub name: &'a str,
+    /// How far it got.
+    pub status: Status,
+    /// Debug or baseline.
+    pub category: Category,
+    /// Whether the rules about old runs leave it alone.
+    pub pinned: bool,
+    /// The archive it lies in; none while it is active.
+    pub archive: Option<Place>,
+    /// Whether its files are gone for good.
+    pub deleted: bool,
+    /// Whether its data was generated.
+    pub synthetic: bool,
+    /// When it began.
+    pub started: Timestamp,
+    /// Seconds from start to end; none while it runs.
+    pub seconds: Option<f64>,
+    /// On the test split.
+    pub accuracy: Option<f64>,
+    /// On the test split.
+    pub f1_macro: Option<f64>,
+    /// Position of the invocation that trains it.
+    pub invocation: Option<u64>,
+}
+
+/// Every run, newest first: the rows one after the other as they are stored, because most of the
+/// time of a list would go into making a value of each.
+#[derive(Clone, Debug, Default)]
+pub struct RunList {
+    rows: Vec<u8>,
+    /// Id, position of the start, and where in `rows` the row stands.
+    index: Vec<(RunId, u64, Range<usize>)>,
+}
+
+impl RunList {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> impl Iterator<Item = RunId> {
+        self.index.iter().map(|(id, ..)| *id)
+    }
+
+    /// The runs, newest first.
+    pub fn iter(&self) -> impl Iterator<Item = Result<RunLine<'_>, ViewError>> {
+        self.index.iter().map(|(.., range)| {
+            let row: &ArchivedRunRow = open(&VIEW, &self.rows[range.clone()])?;
+            let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
+                value.as_ref().map(|value| value.to_native())
+            };
+            Ok(RunLine {
+                run: RunId(row.id),
+                experiment_id: &row.experiment_id,
+                name: &row.name,
+                status: value(&VIEW, &row.status)?,
+                category: value(&VIEW, &row.category)?,
+                pinned: row.pinned,
+                archive: value(&VIEW, &row.archive)?,
+                deleted: row.deleted,
+                synthetic: row.synthetic,
+                started: Timestamp(row.started.to_native()),
+                seconds: number(&row.seconds),
+                accuracy: number(&row.accuracy),
+                f1_macro: number(&row.f1_macro),
+                invocation: row.invocation.as_ref().map(|position| position.to_native()),
+            })
+        })
+    }
+}
+
+impl Snapshot {
+    /// Every run, newest first.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn runs(&self) -> Result<RunList, ViewError> {
+        let mut runs = RunList::default();
+        self.scan(&VIEW, &[], |_, bytes| {
+            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
+            let range = runs.rows.len()..runs.rows.len() + bytes.len();
+            runs.rows.extend_from_slice(bytes);
+            runs.index.push((RunId(row.id), row.position.to_native(), range));
+            Ok(())
+        })?;
+        runs.index.sort_unstable_by_key(|(_, position, _)| std::cmp::Reverse(*position));
+        Ok(runs)
+    }
+
+    /// The ids of all runs with their two names, in no order worth relying on; reads in place.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn run_names(&self, mut each: impl FnMut(RunId, &str, &str)) -> Result<(), ViewError> {
+        self.scan(&VIEW, &[], |_, row| {
+            let row: &ArchivedRunRow = open(&VIEW, row)?;
+            each(RunId(row.id), row.experiment_id.as_str(), row.name.as_str());
+            Ok(())
+        })
+    }
+}
