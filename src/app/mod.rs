@@ -26,6 +26,7 @@ mod gc;
 mod live;
 mod log;
 mod papers;
+mod pickle;
 mod places;
 mod policy;
 mod predict;
@@ -63,6 +64,7 @@ pub use external::{
 pub use gc::{Collected, Garbage};
 pub use live::LiveFiles;
 pub use log::{LogLine, LogQuery};
+pub use pickle::refuse_pickle;
 pub use policy::PolicyShown;
 pub use predict::{BATCH_TEXTS, Model};
 pub use production::{Bumped, Placed};

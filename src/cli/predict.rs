@@ -8,7 +8,9 @@ use serde_json::{Map, json};
 
 use super::context::Context;
 use super::ui::share;
-use crate::app::{BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, Model, Programs, Result};
+use crate::app::{
+    BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, Model, Programs, Result, refuse_pickle,
+};
 
 /// Classify texts or series of numbers with a run, a model in production or a folder
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             .hint("annals predict MODEL \"a text\", or --file FILE with a text in each line"));
     }
     let folder = context.cwd.join(&args.model);
+    refuse_pickle(&folder)?;
     let mut model = if folder.is_dir() {
         Model::in_folder(&folder, &programs)?
     } else {

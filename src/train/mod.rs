@@ -26,6 +26,7 @@ pub mod metric;
 mod metrics_out;
 mod order;
 pub mod pat;
+mod pickle;
 pub mod prepared;
 pub mod protocol;
 pub mod random;
@@ -41,6 +42,7 @@ pub use learner::{
     AttentionMaps, Batch, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput,
     WEIGHTS_FILE,
 };
+pub use pickle::Pickle;
 pub use recorder::{
     CheckpointSaved, EpochEnded, Finished, Interrupted, MetricKey, MetricPoint, MetricPoints,
     NoRecorder, Progress, Recorder, SavedFile, Started, TrainEvent,

@@ -18,6 +18,7 @@ mod external;
 mod gc;
 mod help;
 mod life;
+mod pickles;
 mod pictures;
 mod policy;
 mod predict;

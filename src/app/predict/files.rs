@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::model::{Inner, Model, start};
 use crate::app::train::ensemble;
 use crate::app::train::folder::THRESHOLDS_FILE;
-use crate::app::{App, Error, ErrorKind, Programs, Result, environment};
+use crate::app::{App, Error, ErrorKind, Programs, Result, environment, refuse_pickle};
 use crate::base::Digest;
 use crate::projection::registry::ModelRow;
 use crate::train::classical::TextClassifier;
@@ -214,6 +214,9 @@ impl Files {
     }
 
     pub(super) fn load(self, programs: &Programs) -> Result<Model> {
+        if let Some((path, _)) = &self.weights {
+            refuse_pickle(path)?;
+        }
         let (config, _) = self.read(self.config.as_ref(), "config.yaml")?;
         let config = config::recorded(&String::from_utf8_lossy(&config))
             .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::files::{Files, Known, Labels, Words, members_in};
 use crate::app::train::ensemble;
 use crate::app::train::folder::THRESHOLDS_FILE;
-use crate::app::{Error, ErrorKind, Programs, Result};
+use crate::app::{Error, ErrorKind, Programs, Result, refuse_pickle};
 use crate::base::Digest;
 use crate::supervise::{Engine, Heard};
 use crate::train::Batch;
@@ -160,6 +160,7 @@ impl Model {
     /// # Errors
     /// When a file is missing, damaged or does not fit the others.
     pub fn in_folder(folder: &Path, programs: &Programs) -> Result<Self> {
+        refuse_pickle(folder)?;
         let file = |name: &str| {
             let path = folder.join(name);
             path.is_file().then_some((path, None))

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::folder::RunFolder;
 use super::{Flat, stem};
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, refuse_pickle};
 use crate::base::Digest;
 use crate::base::suggest::nearest;
 use crate::domain::run::{Category, Synthetic};
@@ -145,6 +145,7 @@ fn settle_encoder(config: &mut TrainConfig, folder: &Path) -> Result<()> {
     let given = config.pat.init_from.clone();
     let unreadable = |e| Error::caused(ErrorKind::Data, format!("cannot read {given}"), e);
     let path = fs::canonicalize(folder.join(&given)).map_err(unreadable)?;
+    refuse_pickle(&path)?;
     let bytes = fs::read(&path).map_err(unreadable)?;
     let found = Digest::of(&bytes).to_string();
     let expected = std::mem::replace(&mut config.pat.init_digest, found.clone());
@@ -167,6 +168,7 @@ fn settle_init(config: &mut TrainConfig) -> Result<()> {
     let folder = fs::canonicalize(given).map_err(|e| {
         Error::caused(ErrorKind::Data, format!("cannot read {}", given.display()), e)
     })?;
+    refuse_pickle(&folder)?;
     Ok(Pretrained::open(&folder)?.settle(config)?)
 }
 
@@ -193,6 +195,7 @@ impl From<DataError> for Error {
         let message = error.to_string();
         match error {
             DataError::Io { source, .. } => Self::caused(ErrorKind::Data, message, source),
+            DataError::Pickle(pickle) => pickle.into(),
             _ => Self::new(ErrorKind::Data, message),
         }
     }

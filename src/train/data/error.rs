@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::lexicon::LexiconError;
 use crate::base::Split;
+use crate::train::Pickle;
 use crate::train::hf::HfError;
 
 /// Data that cannot be used. Rows count from 1 and do not count the header.
@@ -18,6 +19,9 @@ pub enum DataError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that is not loaded.
+    #[error(transparent)]
+    Pickle(Pickle),
     /// The name tells no known format.
     #[error("{}: unknown format (known: {known}, each also .gz)", path.display())]
     Format {

@@ -10,6 +10,7 @@ use super::format::Format;
 use super::label::{Label, LabelColumns, LabelSpec, classify};
 use super::parquet::{Table, Value};
 use crate::base::{Digest, Split, suggest};
+use crate::train::Pickle;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -200,9 +201,12 @@ pub(super) fn read_with(
 
 /// Reads and unpacks a file; its rows are yet to be counted.
 pub(super) fn load(path: &Path, split: Option<Split>) -> Result<(DataFile, Loaded<'_>), DataError> {
-    let (format, gz) = Format::of(path)
-        .ok_or_else(|| unknown(path, "csv, tsv, jsonl, parquet; npy for series"))?;
     let io = |source| DataError::Io { path: path.to_owned(), source };
+    let Some((format, gz)) = Format::of(path) else {
+        let pickle = Pickle::at(path).map_err(io)?;
+        let unknown = unknown(path, "csv, tsv, jsonl, parquet; npy for series");
+        return Err(pickle.map_or(unknown, DataError::Pickle));
+    };
     let mut raw = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
     let (digest, bytes) = (Digest::of(&raw), raw.len() as u64);
