@@ -7,7 +7,7 @@ use crate::domain::Event;
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
-use crate::projection::registry::RequestRow;
+use crate::projection::registry::{ModelRow, RequestRow};
 use crate::projection::runs::{RunLine, Status};
 
 /// How many of several matches a message names.
@@ -55,6 +55,27 @@ impl App {
         }
     }
 
+    /// The version of a production model that `text` names: `NAME` for the one in production, else
+    /// the newest, `NAME@2` or `NAME@1.1.0`; none for a name that never was in production.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a version that there is not.
+    pub fn find_version(&self, views: &Snapshot, text: &str) -> Result<Option<ModelRow>> {
+        let (name, wanted) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
+        let mut versions = views.versions(name)?;
+        let Some(wanted) = wanted.filter(|_| !versions.is_empty()) else {
+            let current = views.production()?.into_iter().find(|model| model.name == name);
+            return Ok(current.or_else(|| versions.pop()));
+        };
+        let fits = |m: &ModelRow| m.version == wanted || m.number.to_string() == wanted;
+        let known: Vec<String> = versions.iter().map(|model| model.version.clone()).collect();
+        let found = versions.into_iter().find(fits).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("{name} has no version \"{wanted}\""))
+                .hint(format!("its versions are {}", known.join(", ")))
+        });
+        found.map(Some)
+    }
+
     /// The request that `text` names: a prefix of its id, a production name or a run with one
     /// open request.
     ///
@@ -90,7 +111,8 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub fn status_now(&self, status: Status, invocation: Option<u64>) -> Result<RunStatus> {
-        if status != Status::Running {
+        // What was alive then, or elsewhere, is not known here; the log said that it was running.
+        if status != Status::Running || self.looks_back() {
             return Ok(status.into());
         }
         let Some(invocation) = invocation else { return Ok(RunStatus::Running) };

@@ -1,5 +1,7 @@
-//! The audit log, for reading.
+//! The audit log, for reading: filters, newest first, and what one invocation did.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Serialize;
@@ -7,21 +9,41 @@ use serde_json::{Value, json};
 
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
-use crate::base::{RunId, Timestamp};
-use crate::domain::invocation::InvocationEvent;
-use crate::domain::{Event, all_kinds};
-use crate::store::Filter;
+use crate::base::{InvocationId, RunId, Timestamp};
+use crate::domain::file_move::MoveEvent;
+use crate::domain::invocation::{InvocationEvent, Outcome};
+use crate::domain::registry::RegistryEvent;
+use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::{Envelope, Event, Header, Kind, StreamId, all_kinds, kind_named};
+use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
-/// Positions looked at per opening of the log.
+/// Events looked at per opening of the log.
 const WINDOW: u64 = 16 * 1024;
 
-/// What to show of the log.
-#[derive(Clone, Debug)]
+/// What to show of the log; the default is all of it.
+#[derive(Clone, Debug, Default)]
 pub struct LogQuery {
-    /// Only kinds whose name starts with this.
-    pub kind: Option<String>,
+    /// Only kinds with one of these names; `*` stands for anything, and without one a name may go
+    /// on.
+    pub kinds: Vec<String>,
+    /// Only events of the actor with this name.
+    pub actor: Option<String>,
     /// Only events of this run.
     pub run: Option<RunId>,
+    /// Only what was decided about this production name.
+    pub model: Option<String>,
+    /// Only events that name this file, by its path or the beginning of its digest.
+    pub file: Option<String>,
+    /// Only events of this invocation: its position or the beginning of its id.
+    pub invocation: Option<String>,
+    /// Only these positions.
+    pub positions: Option<Range<u64>>,
+    /// Only events recorded at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only events recorded before this time.
+    pub until: Option<Timestamp>,
+    /// Only what a rule or a person refused.
+    pub refused: bool,
     /// At most this many.
     pub limit: usize,
 }
@@ -33,10 +55,14 @@ pub struct LogLine {
     pub position: u64,
     /// When the log took it.
     pub recorded: Timestamp,
+    /// When it happened, by the producer's clock.
+    pub occurred: Timestamp,
     /// What kind of event.
     pub kind: String,
     /// Whose event.
     pub stream: String,
+    /// Which of that stream's events, from 0.
+    pub revision: u64,
     /// Who, as far as the log knows.
     pub actor: String,
     /// `claimed` or `signed`.
@@ -55,76 +81,251 @@ pub struct LogLine {
     pub event: Value,
 }
 
+/// A [`LogQuery`] made ready: what the log itself can leave out, and what has to be looked at.
+#[derive(Debug)]
+pub struct LogFilter {
+    filter: Filter,
+    positions: Range<u64>,
+    actor: Option<u64>,
+    invocation: Option<u64>,
+    model: Option<Subject>,
+    file: Option<String>,
+    refused: bool,
+}
+
+/// A production name, and the requests and moves that were made for it.
+#[derive(Debug)]
+struct Subject {
+    name: String,
+    streams: BTreeSet<StreamId>,
+    requests: BTreeSet<[u8; 16]>,
+}
+
 impl App {
     /// The events asked for, newest first.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when no kind has such a name; when the log cannot be read.
+    /// [`ErrorKind::NotFound`] for a kind, actor or invocation that is not there; when the log
+    /// cannot be read.
     pub fn log(&self, query: &LogQuery) -> Result<Vec<LogLine>> {
-        let mut filter = Filter::default();
-        if let Some(prefix) = &query.kind {
-            let kinds: Vec<_> = all_kinds()
-                .filter(|k| k.name.starts_with(prefix.as_str()))
-                .map(|k| k.kind)
-                .collect();
-            if kinds.is_empty() {
-                let message = format!("no kind of event starts with \"{prefix}\"");
-                let names: Vec<&str> = all_kinds().map(|kind| kind.name).collect();
-                let hint = match nearest(prefix, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("known are {}", names.join(", ")),
-                };
-                return Err(Error::new(ErrorKind::NotFound, message).hint(hint));
+        let filter = self.log_filter(query)?;
+        let mut names = Names::default();
+        let mut lines = Vec::new();
+        for range in self.windows(&filter)?.into_iter().rev() {
+            if lines.len() >= query.limit {
+                break;
             }
-            filter.kinds = Some(kinds);
-        }
-        filter.streams = query.run.map(|run| vec![run.into()]);
-        let views = self.snapshot()?;
-        let mut lines: Vec<LogLine> = Vec::new();
-        let mut end = views.size();
-        while end > 0 && lines.len() < query.limit {
-            let start = end.saturating_sub(WINDOW);
-            let events = self.store.read(|log| Ok::<_, Error>(log.events(start..end, &filter)?))?;
-            for envelope in events.into_iter().rev().take(query.limit - lines.len()) {
-                lines.push(self.line(&envelope, &views.actor(envelope.header.actor)?)?);
-            }
-            end = start;
+            let most = query.limit - lines.len();
+            self.lines(&filter, range, most, &mut names, &mut lines)?;
         }
         Ok(lines)
     }
 
-    fn line(&self, envelope: &crate::domain::Envelope, actor: &str) -> Result<LogLine> {
-        let header = &envelope.header;
-        let event = match envelope.event() {
-            Ok(event) => serde_json::to_value(&event).unwrap_or(Value::Null),
-            Err(error) => json!({ "unreadable": error.to_string() }),
+    /// The events asked for that came after the log had `size` events, oldest first, and its size
+    /// now.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log_after(&self, filter: &LogFilter, size: u64) -> Result<(Vec<LogLine>, u64)> {
+        let mut lines = Vec::new();
+        let end = self.log_size()?;
+        if end > size {
+            self.lines(filter, size..end, usize::MAX, &mut Names::default(), &mut lines)?;
+            lines.reverse();
+        }
+        Ok((lines, end))
+    }
+
+    /// Events in the log, as far as this looks.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log_size(&self) -> Result<u64> {
+        let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
+        Ok(self.lens.size.unwrap_or(size))
+    }
+
+    /// Makes a query ready, so that it can be asked again.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn log_filter(&self, query: &LogQuery) -> Result<LogFilter> {
+        let kinds = if query.kinds.is_empty() { None } else { Some(kinds(&query.kinds)?) };
+        let mut filter = Filter {
+            kinds,
+            streams: query.run.map(|run| vec![run.into()]),
+            recorded_from: query.since,
+            recorded_before: query.until,
         };
-        let words = match header.invocation {
-            Some(invocation) => self.words(invocation, actor)?,
-            None => None,
-        };
-        Ok(LogLine {
-            position: header.position,
-            recorded: header.recorded,
-            kind: header.kind.name(),
-            stream: header.stream.to_string(),
-            actor: actor.to_owned(),
-            identity: header.identity.word(),
-            provenance: header.provenance.word(),
-            invocation: header.invocation,
-            words,
-            summary: summary(&event),
-            event,
+        if query.refused {
+            narrow(
+                &mut filter,
+                &["promotion.refused", "promotion.rejected", "invocation.finished"],
+            );
+        }
+        if query.file.is_some() {
+            narrow(&mut filter, &WITH_FILES);
+        }
+        let model = query.model.as_ref().map(|name| self.subject(name)).transpose()?;
+        if model.is_some() {
+            let about =
+                |name: &&str| ["promotion.", "model.", "move."].map(|p| name.starts_with(p));
+            let all = all_kinds().map(|kind| kind.name).filter(|name| about(name).contains(&true));
+            narrow(&mut filter, &all.collect::<Vec<_>>());
+        }
+        Ok(LogFilter {
+            filter,
+            positions: query.positions.clone().unwrap_or(0..u64::MAX),
+            actor: query.actor.as_ref().map(|name| self.actor_named(name)).transpose()?,
+            invocation: query.invocation.as_ref().map(|text| self.invocation(text)).transpose()?,
+            model,
+            file: query.file.clone(),
+            refused: query.refused,
         })
     }
 
-    fn words(&self, invocation: u64, actor: &str) -> Result<Option<String>> {
-        let event = self.store.read(|log| Ok::<_, Error>(log.event(invocation)?))?;
-        let Ok(Event::Invocation(InvocationEvent::Started(started))) = event.event() else {
-            return Ok(None);
+    /// Ranges of positions, ascending, each worth one opening of the log, that hold everything
+    /// the filter takes.
+    fn windows(&self, filter: &LogFilter) -> Result<Vec<Range<u64>>> {
+        let mut range = filter.positions.clone();
+        let (headers, sealed) = self.store.read(|log| {
+            range.end = range.end.min(self.lens.size.unwrap_or(log.size()));
+            // What an invocation did comes after its start.
+            range.start = range.start.max(filter.invocation.unwrap_or(0)).min(range.end);
+            let headers = log.block_headers(range.clone(), &filter.filter)?;
+            Ok::<_, Error>((headers, log.state().sealed))
+        })?;
+        let mut windows: Vec<Range<u64>> = Vec::new();
+        let mut events = 0;
+        for (first, header) in headers {
+            let end = first + u64::from(header.count);
+            events += u64::from(header.count);
+            match windows.last_mut().filter(|_| events <= WINDOW) {
+                Some(window) => window.end = end,
+                None => {
+                    windows.push(first..end);
+                    events = u64::from(header.count);
+                }
+            }
+        }
+        windows.push(sealed..u64::MAX);
+        let clip = |w: Range<u64>| w.start.max(range.start)..w.end.min(range.end);
+        Ok(windows.into_iter().map(clip).filter(|window| !window.is_empty()).collect())
+    }
+
+    /// Adds the newest `most` lines of a range, newest first.
+    fn lines(
+        &self,
+        filter: &LogFilter,
+        range: Range<u64>,
+        most: usize,
+        names: &mut Names,
+        lines: &mut Vec<LogLine>,
+    ) -> Result<()> {
+        self.store.read(|log| {
+            let mut found = Vec::new();
+            log.scan(range, &filter.filter, |event| {
+                if filter.takes(&event.header) {
+                    let position = event.header.position;
+                    let event = event.to_envelope();
+                    let event = event.map_err(|e| {
+                        Error::caused(
+                            ErrorKind::Integrity,
+                            format!("event {position} is malformed"),
+                            e,
+                        )
+                    })?;
+                    if filter.takes_event(&event) {
+                        found.push(event);
+                    }
+                }
+                Ok::<_, Error>(())
+            })?;
+            for envelope in found.into_iter().rev().take(most) {
+                lines.push(names.line(log, &envelope));
+            }
+            Ok(())
+        })
+    }
+
+    fn actor_named(&self, name: &str) -> Result<u64> {
+        self.store.read(|log| {
+            if let Some(position) = log.name(TAG_ACTOR, name)? {
+                return Ok(position);
+            }
+            let registered = Filter::kinds(kind_named("actor.registered"));
+            let events = log.events(0..log.size(), &registered)?;
+            let names: Vec<String> = events
+                .iter()
+                .filter_map(|event| match event.event() {
+                    Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => {
+                        Some(actor.name)
+                    }
+                    _ => None,
+                })
+                .collect();
+            let error = Error::new(ErrorKind::NotFound, format!("there is no actor \"{name}\""));
+            Err(match nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("known are {}", names.join(", "))),
+            })
+        })
+    }
+
+    /// Position of the start of an invocation, from that position, its id or how its id begins.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Usage`] when several fit.
+    pub fn invocation(&self, text: &str) -> Result<u64> {
+        let missing = || {
+            Error::new(ErrorKind::NotFound, format!("there is no invocation \"{text}\""))
+                .hint("`annals log --kind invocation.started` shows their positions and ids")
         };
-        let (argv, host) = (started.argv.join(" "), started.host);
-        Ok(Some(format!("{actor} on {host}: annals {argv}")))
+        if let Ok(position) = text.parse::<u64>() {
+            let event = self.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
+            return event.header.invocation.ok_or_else(missing);
+        }
+        let id = text.strip_prefix("invocation/").unwrap_or(text);
+        let started = Filter::kinds(kind_named("invocation.started"));
+        let mut found = Vec::new();
+        self.store.read(|log| {
+            log.scan(0..log.size(), &started, |event| {
+                if InvocationId(event.header.stream.entity).to_string().starts_with(id) {
+                    found.push(event.header.position);
+                }
+                Ok::<_, Error>(())
+            })
+        })?;
+        match found.as_slice() {
+            [position] if !id.is_empty() => Ok(*position),
+            [] => Err(missing()),
+            several => {
+                let message = format!("\"{text}\" fits {} invocations", several.len());
+                Err(Error::new(ErrorKind::Usage, message).hint("use a longer prefix"))
+            }
+        }
+    }
+
+    fn subject(&self, name: &str) -> Result<Subject> {
+        let made = ["promotion.requested", "move.planned"].into_iter().filter_map(kind_named);
+        let (mut streams, mut requests) = (BTreeSet::new(), BTreeSet::new());
+        self.store.read(|log| {
+            log.scan(0..log.size(), &Filter::kinds(made), |event| {
+                match event.event() {
+                    Ok(Event::Registry(RegistryEvent::Requested(made))) if made.name == name => {
+                        requests.insert(made.request.0);
+                    }
+                    Ok(Event::Move(MoveEvent::Planned(plan)))
+                        if plan.purpose.model() == Some(name) =>
+                    {
+                        streams.insert(event.header.stream);
+                    }
+                    _ => {}
+                }
+                Ok::<_, Error>(())
+            })
+        })?;
+        Ok(Subject { name: name.to_owned(), streams, requests })
     }
 
     /// One event with its header.
@@ -132,9 +333,13 @@ impl App {
     /// # Errors
     /// [`ErrorKind::NotFound`] beyond the end.
     pub fn event(&self, position: u64) -> Result<LogLine> {
-        let envelope = self.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
-        let actor = self.snapshot()?.actor(envelope.header.actor)?;
-        self.line(&envelope, &actor)
+        self.store.read(|log| {
+            let size = self.lens.size.unwrap_or(log.size());
+            if position >= size {
+                return Err(StoreError::NoEvent { position, size }.into());
+            }
+            Ok(Names::default().line(log, &log.event(position)?))
+        })
     }
 
     /// Copies the log, consistently.
@@ -146,8 +351,193 @@ impl App {
     }
 }
 
+/// Kinds whose events name files.
+const WITH_FILES: [&str; 11] = [
+    "run.started",
+    "run.train_checkpoint_saved",
+    "run.train_checkpoint_pruned",
+    "run.artifact_stored",
+    "run.finished",
+    "run.archived",
+    "run.restored",
+    "run.reproduced",
+    "model.promoted",
+    "move.planned",
+    "blobs.removed",
+];
+
+impl LogFilter {
+    /// Whether an event may pass, as far as its header tells.
+    fn takes(&self, header: &Header) -> bool {
+        self.positions.contains(&header.position)
+            && self.actor.is_none_or(|actor| header.actor == actor)
+            && self.invocation.is_none_or(|at| header.invocation == Some(at))
+    }
+
+    /// Whether an event passes; only what the header left open is looked at.
+    fn takes_event(&self, envelope: &Envelope) -> bool {
+        if !self.refused && self.model.is_none() && self.file.is_none() {
+            return true;
+        }
+        let Ok(event) = envelope.event() else { return false };
+        let refused = || match &event {
+            Event::Invocation(InvocationEvent::Finished(finished)) => {
+                matches!(finished.outcome, Outcome::Refused { .. })
+            }
+            _ => true,
+        };
+        let names = |file: &String| {
+            serde_json::to_value(&event).is_ok_and(|value| names_file(&value, file))
+        };
+        (!self.refused || refused())
+            && self.model.as_ref().is_none_or(|model| model.concerns(&envelope.header, &event))
+            && self.file.as_ref().is_none_or(names)
+    }
+}
+
+impl Subject {
+    fn concerns(&self, header: &Header, event: &Event) -> bool {
+        let Event::Registry(event) = event else { return self.streams.contains(&header.stream) };
+        match event {
+            RegistryEvent::Requested(e) => e.name == self.name,
+            RegistryEvent::Approved(e) => self.requests.contains(&e.request.0),
+            RegistryEvent::Rejected(e) => self.requests.contains(&e.request.0),
+            RegistryEvent::Refused(e) => e.name == self.name,
+            RegistryEvent::Promoted(e) => e.name == self.name,
+            RegistryEvent::Demoted(e) => e.name == self.name,
+            RegistryEvent::RolledBack(e) => e.name == self.name,
+            RegistryEvent::VersionBumped(e) => e.name == self.name,
+            RegistryEvent::AliasSet(e) => e.name == self.name,
+            RegistryEvent::AliasRemoved(_) => false,
+        }
+    }
+}
+
+/// Whether a value names a file: its whole path, the end of its path, or how its digest begins.
+fn names_file(value: &Value, file: &str) -> bool {
+    /// Fewer digits fit too many digests by chance.
+    const DIGITS_MIN: usize = 8;
+    match value {
+        Value::String(text) => {
+            let tail = text.strip_suffix(file).is_some_and(|rest| rest.ends_with('/'));
+            let digest = file.strip_prefix("blake3:").unwrap_or(file);
+            let digits =
+                digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            let bare = text.strip_prefix("blake3:").unwrap_or(text);
+            text == file || tail || (digits && bare.len() == 64 && bare.starts_with(digest))
+        }
+        Value::Array(items) => items.iter().any(|item| names_file(item, file)),
+        Value::Object(fields) => fields.values().any(|item| names_file(item, file)),
+        _ => false,
+    }
+}
+
+/// Keeps of a filter's kinds only those named.
+fn narrow(filter: &mut Filter, names: &[&str]) {
+    let named: Vec<Kind> = names.iter().filter_map(|name| kind_named(name)).collect();
+    filter.kinds = Some(match filter.kinds.take() {
+        Some(kinds) => kinds.into_iter().filter(|kind| named.contains(kind)).collect(),
+        None => named,
+    });
+}
+
+/// The kinds that fit one of `patterns`.
+fn kinds(patterns: &[String]) -> Result<Vec<Kind>> {
+    let mut found = Vec::new();
+    for pattern in patterns {
+        let whole = if pattern.contains('*') { pattern.clone() } else { format!("{pattern}*") };
+        let before = found.len();
+        found.extend(all_kinds().filter(|k| fits(&whole, k.name)).map(|k| k.kind));
+        if found.len() == before {
+            let message = if pattern.contains('*') {
+                format!("no kind of event fits \"{pattern}\"")
+            } else {
+                format!("no kind of event starts with \"{pattern}\"")
+            };
+            let names: Vec<&str> = all_kinds().map(|kind| kind.name).collect();
+            let hint = match nearest(pattern, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known are {}", names.join(", ")),
+            };
+            return Err(Error::new(ErrorKind::NotFound, message).hint(hint));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            (0..=text.len()).any(|at| text.get(at..).is_some_and(|text| fits(rest, text)))
+        }),
+    }
+}
+
+/// Names and words that many events share, each read once.
+#[derive(Default)]
+pub(super) struct Names {
+    actors: BTreeMap<u64, String>,
+    words: BTreeMap<u64, Option<String>>,
+}
+
+impl Names {
+    /// Name of the actor registered at `position`, and that position where it is lost.
+    pub(super) fn actor(&mut self, log: &Reader, position: u64) -> String {
+        let name = || match log.event(position).ok()?.event() {
+            Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => Some(actor.name),
+            _ => None,
+        };
+        let known = self.actors.entry(position);
+        known.or_insert_with(|| name().unwrap_or_else(|| format!("actor {position}"))).clone()
+    }
+
+    /// Who used which words in the invocation that began at `position`; none where it is lost.
+    pub(super) fn words(&mut self, log: &Reader, position: u64) -> Option<String> {
+        if let Some(words) = self.words.get(&position) {
+            return words.clone();
+        }
+        let words = self.read_words(log, position);
+        self.words.insert(position, words.clone());
+        words
+    }
+
+    fn read_words(&mut self, log: &Reader, position: u64) -> Option<String> {
+        let envelope = log.event(position).ok()?;
+        let Ok(Event::Invocation(InvocationEvent::Started(started))) = envelope.event() else {
+            return None;
+        };
+        let actor = self.actor(log, envelope.header.actor);
+        Some(format!("{actor} on {}: annals {}", started.host, started.argv.join(" ")))
+    }
+
+    fn line(&mut self, log: &Reader, envelope: &Envelope) -> LogLine {
+        let header = &envelope.header;
+        let event = match envelope.event() {
+            Ok(event) => serde_json::to_value(&event).unwrap_or(Value::Null),
+            Err(error) => json!({ "unreadable": error.to_string() }),
+        };
+        LogLine {
+            position: header.position,
+            recorded: header.recorded,
+            occurred: header.occurred(),
+            kind: header.kind.name(),
+            stream: header.stream.to_string(),
+            revision: header.revision,
+            actor: self.actor(log, header.actor),
+            identity: header.identity.word(),
+            provenance: header.provenance.word(),
+            invocation: header.invocation,
+            words: header.invocation.and_then(|at| self.words(log, at)),
+            summary: summary(&event),
+            event,
+        }
+    }
+}
+
 /// The fields people look for first.
-fn summary(event: &Value) -> String {
+pub(super) fn summary(event: &Value) -> String {
     const FIRST: [&str; 12] = [
         "experiment_id",
         "name",
@@ -173,4 +563,30 @@ fn summary(event: &Value) -> String {
     });
     let text = found.take(3).collect::<Vec<_>>().join(", ");
     text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        assert!(fits("promotion.*", "promotion.requested") && fits("*", ""));
+        assert!(fits("*.finished", "run.finished") && fits("r*d", "run.started"));
+        assert!(!fits("promotion.*", "model.promoted") && !fits("*.finished", "run.failed"));
+        assert_eq!(kinds(&["run.train*".into()]).unwrap().len(), 2);
+        assert!(kinds(&["run.finishd".into()]).is_err());
+    }
+
+    #[test]
+    fn files_are_found_by_path_and_digest() {
+        let digest = "ab".repeat(32);
+        let event = json!({ "files": [{ "path": "runs/a/model.bin", "digest": digest }] });
+        for file in ["runs/a/model.bin", "model.bin", "abababab", &format!("blake3:{digest}")] {
+            assert!(names_file(&event, file), "{file}");
+        }
+        for file in ["el.bin", "abab", "cdcdcdcd", "runs/a"] {
+            assert!(!names_file(&event, file), "{file}");
+        }
+    }
 }

@@ -23,6 +23,8 @@ mod error;
 mod external;
 mod find;
 mod gc;
+mod invocation;
+mod lens;
 mod live;
 mod log;
 mod papers;
@@ -41,9 +43,12 @@ mod session;
 mod status;
 mod train;
 mod verify;
+mod why;
 mod workspace;
 
+pub use crate::projection::Snapshot;
 pub use crate::projection::files::Regenerated;
+pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
@@ -62,15 +67,17 @@ pub use external::{
     ExecRequest, Executed, FinishRun, MetricPoints, SilentRun, StartRun, StartedRun, Tracker,
 };
 pub use gc::{Collected, Garbage};
+pub use invocation::InvocationShown;
 pub use live::LiveFiles;
-pub use log::{LogLine, LogQuery};
+pub use log::{LogFilter, LogLine, LogQuery};
 pub use pickle::refuse_pickle;
 pub use policy::PolicyShown;
 pub use predict::{BATCH_TEXTS, Model};
 pub use production::{Bumped, Placed};
 pub use promote::{Decided, PromoteOptions, Promoted};
-pub use prove::{Checked, Proof};
+pub use prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use recover::Recovered;
+use session::signing_key;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use status::{Finding, OpenRequest, Status};
 pub use train::{
@@ -78,4 +85,5 @@ pub use train::{
     Trained, Yardstick,
 };
 pub use verify::VerifyOptions;
+pub use why::Node;
 pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{App, Error, ErrorKind, Result, fold_policy};
 use crate::base::Timestamp;
 use crate::domain::policy::{self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState};
-use crate::domain::{Event, Fold as _, Provenance, StreamId};
+use crate::domain::{Envelope, Event, Fold as _, Provenance, StreamId};
 use crate::store::{Access, View};
 
 /// The policy of one time.
@@ -50,14 +50,11 @@ impl App {
     /// [`ErrorKind::NotFound`] for a revision that there is not; when the log cannot be read.
     pub fn policy(&self, revision: Option<u64>) -> Result<PolicyShown> {
         self.store.read(|log| {
-            let Some(revision) = revision else {
-                let state = fold_policy(log)?;
-                return Ok(PolicyShown { revision: state.revision(), policy: state.policy });
-            };
-            let mut all = changes(log)?;
+            let mut all = changes(log, self.lens.size)?;
+            let last = (all.len() as u64).saturating_sub(1);
+            let revision = revision.unwrap_or(last);
             if revision >= all.len() as u64 {
                 let message = format!("there is no policy revision {revision}");
-                let last = all.len().saturating_sub(1);
                 return Err(Error::new(ErrorKind::NotFound, message)
                     .hint(format!("the last is {last}; `annals policy history` shows all")));
             }
@@ -71,7 +68,7 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub fn policy_history(&self) -> Result<Vec<PolicyRevision>> {
-        let all = self.store.read(changes)?;
+        let all = self.store.read(|log| changes(log, self.lens.size))?;
         let revisions = all.into_iter().map(|(position, changed)| {
             let line = self.event(position)?;
             Ok(PolicyRevision {
@@ -167,10 +164,15 @@ impl App {
     }
 }
 
-/// Every change of the rules with its position; the index is the revision.
-fn changes<A: Access>(log: &View<A>) -> Result<Vec<(u64, policy::PolicyChanged)>> {
+/// Every change of the rules with its position, in a log of at most `size` events; the index is the
+/// revision.
+fn changes<A: Access>(
+    log: &View<A>,
+    size: Option<u64>,
+) -> Result<Vec<(u64, policy::PolicyChanged)>> {
     let events = log.stream(StreamId::POLICY, 0)?;
-    let changed = events.iter().filter_map(|envelope| match envelope.event() {
+    let then = |e: &&Envelope| size.is_none_or(|size| e.header.position < size);
+    let changed = events.iter().filter(then).filter_map(|envelope| match envelope.event() {
         Ok(Event::Policy(PolicyEvent::Changed(changed))) => {
             Some((envelope.header.position, changed))
         }

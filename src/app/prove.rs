@@ -3,9 +3,12 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::{App, Error, ErrorKind, Result};
-use crate::base::Digest;
+use super::actors::keys;
+use super::log::summary;
+use super::{App, Error, ErrorKind, Node, Result};
+use crate::base::{Digest, Timestamp};
 use crate::domain::Envelope;
 use crate::tlog::{Hash, LogCheckpoint, NoteKey, leaf_hash, verify_inclusion};
 
@@ -45,14 +48,111 @@ pub struct Checked {
 }
 
 const FORMAT: &str = "annals inclusion proof 1";
+const BUNDLE_FORMAT: &str = "annals proof bundle 1";
+
+/// Proofs of all events of one chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// What this is.
+    pub format: String,
+    /// What was asked about; a remark, not proven.
+    pub subject: String,
+    /// One proof for each event, by position.
+    pub proofs: Vec<Proof>,
+}
+
+/// A bundle whose proofs all hold, under one signed log checkpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedBundle {
+    /// The log.
+    pub origin: String,
+    /// Size of the log that was signed.
+    pub size: u64,
+    /// The key that signed.
+    pub key: String,
+    /// Whether the key was given, and not merely found in the bundle.
+    pub key_pinned: bool,
+    /// What is proven, read from the proven bytes.
+    pub events: Vec<ProvenEvent>,
+}
+
+/// One proven event.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProvenEvent {
+    /// Where it is.
+    pub position: u64,
+    /// When the log took it.
+    pub recorded: Timestamp,
+    /// What kind of event.
+    pub kind: String,
+    /// What happened, in a few words.
+    #[serde(skip)]
+    pub summary: String,
+    /// What happened.
+    pub event: Value,
+}
+
+impl Bundle {
+    /// Reads and checks a bundle; `key` is the one the reader trusts.
+    ///
+    /// # Errors
+    /// As [`Proof::check`]; [`ErrorKind::Integrity`] too when the proofs are of different logs or
+    /// sizes.
+    pub fn check(text: &str, key: Option<&str>) -> Result<CheckedBundle> {
+        let data = |what: String| Error::new(ErrorKind::Data, format!("this is no bundle: {what}"));
+        let bundle: Self = serde_json::from_str(text).map_err(|e| data(e.to_string()))?;
+        if bundle.format != BUNDLE_FORMAT {
+            return Err(data(format!("\"{BUNDLE_FORMAT}\" expected, found \"{}\"", bundle.format)));
+        }
+        let (mut first, mut events) = (None::<Checked>, Vec::new());
+        for proof in &bundle.proofs {
+            let (checked, event) = proof.checked(key)?;
+            let one = first.get_or_insert_with(|| checked.clone());
+            if (&one.origin, one.size, &one.key) != (&checked.origin, checked.size, &checked.key) {
+                let message = format!(
+                    "the proof of event {} is of another log, size or key than that of {}",
+                    checked.position, one.position
+                );
+                return Err(Error::new(ErrorKind::Integrity, message));
+            }
+            let value = match event.event() {
+                Ok(event) => serde_json::to_value(&event).unwrap_or(Value::Null),
+                Err(error) => json!({ "unreadable": error.to_string() }),
+            };
+            events.push(ProvenEvent {
+                position: checked.position,
+                recorded: event.header.recorded,
+                kind: checked.kind,
+                summary: summary(&value),
+                event: value,
+            });
+        }
+        let one = first.ok_or_else(|| data("there is no proof in it".into()))?;
+        let Checked { origin, size, key, key_pinned, .. } = one;
+        Ok(CheckedBundle { origin, size, key, key_pinned, events })
+    }
+}
 
 impl App {
+    /// Proofs of every event of a chain.
+    ///
+    /// # Errors
+    /// As [`Self::prove`].
+    pub fn bundle(&self, subject: &str, chain: &Node) -> Result<Bundle> {
+        let positions = chain.positions().into_iter();
+        Ok(Bundle {
+            format: BUNDLE_FORMAT.into(),
+            subject: subject.into(),
+            proofs: positions.map(|at| self.prove(at)).collect::<Result<_>>()?,
+        })
+    }
+
     /// Proves that the event at `position` is in the log, under the newest signed log checkpoint.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] beyond the end or the last signed log checkpoint.
     pub fn prove(&self, position: u64) -> Result<Proof> {
-        let key = self.public_key()?;
         self.store.read(|log| {
             let event = log.event(position)?;
             let (size, note) = log.last_checkpoint()?.ok_or_else(|| {
@@ -66,13 +166,18 @@ impl App {
                     .hint("the next decision, or the end of the training, signs a new one"));
             }
             let inclusion = log.inclusion_proof(position, size)?;
+            let origin = log.origin();
+            let known = keys(log)?.into_iter();
+            let known = known.filter_map(|key| NoteKey::new(origin, key.public_key).ok());
+            let known: Vec<NoteKey> = known.collect();
+            let signer = LogCheckpoint::open(&note, origin, &known).map(|(_, key)| key.to_string());
             Ok(Proof {
                 format: FORMAT.into(),
                 position,
                 event: BASE64.encode(event.stored()),
                 inclusion: inclusion.into_iter().map(|hash| Digest(hash.0)).collect(),
                 log_checkpoint: note,
-                key: key.unwrap_or_default(),
+                key: signer.unwrap_or_default(),
             })
         })
     }
@@ -84,10 +189,17 @@ impl Proof {
     /// # Errors
     /// [`ErrorKind::Data`] for what is no proof; [`ErrorKind::Integrity`] when it does not hold.
     pub fn check(text: &str, key: Option<&str>) -> Result<Checked> {
+        let proof: Self = serde_json::from_str(text)
+            .map_err(|e| Error::new(ErrorKind::Data, format!("this is not a proof: {e}")))?;
+        Ok(proof.checked(key)?.0)
+    }
+
+    /// Checks the proof and gives the event that it proves.
+    fn checked(&self, key: Option<&str>) -> Result<(Checked, Envelope)> {
+        let proof = self;
         let data = |e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Data, format!("this is not a proof: {e}"))
         };
-        let proof: Self = serde_json::from_str(text).map_err(|e| data(&e))?;
         if proof.format != FORMAT {
             return Err(data(&format!("\"{FORMAT}\" expected, found \"{}\"", proof.format)));
         }
@@ -108,13 +220,14 @@ impl Proof {
         let leaf = leaf_hash(&event.leaf_data().0);
         verify_inclusion(leaf, proof.position, checkpoint.size, checkpoint.root, &siblings)
             .map_err(|e| bad(&e))?;
-        Ok(Checked {
+        let checked = Checked {
             position: proof.position,
             kind: event.header.kind.name(),
             origin: checkpoint.origin,
             size: checkpoint.size,
             key: signer.to_string(),
             key_pinned: key.is_some(),
-        })
+        };
+        Ok((checked, event))
     }
 }

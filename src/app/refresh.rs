@@ -27,9 +27,9 @@ impl From<ViewError> for Error {
 }
 
 impl App {
-    /// The views of this workspace.
+    /// The views of this workspace, or of a copied log.
     pub fn views(&self) -> Views {
-        Views::new(&self.annals_dir())
+        if self.lens.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
     }
 
     /// The registry files of this workspace.
@@ -37,12 +37,15 @@ impl App {
         Exporter::new(&self.root, &self.annals_dir())
     }
 
-    /// The views as of now.
+    /// The views as of now, or as of what this looks back to.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(self.views().read(&self.store)?)
+        match self.lens.size {
+            Some(size) => Ok(Views::as_of(&self.store, size)?),
+            None => Ok(self.views().read(&self.store)?),
+        }
     }
 
     /// Brings views and registry files up to date, and tells which files somebody had edited.

@@ -112,8 +112,14 @@ impl App {
                 Error::new(ErrorKind::Usage, e.to_string()).hint("a position in the log works too")
             })?;
             let later = Filter { recorded_from: Some(time.plus_nanos(1)), ..Filter::default() };
-            let mut first = log.size();
-            log.scan(0..log.size(), &later, |event| {
+            // Times only grow, so that the first block with a later one has the first later event.
+            let block = log.block_headers(0..log.size(), &later)?.into_iter().next();
+            let range = match block {
+                Some((first, header)) => first..first + u64::from(header.count),
+                None => log.state().sealed..log.size(),
+            };
+            let mut first = range.end;
+            log.scan(range, &later, |event| {
                 first = first.min(event.header.position);
                 Ok::<_, Error>(())
             })?;

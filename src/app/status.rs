@@ -104,9 +104,12 @@ impl App {
         }
         let candidates = views.candidates()?;
         let (events, signed) = self.store.read(|log| {
-            let signed = log.last_checkpoint()?.map_or(0, |(size, _)| size);
-            Ok::<_, Error>((log.size(), signed))
+            let size = views.size();
+            let signed = log.checkpoint_before(size)?.map_or(0, |(size, _)| size);
+            Ok::<_, Error>((size, signed))
         })?;
+        // Silence and edited files are of now.
+        let past = self.looks_back();
         Ok(Status {
             project: self.settings.project.clone(),
             runs: runs.len(),
@@ -122,8 +125,8 @@ impl App {
             events,
             unsigned_tail: events.saturating_sub(signed),
             policy_revision,
-            silent_runs: self.silent_runs(reported)?,
-            changed_files: self.exporter().edited(),
+            silent_runs: if past { vec![] } else { self.silent_runs(reported)? },
+            changed_files: if past { vec![] } else { self.exporter().edited() },
         })
     }
 

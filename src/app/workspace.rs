@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::actors::keys;
+use super::lens::Lens;
 use super::{Error, ErrorKind, LiveFiles, Result};
 use crate::base::{Env, LogId, durable};
 use crate::domain::policy::PolicyCommand;
@@ -86,6 +87,7 @@ pub struct App {
     /// Who calls.
     pub caller: Caller,
     keys: KeyRing,
+    pub(super) lens: Lens,
 }
 
 impl App {
@@ -146,7 +148,7 @@ impl App {
         Ok(app)
     }
 
-    fn with(
+    pub(super) fn with(
         root: PathBuf,
         settings: Settings,
         store: Store,
@@ -156,7 +158,8 @@ impl App {
     ) -> Self {
         let annals = root.join(".annals");
         let (blobs, live) = (Blobs::new(&annals.join("blobs")), LiveFiles::new(&annals));
-        Self { root, settings, store, blobs, live, env, caller, keys: KeyRing::new(&dirs.keys) }
+        let keys = KeyRing::new(&dirs.keys);
+        Self { root, settings, store, blobs, live, env, caller, keys, lens: Lens::default() }
     }
 
     /// The first events: the log, its key, the rules.

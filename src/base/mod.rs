@@ -21,4 +21,4 @@ pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
 pub use measure::{Direction, Split};
-pub use time::{ParseTimeError, Timestamp};
+pub use time::{ParseTimeError, Timestamp, moment};

@@ -100,6 +100,33 @@ impl FromStr for Timestamp {
     }
 }
 
+/// Reads a time, or how long before `now` it was: `2 weeks`, `36h`, `3 days ago`; a month counts 30
+/// days and a year 365.
+///
+/// # Errors
+/// For what is neither.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, ParseTimeError> {
+    const HOUR: i64 = 3_600;
+    let Some(ago) = span(text.strip_suffix(" ago").unwrap_or(text)) else { return text.parse() };
+    fn span(text: &str) -> Option<i64> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (count, unit) = text.split_at(digits);
+        let unit = unit.trim();
+        let seconds = match unit.strip_suffix('s').filter(|rest| !rest.is_empty()).unwrap_or(unit) {
+            "s" | "sec" | "second" => 1,
+            "min" | "minute" => 60,
+            "h" | "hour" => HOUR,
+            "d" | "day" => 24 * HOUR,
+            "w" | "week" => 7 * 24 * HOUR,
+            "month" => 30 * 24 * HOUR,
+            "y" | "year" => 365 * 24 * HOUR,
+            _ => return None,
+        };
+        count.parse::<i64>().ok()?.checked_mul(seconds)?.checked_mul(1_000_000_000)
+    }
+    Ok(now.plus_nanos(ago.saturating_neg()))
+}
+
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
@@ -133,5 +160,22 @@ mod tests {
         assert_eq!(time.compact(), "20260301_123000");
         assert_eq!("2026-03-01".parse::<Timestamp>().unwrap().human(), "2026-03-01 00:00:00");
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn spans_count_back_from_now() {
+        let now: Timestamp = "2026-03-15".parse().unwrap();
+        for (text, then) in [
+            ("2 weeks", "2026-03-01"),
+            ("14d ago", "2026-03-01"),
+            ("1 month", "2026-02-13"),
+            ("36 hours", "2026-03-13T12:00:00Z"),
+            ("2026-03-02", "2026-03-02"),
+        ] {
+            assert_eq!(moment(text, now), then.parse(), "{text}");
+        }
+        for text in ["weeks", "2 fortnights", "", "99999999999999 years"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::context::Context;
+use super::lens::Lens;
 use super::ui::{Table, Ui};
 use crate::app::{App, Result};
 use crate::base::RunId;
@@ -15,11 +16,12 @@ use crate::domain::RuleResult;
 pub(super) struct Args {
     /// Only this run
     run: Option<String>,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    print(&app, args.run.as_deref(), context)
+    args.lens.read(context, |app, context| print(app, args.run.as_deref(), context))
 }
 
 /// A run as programs read it.
@@ -119,10 +121,16 @@ fn short(rule: &str) -> &str {
 
 /// Show the best runs and where they were measured
 #[derive(Debug, clap::Args)]
-pub(super) struct BestArgs {}
+pub(super) struct BestArgs {
+    #[command(flatten)]
+    lens: Lens,
+}
 
-pub(super) fn run_best(_: &BestArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+pub(super) fn run_best(args: &BestArgs, context: &mut Context) -> Result<()> {
+    args.lens.read(context, print_best)
+}
+
+fn print_best(app: &App, context: &mut Context) -> Result<()> {
     let best = app.snapshot()?.best()?;
     context.ui.data(&best, |ui| {
         if best.is_empty() {

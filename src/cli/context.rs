@@ -42,6 +42,12 @@ impl Context {
         App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())
     }
 
+    /// A copied log, for reading.
+    pub(super) fn copied_log(&self, file: &Path) -> Result<App> {
+        let path = self.cwd.join(file);
+        App::open_log(&path, self.caller(), self.env.clone())
+    }
+
     pub(super) fn caller(&self) -> Caller {
         let argv: Vec<String> = env::args().skip(1).collect();
         let named = |name: &&str| Some(((*name).to_owned(), text(name)?));

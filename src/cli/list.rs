@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::context::Context;
+use super::lens::Lens;
 use super::ui::{Table, duration, share};
 use crate::app::{App, Result};
 use crate::base::RunId;
@@ -26,6 +27,8 @@ pub(super) struct Args {
     /// Show only runs in this place
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,7 +61,10 @@ impl PlaceArg {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    args.lens.read(context, |app, context| print(args, app, context))
+}
+
+fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
     let runs = views.runs()?;
     let letters = letters_to_tell_apart(runs.ids().collect());

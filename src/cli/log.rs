@@ -1,27 +1,64 @@
 //! `annals log`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 
 use super::context::Context;
-use crate::app::{LogQuery, Result};
+use super::lens::LogFile;
+use super::ui::Ui;
+use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
+use crate::base::moment;
 
-/// Show the audit log, newest first, or copy it
+/// How often `--follow` looks for more.
+const FOLLOW_WAIT: Duration = Duration::from_millis(300);
+
+/// Show the audit log, newest first and by invocation, or copy it
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// Only kinds that start with this, such as run. or promotion.
+    /// Only these kinds: `promotion.*`, `*.finished`, or how a name begins; may be repeated
     #[arg(long)]
-    kind: Option<String>,
+    kind: Vec<String>,
+    /// Only what this actor did
+    #[arg(long)]
+    actor: Option<String>,
     /// Only events of this run
     #[arg(long)]
     run: Option<String>,
+    /// Only what was decided about this production model, its requests and its moves
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Only events that name this file, by path, end of path, or the first digits of its digest
+    #[arg(long, value_name = "PATH|DIGEST")]
+    file: Option<String>,
+    /// Only what this invocation did: its position or the first letters of its id
+    #[arg(long, value_name = "POSITION|ID")]
+    invocation: Option<String>,
+    /// Only these positions, such as 100..200, 100.. or ..200 (without the last)
+    #[arg(long, value_name = "FROM..TO")]
+    positions: Option<String>,
+    /// Only what was recorded since: a time, or how long ago, such as `2 weeks`
+    #[arg(long, value_name = "TIME|AGO")]
+    since: Option<String>,
+    /// Only what was recorded before: a time, or how long ago
+    #[arg(long, value_name = "TIME|AGO")]
+    until: Option<String>,
+    /// Only what a rule or a person refused
+    #[arg(long)]
+    refused: bool,
     /// Show at most this many events
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
+    /// Go on showing what comes, oldest first, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["log", "until"])]
+    follow: bool,
+    #[command(flatten)]
+    file_of_log: LogFile,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,36 +71,120 @@ enum Verb {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
     if let Some(Verb::Copy { target }) = &args.verb {
         let target = context.cwd.join(target);
-        app.copy_log(&target)?;
+        context.app()?.copy_log(&target)?;
         context.ui.note(&format!("Copied to {}", target.display()));
         return Ok(());
     }
+    args.file_of_log.read(context, |app, context| show(args, app, context))
+}
+
+fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+    let query = query(args, app, context)?;
+    if args.follow {
+        return follow(app, query, context);
+    }
+    let lines = app.log(&query)?;
+    context.ui.data(&lines, |ui| {
+        let groups = grouped(&lines);
+        groups.into_iter().flatten().try_for_each(|(first, line)| print(ui, line, first))
+    })
+}
+
+fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
     let run = match &args.run {
         Some(text) => Some(app.find_run(&app.snapshot()?, text)?),
         None => None,
     };
-    let lines = app.log(&LogQuery { kind: args.kind.clone(), run, limit: args.limit })?;
-    context.ui.data(&lines, |ui| {
-        let mut last = None;
+    let time = |text: &Option<String>| {
+        let parsed = text.as_ref().map(|text| moment(text, context.env.now())).transpose();
+        parsed.map_err(|e| {
+            Error::new(ErrorKind::Usage, e.to_string())
+                .hint("`2 weeks`, `3 days` and `12 hours` work too")
+        })
+    };
+    Ok(LogQuery {
+        kinds: args.kind.clone(),
+        actor: args.actor.clone(),
+        run,
+        model: args.model.clone(),
+        file: args.file.clone(),
+        invocation: args.invocation.clone(),
+        positions: args.positions.as_deref().map(positions).transpose()?,
+        since: time(&args.since)?,
+        until: time(&args.until)?,
+        refused: args.refused,
+        limit: args.limit,
+    })
+}
+
+fn positions(text: &str) -> Result<std::ops::Range<u64>> {
+    let bad = || {
+        Error::new(ErrorKind::Usage, format!("\"{text}\" is no range of positions"))
+            .hint("100..200 is one, without 200; 100.. and ..200 work too")
+    };
+    let (from, to) = text.split_once("..").ok_or_else(bad)?;
+    let end = |text: &str, open: u64| {
+        if text.is_empty() { Ok(open) } else { text.parse().map_err(|_| bad()) }
+    };
+    Ok(end(from, 0)?..end(to, u64::MAX)?)
+}
+
+/// Lines by invocation, those whose newest event is newest first; each with whether it is the
+/// first of its group.
+fn grouped(lines: &[LogLine]) -> Vec<Vec<(bool, &LogLine)>> {
+    let mut groups: Vec<Vec<(bool, &LogLine)>> = Vec::new();
+    let mut begun = BTreeMap::new();
+    for line in lines {
+        let known = line.invocation.and_then(|at| begun.get(&at)).copied();
+        match known.and_then(|index: usize| groups.get_mut(index)) {
+            Some(group) => group.push((false, line)),
+            None => {
+                line.invocation.map(|at| begun.insert(at, groups.len()));
+                groups.push(vec![(true, line)]);
+            }
+        }
+    }
+    groups
+}
+
+fn print(ui: &mut Ui, line: &LogLine, first: bool) -> Result<()> {
+    if let (true, Some(words)) = (first, &line.words) {
+        ui.line(&format!("\n{}", super::ui::escape(words)))?;
+    }
+    ui.line(&format!(
+        "{:>8}  {}  {:<7}  {:<30} {}",
+        line.position,
+        line.recorded.human(),
+        line.identity,
+        line.kind,
+        super::ui::escape(&line.summary)
+    ))
+}
+
+/// Never ends by itself.
+fn follow(app: &App, mut query: LogQuery, context: &mut Context) -> Result<()> {
+    let mut size = app.log_size()?;
+    let filter = app.log_filter(&query)?;
+    let asked = query.positions.unwrap_or(0..u64::MAX);
+    query.positions = Some(asked.start..asked.end.min(size));
+    let mut lines = app.log(&query)?;
+    lines.reverse();
+    let mut last = None;
+    loop {
         for line in &lines {
-            if line.invocation != last {
-                if let Some(words) = &line.words {
-                    ui.line(&format!("\n{words}"))?;
-                }
+            if context.ui.json() {
+                // One line each in both forms: there is no end to close.
+                let text = serde_json::to_string(line).unwrap_or_default();
+                context.ui.line(&text)?;
+            } else {
+                let first = line.invocation != last;
+                print(&mut context.ui, line, first)?;
                 last = line.invocation;
             }
-            ui.line(&format!(
-                "{:>8}  {}  {:<7}  {:<30} {}",
-                line.position,
-                line.recorded.human(),
-                line.identity,
-                line.kind,
-                line.summary
-            ))?;
         }
-        Ok(())
-    })
+        std::thread::sleep(FOLLOW_WAIT);
+        (lines, size) = app.log_after(&filter, size)?;
+    }
 }

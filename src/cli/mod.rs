@@ -23,6 +23,7 @@ mod ensemble;
 mod error;
 mod gc;
 mod init;
+mod lens;
 mod list;
 mod log;
 mod policy;
@@ -39,6 +40,7 @@ mod status;
 mod train;
 mod ui;
 mod verify;
+mod why;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -70,6 +72,8 @@ enum Format {
     Human,
     /// For programs
     Json,
+    /// For programs: one line for each item of a list
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,9 +111,11 @@ enum Verb {
     Ensemble(ensemble::Args),
     Predict(predict::Args),
     Log(log::Args),
+    Why(why::Args),
     Replay(replay::Args),
     Verify(verify::Args),
     Prove(prove::Args),
+    VerifyBundle(why::BundleArgs),
     Checkpoint(checkpoint::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -197,9 +203,11 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Ensemble(args) => ensemble::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
+        Verb::Why(args) => why::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),
         Verb::Verify(args) => verify::run(&args, context),
         Verb::Prove(args) => prove::run(&args, context),
+        Verb::VerifyBundle(args) => why::run_bundle(&args, context),
         Verb::Checkpoint(args) => checkpoint::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Completions(args) => completions::run(&args, context),

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::context::Context;
+use super::lens::Lens;
 use super::promote::tell_edits;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -24,6 +25,8 @@ enum Verb {
         /// Those of this revision instead
         #[arg(long)]
         revision: Option<u64>,
+        #[command(flatten)]
+        lens: Lens,
     },
     /// Change one rule; the change is an event like any other
     Set {
@@ -42,13 +45,18 @@ enum Verb {
         reason: Option<String>,
     },
     /// Show who changed which rule when, and why
-    History,
+    History {
+        #[command(flatten)]
+        lens: Lens,
+    },
     /// Show what differs between two revisions, by default the last two
     Diff {
         /// The older one
         from: Option<u64>,
         /// The newer one; the one in force by default
         to: Option<u64>,
+        #[command(flatten)]
+        lens: Lens,
     },
     /// Print the JSON schema of the policy
     Schema,
@@ -60,38 +68,46 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
         return context.ui.line(&text);
     }
-    let app = context.app()?;
     match args.verb {
         Verb::Schema => Ok(()),
-        Verb::Show { revision } => {
-            let shown = app.policy(revision)?;
-            context.ui.data(&shown, |ui| {
-                let mut table = Table::new(&["rule", "value"]);
-                for (key, value) in shown.policy.entries() {
-                    table.row(vec![key, value]);
-                }
-                ui.table(&table)?;
-                ui.dim(&format!("Revision {}.", shown.revision));
-                Ok(())
-            })
+        Verb::Show { revision, lens } => {
+            lens.read(context, |app, context| show(app, revision, context))
         }
         Verb::Set { key, value, reason } => {
+            let app = context.app()?;
             let changes = app.set_policy(&key, &value, reason)?;
             changed(&app, &changes, context)
         }
-        Verb::Edit { reason } => edit(&app, reason, context),
-        Verb::History => history(&app, context),
-        Verb::Diff { from, to } => {
-            let (from, to, changes) = app.policy_diff(from, to)?;
-            let value = json!({ "from": from, "to": to, "changes": changes });
-            context.ui.data(&value, |ui| {
-                if changes.is_empty() {
-                    ui.note(&format!("Revisions {from} and {to} have the same rules."));
-                }
-                changes.iter().try_for_each(|change| ui.line(&told(change)))
-            })
+        Verb::Edit { reason } => edit(&context.app()?, reason, context),
+        Verb::History { lens } => lens.read(context, history),
+        Verb::Diff { from, to, lens } => {
+            lens.read(context, |app, context| diff(app, from, to, context))
         }
     }
+}
+
+fn show(app: &App, revision: Option<u64>, context: &mut Context) -> Result<()> {
+    let shown = app.policy(revision)?;
+    context.ui.data(&shown, |ui| {
+        let mut table = Table::new(&["rule", "value"]);
+        for (key, value) in shown.policy.entries() {
+            table.row(vec![key, value]);
+        }
+        ui.table(&table)?;
+        ui.dim(&format!("Revision {}.", shown.revision));
+        Ok(())
+    })
+}
+
+fn diff(app: &App, from: Option<u64>, to: Option<u64>, context: &mut Context) -> Result<()> {
+    let (from, to, changes) = app.policy_diff(from, to)?;
+    let value = json!({ "from": from, "to": to, "changes": changes });
+    context.ui.data(&value, |ui| {
+        if changes.is_empty() {
+            ui.note(&format!("Revisions {from} and {to} have the same rules."));
+        }
+        changes.iter().try_for_each(|change| ui.line(&told(change)))
+    })
 }
 
 fn changed(app: &App, changes: &[PolicyChange], context: &mut Context) -> Result<()> {

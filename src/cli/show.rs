@@ -3,70 +3,111 @@
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::ui::{Table, duration, share, size};
-use crate::app::{App, Result, RunDetails};
+use super::lens::Lens;
+use super::ui::{Table, Ui, duration, escape, share, size};
+use crate::app::{App, InvocationShown, ModelRow, Result, RunDetails, Snapshot};
 use crate::base::{Split, Timestamp};
 use crate::domain::metric::ClassScore;
 
-/// Show a run, a production model, or an event by its position
+/// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A run (id, prefix or name), a production model's name, or a position in the log
+    /// A run (id, prefix or name), a production model (NAME, or NAME@VERSION), an invocation
+    /// (invocation/ID, as `annals log --format json` names it), or a position in the log
     what: String,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    if let Ok(position) = args.what.parse::<u64>() {
+    args.lens.read(context, |app, context| show(&args.what, app, context))
+}
+
+fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {
+    if let Ok(position) = what.parse::<u64>() {
         let event = app.event(position)?;
         return context.ui.data(&event, |ui| {
             let text = serde_json::to_string_pretty(&event).unwrap_or_default();
             ui.line(&text)
         });
     }
-    let views = app.snapshot()?;
-    if let Some(model) = views.production()?.into_iter().find(|model| model.name == args.what) {
-        let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
-        let promoted = app.event(model.position)?;
-        let by = format!("{} ({})", promoted.actor, promoted.identity);
-        let aliases: Vec<String> = views
-            .aliases()?
-            .into_iter()
-            .filter(|alias| alias.name == model.name && alias.number == model.number)
-            .map(|alias| alias.alias)
-            .collect();
-        let value = json!({
-            "model": model,
-            "run": from,
-            "aliases": aliases,
-            "promoted_by": by,
-            "promoted": Timestamp(model.promoted),
-        });
-        return context.ui.data(&value, |ui| {
-            ui.line(&format!("model       {} (in production)", model.name))?;
-            ui.line(&format!("version     {} (number {})", model.version, model.number))?;
-            if !aliases.is_empty() {
-                ui.line(&format!("aliases     {}", aliases.join(", ")))?;
-            }
-            ui.line(&format!("path        {}", model.path))?;
-            ui.line(&format!("run         {from}"))?;
-            ui.line(&format!(
-                "promoted    {} by {by}, event {}",
-                Timestamp(model.promoted).human(),
-                model.position
-            ))?;
-            let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
-            ui.line(&format!("approved by {}", approvals.join(", ")))?;
-            let mut table = Table::new(&["file", "size", "blake3"]);
-            for (path, digest, bytes) in &model.files {
-                table.row(vec![path.clone(), size(*bytes), digest.clone()]);
-            }
-            ui.table(&table)
-        });
+    if what.starts_with("invocation/") {
+        let shown = app.invocation_shown(what)?;
+        return context.ui.data(&shown, |ui| invocation(ui, &shown));
     }
-    let id = app.find_run(&views, &args.what)?;
+    let views = app.snapshot()?;
+    if let Some(model) = app.find_version(&views, what)? {
+        return show_model(app, &views, &model, context);
+    }
+    let id = app.find_run(&views, what)?;
     let Some(details) = views.run(id)? else { return Ok(()) };
-    show_run(&app, context, &details)
+    show_run(app, context, &details)
+}
+
+fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
+    ui.line(&format!("invocation  {} (event {})", shown.id, shown.position))?;
+    ui.line(&format!("words       annals {}", escape(&shown.words)))?;
+    ui.line(&format!("by          {} ({})", shown.actor, shown.identity))?;
+    ui.line(&format!("on          {}, in {}, process {}", shown.host, shown.cwd, shown.pid))?;
+    ui.line(&format!("annals      {}", shown.tool_version))?;
+    ui.line(&format!("began       {}", shown.began.human()))?;
+    match shown.ended {
+        Some(ended) => ui.line(&format!("ended       {}: {}", ended.human(), shown.outcome))?,
+        None => ui.line(&format!("ended       {}", shown.outcome))?,
+    }
+    ui.line("")?;
+    let mut table = Table::new(&["event", "kind", "of", "what"]);
+    for event in &shown.events {
+        let cells = [&event.position.to_string(), &event.kind, &event.stream, &event.summary];
+        table.row(cells);
+    }
+    ui.table(&table)
+}
+
+fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Context) -> Result<()> {
+    let current = views.production()?;
+    let state = match current.iter().find(|current| current.name == model.name) {
+        Some(current) if current.number == model.number => "in production",
+        _ => "not in production",
+    };
+    let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
+    let promoted = app.event(model.position)?;
+    let by = format!("{} ({})", promoted.actor, promoted.identity);
+    let aliases: Vec<String> = views
+        .aliases()?
+        .into_iter()
+        .filter(|alias| alias.name == model.name && alias.number == model.number)
+        .map(|alias| alias.alias)
+        .collect();
+    let value = json!({
+        "model": model,
+        "state": state,
+        "run": from,
+        "aliases": aliases,
+        "promoted_by": by,
+        "promoted": Timestamp(model.promoted),
+    });
+    context.ui.data(&value, |ui| {
+        ui.line(&format!("model       {} ({state})", model.name))?;
+        ui.line(&format!("version     {} (number {})", model.version, model.number))?;
+        if !aliases.is_empty() {
+            ui.line(&format!("aliases     {}", aliases.join(", ")))?;
+        }
+        ui.line(&format!("path        {}", model.path))?;
+        ui.line(&format!("run         {from}"))?;
+        ui.line(&format!(
+            "promoted    {} by {by}, event {}",
+            Timestamp(model.promoted).human(),
+            model.position
+        ))?;
+        let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
+        ui.line(&format!("approved by {}", approvals.join(", ")))?;
+        let mut table = Table::new(&["file", "size", "blake3"]);
+        for (path, digest, bytes) in &model.files {
+            table.row(vec![path.clone(), size(*bytes), digest.clone()]);
+        }
+        ui.table(&table)
+    })
 }
 
 fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {

@@ -1,15 +1,18 @@
 //! `annals status`.
 
 use super::context::Context;
+use super::lens::Lens;
 use crate::app::Result;
 
 /// Show what is in the workspace and what waits for somebody
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    lens: Lens,
+}
 
-pub(super) fn run(_: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    print(&app, context)
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    args.lens.read(context, print)
 }
 
 /// Also `annals train --experiment-summary`.

@@ -95,7 +95,7 @@ impl Ui {
     }
 
     pub(super) fn json(&self) -> bool {
-        self.format == Format::Json
+        self.format != Format::Human
     }
 
     /// Whether a progress bar makes sense.
@@ -110,9 +110,17 @@ impl Ui {
         human: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
         if self.json() {
-            let text = serde_json::to_string_pretty(value)
-                .map_err(|e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e))?;
-            return self.line(&text);
+            let unfit = |e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e);
+            if self.format == Format::Json {
+                let text = serde_json::to_string_pretty(value).map_err(unfit)?;
+                return self.line(&text);
+            }
+            return match serde_json::to_value(value).map_err(unfit)? {
+                serde_json::Value::Array(items) => {
+                    items.iter().try_for_each(|item| self.line(&item.to_string()))
+                }
+                one => self.line(&one.to_string()),
+            };
         }
         human(self)
     }

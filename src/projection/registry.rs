@@ -317,6 +317,20 @@ impl Snapshot {
         Ok(versions)
     }
 
+    /// Every version of every production name, in the order of their promotion.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn all_versions(&self) -> Result<Vec<ModelRow>, ViewError> {
+        let mut versions = Vec::new();
+        self.scan(&VIEW, &[VERSION], |_, row| {
+            versions.push(unpack::<ModelRow>(&VIEW, row)?);
+            Ok(())
+        })?;
+        versions.sort_by_key(|version| version.position);
+        Ok(versions)
+    }
+
     /// Every alias, by name.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _};
 
 use super::backend::{Boxed, LogFiles, OnDisk, Overlay};
+use super::lenient::{Losses, Lost};
 use super::lock::is_read_only;
 use super::read::stored_state;
 use super::schema::{Access, FORMAT_MAJOR, FORMAT_MINOR, META_FORMAT, Reading, Tables, Writing};
@@ -34,6 +35,8 @@ pub struct Store {
     /// None for a copied log, which is only read.
     lock: Option<Lock>,
     env: Env,
+    /// None where damage is an error.
+    losses: Option<Losses>,
 }
 
 /// Who writes, and how.
@@ -87,17 +90,28 @@ impl Store {
         if !path.is_file() {
             return Err(StoreError::NoLog { path: path.to_owned() });
         }
-        Ok(Self { files: Arc::new(OnDisk(path.to_owned())), lock: None, env })
+        Ok(Self { files: Arc::new(OnDisk(path.to_owned())), lock: None, env, losses: None })
     }
 
     /// A log on other files; tests put faults in between. Without a lock it is only read.
     pub fn with_files(files: Arc<dyn LogFiles>, lock: Option<Lock>, env: Env) -> Self {
-        Self { files, lock, env }
+        Self { files, lock, env, losses: None }
+    }
+
+    /// This handle, reading past what is damaged: [`Self::lost`] then tells what was left out.
+    #[must_use]
+    pub fn lenient(self) -> Self {
+        Self { losses: Some(Losses::default()), ..self }
+    }
+
+    /// What readers of this handle had to leave out so far.
+    pub fn lost(&self) -> Vec<Lost> {
+        self.losses.as_ref().map(Losses::all).unwrap_or_default()
     }
 
     fn in_dir(dir: &Path, env: Env) -> Self {
         let files = Arc::new(OnDisk(dir.join(FILE_NAME)));
-        Self { files, lock: Some(Lock::new(dir)), env }
+        Self { files, lock: Some(Lock::new(dir)), env, losses: None }
     }
 
     /// Makes an empty log on this handle's files.
@@ -149,7 +163,7 @@ impl Store {
         let tables = Tables::<Reading>::open(&txn).map_err(StoreError::from)?;
         check_format(&tables, false)?;
         let state = stored_state(&tables)?;
-        f(&View { tables, state, fresh: BTreeMap::new() })
+        f(&View { tables, state, fresh: BTreeMap::new(), losses: self.losses.clone() })
     }
 
     /// Runs `f` in one write transaction: either all it appended is durable when this returns

@@ -8,6 +8,7 @@ use redb::ReadableTable as _;
 
 use super::block::{Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
+use super::lenient::{Losses, check_sealed, lose};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
 use super::{Block, BlockHeader, StoreError};
@@ -21,6 +22,8 @@ pub struct View<A: Access> {
     pub(super) state: State,
     /// Events of this transaction that are in neither table yet; they end the tail.
     pub(super) fresh: BTreeMap<u64, Vec<u8>>,
+    /// Where damage is read past, what was met; none where it is an error.
+    pub(super) losses: Option<Losses>,
 }
 
 /// The log as of one moment, for reading only.
@@ -161,22 +164,41 @@ impl<A: Access> View<A> {
             let position = row?.1.value();
             if position < self.state.sealed && block.get(position).is_none() {
                 let missing = || StoreError::corrupt(format!("event {position} is missing"));
-                let (first, header) = self.block_of(position)?.ok_or_else(missing)?;
-                block = self.unpack(first, &header)?;
-            }
-            let event = match block.get(position) {
-                Some(stored) => {
-                    Envelope::decode(stored).map_err(StoreError::malformed(position))?
+                let unpacked = self
+                    .block_of(position)
+                    .and_then(|found| found.ok_or_else(missing))
+                    .and_then(|(first, header)| self.unpack(first, &header));
+                match unpacked {
+                    Ok(unpacked) => block = unpacked,
+                    Err(error) => {
+                        lose(self.losses.as_ref(), position, 1, error)?;
+                        continue;
+                    }
                 }
-                None => self.event(position)?,
-            };
-            expect_position(&event.header, position)?;
-            if event.header.stream != stream {
-                return Err(StoreError::corrupt(format!("event {position} is not of {stream}")));
             }
-            events.push(event);
+            match self.event_of(stream, position, &block) {
+                Ok(event) => events.push(event),
+                Err(error) => lose(self.losses.as_ref(), position, 1, error)?,
+            }
         }
         Ok(events)
+    }
+
+    fn event_of(
+        &self,
+        stream: StreamId,
+        position: u64,
+        block: &Block,
+    ) -> Result<Envelope, StoreError> {
+        let event = match block.get(position) {
+            Some(stored) => Envelope::decode(stored).map_err(StoreError::malformed(position))?,
+            None => self.event(position)?,
+        };
+        expect_position(&event.header, position)?;
+        if event.header.stream != stream {
+            return Err(StoreError::corrupt(format!("event {position} is not of {stream}")));
+        }
+        Ok(event)
     }
 
     /// Headers of the sealed blocks that overlap `range` and may hold what `filter` takes.
@@ -188,15 +210,31 @@ impl<A: Access> View<A> {
         range: Range<u64>,
         filter: &Filter,
     ) -> Result<Vec<(u64, BlockHeader)>, StoreError> {
-        let start = self.block_of(range.start)?.map_or(range.start, |(first, _)| first);
-        let mut headers = Vec::new();
+        // Only where a block begins matters here; whether its header is whole is asked below.
+        let start = match self.tables.block_headers.range(..=range.start)?.next_back() {
+            Some(row) => row?.0.value(),
+            None => range.start,
+        };
+        let (mut headers, mut damaged) = (Vec::new(), None);
         for row in self.tables.block_headers.range(start..range.end.max(start))? {
             let (first, value) = row?;
-            let header: BlockHeader = codec::decode(value.value())
-                .map_err(StoreError::malformed(format!("block {}", first.value())))?;
-            if filter.may_take(&header) && first.value() + u64::from(header.count) > range.start {
-                headers.push((first.value(), header));
+            let first = first.value();
+            if let Some((lost, error)) = damaged.take() {
+                lose(self.losses.as_ref(), lost, first - lost, error)?;
             }
+            match decode_header(first, value.value()) {
+                Ok(header) => {
+                    if filter.may_take(&header) && first + u64::from(header.count) > range.start {
+                        headers.push((first, header));
+                    }
+                }
+                Err(error) => damaged = Some((first, error)),
+            }
+        }
+        if let Some((lost, error)) = damaged {
+            let next = self.tables.block_headers.range(lost + 1..)?.next().transpose()?;
+            let next = next.map_or(self.state.sealed, |(first, _)| first.value());
+            lose(self.losses.as_ref(), lost, next.saturating_sub(lost), error)?;
         }
         Ok(headers)
     }
@@ -225,7 +263,12 @@ impl<A: Access> View<A> {
             }
             unpacker.packed.extend(part.value());
         }
-        Block::unpack(first, header, unpacker, old)
+        let block = Block::unpack(first, header, unpacker, old)?;
+        // Whoever reads past damage must not be told what a flipped bit made of an event.
+        if self.losses.is_some() {
+            check_sealed(&block, header)?;
+        }
+        Ok(block)
     }
 
     /// The events that are not in a sealed block.
@@ -234,14 +277,17 @@ impl<A: Access> View<A> {
     /// When a table cannot be read.
     pub fn tail(&self) -> Result<Block, StoreError> {
         let mut block = Block::of_tail(self.state.sealed);
-        for (expected, row) in
-            (self.state.sealed..).zip(self.tables.tail.range(self.state.sealed..)?)
-        {
+        let mut expected = self.state.sealed;
+        for row in self.tables.tail.range(self.state.sealed..)? {
             let (position, stored) = row?;
-            if position.value() != expected {
-                return Err(StoreError::corrupt(format!("event {expected} is missing")));
+            while expected < position.value() {
+                let missing = StoreError::corrupt(format!("event {expected} is missing"));
+                lose(self.losses.as_ref(), expected, 1, missing)?;
+                block.push(&[]);
+                expected += 1;
             }
             block.push(stored.value());
+            expected += 1;
         }
         self.fresh.values().for_each(|stored| block.push(stored));
         Ok(block)
@@ -259,11 +305,35 @@ impl<A: Access> View<A> {
     ) -> Result<(), E> {
         let (mut unpacker, mut block) = (Unpacker::default(), Block::default());
         for (first, header) in self.block_headers(range.clone(), filter)? {
-            block = self.unpack_with(first, &header, &mut unpacker, block)?;
-            scan_block(&block, &range, filter, &mut each)?;
+            match self.unpack_with(first, &header, &mut unpacker, block) {
+                Ok(unpacked) => block = unpacked,
+                Err(error) => {
+                    lose(self.losses.as_ref(), first, u64::from(header.count), error)?;
+                    block = Block::default();
+                    continue;
+                }
+            }
+            self.scan_block(&block, &range, filter, &mut each)?;
         }
         if range.end > self.state.sealed {
-            scan_block(&self.tail()?, &range, filter, &mut each)?;
+            self.scan_block(&self.tail()?, &range, filter, &mut each)?;
+        }
+        Ok(())
+    }
+
+    fn scan_block<E: From<StoreError>>(
+        &self,
+        block: &Block,
+        range: &Range<u64>,
+        filter: &Filter,
+        each: &mut impl FnMut(&EnvelopeRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (position, stored) in block.iter().filter(|(position, _)| range.contains(position)) {
+            match decode_at(position, stored) {
+                Ok(event) if filter.takes(&event.header) => each(&event)?,
+                Ok(_) => {}
+                Err(error) => lose(self.losses.as_ref(), position, 1, error)?,
+            }
         }
         Ok(())
     }
@@ -346,7 +416,15 @@ impl<A: Access> View<A> {
     /// # Errors
     /// When a table cannot be read.
     pub fn last_checkpoint(&self) -> Result<Option<(u64, String)>, StoreError> {
-        let row = self.tables.checkpoints.last()?;
+        self.checkpoint_before(u64::MAX)
+    }
+
+    /// The last signed log checkpoint of at most `size` events.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub fn checkpoint_before(&self, size: u64) -> Result<Option<(u64, String)>, StoreError> {
+        let row = self.tables.checkpoints.range(..=size)?.next_back().transpose()?;
         Ok(row.map(|(size, note)| (size.value(), note.value().to_owned())))
     }
 
@@ -404,8 +482,7 @@ impl<A: Access> View<A> {
             return Ok(None);
         };
         let (first, value) = row?;
-        let header: BlockHeader = codec::decode(value.value())
-            .map_err(StoreError::malformed(format!("block {}", first.value())))?;
+        let header = decode_header(first.value(), value.value())?;
         let holds = position < first.value() + u64::from(header.count);
         Ok(holds.then(|| (first.value(), header)))
     }
@@ -456,22 +533,14 @@ impl Reader {
     }
 }
 
-fn scan_block<E: From<StoreError>>(
-    block: &Block,
-    range: &Range<u64>,
-    filter: &Filter,
-    each: &mut impl FnMut(&EnvelopeRef<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    for (position, stored) in block.iter() {
-        if range.contains(&position) {
-            let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
-            expect_position(&event.header, position)?;
-            if filter.takes(&event.header) {
-                each(&event)?;
-            }
-        }
-    }
-    Ok(())
+fn decode_header(first: u64, value: &[u8]) -> Result<BlockHeader, StoreError> {
+    codec::decode(value).map_err(StoreError::malformed(format!("block {first}")))
+}
+
+fn decode_at(position: u64, stored: &[u8]) -> Result<EnvelopeRef<'_>, StoreError> {
+    let event = EnvelopeRef::decode(stored).map_err(StoreError::malformed(position))?;
+    expect_position(&event.header, position)?;
+    Ok(event)
 }
 
 fn expect_position(header: &Header, position: u64) -> Result<(), StoreError> {

@@ -114,8 +114,13 @@ impl Workspace {
 
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
+        self.start(args, Stdio::null())
+    }
+
+    /// Starts the program and leaves it running, its answers going to `out`.
+    pub fn start(&self, args: &[&str], out: Stdio) -> Child {
         let mut command = self.command("mara", args);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdout(out).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Runs `annals` where no file may grow beyond `kib`, as on a disk that is full.

@@ -1,0 +1,91 @@
+//! Where reading verbs read from: `--log` and `--as-of`, the same for all of them.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::app::{App, Error, ErrorKind, Result};
+
+/// A copied log instead of the workspace.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogFile {
+    /// Read a copied log instead, without its workspace and keys, also where it is damaged
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+/// A copied log, or an earlier state.
+#[derive(Debug, clap::Args)]
+pub(super) struct Lens {
+    #[command(flatten)]
+    file: LogFile,
+    /// As the log stood at this time, or right after this position
+    #[arg(long, value_name = "TIME|POSITION")]
+    as_of: Option<String>,
+}
+
+/// At most this many damaged places are named.
+const LOST_SHOWN_MAX: usize = 10;
+
+impl LogFile {
+    /// Answers from what is asked for.
+    ///
+    /// # Errors
+    /// What `f` returns; [`ErrorKind::Integrity`] after an answer that is not whole.
+    pub(super) fn read(
+        &self,
+        context: &mut Context,
+        f: impl FnOnce(&App, &mut Context) -> Result<()>,
+    ) -> Result<()> {
+        let app = self.app(context)?;
+        answer(&app, context, f)
+    }
+
+    fn app(&self, context: &Context) -> Result<App> {
+        match &self.log {
+            Some(file) => context.copied_log(file),
+            None => context.app(),
+        }
+    }
+}
+
+impl Lens {
+    /// Answers from what is asked for.
+    ///
+    /// # Errors
+    /// As [`LogFile::read`].
+    pub(super) fn read(
+        &self,
+        context: &mut Context,
+        f: impl FnOnce(&App, &mut Context) -> Result<()>,
+    ) -> Result<()> {
+        let app = self.file.app(context)?;
+        let app = match &self.as_of {
+            Some(as_of) => app.at(as_of)?,
+            None => app,
+        };
+        answer(&app, context, f)
+    }
+}
+
+fn answer(
+    app: &App,
+    context: &mut Context,
+    f: impl FnOnce(&App, &mut Context) -> Result<()>,
+) -> Result<()> {
+    let answered = f(app, context);
+    let lost = app.lost();
+    for lost in lost.iter().take(LOST_SHOWN_MAX) {
+        context
+            .ui
+            .warn(&format!("positions {} to {} are lost: {}", lost.first, lost.last, lost.why));
+    }
+    answered?;
+    match lost.len() {
+        0 => Ok(()),
+        count => {
+            let message = format!("{count} parts of the log are lost; the answer is from the rest");
+            Err(Error::new(ErrorKind::Integrity, message)
+                .hint("`annals verify --log FILE` examines every event of the copy"))
+        }
+    }
+}
