@@ -32,7 +32,7 @@
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/beginnings/<run>` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
-//! | `experiments/<name>_<time>/` | [`app::App::train`] |
+//! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::App::archive`], through [`effect`] |
 //! | `models/production/<name>/` | [`app::App::promote`], through [`effect`] |
 //! | private keys, in the user's config folder | [`store::KeyRing`] |

@@ -136,9 +136,8 @@ impl App {
             pack: request.pack,
             dropped: dropped.collect(),
         };
-        let location = request.archive.location(&facts.policy.policy);
-        let to =
-            format!("{}/{location}/{}", self.settings.paths.experiments, facts.run.experiment_id);
+        let archive = self.layout.archive(request.archive, &facts.policy.policy);
+        let to = format!("{archive}/{}", folder_name(&facts.run.folder));
         let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
@@ -333,4 +332,9 @@ impl App {
 pub(super) fn changed_meanwhile(run: &RunState) -> Error {
     let message = format!("run {} was moved to {} meanwhile", run.experiment_id, run.folder);
     Error::new(ErrorKind::Conflict, message).hint("try again")
+}
+
+/// The last part of the path of a folder.
+pub(super) fn folder_name(folder: &str) -> &str {
+    folder.rsplit('/').next().unwrap_or(folder)
 }

@@ -32,8 +32,8 @@ impl Drop for Beginning {
 }
 
 impl Beginning {
-    /// Claims the folder of a run by its unique name.
-    pub(super) fn claim(annals: &Path, experiment_id: &str) -> io::Result<Self> {
+    /// Claims `place`, the folder of a run relative to the workspace, by the run's unique name.
+    pub(super) fn claim(annals: &Path, experiment_id: &str, place: &str) -> io::Result<Self> {
         let folder = annals.join(FOLDER);
         fs::create_dir_all(&folder)?;
         let path = folder.join(experiment_id);
@@ -46,6 +46,8 @@ impl Beginning {
                 .metadata()
                 .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
             if is_there {
+                file.set_len(0)?;
+                (&file).write_all(format!("{place}\n").as_bytes())?;
                 fuse::step();
                 return Ok(Self { path, file });
             }
@@ -77,13 +79,17 @@ impl App {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let folder = self.root.join(&self.settings.paths.experiments).join(&name);
+            let text = io::read_to_string(&file).map_err(failed)?;
+            let mut lines = text.lines();
+            // A claim of which nothing was written yet has made nothing.
+            let place = lines.next().unwrap_or_default();
+            let folder = self.root.join(place);
             let known = match &mut known {
                 Some(known) => known,
                 None => known.insert(self.experiment_ids()?),
             };
-            if !known.contains(&name) && folder.is_dir() {
-                let made = file.metadata().map_err(failed)?.len() > 0;
+            if !known.contains(&name) && !place.is_empty() && folder.is_dir() {
+                let made = lines.next().is_some();
                 // Not known to be made by us: at most an empty one is taken away.
                 let removed =
                     if made { fs::remove_dir_all(&folder) } else { fs::remove_dir(&folder) };

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{App, Caller, ConfigDirs, Error, ErrorKind, Paths, Result, Settings};
+use super::{App, Caller, ConfigDirs, Error, ErrorKind, Layout, Paths, Result, Settings};
 use crate::base::Env;
-use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
 use crate::domain::{Event, StreamId};
 use crate::store::{Lost, Reader, Store, StoreError};
 
@@ -34,10 +34,11 @@ impl App {
         // Asked before damage is read past: a lost name of the project spoils no other answer.
         let project = store.read(|log| Ok::<_, Error>(created(log)?)).unwrap_or_default();
         let store = store.lenient();
-        let settings = Settings { project, paths: Paths::default() };
+        let settings = Settings { project, layout: LayoutKind::default(), paths: Paths::default() };
+        let layout = Layout::new(settings.layout);
         let dirs = ConfigDirs { keys: PathBuf::new() };
         let root = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut app = Self::with(root, settings, store, caller, &dirs, env);
+        let mut app = Self::with(root, (settings, layout), store, caller, &dirs, env);
         app.lens.alone = true;
         Ok(app)
     }

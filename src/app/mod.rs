@@ -24,6 +24,7 @@ mod external;
 mod find;
 mod gc;
 mod invocation;
+mod layout;
 mod lens;
 mod live;
 mod log;
@@ -68,6 +69,7 @@ pub use external::{
 };
 pub use gc::{Collected, Garbage};
 pub use invocation::InvocationShown;
+pub use layout::{FOLDER_VARIABLES, Layout, NewRun, Paths};
 pub use live::LiveFiles;
 pub use log::{LogFilter, LogLine, LogQuery};
 pub use pickle::refuse_pickle;
@@ -86,4 +88,4 @@ pub use train::{
 };
 pub use verify::VerifyOptions;
 pub use why::Node;
-pub use workspace::{App, Caller, ConfigDirs, Paths, Settings};
+pub use workspace::{App, Caller, ConfigDirs, Settings};

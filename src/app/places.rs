@@ -27,11 +27,11 @@ impl App {
             return Ok(findings);
         }
         let (_, policy) = views.policy()?;
-        let experiments = &self.settings.paths.experiments;
+        let experiments = &self.layout.experiments;
         let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
         let archives: BTreeSet<String> = archives
             .iter()
-            .map(|archive| format!("{experiments}/{}", archive.location(&policy)))
+            .map(|archive| self.layout.archive(*archive, &policy))
             .chain(known.iter().filter_map(|folder| Some(folder.rsplit_once('/')?.0.to_owned())))
             .collect();
         for parent in archives.iter().chain([experiments]).collect::<BTreeSet<_>>() {

@@ -4,20 +4,22 @@
 use std::collections::BTreeSet;
 
 use super::actors::vouched;
+use super::layout::model_name;
 use super::papers::papers;
 use super::session::{Tx, signing_key};
 use super::train::ensemble;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
-use crate::base::{MoveId, RequestId, RunId};
+use crate::base::{MoveId, RequestId, RunId, Split, Timestamp};
 use crate::domain::file_move::{
     self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
 };
+use crate::domain::metric::FinalMetric;
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
     self, PromotionRefused, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState,
 };
 use crate::domain::run::{RunEvent, RunStarted, RunState};
-use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
 use crate::domain::{Envelope, Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
 use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
@@ -92,6 +94,7 @@ pub(super) struct Facts {
     pub(super) run: RunState,
     /// How the run began.
     started: Option<RunStarted>,
+    began: Option<Timestamp>,
     policy: PolicyState,
     pub(super) registry: RegistryState,
     trainer: String,
@@ -111,12 +114,14 @@ impl Facts {
     ) -> Result<Self> {
         let first = log.stream(run.into(), 0)?.into_iter().next();
         let (trainer, trainer_signed) = trainer_of(log, first.as_ref())?;
+        let began = first.as_ref().map(|first| first.header.recorded);
         let started = first.and_then(|first| match first.event() {
             Ok(Event::Run(RunEvent::Started(started))) => Some(started),
             _ => None,
         });
         Ok(Self {
             started,
+            began,
             run: fold_run(log, run)?,
             policy: fold_policy(log)?,
             registry: fold_registry(log)?,
@@ -147,17 +152,36 @@ impl Facts {
         Ok(events)
     }
 
-    /// The given name, else the first free `<experiment name>_v<n>`.
-    fn name(&self, given: Option<&str>) -> String {
+    /// The given name, else the first free `<experiment name>_v<n>`; in the layout
+    /// `training-output` `<model type>_v<auc>`, with the date where that is taken.
+    fn name(&self, layout: LayoutKind, given: Option<&str>) -> String {
         let taken = |name: &String| {
             self.registry.production.contains_key(name)
                 || self.registry.requests.values().any(|r| r.requested.name == *name)
         };
         let numbered = |n: u32| format!("{}_v{n}", self.run.name);
+        let by_auc = self.started.as_ref().zip(self.auc());
+        let by_auc =
+            by_auc.filter(|_| layout == LayoutKind::TrainingOutput).map(|(started, auc)| {
+                let name = model_name(&started.config_name, auc, None);
+                let dated = model_name(&started.config_name, auc, self.began);
+                [name, dated]
+            });
+        let free = by_auc.into_iter().flatten().chain((1..).map(numbered));
         given.map_or_else(
-            || (1..).map(numbered).find(|name| !taken(name)).unwrap_or_default(),
+            || free.into_iter().find(|name| !taken(name)).unwrap_or_default(),
             str::to_owned,
         )
+    }
+
+    /// The area under the ROC curve on the test rows, else on the valid ones.
+    fn auc(&self) -> Option<f64> {
+        [Split::Test, Split::Valid].into_iter().find_map(|split| {
+            let of = |m: &&FinalMetric| {
+                (m.key.name == "roc_auc" || m.key.name == "auc") && m.key.split == Some(split)
+            };
+            self.run.metrics.iter().find(of).map(|metric| metric.value)
+        })
     }
 }
 
@@ -225,7 +249,7 @@ impl App {
         let mut refused = None;
         let decided = session.transact(|tx| {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-            let name = facts.name(options.name.as_deref());
+            let name = facts.name(self.layout.kind, options.name.as_deref());
             match self.decide_promotion(&mut facts, options) {
                 Ok((events, promoted)) => {
                     tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
@@ -279,8 +303,10 @@ impl App {
                 (request, name)
             }
             _ => {
-                let (request, name) =
-                    (RequestId(self.env.random()), facts.name(options.name.as_deref()));
+                let (request, name) = (
+                    RequestId(self.env.random()),
+                    facts.name(self.layout.kind, options.name.as_deref()),
+                );
                 let reason = options.reason.clone();
                 let command = RegistryCommand::Request {
                     request,
@@ -375,7 +401,7 @@ impl App {
             purpose: MovePurpose::Promotion { request, run, name: name.to_owned() },
             mode: MoveMode::Copy,
             from: state.folder.clone(),
-            to: format!("{}/{name}", self.settings.paths.production),
+            to: self.layout.model(name),
             files,
         })
     }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::actors::keys;
+use super::layout::{Layout, Paths};
 use super::lens::Lens;
 use super::{Error, ErrorKind, LiveFiles, Result};
 use crate::base::{Env, LogId, durable};
 use crate::domain::policy::PolicyCommand;
-use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent};
+use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
 use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
 use crate::store::{Blobs, KeyRing, Store};
 use crate::tlog::NoteSigner;
@@ -33,6 +34,10 @@ pub struct Caller {
     pub argv: Vec<String>,
     /// Environment variables that change results, from a fixed list.
     pub variables: BTreeMap<String, String>,
+    /// Environment variables that move folders, see [`FOLDER_VARIABLES`].
+    ///
+    /// [`FOLDER_VARIABLES`]: super::FOLDER_VARIABLES
+    pub folders: BTreeMap<String, String>,
 }
 
 /// Folders of the user, outside every workspace.
@@ -48,25 +53,16 @@ pub struct ConfigDirs {
 pub struct Settings {
     /// The project's name.
     pub project: String,
-    /// Where things lie, relative to the workspace.
-    #[serde(default)]
+    /// Where things lie.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layout: LayoutKind,
+    /// Folders that are elsewhere than the layout has them.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub paths: Paths,
 }
 
-/// Where things lie, relative to the workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Paths {
-    /// The runs' folders.
-    pub experiments: String,
-    /// The production models' folders.
-    pub production: String,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        Self { experiments: "experiments".into(), production: "models/production".into() }
-    }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One workspace, opened for one caller.
@@ -76,6 +72,8 @@ pub struct App {
     pub root: PathBuf,
     /// Paths and preferences.
     pub settings: Settings,
+    /// Where things lie.
+    pub layout: Layout,
     /// The log.
     pub store: Store,
     /// Content-addressed files.
@@ -111,9 +109,9 @@ impl App {
             let message = format!("{}: {}", path.display(), e.message());
             Error::new(ErrorKind::Data, message)
         })?;
-        settings.check(&path)?;
+        let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
         let store = Store::open(&root.join(".annals"), env.clone())?;
-        Ok(Self::with(root.to_owned(), settings, store, caller, dirs, env))
+        Ok(Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env))
     }
 
     /// Makes a workspace in `root`: settings, an empty log, a signing key, the default policy.
@@ -123,13 +121,15 @@ impl App {
     pub fn init(
         root: &Path,
         project: &str,
+        layout: LayoutKind,
         caller: Caller,
         dirs: &ConfigDirs,
         env: Env,
     ) -> Result<Self> {
         let project = Name::new(project)?;
         let annals = root.join(".annals");
-        let settings = Settings { project: project.to_string(), paths: Paths::default() };
+        let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
+        let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
         if annals.join("log.redb").exists() {
             let message = format!("{} is a workspace already", root.display());
             return Err(Error::new(ErrorKind::Conflict, message)
@@ -138,19 +138,24 @@ impl App {
         durable::create_dir_all(&annals)
             .map_err(|e| Error::io(format!("make {}", annals.display()), e))?;
         let store = Store::create(&annals, env.clone())?;
-        let app = Self::with(root.to_owned(), settings, store, caller, dirs, env);
+        let app = Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env);
         app.found()?;
-        let text = toml::to_string_pretty(&app.settings)
-            .map_err(|e| Error::caused(ErrorKind::Bug, "the settings do not fit TOML", e))?;
-        let path = root.join(SETTINGS_FILE);
-        durable::write(&path, text.as_bytes())
-            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+        app.write_settings(&app.settings)?;
         Ok(app)
+    }
+
+    /// Writes `annals.toml`.
+    pub(super) fn write_settings(&self, settings: &Settings) -> Result<()> {
+        let text = toml::to_string_pretty(settings)
+            .map_err(|e| Error::caused(ErrorKind::Bug, "the settings do not fit TOML", e))?;
+        let path = self.root.join(SETTINGS_FILE);
+        durable::write(&path, text.as_bytes())
+            .map_err(|e| Error::io(format!("write {}", path.display()), e))
     }
 
     pub(super) fn with(
         root: PathBuf,
-        settings: Settings,
+        (settings, layout): (Settings, Layout),
         store: Store,
         caller: Caller,
         dirs: &ConfigDirs,
@@ -159,7 +164,8 @@ impl App {
         let annals = root.join(".annals");
         let (blobs, live) = (Blobs::new(&annals.join("blobs")), LiveFiles::new(&annals));
         let keys = KeyRing::new(&dirs.keys);
-        Self { root, settings, store, blobs, live, env, caller, keys, lens: Lens::default() }
+        let lens = Lens::default();
+        Self { root, settings, layout, store, blobs, live, env, caller, keys, lens }
     }
 
     /// The first events: the log, its key, the rules.
@@ -219,19 +225,5 @@ impl App {
         let path = path.strip_prefix(&self.root).unwrap_or(path);
         let parts: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy()).collect();
         if parts.is_empty() { ".".into() } else { parts.join("/") }
-    }
-}
-
-impl Settings {
-    fn check(&self, path: &Path) -> Result<()> {
-        for folder in [&self.paths.experiments, &self.paths.production] {
-            let inside = |part: &str| !part.is_empty() && part != "." && part != "..";
-            if !folder.split('/').all(inside) {
-                let message =
-                    format!("{}: the folder {folder:?} leaves the workspace", path.display());
-                return Err(Error::new(ErrorKind::Data, message));
-            }
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::ui::Ui;
-use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker};
+use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker};
 use crate::base::mask::mask_words;
 use crate::base::{Env, Timestamp, fuse};
 
@@ -57,6 +57,7 @@ impl Context {
             cwd: self.cwd.clone(),
             argv: mask_words(&argv),
             variables: RECORDED.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
+            folders: FOLDER_VARIABLES.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
         }
     }
 

@@ -80,7 +80,8 @@ impl Identities {
         match event {
             WorkspaceEvent::Created(_)
             | WorkspaceEvent::BlobsRemoved(_)
-            | WorkspaceEvent::ConsolidationApplied(_) => {}
+            | WorkspaceEvent::ConsolidationApplied(_)
+            | WorkspaceEvent::LayoutChanged(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());
             }

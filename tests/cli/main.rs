@@ -17,6 +17,7 @@ mod ensemble;
 mod external;
 mod gc;
 mod help;
+mod layout;
 mod life;
 mod pickles;
 mod pictures;

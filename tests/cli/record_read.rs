@@ -235,6 +235,7 @@ pub fn long_record() -> Workspace {
         cwd: ward.root.clone(),
         argv: vec!["note".into()],
         variables: BTreeMap::default(),
+        folders: Default::default(),
     };
     let dirs = ConfigDirs { keys: ward.path("no keys") };
     let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();

@@ -334,6 +334,13 @@ fn of_the_rest() -> Vec<Event> {
             bytes_after: 9,
         }
         .into(),
+        LayoutChanged {
+            from: LayoutKind::Consolidated,
+            to: LayoutKind::TrainingOutput,
+            runs: 23,
+            models: 2,
+        }
+        .into(),
         BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
         KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
         KeyCreated {

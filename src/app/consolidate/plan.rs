@@ -8,6 +8,7 @@ use std::num::NonZero;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::archive::folder_name;
 use super::super::cleanup::held;
 use super::super::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, RunId, Split, Timestamp};
@@ -15,12 +16,19 @@ use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, consolidate, series, stem,
 };
 use crate::domain::run::{Archive, RunStatus};
+use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
 use crate::projection::Snapshot;
 use crate::projection::runs::RunDetails;
 
 /// What decides which run of a series is the best, the first that was measured.
-const METRICS: [&str; 4] = ["f1_macro", "accuracy", "roc_auc", "auc"];
+pub(super) fn metrics(layout: LayoutKind) -> [&'static str; 4] {
+    match layout {
+        LayoutKind::Consolidated => ["f1_macro", "accuracy", "roc_auc", "auc"],
+        // There the metric is the version.
+        LayoutKind::TrainingOutput => ["roc_auc", "auc", "f1_macro", "accuracy"],
+    }
+}
 
 /// What becomes of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -151,16 +159,16 @@ impl App {
     pub(super) fn consolidation_now(&self) -> Result<ConsolidationPlan> {
         let views = self.snapshot()?;
         let (policy_revision, policy) = views.policy()?;
-        let (members, places) = members(&views, &policy)?;
+        let (members, places) = members(&views, &policy, self.layout.kind)?;
         let decided = consolidate(&policy, &members, self.env.now());
         let sizes = self.sizes(&places)?;
-        let archived = format!("{}/{}", self.settings.paths.experiments, Archive::Archived.word());
+        let archived = self.layout.archive(Archive::Archived, &policy);
         let rows = members.into_iter().zip(places).zip(decided.into_iter().zip(sizes));
         let rows = rows.map(|((member, place), ((action, reason), size))| {
             let (action, reason) = feasible(action, reason, &size);
             PlanRow {
                 to: (action == Action::Archive)
-                    .then(|| format!("{archived}/{}", member.experiment_id)),
+                    .then(|| format!("{archived}/{}", folder_name(&place.folder))),
                 bytes_saved: match action {
                     Action::Keep => 0,
                     Action::Archive => size.weights,
@@ -216,7 +224,11 @@ fn feasible(action: Action, reason: String, size: &Size) -> (Action, String) {
 }
 
 /// Every run whose files are there, oldest first.
-fn members(views: &Snapshot, policy: &Policy) -> Result<(Vec<Member>, Vec<Place>)> {
+fn members(
+    views: &Snapshot,
+    policy: &Policy,
+    layout: LayoutKind,
+) -> Result<(Vec<Member>, Vec<Place>)> {
     let mut named: BTreeMap<RunId, String> = BTreeMap::new();
     for request in views.requests()?.iter().filter(|row| row.status == "granted") {
         named.insert(request.run(), "was in production".into());
@@ -225,7 +237,7 @@ fn members(views: &Snapshot, policy: &Policy) -> Result<(Vec<Member>, Vec<Place>
     let mut found: Vec<(Member, Place)> = Vec::new();
     views.each_run(|run| {
         if run.deleted.is_none() {
-            found.push(member(&run, policy, &named));
+            found.push(member(&run, policy, &named, &metrics(layout)));
         }
     })?;
     found.sort_by_key(|(_, place)| place.position);
@@ -243,7 +255,12 @@ fn members(views: &Snapshot, policy: &Policy) -> Result<(Vec<Member>, Vec<Place>
     Ok((members, places))
 }
 
-fn member(run: &RunDetails, policy: &Policy, named: &BTreeMap<RunId, String>) -> (Member, Place) {
+fn member(
+    run: &RunDetails,
+    policy: &Policy,
+    named: &BTreeMap<RunId, String>,
+    metrics: &[&'static str],
+) -> (Member, Place) {
     let status = RunStatus::from(run.status);
     let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
     let ready = in_production || run.assess(policy).is_candidate();
@@ -261,7 +278,7 @@ fn member(run: &RunDetails, policy: &Policy, named: &BTreeMap<RunId, String>) ->
         series: String::new(),
         class: Class::of(status, run.category, &run.experiment_name, &run.tags, ready),
         status,
-        score: score(run, policy),
+        score: score(run, policy, metrics),
         ended: run.ended.map(Timestamp),
         archived: run.archive.is_some(),
         held,
@@ -276,10 +293,10 @@ fn member(run: &RunDetails, policy: &Policy, named: &BTreeMap<RunId, String>) ->
 }
 
 /// How good a run is by the split the policy asks for, else on the valid rows.
-fn score(run: &RunDetails, policy: &Policy) -> Score {
+fn score(run: &RunDetails, policy: &Policy, metrics: &[&'static str]) -> Score {
     let rules = &policy.production_promotion;
     let measured = [rules.split, Split::Valid].into_iter().find_map(|split| {
-        METRICS.iter().find_map(|name| Some((split, *name, run.metric(name, split)?)))
+        metrics.iter().find_map(|name| Some((split, *name, run.metric(name, split)?)))
     });
     let second = measured.and_then(|(split, ..)| run.metric("accuracy", split));
     Score {

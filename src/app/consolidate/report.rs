@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::super::{App, Result};
-use super::plan::{PlanRow, Planned};
+use super::plan::{PlanRow, Planned, metrics};
 use crate::base::{Split, Timestamp};
 use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy};
@@ -218,7 +218,7 @@ impl App {
             places: places(&facts),
             inventory: inventory(rows, &facts),
             performance: performance.collect(),
-            criteria: criteria(&facts),
+            criteria: criteria(&facts, &metrics(self.layout.kind)),
             bytes_saved: saved.sum(),
             bytes_to_save: planned.plan.bytes_saved(),
             since: since(&facts, &views)?,
@@ -305,12 +305,14 @@ fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<Shelf> {
     Class::ALL.into_iter().map(shelf).collect()
 }
 
-fn criteria(facts: &Facts) -> Vec<String> {
+fn criteria(facts: &Facts, metrics: &[&str]) -> Vec<String> {
     let rules = &facts.policy.production_promotion;
     let split = rules.split.word();
     vec![
         format!(
-            "Best of a series: macro F1 on {split}, then accuracy; else on valid; ties: newest"
+            "Best of a series: the first of {} that was measured on {split}, else on valid, then \
+             accuracy; of equals the newest",
+            metrics.join(", ")
         ),
         format!(
             "Production-ready: accuracy ≥ {}, macro F1 ≥ {}, every class F1 ≥ {} on {split}, \

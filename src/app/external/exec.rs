@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::line::{self, Said, merged};
 use super::report::{Finish, finished};
 use super::start::StartRun;
+use crate::app::NewRun;
 use crate::app::record::Recorder;
 use crate::app::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, Session};
@@ -126,7 +127,12 @@ impl App {
         let prepared = self.prepare_start(&request.start)?;
         self.recover()?;
         let session = self.begin("run exec")?;
-        let folder = match RunFolder::create(self, &request.start.name, session.now()) {
+        let begins = NewRun {
+            name: &request.start.name,
+            model: &prepared.config_name,
+            began: session.now(),
+        };
+        let folder = match RunFolder::create(self, &begins) {
             Ok(folder) => folder,
             Err(error) => return session.finish_with(Err(error)),
         };

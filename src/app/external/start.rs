@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::app::NewRun;
 use crate::app::environment::{self, Facts};
 use crate::app::session::Tx;
 use crate::app::train::RunFolder;
@@ -66,7 +67,7 @@ pub struct StartedRun {
 pub(super) struct Prepared {
     name: Name,
     parameters: BTreeMap<String, String>,
-    config_name: String,
+    pub(super) config_name: String,
     /// Name and bytes of the file of settings.
     config: (String, Vec<u8>),
     data: DataRecord,
@@ -82,7 +83,12 @@ impl App {
     /// nothing is then recorded.
     pub fn start_run(&self, start: &StartRun) -> Result<StartedRun> {
         let prepared = self.prepare_start(start)?;
-        let folder = RunFolder::create(self, prepared.name.as_str(), self.env.now())?;
+        let begins = NewRun {
+            name: prepared.name.as_str(),
+            model: &prepared.config_name,
+            began: self.env.now(),
+        };
+        let folder = RunFolder::create(self, &begins)?;
         let begun = self.decide("run start", |tx| {
             self.record_external_start(tx, start, &prepared, &folder, Provenance::Reported)
         });

@@ -22,10 +22,13 @@ use crate::base::RunId;
 /// #     cwd: root.path().to_owned(),
 /// #     argv: vec![],
 /// #     variables: Default::default(),
+/// #     folders: Default::default(),
 /// # };
 /// # let ward = root.path().join("ward");
 /// # std::fs::create_dir(&ward)?;
-/// # let tracker = Tracker::new(App::init(&ward, "ward", caller, &dirs, Env::system())?);
+/// # let layout = Default::default();
+/// # let app = App::init(&ward, "ward", layout, caller, &dirs, Env::system())?;
+/// # let tracker = Tracker::new(app);
 /// # let model = ward.join("model.safetensors");
 /// # std::fs::write(&model, b"weights")?;
 /// // In your program: let tracker = Tracker::open(Path::new("."))?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::RunFolder;
 use super::{Programs, Screen, translate};
+use crate::app::NewRun;
 use crate::app::environment::{self, Facts};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
@@ -132,7 +133,10 @@ impl App {
         let evaluation = members[0].evaluate(&probabilities, &thresholds)?;
         let session = self.begin("ensemble")?;
         let run = RunId(self.env.random());
-        let folder = match RunFolder::create(self, name.as_str(), session.now()) {
+        let folder = match RunFolder::create(
+            self,
+            &NewRun { name: name.as_str(), model: "ensemble", began: session.now() },
+        ) {
             Ok(folder) => folder,
             Err(error) => return session.finish_with(Err(error)),
         };

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::card::model_card;
 use super::{Plan, Results};
 use crate::app::beginning::Beginning;
-use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, Timestamp, durable};
+use crate::app::{App, Error, ErrorKind, NewRun, Result};
+use crate::base::{Digest, durable};
 use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::{REPORT_FILE, SCALER_FILE};
@@ -21,7 +21,7 @@ use crate::train::{Finished, hf, weights_path};
 /// The probability from which on a row has each label: a map by label.
 pub(in crate::app) const THRESHOLDS_FILE: &str = "thresholds.json";
 const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
-/// Runs of one name that may begin in one second.
+/// Runs of one name that may begin in one second, or in one day where folders tell the day.
 const SAME_NAME_MAX: u32 = 1_000;
 
 /// A run's folder.
@@ -37,21 +37,18 @@ pub(in crate::app) struct RunFolder {
 
 impl RunFolder {
     /// Makes the folder; a number is added where the name is taken (W-3).
-    pub(in crate::app) fn create(app: &App, name: &str, now: Timestamp) -> Result<Self> {
-        let experiments = app.root.join(&app.settings.paths.experiments);
+    pub(in crate::app) fn create(app: &App, run: &NewRun<'_>) -> Result<Self> {
+        let experiments = app.root.join(&app.layout.experiments);
         let failed = |path: &Path| {
             let what = format!("make {}", path.display());
             move |e| Error::io(what, e)
         };
         durable::create_dir_all(&experiments).map_err(failed(&experiments))?;
-        let stamp = now.compact();
         for number in 1..=SAME_NAME_MAX {
-            let experiment_id = match number {
-                1 => format!("{name}_{stamp}"),
-                _ => format!("{name}_{stamp}_{number}"),
-            };
-            let path = experiments.join(&experiment_id);
-            let claim = Beginning::claim(&app.annals_dir(), &experiment_id);
+            let experiment_id = run.experiment_id(number);
+            let place = app.layout.home(&app.layout.folder_name(run, number));
+            let path = app.root.join(&place);
+            let claim = Beginning::claim(&app.annals_dir(), &experiment_id, &place);
             let mut beginning = claim.map_err(failed(&path))?;
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -68,7 +65,7 @@ impl RunFolder {
         }
         Err(Error::new(
             ErrorKind::Conflict,
-            format!("{SAME_NAME_MAX} runs are named {name}_{stamp}"),
+            format!("{SAME_NAME_MAX} runs are named {}", run.experiment_id(1)),
         ))
     }
 

@@ -23,6 +23,7 @@ pub use yardstick::Yardstick;
 
 use super::environment::Facts;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::NewRun;
 use crate::base::{Digest, RunId};
 use crate::domain::policy::Policy;
 use crate::domain::run::{
@@ -120,7 +121,8 @@ impl App {
         }
         let session = self.begin("train")?;
         let run = RunId(self.env.random());
-        let folder = match RunFolder::create(self, name.as_str(), session.now()) {
+        let begins = NewRun { name: name.as_str(), model: &resolved.name, began: session.now() };
+        let folder = match RunFolder::create(self, &begins) {
             Ok(folder) => folder,
             Err(error) => return session.finish_with(Err(error)),
         };

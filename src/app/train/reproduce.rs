@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use super::ensemble;
 use super::folder::RunFolder;
 use super::{Attempt, Beginning, Programs, Results, Screen, start_engine};
+use crate::app::NewRun;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::policy::Policy;
@@ -88,10 +89,12 @@ impl App {
         let again = Again { original, options };
         let session = self.begin("reproduce")?;
         let run = RunId(self.env.random());
-        let folder = match RunFolder::create(self, &again.name(), session.now()) {
-            Ok(folder) => folder,
-            Err(error) => return session.finish_with(Err(error)),
-        };
+        let (name, model) = (again.name(), again.original.started.config_name.as_str());
+        let folder =
+            match RunFolder::create(self, &NewRun { name: &name, model, began: session.now() }) {
+                Ok(folder) => folder,
+                Err(error) => return session.finish_with(Err(error)),
+            };
         let mut compared = None;
         let result = inputs
             .iter()

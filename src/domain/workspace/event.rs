@@ -15,6 +15,7 @@ stream_events! {
         0x0104 "key.vouched" 1 Decision KeyVouched(KeyVouched),
         0x0110 "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
         0x0111 "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
+        0x0112 "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
     }
 }
 
@@ -128,4 +129,40 @@ pub struct ConsolidationApplied {
     pub bytes_before: u64,
     /// Their size afterwards.
     pub bytes_after: u64,
+}
+
+/// Where things lie in a workspace.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayoutKind {
+    /// `experiments/`, `models/production/`.
+    #[default]
+    Consolidated,
+    /// `training/`, `model_weights/`.
+    TrainingOutput,
+}
+
+impl LayoutKind {
+    /// The word used in files and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Consolidated => "consolidated",
+            Self::TrainingOutput => "training-output",
+        }
+    }
+}
+
+/// Everything lies where another layout has it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct LayoutChanged {
+    /// Before.
+    pub from: LayoutKind,
+    /// From here on.
+    pub to: LayoutKind,
+    /// Runs that were moved.
+    pub runs: u64,
+    /// Production models that were moved.
+    pub models: u64,
 }

@@ -12,7 +12,7 @@ mod tests;
 pub use command::WorkspaceCommand;
 pub use decide::decide;
 pub use event::{
-    ActorRegistered, BlobsRemoved, ConsolidationApplied, KeyCreated, KeyVouched, WorkspaceCreated,
-    WorkspaceEvent, rotation_message,
+    ActorRegistered, BlobsRemoved, ConsolidationApplied, KeyCreated, KeyVouched, LayoutChanged,
+    LayoutKind, WorkspaceCreated, WorkspaceEvent, rotation_message,
 };
 pub use state::{Key, WorkspaceState};

@@ -47,7 +47,8 @@ impl Fold for WorkspaceState {
             }
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
-            | WorkspaceEvent::ConsolidationApplied(_) => {}
+            | WorkspaceEvent::ConsolidationApplied(_)
+            | WorkspaceEvent::LayoutChanged(_) => {}
         }
     }
 }

@@ -1,0 +1,213 @@
+//! Where things lie in a workspace: the one place that derives paths and names of folders.
+//!
+//! `consolidated` keeps runs below `experiments/`, `training-output` below `training/` with models
+//! in `model_weights/`. A run's id is the same in both; only its folder is called otherwise.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, ErrorKind, Result, Settings};
+use crate::base::Timestamp;
+use crate::domain::policy::Policy;
+use crate::domain::run::Archive;
+use crate::domain::workspace::LayoutKind;
+
+/// Variables of the environment that move folders of the layout `training-output`.
+pub const FOLDER_VARIABLES: [&str; 3] = ["TRAINING_DIR", "MODEL_WEIGHTS_DIR", "EXPERIMENT_DIR"];
+
+/// Folders that are elsewhere than the layout has them, relative to the workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// The active runs' folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiments: Option<String>,
+    /// The production models' folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<String>,
+    /// What belongs to training, in the layout `training-output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<String>,
+}
+
+/// Where things lie, relative to the workspace, `/` between components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Which.
+    pub kind: LayoutKind,
+    /// The active runs' folders.
+    pub experiments: String,
+    /// The production models' folders.
+    pub production: String,
+    /// What belongs to training.
+    pub training: String,
+}
+
+impl Layout {
+    /// A layout as it is by itself.
+    pub fn new(kind: LayoutKind) -> Self {
+        let (experiments, production, training) = match kind {
+            LayoutKind::Consolidated => ("experiments", "models/production", "."),
+            LayoutKind::TrainingOutput => {
+                ("training/experiments/active", "model_weights/production", "training")
+            }
+        };
+        Self {
+            kind,
+            experiments: experiments.into(),
+            production: production.into(),
+            training: training.into(),
+        }
+    }
+
+    /// The layout of a workspace: as its settings say, and `variable` of the environment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] and [`ErrorKind::Usage`] for a folder outside of the workspace.
+    pub fn of(
+        root: &Path,
+        settings: &Settings,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let paths = &settings.paths;
+        let mut layout = Self::new(settings.layout);
+        let named = |path: &Option<String>, key: &str| -> Result<Option<String>> {
+            let inside = |path: &String| {
+                inside(root, path).ok_or_else(|| {
+                    let message = format!("annals.toml: the folder {path:?} of paths.{key} leaves");
+                    Error::new(ErrorKind::Data, format!("{message} the workspace"))
+                })
+            };
+            path.as_ref().map(inside).transpose()
+        };
+        let moved = |name: &str| -> Result<Option<String>> {
+            let Some(text) = variable(name).filter(|_| layout.kind == LayoutKind::TrainingOutput)
+            else {
+                return Ok(None);
+            };
+            let path = inside(root, &text).ok_or_else(|| {
+                let message = format!("{name}={text} leaves the workspace {}", root.display());
+                Error::new(ErrorKind::Usage, message)
+                    .hint("name a folder inside of it, or unset it")
+            })?;
+            Ok(Some(path))
+        };
+        let training = moved("TRAINING_DIR")?.or(named(&paths.training, "training")?);
+        let production = moved("MODEL_WEIGHTS_DIR")?.or(named(&paths.production, "production")?);
+        let experiments = moved("EXPERIMENT_DIR")?.or(named(&paths.experiments, "experiments")?);
+        if let Some(training) = training {
+            layout.experiments = format!("{training}/experiments/active");
+            layout.training = training;
+        }
+        layout.production = production.unwrap_or(layout.production);
+        layout.experiments = experiments.unwrap_or(layout.experiments);
+        Ok(layout)
+    }
+
+    /// The name of a run's folder; `number` tells those of one name apart.
+    pub fn folder_name(&self, run: &NewRun<'_>, number: u32) -> String {
+        match self.kind {
+            LayoutKind::Consolidated => run.experiment_id(number),
+            LayoutKind::TrainingOutput => {
+                let model = plain(run.model);
+                numbered(format!("{}_{model}_{}", run.began.date(), run.name), number)
+            }
+        }
+    }
+
+    /// The folder of an active run.
+    pub fn home(&self, folder_name: &str) -> String {
+        format!("{}/{folder_name}", self.experiments)
+    }
+
+    /// The folder that holds the runs of an archive.
+    pub fn archive(&self, archive: Archive, policy: &Policy) -> String {
+        match self.kind {
+            LayoutKind::Consolidated => {
+                format!("{}/{}", self.experiments, archive.location(policy))
+            }
+            LayoutKind::TrainingOutput => format!("{}/experiments/archived", self.training),
+        }
+    }
+
+    /// The folder of a production model.
+    pub fn model(&self, name: &str) -> String {
+        format!("{}/{name}", self.production)
+    }
+}
+
+/// A run that is about to begin.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRun<'a> {
+    /// The experiment's name.
+    pub name: &'a str,
+    /// Its sort of model: the name of its configuration.
+    pub model: &'a str,
+    /// When it begins.
+    pub began: Timestamp,
+}
+
+impl NewRun<'_> {
+    /// The unique name.
+    pub fn experiment_id(&self, number: u32) -> String {
+        numbered(format!("{}_{}", self.name, self.began.compact()), number)
+    }
+}
+
+/// What a production model is called where the metric is the version: `pat_conv_l_v0.5929`, or
+/// `pat_conv_l_v0.5929_20250725`.
+pub(super) fn model_name(model: &str, auc: f64, date: Option<Timestamp>) -> String {
+    let date = date.map(|date| format!("_{}", date.date().replace('-', "")));
+    format!("{}_v{auc:.4}{}", plain(model), date.unwrap_or_default())
+}
+
+/// The name of a configuration as part of a name of a file.
+fn plain(model: &str) -> String {
+    model.replace(|c: char| !c.is_alphanumeric() && c != '_' && c != '-', "_")
+}
+
+fn numbered(name: String, number: u32) -> String {
+    if number == 1 { name } else { format!("{name}_{number}") }
+}
+
+/// A folder inside of the workspace, as the log writes it; none for one that leaves it.
+fn inside(root: &Path, path: &str) -> Option<String> {
+    let path = Path::new(path);
+    let relative = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
+    let mut parts = Vec::new();
+    for part in relative.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::Normal(part) => parts.push(part.to_str()?.to_owned()),
+            _ => return None,
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_folder_leaves_the_workspace() {
+        let root = Path::new("/data/ward");
+        assert_eq!(inside(root, "./training/"), Some("training".into()));
+        assert_eq!(inside(root, "/data/ward/a/b"), Some("a/b".into()));
+        for path in ["", ".", "..", "a/../b", "/data", "/data/ward", "/etc"] {
+            assert_eq!(inside(root, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn folders_are_called_as_their_layout_asks() {
+        let began = "2026-07-25T10:44:38Z".parse().expect("a time");
+        let run = NewRun { name: "simplified", model: "pat conv/l", began };
+        let name = |kind| Layout::new(kind).folder_name(&run, 1);
+        assert_eq!(name(LayoutKind::Consolidated), "simplified_20260725_104438");
+        assert_eq!(name(LayoutKind::TrainingOutput), "2026-07-25_pat_conv_l_simplified");
+        let second = Layout::new(LayoutKind::TrainingOutput).folder_name(&run, 2);
+        assert_eq!(second, "2026-07-25_pat_conv_l_simplified_2");
+    }
+}
