@@ -14,6 +14,7 @@
 //! | [`projection`] | read models in `views.redb`, and the registry files made from them |
 //! | [`effect`] | files that move, crash-safe |
 //! | [`train`] | settings, data, the loop, the protocol to the engine; no torch |
+//! | [`port`] | the record as other programs read it: tables, SQL, exports |
 //! | [`supervise`] | starts an engine and says how it ended |
 //! | [`app`] | the use cases, where the above meet |
 //! | [`cli`] | the command line |
@@ -60,6 +61,7 @@ pub mod cli;
 pub mod docs;
 pub mod domain;
 pub mod effect;
+pub mod port;
 pub mod projection;
 pub mod store;
 pub mod supervise;

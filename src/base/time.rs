@@ -48,6 +48,11 @@ impl Timestamp {
         text
     }
 
+    /// RFC 3339 in UTC with nine decimals: the order of texts is the order of times.
+    pub fn sortable(self) -> String {
+        self.to_utc().to_rfc3339_opts(SecondsFormat::Nanos, true)
+    }
+
     /// `YYYY-mm-dd`.
     pub fn date(self) -> String {
         self.to_utc().format("%Y-%m-%d").to_string()

@@ -31,6 +31,7 @@ mod predict;
 mod production;
 mod promote;
 mod prove;
+mod query;
 mod replay;
 mod reproduce;
 mod run;
@@ -112,6 +113,7 @@ enum Verb {
     Predict(predict::Args),
     Log(log::Args),
     Why(why::Args),
+    Query(query::Args),
     Replay(replay::Args),
     Verify(verify::Args),
     Prove(prove::Args),
@@ -204,6 +206,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Why(args) => why::run(&args, context),
+        Verb::Query(args) => query::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),
         Verb::Verify(args) => verify::run(&args, context),
         Verb::Prove(args) => prove::run(&args, context),

@@ -29,6 +29,7 @@ const VERBS: &[&str] = &[
     "predict",
     "log",
     "why",
+    "query",
     "replay",
     "verify",
     "prove",

@@ -24,6 +24,7 @@ mod pictures;
 mod policy;
 mod predict;
 mod production;
+mod query;
 mod record;
 mod record_read;
 mod resume;

@@ -149,3 +149,11 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn tables_of_queries_are_documented() {
+    for table in annals::port::table::ALL {
+        let text = serde_json::to_string_pretty(&table.describe()).unwrap() + "\n";
+        unchanged(&root().join(format!("schemas/query/{}.json", table.name)), &text);
+    }
+}

@@ -40,6 +40,10 @@ const WALLS: &[(&str, &[&str])] = &[
         &["tlog", "domain", "store", "verify", "projection", "effect", "supervise", "app", "cli"],
     ),
     ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
+    (
+        "port",
+        &["tlog", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
+    ),
     ("app", &["cli"]),
     ("cli", &["store", "supervise", "effect", "projection", "train"]),
     (

@@ -1,0 +1,7 @@
+-- Days between one invocation and the next, where nobody did anything for more than a week:
+-- were there none, or were they not recorded?
+SELECT position, started, previous,
+       ROUND(julianday(substr(started, 1, 19)) - julianday(substr(previous, 1, 19)), 1) AS days
+FROM (SELECT position, started, LAG(started) OVER (ORDER BY position) AS previous FROM invocations)
+WHERE days > 7
+ORDER BY position

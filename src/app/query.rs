@@ -1,0 +1,162 @@
+//! SQL over the record, and the saved questions of auditors.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::{Arc, PoisonError};
+
+use super::log::Names;
+use super::{App, Error, ErrorKind, Result};
+use crate::base::suggest::nearest;
+use crate::port::query::{Answer, Limits, QueryError, Source, Want, query};
+use crate::port::table::Seen;
+use crate::store::{Filter, Store};
+
+/// Events handed out per opening of the log.
+const WINDOW: u64 = 16 * 1024;
+
+/// A question that auditors ask, kept with annals.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct SavedQuery {
+    /// Its name.
+    pub name: &'static str,
+    /// The query; its first lines say what it answers.
+    pub sql: &'static str,
+}
+
+impl SavedQuery {
+    /// What it answers.
+    pub fn about(&self) -> String {
+        let lines = self.sql.lines().map_while(|line| line.strip_prefix("-- "));
+        lines.collect::<Vec<_>>().join(" ")
+    }
+}
+
+macro_rules! saved {
+    ($($name:literal),+ $(,)?) => {
+        /// Every saved question.
+        pub const SAVED_QUERIES: &[SavedQuery] = &[$(SavedQuery {
+            name: $name,
+            sql: include_str!(concat!("../../data/queries/", $name, ".sql")),
+        }),+];
+    };
+}
+
+saved!(
+    "activity_gaps",
+    "models_before_data",
+    "promotions_policy_tightened",
+    "promotions_without_second_person",
+    "test_below_validation",
+    "typed_metrics",
+);
+
+/// The log as tables are made of it.
+struct LogSource {
+    store: Store,
+    size: u64,
+    actors: Mutex<BTreeMap<u64, String>>,
+}
+
+impl App {
+    /// Answers an SQL query.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what is no query, or would change something;
+    /// [`ErrorKind::Interrupted`] when it took too long.
+    pub fn query(&self, sql: &str, limits: Limits) -> Result<Answer> {
+        query(&self.source()?, sql, limits).map_err(|error| match error {
+            QueryError::Sql { message, at } => {
+                let place = at.map(|at| place(sql, at)).unwrap_or_default();
+                Error::new(ErrorKind::Usage, format!("{message}{place}"))
+                    .hint("`annals query --tables` shows every table and column")
+            }
+            QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
+                .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
+            QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
+                "--timeout gives it longer; conditions on position, recorded, kind and run \
+                       pass over what is not needed",
+            ),
+            QueryError::Failed(message) => Error::new(ErrorKind::Io, message),
+        })
+    }
+
+    /// The query saved under a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] with the nearest name.
+    pub fn saved_query(name: &str) -> Result<SavedQuery> {
+        SAVED_QUERIES.iter().find(|saved| saved.name == name).copied().ok_or_else(|| {
+            let message = format!("there is no saved query \"{name}\"");
+            let error = Error::new(ErrorKind::NotFound, message);
+            match nearest(name, SAVED_QUERIES.iter().map(|saved| saved.name)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("`annals query --list` shows all"),
+            }
+        })
+    }
+
+    /// The log, as tables are made of it.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn source(&self) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(LogSource {
+            store: self.store.clone(),
+            size: self.log_size()?,
+            actors: Mutex::default(),
+        }))
+    }
+}
+
+/// `, at line 2, column 5, near …`, counted from 1.
+fn place(sql: &str, at: usize) -> String {
+    let before: String = sql.chars().take(at).collect();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!(", at line {line}, column {column}")
+}
+
+impl Source for LogSource {
+    fn window(&self, want: &Want, each: &mut dyn FnMut(&Seen<'_>)) -> Result<Option<u64>, String> {
+        let range = want.positions.start..want.positions.end.min(self.size);
+        if range.is_empty() || want.kinds.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(None);
+        }
+        let filter = Filter {
+            kinds: want.kinds.clone(),
+            streams: want.run.map(|run| vec![run.into()]),
+            recorded_from: want.recorded_from,
+            recorded_before: want.recorded_before,
+        };
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = self.store.read(|log| {
+            // Up to a window of events in blocks that may hold some; blocks without any are free.
+            let (mut events, mut end) = (0, range.end);
+            for (first, header) in log.block_headers(range.clone(), &filter)? {
+                if events >= WINDOW {
+                    end = first;
+                    break;
+                }
+                events += u64::from(header.count);
+            }
+            let end = end.max(range.start + 1);
+            let mut names = Names::default();
+            log.scan(range.start..end, &filter, |envelope| {
+                let event = envelope.event().ok();
+                let header = &envelope.header;
+                let actor =
+                    actors.entry(header.actor).or_insert_with(|| names.actor(log, header.actor));
+                let event = event.as_ref();
+                each(&Seen { header, envelope, event, actor, wanted: want.columns });
+                Ok::<_, Error>(())
+            })?;
+            Ok::<_, Error>((end < range.end).then_some(end))
+        });
+        read.map_err(|error| error.to_string())
+    }
+
+    fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String> {
+        let read = self.store.read(|log| Ok::<_, Error>(log.checkpoints(..=self.size)?));
+        read.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,127 @@
+//! `annals query`.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::{Map, Value as Json};
+
+use super::context::Context;
+use super::lens::Lens;
+use super::ui::Table;
+use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
+use crate::port::query::{Answer, Limits};
+use crate::port::table::{self, Value};
+
+/// Ask the record in SQL: events, runs, metrics, promotions and ten tables more, read-only
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("asked").required(true))]
+pub(super) struct Args {
+    /// The query, such as "SELECT kind, count(*) FROM events GROUP BY kind". Times are text like
+    /// 2026-03-01T12:30:00.000000000Z; conditions on position, recorded, kind and run pass over
+    /// what is not needed
+    #[arg(group = "asked")]
+    sql: Option<String>,
+    /// Ask a saved question instead
+    #[arg(long, value_name = "NAME", group = "asked")]
+    saved: Option<String>,
+    /// List the saved questions
+    #[arg(long, group = "asked")]
+    list: bool,
+    /// Describe every table and column
+    #[arg(long, group = "asked")]
+    tables: bool,
+    /// How to print rows; `--format json` and `jsonl` work too
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Give at most this many rows
+    #[arg(long, short = 'n', default_value_t = 10_000)]
+    limit: usize,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    timeout: f64,
+    #[command(flatten)]
+    lens: Lens,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Table,
+    /// Comma-separated values with a heading
+    Csv,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    if args.list {
+        return list(context);
+    }
+    if args.tables {
+        return tables(context);
+    }
+    let sql = match (&args.sql, &args.saved) {
+        (_, Some(name)) => App::saved_query(name)?.sql.to_owned(),
+        (sql, None) => sql.clone().unwrap_or_default(),
+    };
+    let time = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("--timeout {} is no length of time", args.timeout))
+    })?;
+    let limits = Limits { rows: args.limit, time };
+    args.lens.read(context, |app, context| {
+        let answer = app.query(&sql, limits)?;
+        print(&answer, args.output, context)?;
+        if answer.more {
+            let shown = answer.rows.len();
+            context.ui.warn(&format!("there are more than these {shown} rows; --limit shows more"));
+        }
+        Ok(())
+    })
+}
+
+fn list(context: &mut Context) -> Result<()> {
+    context.ui.data(&SAVED_QUERIES, |ui| {
+        let mut table = Table::new(&["name", "answers"]);
+        for saved in SAVED_QUERIES {
+            table.row([saved.name, &saved.about()]);
+        }
+        ui.table(&table)
+    })
+}
+
+fn tables(context: &mut Context) -> Result<()> {
+    let all: Vec<Json> = table::ALL.iter().map(table::Table::describe).collect();
+    context.ui.data(&all, |ui| {
+        for described in table::ALL {
+            ui.line(&format!("\n{}: {}", described.name, described.about))?;
+            let mut table = Table::new(&["column", "type", "what it holds"]);
+            for column in described.columns {
+                table.row([column.name, column.kind.word(), column.about]);
+            }
+            ui.table(&table)?;
+        }
+        Ok(())
+    })
+}
+
+fn print(answer: &Answer, output: Output, context: &mut Context) -> Result<()> {
+    if context.ui.json() {
+        let object = |row: &Vec<Value>| -> Map<String, Json> {
+            answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect()
+        };
+        let rows: Vec<_> = answer.rows.iter().map(object).collect();
+        return context.ui.data(&rows, |_| Ok(()));
+    }
+    if output == Output::Csv {
+        let mut bytes = Vec::new();
+        table::write_csv(&mut bytes, &answer.columns, &answer.rows)
+            .and_then(|()| bytes.flush())
+            .map_err(|e| Error::io("write the rows", e))?;
+        return context.ui.bytes(&bytes);
+    }
+    let heading: Vec<&str> = answer.columns.iter().map(String::as_str).collect();
+    let mut table = Table::new(&heading);
+    for row in &answer.rows {
+        table.row(row.iter().map(Value::to_text));
+    }
+    context.ui.table(&table)
+}

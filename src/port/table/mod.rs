@@ -1,0 +1,287 @@
+//! Tables made from events: columns with types, and a fold into rows.
+
+mod events;
+mod people;
+mod runs;
+mod work;
+
+use std::borrow::Cow;
+
+use crate::base::Timestamp;
+use crate::domain::{EnvelopeRef, Event, Header};
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Not there.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Real(f64),
+    /// An instant.
+    Time(Timestamp),
+    /// Text.
+    Text(Cow<'static, str>),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+macro_rules! value_from {
+    ($($from:ty => |$value:ident| $to:expr;)+) => {$(
+        impl From<$from> for Value {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        }
+    )+};
+}
+
+value_from! {
+    bool => |v| Self::Bool(v);
+    u32 => |v| Self::Int(v.into());
+    // What does not fit would be a count beyond 9e18.
+    u64 => |v| Self::Int(i64::try_from(v).unwrap_or(i64::MAX));
+    f64 => |v| Self::Real(v);
+    Timestamp => |v| Self::Time(v);
+    &'static str => |v| Self::Text(v.into());
+    String => |v| Self::Text(v.into());
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl Value {
+    /// The cell as people and CSV read it; empty for what is not there, hexadecimal for bytes.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Null => "".into(),
+            Self::Bool(value) => value.to_string().into(),
+            Self::Int(value) => value.to_string().into(),
+            Self::Real(value) => value.to_string().into(),
+            Self::Time(time) => time.sortable().into(),
+            Self::Text(text) => text.as_ref().into(),
+            Self::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        }
+    }
+
+    /// The cell in JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Int(value) => (*value).into(),
+            Self::Real(value) => (*value).into(),
+            Self::Time(_) | Self::Text(_) | Self::Bytes(_) => self.to_text().into(),
+        }
+    }
+}
+
+/// Writes rows as RFC 4180 has them, with a heading.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_csv(
+    out: &mut dyn std::io::Write,
+    columns: &[String],
+    rows: &[Row],
+) -> std::io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(columns)?;
+    for row in rows {
+        csv.write_record(row.iter().map(|value| value.to_text().into_owned()))?;
+    }
+    csv.flush()
+}
+
+/// A row: as many cells as the table has columns.
+pub type Row = Vec<Value>;
+
+macro_rules! row {
+    ($($value:expr),+ $(,)?) => { vec![$(crate::port::table::Value::from($value)),+] };
+}
+use row;
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Yes or no; 1 or 0 in SQL.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number.
+    Real,
+    /// An instant; RFC 3339 in UTC with nine decimals in SQL, so that text order is time order.
+    Time,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+impl Type {
+    /// The word in SQL and in the documentation.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bool => "BOOLEAN",
+            Self::Int => "INTEGER",
+            Self::Real => "REAL",
+            Self::Time => "TIMESTAMP",
+            Self::Text => "TEXT",
+            Self::Bytes => "BLOB",
+        }
+    }
+}
+
+/// What a condition on a column says about the events worth reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing.
+    None,
+    /// The position of the event that the row is made of.
+    Position,
+    /// When the log took it.
+    Recorded,
+    /// The kind of the event that the row is made of.
+    Kind,
+    /// The run whose events the row is made of.
+    Run,
+}
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Type,
+    /// What a condition on it says.
+    pub role: Role,
+    /// What it holds.
+    pub about: &'static str,
+}
+
+/// One event on its way into rows.
+pub struct Seen<'a> {
+    /// Everything about it except what happened.
+    pub header: &'a Header,
+    /// The stored bytes.
+    pub envelope: &'a EnvelopeRef<'a>,
+    /// What happened; none for what was redacted or is of a later version.
+    pub event: Option<&'a Event>,
+    /// Who did it.
+    pub actor: &'a str,
+    /// The columns somebody will look at, as bits; the last stands for all that follow.
+    pub wanted: u64,
+}
+
+impl Seen<'_> {
+    /// Whether somebody will look at column number `index`.
+    pub fn wants(&self, index: usize) -> bool {
+        self.wanted & (1 << index.min(63)) != 0
+    }
+}
+
+/// The fold of one table.
+pub trait Rows: Send {
+    /// Takes one event in; rows that are complete go to `out`.
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>);
+
+    /// Gives the rows that only the end of the log completes.
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let _ = out;
+    }
+}
+
+/// A fold without memory: each event gives its rows at once.
+struct Each(fn(&Seen<'_>, &mut Vec<Row>));
+
+impl Rows for Each {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+        (self.0)(seen, out);
+    }
+}
+
+/// One table.
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// The kinds it is made of, by name; none for all.
+    pub kinds: &'static [&'static str],
+    /// Its columns.
+    pub columns: &'static [Column],
+    /// A new fold.
+    pub rows: fn() -> Box<dyn Rows>,
+}
+
+impl Table {
+    /// The statement that declares it.
+    pub fn declaration(&self) -> String {
+        let column = |c: &Column| format!("\"{}\" {}", c.name, c.kind.word());
+        let columns: Vec<String> = self.columns.iter().map(column).collect();
+        format!("CREATE TABLE \"{}\" ({})", self.name, columns.join(", "))
+    }
+
+    /// The table as its documentation shows it.
+    pub fn describe(&self) -> serde_json::Value {
+        let column = |c: &Column| {
+            let pushed = c.role != Role::None;
+            serde_json::json!({
+                "name": c.name, "type": c.kind.word(), "about": c.about, "narrows": pushed
+            })
+        };
+        serde_json::json!({
+            "table": self.name,
+            "about": self.about,
+            "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A column by name, type and meaning, without a role.
+const fn column(name: &'static str, kind: Type, about: &'static str) -> Column {
+    Column { name, kind, role: Role::None, about }
+}
+
+/// A column whose conditions narrow what is read.
+const fn narrowing(name: &'static str, kind: Type, role: Role, about: &'static str) -> Column {
+    Column { name, kind, role, about }
+}
+
+const POSITION: Column =
+    narrowing("position", Type::Int, Role::Position, "position of the event in the log");
+const RECORDED: Column =
+    narrowing("recorded", Type::Time, Role::Recorded, "when the log took the event");
+const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run");
+const ACTOR: Column = column("actor", Type::Text, "who did it, by name");
+const IDENTITY: Column = column("identity", Type::Text, "signed or claimed");
+
+/// Every table.
+pub static ALL: &[Table] = &[
+    events::EVENTS,
+    people::INVOCATIONS,
+    runs::RUNS,
+    runs::PARAMS,
+    runs::METRICS,
+    work::TRAIN_CHECKPOINTS,
+    work::LOG_CHECKPOINTS,
+    work::ARTIFACTS,
+    work::MOVES,
+    people::PROMOTIONS,
+    people::APPROVALS,
+    people::MODELS,
+    people::POLICIES,
+    work::FILES,
+];
+
+/// The table with a name.
+pub fn table(name: &str) -> Option<&'static Table> {
+    ALL.iter().find(|table| table.name == name)
+}

@@ -1,0 +1,387 @@
+//! `invocations`, `promotions`, `approvals`, `models` and `policies`: who decided what.
+
+use std::collections::BTreeMap;
+
+use super::{ACTOR, Each, IDENTITY, POSITION, RECORDED, Row, Rows, Seen, Table, Type, column, row};
+use crate::base::{RequestId, RunId, Timestamp};
+use crate::domain::Event;
+use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
+use crate::domain::policy::PolicyEvent;
+use crate::domain::registry::{Bump, ModelPromoted, RegistryEvent, Semver};
+
+pub(super) const INVOCATIONS: Table = Table {
+    name: "invocations",
+    about: "one row for each use of a verb that changes something",
+    kinds: &["invocation.started", "invocation.finished", "invocation.interrupted"],
+    columns: &[
+        column("position", Type::Int, "position of its start"),
+        column("started", Type::Time, "when the log took its start"),
+        column("invocation", Type::Text, "its id"),
+        column("verb", Type::Text, "the verb"),
+        column("words", Type::Text, "the words after annals, secrets masked"),
+        ACTOR,
+        column("host", Type::Text, "the machine"),
+        column("pid", Type::Int, "the process"),
+        column("cwd", Type::Text, "the folder, relative to the workspace"),
+        column("tool_version", Type::Text, "version of annals"),
+        column("ended_position", Type::Int, "position of its end"),
+        column("ended", Type::Time, "when the log took its end"),
+        column("outcome", Type::Text, "succeeded, refused, failed or interrupted; null while open"),
+        column("exit_code", Type::Int, "exit code where it failed"),
+        column("message", Type::Text, "why it was refused or failed"),
+    ],
+    rows: || Box::new(Invocations::default()),
+};
+
+#[derive(Default)]
+struct Invocations(BTreeMap<[u8; 16], (u64, Timestamp, String, InvocationStarted)>);
+
+impl Invocations {
+    fn row(
+        (position, recorded, actor, started): (u64, Timestamp, String, InvocationStarted),
+        end: Option<(&Seen<'_>, &InvocationEvent)>,
+    ) -> Row {
+        let (outcome, exit_code, message) = match end.map(|(_, event)| event) {
+            Some(InvocationEvent::Finished(finished)) => match &finished.outcome {
+                Outcome::Succeeded => (Some("succeeded"), None, None),
+                Outcome::Refused { message } => (Some("refused"), None, Some(message.clone())),
+                Outcome::Failed { exit_code, message } => {
+                    (Some("failed"), Some(u32::from(*exit_code)), Some(message.clone()))
+                }
+            },
+            Some(_) => (Some("interrupted"), None, None),
+            None => (None, None, None),
+        };
+        row![
+            position,
+            recorded,
+            started.invocation.to_string(),
+            started.verb,
+            started.argv.join(" "),
+            actor,
+            started.host,
+            started.pid,
+            started.cwd,
+            started.tool_version,
+            end.map(|(seen, _)| seen.header.position),
+            end.map(|(seen, _)| seen.header.recorded),
+            outcome,
+            exit_code,
+            message,
+        ]
+    }
+}
+
+impl Rows for Invocations {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+        let Some(Event::Invocation(event)) = seen.event else { return };
+        let key = seen.header.stream.entity;
+        if let InvocationEvent::Started(started) = event {
+            let (position, recorded) = (seen.header.position, seen.header.recorded);
+            self.0.insert(key, (position, recorded, seen.actor.to_owned(), started.clone()));
+        } else if let Some(begun) = self.0.remove(&key) {
+            out.push(Self::row(begun, Some((seen, event))));
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let open = std::mem::take(&mut self.0).into_values();
+        out.extend(open.map(|begun| Self::row(begun, None)));
+    }
+}
+
+pub(super) const PROMOTIONS: Table = Table {
+    name: "promotions",
+    about: "one row for each promotion request, and one for each that the rules refused at once",
+    kinds: &[
+        "promotion.requested",
+        "promotion.approved",
+        "promotion.rejected",
+        "promotion.refused",
+        "model.promoted",
+    ],
+    columns: &[
+        column("position", Type::Int, "position of the request or refusal"),
+        column("recorded", Type::Time, "when the log took it"),
+        column("request", Type::Text, "id of the request"),
+        column("run", Type::Text, "id of the run"),
+        column("name", Type::Text, "the production name asked for"),
+        column("status", Type::Text, "open, rejected, refused or granted"),
+        column("requested_by", Type::Text, "who asked"),
+        column("trainer", Type::Text, "who trained the run, as far as the request says"),
+        column("policy_revision", Type::Int, "revision of the policy that judged"),
+        column("approvals", Type::Int, "how many approvals there are"),
+        column("approvers", Type::Int, "how many different people they are of"),
+        column("second_person", Type::Bool, "whether somebody else than who asked approved"),
+        column("promoted_position", Type::Int, "position of the promotion"),
+        column("promoted", Type::Time, "when the log took the promotion"),
+        column("reason", Type::Text, "why it was asked for, rejected or refused"),
+    ],
+    rows: || Box::new(Promotions::default()),
+};
+
+#[derive(Default)]
+struct Promotions(BTreeMap<RequestId, Request>);
+
+struct Request {
+    position: u64,
+    recorded: Timestamp,
+    run: RunId,
+    name: String,
+    status: &'static str,
+    by: String,
+    trainer: Option<String>,
+    policy_revision: u64,
+    approvers: Vec<String>,
+    promoted: Option<(u64, Timestamp)>,
+    reason: Option<String>,
+}
+
+impl Request {
+    fn row(self, request: Option<RequestId>) -> Row {
+        let mut people = self.approvers.clone();
+        people.sort_unstable();
+        people.dedup();
+        row![
+            self.position,
+            self.recorded,
+            request.map(|request| request.to_string()),
+            self.run.to_string(),
+            self.name,
+            self.status,
+            self.by.clone(),
+            self.trainer,
+            self.policy_revision,
+            self.approvers.len() as u64,
+            people.len() as u64,
+            people.iter().any(|person| *person != self.by),
+            self.promoted.map(|(position, _)| position),
+            self.promoted.map(|(_, time)| time),
+            self.reason,
+        ]
+    }
+}
+
+impl Rows for Promotions {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+        let Some(Event::Registry(event)) = seen.event else { return };
+        let (position, recorded) = (seen.header.position, seen.header.recorded);
+        let request = |run, name: &String, policy_revision| Request {
+            position,
+            recorded,
+            run,
+            name: name.clone(),
+            status: "open",
+            by: seen.actor.to_owned(),
+            trainer: None,
+            policy_revision,
+            approvers: vec![],
+            promoted: None,
+            reason: None,
+        };
+        match event {
+            RegistryEvent::Requested(e) => {
+                let made = request(e.run, &e.name, e.policy_revision);
+                let (trainer, reason) = (Some(e.trainer.clone()), e.reason.clone());
+                self.0.insert(e.request, Request { trainer, reason, ..made });
+            }
+            RegistryEvent::Approved(e) => {
+                if let Some(request) = self.0.get_mut(&e.request) {
+                    request.approvers.push(e.approver.clone());
+                }
+            }
+            RegistryEvent::Rejected(e) => {
+                if let Some(request) = self.0.get_mut(&e.request) {
+                    (request.status, request.reason) = ("rejected", Some(e.reason.clone()));
+                }
+            }
+            RegistryEvent::Refused(e) => {
+                let refused = request(e.run, &e.name, e.policy_revision);
+                let reason = Some(e.message.clone());
+                out.push(Request { status: "refused", reason, ..refused }.row(None));
+            }
+            RegistryEvent::Promoted(e) => {
+                if let Some(request) = self.0.get_mut(&e.request) {
+                    request.status = "granted";
+                    request.promoted = Some((position, recorded));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let mut requests: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
+        requests.sort_by_key(|(_, request)| request.position);
+        out.extend(requests.into_iter().map(|(id, request)| request.row(Some(id))));
+    }
+}
+
+pub(super) const APPROVALS: Table = Table {
+    name: "approvals",
+    about: "one row for each yes or no to a promotion request",
+    kinds: &["promotion.approved", "promotion.rejected"],
+    columns: &[
+        POSITION,
+        RECORDED,
+        column("request", Type::Text, "id of the request"),
+        column("decision", Type::Text, "approved or rejected"),
+        column("approver", Type::Text, "who decided"),
+        IDENTITY,
+        column("reason", Type::Text, "why"),
+    ],
+    rows: || Box::new(Each(approvals)),
+};
+
+fn approvals(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let (request, decision, approver, reason) = match seen.event {
+        Some(Event::Registry(RegistryEvent::Approved(e))) => {
+            (e.request, "approved", &e.approver, e.reason.clone())
+        }
+        Some(Event::Registry(RegistryEvent::Rejected(e))) => {
+            (e.request, "rejected", &e.approver, Some(e.reason.clone()))
+        }
+        _ => return,
+    };
+    let identity = seen.header.identity.word();
+    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (request, approver) = (request.to_string(), approver.clone());
+    out.push(row![position, recorded, request, decision, approver, identity, reason]);
+}
+
+pub(super) const MODELS: Table = Table {
+    name: "models",
+    about: "one row for each version of each production model",
+    kinds: &["model.promoted", "model.demoted", "model.rolled_back", "model.version_bumped"],
+    columns: &[
+        column("name", Type::Text, "the production name"),
+        column("number", Type::Int, "which version, from 1"),
+        column("version", Type::Text, "MAJOR.MINOR.PATCH"),
+        column("in_production", Type::Bool, "whether it is in production"),
+        column("run", Type::Text, "id of the run it came from"),
+        column("path", Type::Text, "its folder, relative to the workspace"),
+        column("request", Type::Text, "id of the request"),
+        column("policy_revision", Type::Int, "revision of the policy that judged"),
+        column("position", Type::Int, "position of the promotion"),
+        column("promoted", Type::Time, "when the log took the promotion"),
+        ACTOR,
+        IDENTITY,
+    ],
+    rows: || Box::new(Models::default()),
+};
+
+#[derive(Default)]
+struct Models(BTreeMap<String, Name>);
+
+/// One production name, and how its versions are counted.
+#[derive(Default)]
+struct Name {
+    versions: Vec<Version>,
+    highest: Option<Semver>,
+    current: Option<u32>,
+}
+
+struct Version {
+    version: Semver,
+    promoted: ModelPromoted,
+    position: u64,
+    recorded: Timestamp,
+    actor: String,
+    identity: &'static str,
+}
+
+impl Rows for Models {
+    fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
+        match seen.event {
+            Some(Event::Registry(RegistryEvent::Promoted(e))) => {
+                let name = self.0.entry(e.name.clone()).or_default();
+                let version = name.highest.map_or(Semver::FIRST, |last| last.bumped(Bump::Minor));
+                name.highest = Some(version);
+                name.versions.push(Version {
+                    version,
+                    promoted: e.clone(),
+                    position: seen.header.position,
+                    recorded: seen.header.recorded,
+                    actor: seen.actor.to_owned(),
+                    identity: seen.header.identity.word(),
+                });
+                name.current = u32::try_from(name.versions.len()).ok();
+            }
+            Some(Event::Registry(RegistryEvent::Demoted(e))) => {
+                self.0.entry(e.name.clone()).or_default().current = None;
+            }
+            Some(Event::Registry(RegistryEvent::RolledBack(e))) => {
+                self.0.entry(e.name.clone()).or_default().current = Some(e.number);
+            }
+            Some(Event::Registry(RegistryEvent::VersionBumped(e))) => {
+                let name = self.0.entry(e.name.clone()).or_default();
+                name.highest = Some(e.to);
+                let index = usize::try_from(e.number.saturating_sub(1)).unwrap_or(usize::MAX);
+                if let Some(version) = name.versions.get_mut(index) {
+                    version.version = e.to;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        for (name, state) in std::mem::take(&mut self.0) {
+            for (number, version) in (1_u32..).zip(state.versions) {
+                out.push(row![
+                    name.clone(),
+                    number,
+                    version.version.to_string(),
+                    state.current == Some(number),
+                    version.promoted.run.to_string(),
+                    version.promoted.path,
+                    version.promoted.request.to_string(),
+                    version.promoted.policy_revision,
+                    version.position,
+                    version.recorded,
+                    version.actor,
+                    version.identity,
+                ]);
+            }
+        }
+    }
+}
+
+pub(super) const POLICIES: Table = Table {
+    name: "policies",
+    about: "one row for each rule in each revision of the policy",
+    kinds: &["policy.changed"],
+    columns: &[
+        POSITION,
+        RECORDED,
+        column("revision", Type::Int, "revision of the policy, from 0"),
+        ACTOR,
+        IDENTITY,
+        column("rule", Type::Text, "the rule, such as production_promotion.approvals"),
+        column("value", Type::Text, "its value, as JSON"),
+        column("changed", Type::Bool, "whether this revision gave it that value"),
+        column("old", Type::Text, "its value before, where it was changed"),
+        column("reason", Type::Text, "why"),
+    ],
+    rows: || Box::new(Each(policies)),
+};
+
+fn policies(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let Some(Event::Policy(PolicyEvent::Changed(changed))) = seen.event else { return };
+    let header = seen.header;
+    for (rule, value) in changed.policy.entries() {
+        let change = changed.changes.iter().find(|change| change.key == rule);
+        out.push(row![
+            header.position,
+            header.recorded,
+            header.revision,
+            seen.actor.to_owned(),
+            header.identity.word(),
+            rule,
+            value,
+            change.is_some(),
+            change.and_then(|change| change.old.clone()),
+            changed.reason.clone(),
+        ]);
+    }
+}

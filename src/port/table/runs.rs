@@ -1,0 +1,298 @@
+//! `runs`, `params` and `metrics`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ACTOR, Each, IDENTITY, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, Value, column,
+    narrowing, row,
+};
+use crate::base::{RunId, Split};
+use crate::domain::Event;
+use crate::domain::metric::{FinalMetric, MetricKey};
+use crate::domain::run::{RunEvent, RunFinished, RunStarted};
+
+pub(super) const RUNS: Table = Table {
+    name: "runs",
+    about: "one row for each run, as it is at the end of the log",
+    kinds: &[
+        "run.started",
+        "run.classified",
+        "run.finished",
+        "run.failed",
+        "run.interrupted",
+        "run.resumed",
+        "run.reproduced",
+        "run.tagged",
+        "run.pinned",
+        "run.unpinned",
+        "run.renamed",
+        "run.archived",
+        "run.restored",
+    ],
+    columns: &[
+        RUN,
+        column("experiment_id", Type::Text, "unique name"),
+        column("name", Type::Text, "name of the experiment"),
+        column("status", Type::Text, "running, finished, failed or interrupted"),
+        column("category", Type::Text, "debug or baseline"),
+        column("archived", Type::Text, "the archive it lies in"),
+        column("pinned", Type::Bool, "whether the rules about old runs leave it alone"),
+        column("tags", Type::Text, "words for finding it, separated by spaces"),
+        column("position", Type::Int, "position of its start"),
+        column("started", Type::Time, "when the log took its start"),
+        column("ended_position", Type::Int, "position of its end"),
+        column("ended", Type::Time, "when the log took its end"),
+        ACTOR,
+        IDENTITY,
+        column("provenance", Type::Text, "how its final metrics came to the log"),
+        column("config_name", Type::Text, "name of the configuration"),
+        column("config", Type::Text, "digest of the configuration"),
+        column("seed", Type::Text, "everything random follows from it; text, for it has 64 bits"),
+        column("synthetic", Type::Bool, "whether its data was generated"),
+        column("leaked_rows", Type::Int, "valid and test rows whose text is in train"),
+        column("data", Type::Text, "digest of the prepared data"),
+        column("trainer", Type::Text, "what trained it"),
+        column("tool_version", Type::Text, "version of annals"),
+        column("host", Type::Text, "the machine"),
+        column("device", Type::Text, "the device"),
+        column("git_commit", Type::Text, "the code"),
+        column("git_dirty", Type::Bool, "whether the code was changed since that commit"),
+        column("steps", Type::Int, "optimiser updates"),
+        column("epochs", Type::Int, "passes over the training rows"),
+        column("duration_seconds", Type::Real, "from start to end"),
+        column("parameter_count", Type::Int, "trained weights"),
+        column("model_bytes", Type::Int, "size of the weights"),
+        column("weights", Type::Text, "digest of the weights"),
+        column("reproduced", Type::Int, "how many runs gave the same weights and numbers again"),
+        column("reason", Type::Text, "why it failed or was interrupted"),
+    ],
+    rows: || Box::new(Runs::default()),
+};
+
+#[derive(Default)]
+struct Runs(BTreeMap<RunId, State>);
+
+struct State {
+    started: RunStarted,
+    position: u64,
+    recorded: crate::base::Timestamp,
+    actor: String,
+    identity: &'static str,
+    name: String,
+    status: &'static str,
+    category: &'static str,
+    archived: Option<&'static str>,
+    pinned: bool,
+    tags: Vec<String>,
+    ended: Option<(u64, crate::base::Timestamp)>,
+    provenance: Option<&'static str>,
+    finished: Option<RunFinished>,
+    reproduced: u32,
+    reason: Option<String>,
+}
+
+impl State {
+    fn new(seen: &Seen<'_>, started: &RunStarted) -> Self {
+        Self {
+            started: started.clone(),
+            position: seen.header.position,
+            recorded: seen.header.recorded,
+            actor: seen.actor.to_owned(),
+            identity: seen.header.identity.word(),
+            name: started.name.clone(),
+            status: "running",
+            category: crate::domain::run::Category::Baseline.word(),
+            archived: None,
+            pinned: false,
+            tags: started.tags.clone(),
+            ended: None,
+            provenance: None,
+            finished: None,
+            reproduced: 0,
+            reason: None,
+        }
+    }
+
+    fn take(&mut self, seen: &Seen<'_>, event: &RunEvent) {
+        let here = Some((seen.header.position, seen.header.recorded));
+        match event {
+            RunEvent::Classified(e) => self.category = e.category.word(),
+            RunEvent::Finished(e) => {
+                (self.status, self.ended, self.reason) = ("finished", here, None);
+                self.provenance = Some(seen.header.provenance.word());
+                self.finished = Some(e.clone());
+            }
+            RunEvent::Failed(e) => {
+                (self.status, self.ended, self.reason) = ("failed", here, Some(e.reason.clone()));
+            }
+            RunEvent::Interrupted(e) => {
+                (self.status, self.ended) = ("interrupted", here);
+                self.reason = Some(e.reason.clone());
+            }
+            RunEvent::Resumed(_) => {
+                (self.status, self.ended, self.reason) = ("running", None, None);
+            }
+            RunEvent::Reproduced(e) => self.reproduced += u32::from(e.equal),
+            RunEvent::Tagged(e) => {
+                self.tags.retain(|tag| !e.removed.contains(tag));
+                self.tags.extend(e.added.iter().cloned());
+            }
+            RunEvent::Pinned(_) => self.pinned = true,
+            RunEvent::Unpinned(_) => self.pinned = false,
+            RunEvent::Renamed(e) => self.name.clone_from(&e.new),
+            RunEvent::Archived(e) => self.archived = Some(e.archive.word()),
+            RunEvent::Restored(_) => self.archived = None,
+            _ => {}
+        }
+    }
+
+    fn row(self, run: RunId) -> Row {
+        let start = self.started;
+        let environment = start.environment;
+        let (git, finished) = (environment.git, self.finished.as_ref());
+        row![
+            run.to_string(),
+            start.experiment_id,
+            self.name,
+            self.status,
+            self.category,
+            self.archived,
+            self.pinned,
+            self.tags.join(" "),
+            self.position,
+            self.recorded,
+            self.ended.map(|(position, _)| position),
+            self.ended.map(|(_, time)| time),
+            self.actor,
+            self.identity,
+            self.provenance,
+            start.config_name,
+            start.config.to_string(),
+            start.seed.to_string(),
+            start.data.synthetic.is_some(),
+            start.data.leaked_rows,
+            start.data.prepared.to_string(),
+            start.trainer,
+            environment.tool_version,
+            environment.host,
+            environment.device,
+            git.as_ref().map(|git| git.commit.clone()),
+            git.as_ref().map(|git| git.dirty),
+            finished.map(|f| f.steps),
+            finished.map(|f| f.epochs),
+            finished.map(|f| f.duration_seconds),
+            finished.and_then(|f| f.parameter_count),
+            finished.map(|f| f.model_bytes),
+            finished.and_then(|f| f.weights).map(|digest| digest.to_string()),
+            self.reproduced,
+            self.reason,
+        ]
+    }
+}
+
+impl Rows for Runs {
+    fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
+        let (Some(Event::Run(event)), Some(run)) = (seen.event, seen.header.stream.run()) else {
+            return;
+        };
+        if let RunEvent::Started(started) = event {
+            self.0.insert(run, State::new(seen, started));
+        } else if let Some(state) = self.0.get_mut(&run) {
+            state.take(seen, event);
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let mut runs: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
+        runs.sort_by_key(|(_, state)| state.position);
+        out.extend(runs.into_iter().map(|(run, state)| state.row(run)));
+    }
+}
+
+pub(super) const PARAMS: Table = Table {
+    name: "params",
+    about: "one row for each setting of each run",
+    kinds: &["run.started"],
+    columns: &[
+        super::POSITION,
+        RECORDED,
+        RUN,
+        column("name", Type::Text, "the setting, such as training.batch_size"),
+        column("value", Type::Text, "its value, as text"),
+    ],
+    rows: || Box::new(Each(params)),
+};
+
+fn params(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let Some(Event::Run(RunEvent::Started(started))) = seen.event else { return };
+    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let run = started.run.to_string();
+    out.extend(
+        started.parameters.iter().map(|(name, value)| {
+            row![position, recorded, run.clone(), name.clone(), value.clone()]
+        }),
+    );
+}
+
+pub(super) const METRICS: Table = Table {
+    name: "metrics",
+    about: "one row for each recorded point, and one for each final value of a run",
+    kinds: &["run.metrics_recorded", "run.finished"],
+    columns: &[
+        super::POSITION,
+        RECORDED,
+        RUN,
+        narrowing("kind", Type::Text, Role::Kind, "run.metrics_recorded, or run.finished if final"),
+        column("attempt", Type::Int, "which attempt of the run, from 1"),
+        column("name", Type::Text, "such as f1_macro"),
+        column("split", Type::Text, "train, valid or test; null where there is none"),
+        column("direction", Type::Text, "which way it gets better"),
+        column("step", Type::Int, "optimiser updates done"),
+        column("epoch", Type::Real, "passes over the training rows"),
+        column("value", Type::Real, "the value"),
+        column("at", Type::Time, "when it was measured, by the producer's clock"),
+        column("provenance", Type::Text, "engine, supervised, reported, typed or imported"),
+    ],
+    rows: || Box::new(Each(metrics)),
+};
+
+/// Name, split and direction.
+fn named(key: &MetricKey) -> [Value; 3] {
+    let direction = format!("{:?}", key.direction).to_lowercase();
+    [key.name.clone().into(), key.split.map(Split::word).into(), direction.into()]
+}
+
+fn metrics(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let (Some(Event::Run(event)), Some(run)) = (seen.event, seen.header.stream.run()) else {
+        return;
+    };
+    let provenance = seen.header.provenance.word();
+    let front = |kind: &'static str, attempt: u32| {
+        row![seen.header.position, seen.header.recorded, run.to_string(), kind, attempt]
+    };
+    match event {
+        RunEvent::MetricsRecorded(recorded) => {
+            let names: Vec<[Value; 3]> = recorded.batch.keys.iter().map(named).collect();
+            let front = front("run.metrics_recorded", recorded.attempt);
+            for point in recorded.batch.points() {
+                let Some(name) = names.get(usize::from(point.key)) else { continue };
+                let mut row = front.clone();
+                row.extend(name.iter().cloned());
+                row.extend(row![point.step, point.epoch, point.value, point.at, provenance]);
+                out.push(row);
+            }
+        }
+        RunEvent::Finished(finished) => {
+            let front = front("run.finished", finished.attempt);
+            let last = |metric: &FinalMetric| {
+                let mut row = front.clone();
+                row.extend(named(&metric.key));
+                let (steps, epochs) = (finished.steps, f64::from(finished.epochs));
+                row.extend(row![steps, epochs, metric.value, seen.header.occurred(), provenance]);
+                row
+            };
+            out.extend(finished.metrics.iter().map(last));
+        }
+        _ => {}
+    }
+}

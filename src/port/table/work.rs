@@ -1,0 +1,270 @@
+//! `train_checkpoints`, `log_checkpoints`, `artifacts`, `moves` and `files`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Column, Each, POSITION, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, column, narrowing,
+    row,
+};
+use crate::base::{Digest, MoveId, RunId, Timestamp};
+use crate::domain::Event;
+use crate::domain::file_move::{MoveEvent, MoveMode, MovePlanned, MovePurpose};
+use crate::domain::registry::RegistryEvent;
+use crate::domain::run::{RunEvent, TrainCheckpointSaved};
+
+pub(super) const TRAIN_CHECKPOINTS: Table = Table {
+    name: "train_checkpoints",
+    about: "one row for each training checkpoint that was saved",
+    kinds: &["run.train_checkpoint_saved", "run.train_checkpoint_pruned"],
+    columns: &[
+        column("position", Type::Int, "position of the event"),
+        column("recorded", Type::Time, "when the log took the event"),
+        RUN,
+        column("attempt", Type::Int, "which attempt of the run, from 1"),
+        column("step", Type::Int, "optimiser updates done"),
+        column("epoch", Type::Int, "passes over the training rows"),
+        column("path", Type::Text, "its file, relative to the run's folder"),
+        column("digest", Type::Text, "blake3 of its bytes"),
+        column("bytes", Type::Int, "its size"),
+        column("best", Type::Bool, "whether it was the best so far"),
+        column("pruned_position", Type::Int, "position of its removal; null while it is kept"),
+    ],
+    rows: || Box::new(Checkpoints::default()),
+};
+
+#[derive(Default)]
+struct Checkpoints(BTreeMap<(RunId, String), (u64, Timestamp, TrainCheckpointSaved)>);
+
+impl Checkpoints {
+    fn row(
+        run: RunId,
+        (position, recorded, saved): (u64, Timestamp, TrainCheckpointSaved),
+        pruned: Option<u64>,
+    ) -> Row {
+        row![
+            position,
+            recorded,
+            run.to_string(),
+            saved.attempt,
+            saved.step,
+            saved.epoch,
+            saved.path,
+            saved.digest.to_string(),
+            saved.bytes,
+            saved.best,
+            pruned,
+        ]
+    }
+}
+
+impl Rows for Checkpoints {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+        let Some(run) = seen.header.stream.run() else { return };
+        let (position, recorded) = (seen.header.position, seen.header.recorded);
+        match seen.event {
+            Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
+                let new = (position, recorded, saved.clone());
+                // The same file written again by a later attempt: the earlier one is gone.
+                if let Some(old) = self.0.insert((run, saved.path.clone()), new) {
+                    out.push(Self::row(run, old, Some(position)));
+                }
+            }
+            Some(Event::Run(RunEvent::CheckpointPruned(pruned))) => {
+                if let Some(saved) = self.0.remove(&(run, pruned.path.clone())) {
+                    out.push(Self::row(run, saved, Some(position)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let kept = std::mem::take(&mut self.0).into_iter();
+        out.extend(kept.map(|((run, _), saved)| Self::row(run, saved, None)));
+    }
+}
+
+/// Its rows are not made of events: whoever reads them asks the log for its checkpoints.
+pub(super) const LOG_CHECKPOINTS: Table = Table {
+    name: super::super::query::LOG_CHECKPOINTS,
+    about: "one row for each signed log checkpoint",
+    // A kind there is not: no event gives a row.
+    kinds: &[""],
+    columns: &[
+        column("size", Type::Int, "events in the log when it was signed"),
+        column("note", Type::Text, "the signed note, as C2SP writes it"),
+    ],
+    rows: || Box::new(Each(|_, _| {})),
+};
+
+pub(super) const ARTIFACTS: Table = Table {
+    name: "artifacts",
+    about: "one row for each named file that a run stored",
+    kinds: &["run.artifact_stored"],
+    columns: &[
+        POSITION,
+        RECORDED,
+        RUN,
+        column("name", Type::Text, "what it is, such as weights"),
+        column("path", Type::Text, "its file, relative to the run's folder"),
+        column("digest", Type::Text, "blake3 of its bytes"),
+        column("bytes", Type::Int, "its size"),
+        column("blob", Type::Bool, "whether its bytes are in the blob store"),
+    ],
+    rows: || Box::new(Each(artifacts)),
+};
+
+fn artifacts(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event else { return };
+    let run = seen.header.stream.run().map(|run| run.to_string());
+    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (name, path) = (stored.name.clone(), stored.path.clone());
+    let digest = stored.digest.to_string();
+    out.push(row![position, recorded, run, name, path, digest, stored.bytes, stored.blob]);
+}
+
+pub(super) const MOVES: Table = Table {
+    name: "moves",
+    about: "one row for each move of files",
+    kinds: &["move.planned", "move.completed", "move.rolled_back"],
+    columns: &[
+        column("position", Type::Int, "position of the plan"),
+        column("planned", Type::Time, "when the log took the plan"),
+        column("move", Type::Text, "its id"),
+        column("purpose", Type::Text, "promotion, demotion, archive, restore, rollback or removal"),
+        column("mode", Type::Text, "copy or move"),
+        column("run", Type::Text, "id of the run whose files move"),
+        column("model", Type::Text, "the production name whose files move"),
+        column("source", Type::Text, "the folder they come from"),
+        column("target", Type::Text, "the folder they go to"),
+        column("files", Type::Int, "how many"),
+        column("bytes", Type::Int, "how much"),
+        column("status", Type::Text, "completed, rolled_back or open"),
+        column("ended_position", Type::Int, "position of its end"),
+        column("ended", Type::Time, "when the log took its end"),
+        column("recovered", Type::Bool, "whether a later invocation completed it after a crash"),
+        column("reason", Type::Text, "why it was rolled back"),
+    ],
+    rows: || Box::new(Moves::default()),
+};
+
+#[derive(Default)]
+struct Moves(BTreeMap<MoveId, (u64, Timestamp, MovePlanned)>);
+
+impl Moves {
+    fn row(
+        (position, recorded, plan): (u64, Timestamp, MovePlanned),
+        end: Option<(&Seen<'_>, &MoveEvent)>,
+    ) -> Row {
+        let purpose = match &plan.purpose {
+            MovePurpose::Promotion { .. } => "promotion",
+            MovePurpose::Demotion { .. } => "demotion",
+            MovePurpose::Archive(_) => "archive",
+            MovePurpose::Restore(_) => "restore",
+            MovePurpose::Rollback { .. } => "rollback",
+            MovePurpose::Removal(_) => "removal",
+        };
+        let (status, recovered, reason) = match end.map(|(_, event)| event) {
+            Some(MoveEvent::Completed(e)) => ("completed", Some(e.recovered), None),
+            Some(MoveEvent::RolledBack(e)) => ("rolled_back", None, Some(e.reason.clone())),
+            _ => ("open", None, None),
+        };
+        row![
+            position,
+            recorded,
+            plan.id.to_string(),
+            purpose,
+            if plan.mode == MoveMode::Copy { "copy" } else { "move" },
+            plan.purpose.run().map(|run| run.to_string()),
+            plan.purpose.model().map(str::to_owned),
+            plan.from,
+            plan.to,
+            plan.files.len() as u64,
+            plan.files.iter().map(|file| file.bytes).sum::<u64>(),
+            status,
+            end.map(|(seen, _)| seen.header.position),
+            end.map(|(seen, _)| seen.header.recorded),
+            recovered,
+            reason,
+        ]
+    }
+}
+
+impl Rows for Moves {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+        let Some(Event::Move(event)) = seen.event else { return };
+        let id = MoveId(seen.header.stream.entity);
+        if let MoveEvent::Planned(plan) = event {
+            self.0.insert(id, (seen.header.position, seen.header.recorded, plan.clone()));
+        } else if let Some(plan) = self.0.remove(&id) {
+            out.push(Self::row(plan, Some((seen, event))));
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Row>) {
+        let open = std::mem::take(&mut self.0).into_values();
+        out.extend(open.map(|plan| Self::row(plan, None)));
+    }
+}
+
+pub(super) const FILES: Table = Table {
+    name: "files",
+    about: "one row for each file that an event names: what bytes were where, since when",
+    kinds: &["run.started", "run.artifact_stored", "run.train_checkpoint_saved", "model.promoted"],
+    columns: FILE_COLUMNS,
+    rows: || Box::new(Each(files)),
+};
+
+const FILE_COLUMNS: &[Column] = &[
+    POSITION,
+    RECORDED,
+    narrowing("kind", Type::Text, Role::Kind, "kind of the event that names it"),
+    column("role", Type::Text, "data, artifact, train_checkpoint or production"),
+    column("run", Type::Text, "id of the run"),
+    column("model", Type::Text, "the production name"),
+    column("path", Type::Text, "its path: of data as given, else relative to run or model folder"),
+    column("digest", Type::Text, "blake3 of its bytes"),
+    column("bytes", Type::Int, "its size"),
+];
+
+fn files(seen: &Seen<'_>, out: &mut Vec<Row>) {
+    let mut add =
+        |role: &'static str, run: Option<RunId>, model: Option<&String>, file: File<'_>| {
+            out.push(row![
+                seen.header.position,
+                seen.header.recorded,
+                seen.header.kind.name(),
+                role,
+                run.map(|run| run.to_string()),
+                model.cloned(),
+                file.0.cloned(),
+                file.1.to_string(),
+                file.2,
+            ]);
+        };
+    let run = seen.header.stream.run();
+    match seen.event {
+        Some(Event::Run(RunEvent::Started(started))) => {
+            for file in &started.data.files {
+                add("data", run, None, (Some(&file.path), file.digest, file.bytes));
+            }
+        }
+        Some(Event::Run(RunEvent::ArtifactStored(stored))) => {
+            add("artifact", run, None, (stored.path.as_ref(), stored.digest, stored.bytes));
+        }
+        Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
+            let file = (Some(&saved.path), saved.digest, saved.bytes);
+            add("train_checkpoint", run, None, file);
+        }
+        Some(Event::Registry(RegistryEvent::Promoted(promoted))) => {
+            for file in &promoted.files {
+                let place = (Some(&file.path), file.digest, file.bytes);
+                add("production", Some(promoted.run), Some(&promoted.name), place);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Path, digest and size.
+type File<'a> = (Option<&'a String>, Digest, u64);
