@@ -11,6 +11,7 @@
 //! `recover.rs`.
 
 mod actors;
+mod analysis;
 mod archive;
 mod beginning;
 mod checkpoint;
@@ -56,6 +57,7 @@ pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
 pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
+pub use analysis::check_columns;
 pub use archive::{ArchiveRequest, Moved};
 pub use checkpoint::Anchor;
 pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};

@@ -12,6 +12,7 @@ mod archive;
 mod candidates;
 mod checkpoint;
 mod cleanup;
+mod compare;
 mod completions;
 mod consolidate;
 mod consolidation;
@@ -26,6 +27,7 @@ mod init;
 mod lens;
 mod list;
 mod log;
+mod plot;
 mod policy;
 mod predict;
 mod production;
@@ -33,6 +35,7 @@ mod promote;
 mod prove;
 mod query;
 mod replay;
+mod report;
 mod reproduce;
 mod run;
 mod screen;
@@ -88,6 +91,10 @@ enum Verb {
     Status(status::Args),
     Best(candidates::BestArgs),
     Candidates(candidates::Args),
+    Compare(compare::Args),
+    Plot(plot::Args),
+    Clinical(report::ClinicalArgs),
+    Report(report::Args),
     Promote(promote::Args),
     Approve(promote::ApproveArgs),
     Reject(promote::RejectArgs),
@@ -182,6 +189,10 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Status(args) => status::run(&args, context),
         Verb::Best(args) => candidates::run_best(&args, context),
         Verb::Candidates(args) => candidates::run(&args, context),
+        Verb::Compare(args) => compare::run(&args, context),
+        Verb::Plot(args) => plot::run(&args, context),
+        Verb::Clinical(args) => report::run_clinical(&args, context),
+        Verb::Report(args) => report::run(&args, context),
         Verb::Promote(args) => promote::run(args, context),
         Verb::Approve(args) => promote::run_approve(args, context),
         Verb::Reject(args) => promote::run_reject(args, context),

@@ -82,6 +82,7 @@ fn reconstruction(
         classes: Vec::new(),
         confusion: Vec::new(),
         thresholds: Vec::new(),
+        predictions: Vec::new(),
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod actors;
 mod again;
+mod analysis;
 mod archive;
 mod bad_input;
 mod cleanup;

@@ -39,6 +39,7 @@ const WALLS: &[(&str, &[&str])] = &[
         "train",
         &["tlog", "domain", "store", "verify", "projection", "effect", "supervise", "app", "cli"],
     ),
+    ("analysis", &["tlog", "store", "verify", "effect", "supervise", "app", "cli"]),
     ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
     (
         "port",

@@ -15,6 +15,7 @@ use crate::domain::run::ArtifactStored;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::{REPORT_FILE, SCALER_FILE};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
+use crate::train::metric::{PREDICTIONS_FILE, predictions_file};
 use crate::train::prepared::Prepared;
 use crate::train::{Finished, hf, weights_path};
 
@@ -180,6 +181,13 @@ impl RunFolder {
         for (name, path) in [("attention", ATTENTION_FILE), ("attention_picture", PICTURE_FILE)] {
             if self.path.join(path).exists() {
                 all.push(self.file(name, path)?);
+            }
+        }
+        for predictions in finished.evaluations.iter().map(|e| &e.predictions) {
+            if !predictions.is_empty() {
+                let names = &of.started.data.labels;
+                self.write(PREDICTIONS_FILE, &predictions_file(predictions, names))?;
+                all.push(self.file("test_predictions", PREDICTIONS_FILE)?);
             }
         }
         let vectorizer = finished.best_dir.join(VECTORIZER_FILE);

@@ -2,6 +2,7 @@
 
 use bincode::{Decode, Encode};
 
+use super::predictions::Prediction;
 use crate::base::{Direction, Split};
 
 /// Predictions against labels on one split.
@@ -20,6 +21,8 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
     /// From which probability on a row has each label; empty where a row has one class.
     pub thresholds: Vec<f64>,
+    /// What was said of each row, in row order; of the test rows only.
+    pub predictions: Vec<Prediction>,
 }
 
 impl Evaluation {

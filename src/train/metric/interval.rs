@@ -19,6 +19,7 @@ pub(super) struct Answer {
     pub(super) row: u32,
     pub(super) truth: Box<[u32]>,
     pub(super) said: Box<[u32]>,
+    pub(super) probabilities: Box<[f32]>,
 }
 
 /// The 95 % intervals of `accuracy`, `balanced_accuracy` (where a row has one class), `f1_macro`

@@ -8,10 +8,14 @@
 
 mod evaluation;
 mod interval;
+mod predictions;
 mod ranking;
 mod score;
 mod threshold;
 
 pub use evaluation::{ClassScore, Evaluation, MetricValue};
+pub use predictions::{
+    PREDICTIONS_FILE, PredictedRow, Prediction, predictions_file, read_predictions,
+};
 pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of, row_loss};
 pub use threshold::{Thresholds, probability};

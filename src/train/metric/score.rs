@@ -2,6 +2,7 @@
 
 use super::evaluation::{ClassScore, Evaluation, MetricValue};
 use super::interval::{Answer, intervals};
+use super::predictions::{PROBABILITIES_MAX, Prediction};
 use super::ranking::Ranking;
 use super::threshold::{self, Thresholds, probability};
 use crate::base::{Direction, Split};
@@ -155,7 +156,8 @@ impl Scorer {
                 let said = argmax(scores);
                 self.confusion[class][said] += 1;
                 self.ranking.judge(class == said);
-                self.count(row, truth.into(), [u32::try_from(said).unwrap_or(u32::MAX)].into());
+                let said = u32::try_from(said).unwrap_or(u32::MAX);
+                self.count(row, truth.into(), [said].into(), softmax(scores));
             } else {
                 self.losses.push((row, binary_cross_entropy(scores, truth)));
                 let probabilities = scores.iter().map(|score| probability(*score)).collect();
@@ -169,7 +171,7 @@ impl Scorer {
         Ok(())
     }
 
-    fn count(&mut self, row: u32, truth: Box<[u32]>, said: Box<[u32]>) {
+    fn count(&mut self, row: u32, truth: Box<[u32]>, said: Box<[u32]>, probabilities: Box<[f32]>) {
         self.right += u64::from(truth == said);
         for class in &truth {
             self.counts[*class as usize].support += 1;
@@ -178,7 +180,7 @@ impl Scorer {
         for class in &said {
             self.counts[*class as usize].predicted += 1;
         }
-        self.answers.push(Answer { row, truth, said });
+        self.answers.push(Answer { row, truth, said, probabilities });
     }
 
     /// Says yes or no to each label of the rows that may have any number.
@@ -186,7 +188,8 @@ impl Scorer {
         for Undecided { row, probabilities, truth } in std::mem::take(&mut self.undecided) {
             let reached = (0_u32..).zip(probabilities.iter().zip(thresholds));
             let said = reached.filter(|(_, (p, t))| p >= t).map(|(label, _)| label).collect();
-            self.count(row, truth, said);
+            let probabilities = probabilities.iter().map(|p| *p as f32).collect();
+            self.count(row, truth, said, probabilities);
         }
     }
 
@@ -211,8 +214,9 @@ impl Scorer {
     /// All scores; on the test rows with their intervals, for which `seed` draws rows.
     pub fn finish(mut self, split: Split, labels: &[String], seed: u64) -> Evaluation {
         let thresholds = self.settle();
-        let mut ends = Vec::new();
+        let (mut ends, mut predictions) = (Vec::new(), Vec::new());
         if split == Split::Test {
+            predictions = self.predictions();
             let (curves, one_class) = (self.ranking.curves(), !self.confusion.is_empty());
             ends = intervals(&self.answers, &curves, self.classes, one_class, seed);
         }
@@ -235,7 +239,24 @@ impl Scorer {
             metrics.extend(named.map(|(label, t)| metric(&format!("threshold_{label}"), *t)));
         }
         metrics.append(&mut ends);
-        Evaluation { split, rows, metrics, classes, confusion: self.confusion, thresholds }
+        let confusion = self.confusion;
+        Evaluation { split, rows, metrics, classes, confusion, thresholds, predictions }
+    }
+
+    /// What was said, in row order; nothing where it would be too much to keep.
+    fn predictions(&self) -> Vec<Prediction> {
+        if self.answers.len() * self.classes > PROBABILITIES_MAX {
+            return Vec::new();
+        }
+        let one = |answer: &Answer| Prediction {
+            row: answer.row,
+            truth: answer.truth.to_vec(),
+            said: answer.said.to_vec(),
+            probabilities: answer.probabilities.to_vec(),
+        };
+        let mut all: Vec<Prediction> = self.answers.iter().map(one).collect();
+        all.sort_by_key(|prediction| prediction.row);
+        all
     }
 
     fn summary(&self, classes: &[ClassScore]) -> Vec<MetricValue> {
@@ -330,6 +351,14 @@ fn argmax(scores: &[f32]) -> usize {
         }
     }
     best
+}
+
+/// The probabilities that logits stand for where a row has one class.
+fn softmax(scores: &[f32]) -> Box<[f32]> {
+    let max = f64::from(scores[argmax(scores)]);
+    let powers: Vec<f64> = scores.iter().map(|score| (f64::from(*score) - max).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / sum) as f32).collect()
 }
 
 /// Minus the logarithm of the label's softmax probability.

@@ -1,0 +1,316 @@
+//! The pictures annals draws, each from plain facts.
+
+use super::column::{Cell, cell};
+use super::plot::{Axis, Chart, Grid, Picture, Scale, Series};
+use crate::base::Split;
+use crate::projection::runs::RunDetails;
+use crate::train::metric::PredictedRow;
+
+/// Bins of the calibration picture, of equal width.
+const BINS: usize = 10;
+/// Nanoseconds of a day.
+const DAY: f64 = 86_400e9;
+/// Points of a curve that are drawn at most.
+const POINTS_MAX: usize = 400;
+
+/// Every kind of picture and what it shows.
+pub const KINDS: &[(&str, &str)] = &[
+    ("architecture", "a metric against a parameter, run by run"),
+    ("curves", "how losses and scores went while one run trained"),
+    ("confusion", "labels against predictions of one run"),
+    ("roc", "true against false positives of one run, label by label"),
+    ("pr", "precision against recall of one run, label by label"),
+    ("calibration", "how often one run was right against how sure it was"),
+    ("efficiency", "a metric against the number of parameters"),
+    ("size-recall", "recall of the critical class against the size of the model"),
+    ("history", "a metric over time, promotions marked"),
+];
+
+/// Points of one series of a training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// The metric.
+    pub metric: String,
+    /// Where it was measured.
+    pub split: Option<Split>,
+    /// Epochs done, and the value.
+    pub points: Vec<(f64, f64)>,
+}
+
+fn tested(runs: &[RunDetails]) -> String {
+    let rows: Vec<u64> = runs.iter().filter_map(|run| rows_of(run, Split::Test)).collect();
+    let (least, most) = (rows.iter().min(), rows.iter().max());
+    let made = runs.iter().filter(|run| run.synthetic).count();
+    let rows = match (least, most) {
+        (Some(least), Some(most)) if least == most => format!("n = {least} rows"),
+        (Some(least), Some(most)) => format!("n = {least} to {most} rows, not the same ones"),
+        _ => "rows unknown".into(),
+    };
+    let made = if made > 0 { format!("; {made} on generated data") } else { String::new() };
+    format!("test split, {rows}; {} runs{made}", runs.len())
+}
+
+fn of_run(run: &RunDetails, split: Split) -> String {
+    let rows = rows_of(run, split).map_or("rows unknown".into(), |rows| format!("n = {rows}"));
+    let made = if run.synthetic { "; generated data" } else { "" };
+    format!("{}; {} split, {rows}{made}", run.experiment_id, split.word())
+}
+
+fn rows_of(run: &RunDetails, split: Split) -> Option<u64> {
+    run.rows.iter().find(|(found, _)| *found == split).map(|(_, rows)| *rows)
+}
+
+/// A column against another, run by run; none where no run has both.
+pub fn against(runs: &[RunDetails], x: &str, y: &str, scale: Scale) -> Option<Picture> {
+    let mut groups: Vec<Series> = Vec::new();
+    for run in runs {
+        let (Cell::Number(px), Cell::Number(py)) = (cell(run, x), cell(run, y)) else { continue };
+        if scale == Scale::Log && px <= 0.0 {
+            continue;
+        }
+        let name = &run.config_name;
+        let at = groups.iter().position(|group| group.name == *name).unwrap_or_else(|| {
+            let (points, words) = (Vec::new(), Vec::new());
+            groups.push(Series { name: name.clone(), points, words, joined: false });
+            groups.len() - 1
+        });
+        groups[at].points.push((px, py));
+        groups[at].words.push(run.experiment_name.clone());
+    }
+    let points: usize = groups.iter().map(|group| group.points.len()).sum();
+    if points > 12 {
+        groups.iter_mut().for_each(|group| group.words.clear());
+    }
+    (points > 0).then(|| {
+        Picture::Chart(Chart {
+            title: format!("{} against {}", plain(y), plain(x)),
+            subtitle: tested(runs),
+            x: Axis { scale, ..Axis::new(&unit(x)) },
+            y: Axis::new(&unit(y)),
+            series: groups,
+            marks: Vec::new(),
+            diagonal: false,
+        })
+    })
+}
+
+/// The recall of a class against the size of the model.
+pub fn size_recall(runs: &[RunDetails], class: &str) -> Option<Picture> {
+    against(runs, "model_mb", &format!("recall_{class}"), Scale::Log)
+}
+
+/// A metric of the test split over the time at which runs ended; `promotions` are when a version
+/// went into production, and which.
+pub fn history(runs: &[RunDetails], metric: &str, promotions: &[(i64, String)]) -> Option<Picture> {
+    let mut points: Vec<(f64, f64)> = runs
+        .iter()
+        .filter_map(|run| match (run.ended, cell(run, metric)) {
+            (Some(ended), Cell::Number(value)) => Some((ended as f64 / DAY, value)),
+            _ => None,
+        })
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    (!points.is_empty()).then(|| {
+        Picture::Chart(Chart {
+            title: format!("{} over time", plain(metric)),
+            subtitle: tested(runs),
+            x: Axis { scale: Scale::Days, ..Axis::new("day the run ended (UTC)") },
+            y: Axis::new(&unit(metric)),
+            series: vec![Series { name: plain(metric), points, words: Vec::new(), joined: false }],
+            marks: promotions.iter().map(|(at, name)| (*at as f64 / DAY, name.clone())).collect(),
+            diagonal: false,
+        })
+    })
+}
+
+/// How one training went: losses, and the metric the run was chosen by.
+pub fn curves(run: &RunDetails, all: &[Curve], metric: &str) -> Option<Picture> {
+    let wanted = |curve: &&Curve| curve.metric == metric && !curve.points.is_empty();
+    let series: Vec<Series> = all
+        .iter()
+        .filter(wanted)
+        .map(|curve| Series {
+            name: format!("{} {}", curve.split.map_or("", Split::word), curve.metric)
+                .trim()
+                .to_owned(),
+            points: thinned(&curve.points),
+            words: Vec::new(),
+            joined: true,
+        })
+        .collect();
+    let splits: Vec<&str> =
+        all.iter().filter(wanted).filter_map(|c| c.split.map(Split::word)).collect();
+    (!series.is_empty()).then(|| {
+        Picture::Chart(Chart {
+            title: format!("{} while training", plain(metric)),
+            subtitle: format!("{}; {} split", run.experiment_id, splits.join(" and ")),
+            x: Axis::new("epochs"),
+            y: Axis::new(&unit(metric)),
+            series,
+            marks: Vec::new(),
+            diagonal: false,
+        })
+    })
+}
+
+/// Means of neighbouring points, so that a long training stays readable.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let each = points.len().div_ceil(POINTS_MAX).max(1);
+    let mean = |part: &[(f64, f64)]| {
+        let n = part.len() as f64;
+        (part.iter().map(|p| p.0).sum::<f64>() / n, part.iter().map(|p| p.1).sum::<f64>() / n)
+    };
+    points.chunks(each).map(mean).collect()
+}
+
+/// Labels against predictions.
+pub fn confusion(run: &RunDetails, split: Split) -> Option<Picture> {
+    let evaluation = run.evaluations.iter().find(|e| e.split == split)?;
+    (!evaluation.confusion.is_empty()).then(|| {
+        Picture::Grid(Grid {
+            title: "Labels against predictions".into(),
+            subtitle: of_run(run, split),
+            rows_are: "label".into(),
+            columns_are: "predicted".into(),
+            names: run.labels.clone(),
+            counts: evaluation.confusion.clone(),
+        })
+    })
+}
+
+/// Of each label: the probability of every row, and whether the row has the label, surest first.
+fn ranked(labels: &[String], rows: &[PredictedRow]) -> Vec<(String, Vec<(f32, bool)>)> {
+    let one = |(index, label): (usize, &String)| {
+        let of =
+            |row: &PredictedRow| Some((*row.probabilities.get(index)?, row.labels.contains(label)));
+        let mut all: Vec<(f32, bool)> = rows.iter().filter_map(of).collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        (label.clone(), all)
+    };
+    let mixed = |(_, all): &(String, Vec<(f32, bool)>)| {
+        all.iter().any(|(_, has)| *has) && all.iter().any(|(_, has)| !has)
+    };
+    labels.iter().enumerate().map(one).filter(mixed).collect()
+}
+
+/// Rows with and without the label at or above each probability that occurs.
+fn steps(ranked: &[(f32, bool)]) -> Vec<(u64, u64)> {
+    let (mut with, mut without, mut steps) = (0, 0, Vec::new());
+    for group in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let hits = group.iter().filter(|(_, has)| *has).count() as u64;
+        with += hits;
+        without += group.len() as u64 - hits;
+        steps.push((with, without));
+    }
+    steps
+}
+
+/// True against false positives.
+pub fn roc(run: &RunDetails, rows: &[PredictedRow]) -> Option<Picture> {
+    let series = ranked(&run.labels, rows).into_iter().map(|(name, ranked)| {
+        let steps = steps(&ranked);
+        let (with, without) = steps.last().copied().unwrap_or((1, 1));
+        let share = |(a, b): &(u64, u64)| (*b as f64 / without as f64, *a as f64 / with as f64);
+        let points = [(0.0, 0.0)].into_iter().chain(steps.iter().map(share)).collect();
+        Series { name: format!("{name} (n = {with})"), points, words: Vec::new(), joined: true }
+    });
+    curve_of(run, "ROC", "false positive rate", "true positive rate", series.collect(), true)
+}
+
+/// Precision against recall.
+pub fn precision_recall(run: &RunDetails, rows: &[PredictedRow]) -> Option<Picture> {
+    let series = ranked(&run.labels, rows).into_iter().map(|(name, ranked)| {
+        let steps = steps(&ranked);
+        let with = steps.last().map_or(1, |last| last.0);
+        let share = |(a, b): &(u64, u64)| (*a as f64 / with as f64, *a as f64 / (a + b) as f64);
+        let points = steps.iter().map(share).collect();
+        Series { name: format!("{name} (n = {with})"), points, words: Vec::new(), joined: true }
+    });
+    curve_of(run, "Precision against recall", "recall", "precision", series.collect(), false)
+}
+
+fn curve_of(
+    run: &RunDetails,
+    title: &str,
+    x: &str,
+    y: &str,
+    series: Vec<Series>,
+    diagonal: bool,
+) -> Option<Picture> {
+    (!series.is_empty()).then(|| {
+        Picture::Chart(Chart {
+            title: title.into(),
+            subtitle: of_run(run, Split::Test),
+            x: Axis::share(x),
+            y: Axis::share(y),
+            series,
+            marks: Vec::new(),
+            diagonal,
+        })
+    })
+}
+
+/// How often the model was right against how sure it was; of rows with many labels, each label.
+pub fn calibration(run: &RunDetails, rows: &[PredictedRow]) -> Option<Picture> {
+    let one_class = run.evaluations.iter().any(|e| !e.confusion.is_empty());
+    let sure: Vec<(f64, bool)> = if one_class {
+        let said = |row: &PredictedRow| {
+            let most = row.probabilities.iter().copied().max_by(f32::total_cmp)?;
+            Some((f64::from(most), row.predicted == row.labels))
+        };
+        rows.iter().filter_map(said).collect()
+    } else {
+        let each = ranked(&run.labels, rows).into_iter();
+        each.flat_map(|(_, all)| all).map(|(p, has)| (f64::from(p), has)).collect()
+    };
+    let mut bins = [(0.0, 0_u64, 0_u64); BINS];
+    for (p, right) in sure {
+        let bin = &mut bins[((p * BINS as f64) as usize).min(BINS - 1)];
+        *bin = (bin.0 + p, bin.1 + u64::from(right), bin.2 + 1);
+    }
+    let filled: Vec<_> = bins.into_iter().filter(|bin| bin.2 > 0).collect();
+    (!filled.is_empty()).then(|| {
+        let points = filled
+            .iter()
+            .map(|(sum, right, n)| (sum / *n as f64, *right as f64 / *n as f64))
+            .collect();
+        Picture::Chart(Chart {
+            title: "Calibration".into(),
+            subtitle: format!("{}; beside each point its rows", of_run(run, Split::Test)),
+            x: Axis::share("mean probability"),
+            y: Axis::share(if one_class { "share that is right" } else { "share with the label" }),
+            series: vec![Series {
+                name: "bins of equal width".into(),
+                points,
+                words: filled.iter().map(|(_, _, n)| n.to_string()).collect(),
+                joined: true,
+            }],
+            marks: Vec::new(),
+            diagonal: true,
+        })
+    })
+}
+
+/// A column as a heading says it.
+fn plain(column: &str) -> String {
+    let name = column.strip_prefix("final_").unwrap_or(column);
+    match name {
+        "f1_macro" => "macro F1".into(),
+        "roc_auc" => "ROC-AUC".into(),
+        "pr_auc" => "PR-AUC".into(),
+        "model_mb" => "model size".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// A column with its unit.
+fn unit(column: &str) -> String {
+    match column {
+        "model_mb" => "model size (MB)".into(),
+        "duration_minutes" => "duration (min)".into(),
+        "parameters" => "trainable parameters".into(),
+        "parameters_millions" => "trainable parameters (millions)".into(),
+        "loss" => "loss (nats)".into(),
+        other => plain(other),
+    }
+}

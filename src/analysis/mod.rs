@@ -1,0 +1,21 @@
+//! Comparisons, statistics and pictures: pure functions from what the views say to values, text
+//! and SVG. The same facts give the same bytes, on any machine.
+//!
+//! May use: `base`, `domain`'s plain types, the plain result types of `projection`, the line type
+//! of test predictions. Must never see: `store`, files, the terminal, the clock.
+//!
+//! A score stands with its split and its interval; where two runs were not measured on the same
+//! rows, that is said before any difference is.
+//!
+//! To add a picture: a function in `charts.rs` that returns a [`plot::Chart`], and a line in
+//! [`charts::KINDS`]. Start reading in `compare.rs`.
+
+pub mod charts;
+pub mod clinical;
+pub mod column;
+pub mod compare;
+pub mod document;
+pub mod filter;
+pub mod plot;
+pub mod report;
+pub mod stats;

@@ -1,0 +1,246 @@
+//! Pictures as values, and how they become SVG and a small drawing in a terminal.
+//!
+//! Readable in black and white: series differ by dashes and markers, not by colour alone. Every
+//! text is escaped; numbers are printed with fixed digits, so the same values give the same bytes.
+
+mod chart;
+mod grid;
+mod png;
+mod ruler;
+mod svg;
+mod terminal;
+
+pub use svg::xml;
+
+use svg::{HEIGHT, WIDTH};
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Picture {
+    /// Points and lines over two axes.
+    Chart(Chart),
+    /// Counts in a grid.
+    Grid(Grid),
+}
+
+/// Points and lines over two axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// What it shows.
+    pub title: String,
+    /// Of which rows, of which split, how many.
+    pub subtitle: String,
+    /// Left to right.
+    pub x: Axis,
+    /// Bottom to top.
+    pub y: Axis,
+    /// What is drawn.
+    pub series: Vec<Series>,
+    /// Upright lines with a word: where on the x axis.
+    pub marks: Vec<(f64, String)>,
+    /// Whether the line of equal x and y helps to read it.
+    pub diagonal: bool,
+}
+
+/// An axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What is measured, with its unit.
+    pub label: String,
+    /// How values are spread on it.
+    pub scale: Scale,
+    /// Its ends; those of the values where none are given.
+    pub ends: Option<(f64, f64)>,
+}
+
+impl Axis {
+    /// An axis from the smallest value to the largest.
+    pub fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), scale: Scale::Linear, ends: None }
+    }
+
+    /// An axis of shares.
+    pub fn share(label: &str) -> Self {
+        Self { ends: Some((0.0, 1.0)), ..Self::new(label) }
+    }
+}
+
+/// How values are spread on an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Equal steps.
+    Linear,
+    /// Equal factors; values are positive.
+    Log,
+    /// Days since 1970.
+    Days,
+}
+
+/// Points of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What it is.
+    pub name: String,
+    /// x and y.
+    pub points: Vec<(f64, f64)>,
+    /// A word beside each point; empty, or one a point.
+    pub words: Vec<String>,
+    /// Whether the points are joined.
+    pub joined: bool,
+}
+
+/// Counts in a grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// What it shows.
+    pub title: String,
+    /// Of which rows, of which split, how many.
+    pub subtitle: String,
+    /// What the rows are.
+    pub rows_are: String,
+    /// What the columns are.
+    pub columns_are: String,
+    /// Names of rows and columns.
+    pub names: Vec<String>,
+    /// Row by row.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Picture {
+    /// What it shows.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Chart(chart) => &chart.title,
+            Self::Grid(grid) => &grid.title,
+        }
+    }
+
+    /// As an SVG file by itself: dark on white.
+    pub fn svg_file(&self) -> String {
+        let (width, height) = self.size();
+        let body = self.svg_body();
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" \
+             viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" \
+             color=\"#111\" role=\"img\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+             {body}</svg>\n"
+        )
+    }
+
+    /// As a part of a page: in the colour of its text, as wide as there is room.
+    pub fn svg_inline(&self) -> String {
+        let (width, height) = self.size();
+        format!(
+            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
+            xml(self.title()),
+            self.svg_body()
+        )
+    }
+
+    fn size(&self) -> (f64, f64) {
+        match self {
+            Self::Chart(chart) => (WIDTH, HEIGHT + chart.legend_height()),
+            Self::Grid(grid) => grid.size(),
+        }
+    }
+
+    fn svg_body(&self) -> String {
+        match self {
+            Self::Chart(chart) => chart.svg(),
+            Self::Grid(grid) => grid.svg(),
+        }
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Chart(chart) => chart.text(),
+            Self::Grid(grid) => grid.text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ruler::Ruler;
+    use super::*;
+
+    fn chart() -> Chart {
+        Chart {
+            title: "Loss <of> \"a\" & b".into(),
+            subtitle: "valid split, n = 100".into(),
+            x: Axis::new("epoch"),
+            y: Axis::share("loss (nats)"),
+            series: vec![
+                Series {
+                    name: "train".into(),
+                    points: vec![(1.0, 0.9), (2.0, 0.5), (3.0, 0.25)],
+                    words: Vec::new(),
+                    joined: true,
+                },
+                Series {
+                    name: "valid\u{1b}".into(),
+                    points: vec![(1.0, 1.0), (3.0, 0.5)],
+                    words: vec!["a".into(), "b".into()],
+                    joined: false,
+                },
+            ],
+            marks: vec![(2.0, "promoted".into())],
+            diagonal: false,
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped_and_the_bytes_are_the_same() {
+        let picture = Picture::Chart(chart());
+        let svg = picture.svg_file();
+        assert_eq!(svg, picture.svg_file());
+        assert!(svg.contains("Loss &lt;of&gt; &quot;a&quot; &amp; b"));
+        assert!(!svg.contains('\u{1b}') && !svg.contains("NaN") && !svg.contains("inf"));
+        for word in ["epoch", "loss (nats)", "valid split, n = 100", "promoted"] {
+            assert!(svg.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_shows_the_ends_where_they_are() {
+        let text = Picture::Chart(chart()).text();
+        let lines: Vec<&str> = text.lines().collect();
+        // The highest value is at the top left, the lowest at the right.
+        assert!(lines[3].contains('x'), "{text}");
+        assert!(text.contains("o train") && text.contains("| promoted (2)"), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 76), "{text}");
+    }
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let ruler = |low, high, scale| Ruler { scale, low, high };
+        let words = |r: Ruler| r.ticks().into_iter().map(|(_, w)| w).collect::<Vec<_>>();
+        assert_eq!(
+            words(ruler(0.0, 1.0, Scale::Linear)),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
+        assert_eq!(
+            words(ruler(1e6, 6e7, Scale::Log)),
+            ["1 M", "2 M", "5 M", "10 M", "20 M", "50 M"]
+        );
+        assert_eq!(words(ruler(20_000.0, 20_002.0, Scale::Days))[0], "2024-10-04");
+        let flat = Ruler::new(&Axis::new("x"), [3.0].into_iter());
+        assert!(flat.low < 3.0 && flat.high > 3.0 && !flat.ticks().is_empty());
+    }
+
+    #[test]
+    fn a_grid_has_every_count() {
+        let grid = Grid {
+            title: "Confusion".into(),
+            subtitle: "test split, n = 10".into(),
+            rows_are: "label".into(),
+            columns_are: "predicted".into(),
+            names: vec!["calm".into(), "risk".into()],
+            counts: vec![vec![6, 1], vec![0, 3]],
+        };
+        let picture = Picture::Grid(grid);
+        assert!(picture.svg_file().contains(">86 %<"));
+        assert!(picture.text().contains("calm         6       1"), "{}", picture.text());
+    }
+}

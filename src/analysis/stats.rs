@@ -1,0 +1,278 @@
+//! Two runs on the same rows: is the difference more than chance?
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::train::metric::PredictedRow;
+
+/// Resamples of the paired bootstrap.
+const RESAMPLES: usize = 2_000;
+/// Both tails of a 95 % interval.
+const TAIL: f64 = 0.025;
+/// Where the resampling starts: the same rows give the same interval.
+const SEED: u64 = 42;
+
+/// McNemar's exact test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct McNemar {
+    /// Rows that only the first run got right.
+    pub only_first: u64,
+    /// Rows that only the second run got right.
+    pub only_second: u64,
+    /// Two-sided: how often chance alone parts them at least as unevenly.
+    pub p: f64,
+}
+
+/// The difference of a score, second minus first, with its 95 % interval.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// The score.
+    pub metric: &'static str,
+    /// Second minus first.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Two runs on the same rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Paired {
+    /// Rows both were measured on.
+    pub rows: u64,
+    /// Which of them is right more often.
+    pub mcnemar: McNemar,
+    /// Accuracy and macro F1.
+    pub differences: Vec<Difference>,
+}
+
+/// Why two runs cannot be compared row by row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpaired {
+    /// Other rows.
+    #[error(
+        "they were measured on different rows: {first} rows and {second} rows, {both} of them the \
+         same"
+    )]
+    Rows {
+        /// Of the first run.
+        first: usize,
+        /// Of the second.
+        second: usize,
+        /// Common to both.
+        both: usize,
+    },
+    /// The same numbers, other labels.
+    #[error("row {row} has another label in each: the data differ")]
+    Labels {
+        /// The row's number in the data file.
+        row: u32,
+    },
+    /// Nothing to compare.
+    #[error("there are no rows")]
+    Empty,
+}
+
+/// Compares two runs row by row; macro F1 is the mean over `labels`.
+///
+/// # Errors
+/// When they were not measured on the same rows.
+pub fn paired(
+    first: &[PredictedRow],
+    second: &[PredictedRow],
+    labels: &[String],
+) -> Result<Paired, Unpaired> {
+    let by_row = |rows: &'_ [PredictedRow]| -> BTreeMap<u32, PredictedRow> {
+        rows.iter().map(|row| (row.row, row.clone())).collect()
+    };
+    let (first, second) = (by_row(first), by_row(second));
+    if first.is_empty() {
+        return Err(Unpaired::Empty);
+    }
+    if !first.keys().eq(second.keys()) {
+        let both = first.keys().filter(|row| second.contains_key(row)).count();
+        return Err(Unpaired::Rows { first: first.len(), second: second.len(), both });
+    }
+    if let Some((row, _)) = first.iter().find(|(row, found)| second[*row].labels != found.labels) {
+        return Err(Unpaired::Labels { row: *row });
+    }
+    let index = |found: &[String]| -> Vec<usize> {
+        found.iter().filter_map(|label| labels.iter().position(|l| l == label)).collect()
+    };
+    let pairs: Vec<Pair> = first
+        .values()
+        .zip(second.values())
+        .map(|(a, b)| Pair {
+            truth: index(&a.labels),
+            said: [index(&a.predicted), index(&b.predicted)],
+        })
+        .collect();
+    let right = |pair: &Pair, which: usize| pair.said[which] == pair.truth;
+    let count = |which: usize| {
+        let only = |pair: &&Pair| right(pair, which) && !right(pair, 1 - which);
+        pairs.iter().filter(only).count() as u64
+    };
+    let (only_first, only_second) = (count(0), count(1));
+    let p = exact_p(only_first, only_second);
+    Ok(Paired {
+        rows: pairs.len() as u64,
+        mcnemar: McNemar { only_first, only_second, p },
+        differences: bootstrap(&pairs, labels.len()),
+    })
+}
+
+struct Pair {
+    truth: Vec<usize>,
+    said: [Vec<usize>; 2],
+}
+
+/// Two-sided binomial test that both are as likely (McNemar, "Note on the sampling error of the
+/// difference between correlated proportions", 1947; exact form).
+fn exact_p(a: u64, b: u64) -> f64 {
+    let (less, n) = (a.min(b), a + b);
+    // Logarithms, because 2^-n is 0 in a float from n = 1,075 on.
+    let mut term = -(n as f64) * std::f64::consts::LN_2;
+    let mut sum = 0.0;
+    for k in 0..=less {
+        sum += term.exp();
+        term += ((n - k) as f64).ln() - ((k + 1) as f64).ln();
+    }
+    (2.0 * sum).min(1.0)
+}
+
+fn bootstrap(pairs: &[Pair], labels: usize) -> Vec<Difference> {
+    let once: Vec<u32> = vec![1; pairs.len()];
+    let found = scores(pairs, &once, labels);
+    let mut state = SEED;
+    let mut drawn: [Vec<f64>; 2] = [Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES)];
+    let mut times = vec![0; pairs.len()];
+    for _ in 0..RESAMPLES {
+        times.fill(0);
+        for _ in 0..pairs.len() {
+            times[below(&mut state, pairs.len())] += 1;
+        }
+        for (values, value) in drawn.iter_mut().zip(scores(pairs, &times, labels)) {
+            values.push(value);
+        }
+    }
+    let named = ["accuracy", "f1_macro"].into_iter().zip(found).zip(drawn);
+    named
+        .map(|((metric, value), mut values)| {
+            values.sort_by(f64::total_cmp);
+            let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+            Difference { metric, value, low: at(TAIL), high: at(1.0 - TAIL) }
+        })
+        .collect()
+}
+
+/// Accuracy and macro F1 of the second minus those of the first; row `i` counts `times[i]` times.
+fn scores(pairs: &[Pair], times: &[u32], labels: usize) -> [f64; 2] {
+    let mut rows = 0.0;
+    let mut right = [0.0; 2];
+    let mut counts = [vec![[0.0_f64; 3]; labels], vec![[0.0; 3]; labels]];
+    for (pair, times) in pairs.iter().zip(times) {
+        let times = f64::from(*times);
+        rows += times;
+        for which in 0..2 {
+            let said = &pair.said[which];
+            right[which] += if *said == pair.truth { times } else { 0.0 };
+            for label in &pair.truth {
+                counts[which][*label][0] += times;
+                counts[which][*label][2] += if said.contains(label) { times } else { 0.0 };
+            }
+            for label in said {
+                counts[which][*label][1] += times;
+            }
+        }
+    }
+    let f1 = |counts: &[[f64; 3]]| {
+        let each = counts.iter().map(|[truth, said, hits]| match truth + said {
+            0.0 => 0.0,
+            sum => 2.0 * hits / sum,
+        });
+        each.sum::<f64>() / labels as f64
+    };
+    [(right[1] - right[0]) / rows, f1(&counts[1]) - f1(&counts[0])]
+}
+
+/// The next number below `n` (`SplitMix64`: Steele, Lea and Flood, 2014).
+fn below(state: &mut u64, n: usize) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    ((u128::from(z) * n as u128) >> 64) as usize
+}
+
+/// Wilson's 95 % interval of a share (Wilson, "Probable inference, the law of succession, and
+/// statistical inference", 1927).
+pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
+    if of == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, share) = (of as f64, hits as f64 / of as f64);
+    let middle = share + Z * Z / (2.0 * n);
+    let reach = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    (((middle - reach) / scale).max(0.0), ((middle + reach) / scale).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(row: u32, truth: &str, said: &str) -> PredictedRow {
+        let (labels, predicted) = (vec![truth.into()], vec![said.into()]);
+        PredictedRow { row, labels, predicted, probabilities: Vec::new() }
+    }
+
+    #[test]
+    fn the_exact_test_is_that_of_the_tables() {
+        // SciPy 1.16: binomtest(k, n, 0.5).pvalue
+        for (a, b, p) in [(0, 0, 1.0), (1, 9, 0.021_484_375), (3, 3, 1.0), (5, 15, 0.041_389_465)] {
+            assert!((exact_p(a, b) - p).abs() < 1e-9, "{a} {b} {}", exact_p(a, b));
+        }
+        assert!(exact_p(2_000, 3_000) < 1e-40);
+    }
+
+    #[test]
+    fn wilson_is_that_of_the_tables() {
+        // statsmodels 0.14: proportion_confint(8, 10, method="wilson")
+        let (low, high) = wilson(8, 10);
+        assert!((low - 0.490_162).abs() < 1e-5 && (high - 0.943_318).abs() < 1e-5, "{low} {high}");
+    }
+
+    fn labels() -> [String; 2] {
+        ["a".into(), "b".into()]
+    }
+
+    #[test]
+    fn a_run_that_is_better_on_the_same_rows_is_seen_to_be() {
+        let truth = |n: u32| if n.is_multiple_of(2) { "a" } else { "b" };
+        let other = |n: u32| if n.is_multiple_of(2) { "b" } else { "a" };
+        let said = |n: u32, wrong: u32| if n % 10 < wrong { other(n) } else { truth(n) };
+        let run = |wrong| (0..400).map(|n| row(n, truth(n), said(n, wrong))).collect::<Vec<_>>();
+        let found = paired(&run(4), &run(1), &labels()).unwrap();
+        assert_eq!((found.mcnemar.only_first, found.mcnemar.only_second), (0, 120));
+        assert!(found.mcnemar.p < 1e-30);
+        let accuracy = &found.differences[0];
+        assert!((accuracy.value - 0.3).abs() < 1e-12);
+        assert!(accuracy.low > 0.25 && accuracy.low < 0.3 && accuracy.high < 0.35);
+        assert_eq!(found, paired(&run(4), &run(1), &labels()).unwrap());
+        let same = paired(&run(4), &run(4), &labels()).unwrap();
+        assert_eq!((same.mcnemar.p, same.differences[0].value), (1.0, 0.0));
+    }
+
+    #[test]
+    fn other_rows_are_not_compared() {
+        let first = [row(1, "a", "a"), row(2, "b", "a")];
+        let error = paired(&first, &[row(1, "a", "a"), row(3, "b", "a")], &labels()).unwrap_err();
+        assert_eq!(error, Unpaired::Rows { first: 2, second: 2, both: 1 });
+        let error = paired(&first, &[row(1, "b", "a"), row(2, "b", "a")], &labels()).unwrap_err();
+        assert_eq!(error, Unpaired::Labels { row: 1 });
+    }
+}

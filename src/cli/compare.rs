@@ -1,0 +1,219 @@
+//! `annals compare`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::ui::{Table, Ui};
+use crate::analysis::column::{Cell, cell};
+use crate::analysis::compare::{Comparison, compare};
+use crate::analysis::document::markdown_table;
+use crate::analysis::stats::McNemar;
+use crate::app::{Error, ErrorKind, Result, RunDetails, check_columns};
+
+/// Runs that fit side by side; more become a line each.
+const BESIDE_MAX: usize = 5;
+/// Columns where none are asked for.
+const COLUMNS: &[&str] = &[
+    "experiment_id",
+    "config",
+    "accuracy",
+    "f1_macro",
+    "loss",
+    "parameters_millions",
+    "duration_minutes",
+];
+/// A difference that chance alone makes less often than this is called one.
+const SIGNIFICANT: f64 = 0.05;
+
+/// Compare runs: parameters that differ, scores with intervals, classes, a test of two
+///
+/// Without names, all finished runs. Up to five stand side by side; with --columns, or when there
+/// are more, each has a line. Two runs measured on the same test rows are tested (McNemar, paired
+/// bootstrap).
+///
+///   annals compare small large
+///   annals compare --where 'final_accuracy > 0.85 and config = "baseline_small"'
+///   annals compare --columns experiment_name,final_accuracy,n_embd --sort final_accuracy
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Runs, by id, prefix or name
+    runs: Vec<String>,
+    /// Only runs that meet this: COLUMN = != < <= > >= ~ VALUE, joined by and, or, not, ( )
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// A line for each run, with these columns: facts, parameters, scores (`valid.loss`)
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Order by this column, largest first
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<String>,
+    /// With --sort: smallest first
+    #[arg(long, requires = "sort")]
+    ascending: bool,
+    /// Write the table to this file: .csv, .md or .json
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let mut runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
+    if let Some(column) = &args.sort {
+        check_columns(&runs, [column.as_str()])?;
+        sort(&mut runs, column, args.ascending);
+    }
+    if runs.is_empty() {
+        context.ui.note("No run to compare.");
+    }
+    if args.columns.is_empty() && args.out.is_none() && runs.len() <= BESIDE_MAX {
+        let found = compare(&app.compared(runs)?);
+        return context.ui.data(&found, |ui| beside(ui, &found));
+    }
+    let columns: Vec<&str> = match args.columns.as_slice() {
+        [] => COLUMNS.to_vec(),
+        columns => columns.iter().map(String::as_str).collect(),
+    };
+    check_columns(&runs, columns.iter().copied().filter(|column| !COLUMNS.contains(column)))?;
+    let value: Vec<serde_json::Value> = runs.iter().map(|run| object(run, &columns)).collect();
+    if let Some(path) = &args.out {
+        let path = context.cwd.join(path);
+        let bytes = file(&path, &runs, &columns, &value)?;
+        Context::write(&path, &bytes)?;
+        context.ui.note(&format!("{} runs are in {}", runs.len(), path.display()));
+        return Ok(());
+    }
+    context.ui.data(&value, |ui| {
+        let mut table = Table::new(&columns);
+        for run in &runs {
+            table.row(columns.iter().map(|column| cell(run, column).shown()));
+        }
+        ui.table(&table)
+    })
+}
+
+fn sort(runs: &mut [RunDetails], column: &str, ascending: bool) {
+    runs.sort_by(|a, b| {
+        let order = match (cell(a, column), cell(b, column)) {
+            (Cell::Number(a), Cell::Number(b)) => b.total_cmp(&a),
+            (Cell::Text(a), Cell::Text(b)) => b.cmp(&a),
+            // What has no value stands last, either way.
+            (Cell::Missing, Cell::Missing) => return std::cmp::Ordering::Equal,
+            (Cell::Missing, _) => return std::cmp::Ordering::Greater,
+            (_, Cell::Missing) => return std::cmp::Ordering::Less,
+            (Cell::Number(_), Cell::Text(_)) => std::cmp::Ordering::Less,
+            (Cell::Text(_), Cell::Number(_)) => std::cmp::Ordering::Greater,
+        };
+        if ascending { order.reverse() } else { order }
+    });
+}
+
+fn object(run: &RunDetails, columns: &[&str]) -> serde_json::Value {
+    columns.iter().map(|column| ((*column).to_owned(), cell(run, column).json())).collect()
+}
+
+fn file(
+    path: &std::path::Path,
+    runs: &[RunDetails],
+    columns: &[&str],
+    value: &[serde_json::Value],
+) -> Result<Vec<u8>> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match extension {
+        "json" => {
+            let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
+            text.push(b'\n');
+            Ok(text)
+        }
+        "md" => {
+            let heading: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
+            let row = |run| columns.iter().map(|column| cell(run, column).shown()).collect();
+            let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+            Ok(markdown_table(&heading, &rows).into_bytes())
+        }
+        "csv" => {
+            let failed = |e: csv::Error| Error::caused(ErrorKind::Data, "a row is no CSV", e);
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            csv.write_record(columns).map_err(failed)?;
+            for run in runs {
+                let cells = columns.iter().map(|column| match cell(run, column) {
+                    Cell::Text(text) => text,
+                    Cell::Number(value) => value.to_string(),
+                    Cell::Missing => String::new(),
+                });
+                csv.write_record(cells).map_err(failed)?;
+            }
+            Ok(csv.into_inner().unwrap_or_default())
+        }
+        _ => Err(Error::new(
+            ErrorKind::Usage,
+            format!("--out {}: the name ends in none of .csv, .md, .json", path.display()),
+        )),
+    }
+}
+
+fn beside(ui: &mut Ui, found: &Comparison) -> Result<()> {
+    for caution in &found.cautions {
+        ui.warn(caution);
+    }
+    let heading: Vec<&str> =
+        [""].into_iter().chain(found.runs.iter().map(String::as_str)).collect();
+    if !found.parameters.is_empty() {
+        let mut table = Table::new(&heading);
+        for row in &found.parameters {
+            table.row([row.key.clone()].into_iter().chain(row.shown()));
+        }
+        ui.table(&table)?;
+    }
+    ui.dim(&format!("{} parameters are the same in all.", found.same_parameters));
+    if !found.scores.is_empty() {
+        ui.line("")?;
+        let mut table = Table::new(&heading);
+        for row in &found.scores {
+            let cells = row.values.iter().enumerate().map(|(index, value)| {
+                let best = if row.best == Some(index) { " *" } else { "" };
+                value.as_ref().map_or("-".into(), |score| score.shown() + best)
+            });
+            table.row([row.metric.clone()].into_iter().chain(cells));
+        }
+        ui.table(&table)?;
+        ui.dim("Scores are of the test split, with 95 % intervals; * is best.");
+    }
+    if !found.classes.is_empty() {
+        ui.line("")?;
+        let mut table = Table::new(&heading);
+        for row in &found.classes {
+            let cells = row.values.iter().map(|value| {
+                value.as_ref().map_or("-".into(), |class| {
+                    format!(
+                        "F1 {:.4}, recall {:.4}, precision {:.4}, {} rows",
+                        class.f1, class.recall, class.precision, class.rows
+                    )
+                })
+            });
+            table.row([row.label.clone()].into_iter().chain(cells));
+        }
+        ui.table(&table)?;
+    }
+    tested(ui, found)
+}
+
+fn tested(ui: &mut Ui, found: &Comparison) -> Result<()> {
+    let Some(paired) = &found.paired else { return Ok(()) };
+    let (first, second) = (&found.runs[0], &found.runs[1]);
+    ui.line("")?;
+    ui.line(&format!("On the same {} test rows:", paired.rows))?;
+    let McNemar { only_first, only_second, p } = paired.mcnemar.clone();
+    let verdict = if p < SIGNIFICANT { "more than chance" } else { "may be chance" };
+    ui.line(&format!(
+        "  only {first} is right on {only_first}, only {second} on {only_second}: {verdict} \
+         (McNemar's exact p = {p:.3e})"
+    ))?;
+    for difference in &paired.differences {
+        ui.line(&format!(
+            "  {}: {second} is {:+.4} [{:+.4}, {:+.4}] against {first}",
+            difference.metric, difference.value, difference.low, difference.high
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! `annals plot`: pictures as SVG, as PNG and in the terminal.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::context::Context;
+use crate::analysis::charts;
+use crate::analysis::plot::{Picture, Scale};
+use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::base::Split;
+use crate::base::suggest::nearest;
+
+/// Draw a picture of runs, in the terminal or as SVG or PNG
+///
+///   annals plot architecture --metric f1_macro --x n_embd
+///   annals plot curves small --out curves.svg
+///   annals plot confusion small --out confusion.png
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// What to draw
+    #[arg(value_enum)]
+    kind: Kind,
+    /// Runs, by id, prefix or name; all finished runs where none is named
+    runs: Vec<String>,
+    /// Only runs that meet this condition (see `annals compare --help`)
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// The score to draw
+    #[arg(long)]
+    metric: Option<String>,
+    /// architecture: the parameter or fact to draw it against
+    #[arg(long, default_value = "parameters")]
+    x: String,
+    /// size-recall: the critical class, where the policy names none
+    #[arg(long)]
+    class: Option<String>,
+    /// Write it to this file: .svg or .png
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A metric against a parameter, run by run
+    Architecture,
+    /// How losses and scores went while one run trained
+    Curves,
+    /// Labels against predictions of one run
+    Confusion,
+    /// True against false positives of one run, label by label
+    Roc,
+    /// Precision against recall of one run, label by label
+    Pr,
+    /// How often one run was right against how sure it was
+    Calibration,
+    /// A metric against the number of parameters
+    Efficiency,
+    /// Recall of the critical class against the size of the model
+    SizeRecall,
+    /// A metric over time, promotions marked
+    History,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let views = app.snapshot()?;
+    let runs = app.select_runs(&views, &args.runs, args.condition.as_deref())?;
+    let metric = args.metric.as_deref().unwrap_or("f1_macro");
+    let nothing = |why: &str| {
+        let kind = args.kind.to_possible_value().map_or_else(String::new, |k| k.get_name().into());
+        Error::new(ErrorKind::NotFound, format!("nothing to draw as {kind}: {why}"))
+    };
+    let drawn = match args.kind {
+        Kind::Architecture | Kind::Efficiency => {
+            let efficiency = args.kind == Kind::Efficiency;
+            let (x, scale) = match efficiency || args.x == "parameters" {
+                true => ("parameters", Scale::Log),
+                false => (args.x.as_str(), Scale::Linear),
+            };
+            check_columns(&runs, [x, metric])?;
+            charts::against(&runs, x, metric, scale)
+                .ok_or_else(|| nothing(&format!("no run has both {x} and {metric}")))?
+        }
+        Kind::History => {
+            check_columns(&runs, [metric])?;
+            charts::history(&runs, metric, &app.promotions(&views)?)
+                .ok_or_else(|| nothing(&format!("no run has {metric}")))?
+        }
+        Kind::SizeRecall => {
+            let class = match &args.class {
+                Some(class) => class.clone(),
+                None => critical(&app)?,
+            };
+            charts::size_recall(&runs, &class)
+                .ok_or_else(|| nothing(&format!("no run has test scores of {class:?}")))?
+        }
+        _ => one(args, &app, &runs, &nothing)?,
+    };
+    show(args, &drawn, context)
+}
+
+fn one(
+    args: &Args,
+    app: &App,
+    runs: &[RunDetails],
+    nothing: &dyn Fn(&str) -> Error,
+) -> Result<Picture> {
+    let [run] = runs else {
+        let message = format!("this picture is of one run, and {} fit", runs.len());
+        return Err(Error::new(ErrorKind::Usage, message).hint("name one: annals plot KIND RUN"));
+    };
+    let kept = || {
+        app.predictions(run)?
+            .ok_or_else(|| nothing(&format!("{} kept no test predictions", run.experiment_id)))
+    };
+    let mixed = "no label that some test rows have and some have not";
+    match args.kind {
+        Kind::Curves => {
+            let metric = args.metric.as_deref().unwrap_or("loss");
+            let curves = app.curves(run.run())?;
+            charts::curves(run, &curves, metric).ok_or_else(|| {
+                let mut known: Vec<&str> = curves.iter().map(|c| c.metric.as_str()).collect();
+                known.sort_unstable();
+                known.dedup();
+                let error = nothing(&format!("the run recorded no {metric:?}"));
+                match nearest(metric, known) {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error,
+                }
+            })
+        }
+        Kind::Confusion => charts::confusion(run, Split::Test)
+            .ok_or_else(|| nothing("the run has no confusion matrix of the test split")),
+        Kind::Roc => charts::roc(run, &kept()?).ok_or_else(|| nothing(mixed)),
+        Kind::Pr => charts::precision_recall(run, &kept()?).ok_or_else(|| nothing(mixed)),
+        _ => charts::calibration(run, &kept()?).ok_or_else(|| nothing("there are no rows")),
+    }
+}
+
+/// The critical class that the policy names.
+pub(super) fn critical(app: &App) -> Result<String> {
+    app.policy(None)?.policy.production_promotion.critical_class.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "the policy names no critical class")
+            .hint("name one here: --class NAME")
+            .hint("or for good: annals policy set production_promotion.critical_class NAME")
+    })
+}
+
+fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
+    let Some(out) = &args.out else {
+        let text = drawn.text();
+        return context.ui.data(&serde_json::json!({ "svg": drawn.svg_file() }), |ui| {
+            text.lines().try_for_each(|line| ui.line(line))
+        });
+    };
+    let path = context.cwd.join(out);
+    let bytes = match path.extension().and_then(|e| e.to_str()) {
+        Some("svg") => drawn.svg_file().into_bytes(),
+        Some("png") => drawn.png_file().ok_or_else(|| {
+            Error::new(ErrorKind::Io, "there is no memory for the pixels of the picture")
+        })?,
+        _ => {
+            let message = format!("--out {}: the name ends in none of .svg, .png", path.display());
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+    };
+    Context::write(&path, &bytes)?;
+    context.ui.note(&format!("{} is in {}", drawn.title(), path.display()));
+    Ok(())
+}

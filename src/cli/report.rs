@@ -1,0 +1,106 @@
+//! `annals report` and `annals clinical`.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use super::plot::critical;
+use super::ui::{Table, share};
+use crate::analysis::clinical::{Clinical, ClinicalRun};
+use crate::app::{Error, ErrorKind, Result};
+
+/// Write a report of the whole project: one HTML file by itself, or Markdown
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to: .html or .md
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let path = context.cwd.join(&args.out);
+    let document = app.project_report()?;
+    let text = match path.extension().and_then(|e| e.to_str()) {
+        Some("html") => document.html(),
+        Some("md") => document.markdown(),
+        _ => {
+            let message = format!("--out {}: the name ends in none of .html, .md", path.display());
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+    };
+    Context::write(&path, text.as_bytes())?;
+    context.ui.data(&serde_json::json!({ "report": path }), |ui| {
+        ui.line(&format!("{} is in {}", document.title, path.display()))
+    })
+}
+
+/// Show how well runs find the critical class, and what may be concluded
+///
+/// Missed cases come first. Nothing is concluded from generated data, from fewer than 30
+/// positives, from leaked rows or from typed-in scores; the answer says which of these it is.
+#[derive(Debug, clap::Args)]
+pub(super) struct ClinicalArgs {
+    /// Runs, by id, prefix or name; all finished runs where none is named
+    runs: Vec<String>,
+    /// Only runs that meet this condition (see `annals compare --help`)
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// The critical class, where the policy names none
+    #[arg(long)]
+    class: Option<String>,
+}
+
+pub(super) fn run_clinical(args: &ClinicalArgs, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let class = match &args.class {
+        Some(class) => class.clone(),
+        None => critical(&app)?,
+    };
+    let runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
+    let known = runs.iter().any(|run| run.labels.contains(&class));
+    if !known {
+        let labels = runs.iter().flat_map(|run| &run.labels).map(String::as_str);
+        let error = Error::new(ErrorKind::NotFound, format!("no run has a label {class:?}"));
+        return Err(match crate::base::suggest::nearest(&class, labels) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error,
+        });
+    }
+    let found = Clinical::of(&runs, &class);
+    let value = serde_json::json!({ "clinical": found, "conclusion": found.conclusion() });
+    context.ui.data(&value, |ui| {
+        ui.line(&found.conclusion())?;
+        if found.runs.is_empty() {
+            return Ok(());
+        }
+        ui.line("")?;
+        let mut table = Table::new(ClinicalRun::HEADING);
+        found.runs.iter().for_each(|run| table.row(run.cells()));
+        ui.table(&table)?;
+        if let Some(best) = found.runs.first() {
+            ui.line("")?;
+            ui.line(&format!("{}, class by class:", best.experiment_id))?;
+            let mut table = Table::new(&["label", "rows", "missed", "recall", "precision", "F1"]);
+            for row in &best.disorders {
+                let [recall, precision, f1] =
+                    [row.recall, row.precision, row.f1].map(|v| share(Some(v)).into_owned());
+                let (rows, missed) = (row.rows.to_string(), row.missed.to_string());
+                table.row([row.label.clone(), rows, missed, recall, precision, f1]);
+            }
+            ui.table(&table)?;
+        }
+        for run in &found.runs {
+            if let Some((with, without)) = run.vocabulary {
+                ui.line(&format!(
+                    "{}: macro F1 {with:.4} with the clinical vocabulary, {without:.4} without it",
+                    run.experiment_id
+                ))?;
+            }
+            for (name, value) in &run.interpretability {
+                ui.line(&format!("{}: {name} {value:.4}", run.experiment_id))?;
+            }
+        }
+        ui.dim("Scores are of the test split.");
+        Ok(())
+    })
+}

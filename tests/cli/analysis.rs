@@ -1,0 +1,191 @@
+//! Comparing, drawing, reporting: the numbers are those of the runs, what may not be concluded is
+//! said, and nothing that a user called a run becomes a tag.
+
+use crate::support::{Answer, Workspace};
+
+/// Two baselines on rows that only one of them can tell apart in full.
+fn two_runs() -> Workspace {
+    let ward = Workspace::new();
+    let mut csv = String::from("text,label\n");
+    for n in 0..600 {
+        let (words, label) = match n % 3 {
+            0 => ("the night was long and dark", "risk"),
+            1 => ("the day was long and bright", "calm"),
+            // Only the order of the words tells these apart: single words cannot.
+            _ if n % 2 == 0 => ("not well but calm", "calm"),
+            _ => ("calm but not well", "risk"),
+        };
+        csv.push_str(&format!("{words} {n} {},{label}\n", n * 7 % 13));
+    }
+    std::fs::write(ward.path("notes.csv"), csv).unwrap();
+    let train = |name: &str, most: &str| {
+        let longest = format!("tfidf.ngram_max={most}");
+        ward.annals(&[
+            "train",
+            "--config",
+            "tfidf_logreg",
+            "--name",
+            name,
+            "--data",
+            "notes.csv",
+            "--text-column",
+            "text",
+            "--label-column",
+            "label",
+            "--labels",
+            "calm,risk",
+            "--set",
+            &longest,
+        ])
+        .ok()
+    };
+    train("single", "1");
+    train("triple", "3");
+    ward
+}
+
+fn lines(answer: &Answer) -> Vec<&str> {
+    answer.out.lines().collect()
+}
+
+#[test]
+fn two_runs_stand_side_by_side_and_are_tested_on_the_same_rows() {
+    let ward = two_runs();
+    let found = ward.annals(&["compare", "single", "triple", "--format", "json"]).ok().json();
+    assert_eq!(found["parameters"][0]["key"], "tfidf.ngram_max");
+    assert_eq!(found["parameters"][0]["values"], serde_json::json!(["1", "3"]));
+    let accuracy = &found["scores"][0];
+    assert_eq!((&accuracy["metric"], &accuracy["best"]), (&"accuracy".into(), &1.into()));
+    let [first, second] = [0, 1].map(|run| accuracy["values"][run]["value"].as_f64().unwrap());
+    assert_eq!(second, 1.0);
+    let paired = &found["paired"];
+    let rows = paired["rows"].as_f64().unwrap();
+    assert_eq!(paired["mcnemar"]["only_first"], 0);
+    let only_second = paired["mcnemar"]["only_second"].as_f64().unwrap();
+    assert!((only_second / rows - (second - first)).abs() < 1e-9);
+    assert!(paired["mcnemar"]["p"].as_f64().unwrap() < 0.01);
+    let shown = ward.annals(&["compare", "single", "triple"]).ok();
+    assert!(shown.out.contains("more than chance"), "{}", shown.out);
+
+    let table = ["--columns", "experiment_name,final_accuracy,ngram_max", "--sort"];
+    let sorted = ward.annals(&[&["compare"], &table[..], &["final_accuracy"]].concat()).ok();
+    assert!(lines(&sorted)[1].starts_with("triple "), "{}", sorted.out);
+    let condition = "final_accuracy < 0.99 and ngram_max = 1";
+    let one = ward.annals(&["compare", "--where", condition, "--out", "one.csv"]).ok();
+    assert!(one.err.contains("1 runs are in"), "{}", one.err);
+    let csv = std::fs::read_to_string(ward.path("one.csv")).unwrap();
+    assert!(csv.lines().count() == 2 && csv.contains("single_"), "{csv}");
+}
+
+#[test]
+fn runs_on_other_rows_are_not_tested_and_it_is_said() {
+    let ward = two_runs();
+    let text = std::fs::read_to_string(ward.path("notes.csv")).unwrap();
+    std::fs::write(ward.path("more.csv"), text + "another bright day,calm\n").unwrap();
+    ward.annals(&[
+        "train",
+        "--config",
+        "tfidf_logreg",
+        "--name",
+        "other",
+        "--data",
+        "more.csv",
+        "--text-column",
+        "text",
+        "--label-column",
+        "label",
+        "--labels",
+        "calm,risk",
+    ])
+    .ok();
+    let found = ward.annals(&["compare", "triple", "other"]).ok();
+    assert!(found.err.contains("The data differ"), "{}", found.err);
+    assert!(!found.out.contains("McNemar"), "{}", found.out);
+}
+
+#[test]
+fn wrong_questions_say_what_is_wrong() {
+    let ward = two_runs();
+    let ask = |args: &[&str]| ward.annals(args);
+    ask(&["compare", "--where", "final_acuracy > 1"]).refused(2, "did you mean `final_accuracy`?");
+    ask(&["compare", "--where", "accuracy >"]).refused(2, "at character 11: a value expected");
+    ask(&["compare", "--columns", "acuracy"]).refused(2, "did you mean `accuracy`?");
+    ask(&["compare", "--out", "table.xls"]).refused(2, "none of .csv, .md, .json");
+    ask(&["plot", "roc"]).refused(2, "this picture is of one run, and 2 fit");
+    ask(&["plot", "architecture", "--x", "n_emd"]).refused(2, "no run has a column \"n_emd\"");
+    ask(&["plot", "confusion", "triple", "--out", "x.gif"]).refused(2, "none of .svg, .png");
+    ask(&["clinical"]).refused(2, "the policy names no critical class");
+    ask(&["clinical", "--class", "rsk"]).refused(4, "did you mean `risk`?");
+    ask(&["report", "--out", "no/such/folder.html"]).refused(7, "No such file");
+}
+
+#[test]
+fn pictures_are_drawn_the_same_each_time() {
+    let ward = two_runs();
+    for kind in ["roc", "pr", "calibration", "confusion"] {
+        let file = |n: u8, end: &str| {
+            let name = format!("{kind}{n}.{end}");
+            ward.annals(&["plot", kind, "triple", "--out", &name]).ok();
+            std::fs::read(ward.path(&name)).unwrap()
+        };
+        let svg = String::from_utf8(file(1, "svg")).unwrap();
+        assert_eq!(svg.as_bytes(), file(2, "svg"), "{kind}");
+        assert!(svg.contains("test split, n = ") && !svg.contains("NaN"), "{kind}: {svg}");
+        let png = file(1, "png");
+        assert!(png.starts_with(b"\x89PNG") && png == file(2, "png"), "{kind}");
+        let drawn = ward.annals(&["plot", kind, "triple"]).ok();
+        assert!(lines(&drawn).len() > 4, "{}", drawn.out);
+    }
+    for kind in ["architecture", "efficiency", "history"] {
+        ward.annals(&["plot", kind, "--metric", "accuracy", "--out", "x.svg"]).ok();
+    }
+    ward.annals(&["plot", "architecture", "--x", "ngram_max"]).ok();
+    ward.annals(&["plot", "size-recall", "--class", "risk"]).ok();
+    ward.train("toy", &[]).ok();
+    let drawn = ward.annals(&["plot", "curves", "toy"]).ok();
+    assert!(drawn.out.contains("train loss") && drawn.out.contains("valid loss"), "{}", drawn.out);
+}
+
+#[test]
+fn the_critical_class_comes_first_and_generated_data_allow_no_conclusion() {
+    let ward = two_runs();
+    let found = ward.annals(&["clinical", "--class", "risk", "--format", "json"]).ok().json();
+    let best = &found["clinical"]["runs"][0];
+    assert!(best["experiment_id"].as_str().unwrap().starts_with("triple_"));
+    assert_eq!((&best["false_negatives"], &best["recall"]), (&0.into(), &1.0.into()));
+    let conclusion = found["conclusion"].as_str().unwrap();
+    assert!(conclusion.contains("misses fewest rows of risk: 0 of"), "{conclusion}");
+
+    let ward = Workspace::new();
+    ward.annals(&["train", "--config", "tfidf_logreg", "--name", "made", "--sample-size", "90"])
+        .ok();
+    let found = ward.annals(&["clinical", "--class", "suicide_risk"]).ok();
+    assert!(found.out.contains("No conclusion about suicide_risk: "), "{}", found.out);
+    assert!(found.out.contains("its data was generated"), "{}", found.out);
+    assert!(found.out.contains("at least 30 are needed"), "{}", found.out);
+}
+
+#[test]
+fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
+    let ward = two_runs();
+    ward.annals(&["policy", "set", "production_promotion.critical_class", "risk"]).ok();
+    ward.annals(&["promote", "triple", "--as", "notes"]).ok();
+    let report = |name: &str| {
+        ward.annals(&["report", "--out", name]).ok();
+        std::fs::read_to_string(ward.path(name)).unwrap()
+    };
+    let html = report("a.html");
+    assert_eq!(html, report("b.html"));
+    assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("https://"));
+    for part in ["In production", "notes", "misses fewest rows of risk", "annals/", "<svg"] {
+        assert!(html.contains(part), "{part}");
+    }
+    let hostile = "<script>alert(1)</script>";
+    ward.annals(&["policy", "set", "production_promotion.critical_class", hostile]).ok();
+    let html = report("c.html");
+    assert!(html.contains("&lt;script&gt;") && !html.contains("<script"));
+    let markdown = report("a.md");
+    assert!(markdown.contains("## In production") && markdown.contains("```text"), "{markdown}");
+    assert!(markdown.contains("\\<script\\>"), "{markdown}");
+    assert!(!markdown.replace("\\<", "").contains("<script"), "{markdown}");
+}
