@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{App, ArchiveRequest, ErrorKind, Result, Session};
+use super::{App, ArchiveRequest, ErrorKind, Result, Session, fold_workspace};
 use crate::base::{RunId, Timestamp};
 use crate::domain::policy::{Due, Occupant, Policy, housekeeping};
 use crate::domain::run::{Archive, Pack};
@@ -68,18 +68,6 @@ impl Cleanup {
     }
 }
 
-/// Runs that stay where they are because of what else depends on them.
-pub(super) fn held(views: &Snapshot) -> Result<BTreeMap<RunId, &'static str>> {
-    let mut held = BTreeMap::new();
-    for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
-        held.insert(RunId(request.run), "asked into production");
-    }
-    for model in views.production()? {
-        held.insert(RunId(model.run), "in production");
-    }
-    Ok(held)
-}
-
 impl App {
     /// What [`Self::cleanup`] would do now.
     ///
@@ -95,8 +83,22 @@ impl App {
         Ok(Cleanup { policy_revision, keep, moves, regenerated })
     }
 
+    /// Runs that stay where they are because of what else depends on them.
+    pub(super) fn held(&self, views: &Snapshot) -> Result<BTreeMap<RunId, &'static str>> {
+        let taken = self.store.read(fold_workspace)?.snapshots;
+        let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
+        let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
+        for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
+            held.insert(RunId(request.run), "asked into production");
+        }
+        for model in views.production()? {
+            held.insert(RunId(model.run), "in production");
+        }
+        Ok(held)
+    }
+
     fn due(&self, views: &Snapshot, policy: &Policy, keep: Option<u32>) -> Result<Vec<Due>> {
-        let held = held(views)?;
+        let held = self.held(views)?;
         let mut active = Vec::new();
         for run in views.runs()?.iter() {
             let run = run?;

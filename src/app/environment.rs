@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use super::App;
+use super::{App, git};
 use crate::base::Digest;
 use crate::base::mask::mask_text;
 use crate::domain::run::{Environment, Git};
@@ -20,7 +19,7 @@ pub(super) struct Facts<'a> {
 impl App {
     /// The environment of a run, and the difference of its code from the last commit.
     pub(super) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
-        let (git, diff) = git(&self.root);
+        let (git, diff) = git_state(&self.root);
         let environment = Environment {
             tool_version: env!("CARGO_PKG_VERSION").into(),
             libtorch: facts.libtorch.map(str::to_owned),
@@ -69,11 +68,8 @@ fn memory_bytes() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-fn git(root: &Path) -> (Option<Git>, Option<String>) {
-    let ask = |words: &[&str]| {
-        let output = Command::new("git").arg("-C").arg(root).args(words).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+fn git_state(root: &Path) -> (Option<Git>, Option<String>) {
+    let ask = |words: &[&str]| git::ask(root, words);
     let Some(commit) = ask(&["rev-parse", "HEAD"]) else { return (None, None) };
     let branch = ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
     let diff = ask(&["diff", "HEAD", "--no-color", "--no-ext-diff"]).unwrap_or_default();

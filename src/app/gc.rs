@@ -51,6 +51,8 @@ struct Needs {
     holders: BTreeMap<Digest, BTreeSet<([u8; 16], String)>>,
     /// Named by anything else that keeps it.
     named: BTreeSet<Digest>,
+    /// Lists of snapshots, which name more.
+    snapshots: BTreeSet<Digest>,
 }
 
 impl Needs {
@@ -96,6 +98,9 @@ impl Needs {
                     self.holders.entry(file.digest).or_default().insert((entity, file.path));
                 }
             }
+            Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) => {
+                self.snapshots.insert(taken.manifest);
+            }
             // Of these the digests tell what was, and the files above whether it is needed.
             Event::Run(
                 RunEvent::MetricsRecorded(_)
@@ -139,8 +144,20 @@ impl App {
     /// # Errors
     /// When log or blobs cannot be read, or an event is of a later version.
     pub fn plan_garbage(&self, age_minutes: u32) -> Result<Collected> {
-        let needs = self.store.read(Needs::of)?;
+        let needs = self.store.read(|log| self.needs(log))?;
         self.garbage(&needs, age_minutes)
+    }
+
+    fn needs<A: Access>(&self, log: &View<A>) -> Result<Needs> {
+        let mut needs = Needs::of(log)?;
+        for manifest in std::mem::take(&mut needs.snapshots) {
+            let kept = self
+                .manifest(manifest)
+                .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
+            needs.named.extend(kept.files().map(|(_, digest, _)| digest));
+            needs.named.insert(manifest);
+        }
+        Ok(needs)
     }
 
     fn garbage(&self, needs: &Needs, age_minutes: u32) -> Result<Collected> {
@@ -190,7 +207,7 @@ impl App {
     }
 
     fn record_garbage(&self, tx: &mut Tx<'_, '_>, age_minutes: u32) -> Result<Collected> {
-        let found = self.garbage(&Needs::of(tx.log())?, age_minutes)?;
+        let found = self.garbage(&self.needs(tx.log())?, age_minutes)?;
         for part in found.garbage.chunks(BLOBS_PER_EVENT) {
             let removed = BlobsRemoved {
                 digests: part.iter().map(|garbage| garbage.digest).collect(),

@@ -24,6 +24,7 @@ mod error;
 mod external;
 mod find;
 mod gc;
+mod git;
 mod invocation;
 mod layout;
 mod lens;
@@ -43,6 +44,7 @@ mod recover;
 mod refresh;
 mod replay;
 mod session;
+mod snapshot;
 mod status;
 mod train;
 mod verify;
@@ -85,6 +87,9 @@ pub use query::{SAVED_QUERIES, SavedQuery};
 pub use recover::Recovered;
 use session::signing_key;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
+pub use snapshot::{
+    Change, Content, Difference, Entry, Manifest, SnapshotLine, SnapshotRequest, Taken, Verified,
+};
 pub use status::{Finding, OpenRequest, Status};
 pub use train::{
     ConfigSource, DataSource, Programs, ReproduceOptions, Reproduced, Screen, Spread, TrainRequest,

@@ -40,6 +40,7 @@ mod reproduce;
 mod run;
 mod screen;
 mod show;
+mod snapshot;
 mod status;
 mod train;
 mod ui;
@@ -116,6 +117,7 @@ enum Verb {
     Cleanup(cleanup::Args),
     Consolidate(consolidate::Args),
     Gc(gc::Args),
+    Snapshot(snapshot::Args),
     Ensemble(ensemble::Args),
     Predict(predict::Args),
     Log(log::Args),
@@ -213,6 +215,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Cleanup(args) => cleanup::run(&args, context),
         Verb::Consolidate(args) => consolidate::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
+        Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Ensemble(args) => ensemble::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),

@@ -81,7 +81,8 @@ impl Identities {
             WorkspaceEvent::Created(_)
             | WorkspaceEvent::BlobsRemoved(_)
             | WorkspaceEvent::ConsolidationApplied(_)
-            | WorkspaceEvent::LayoutChanged(_) => {}
+            | WorkspaceEvent::LayoutChanged(_)
+            | WorkspaceEvent::SnapshotTaken(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());
             }

@@ -23,6 +23,7 @@ pub use report::{Finding, Report};
 use crate::base::Digest;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::RunEvent;
+use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{EnvelopeRef, Event, Kind, kind_named};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
@@ -111,11 +112,12 @@ struct Check<'a> {
 type Holder = ([u8; 16], String);
 
 /// The kinds that name actors, keys and blobs.
-static NAMING: LazyLock<[Kind; 7]> = LazyLock::new(|| {
+static NAMING: LazyLock<[Kind; 8]> = LazyLock::new(|| {
     [
         "actor.registered",
         "key.created",
         "key.vouched",
+        "snapshot.taken",
         "run.artifact_stored",
         "run.archived",
         "run.restored",
@@ -266,6 +268,11 @@ impl<'a> Check<'a> {
             return;
         }
         match event.event() {
+            Ok(Event::Workspace(WorkspaceEvent::SnapshotTaken(taken))) => {
+                let (_, holders) =
+                    self.blobs.entry(taken.manifest).or_insert((at, BTreeSet::new()));
+                holders.insert((header.stream.entity, taken.manifest.to_string()));
+            }
             Ok(Event::Workspace(named)) => {
                 let wrong = self.identities.named(header, &named, &self.state.origin);
                 self.findings.extend(wrong);

@@ -29,6 +29,7 @@ mod query;
 mod record;
 mod record_read;
 mod resume;
+mod snapshot;
 mod support;
 mod tamper;
 mod walk;

@@ -342,6 +342,17 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
+        SnapshotTaken {
+            manifest: digest(10),
+            message: Some("as the paper has it".into()),
+            files: 40,
+            bytes: 120_000,
+            commit: Some("7be1".into()),
+            dirty: true,
+            models: vec!["ward_v1".into()],
+            runs: vec![RunId([15; 16])],
+        }
+        .into(),
         KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
         KeyCreated {
             public_key: PublicKey([12; 32]),

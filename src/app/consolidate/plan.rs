@@ -9,7 +9,6 @@ use std::num::NonZero;
 use serde::{Deserialize, Serialize};
 
 use super::super::archive::folder_name;
-use super::super::cleanup::held;
 use super::super::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::policy::{
@@ -159,7 +158,8 @@ impl App {
     pub(super) fn consolidation_now(&self) -> Result<ConsolidationPlan> {
         let views = self.snapshot()?;
         let (policy_revision, policy) = views.policy()?;
-        let (members, places) = members(&views, &policy, self.layout.kind)?;
+        let held = self.held(&views)?;
+        let (members, places) = members(&views, &policy, held, self.layout.kind)?;
         let decided = consolidate(&policy, &members, self.env.now());
         let sizes = self.sizes(&places)?;
         let archived = self.layout.archive(Archive::Archived, &policy);
@@ -227,13 +227,14 @@ fn feasible(action: Action, reason: String, size: &Size) -> (Action, String) {
 fn members(
     views: &Snapshot,
     policy: &Policy,
+    held: BTreeMap<RunId, &'static str>,
     layout: LayoutKind,
 ) -> Result<(Vec<Member>, Vec<Place>)> {
     let mut named: BTreeMap<RunId, String> = BTreeMap::new();
     for request in views.requests()?.iter().filter(|row| row.status == "granted") {
         named.insert(request.run(), "was in production".into());
     }
-    named.extend(held(views)?.into_iter().map(|(run, why)| (run, why.to_owned())));
+    named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
     let mut found: Vec<(Member, Place)> = Vec::new();
     views.each_run(|run| {
         if run.deleted.is_none() {

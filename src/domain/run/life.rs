@@ -148,7 +148,12 @@ fn checked(reason: Option<String>) -> Result<Option<String>, Rejection> {
     Ok(reason)
 }
 
-fn printable(what: &str, text: &str, bytes_max: usize) -> Result<(), Rejection> {
+/// Refuses what is empty, too long, or would not show as it is.
+pub(in crate::domain) fn printable(
+    what: &str,
+    text: &str,
+    bytes_max: usize,
+) -> Result<(), Rejection> {
     let reason = if text.trim().is_empty() {
         "it is empty".to_owned()
     } else if text.len() > bytes_max {

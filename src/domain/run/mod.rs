@@ -24,5 +24,6 @@ pub use event::{
     RunPinned, RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged,
     RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
+pub(in crate::domain) use life::printable;
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};

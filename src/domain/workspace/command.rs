@@ -1,5 +1,6 @@
 //! Requests about the log itself.
 
+use super::SnapshotTaken;
 use crate::base::{LogId, PublicKey};
 
 /// What can be asked of the log itself.
@@ -48,4 +49,6 @@ pub enum WorkspaceCommand {
         /// Who confirms, by name.
         voucher: String,
     },
+    /// Name a list of files that are in the blob store, unless it was so named already.
+    TakeSnapshot(SnapshotTaken),
 }

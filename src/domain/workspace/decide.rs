@@ -5,7 +5,9 @@ use super::{
     WorkspaceEvent, WorkspaceState,
 };
 use crate::base::PublicKey;
+use crate::base::limits::TEXT_INLINE_BYTES_MAX;
 use crate::domain::Rejection;
+use crate::domain::run::printable;
 
 /// Longest name of an actor with a key.
 const OWNER_BYTES_MAX: usize = 100;
@@ -58,6 +60,12 @@ pub fn decide(
             }
             let owner = known.owner.clone();
             Ok(vec![KeyVouched { key, public_key, owner }.into()])
+        }
+        WorkspaceCommand::TakeSnapshot(taken) if state.snapshots.contains(&taken) => Ok(vec![]),
+        WorkspaceCommand::TakeSnapshot(taken) => {
+            let message = taken.message.as_deref();
+            message.map_or(Ok(()), |m| printable("the message", m, TEXT_INLINE_BYTES_MAX))?;
+            Ok(vec![taken.into()])
         }
     }
 }

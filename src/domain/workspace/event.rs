@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, LogId, PublicKey};
+use crate::base::{Digest, LogId, PublicKey, RunId};
 
 stream_events! {
     /// What can happen to the log itself.
@@ -16,6 +16,7 @@ stream_events! {
         0x0110 "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
         0x0111 "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
         0x0112 "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
+        0x0113 "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
     }
 }
 
@@ -165,4 +166,25 @@ pub struct LayoutChanged {
     pub runs: u64,
     /// Production models that were moved.
     pub models: u64,
+}
+
+/// Code, settings, environment and models were kept as they were, in blobs that one list names.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotTaken {
+    /// Digest of the list, by which the snapshot is called.
+    pub manifest: Digest,
+    /// What somebody said about it.
+    pub message: Option<String>,
+    /// How many files it has.
+    pub files: u64,
+    /// Their size, all together.
+    pub bytes: u64,
+    /// Commit of the code; none where no git looks after it.
+    pub commit: Option<String>,
+    /// Whether the code differed from the commit.
+    pub dirty: bool,
+    /// Models in production, by name.
+    pub models: Vec<String>,
+    /// Runs that it names, which old-run rules leave alone from here on.
+    pub runs: Vec<RunId>,
 }

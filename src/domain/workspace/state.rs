@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{WorkspaceCreated, WorkspaceEvent};
+use super::{SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
 use crate::base::PublicKey;
 use crate::domain::Fold;
 
@@ -26,6 +26,8 @@ pub struct WorkspaceState {
     pub keys: Vec<Key>,
     /// The names of all actors.
     pub actors: BTreeSet<String>,
+    /// The snapshots, oldest first.
+    pub snapshots: Vec<SnapshotTaken>,
 }
 
 impl Fold for WorkspaceState {
@@ -45,6 +47,7 @@ impl Fold for WorkspaceState {
                 }
                 self.keys.push(Key { public_key, owner, replaced: false });
             }
+            WorkspaceEvent::SnapshotTaken(taken) => self.snapshots.push(taken.clone()),
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
             | WorkspaceEvent::ConsolidationApplied(_)

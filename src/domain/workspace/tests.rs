@@ -75,3 +75,25 @@ fn an_owner_has_one_first_key() {
     let events = decide(&fold(&[]), command.clone()).unwrap();
     assert!(decide(&fold(&events), command).is_err());
 }
+
+#[test]
+fn the_same_content_with_the_same_words_is_one_snapshot() {
+    let taken = |message: Option<&str>| {
+        WorkspaceCommand::TakeSnapshot(SnapshotTaken {
+            manifest: crate::base::Digest::of(b"list"),
+            message: message.map(str::to_owned),
+            files: 1,
+            bytes: 4,
+            commit: None,
+            dirty: false,
+            models: vec![],
+            runs: vec![],
+        })
+    };
+    let state = fold(&decide(&fold(&[]), taken(None)).unwrap());
+    assert_eq!(decide(&state, taken(None)), Ok(vec![]));
+    assert_eq!(decide(&state, taken(Some("as printed"))).unwrap().len(), 1);
+    for message in ["", "\u{1b}[2J", &"x".repeat(4097)] {
+        assert!(decide(&state, taken(Some(message))).is_err(), "{message:?}");
+    }
+}

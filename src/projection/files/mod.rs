@@ -27,6 +27,15 @@ pub const TRACKING_VERSION: &str = "annals v1";
 /// One file: name and bytes.
 pub type Generated = (&'static str, Vec<u8>);
 
+/// The names of the registry files.
+pub const NAMES: [&str; 5] = [
+    "models_registry.json",
+    "models_registry_consolidated.json",
+    "experiment_consolidation_log.json",
+    "experiments_log.jsonl",
+    "MODEL_VERSION.json",
+];
+
 /// Every registry file, as the snapshot says.
 ///
 /// # Errors

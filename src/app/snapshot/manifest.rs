@@ -1,0 +1,176 @@
+//! What a snapshot holds: facts and a list of files, one JSON text in the blob store.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::{Error, ErrorKind, Result};
+use crate::base::{Digest, RunId};
+use crate::domain::run::Environment;
+
+/// The format written today.
+pub(super) const FORMAT: u16 = 1;
+
+/// A snapshot's content. The same content has the same bytes: no time is in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this shape.
+    pub format: u16,
+    /// The log that tells when it was taken.
+    pub origin: String,
+    /// Where the code lay in its git tree; empty at the top, none where no git looks after it.
+    pub workspace_in_tree: Option<String>,
+    /// Object id of the commit's tree; none before the first commit.
+    pub tree: Option<String>,
+    /// Where it was taken.
+    pub environment: Environment,
+    /// What `rustc --version` says; none where it is not there.
+    pub rust: Option<String>,
+    /// Files of `code/` that pin packages.
+    pub packages: Vec<String>,
+    /// Revision of the policy in `config/policy.json`.
+    pub policy_revision: u64,
+    /// The models in production, by name and version.
+    pub models: Vec<(String, String)>,
+    /// The runs that it names, and those of the models.
+    pub runs: Vec<RunId>,
+    /// What was there and is neither file, folder nor link, such as a socket.
+    pub left_out: Vec<String>,
+    /// The files, in the order of their paths.
+    pub entries: Vec<Entry>,
+}
+
+/// One file of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its path in the restored folder.
+    pub path: String,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// Bytes in the blob store.
+    File {
+        /// Their digest.
+        digest: Digest,
+        /// How many.
+        bytes: u64,
+        /// Permissions of owner, group and others.
+        mode: u32,
+    },
+    /// A symbolic link, as it is; nobody follows it.
+    Link {
+        /// What it says.
+        target: String,
+    },
+}
+
+impl Manifest {
+    /// The stored form.
+    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::caused(ErrorKind::Bug, "the snapshot does not fit JSON", e))
+    }
+
+    /// Reads the stored form, and checks that no path of it leaves the folder it is restored to.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u16,
+        }
+        let bad = |e| Error::caused(ErrorKind::Integrity, "this is not a snapshot's list", e);
+        let Format { format } = serde_json::from_slice(bytes).map_err(bad)?;
+        if format > FORMAT {
+            let message = format!("the snapshot has format {format}, this annals reads {FORMAT}");
+            return Err(Error::new(ErrorKind::Data, message)
+                .hint("use the annals that made it, or a later one"));
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(bad)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Every path is below the folder, stands once, and has no file or link above it.
+    fn check(&self) -> Result<()> {
+        let mut leaves: BTreeSet<&str> = BTreeSet::new();
+        for entry in &self.entries {
+            let path = entry.path.as_str();
+            let plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
+            let above = path.match_indices('/').any(|(at, _)| leaves.contains(&path[..at]));
+            if !path.split('/').all(plain) || above || !leaves.insert(path) {
+                let message = format!("the snapshot's path {path:?} cannot be restored");
+                return Err(Error::new(ErrorKind::Integrity, message)
+                    .hint("`annals verify` tells whether the log is what was signed"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sizes of the files, all together.
+    pub fn bytes(&self) -> u64 {
+        self.files().map(|(_, _, bytes)| bytes).sum()
+    }
+
+    /// Path, digest and size of each file with bytes.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, Digest, u64)> {
+        self.entries.iter().filter_map(|entry| match entry.content {
+            Content::File { digest, bytes, .. } => Some((entry.path.as_str(), digest, bytes)),
+            Content::Link { .. } => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(paths: &[&str]) -> bool {
+        let entry = |path: &&str| Entry {
+            path: (*path).to_owned(),
+            content: Content::Link { target: "/etc".into() },
+        };
+        let environment = Environment {
+            tool_version: String::new(),
+            libtorch: None,
+            os: String::new(),
+            host: String::new(),
+            cpu: String::new(),
+            cpus: 1,
+            threads: 1,
+            memory_bytes: 0,
+            device: String::new(),
+            accelerators: vec![],
+            variables: std::collections::BTreeMap::new(),
+            git: None,
+            cargo_lock: None,
+        };
+        let manifest = Manifest {
+            format: FORMAT,
+            origin: String::new(),
+            workspace_in_tree: None,
+            tree: None,
+            environment,
+            rust: None,
+            packages: vec![],
+            policy_revision: 0,
+            models: vec![],
+            runs: vec![],
+            left_out: vec![],
+            entries: paths.iter().map(entry).collect(),
+        };
+        Manifest::decode(&manifest.encode().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn no_path_leaves_the_folder_or_goes_through_a_link() {
+        assert!(check(&["code/a", "code/a.b", "code/b/c"]));
+        let bad = [&["../a"][..], &["/a"], &["a//b"], &["a/./b"], &["a/.."], &["a", "a"], &[""]];
+        bad.iter().for_each(|paths| assert!(!check(paths), "{paths:?}"));
+        assert!(!check(&["code/a", "code/a/b"]));
+        assert!(!check(&["a\0b"]));
+    }
+}

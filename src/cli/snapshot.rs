@@ -1,0 +1,254 @@
+//! `annals snapshot`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::context::Context;
+use super::ui::{Table, size};
+use crate::app::{
+    App, Content, Error, ErrorKind, Manifest, Programs, Result, SnapshotLine, SnapshotRequest,
+};
+
+/// Digits of a digest that tables show.
+const DIGITS: usize = 12;
+
+/// Keep code, settings, environment and models as they are, and check, compare or restore them
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Keep everything as it is now: what git keeps or would take (or the whole folder where there
+    /// is no git), the difference from the last commit, settings, policy, environment, the models
+    /// in production. Files are kept as they are, secrets in them too; what git ignores stays out
+    Create {
+        /// Why
+        #[arg(long, short)]
+        message: Option<String>,
+        /// Keep the stored files of this run as well; the rules about old runs leave it alone then
+        #[arg(long, value_name = "RUN")]
+        run: Vec<String>,
+    },
+    /// Show all snapshots, newest first
+    List,
+    /// Show what is in one
+    Show {
+        /// The first letters of its name, or `latest`
+        snapshot: String,
+        /// Show every file
+        #[arg(long)]
+        files: bool,
+    },
+    /// Read every file of one again and tell what is not as it was
+    Verify {
+        /// The first letters of its name, or `latest`
+        snapshot: String,
+    },
+    /// Write one into a new or empty folder: code/, config/, models/, runs/, snapshot.json
+    Restore {
+        /// The first letters of its name, or `latest`
+        snapshot: String,
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Show how the second differs from the first
+    Diff {
+        /// The first letters of its name, or `latest`
+        first: String,
+        /// The first letters of its name, or `latest`
+        second: String,
+    },
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    match args.verb {
+        Verb::Create { message, run } => create(&app, message, &run, context),
+        Verb::List => list(&app.snapshots()?, context),
+        Verb::Show { snapshot, files } => {
+            let line = app.find_snapshot(&snapshot)?;
+            let manifest = app.manifest(line.snapshot)?;
+            let value = json!({ "taken": line, "content": manifest });
+            context.ui.data(&value, |ui| {
+                if files {
+                    ui.table(&contents(&manifest))?;
+                    return Ok(());
+                }
+                facts(&line, &manifest).iter().try_for_each(|(key, value)| {
+                    ui.line(&format!("{key:<13} {}", super::ui::escape(value)))
+                })
+            })
+        }
+        Verb::Verify { snapshot } => verify(&app, &snapshot, context),
+        Verb::Restore { snapshot, to } => {
+            let line = app.find_snapshot(&snapshot)?;
+            let to = context.cwd.join(to);
+            let manifest = app.restore_snapshot(line.snapshot, &to)?;
+            let (name, count) = (line.snapshot.short(DIGITS), manifest.entries.len());
+            let told = size(manifest.bytes());
+            let value = json!({ "snapshot": line.snapshot, "to": to, "files": count });
+            context.ui.data(&value, |ui| {
+                ui.line(&format!("Snapshot {name} is in {}: {count} files, {told}.", to.display()))
+            })
+        }
+        Verb::Diff { first, second } => diff(&app, &first, &second, context),
+    }
+}
+
+fn create(
+    app: &App,
+    message: Option<String>,
+    names: &[String],
+    context: &mut Context,
+) -> Result<()> {
+    let views = app.snapshot()?;
+    let runs = names.iter().map(|name| app.find_run(&views, name)).collect::<Result<_>>()?;
+    drop(views);
+    let programs =
+        Programs { torch: context.program("annals-engine"), own: context.program("annals") };
+    let request = SnapshotRequest { message, runs, programs: Some(programs) };
+    let taken = app.take_snapshot(&request)?;
+    let (name, manifest) = (taken.snapshot.short(DIGITS), &taken.manifest);
+    let told = (manifest.entries.len(), size(manifest.bytes()));
+    let value = json!({
+        "snapshot": taken.snapshot,
+        "new": taken.new,
+        "files": told.0,
+        "bytes": manifest.bytes(),
+        "left_out": manifest.left_out,
+    });
+    context.ui.data(&value, |ui| {
+        ui.line(&format!("Snapshot {name}: {} files, {}.", told.0, told.1))?;
+        if !taken.new {
+            ui.note("It was taken before; nothing is different since then.");
+        }
+        for path in &manifest.left_out {
+            ui.warn(&format!("{path} is neither file, folder nor link, and left out"));
+        }
+        Ok(())
+    })
+}
+
+fn list(lines: &[SnapshotLine], context: &mut Context) -> Result<()> {
+    context.ui.data(&lines, |ui| {
+        let mut table =
+            Table::new(&["snapshot", "taken", "by", "commit", "files", "size", "message"]);
+        for line in lines {
+            table.row([
+                &line.snapshot.short(DIGITS),
+                &line.recorded.human(),
+                &format!("{} ({})", line.actor, line.identity),
+                &commit(line),
+                &line.files.to_string(),
+                &size(line.bytes),
+                line.message.as_deref().unwrap_or("-"),
+            ]);
+        }
+        ui.table(&table)
+    })
+}
+
+fn commit(line: &SnapshotLine) -> String {
+    let dirty = if line.dirty { " and changes" } else { "" };
+    let short = line.commit.as_deref().map(|commit| commit.get(..DIGITS).unwrap_or(commit));
+    short.map_or_else(|| "-".to_owned(), |commit| format!("{commit}{dirty}"))
+}
+
+/// What a snapshot says beside its files.
+fn facts(line: &SnapshotLine, manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let environment = &manifest.environment;
+    let none = || "none".to_owned();
+    let models = manifest.models.iter().map(|(name, version)| format!("{name} {version}"));
+    let models: Vec<String> = models.collect();
+    let runs: Vec<String> = manifest.runs.iter().map(ToString::to_string).collect();
+    let joined = |list: &[String]| if list.is_empty() { none() } else { list.join(", ") };
+    vec![
+        ("snapshot", line.snapshot.to_string()),
+        ("taken", format!("{} by {} ({})", line.recorded.human(), line.actor, line.identity)),
+        ("position", line.position.to_string()),
+        ("message", line.message.clone().unwrap_or_else(none)),
+        ("commit", commit(line)),
+        ("branch", environment.git.as_ref().and_then(|g| g.branch.clone()).unwrap_or_else(none)),
+        ("os", environment.os.clone()),
+        ("cpu", format!("{}, {} threads", environment.cpu, environment.cpus)),
+        ("rust", manifest.rust.clone().unwrap_or_else(none)),
+        ("libtorch", environment.libtorch.clone().unwrap_or_else(none)),
+        ("packages", joined(&manifest.packages)),
+        ("policy", format!("revision {}", manifest.policy_revision)),
+        ("models", joined(&models)),
+        ("runs", joined(&runs)),
+        ("left out", joined(&manifest.left_out)),
+        ("files", format!("{} ({})", manifest.entries.len(), size(manifest.bytes()))),
+    ]
+}
+
+fn contents(manifest: &Manifest) -> Table {
+    let mut table = Table::new(&["file", "mode", "size", "digest"]);
+    for entry in &manifest.entries {
+        let cells = described(&entry.content);
+        table.row([&entry.path, &cells.0, &cells.1, &cells.2]);
+    }
+    table
+}
+
+/// Mode, size and digest, or where a link points to.
+fn described(content: &Content) -> (String, String, String) {
+    match content {
+        Content::File { digest, bytes, mode } => {
+            (format!("{mode:o}"), size(*bytes), digest.short(DIGITS))
+        }
+        Content::Link { target } => ("link".into(), "-".into(), target.clone()),
+    }
+}
+
+fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
+    let line = app.find_snapshot(snapshot)?;
+    let found = app.verify_snapshot(line.snapshot)?;
+    let name = line.snapshot.short(DIGITS);
+    let wrong = found.wrong.len();
+    context.ui.data(&json!({ "snapshot": line.snapshot, "found": found }), |ui| {
+        if wrong == 0 {
+            let told = size(found.bytes);
+            return ui.line(&format!("Snapshot {name} is whole: {} files, {told}.", found.files));
+        }
+        let mut table = Table::new(&["file", "what is wrong"]);
+        found.wrong.iter().for_each(|(path, what)| table.row([path, what]));
+        ui.table(&table)
+    })?;
+    if wrong == 0 {
+        return Ok(());
+    }
+    let message = format!("{wrong} of {} files of snapshot {name} are damaged", found.files);
+    Err(Error::new(ErrorKind::Integrity, message)
+        .hint("nothing was repaired; a copy of the workspace may have the blobs"))
+}
+
+fn diff(app: &App, first: &str, second: &str, context: &mut Context) -> Result<()> {
+    let (first, second) = (app.find_snapshot(first)?, app.find_snapshot(second)?);
+    let found = app.compare_snapshots(first.snapshot, second.snapshot)?;
+    context.ui.data(&found, |ui| {
+        if found.facts.is_empty() && found.files.is_empty() {
+            ui.note("They have the same content.");
+            return Ok(());
+        }
+        let mut table = Table::new(&["what", "in", "before", "after"]);
+        for (key, before, after) in &found.facts {
+            table.row(["fact", key, before, after]);
+        }
+        for change in &found.files {
+            let side = |content: &Option<Content>| {
+                let cells = content.as_ref().map(described);
+                cells.map_or_else(|| "-".into(), |(mode, _, what)| format!("{what} {mode}"))
+            };
+            let (before, after) = (side(&change.before), side(&change.after));
+            table.row([change.word(), &change.path, &before, &after]);
+        }
+        ui.table(&table)
+    })
+}
