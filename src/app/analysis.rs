@@ -103,9 +103,10 @@ impl App {
     pub fn curves(&self, run: RunId) -> Result<Vec<Curve>> {
         type Steps = BTreeMap<u64, (f64, f64)>;
         let mut all: BTreeMap<(Option<Split>, String), Steps> = BTreeMap::new();
-        let events = self
-            .store
-            .read(|log| Ok::<_, Error>(log.events(0..log.size(), &Filter::stream(run.into()))?))?;
+        let events = self.store.read(|log| {
+            let size = self.lens.size.unwrap_or(log.size());
+            Ok::<_, Error>(log.events(0..size, &Filter::stream(run.into()))?)
+        })?;
         for event in events {
             let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = event.event() else {
                 continue;
@@ -133,8 +134,10 @@ impl App {
         let views = self.snapshot()?;
         let (policy_revision, policy) = views.policy()?;
         let (events, recorded, checkpoint) = self.store.read(|log| {
-            let last = log.event(log.size().saturating_sub(1))?.header.recorded;
-            Ok::<_, Error>((log.size(), last, log.last_checkpoint()?.map(|(_, text)| text)))
+            let size = self.lens.size.unwrap_or(log.size());
+            let last = log.event(size.saturating_sub(1))?.header.recorded;
+            let signed = log.checkpoint_before(size)?;
+            Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))
         })?;
         let runs = views.run_details()?;
         let production = views.production()?;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::context::Context;
+use super::lens::Lens;
 use super::ui::{Table, Ui};
 use crate::analysis::column::{Cell, cell};
 use crate::analysis::compare::{Comparison, compare};
 use crate::analysis::document::markdown_table;
 use crate::analysis::stats::McNemar;
-use crate::app::{Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
 
 /// Runs that fit side by side; more become a line each.
 const BESIDE_MAX: usize = 5;
@@ -54,10 +55,15 @@ pub(super) struct Args {
     /// Write the table to this file: .csv, .md or .json
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    args.lens.read(context, |app, context| print(args, app, context))
+}
+
+fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let mut runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
     if let Some(column) = &args.sort {
         check_columns(&runs, [column.as_str()])?;

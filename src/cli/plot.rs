@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::context::Context;
+use super::lens::Lens;
 use crate::analysis::charts;
 use crate::analysis::plot::{Picture, Scale};
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
@@ -39,6 +40,8 @@ pub(super) struct Args {
     /// Write it to this file: .svg or .png
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,7 +67,10 @@ enum Kind {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    args.lens.read(context, |app, context| draw(args, app, context))
+}
+
+fn draw(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
     let runs = app.select_runs(&views, &args.runs, args.condition.as_deref())?;
     let metric = args.metric.as_deref().unwrap_or("f1_macro");
@@ -91,12 +97,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         Kind::SizeRecall => {
             let class = match &args.class {
                 Some(class) => class.clone(),
-                None => critical(&app)?,
+                None => critical(app)?,
             };
             charts::size_recall(&runs, &class)
                 .ok_or_else(|| nothing(&format!("no run has test scores of {class:?}")))?
         }
-        _ => one(args, &app, &runs, &nothing)?,
+        _ => one(args, app, &runs, &nothing)?,
     };
     show(args, &drawn, context)
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::context::Context;
+use super::lens::Lens;
 use super::plot::critical;
 use super::ui::{Table, share};
 use crate::analysis::clinical::{Clinical, ClinicalRun};
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{App, Error, ErrorKind, Result};
 
 /// Write a report of the whole project: one HTML file by itself, or Markdown
 #[derive(Debug, clap::Args)]
@@ -14,10 +15,15 @@ pub(super) struct Args {
     /// Where to: .html or .md
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    args.lens.read(context, |app, context| write(args, app, context))
+}
+
+fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let path = context.cwd.join(&args.out);
     let document = app.project_report()?;
     let text = match path.extension().and_then(|e| e.to_str()) {
@@ -48,13 +54,18 @@ pub(super) struct ClinicalArgs {
     /// The critical class, where the policy names none
     #[arg(long)]
     class: Option<String>,
+    #[command(flatten)]
+    lens: Lens,
 }
 
 pub(super) fn run_clinical(args: &ClinicalArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    args.lens.read(context, |app, context| print(args, app, context))
+}
+
+fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
     let class = match &args.class {
         Some(class) => class.clone(),
-        None => critical(&app)?,
+        None => critical(app)?,
     };
     let runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
     let known = runs.iter().any(|run| run.labels.contains(&class));

@@ -180,6 +180,13 @@ fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
     for part in ["In production", "notes", "misses fewest rows of risk", "annals/", "<svg"] {
         assert!(html.contains(part), "{part}");
     }
+    // As it was, and from a copy of the log alone.
+    ward.annals(&["report", "--as-of", "5", "--out", "old.html"]).ok();
+    let old = std::fs::read_to_string(ward.path("old.html")).unwrap();
+    assert!(old.contains("Made from 6 events") && old.contains("No run has finished."), "{old}");
+    ward.annals(&["log", "copy", "copy.redb"]).ok();
+    ward.annals(&["compare", "single", "triple", "--log", "copy.redb"]).ok();
+    ward.annals(&["report", "--log", "copy.redb", "--out", "copied.html"]).ok();
     let hostile = "<script>alert(1)</script>";
     ward.annals(&["policy", "set", "production_promotion.critical_class", hostile]).ok();
     let html = report("c.html");
