@@ -122,12 +122,51 @@ fn short(rule: &str) -> &str {
 /// Show the best runs and where they were measured
 #[derive(Debug, clap::Args)]
 pub(super) struct BestArgs {
+    /// Show who came after the best, and which runs do not count and why
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     lens: Lens,
 }
 
 pub(super) fn run_best(args: &BestArgs, context: &mut Context) -> Result<()> {
-    args.lens.read(context, print_best)
+    args.lens.read(context, if args.explain { explain_best } else { print_best })
+}
+
+/// Runs of a ranking that are shown.
+const RANKED_SHOWN_MAX: usize = 5;
+
+fn explain_best(app: &App, context: &mut Context) -> Result<()> {
+    let found = app.snapshot()?.best_explained()?;
+    context.ui.data(&found, |ui| {
+        for ranking in &found.rankings {
+            ui.line(&format!("{}: {} on the test split", ranking.role, ranking.metric))?;
+            let mut table = Table::new(&["", "experiment", "value", "event"]);
+            let shown = ranking.runs.iter().take(RANKED_SHOWN_MAX).enumerate();
+            for (place, (run, value, position)) in shown {
+                let place = (place + 1).to_string();
+                table.row([place, run.clone(), format!("{value:.4}"), position.to_string()]);
+            }
+            ui.table(&table)?;
+            let more = ranking.runs.len().saturating_sub(RANKED_SHOWN_MAX);
+            if more > 0 {
+                ui.dim(&format!("and {more} more"));
+            }
+            ui.line("")?;
+        }
+        let shown = found.left_out.iter().take(RANKED_SHOWN_MAX);
+        for left in shown {
+            ui.line(&format!("does not count: {}: {}", left.experiment_id, left.why.join(", ")))?;
+        }
+        let more = found.left_out.len().saturating_sub(RANKED_SHOWN_MAX);
+        if more > 0 {
+            ui.dim(&format!("and {more} more that do not count"));
+        }
+        if found.rankings.is_empty() && found.left_out.is_empty() {
+            ui.note("No run has finished yet.");
+        }
+        Ok(())
+    })
 }
 
 fn print_best(app: &App, context: &mut Context) -> Result<()> {

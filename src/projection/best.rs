@@ -34,6 +34,35 @@ pub struct Best {
     pub runs: usize,
 }
 
+/// Why the best are the best.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BestExplained {
+    /// For each respect, the runs in order.
+    pub rankings: Vec<Ranking>,
+    /// Finished runs that do not count, and why.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Runs in order of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ranking {
+    /// The respect.
+    pub role: &'static str,
+    /// What was measured.
+    pub metric: String,
+    /// Unique name, value, and position of the event that holds it; best first.
+    pub runs: Vec<(String, f64, u64)>,
+}
+
+/// A finished run that does not count.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LeftOut {
+    /// Its unique name.
+    pub experiment_id: String,
+    /// What keeps it out.
+    pub why: Vec<&'static str>,
+}
+
 /// A run against the rules in force.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -104,6 +133,42 @@ impl Snapshot {
         row.map_or(Ok(None), |row| Candidate::of(&row, &policy))
     }
 
+    /// Why the best are the best: who came after them, and who does not count.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn best_explained(&self) -> Result<BestExplained, ViewError> {
+        let (_, policy) = self.policy()?;
+        let runs = self.run_details()?;
+        let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, &policy)).collect();
+        let ranking = |(role, metric): (&'static str, String)| {
+            let of = |m: &&FinalMetric| m.key.name == metric && m.key.split == Some(Split::Test);
+            let mut found: Vec<(&RunDetails, &FinalMetric)> = allowed
+                .iter()
+                .filter_map(|run| Some((*run, run.metrics.iter().find(of)?)))
+                .collect();
+            // Stable: on a tie the earlier run keeps its place.
+            found.sort_by(|a, b| match a.1.key.direction {
+                Direction::Lower => a.1.value.total_cmp(&b.1.value),
+                _ => b.1.value.total_cmp(&a.1.value),
+            });
+            let row = |(run, metric): (&RunDetails, &FinalMetric)| {
+                let position = run.ended_position.unwrap_or(run.started_position);
+                (run.experiment_id.clone(), metric.value, position)
+            };
+            Ranking { role, runs: found.into_iter().map(row).collect(), metric: metric.clone() }
+        };
+        let rankings = roles(&policy).into_iter().map(ranking).filter(|r| !r.runs.is_empty());
+        let finished = runs.iter().filter(|run| run.status == Status::Finished);
+        let left_out = finished
+            .map(|run| LeftOut {
+                experiment_id: run.experiment_id.clone(),
+                why: objections(run, &policy),
+            })
+            .filter(|left| !left.why.is_empty());
+        Ok(BestExplained { rankings: rankings.collect(), left_out: left_out.collect() })
+    }
+
     /// The best run in each respect; respects that no run qualifies for are left out.
     ///
     /// # Errors
@@ -112,14 +177,7 @@ impl Snapshot {
         let (_, policy) = self.policy()?;
         let runs = self.run_details()?;
         let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, &policy)).collect();
-        let critical = policy.production_promotion.critical_class.as_ref();
-        let mut roles = vec![
-            ("highest_accuracy", "accuracy".to_owned()),
-            ("best_f1_macro", "f1_macro".to_owned()),
-        ];
-        roles.extend(critical.map(|class| ("best_critical_recall", format!("recall_{class}"))));
-        roles.push(("lowest_loss", "loss".to_owned()));
-        let mut best: Vec<Best> = roles
+        let mut best: Vec<Best> = roles(&policy)
             .into_iter()
             .filter_map(|(role, metric)| best_by(&allowed, role, &metric, Split::Test))
             .collect();
@@ -128,14 +186,35 @@ impl Snapshot {
     }
 }
 
-/// Debug runs, generated data and metrics without evidence count only where the rules allow them.
-fn counts(run: &RunDetails, policy: &Policy) -> bool {
+/// The respects and their metrics on the test split.
+fn roles(policy: &Policy) -> Vec<(&'static str, String)> {
+    let critical = policy.production_promotion.critical_class.as_ref();
+    let mut roles =
+        vec![("highest_accuracy", "accuracy".to_owned()), ("best_f1_macro", "f1_macro".to_owned())];
+    roles.extend(critical.map(|class| ("best_critical_recall", format!("recall_{class}"))));
+    roles.push(("lowest_loss", "loss".to_owned()));
+    roles
+}
+
+/// What keeps a finished run out: debug runs, generated data and metrics without evidence count
+/// only where the rules allow them.
+fn objections(run: &RunDetails, policy: &Policy) -> Vec<&'static str> {
     let rules = &policy.production_promotion;
-    run.status == Status::Finished
-        && run.deleted.is_none()
-        && (rules.allow_debug || run.category != Category::Debug)
-        && (rules.allow_synthetic || !run.synthetic)
-        && run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance))
+    let mut why = Vec::new();
+    if !rules.allow_debug && run.category == Category::Debug {
+        why.push("a debug run");
+    }
+    if !rules.allow_synthetic && run.synthetic {
+        why.push("generated data");
+    }
+    if !run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance)) {
+        why.push("scores without the evidence that the policy asks for");
+    }
+    why
+}
+
+fn counts(run: &RunDetails, policy: &Policy) -> bool {
+    run.status == Status::Finished && objections(run, policy).is_empty()
 }
 
 fn best_by(runs: &[&RunDetails], role: &'static str, metric: &str, split: Split) -> Option<Best> {

@@ -44,6 +44,20 @@ fn two_runs() -> Workspace {
     ward
 }
 
+#[test]
+fn the_best_are_explained() {
+    let ward = two_runs();
+    ward.annals(&["train", "--config", "tfidf_logreg", "--name", "made", "--sample-size", "90"])
+        .ok();
+    let found = ward.annals(&["best", "--explain", "--format", "json"]).ok().json();
+    let accuracy = &found["rankings"][0];
+    let names = [0, 1].map(|n| accuracy["runs"][n][0].as_str().unwrap().to_owned());
+    assert!(names[0].starts_with("triple_") && names[1].starts_with("single_"), "{names:?}");
+    assert_eq!(found["left_out"][0]["why"], serde_json::json!(["generated data"]));
+    let shown = ward.annals(&["best", "--explain"]).ok().out;
+    assert!(shown.contains("does not count: made_") && shown.contains("lowest_loss"), "{shown}");
+}
+
 fn lines(answer: &Answer) -> Vec<&str> {
     answer.out.lines().collect()
 }
