@@ -26,6 +26,10 @@ pub(super) struct Args {
     /// Column that names each series
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
+    /// Texts that go through the model together; 1 answers each line as it comes
+    #[arg(long, value_name = "N", default_value_t = BATCH_TEXTS)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4_096))]
+    batch: usize,
     /// Show unnormalised scores too
     #[arg(long)]
     logits: bool,
@@ -54,7 +58,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let Some(file) = &args.file else { return answer(&mut model, &args.texts, args, context) };
     if model.series_length().is_some() {
         let series = model.read_series(&context.cwd.join(file), &args.id_column)?;
-        for part in series.chunks(BATCH_TEXTS) {
+        for part in series.chunks(args.batch) {
             let names: Vec<&str> = part.iter().map(|series| series.name.as_str()).collect();
             let scores = model.series_scores(part)?;
             print(&model, "series", &names, &scores, args, context)?;
@@ -69,12 +73,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             .map_err(|e| Error::caused(ErrorKind::Data, format!("cannot read {name}"), e))?;
         Box::new(BufReader::new(file))
     };
-    let mut texts = Vec::with_capacity(BATCH_TEXTS);
+    let mut texts = Vec::with_capacity(args.batch);
     for (number, line) in lines.lines().enumerate() {
         texts.push(line.map_err(|e| {
             Error::caused(ErrorKind::Data, format!("cannot read line {} of {name}", number + 1), e)
         })?);
-        if texts.len() == BATCH_TEXTS {
+        if texts.len() == args.batch {
             answer(&mut model, &texts, args, context)?;
             texts.clear();
         }
@@ -83,7 +87,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn answer(model: &mut Model, texts: &[String], args: &Args, context: &mut Context) -> Result<()> {
-    for part in texts.chunks(BATCH_TEXTS) {
+    for part in texts.chunks(args.batch) {
         let scores = model.scores(part)?;
         let part: Vec<&str> = part.iter().map(String::as_str).collect();
         print(model, "text", &part, &scores, args, context)?;

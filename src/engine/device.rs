@@ -54,6 +54,15 @@ pub(crate) fn named(name: &str) -> Result<Device, LearnError> {
     }
 }
 
+/// The devices of `names` that compute in bf16 with instructions of their own.
+pub(crate) fn with_bf16(names: &[String]) -> Vec<String> {
+    let computes = |name: &&String| {
+        let device = named(name);
+        device.is_ok_and(|found| matches!(computes_bf16(Precision::Auto, name, found), Ok(true)))
+    };
+    names.iter().filter(computes).cloned().collect()
+}
+
 /// Whether the device computes in bf16 with instructions of its own, and is asked to. Without them
 /// it was 19 times slower than 32 bits.
 pub(crate) fn computes_bf16(

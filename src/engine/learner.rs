@@ -239,6 +239,12 @@ impl Learner for TorchLearner {
         self.optimizer.restore(updates, |name, like| take(&parsed, name, like)).map_err(bad)
     }
 
+    fn freeze(&mut self) {
+        if !self.bf16 {
+            no_grad(|| self.network.freeze());
+        }
+    }
+
     fn parameter_count(&self) -> u64 {
         self.vars.trainable_variables().iter().map(|tensor| tensor.numel() as u64).sum()
     }

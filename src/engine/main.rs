@@ -26,11 +26,13 @@ fn main() -> ExitCode {
     let signal = Some(rustix::process::Signal::KILL);
     let _ = rustix::process::set_parent_process_death_signal(signal);
     let loaded = device::load_cuda();
+    let devices = device::available(loaded);
     let hello = EngineHello {
         protocol: PROTOCOL_VERSION,
         program: concat!("annals-engine ", env!("CARGO_PKG_VERSION")).to_owned(),
         libtorch: Some(device::LIBTORCH_VERSION.to_owned()),
-        devices: device::available(loaded),
+        bf16: device::with_bf16(&devices),
+        devices,
         architectures: arch::names(),
     };
     let served = protocol::engine_socket()

@@ -1,14 +1,17 @@
 // What libtorch has and tch 0.24 does not name: the norm of many tensors, one AdamW update of many
-// tensors in one pass over memory, and mixed precision. Called by shim.rs alone, which says what
+// tensors in one pass over memory, mixed precision, and linear layers whose weights change no more. Called by shim.rs alone, which says what
 // the pointers must be. No exception leaves this file: 1 is a failure that `annals_failure` tells.
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/stack.h>
@@ -37,6 +40,12 @@ std::vector<at::Tensor> listed(at::Tensor* const* tensors, std::size_t count) {
   return list;
 }
 
+// Calls an operator that has a name and no C++ function of its own.
+at::Tensor called(const char* name, torch::jit::Stack stack) {
+  c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
+  return std::move(stack.at(0)).toTensor();
+}
+
 }  // namespace
 
 extern "C" {
@@ -59,6 +68,22 @@ int annals_adamw(at::Tensor* const* weights, at::Tensor* const* grads, at::Tenso
     at::_fused_adamw_(listed(weights, count), listed(grads, count), listed(first, count),
                       listed(second, count), {}, steps, lr, beta1, beta2, decay, epsilon,
                       /*amsgrad=*/false, /*maximize=*/false, *divisor);
+  });
+}
+
+int annals_pack(const at::Tensor* weight, std::int64_t rows, at::Tensor** packed) {
+  return guarded([&] {
+    *packed = new at::Tensor(called("mkldnn::_reorder_linear_weight", {*weight, rows}));
+  });
+}
+
+int annals_linear(const at::Tensor* input, const at::Tensor* packed, const at::Tensor* bias, bool gelu,
+                  at::Tensor** output) {
+  return guarded([&] {
+    c10::List<std::optional<at::Scalar>> none;
+    *output = new at::Tensor(called("mkldnn::_linear_pointwise",
+                                    {*input, *packed, *bias, gelu ? "gelu" : "none", none,
+                                     gelu ? c10::IValue("none") : c10::IValue("")}));
   });
 }
 

@@ -303,6 +303,9 @@ pub trait Learner {
     /// When the file is missing or does not fit this model.
     fn load_weights(&mut self, dir: &Path) -> Result<(), LearnError>;
 
+    /// Takes the weights as they are for good, to answer faster; no step follows.
+    fn freeze(&mut self) {}
+
     /// How many weights are trained.
     fn parameter_count(&self) -> u64;
 }

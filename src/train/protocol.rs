@@ -43,7 +43,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, RunId};
 
 /// The version spoken here.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 /// Longest body of a frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -141,8 +141,22 @@ pub struct EngineHello {
     pub libtorch: Option<String>,
     /// Devices that can be asked for: `cpu`, `cuda:0`, `mps`.
     pub devices: Vec<String>,
+    /// Those of them that compute in bf16 with instructions of their own.
+    pub bf16: Vec<String>,
     /// Architectures that can be asked for.
     pub architectures: Vec<String>,
+}
+
+impl EngineHello {
+    /// What `auto` stands for on `device`; others stand for themselves.
+    pub fn precision(&self, wanted: Precision, device: &str) -> Precision {
+        let device = if device == "cuda" { "cuda:0" } else { device };
+        match wanted {
+            Precision::Auto if self.bf16.iter().any(|known| known == device) => Precision::Bf16,
+            Precision::Auto => Precision::Fp32,
+            given => given,
+        }
+    }
 }
 
 /// A training, with everything resolved: the engine reads no other setting and no other input.
@@ -384,6 +398,7 @@ mod tests {
             program: "annals-engine 9.9".into(),
             libtorch: None,
             devices: vec!["cpu".into()],
+            bf16: Vec::new(),
             architectures: vec!["toy".into()],
         }
     }

@@ -79,6 +79,7 @@ where
         };
         let mut learner = build(&JobSpec::to_score(spec.config, spec.device, spec.threads), &data)?;
         learner.load_weights(&spec.dir)?;
+        learner.freeze();
         Ok(learner)
     };
     let loaded = catch_unwind(AssertUnwindSafe(load))
@@ -211,6 +212,7 @@ pub fn toy_hello(program: &str) -> EngineHello {
         program: program.to_owned(),
         libtorch: None,
         devices: vec!["cpu".into()],
+        bf16: Vec::new(),
         architectures: ["tfidf_logreg", "tfidf_svm", "toy"].map(str::to_owned).to_vec(),
     }
 }

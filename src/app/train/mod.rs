@@ -127,11 +127,12 @@ impl App {
             Err(error) => return session.finish_with(Err(error)),
         };
         let mut yardstick = None;
-        let result =
-            Plan::new(self, request, resolved, name, given, &folder, screen).and_then(|plan| {
+        let result = Plan::new(self, request, resolved, name, given, &folder, screen).and_then(
+            |mut plan| {
                 yardstick = plan.yardstick;
-                self.train_in(&session, run, &plan, &folder, stop, screen)
-            });
+                self.train_in(&session, run, &mut plan, &folder, stop, screen)
+            },
+        );
         let ended = self.close(session, run, &folder, result);
         self.trained(run, yardstick, ended, screen)
     }
@@ -162,19 +163,19 @@ impl App {
         &self,
         session: &Session<'_>,
         run: RunId,
-        plan: &Plan<'_>,
+        plan: &mut Plan<'_>,
         folder: &RunFolder,
         stop: &AtomicUsize,
         screen: &mut dyn Screen,
     ) -> Result<()> {
         plan.tell(screen);
+        let (architecture, request) = (plan.config.model.architecture, plan.request);
+        let device = &request.device;
+        let engine = start_engine(&request.programs, architecture, device, folder)?;
+        // What `auto` stands for here is recorded, and trained again by whoever reproduces it.
+        let training = &mut plan.config.training;
+        training.precision = engine.hello().precision(training.precision, device);
         let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
-        let engine = start_engine(
-            &plan.request.programs,
-            plan.config.model.architecture,
-            &plan.request.device,
-            folder,
-        )?;
         let (state, started) =
             self.record_start(session, run, plan.beginning(prepared_digest), folder, &engine)?;
         let job = JobSpec {

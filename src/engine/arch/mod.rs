@@ -2,6 +2,7 @@
 
 mod distilbert;
 mod encoder;
+mod linear;
 mod pat;
 
 use annals::train::LearnError;
@@ -12,6 +13,9 @@ use tch::{Tensor, nn};
 pub(crate) trait Network {
     /// Scores rows.
     fn forward(&self, rows: &Rows, train: bool) -> Scores;
+
+    /// Takes the weights as they are for good, to answer faster; nothing is trained after.
+    fn freeze(&mut self) {}
 }
 
 /// Rows that go through a network together.

@@ -5,7 +5,9 @@
 use tch::nn::{self, Init, Module as _};
 use tch::{Kind, Tensor};
 
+use super::linear::{Linear, pack};
 use super::{Network, Rows, Scores, Shape};
+use crate::shim::Packed;
 
 const STDEV: f64 = 0.02;
 const NORM_EPSILON: f64 = 1e-12;
@@ -64,6 +66,10 @@ impl Network for Distilbert {
         let pooled = pooled.dropout(self.classifier_dropout, train);
         Scores::of_labels(self.classifier.forward(&pooled))
     }
+
+    fn freeze(&mut self) {
+        self.layers.iter_mut().for_each(Layer::freeze);
+    }
 }
 
 #[derive(Debug)]
@@ -71,10 +77,12 @@ struct Layer {
     query: nn::Linear,
     key: nn::Linear,
     value: nn::Linear,
-    output: nn::Linear,
+    /// Query, key and value side by side.
+    joint: Option<Packed>,
+    output: Linear,
     attention_norm: nn::LayerNorm,
-    feed_forward_in: nn::Linear,
-    feed_forward_out: nn::Linear,
+    feed_forward_in: Linear,
+    feed_forward_out: Linear,
     output_norm: nn::LayerNorm,
     heads: i64,
     dropout: f64,
@@ -92,10 +100,11 @@ impl Layer {
             query: projection("q_lin"),
             key: projection("k_lin"),
             value: projection("v_lin"),
-            output: projection("out_lin"),
+            joint: None,
+            output: Linear::new(projection("out_lin")),
             attention_norm: norm(&(path / "sa_layer_norm"), width),
-            feed_forward_in: linear(&(&feed_forward / "lin1"), width, hidden),
-            feed_forward_out: linear(&(&feed_forward / "lin2"), hidden, width),
+            feed_forward_in: Linear::new(linear(&(&feed_forward / "lin1"), width, hidden)),
+            feed_forward_out: Linear::new(linear(&(&feed_forward / "lin2"), hidden, width)),
             output_norm: norm(&(path / "output_layer_norm"), width),
             heads: i64::from(model.num_heads),
             dropout: model.dropout,
@@ -103,24 +112,36 @@ impl Layer {
         }
     }
 
+    fn freeze(&mut self) {
+        self.joint = pack(&[&self.query, &self.key, &self.value]);
+        self.output.freeze();
+        self.feed_forward_in.freeze();
+        self.feed_forward_out.freeze();
+    }
+
     /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`.
     fn forward(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
         let x = self.attention_norm.forward(&(self.attend(x, seen, train) + x));
-        let hidden = self.feed_forward_in.forward(&x).gelu("none");
+        let hidden = self.feed_forward_in.forward_gelu(&x);
         let fed = self.feed_forward_out.forward(&hidden).dropout(self.dropout, train);
         self.output_norm.forward(&(fed + x))
     }
 
     fn attend(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
         let (rows, cols, width) = x.size3().unwrap_or_default();
-        let split = |projection: &nn::Linear| {
-            let heads = projection.forward(x).view([rows, cols, self.heads, width / self.heads]);
+        let split = |numbers: Tensor| {
+            let heads = numbers.view([rows, cols, self.heads, width / self.heads]);
             heads.transpose(1, 2)
         };
+        let apart = || [&self.query, &self.key, &self.value].map(|layer| layer.forward(x));
+        let [query, key, value] = self.joint.as_ref().map_or_else(apart, |joint| {
+            let all = joint.ask(x, false);
+            [0, 1, 2].map(|part| all.narrow(-1, part * width, width))
+        });
         let attended = Tensor::scaled_dot_product_attention(
-            &split(&self.query),
-            &split(&self.key),
-            &split(&self.value),
+            &split(query),
+            &split(key),
+            &split(value),
             Some(seen),
             if train { self.attention_dropout } else { 0.0 },
             false,

@@ -5,6 +5,7 @@
 use tch::nn::{self, Init, Module as _, ModuleT as _};
 use tch::{Kind, Tensor};
 
+use super::linear::Linear;
 use super::{Attention, Network, Rows, Scores, Shape};
 
 const FEED_FORWARD_FACTOR: i64 = 4;
@@ -87,16 +88,20 @@ impl Network for Encoder {
             attention,
         }
     }
+
+    fn freeze(&mut self) {
+        self.layers.iter_mut().for_each(Layer::freeze);
+    }
 }
 
 #[derive(Debug)]
 struct Layer {
     attention_norm: nn::LayerNorm,
-    query_key_value: nn::Linear,
-    attention_output: nn::Linear,
+    query_key_value: Linear,
+    attention_output: Linear,
     feed_forward_norm: nn::LayerNorm,
-    feed_forward_in: nn::Linear,
-    feed_forward_out: nn::Linear,
+    feed_forward_in: Linear,
+    feed_forward_out: Linear,
     heads: i64,
     dropout: f64,
     attention_dropout: f64,
@@ -110,17 +115,30 @@ impl Layer {
         // Branches add up over the layers: their outputs start smaller.
         let branch = 1.0 / (2.0 * f64::from(model.n_layer)).sqrt();
         let norm = |name: &str| nn::layer_norm(path / name, vec![width], Default::default());
+        let layer = |name: &str, inputs, outputs, scale| {
+            Linear::new(linear(&(path / name), inputs, outputs, scale))
+        };
         Self {
             attention_norm: norm("attention_norm"),
-            query_key_value: linear(&(path / "query_key_value"), width, 3 * width, 1.0),
-            attention_output: linear(&(path / "attention_output"), width, width, branch),
+            query_key_value: layer("query_key_value", width, 3 * width, 1.0),
+            attention_output: layer("attention_output", width, width, branch),
             feed_forward_norm: norm("feed_forward_norm"),
-            feed_forward_in: linear(&(path / "feed_forward_in"), width, hidden, 1.0),
-            feed_forward_out: linear(&(path / "feed_forward_out"), hidden, width, branch),
+            feed_forward_in: layer("feed_forward_in", width, hidden, 1.0),
+            feed_forward_out: layer("feed_forward_out", hidden, width, branch),
             heads: i64::from(model.num_heads),
             dropout: model.dropout,
             attention_dropout: model.attention_dropout,
         }
+    }
+
+    fn freeze(&mut self) {
+        let layers = [
+            &mut self.query_key_value,
+            &mut self.attention_output,
+            &mut self.feed_forward_in,
+            &mut self.feed_forward_out,
+        ];
+        layers.into_iter().for_each(Linear::freeze);
     }
 
     /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`. Gives the attention besides
@@ -135,7 +153,7 @@ impl Layer {
         let (attended, attention) =
             self.attend(&self.attention_norm.forward(x), seen, wanted, train);
         let x = x + attended.dropout(self.dropout, train);
-        let hidden = self.feed_forward_in.forward(&self.feed_forward_norm.forward(&x)).gelu("none");
+        let hidden = self.feed_forward_in.forward_gelu(&self.feed_forward_norm.forward(&x));
         (&x + self.feed_forward_out.forward(&hidden).dropout(self.dropout, train), attention)
     }
 
