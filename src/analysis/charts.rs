@@ -125,7 +125,8 @@ pub fn history(runs: &[RunDetails], metric: &str, promotions: &[(i64, String)]) 
 
 /// How one training went: losses, and the metric the run was chosen by.
 pub fn curves(run: &RunDetails, all: &[Curve], metric: &str) -> Option<Picture> {
-    let wanted = |curve: &&Curve| curve.metric == metric && !curve.points.is_empty();
+    // One point is no curve.
+    let wanted = |curve: &&Curve| curve.metric == metric && curve.points.len() > 1;
     let series: Vec<Series> = all
         .iter()
         .filter(wanted)

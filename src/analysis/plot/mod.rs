@@ -131,7 +131,8 @@ impl Picture {
     pub fn svg_inline(&self) -> String {
         let (width, height) = self.size();
         format!(
-            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
+            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" style=\"max-width:{width:.0}px\" \
+             role=\"img\" aria-label=\"{}\">\n{}</svg>",
             xml(self.title()),
             self.svg_body()
         )
