@@ -175,15 +175,19 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn best(&self) -> Result<Vec<Best>, ViewError> {
         let (_, policy) = self.policy()?;
-        let runs = self.run_details()?;
-        let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, &policy)).collect();
-        let mut best: Vec<Best> = roles(&policy)
-            .into_iter()
-            .filter_map(|(role, metric)| best_by(&allowed, role, &metric, Split::Test))
-            .collect();
-        best.extend(most_stable(&allowed));
-        Ok(best)
+        Ok(best(&self.run_details()?, &policy))
     }
+}
+
+/// The best of `runs`, which are in the order they began, in each respect.
+pub fn best(runs: &[RunDetails], policy: &Policy) -> Vec<Best> {
+    let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, policy)).collect();
+    let mut best: Vec<Best> = roles(policy)
+        .into_iter()
+        .filter_map(|(role, metric)| best_by(&allowed, role, &metric, Split::Test))
+        .collect();
+    best.extend(most_stable(&allowed));
+    best
 }
 
 /// The respects and their metrics on the test split.
@@ -214,7 +218,7 @@ fn objections(run: &RunDetails, policy: &Policy) -> Vec<&'static str> {
 }
 
 fn counts(run: &RunDetails, policy: &Policy) -> bool {
-    run.status == Status::Finished && objections(run, policy).is_empty()
+    run.status == Status::Finished && run.deleted.is_none() && objections(run, policy).is_empty()
 }
 
 fn best_by(runs: &[&RunDetails], role: &'static str, metric: &str, split: Split) -> Option<Best> {

@@ -499,24 +499,16 @@ impl Snapshot {
         self.get(&DETAILS, &id.0)?.map(|row| unpack(&DETAILS, &row)).transpose()
     }
 
-    /// Every run in full, one after the other, in no order worth relying on.
-    ///
-    /// # Errors
-    /// When the views cannot be read.
-    pub fn each_run(&self, mut each: impl FnMut(RunDetails)) -> Result<(), ViewError> {
-        self.scan(&DETAILS, &[], |_, row| {
-            each(unpack::<RunDetails>(&DETAILS, row)?);
-            Ok(())
-        })
-    }
-
     /// Every run in full, in the order they began.
     ///
     /// # Errors
     /// When the views cannot be read.
     pub fn run_details(&self) -> Result<Vec<RunDetails>, ViewError> {
         let mut runs = Vec::new();
-        self.each_run(|run| runs.push(run))?;
+        self.scan(&DETAILS, &[], |_, row| {
+            runs.push(unpack::<RunDetails>(&DETAILS, row)?);
+            Ok(())
+        })?;
         runs.sort_by_key(|run: &RunDetails| run.started_position);
         Ok(runs)
     }

@@ -14,10 +14,11 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, consolidate, series, stem,
 };
-use crate::domain::run::{Archive, RunStatus};
+use crate::domain::run::{Archive, Category, RunStatus};
 use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
 use crate::projection::Snapshot;
+use crate::projection::best::best;
 use crate::projection::runs::RunDetails;
 
 /// What decides which run of a series is the best, the first that was measured.
@@ -98,7 +99,6 @@ pub struct Planned {
 
 /// A run as the plan needs it beside what the rules see.
 struct Place {
-    position: u64,
     stem: String,
     config: ConfigKey,
     folder: String,
@@ -235,20 +235,16 @@ fn members(
         named.insert(request.run(), "was in production".into());
     }
     named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
-    let mut found: Vec<(Member, Place)> = Vec::new();
-    views.each_run(|run| {
-        if run.deleted.is_none() {
-            found.push(member(&run, policy, &named, &metrics(layout)));
-        }
-    })?;
-    found.sort_by_key(|(_, place)| place.position);
-    let (mut members, places): (Vec<Member>, Vec<Place>) = found.into_iter().unzip();
+    let runs = views.run_details()?;
+    let there = runs.iter().filter(|run| run.deleted.is_none());
+    let found = there.map(|run| member(run, policy, &named, &metrics(layout)));
+    let (mut members, places): (Vec<Member>, Vec<Place>) = found.unzip();
     let keys: Vec<(String, ConfigKey)> =
         places.iter().map(|place| (place.stem.clone(), place.config)).collect();
     for (member, series) in members.iter_mut().zip(series(&keys)) {
         member.series = series;
     }
-    for best in views.best()? {
+    for best in best(&runs, policy) {
         for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
             member.held.get_or_insert_with(|| format!("best of all: {}", best.role));
         }
@@ -264,7 +260,9 @@ fn member(
 ) -> (Member, Place) {
     let status = RunStatus::from(run.status);
     let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
-    let ready = in_production || run.assess(policy).is_candidate();
+    // Most runs have no chance; judging them all costs more than reading them.
+    let chance = policy.production_promotion.allow_debug || run.category != Category::Debug;
+    let ready = in_production || (chance && run.assess(policy).is_candidate());
     let by_hand = run.archive.as_ref().filter(|archive| archive.rule.is_none());
     let held = match (status, run.pinned, named.get(&run.run()), by_hand) {
         (RunStatus::Running, ..) => Some("running".to_owned()),
@@ -284,12 +282,8 @@ fn member(
         archived: run.archive.is_some(),
         held,
     };
-    let place = Place {
-        position: run.started_position,
-        stem: stem(&run.experiment_name),
-        config: config(run),
-        folder: run.folder.clone(),
-    };
+    let place =
+        Place { stem: stem(&run.experiment_name), config: config(run), folder: run.folder.clone() };
     (member, place)
 }
 
@@ -310,7 +304,14 @@ fn score(run: &RunDetails, policy: &Policy, metrics: &[&'static str]) -> Score {
 
 /// What runs of one configuration on the same data have in common.
 fn config(run: &RunDetails) -> ConfigKey {
-    let known = !run.parameters.is_empty();
-    let text = || format!("{:?}", (&run.parameters, &run.labels, run.data));
-    known.then(|| Digest::of(text().as_bytes()).0)
+    if run.parameters.is_empty() {
+        return None;
+    }
+    let pairs = run.parameters.iter().flat_map(|(key, value)| [key, value]);
+    let mut bytes = run.data.to_vec();
+    for text in pairs.chain(&run.labels) {
+        bytes.extend((text.len() as u64).to_be_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    Some(Digest::of(&bytes).0)
 }

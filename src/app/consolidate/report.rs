@@ -12,6 +12,7 @@ use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy};
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
+use crate::projection::best::best;
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::runs::RunDetails;
 
@@ -131,14 +132,14 @@ impl Facts {
     fn read(views: &Snapshot) -> Result<Self> {
         let (policy_revision, policy) = views.policy()?;
         let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for best in views.best()? {
+        let runs = views.run_details()?;
+        for best in best(&runs, &policy) {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
-        let runs = views.run_details()?.into_iter();
         Ok(Self {
             policy,
             policy_revision,
-            runs: runs.map(|run| (run.experiment_id.clone(), run)).collect(),
+            runs: runs.into_iter().map(|run| (run.experiment_id.clone(), run)).collect(),
             production: views.production()?.into_iter().map(|m| (m.run, m.name)).collect(),
             roles,
             past: views.consolidations()?,
