@@ -6,16 +6,16 @@ use super::session::Tx;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
-    ArchiveOrder, MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
-    RestoreOrder,
+    ArchiveOrder, Migrated, MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState,
+    MovedFile, RestoreOrder,
 };
 use crate::domain::policy::PolicyState;
-use crate::domain::registry::RegistryState;
+use crate::domain::registry::{ModelRelocated, RegistryState};
 use crate::domain::run::{
-    Archive, DroppedFile, Pack, PlaceFacts, RunArchived, RunRestored, RunState, may_archive,
-    may_delete, may_restore,
+    Archive, DroppedFile, Pack, PlaceFacts, RunArchived, RunRelocated, RunRestored, RunState,
+    may_archive, may_delete, may_restore,
 };
-use crate::domain::{Event, Provenance, Rejection};
+use crate::domain::{Event, Provenance, Rejection, StreamId};
 use crate::effect::{self, Recovered};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
@@ -257,7 +257,11 @@ impl App {
 
     /// Moves the files of a plan that is in the log, and records where they are; tells the size
     /// of those of a run that was archived.
-    fn relocate(&self, session: &Session<'_>, plan: &MovePlanned) -> Result<Option<u64>> {
+    pub(super) fn relocate(
+        &self,
+        session: &Session<'_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<u64>> {
         let moved = effect::relocate(&self.root, &self.blobs, plan);
         let why = moved.as_ref().err().map(ToString::to_string);
         let (end, bytes) =
@@ -287,11 +291,11 @@ impl App {
             return Ok((end, None));
         }
         append_move(tx, &planned_state(plan), plan.id, MoveCommand::Complete { recovered })?;
-        let (run, event, bytes): (RunId, Event, _) = match &plan.purpose {
+        let (stream, event, bytes): (StreamId, Event, _) = match &plan.purpose {
             MovePurpose::Archive(order) => {
                 let archived = self.archived(plan, order)?;
                 let bytes = archived.bytes_after;
-                (order.run, archived.into(), Some(bytes))
+                (order.run.into(), archived.into(), Some(bytes))
             }
             MovePurpose::Restore(order) => {
                 let restored = RunRestored {
@@ -300,11 +304,23 @@ impl App {
                     recovered: order.from_blobs.clone(),
                     file_move: plan.id,
                 };
-                (order.run, restored.into(), None)
+                (order.run.into(), restored.into(), None)
             }
+            MovePurpose::Migration(order) => match &order.what {
+                Migrated::Run { run, home } => {
+                    let (folder, home) = (plan.to.clone(), home.clone());
+                    let event = RunRelocated { folder, home, file_move: plan.id };
+                    ((*run).into(), event.into(), None)
+                }
+                Migrated::Model { name } => {
+                    let (name, path) = (name.clone(), plan.to.clone());
+                    let event = ModelRelocated { name, path, file_move: plan.id };
+                    (StreamId::REGISTRY, event.into(), None)
+                }
+            },
             _ => return Ok((end, None)),
         };
-        tx.append(run, &[event], Provenance::Reported)?;
+        tx.append(stream, &[event], Provenance::Reported)?;
         Ok((end, bytes))
     }
 

@@ -407,6 +407,7 @@ impl Subject {
             RegistryEvent::Demoted(e) => e.name == self.name,
             RegistryEvent::RolledBack(e) => e.name == self.name,
             RegistryEvent::VersionBumped(e) => e.name == self.name,
+            RegistryEvent::Relocated(e) => e.name == self.name,
             RegistryEvent::AliasSet(e) => e.name == self.name,
             RegistryEvent::AliasRemoved(_) => false,
         }

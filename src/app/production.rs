@@ -313,7 +313,10 @@ impl App {
                 let run = version.map_or(RunId([0; 16]), |version| version.run);
                 (run, RegistryCommand::RollBack { name, number, file_move, reason })
             }
-            MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Removal(_) => {
+            MovePurpose::Archive(_)
+            | MovePurpose::Restore(_)
+            | MovePurpose::Removal(_)
+            | MovePurpose::Migration(_) => {
                 return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
             }
         })
@@ -410,12 +413,15 @@ impl App {
 /// The production folder that a plan is about.
 fn folder(plan: &MovePlanned) -> &str {
     match plan.purpose {
-        MovePurpose::Demotion { .. } => &plan.from,
+        MovePurpose::Demotion { .. } | MovePurpose::Migration(_) => &plan.from,
         _ => &plan.to,
     }
 }
 
-fn in_production<'r>(registry: &'r RegistryState, name: &str) -> Option<&'r ModelVersion> {
+pub(super) fn in_production<'r>(
+    registry: &'r RegistryState,
+    name: &str,
+) -> Option<&'r ModelVersion> {
     let number = registry.production.get(name)?.number;
     registry.versions(name).iter().find(|version| version.number == number)
 }

@@ -116,7 +116,10 @@ impl App {
             if envelope.header.invocation != Some(invocation) {
                 continue;
             }
-            if matches!(plan.purpose, MovePurpose::Archive(_) | MovePurpose::Restore(_)) {
+            if matches!(
+                plan.purpose,
+                MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Migration(_)
+            ) {
                 let (end, _) = self.settle_relocation(tx, &plan, true, None)?;
                 let how = if end == Recovery::Completed { "finished" } else { "rolled back" };
                 notes.push(format!("the move to {} was {how}", plan.to));

@@ -24,6 +24,7 @@ mod ensemble;
 mod error;
 mod gc;
 mod init;
+mod layout;
 mod lens;
 mod list;
 mod log;
@@ -116,6 +117,7 @@ enum Verb {
     Restore(archive::RestoreArgs),
     Cleanup(cleanup::Args),
     Consolidate(consolidate::Args),
+    Layout(layout::Args),
     Gc(gc::Args),
     Snapshot(snapshot::Args),
     Ensemble(ensemble::Args),
@@ -214,6 +216,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Restore(args) => archive::run_restore(args, context),
         Verb::Cleanup(args) => cleanup::run(&args, context),
         Verb::Consolidate(args) => consolidate::run(&args, context),
+        Verb::Layout(args) => layout::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Ensemble(args) => ensemble::run(args, context),

@@ -17,7 +17,8 @@ pub(super) const VIEW: Definition = Definition {
 /// One move.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct MoveRow {
-    /// `promotion`, `demotion`, `rollback`, `restore`, `removal` or the name of an archive.
+    /// `promotion`, `demotion`, `rollback`, `restore`, `removal`, `migration` or the name of an
+    /// archive.
     pub purpose: String,
     /// Where the files come from.
     pub from: String,
@@ -49,6 +50,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 MovePurpose::Restore(_) => "restore".into(),
                 MovePurpose::Rollback { .. } => "rollback".into(),
                 MovePurpose::Removal(_) => "removal".into(),
+                MovePurpose::Migration(_) => "migration".into(),
             },
             from: planned.from.clone(),
             to: planned.to.clone(),

@@ -13,7 +13,7 @@ use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 3,
+    revision: 4,
     kinds: &[
         "promotion.requested",
         "promotion.approved",
@@ -24,6 +24,7 @@ pub(super) const VIEW: Definition = Definition {
         "model.version_bumped",
         "model.alias_set",
         "model.alias_removed",
+        "model.relocated",
     ],
     apply,
 };
@@ -190,6 +191,18 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             let mut row: ModelRow = unpack(&VIEW, &row)?;
             row.version = bumped.to.to_string();
             kv.put(&key, pack(&row))
+        }
+        RegistryEvent::Relocated(relocated) => {
+            let name = key(MODEL, relocated.name.as_bytes());
+            let Some(row) = kv.get(&name)? else { return Ok(()) };
+            for number in 1..=unpack::<NameRow>(&VIEW, &row)?.versions {
+                let key = version_key(&relocated.name, number);
+                let Some(row) = kv.get(&key)? else { continue };
+                let mut row: ModelRow = unpack(&VIEW, &row)?;
+                row.path.clone_from(&relocated.path);
+                kv.put(&key, pack(&row))?;
+            }
+            Ok(())
         }
         RegistryEvent::AliasSet(set) => {
             let row = AliasRow {

@@ -33,6 +33,7 @@ const KINDS: &[&str] = &[
     "run.archived",
     "run.restored",
     "run.deleted",
+    "run.relocated",
 ];
 
 /// The small rows.
@@ -442,6 +443,7 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             let back = |path: &String| restored.recovered.iter().any(|file| file.path == *path);
             details.dropped.retain(|path| !back(path));
         }
+        RunEvent::Relocated(relocated) => details.folder.clone_from(&relocated.folder),
         RunEvent::Deleted(deleted) => {
             details.archive = None;
             details.deleted = Some(Deleted {

@@ -2,7 +2,7 @@
 //! goes from one to the other whole.
 
 use crate::support::Workspace;
-use crate::walk::agree;
+use crate::walk::{agree, every_step};
 
 fn folder(ward: &Workspace, run: &str) -> String {
     let shown = ward.annals(&["show", run, "--format", "json"]).ok().json();
@@ -97,4 +97,106 @@ fn models_of_lower_auc_are_found() {
     );
     ward.annals(&["consolidate", "apply", plan["plan_digest"].as_str().unwrap()]).ok();
     agree(&ward);
+}
+
+/// Runs in every place, one of them packed, and a model that is its second version.
+fn lived_in() -> Workspace {
+    let ward = Workspace::new();
+    ward.annals(&["policy", "set", "debug_experiments.enabled", "false"]).ok();
+    ward.allow_synthetic();
+    for name in ["one", "two", "three", "one"] {
+        ward.train(name, &[]).ok();
+    }
+    let runs = ward.annals(&["list", "--format", "json"]).ok().json();
+    let second = runs[0]["experiment_id"].as_str().unwrap();
+    ward.annals(&["promote", second, "--as", "night"]).ok();
+    ward.annals(&["promote", "three", "--as", "night", "--replace"]).ok();
+    ward.annals(&["archive", "two", "--compress", "--drop-weights"]).ok();
+    ward
+}
+
+fn places(ward: &Workspace) -> Vec<(String, String)> {
+    let runs = ward.annals(&["list", "--format", "json"]).ok().json();
+    let id = |run: &serde_json::Value| run["experiment_id"].as_str().unwrap().to_owned();
+    runs.as_array().unwrap().iter().map(|run| (id(run), folder(ward, &id(run)))).collect()
+}
+
+#[test]
+fn a_workspace_goes_to_the_other_layout_and_comes_back_as_it_was() {
+    let ward = lived_in();
+    let before = places(&ward);
+    let planned = ward.annals(&["layout", "migrate", "training-output"]).ok();
+    assert!(planned.out.contains("training/experiments/active/"), "{}", planned.out);
+    assert!(planned.err.contains("5 folders would move"), "{}", planned.err);
+    assert_eq!(places(&ward), before);
+
+    ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    agree(&ward);
+    assert!(!ward.path("experiments").exists() && !ward.path("models").exists());
+    assert!(ward.path("model_weights/production/night/labels.json").is_file());
+    let there = places(&ward);
+    for ((id, folder), (same, _)) in there.iter().zip(&before) {
+        assert_eq!(id, same);
+        let parent = if id.starts_with("two") { "archived" } else { "active" };
+        assert!(folder.starts_with(&format!("training/experiments/{parent}/")), "{folder}");
+        assert!(ward.path(folder).is_dir());
+    }
+    let shown = ward.annals(&["layout", "show"]).ok().out;
+    assert!(shown.contains("training-output") && !shown.contains("elsewhere"), "{shown}");
+    // Life goes on there.
+    ward.annals(&["predict", "night", "a calm night"]).ok();
+    ward.annals(&["restore", "two"]).ok();
+    ward.annals(&["archive", "two"]).ok();
+    ward.annals(&["rollback", "night", "--reason", "the old one was better"]).ok();
+    ward.train("four", &[]).ok();
+    assert!(folder(&ward, "four").starts_with("training/experiments/active/"));
+    agree(&ward);
+    let again = ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    assert!(again.err.contains("everything is where"), "{}", again.err);
+
+    ward.annals(&["layout", "migrate", "consolidated", "--apply"]).ok();
+    agree(&ward);
+    assert!(!ward.path("training").exists() && !ward.path("model_weights").exists());
+    let back = places(&ward);
+    assert_eq!(back[1..], before[..]);
+    assert_eq!(back[0].1, format!("experiments/{}", back[0].0));
+    let kinds = ward.annals(&["log", "--kind", "layout.changed", "--format", "json"]).ok().out;
+    assert!(kinds.contains("training-output") && kinds.contains("consolidated"), "{kinds}");
+}
+
+#[test]
+fn a_migration_is_refused_where_a_place_is_taken_or_a_run_is_under_way() {
+    let ward = lived_in();
+    std::fs::create_dir_all(ward.path("model_weights/production/night")).unwrap();
+    let answer = ward.annals(&["layout", "migrate", "training-output", "--apply"]);
+    answer.refused(6, "exists already");
+    agree(&ward);
+    std::fs::remove_dir(ward.path("model_weights/production/night")).unwrap();
+    ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    agree(&ward);
+    ward.annals(&["run", "start", "--name", "script"]).ok();
+    let answer = ward.annals(&["layout", "migrate", "consolidated", "--apply"]);
+    answer.refused(6, "is running in training/experiments/active/");
+}
+
+#[test]
+fn a_migration_is_killed_at_every_step() {
+    let ward = Workspace::new();
+    ward.allow_synthetic();
+    ward.train("one", &[]).ok();
+    ward.annals(&["promote", "one", "--as", "night"]).ok();
+    every_step(&ward, &["layout", "migrate", "training-output", "--apply"]);
+}
+
+#[test]
+fn two_processes_migrate() {
+    let ward = lived_in();
+    let migrate = ["layout", "migrate", "training-output", "--apply"];
+    let both = [0, 1].map(|_| ward.spawn(&migrate));
+    let codes = both.map(|mut child| child.wait().unwrap().code().unwrap());
+    assert!(codes.iter().all(|code| [0, 6, 7].contains(code)), "{codes:?}");
+    agree(&ward);
+    ward.annals(&migrate).ok();
+    agree(&ward);
+    assert!(ward.path("model_weights/production/night/labels.json").is_file());
 }

@@ -230,6 +230,12 @@ fn of_runs() -> Vec<Event> {
             file_move: MOVE,
         }
         .into(),
+        RunRelocated {
+            folder: "training/experiments/active/2026-03-01_toy_hate".into(),
+            home: "training/experiments/active/2026-03-01_toy_hate".into(),
+            file_move: MOVE,
+        }
+        .into(),
         RunDeleted {
             plan: digest(31),
             reason: "a debug run; hate_20260302_120000 stands for its series".into(),
@@ -286,6 +292,12 @@ fn of_the_registry() -> Vec<Event> {
             number: 2,
             previous: Some(("hate_v0".into(), 1)),
             reason: None,
+        }
+        .into(),
+        ModelRelocated {
+            name: "hate_v1".into(),
+            path: "model_weights/production/hate_v1".into(),
+            file_move: MOVE,
         }
         .into(),
         ModelAliasRemoved { alias: "champion".into(), reason: Some("no".into()) }.into(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::run::{Archive, DroppedFile, Pack};
+use crate::domain::workspace::LayoutKind;
 
 stream_events! {
     /// What can happen to one move of files.
@@ -68,6 +69,35 @@ pub enum MovePurpose {
     },
     /// The files of a run are taken away for good.
     Removal(RemovalOrder),
+    /// Files go where another layout has them.
+    Migration(MigrationOrder),
+}
+
+/// Something that goes where another layout has it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct MigrationOrder {
+    /// The layout.
+    pub layout: LayoutKind,
+    /// What.
+    pub what: Migrated,
+}
+
+/// What has a place in a layout.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Migrated {
+    /// A run.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its folder while it is active.
+        home: String,
+    },
+    /// A model in production.
+    Model {
+        /// The production name.
+        name: String,
+    },
 }
 
 /// A run whose files are taken away for good.
@@ -119,11 +149,12 @@ impl MovePurpose {
     /// The run whose files move, where they are a run's.
     pub fn run(&self) -> Option<RunId> {
         match self {
-            Self::Promotion { run, .. } => Some(*run),
+            Self::Promotion { run, .. }
+            | Self::Migration(MigrationOrder { what: Migrated::Run { run, .. }, .. }) => Some(*run),
             Self::Archive(order) => Some(order.run),
             Self::Restore(order) => Some(order.run),
             Self::Removal(order) => Some(order.run),
-            Self::Demotion { .. } | Self::Rollback { .. } => None,
+            Self::Demotion { .. } | Self::Rollback { .. } | Self::Migration(_) => None,
         }
     }
 
@@ -132,8 +163,9 @@ impl MovePurpose {
         match self {
             Self::Promotion { name, .. }
             | Self::Demotion { name, .. }
-            | Self::Rollback { name, .. } => Some(name),
-            Self::Archive(_) | Self::Restore(_) | Self::Removal(_) => None,
+            | Self::Rollback { name, .. }
+            | Self::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) => Some(name),
+            Self::Archive(_) | Self::Restore(_) | Self::Removal(_) | Self::Migration(_) => None,
         }
     }
 

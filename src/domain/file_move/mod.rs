@@ -13,7 +13,7 @@ mod tests;
 pub use command::MoveCommand;
 pub use decide::decide;
 pub use event::{
-    ArchiveOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveRolledBack,
-    MovedFile, RemovalOrder, RestoreOrder,
+    ArchiveOrder, Migrated, MigrationOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned,
+    MovePurpose, MoveRolledBack, MovedFile, RemovalOrder, RestoreOrder,
 };
 pub use state::{MovePhase, MoveState};

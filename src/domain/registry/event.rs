@@ -21,6 +21,7 @@ stream_events! {
         0x0308 "model.version_bumped" 1 Text VersionBumped(ModelVersionBumped),
         0x0309 "model.alias_set" 1 Text AliasSet(ModelAliasSet),
         0x030a "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
+        0x030b "model.relocated" 1 Decision Relocated(ModelRelocated),
     }
 }
 
@@ -173,4 +174,15 @@ pub struct ModelAliasRemoved {
     pub alias: String,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// A model in production lies where another layout has it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRelocated {
+    /// The production name.
+    pub name: String,
+    /// Its folder from here on, relative to the workspace.
+    pub path: String,
+    /// The move.
+    pub file_move: MoveId,
 }

@@ -13,7 +13,7 @@ mod tests;
 pub use command::RegistryCommand;
 pub use decide::{RegistryFacts, decide};
 pub use event::{
-    ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRolledBack,
+    ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRelocated, ModelRolledBack,
     ModelVersionBumped, PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected,
     PromotionRequested, RegistryEvent,
 };

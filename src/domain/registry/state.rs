@@ -163,6 +163,13 @@ impl RegistryState {
                     version.versions.push(bumped.to);
                 }
             }
+            RegistryEvent::Relocated(relocated) => {
+                let versions = self.models.get_mut(&relocated.name).into_iter().flatten();
+                versions.for_each(|version| version.path.clone_from(&relocated.path));
+                if let Some(model) = self.production.get_mut(&relocated.name) {
+                    model.path.clone_from(&relocated.path);
+                }
+            }
             RegistryEvent::AliasSet(set) => {
                 self.aliases.insert(set.alias.clone(), (set.name.clone(), set.number));
             }

@@ -34,6 +34,7 @@ stream_events! {
         0x0415 "run.archived" 1 Text Archived(RunArchived),
         0x0416 "run.restored" 1 Text Restored(RunRestored),
         0x0417 "run.deleted" 1 Text Deleted(RunDeleted),
+        0x0418 "run.relocated" 1 Decision Relocated(RunRelocated),
     }
 }
 
@@ -478,6 +479,17 @@ pub struct RunDeleted {
     pub files: Vec<DroppedFile>,
     /// Their size.
     pub bytes: u64,
+    /// The move.
+    pub file_move: MoveId,
+}
+
+/// The run's files lie where another layout has them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunRelocated {
+    /// Its folder from here on, relative to the workspace.
+    pub folder: String,
+    /// Its folder while it is active.
+    pub home: String,
     /// The move.
     pub file_move: MoveId,
 }

@@ -21,8 +21,8 @@ pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
     EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RunArchived,
     RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted,
-    RunPinned, RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged,
-    RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    RunPinned, RunRelocated, RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted,
+    RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub(in crate::domain) use life::printable;
 pub use life::{LifeCommand, LifeFacts, decide_life};

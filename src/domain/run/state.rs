@@ -196,6 +196,10 @@ impl Fold for RunState {
                     self.dropped.remove(&file.path);
                 }
             }
+            RunEvent::Relocated(relocated) => {
+                self.folder.clone_from(&relocated.folder);
+                self.home.clone_from(&relocated.home);
+            }
             RunEvent::Deleted(_) => {
                 self.deleted = true;
                 (self.archive, self.pack) = (None, None);

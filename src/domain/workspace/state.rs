@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
+use super::{LayoutKind, SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
 use crate::base::PublicKey;
 use crate::domain::Fold;
 
@@ -24,6 +24,8 @@ pub struct WorkspaceState {
     pub created: Option<WorkspaceCreated>,
     /// The signing keys, oldest first.
     pub keys: Vec<Key>,
+    /// The layout that everything was moved to last; none for one that it began with.
+    pub layout: Option<LayoutKind>,
     /// The names of all actors.
     pub actors: BTreeSet<String>,
     /// The snapshots, oldest first.
@@ -50,8 +52,8 @@ impl Fold for WorkspaceState {
             WorkspaceEvent::SnapshotTaken(taken) => self.snapshots.push(taken.clone()),
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
-            | WorkspaceEvent::ConsolidationApplied(_)
-            | WorkspaceEvent::LayoutChanged(_) => {}
+            | WorkspaceEvent::ConsolidationApplied(_) => {}
+            WorkspaceEvent::LayoutChanged(changed) => self.layout = Some(changed.to),
         }
     }
 }

@@ -163,6 +163,7 @@ impl Moves {
             MovePurpose::Restore(_) => "restore",
             MovePurpose::Rollback { .. } => "rollback",
             MovePurpose::Removal(_) => "removal",
+            MovePurpose::Migration(_) => "migration",
         };
         let (status, recovered, reason) = match end.map(|(_, event)| event) {
             Some(MoveEvent::Completed(e)) => ("completed", Some(e.recovered), None),
