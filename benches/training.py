@@ -41,12 +41,14 @@ WIDTH, LAYERS, HEADS, HIDDEN, VOCABULARY, BATCH, RATE = 256, 3, 4, 1024, 10_000,
 
 
 def annals(program, folder, *arguments):
-    """The run that `annals train` recorded."""
+    """The run that `annals train` recorded, with its rows per second."""
     done = subprocess.run([program, "train", "--format", "json", *map(str, arguments)], cwd=folder,
                           capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"annals train ended with {done.returncode}: {done.stderr}")
-    return json.loads(done.stdout)
+    run = json.loads(done.stdout)
+    info = pathlib.Path(folder) / run["folder"] / "results/training_info.json"
+    return run | json.loads(info.read_text())
 
 
 def workspace(program, folder):
@@ -96,7 +98,8 @@ def trainer(folder, rows, valid, seed, grouped, epochs, threads):
     with tempfile.TemporaryDirectory() as scratch:
         arguments = transformers.TrainingArguments(
             scratch, num_train_epochs=epochs, per_device_train_batch_size=BATCH, learning_rate=RATE,
-            lr_scheduler_type="linear", warmup_ratio=0.06, weight_decay=0.01, seed=seed,
+            lr_scheduler_type="linear", weight_decay=0.01, seed=seed,
+            warmup_steps=int(0.06 * epochs * len(rows) / BATCH),
             train_sampling_strategy="group_by_length" if grouped else "random", use_cpu=True,
             save_strategy="no", report_to=[], logging_strategy="no", disable_tqdm=True,
             per_device_eval_batch_size=2 * BATCH)
