@@ -48,6 +48,7 @@ mod session;
 mod snapshot;
 mod status;
 mod train;
+mod undo;
 mod verify;
 mod why;
 mod workspace;
@@ -97,6 +98,7 @@ pub use train::{
     ConfigSource, DataSource, Programs, ReproduceOptions, Reproduced, Screen, Spread, TrainRequest,
     Trained, Yardstick,
 };
+pub use undo::Undone;
 pub use verify::VerifyOptions;
 pub use why::Node;
 pub use workspace::{App, Caller, ConfigDirs, Settings};

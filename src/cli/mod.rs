@@ -45,6 +45,7 @@ mod snapshot;
 mod status;
 mod train;
 mod ui;
+mod undo;
 mod verify;
 mod why;
 
@@ -120,6 +121,7 @@ enum Verb {
     Layout(layout::Args),
     Gc(gc::Args),
     Snapshot(snapshot::Args),
+    Undo(undo::Args),
     Ensemble(ensemble::Args),
     Predict(predict::Args),
     Log(log::Args),
@@ -219,6 +221,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Layout(args) => layout::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
+        Verb::Undo(args) => undo::run(&args, context),
         Verb::Ensemble(args) => ensemble::run(args, context),
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),

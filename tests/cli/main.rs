@@ -32,5 +32,6 @@ mod resume;
 mod snapshot;
 mod support;
 mod tamper;
+mod undo;
 mod walk;
 mod why;
