@@ -21,6 +21,7 @@ mod edit;
 mod engine;
 mod environment;
 mod error;
+mod export;
 mod external;
 mod find;
 mod gc;
@@ -71,6 +72,7 @@ pub use consolidate::{
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
+pub use export::{Exported, ExportedTiles};
 pub use external::{
     ExecRequest, Executed, FinishRun, MetricPoints, SilentRun, StartRun, StartedRun, Tracker,
 };

@@ -22,6 +22,7 @@ mod doctor;
 mod edit;
 mod ensemble;
 mod error;
+mod export;
 mod gc;
 mod init;
 mod layout;
@@ -127,6 +128,7 @@ enum Verb {
     Log(log::Args),
     Why(why::Args),
     Query(query::Args),
+    Export(export::Args),
     Replay(replay::Args),
     Verify(verify::Args),
     Prove(prove::Args),
@@ -227,6 +229,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Log(args) => log::run(&args, context),
         Verb::Why(args) => why::run(&args, context),
         Verb::Query(args) => query::run(&args, context),
+        Verb::Export(args) => export::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),
         Verb::Verify(args) => verify::run(&args, context),
         Verb::Prove(args) => prove::run(&args, context),

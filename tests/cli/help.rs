@@ -30,6 +30,7 @@ const VERBS: &[&str] = &[
     "log",
     "why",
     "query",
+    "export",
     "replay",
     "verify",
     "prove",

@@ -15,6 +15,7 @@ mod crash;
 mod curriculum;
 mod edit;
 mod ensemble;
+mod export;
 mod external;
 mod gc;
 mod help;

@@ -41,10 +41,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ),
     ("analysis", &["tlog", "store", "verify", "effect", "supervise", "app", "cli"]),
     ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
-    (
-        "port",
-        &["tlog", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
-    ),
+    ("port", &["store", "verify", "projection", "effect", "train", "supervise", "app", "cli"]),
     ("app", &["cli"]),
     ("cli", &["store", "supervise", "effect", "projection", "train"]),
     (

@@ -1,0 +1,73 @@
+//! `annals export`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::context::Context;
+use super::lens::Lens;
+use super::ui::Table;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::port::export::Format;
+
+/// Write the record into files for other programs: Parquet, JSON Lines, CSV, or C2SP tiles
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to write
+    #[arg(value_enum)]
+    what: What,
+    /// A new or empty folder
+    folder: PathBuf,
+    /// Only these tables (`annals query --tables` describes them); may be repeated
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// One file for each day in which there are rows, TABLE/day=YYYY-MM-DD/, where a table has the
+    /// column recorded
+    #[arg(long)]
+    by_day: bool,
+    #[command(flatten)]
+    lens: Lens,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// A file for each table, typed, with the raw envelope of each event
+    Parquet,
+    /// A file for each table, one JSON object a line
+    Jsonl,
+    /// A file for each table, with a heading
+    Csv,
+    /// The signed tree, for any client of transparency logs (c2sp.org/tlog-tiles)
+    Tiles,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    args.lens.read(context, |app, context| export(args, app, context))
+}
+
+fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+    let folder = context.cwd.join(&args.folder);
+    let format = match args.what {
+        What::Parquet => Format::Parquet,
+        What::Jsonl => Format::Jsonl,
+        What::Csv => Format::Csv,
+        What::Tiles => {
+            if args.by_day || !args.table.is_empty() {
+                let message = "tiles are of the whole tree: --table and --by-day do not apply";
+                return Err(Error::new(ErrorKind::Usage, message));
+            }
+            let exported = app.export_tiles(&folder)?;
+            return context.ui.data(&exported, |ui| {
+                ui.line(&format!("{} events in {} files", exported.size, exported.files))
+            });
+        }
+    };
+    let exported = app.export_tables(format, &args.table, args.by_day, &folder)?;
+    context.ui.data(&exported, |ui| {
+        let mut table = Table::new(&["table", "rows"]);
+        for one in &exported {
+            table.row([one.table, &one.rows.to_string()]);
+        }
+        ui.table(&table)
+    })
+}
