@@ -16,9 +16,13 @@ use crate::domain::run::{
     may_archive, may_delete, may_restore,
 };
 use crate::domain::{Event, Provenance, Rejection, StreamId};
-use crate::effect::{self, Recovered};
+use crate::effect::{self, EffectError, Recovered};
 use crate::projection::files::Regenerated;
+use crate::projection::runs::RunDetails;
 use crate::store::{Access, View};
+
+/// Runs that may lie under one name in one place.
+const SAME_PLACE_MAX: u32 = 1_000;
 
 /// Whether a file of a run is a weight or belongs to a training checkpoint.
 fn weighs(path: &str) -> bool {
@@ -138,6 +142,7 @@ impl App {
         };
         let archive = self.layout.archive(request.archive, &facts.policy.policy);
         let to = format!("{archive}/{}", folder_name(&facts.run.folder));
+        let to = self.unless_taken(run, &to)?;
         let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
@@ -146,6 +151,26 @@ impl App {
             bytes_after: request.pack.is_none().then_some(bytes_kept),
             regenerated: Regenerated::default(),
         })
+    }
+
+    /// `to`, with a number where another run lies there (W-3): a layout may name folders by the
+    /// day. Where somebody else's folder is in the way, the move is refused later.
+    fn unless_taken(&self, run: RunId, to: &str) -> Result<String> {
+        let mut place = to.to_owned();
+        for number in 2..SAME_PLACE_MAX {
+            if effect::taken(&self.root.join(&place))?.is_none() {
+                break;
+            }
+            let folded = place.to_lowercase();
+            let others = self.snapshot()?.run_details()?;
+            let in_the_way =
+                |other: &RunDetails| other.id != run.0 && other.folder.to_lowercase() == folded;
+            if !others.iter().any(in_the_way) {
+                break;
+            }
+            place = format!("{to}_{number}");
+        }
+        Ok(place)
     }
 
     fn relocation(
@@ -220,7 +245,8 @@ impl App {
         let bytes_after = files.iter().map(|f| f.bytes).sum::<u64>()
             + from_blobs.iter().map(|f| f.bytes).sum::<u64>();
         let order = RestoreOrder { run, reason, pack: state.pack, from_blobs };
-        let plan = self.relocation(MovePurpose::Restore(order), &state.folder, &state.home, files);
+        let home = self.unless_taken(run, &state.home)?;
+        let plan = self.relocation(MovePurpose::Restore(order), &state.folder, &home, files);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
             plan,
@@ -264,8 +290,15 @@ impl App {
     ) -> Result<Option<u64>> {
         let moved = effect::relocate(&self.root, &self.blobs, plan);
         let why = moved.as_ref().err().map(ToString::to_string);
-        let (end, bytes) =
-            session.transact_patiently(|tx| self.settle_relocation(tx, plan, false, why))?;
+        let (end, bytes) = session.transact_patiently(|tx| match &moved {
+            Err(EffectError::TargetExists(_)) => {
+                effect::abandon_relocation(&self.root, plan)?;
+                let reason = why.unwrap_or_default();
+                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                Ok((Recovered::RolledBack, None))
+            }
+            _ => self.settle_relocation(tx, plan, false, why),
+        })?;
         match (moved, end) {
             (_, Recovered::Completed) => Ok(bytes),
             (Err(error), Recovered::RolledBack) => Err(error.into()),

@@ -27,7 +27,8 @@ use crate::base::Digest;
 use crate::domain::file_move::MovePlanned;
 
 pub use relocate::{
-    Size, WEIGHTS, packed, recover_relocation, relocate, size, survey, survey_pack,
+    Size, WEIGHTS, abandon_relocation, packed, recover_relocation, relocate, size, survey,
+    survey_pack,
 };
 
 /// Files that cannot be moved.
@@ -80,7 +81,10 @@ fn temporary(root: &Path, plan: &MovePlanned) -> PathBuf {
 }
 
 /// What stands at `target`, or beside it under a name that differs in case only.
-fn taken(target: &Path) -> Result<Option<PathBuf>, EffectError> {
+///
+/// # Errors
+/// When the folder around it cannot be read.
+pub fn taken(target: &Path) -> Result<Option<PathBuf>, EffectError> {
     let (Some(parent), Some(name)) = (target.parent(), target.file_name()) else {
         return Ok(None);
     };

@@ -339,6 +339,15 @@ fn sync_dirs(dir: &Path) -> Result<(), EffectError> {
     durable::sync_dir(dir).map_err(at("sync", dir))
 }
 
+/// Takes away what a relocation made that found its target taken. What stands there is somebody
+/// else's, also where it has the very bytes of the plan.
+///
+/// # Errors
+/// When files cannot be removed.
+pub fn abandon_relocation(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    remove_dir(&temporary(root, plan))
+}
+
 /// Finds out how far a relocation got, and finishes or takes back the rest: afterwards every file
 /// is at its target or every file is at its source.
 ///

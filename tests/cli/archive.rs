@@ -204,3 +204,30 @@ fn a_run_of_another_trainer_goes_and_comes_back() {
     assert!(ward.path(&home).is_dir());
     agree(&ward);
 }
+
+/// Folders named by the day may be alike, and so may be all that is in them.
+#[test]
+fn runs_whose_folders_have_one_name_keep_a_place_each() {
+    let ward = Workspace::bare();
+    ward.annals(&["init", "--project", "ward", "--layout", "training-output"]).ok();
+    let runs = [1, 2].map(|seed| {
+        let time = format!("2027-03-01T10:00:0{seed}Z");
+        let begun = ward.annals_at(&time, seed, &["run", "start", "--name", "twin"]).ok();
+        let run = begun.out.trim().to_owned();
+        ward.annals_at(&time, seed + 10, &["run", "fail", &run, "--reason", "no memory"]).ok();
+        ward.annals_at(&time, seed + 20, &["archive", &run, "--type", "archived"]).ok();
+        run
+    });
+    let folder = |run: &str| {
+        let shown = ward.annals(&["show", run, "--format", "json"]).ok().json();
+        shown["folder"].as_str().unwrap().to_owned()
+    };
+    let archived = runs.each_ref().map(|run| folder(run));
+    assert!(archived[0] != archived[1] && archived[1].ends_with("_2"), "{archived:?}");
+    agree(&ward);
+    runs.each_ref().map(|run| ward.annals(&["restore", run]).ok());
+    let restored = runs.each_ref().map(|run| folder(run));
+    assert!(restored[0] != restored[1], "{restored:?}");
+    assert!(restored.iter().all(|folder| ward.path(folder).is_dir()), "{restored:?}");
+    agree(&ward);
+}

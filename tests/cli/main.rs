@@ -27,6 +27,7 @@ mod policy;
 mod predict;
 mod production;
 mod query;
+mod random;
 mod record;
 mod record_read;
 mod resume;

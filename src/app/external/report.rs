@@ -263,7 +263,8 @@ pub(super) fn finished(state: &RunState, finish: Finish) -> Ending {
     let weights = state.artifacts.get("weights");
     Ending::Finish(Box::new(RunFinished {
         attempt: state.attempt,
-        duration_seconds: finish.seconds,
+        // A wall clock may go back.
+        duration_seconds: finish.seconds.max(0.0),
         steps: finish.steps,
         epochs: finish.epochs,
         best: None,
