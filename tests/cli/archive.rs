@@ -225,7 +225,9 @@ fn runs_whose_folders_have_one_name_keep_a_place_each() {
     let archived = runs.each_ref().map(|run| folder(run));
     assert!(archived[0] != archived[1] && archived[1].ends_with("_2"), "{archived:?}");
     agree(&ward);
-    runs.each_ref().map(|run| ward.annals(&["restore", run]).ok());
+    for run in &runs {
+        ward.annals(&["restore", run]).ok();
+    }
     let restored = runs.each_ref().map(|run| folder(run));
     assert!(restored[0] != restored[1], "{restored:?}");
     assert!(restored.iter().all(|folder| ward.path(folder).is_dir()), "{restored:?}");
