@@ -25,6 +25,7 @@ import provision  # noqa: E402
 PACKAGES = [
     "transformers==5.23.0", "scikit-learn==1.9.1", "numpy", "safetensors", "psutil",
     "typing-extensions", "sympy", "networkx", "jinja2", "fsspec", "filelock", "h5py",
+    "onnxruntime==1.31.1", "onnx==1.23.2",  # benches/inference.py
     "duckdb==2.0.0",
 ]
 # These would fetch the whole of PyTorch.
