@@ -30,7 +30,8 @@ const REPEATS: usize = 21;
 /// Keys of a resolved configuration.
 const PARAMETERS: u64 = 60;
 /// Verbs that look at all of every run.
-const JUDGING: [&[&str]; 2] = [&["candidates"], &["cleanup", "--dry-run", "--keep", "2"]];
+const JUDGING: [&[&str]; 3] =
+    [&["candidates"], &["cleanup", "--dry-run", "--keep", "2"], &["consolidate", "plan"]];
 
 fn started(run: RunId, n: u64) -> Event {
     let experiment_id = format!("hate_20260301_{n:06}");
