@@ -13,19 +13,6 @@ const DAY: f64 = 86_400e9;
 /// Points of a curve that are drawn at most.
 const POINTS_MAX: usize = 400;
 
-/// Every kind of picture and what it shows.
-pub const KINDS: &[(&str, &str)] = &[
-    ("architecture", "a metric against a parameter, run by run"),
-    ("curves", "how losses and scores went while one run trained"),
-    ("confusion", "labels against predictions of one run"),
-    ("roc", "true against false positives of one run, label by label"),
-    ("pr", "precision against recall of one run, label by label"),
-    ("calibration", "how often one run was right against how sure it was"),
-    ("efficiency", "a metric against the number of parameters"),
-    ("size-recall", "recall of the critical class against the size of the model"),
-    ("history", "a metric over time, promotions marked"),
-];
-
 /// Points of one series of a training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {

@@ -7,8 +7,8 @@
 //! A score stands with its split and its interval; where two runs were not measured on the same
 //! rows, that is said before any difference is.
 //!
-//! To add a picture: a function in `charts.rs` that returns a [`plot::Chart`], and a line in
-//! [`charts::KINDS`]. Start reading in `compare.rs`.
+//! To add a picture: a function in `charts.rs` that returns a [`plot::Picture`], and a kind in
+//! `cli/plot.rs`. Start reading in `compare.rs`.
 
 pub mod charts;
 pub mod clinical;

@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_exact_test_is_that_of_the_tables() {
-        // SciPy 1.16: binomtest(k, n, 0.5).pvalue
+        // SciPy 1.17.1: binomtest(a, a + b, 0.5).pvalue
         for (a, b, p) in [(0, 0, 1.0), (1, 9, 0.021_484_375), (3, 3, 1.0), (5, 15, 0.041_389_465)] {
             assert!((exact_p(a, b) - p).abs() < 1e-9, "{a} {b} {}", exact_p(a, b));
         }
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn wilson_is_that_of_the_tables() {
-        // statsmodels 0.14: proportion_confint(8, 10, method="wilson")
+        // SciPy 1.17.1: binomtest(8, 10).proportion_ci(method='wilson')
         let (low, high) = wilson(8, 10);
         assert!((low - 0.490_162).abs() < 1e-5 && (high - 0.943_318).abs() < 1e-5, "{low} {high}");
     }
