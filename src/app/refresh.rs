@@ -43,7 +43,7 @@ impl App {
     /// When the log cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot> {
         match self.lens.size {
-            Some(size) => Ok(Views::as_of(&self.store, size)?),
+            Some(size) => Ok(self.views().as_of(&self.store, size)?),
             None => Ok(self.views().read(&self.store)?),
         }
     }

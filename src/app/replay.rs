@@ -128,6 +128,6 @@ impl App {
     }
 
     fn folded(&self, size: u64) -> Result<Snapshot> {
-        Ok(Views::as_of(&self.store, size)?)
+        Ok(Views::folded(&self.store, size)?)
     }
 }

@@ -1,8 +1,6 @@
-//! What a view is folded into: ordered rows of bytes, in redb or in memory.
+//! What a view is folded into: ordered rows of bytes, in memory over those of a file.
 
 use std::collections::BTreeMap;
-
-use redb::{ReadableTable as _, Table};
 
 use crate::store::StoreError;
 
@@ -56,20 +54,6 @@ pub trait Kv {
     /// # Errors
     /// When the file cannot be written.
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), ViewError>;
-}
-
-/// Rows in a table of a write transaction.
-pub(super) struct Stored<'a, 't>(pub(super) &'a mut Table<'t, &'static [u8], &'static [u8]>);
-
-impl Kv for Stored<'_, '_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.0.get(key)?.map(|row| row.value().to_vec()))
-    }
-
-    fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), ViewError> {
-        self.0.insert(key, value.as_slice())?;
-        Ok(())
-    }
 }
 
 /// Rows in memory over rows in a file.

@@ -8,7 +8,7 @@
 //!
 //! A view is a [`Definition`]: the kinds it takes and a total fold into rows of bytes. Writers
 //! bring `views.redb` up to date; readers fold the few events after it in memory. Rows are rkyv
-//! archives.
+//! archives. What the rows were at intervals is kept beside them (`kept.rs`), for looking back.
 //!
 //! To add a view: a file with a `VIEW`, its rows and its queries, and a line in [`ALL`]. Start
 //! reading in `runner.rs`, then `runs.rs`.
@@ -18,6 +18,7 @@ pub mod best;
 pub mod consolidations;
 pub mod experiments;
 pub mod files;
+mod kept;
 mod kv;
 pub mod metrics;
 pub mod moves;

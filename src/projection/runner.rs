@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
-    TableDefinition, TableError,
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 use rustix::fs::{FlockOperation, flock};
 
-use super::kv::{Layered, Stored};
+use super::kept::{self, Kept};
+use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
 use crate::base::codec;
 use crate::domain::{Event, kind_named};
@@ -24,8 +26,8 @@ type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const CURSORS: TableDefinition<'static, &'static str, &'static [u8]> =
     TableDefinition::new("cursors");
 
-/// Positions folded per opening of the log, so that writers are never kept out for long.
-const POSITIONS_PER_READ: u64 = 64 * 1024;
+/// The kept states' name among the cursors.
+const KEPT: &str = "kept";
 
 /// Most of what a reader keeps of the file: it passes over most pages once, and the system has
 /// them in memory already.
@@ -35,6 +37,9 @@ const CACHE_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Views {
     dir: Option<PathBuf>,
+    /// Events between kept states, which is also how many are folded per opening of the log, so
+    /// that writers are never kept out for long.
+    stretch: u64,
 }
 
 /// A row with its view's name: view, key, value.
@@ -46,12 +51,25 @@ type Cursor = (u32, u64);
 impl Views {
     /// The views beside the log in `dir`.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: Some(dir.to_owned()) }
+        Self { dir: Some(dir.to_owned()), stretch: kept::EVENTS }
     }
 
     /// Views of a log that stands alone: always folded in memory.
     pub fn in_memory() -> Self {
-        Self { dir: None }
+        Self { dir: None, stretch: kept::EVENTS }
+    }
+
+    /// The views beside a log that nobody else reads, with kept states closer together.
+    #[cfg(test)]
+    pub(super) fn keeping(dir: &Path, stretch: u64) -> Self {
+        Self { dir: Some(dir.to_owned()), stretch }
+    }
+
+    /// The size of the log of the kept state from which [`Self::as_of`] starts.
+    #[cfg(test)]
+    pub(super) fn kept_before(&self, store: &Store, size: u64) -> Option<u64> {
+        let snapshot = self.kept(store, size)?;
+        snapshot.below.and_then(|below| below.cursors.values().min().copied())
     }
 
     /// A snapshot of all views at the end of the log.
@@ -65,11 +83,22 @@ impl Views {
         Ok(snapshot)
     }
 
-    /// A snapshot of all views as they were when the log had `size` events.
+    /// A snapshot of all views as they were when the log had `size` events, from the last state
+    /// kept before.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn as_of(store: &Store, size: u64) -> Result<Snapshot, ViewError> {
+    pub fn as_of(&self, store: &Store, size: u64) -> Result<Snapshot, ViewError> {
+        let mut snapshot = self.kept(store, size).unwrap_or_default();
+        snapshot.catch_up(store, size)?;
+        Ok(snapshot)
+    }
+
+    /// The same from the log alone.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn folded(store: &Store, size: u64) -> Result<Snapshot, ViewError> {
         let mut snapshot = Snapshot::default();
         snapshot.catch_up(store, size)?;
         Ok(snapshot)
@@ -87,12 +116,12 @@ impl Views {
             return Ok(());
         }
         let path = dir.join("views.redb");
-        if update_file(&path, store).is_ok() {
+        if update_file(&path, store, self.stretch).is_ok() {
             return Ok(());
         }
         // Whatever it was, the file holds nothing that the log does not.
         remove(&path)?;
-        update_file(&path, store)
+        update_file(&path, store, self.stretch)
     }
 
     /// Drops every view and folds the whole log again.
@@ -106,11 +135,32 @@ impl Views {
             .map_err(|e| io_error("lock views.lock")(e.into()))?;
         let path = dir.join("views.redb");
         remove(&path)?;
-        update_file(&path, store)
+        update_file(&path, store, self.stretch)
     }
 
     /// The views as the file has them; none when it is missing, damaged or ahead of the log.
     fn stored(&self, size: u64) -> Option<Snapshot> {
+        let below = self.below()?;
+        let whole = below.cursors.values().all(|position| *position <= size);
+        whole.then(|| Snapshot { below: Some(below), ..Snapshot::default() })
+    }
+
+    /// The last state that the file keeps of at most `size` events; none when there is none, or
+    /// the log was another then.
+    fn kept(&self, store: &Store, size: u64) -> Option<Snapshot> {
+        let mut below = self.below()?;
+        let (at, root) = kept::last(&below.txn, size).ok()??;
+        let folded = below.cursors.values().all(|position| *position >= at);
+        if !folded || kept::root(store, at).ok()? != root {
+            return None;
+        }
+        below.cursors.values_mut().for_each(|position| *position = at);
+        below.stretch = Some(at / self.stretch - 1);
+        Some(Snapshot { below: Some(below), ..Snapshot::default() })
+    }
+
+    /// The file, opened for reading; none when it is missing, damaged or of another revision.
+    fn below(&self) -> Option<Below> {
         let dir = self.dir.as_ref()?;
         let lock = File::open(dir.join("views.lock")).ok()?;
         flock(&lock, FlockOperation::LockShared).ok()?;
@@ -118,18 +168,18 @@ impl Views {
         options.set_cache_size(CACHE_BYTES_MAX);
         let db: ReadOnlyDatabase = options.open_read_only(dir.join("views.redb")).ok()?;
         let txn = db.begin_read().ok()?;
-        let mut below = BTreeMap::new();
+        let mut cursors = BTreeMap::new();
         let table = txn.open_table(CURSORS).ok()?;
         for view in ALL {
             let cursor = table.get(view.name).ok()??;
             let (revision, position): Cursor = codec::decode(cursor.value()).ok()?;
-            if revision != view.revision || position > size {
+            if revision != view.revision {
                 return None;
             }
-            below.insert(view.name, position);
+            cursors.insert(view.name, position);
         }
         drop(table);
-        Some(Snapshot { below: Some((txn, below, lock)), fresh: BTreeMap::new(), size: 0 })
+        Some(Below { txn, cursors, stretch: None, _lock: lock })
     }
 }
 
@@ -151,54 +201,110 @@ fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
     move |source| ViewError::Io { what, source }
 }
 
-fn update_file(path: &Path, store: &Store) -> Result<(), ViewError> {
+fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError> {
     let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
     let db = Database::create(path)?;
     let mut txn = db.begin_write()?;
     txn.set_quick_repair(true);
     {
         let mut cursors = txn.open_table(CURSORS)?;
-        let mut from = BTreeMap::new();
-        for view in ALL {
-            let stored = cursors.get(view.name)?.map(|row| codec::decode::<Cursor>(row.value()));
-            let position = match stored {
-                Some(Ok((revision, position))) if revision == view.revision && position <= size => {
-                    position
-                }
-                Some(_) => {
-                    txn.delete_table(rows(view))?;
-                    0
-                }
-                None => 0,
-            };
-            from.insert(view.name, position);
-        }
+        let from = beginnings(&txn, &mut cursors, size)?;
+        let mut kept = Kept::open(&txn)?;
         let mut tables = BTreeMap::new();
         for view in ALL {
             tables.insert(view.name, txn.open_table(rows(view))?);
         }
-        fold(store, &from, size, |view, envelope, event| match tables.get_mut(view.name) {
-            Some(table) => (view.apply)(&mut Stored(table), envelope, event),
-            None => Ok(()),
-        })?;
+        for window in windows(&from, size, stretch) {
+            // Rows change many times in a window: each is written once.
+            let mut changed = BTreeMap::<&'static str, BTreeMap<_, _>>::new();
+            fold(store, &from, window.clone(), |view, envelope, event| {
+                let fresh = changed.entry(view.name).or_default();
+                let below = |key: &[u8]| match tables.get(view.name) {
+                    Some(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
+                    None => Ok(None),
+                };
+                (view.apply)(&mut Layered { fresh, below }, envelope, event)
+            })?;
+            for (view, rows) in changed {
+                let Some(table) = tables.get_mut(view) else { continue };
+                for (key, row) in rows {
+                    kept.put(view, &key, window.start / stretch, &row)?;
+                    table.insert(key.as_slice(), row.as_slice())?;
+                }
+            }
+            if window.end % stretch == 0 {
+                kept.over(window.end, kept::root(store, window.end)?)?;
+            }
+        }
         for view in ALL {
             let cursor: Cursor = (view.revision, size);
             cursors.insert(view.name, codec::encode(&cursor).as_slice())?;
         }
+        let cursor: Cursor = (kept::REVISION, size);
+        cursors.insert(KEPT, codec::encode(&cursor).as_slice())?;
     }
     txn.commit()?;
     Ok(())
+}
+
+/// Where to go on with each view; what cannot go on is dropped, to be folded from the start.
+fn beginnings(
+    txn: &WriteTransaction,
+    cursors: &mut Table<'_, &'static str, &'static [u8]>,
+    size: u64,
+) -> Result<BTreeMap<&'static str, u64>, ViewError> {
+    let stored = |name: &str| -> Result<Option<Cursor>, ViewError> {
+        let cursor = cursors.get(name)?.map(|row| codec::decode::<Cursor>(row.value()));
+        Ok(cursor.and_then(Result::ok))
+    };
+    let keeps = stored(KEPT)?.is_some_and(|(revision, _)| revision == kept::REVISION);
+    if !keeps {
+        kept::drop_all(txn)?;
+    }
+    let mut from = BTreeMap::new();
+    for view in ALL {
+        let position = match stored(view.name)? {
+            Some((revision, position))
+                if keeps && revision == view.revision && position <= size =>
+            {
+                position
+            }
+            _ => {
+                if txn.delete_table(rows(view))? {
+                    Kept::open(txn)?.forget(view.name)?;
+                }
+                0
+            }
+        };
+        from.insert(view.name, position);
+    }
+    Ok(from)
+}
+
+/// What is to be folded, in parts that end where a state is kept.
+fn windows(
+    from: &BTreeMap<&'static str, u64>,
+    size: u64,
+    stretch: u64,
+) -> impl Iterator<Item = Range<u64>> {
+    let mut at = from.values().min().copied().unwrap_or(size);
+    std::iter::from_fn(move || {
+        let window = at..size.min((at / stretch + 1) * stretch);
+        at = window.end;
+        (!window.is_empty()).then_some(window)
+    })
 }
 
 fn rows(view: &Definition) -> Rows {
     TableDefinition::new(view.name)
 }
 
-/// Hands each view the events from its cursor to `size` that it takes, in order.
+/// Hands each view the events of `window` that are not before its cursor and that it takes, in
+/// order.
 fn fold(
     store: &Store,
     from: &BTreeMap<&'static str, u64>,
-    size: u64,
+    window: Range<u64>,
     mut apply: impl FnMut(
         &'static Definition,
         &crate::domain::EnvelopeRef<'_>,
@@ -210,32 +316,70 @@ fn fold(
         .map(|view| (view, view.kinds.iter().filter_map(|name| kind_named(name)).collect()))
         .collect();
     let filter = Filter::kinds(wanted.iter().flat_map(|(_, kinds)| kinds.iter().copied()));
-    let mut at = from.values().min().copied().unwrap_or(size);
-    while at < size {
-        let end = size.min(at + POSITIONS_PER_READ);
-        store.read(|log| {
-            log.scan(at..end, &filter, |envelope| {
-                // Kinds of a later version and redacted texts add nothing that this annals knows.
-                let Ok(event) = envelope.event() else { return Ok(()) };
-                for (view, kinds) in &wanted {
-                    let cursor = from.get(view.name).copied().unwrap_or(0);
-                    if envelope.header.position >= cursor && kinds.contains(&envelope.header.kind) {
-                        apply(view, envelope, &event)?;
-                    }
+    store.read(|log| {
+        log.scan(window, &filter, |envelope| {
+            // Kinds of a later version and redacted texts add nothing that this annals knows.
+            let Ok(event) = envelope.event() else { return Ok(()) };
+            for (view, kinds) in &wanted {
+                let cursor = from.get(view.name).copied().unwrap_or(0);
+                if envelope.header.position >= cursor && kinds.contains(&envelope.header.kind) {
+                    apply(view, envelope, &event)?;
                 }
-                Ok::<_, ViewError>(())
-            })
-        })?;
-        at = end;
+            }
+            Ok::<_, ViewError>(())
+        })
+    })
+}
+
+/// The rows of a file, and the lock that keeps them as they are.
+struct Below {
+    txn: ReadTransaction,
+    cursors: BTreeMap<&'static str, u64>,
+    /// The rows are those kept at the end of this stretch; none for the newest.
+    stretch: Option<u64>,
+    _lock: File,
+}
+
+impl Below {
+    fn get(&self, view: &Definition, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        if let Some(stretch) = self.stretch {
+            return kept::get(&self.txn, view.name, key, stretch);
+        }
+        match self.txn.open_table(rows(view)) {
+            Ok(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
-    Ok(())
+
+    fn scan(
+        &self,
+        view: &Definition,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
+        if let Some(stretch) = self.stretch {
+            return kept::scan(&self.txn, view.name, prefix, stretch, each);
+        }
+        let table = match self.txn.open_table(rows(view)) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            table => table?,
+        };
+        for row in table.range(prefix..)? {
+            let (key, value) = row?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            each(key.value(), value.value())?;
+        }
+        Ok(())
+    }
 }
 
 /// All views at one size of the log.
 #[derive(Default)]
 pub struct Snapshot {
-    /// The file's rows, its cursors, and the lock that keeps them as they are.
-    below: Option<(ReadTransaction, BTreeMap<&'static str, u64>, File)>,
+    below: Option<Below>,
     fresh: BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
     size: u64,
 }
@@ -247,19 +391,17 @@ impl Snapshot {
     }
 
     fn catch_up(&mut self, store: &Store, size: u64) -> Result<(), ViewError> {
-        let from: BTreeMap<&'static str, u64> = ALL
-            .iter()
-            .map(|view| {
-                let cursors = self.below.as_ref().map(|(_, cursors, _)| cursors);
-                (view.name, cursors.and_then(|c| c.get(view.name)).copied().unwrap_or(0))
-            })
-            .collect();
-        let (below, fresh) = (&self.below, &mut self.fresh);
-        fold(store, &from, size, |view, envelope, event| {
-            let fresh = fresh.entry(view.name).or_default();
-            let below = |key: &[u8]| stored_row(below.as_ref().map(|(txn, ..)| txn), view, key);
-            (view.apply)(&mut Layered { fresh, below }, envelope, event)
-        })?;
+        let below = self.below.as_ref();
+        let cursor = |view: &Definition| below.and_then(|b| b.cursors.get(view.name)).copied();
+        let from = ALL.iter().map(|view| (view.name, cursor(view).unwrap_or(0))).collect();
+        let fresh = &mut self.fresh;
+        for window in windows(&from, size, kept::EVENTS) {
+            fold(store, &from, window, |view, envelope, event| {
+                let fresh = fresh.entry(view.name).or_default();
+                let below = |key: &[u8]| below.map_or(Ok(None), |below| below.get(view, key));
+                (view.apply)(&mut Layered { fresh, below }, envelope, event)
+            })?;
+        }
         self.size = size;
         Ok(())
     }
@@ -271,7 +413,7 @@ impl Snapshot {
     pub(super) fn get(&self, view: &Definition, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         match self.fresh.get(view.name).and_then(|rows| rows.get(key)) {
             Some(row) => Ok(Some(row.clone())),
-            None => stored_row(self.below.as_ref().map(|(txn, ..)| txn), view, key),
+            None => self.below.as_ref().map_or(Ok(None), |below| below.get(view, key)),
         }
     }
 
@@ -289,30 +431,16 @@ impl Snapshot {
         let fresh = self.fresh.get(view.name).unwrap_or(&empty);
         let from_prefix = |(key, _): &(&Vec<u8>, &Vec<u8>)| key.starts_with(prefix);
         let mut fresh = fresh.range(prefix.to_vec()..).take_while(from_prefix).peekable();
-        if let Some((txn, ..)) = &self.below {
-            let table = match txn.open_table(rows(view)) {
-                Ok(table) => Some(table),
-                Err(TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(error.into()),
-            };
-            for row in table
-                .iter()
-                .map(|table| table.range(prefix..))
-                .flat_map(Result::into_iter)
-                .flatten()
-            {
-                let (key, value) = row?;
-                if !key.value().starts_with(prefix) {
-                    break;
-                }
-                while let Some((k, v)) = fresh.next_if(|(k, _)| k.as_slice() < key.value()) {
+        if let Some(below) = &self.below {
+            below.scan(view, prefix, |key, value| {
+                while let Some((k, v)) = fresh.next_if(|(k, _)| k.as_slice() < key) {
                     each(k, v)?;
                 }
-                match fresh.next_if(|(k, _)| k.as_slice() == key.value()) {
-                    Some((k, v)) => each(k, v)?,
-                    None => each(key.value(), value.value())?,
+                match fresh.next_if(|(k, _)| k.as_slice() == key) {
+                    Some((k, v)) => each(k, v),
+                    None => each(key, value),
                 }
-            }
+            })?;
         }
         fresh.try_for_each(|(key, value)| each(key, value))
     }
@@ -330,18 +458,5 @@ impl Snapshot {
             })?;
         }
         Ok(all)
-    }
-}
-
-fn stored_row(
-    txn: Option<&ReadTransaction>,
-    view: &Definition,
-    key: &[u8],
-) -> Result<Option<Vec<u8>>, ViewError> {
-    let Some(txn) = txn else { return Ok(None) };
-    match txn.open_table(rows(view)) {
-        Ok(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

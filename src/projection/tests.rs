@@ -38,6 +38,29 @@ fn points(run: u8, step: u64) -> (StreamId, Event) {
     (RunId([run; 16]).into(), MetricsRecorded { attempt: 1, batch }.into())
 }
 
+/// What happens `i`-th in a long history of five runs.
+fn happens(i: u64) -> (StreamId, Event) {
+    let run = (i % 5) as u8;
+    match i % 50 {
+        13 => {
+            let failed = RunFailed {
+                attempt: 1,
+                reason: "x".into(),
+                signal: None,
+                exit_code: None,
+                stderr_tail: String::new(),
+            };
+            (RunId([run; 16]).into(), failed.into())
+        }
+        31 => {
+            let reason = "y".into();
+            let event = RunInterrupted { attempt: 1, reason, resumable_step: None };
+            (RunId([run; 16]).into(), event.into())
+        }
+        _ => points(run, i),
+    }
+}
+
 fn dump(snapshot: &Snapshot) -> Vec<super::Row> {
     snapshot.dump().unwrap()
 }
@@ -54,30 +77,13 @@ fn prj_1_incremental_views_equal_rebuilt_ones() {
         Origin::This,
     );
     for i in 0..400_u64 {
-        let (stream, event) = match i % 50 {
-            13 => (
-                RunId([(i % 5) as u8; 16]).into(),
-                RunFailed {
-                    attempt: 1,
-                    reason: "x".into(),
-                    signal: None,
-                    exit_code: None,
-                    stderr_tail: String::new(),
-                }
-                .into(),
-            ),
-            31 => (
-                RunId([(i % 5) as u8; 16]).into(),
-                RunInterrupted { attempt: 1, reason: "y".into(), resumable_step: None }.into(),
-            ),
-            _ => points((i % 5) as u8, i),
-        };
+        let (stream, event) = happens(i);
         append(&store, stream, &[event], Origin::At(0));
         if i % 37 == 0 {
             views.update(&store).unwrap();
         }
         if i % 61 == 0 {
-            let (now, anew) = (views.read(&store).unwrap(), Views::as_of(&store, i + 2).unwrap());
+            let (now, anew) = (views.read(&store).unwrap(), Views::folded(&store, i + 2).unwrap());
             assert_eq!(dump(&now), dump(&anew), "after {i}");
         }
     }
@@ -87,4 +93,57 @@ fn prj_1_incremental_views_equal_rebuilt_ones() {
     assert_eq!(dump(&views.read(&store).unwrap()), incremental);
     std::fs::remove_file(dir.path().join("views.redb")).unwrap();
     assert_eq!(dump(&views.read(&store).unwrap()), incremental);
+}
+
+#[test]
+fn kept_states_are_what_the_log_adds_up_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
+    let views = Views::keeping(dir.path(), 16);
+    let ann = [ActorRegistered { name: "ann".into() }.into()];
+    append(&store, StreamId::WORKSPACE, &ann, Origin::This);
+    for i in 0..99_u64 {
+        let (stream, event) = happens(i);
+        append(&store, stream, &[event], Origin::At(0));
+        if i % 7 == 0 {
+            views.update(&store).unwrap();
+        }
+    }
+    let agree = |views: &Views, what: &str| {
+        for size in (0..=100).step_by(3).chain([16, 48, 95]) {
+            let (kept, folded) =
+                (views.as_of(&store, size).unwrap(), Views::folded(&store, size).unwrap());
+            assert_eq!(dump(&kept), dump(&folded), "{what}, size {size}");
+        }
+    };
+    agree(&views, "kept bit by bit");
+    assert_eq!(views.kept_before(&store, 100), Some(96));
+    assert_eq!(views.kept_before(&store, 15), None);
+    views.rebuild(&store).unwrap();
+    agree(&views, "kept by a rebuild");
+    assert_eq!(views.kept_before(&store, 95), Some(80));
+}
+
+#[test]
+fn kept_states_of_another_history_do_not_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let grow = |dir: &std::path::Path, seed: u64, from: u64| {
+        std::fs::create_dir(dir).unwrap();
+        let store = Store::create(dir, Env::fixed(Timestamp(1_000_000), seed)).unwrap();
+        let ann = [ActorRegistered { name: "ann".into() }.into()];
+        append(&store, StreamId::WORKSPACE, &ann, Origin::This);
+        for i in from..from + 40 {
+            let (stream, event) = happens(i);
+            append(&store, stream, &[event], Origin::At(0));
+        }
+        store
+    };
+    let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+    let (first, second) = (grow(&one, 1, 0), grow(&other, 2, 100));
+    let views = Views::keeping(&one, 16);
+    views.update(&first).unwrap();
+    assert_eq!(views.kept_before(&first, 41), Some(32));
+    assert_eq!(views.kept_before(&second, 41), None);
+    let folded = dump(&Views::folded(&second, 35).unwrap());
+    assert_eq!(dump(&views.as_of(&second, 35).unwrap()), folded);
 }
