@@ -9,6 +9,7 @@ use super::document::{Block, Document};
 use super::plot::{Picture, Scale};
 use crate::base::Timestamp;
 use crate::projection::best::{Best, Candidate};
+use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
 
@@ -38,6 +39,8 @@ pub struct Facts {
     pub production: Vec<ModelRow>,
     /// When versions went into production.
     pub promotions: Vec<(i64, String)>,
+    /// The consolidations that were applied, oldest first.
+    pub consolidations: Vec<ConsolidationRow>,
     /// The critical class, where the policy names one.
     pub critical: Option<String>,
     /// Pictures of single runs that were worth it.
@@ -52,6 +55,7 @@ impl Facts {
         blocks.extend(self.table());
         blocks.extend(self.drawings());
         blocks.extend(self.guidance());
+        blocks.extend(self.consolidation());
         blocks.extend(self.provenance());
         Document { title: format!("{}: experiments and models", self.project), blocks }
     }
@@ -222,6 +226,56 @@ impl Facts {
              does not diagnose; whom it misses must be decided by people before it is used."
                 .into(),
         ));
+        blocks
+    }
+
+    /// What lies where, and what was tidied up.
+    fn consolidation(&self) -> Vec<Block> {
+        let count = |of: fn(&&RunDetails) -> bool| self.runs.iter().filter(of).count();
+        let mut blocks = vec![
+            Block::Heading("Consolidation".into()),
+            Block::Text(format!(
+                "Of {} runs, {} have their files in place, {} lie in an archive, and of {} the \
+                 files were taken away; the record of all of them stays.",
+                self.runs.len(),
+                count(|run| run.deleted.is_none() && run.archive.is_none()),
+                count(|run| run.deleted.is_none() && run.archive.is_some()),
+                count(|run| run.deleted.is_some()),
+            )),
+        ];
+        let megabytes = |bytes: u64| number(bytes as f64 / 1e6);
+        let rows = self.consolidations.iter().rev().map(|row| {
+            vec![
+                Timestamp(row.at).human(),
+                row.plan.chars().take(12).collect(),
+                row.policy_revision.to_string(),
+                row.runs_before.to_string(),
+                row.archived.to_string(),
+                row.deleted.to_string(),
+                row.stayed.to_string(),
+                megabytes(row.bytes_before),
+                megabytes(row.bytes_after),
+                row.position.to_string(),
+            ]
+        });
+        let rows: Vec<_> = rows.collect();
+        blocks.push(if rows.is_empty() {
+            Block::Text("No consolidation was applied.".into())
+        } else {
+            let heading = [
+                "applied (UTC)",
+                "plan",
+                "policy revision",
+                "runs before",
+                "archived",
+                "deleted",
+                "stayed",
+                "MB before",
+                "MB after",
+                "event",
+            ];
+            Block::table(&heading, rows)
+        });
         blocks
     }
 

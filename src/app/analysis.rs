@@ -15,6 +15,7 @@ use crate::base::{Digest, RunId, Split};
 use crate::domain::Event;
 use crate::domain::run::RunEvent;
 use crate::projection::Snapshot;
+use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
 use crate::store::Filter;
 use crate::train::metric::{PredictedRow, read_predictions};
@@ -162,24 +163,21 @@ impl App {
             candidates: views.candidates()?,
             production,
             promotions: self.promotions(&views)?,
+            consolidations: views.consolidations()?,
             critical: policy.production_promotion.critical_class,
             pictures,
         };
         Ok(facts.document())
     }
 
-    /// When each version went into production, and its name: `hate 1.0.0`.
+    /// When each version went into production, and its name: `hate 1.0.0`; also of names that
+    /// have none in production any more.
     ///
     /// # Errors
     /// When the views cannot be read.
     pub fn promotions(&self, views: &Snapshot) -> Result<Vec<(i64, String)>> {
-        let names: Vec<String> = views.production()?.into_iter().map(|model| model.name).collect();
-        let mut promotions = Vec::new();
-        for name in names {
-            for model in views.versions(&name)? {
-                promotions.push((model.promoted, format!("{} {}", model.name, model.version)));
-            }
-        }
+        let name = |model: ModelRow| (model.promoted, format!("{} {}", model.name, model.version));
+        let mut promotions: Vec<_> = views.all_versions()?.into_iter().map(name).collect();
         promotions.sort();
         Ok(promotions)
     }

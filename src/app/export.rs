@@ -85,7 +85,7 @@ impl App {
         }
         let (source, mut target) = (self.source()?, Folder::new(folder)?);
         let write = |table: &&Table| {
-            let rows = write_table(&*source, table, format, by_day, &mut target)
+            let rows = write_table(&source, table, format, by_day, &mut target)
                 .map_err(|e| Error::io(format!("export {}", table.name), e))?;
             Ok(Exported { table: table.name, rows })
         };

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::window::{WINDOW_BYTES, windows};
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
@@ -16,9 +17,6 @@ use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Envelope, Event, Header, Kind, StreamId, all_kinds, kind_named};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
-
-/// Events looked at per opening of the log.
-const WINDOW: u64 = 16 * 1024;
 
 /// What to show of the log; the default is all of it.
 #[derive(Clone, Debug, Default)]
@@ -187,30 +185,12 @@ impl App {
     /// Ranges of positions, ascending, each worth one opening of the log, that hold everything
     /// the filter takes.
     fn windows(&self, filter: &LogFilter) -> Result<Vec<Range<u64>>> {
-        let mut range = filter.positions.clone();
-        let (headers, sealed) = self.store.read(|log| {
-            range.end = range.end.min(self.lens.size.unwrap_or(log.size()));
+        self.store.read(|log| {
+            let end = filter.positions.end.min(self.lens.size.unwrap_or(u64::MAX));
             // What an invocation did comes after its start.
-            range.start = range.start.max(filter.invocation.unwrap_or(0)).min(range.end);
-            let headers = log.block_headers(range.clone(), &filter.filter)?;
-            Ok::<_, Error>((headers, log.state().sealed))
-        })?;
-        let mut windows: Vec<Range<u64>> = Vec::new();
-        let mut events = 0;
-        for (first, header) in headers {
-            let end = first + u64::from(header.count);
-            events += u64::from(header.count);
-            match windows.last_mut().filter(|_| events <= WINDOW) {
-                Some(window) => window.end = end,
-                None => {
-                    windows.push(first..end);
-                    events = u64::from(header.count);
-                }
-            }
-        }
-        windows.push(sealed..u64::MAX);
-        let clip = |w: Range<u64>| w.start.max(range.start)..w.end.min(range.end);
-        Ok(windows.into_iter().map(clip).filter(|window| !window.is_empty()).collect())
+            let start = filter.positions.start.max(filter.invocation.unwrap_or(0));
+            windows(log, start..end, &filter.filter, WINDOW_BYTES)
+        })
     }
 
     /// Adds the newest `most` lines of a range, newest first.

@@ -52,6 +52,7 @@ mod train;
 mod undo;
 mod verify;
 mod why;
+mod window;
 mod workspace;
 
 pub use crate::projection::Snapshot;

@@ -1,18 +1,17 @@
 //! SQL over the record, and the saved questions of auditors.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::{Arc, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::log::Names;
+use super::window::windows;
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
-use crate::port::query::{Answer, Limits, QueryError, Source, Want, query};
+use crate::port::query::{Answer, Limits, QueryError, query};
+use crate::port::source::{Part, Source, Want};
 use crate::port::table::Seen;
-use crate::store::{Filter, Store};
-
-/// Events handed out per opening of the log.
-const WINDOW: u64 = 16 * 1024;
+use crate::store::{Filter, Reader, Store};
 
 /// A question that auditors ask, kept with annals.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
@@ -54,7 +53,7 @@ saved!(
 struct LogSource {
     store: Store,
     size: u64,
-    actors: Mutex<BTreeMap<u64, String>>,
+    actors: Mutex<BTreeMap<u64, Arc<str>>>,
 }
 
 impl App {
@@ -116,41 +115,69 @@ fn place(sql: &str, at: usize) -> String {
     format!(", at line {line}, column {column}")
 }
 
-impl Source for LogSource {
-    fn window(&self, want: &Want, each: &mut dyn FnMut(&Seen<'_>)) -> Result<Option<u64>, String> {
-        let range = want.positions.start..want.positions.end.min(self.size);
-        if range.is_empty() || want.kinds.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(None);
-        }
-        let filter = Filter {
-            kinds: want.kinds.clone(),
-            streams: want.run.map(|run| vec![run.into()]),
-            recorded_from: want.recorded_from,
-            recorded_before: want.recorded_before,
-        };
+impl LogSource {
+    /// Name of the actor registered at a position, read once.
+    fn actor(&self, log: &Reader, at: u64) -> Arc<str> {
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || Names::default().actor(log, at).into();
+        Arc::clone(actors.entry(at).or_insert_with(read))
+    }
+
+    fn read_part(&self, log: &Reader, filter: &Filter, columns: u64, part: Part<'_>) -> Result<()> {
+        let (range, sink) = part;
+        // Most events in a row are of one actor.
+        let mut last: Option<(u64, Arc<str>)> = None;
+        log.scan(range, filter, |envelope| {
+            let at = envelope.header.actor;
+            let (_, actor) = match last.take() {
+                Some(known) if known.0 == at => last.insert(known),
+                _ => last.insert((at, self.actor(log, at))),
+            };
+            sink.take(&Seen::new(envelope, actor, columns));
+            Ok::<_, Error>(())
+        })?;
+        sink.end();
+        Ok(())
+    }
+}
+
+fn filter(want: &Want) -> Filter {
+    Filter {
+        kinds: want.kinds.clone(),
+        streams: want.run.map(|run| vec![run.into()]),
+        recorded_from: want.recorded_from,
+        recorded_before: want.recorded_before,
+    }
+}
+
+impl Source for LogSource {
+    fn windows(&self, want: &Want, bytes: u64) -> Result<Vec<Range<u64>>, String> {
+        if want.kinds.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(vec![]);
+        }
+        let range = want.positions.start..want.positions.end.min(self.size);
+        let read = self.store.read(|log| windows(log, range, &filter(want), bytes));
+        read.map_err(|error| error.to_string())
+    }
+
+    fn read(&self, want: &Want, parts: Vec<Part<'_>>) -> Result<(), String> {
+        let filter = filter(want);
         let read = self.store.read(|log| {
-            // Up to a window of events in blocks that may hold some; blocks without any are free.
-            let (mut events, mut end) = (0, range.end);
-            for (first, header) in log.block_headers(range.clone(), &filter)? {
-                if events >= WINDOW {
-                    end = first;
-                    break;
-                }
-                events += u64::from(header.count);
+            let one = |part| self.read_part(log, &filter, want.columns, part);
+            if parts.len() < 2 {
+                return parts.into_iter().try_for_each(one);
             }
-            let end = end.max(range.start + 1);
-            let mut names = Names::default();
-            log.scan(range.start..end, &filter, |envelope| {
-                let event = envelope.event().ok();
-                let header = &envelope.header;
-                let actor =
-                    actors.entry(header.actor).or_insert_with(|| names.actor(log, header.actor));
-                let event = event.as_ref();
-                each(&Seen { header, envelope, event, actor, wanted: want.columns });
-                Ok::<_, Error>(())
-            })?;
-            Ok::<_, Error>((end < range.end).then_some(end))
+            std::thread::scope(|scope| {
+                let one = &one;
+                let reading: Vec<_> =
+                    parts.into_iter().map(|part| scope.spawn(move || one(part))).collect();
+                let ends = reading.into_iter().map(|thread| match thread.join() {
+                    Ok(end) => end,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                });
+                // Every thread is waited for, whatever the first error.
+                ends.collect::<Vec<_>>().into_iter().collect()
+            })
         });
         read.map_err(|error| error.to_string())
     }

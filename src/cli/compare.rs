@@ -10,6 +10,8 @@ use crate::analysis::compare::{Comparison, compare};
 use crate::analysis::document::markdown_table;
 use crate::analysis::stats::McNemar;
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::port::export::write_parquet;
+use crate::port::table::{Row, Value};
 
 /// Runs that fit side by side; more become a line each.
 const BESIDE_MAX: usize = 5;
@@ -52,7 +54,7 @@ pub(super) struct Args {
     /// With --sort: smallest first
     #[arg(long, requires = "sort")]
     ascending: bool,
-    /// Write the table to this file: .csv, .md or .json
+    /// Write the table to this file: .csv, .md, .json or .parquet
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -151,10 +153,30 @@ fn file(
             }
             Ok(csv.into_inner().unwrap_or_default())
         }
+        "parquet" => {
+            let cells = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
+            let rows: Vec<Row> = runs.iter().map(cells).collect();
+            let names: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
+            let mut bytes = Vec::new();
+            write_parquet(&mut bytes, "runs", &names, &rows)
+                .map_err(|e| Error::io("write the rows", e))?;
+            Ok(bytes)
+        }
         _ => Err(Error::new(
             ErrorKind::Usage,
-            format!("--out {}: the name ends in none of .csv, .md, .json", path.display()),
+            format!(
+                "--out {}: the name ends in none of .csv, .md, .json, .parquet",
+                path.display()
+            ),
         )),
+    }
+}
+
+fn value_of(cell: Cell) -> Value {
+    match cell {
+        Cell::Text(text) => text.into(),
+        Cell::Number(value) => value.into(),
+        Cell::Missing => Value::Null,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `annals query`.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,6 +11,7 @@ use super::context::Context;
 use super::lens::Lens;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
+use crate::port::export::write_parquet;
 use crate::port::query::{Answer, Limits};
 use crate::port::table::{self, Value};
 
@@ -34,6 +36,9 @@ pub(super) struct Args {
     /// How to print rows; `--format json` and `jsonl` work too
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Write the rows to this file instead: .parquet, .csv or .jsonl
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Give at most this many rows
     #[arg(long, short = 'n', default_value_t = 10_000)]
     limit: usize,
@@ -69,7 +74,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let limits = Limits { rows: args.limit, time };
     args.lens.read(context, |app, context| {
         let answer = app.query(&sql, limits)?;
-        print(&answer, args.output, context)?;
+        match &args.out {
+            Some(path) => write(&answer, &context.cwd.join(path), context)?,
+            None => print(&answer, args.output, context)?,
+        }
         if answer.more {
             let shown = answer.rows.len();
             context.ui.warn(&format!("there are more than these {shown} rows; --limit shows more"));
@@ -103,12 +111,40 @@ fn tables(context: &mut Context) -> Result<()> {
     })
 }
 
+fn write(answer: &Answer, path: &Path, context: &mut Context) -> Result<()> {
+    let mut bytes = Vec::new();
+    let written = match path.extension().and_then(|e| e.to_str()) {
+        Some("parquet") => write_parquet(&mut bytes, "answer", &answer.columns, &answer.rows),
+        Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows),
+        Some("jsonl") => objects(answer).try_for_each(|row| {
+            serde_json::to_writer(&mut bytes, &row)?;
+            bytes.write_all(b"\n")
+        }),
+        _ => {
+            let message = format!(
+                "--out {}: the name ends in none of .parquet, .csv, .jsonl",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+    };
+    written.map_err(|e| Error::io("write the rows", e))?;
+    Context::write(path, &bytes)?;
+    context.ui.note(&format!("{} rows are in {}", answer.rows.len(), path.display()));
+    Ok(())
+}
+
+/// The rows as JSON objects.
+fn objects(answer: &Answer) -> impl Iterator<Item = Map<String, Json>> {
+    let object = |row: &Vec<Value>| -> Map<String, Json> {
+        answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect()
+    };
+    answer.rows.iter().map(object)
+}
+
 fn print(answer: &Answer, output: Output, context: &mut Context) -> Result<()> {
     if context.ui.json() {
-        let object = |row: &Vec<Value>| -> Map<String, Json> {
-            answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect()
-        };
-        let rows: Vec<_> = answer.rows.iter().map(object).collect();
+        let rows: Vec<_> = objects(answer).collect();
         return context.ui.data(&rows, |_| Ok(()));
     }
     if output == Output::Csv {

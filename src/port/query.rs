@@ -4,8 +4,6 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
-use std::ops::Range;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,183 +15,30 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, ErrorCode, ToSql};
 
-use super::table::{ALL, Role, Row, Rows, Seen, Table, Value};
-use crate::base::{RunId, Timestamp};
-use crate::domain::{Kind, kind_named};
+use super::source::{Ahead, Op, Reading, Source, Want};
+use super::table::{ALL, Role, Row, Table, Value};
 
-/// Name of the table whose rows are not made of events.
-pub const LOG_CHECKPOINTS: &str = "log_checkpoints";
-
-/// Which events a query needs; the default is all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
-    /// Only these positions.
-    pub positions: Range<u64>,
-    /// Only events recorded at this time or later.
-    pub recorded_from: Option<Timestamp>,
-    /// Only events recorded before this time.
-    pub recorded_before: Option<Timestamp>,
-    /// Only these kinds; none for all.
-    pub kinds: Option<Vec<Kind>>,
-    /// Only events of this run.
-    pub run: Option<RunId>,
-    /// The columns that are looked at, as bits.
-    pub columns: u64,
+/// A condition that can be handed down, and its letter.
+fn op_of(op: &IndexConstraintOp) -> Option<(Op, char)> {
+    Some(match op {
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => (Op::Equal, 'e'),
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => (Op::Less, 'l'),
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => (Op::LessOrEqual, 'm'),
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => (Op::Greater, 'g'),
+        IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => (Op::GreaterOrEqual, 'h'),
+        _ => return None,
+    })
 }
 
-impl Want {
-    /// Everything that a table is made of.
-    pub fn all(table: &Table) -> Self {
-        let kinds = table.kinds.iter().filter_map(|name| kind_named(name)).collect();
-        Self {
-            positions: 0..u64::MAX,
-            recorded_from: None,
-            recorded_before: None,
-            kinds: (!table.kinds.is_empty()).then_some(kinds),
-            run: None,
-            columns: u64::MAX,
-        }
-    }
-
-    /// Narrows by one condition; what cannot be said in events is left to SQLite, which checks
-    /// every row again.
-    fn narrow(&mut self, role: Role, op: Op, value: &ValueRef<'_>) {
-        match (role, value) {
-            (Role::Position, ValueRef::Integer(at)) => {
-                let at = u64::try_from(*at).unwrap_or(0);
-                let (low, high) = op.bounds(at, at.saturating_add(1));
-                let Range { start, end } = self.positions;
-                self.positions = start.max(low.unwrap_or(0))..end.min(high.unwrap_or(u64::MAX));
-            }
-            (Role::Recorded, ValueRef::Text(text)) => {
-                // A shorter text stands before the times that begin with it: a whole second of
-                // slack at each end covers every way to write a time.
-                const SECOND: i64 = 1_000_000_000;
-                let Ok(text) = std::str::from_utf8(text) else { return };
-                let Ok(time) = Timestamp::from_str(text) else { return };
-                // With a space or an offset, the order of texts is that of times to a day or so.
-                let plain = !text.contains(' ') && (text.len() == 10 || text.ends_with('Z'));
-                let slack = if plain { SECOND } else { 2 * 86_400 * SECOND };
-                let (low, high) = op.bounds(time.plus_nanos(-slack), time.plus_nanos(slack));
-                self.recorded_from = low.max(self.recorded_from);
-                self.recorded_before = match (high, self.recorded_before) {
-                    (Some(new), Some(old)) => Some(new.min(old)),
-                    (new, old) => new.or(old),
-                };
-            }
-            (Role::Kind, ValueRef::Text(text)) if op == Op::Equal => {
-                let kind = std::str::from_utf8(text).ok().and_then(kind_named);
-                let old = self.kinds.take();
-                let fits = |kind: &Kind| old.as_ref().is_none_or(|old| old.contains(kind));
-                // A kind of a later version has no name here: SQLite looks at all rows.
-                self.kinds = match kind {
-                    Some(kind) => Some(Some(kind).into_iter().filter(fits).collect()),
-                    None => old,
-                };
-            }
-            (Role::Run, ValueRef::Text(text)) if op == Op::Equal => {
-                let run = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-                self.run = run.or(self.run);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The conditions that can be handed down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Op {
-    fn of(op: &IndexConstraintOp) -> Option<(Self, char)> {
-        Some(match op {
-            IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ => (Self::Equal, 'e'),
-            IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LT => (Self::Less, 'l'),
-            IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LE => (Self::LessOrEqual, 'm'),
-            IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GT => (Self::Greater, 'g'),
-            IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_GE => (Self::GreaterOrEqual, 'h'),
-            _ => return None,
-        })
-    }
-
-    fn named(letter: char) -> Option<Self> {
-        Some(match letter {
-            'e' => Self::Equal,
-            'l' => Self::Less,
-            'm' => Self::LessOrEqual,
-            'g' => Self::Greater,
-            'h' => Self::GreaterOrEqual,
-            _ => return None,
-        })
-    }
-
-    /// The first value that fits and the first beyond: `low` for a bound from below, `high` for one
-    /// from above. `<` and `>` may take in one value too many; SQLite drops it.
-    fn bounds<T>(self, low: T, high: T) -> (Option<T>, Option<T>) {
-        match self {
-            Self::Equal => (Some(low), Some(high)),
-            Self::Less | Self::LessOrEqual => (None, Some(high)),
-            Self::Greater | Self::GreaterOrEqual => (Some(low), None),
-        }
-    }
-}
-
-/// Where events come from.
-pub trait Source: Send + Sync {
-    /// Hands out events of about one window, in order, from `want.positions.start` on; gives where
-    /// to go on, and none at the end of the log.
-    ///
-    /// # Errors
-    /// What went wrong, in words.
-    fn window(&self, want: &Want, each: &mut dyn FnMut(&Seen<'_>)) -> Result<Option<u64>, String>;
-
-    /// Size and text of every signed log checkpoint.
-    ///
-    /// # Errors
-    /// What went wrong, in words.
-    fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String>;
-}
-
-/// Hands out the rows of a table, some at a time.
-pub struct Reading {
-    want: Want,
-    rows: Option<Box<dyn Rows>>,
-    checkpoints: bool,
-}
-
-impl Reading {
-    /// Of the rows made of the events in `want`.
-    pub fn new(table: &Table, want: Want) -> Self {
-        Self { want, rows: Some((table.rows)()), checkpoints: table.name == LOG_CHECKPOINTS }
-    }
-
-    /// The next rows; none at the end. There may be none for now and more later.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn next(&mut self, source: &dyn Source) -> Result<Option<Vec<Row>>, String> {
-        let Some(rows) = &mut self.rows else { return Ok(None) };
-        let mut out = Vec::new();
-        if self.checkpoints {
-            self.rows = None;
-            let row = |(size, note): (u64, String)| vec![size.into(), note.into()];
-            return Ok(Some(source.log_checkpoints()?.into_iter().map(row).collect()));
-        }
-        match source.window(&self.want, &mut |seen| rows.take(seen, &mut out))? {
-            Some(next) => self.want.positions.start = next,
-            None => {
-                rows.end(&mut out);
-                self.rows = None;
-            }
-        }
-        Ok(Some(out))
-    }
+fn op_named(letter: char) -> Option<Op> {
+    Some(match letter {
+        'e' => Op::Equal,
+        'l' => Op::Less,
+        'm' => Op::LessOrEqual,
+        'g' => Op::Greater,
+        'h' => Op::GreaterOrEqual,
+        _ => return None,
+    })
 }
 
 type Aux = (Arc<dyn Source>, &'static Table);
@@ -213,11 +58,19 @@ struct LogCursor<'vtab> {
     base: sqlite3_vtab_cursor,
     source: Arc<dyn Source>,
     table: &'static Table,
-    reading: Option<Reading>,
+    reading: Option<Going>,
     rows: Vec<Row>,
     at: usize,
     row_id: i64,
     life: PhantomData<&'vtab ()>,
+}
+
+/// How the rest of the rows comes.
+enum Going {
+    /// Somebody may want only the first few.
+    Slow(Reading),
+    /// Somebody wants more.
+    Ahead(Ahead),
 }
 
 fn failed(message: String) -> rusqlite::Error {
@@ -251,7 +104,7 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
         for (constraint, mut usage) in info.constraints_and_usages() {
             let column = usize::try_from(constraint.column()).ok();
             let role = column.and_then(|c| self.table.columns.get(c)).map(|column| column.role);
-            let op = Op::of(&constraint.operator());
+            let op = op_of(&constraint.operator());
             let (Some(column), Some(role), Some((op, letter))) = (column, role, op) else {
                 continue;
             };
@@ -289,10 +142,18 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
 impl LogCursor<'_> {
     fn fill(&mut self) -> rusqlite::Result<()> {
         while self.at >= self.rows.len() {
-            let Some(reading) = &mut self.reading else { return Ok(()) };
-            match reading.next(&*self.source).map_err(failed)? {
-                Some(rows) => (self.rows, self.at) = (rows, 0),
-                None => self.reading = None,
+            let (rows, going) = match self.reading.take() {
+                None => return Ok(()),
+                Some(Going::Slow(mut reading)) => {
+                    let rows = reading.next().transpose().map_err(failed)?;
+                    (rows, (!reading.is_over()).then(|| Going::Ahead(reading.ahead())))
+                }
+                Some(Going::Ahead(mut ahead)) => {
+                    (ahead.next().transpose().map_err(failed)?, Some(Going::Ahead(ahead)))
+                }
+            };
+            if let Some(rows) = rows {
+                (self.rows, self.at, self.reading) = (rows, 0, going);
             }
         }
         Ok(())
@@ -310,12 +171,13 @@ unsafe impl VTabCursor for LogCursor<'_> {
         for (condition, value) in conditions.zip(args.iter()) {
             let (column, letter) = condition.split_at(condition.len() - 1);
             let column = column.parse().ok().and_then(|c: usize| self.table.columns.get(c));
-            let op = letter.chars().next().and_then(Op::named);
+            let op = letter.chars().next().and_then(op_named);
             if let (Some(column), Some(op)) = (column, op) {
                 want.narrow(column.role, op, &value);
             }
         }
-        self.reading = Some(Reading::new(self.table, want));
+        let reading = Reading::new(Arc::clone(&self.source), self.table, want).map_err(failed)?;
+        self.reading = Some(Going::Slow(reading));
         (self.rows, self.at, self.row_id) = (vec![], 0, 0);
         self.fill()
     }
@@ -485,29 +347,5 @@ fn explain(error: rusqlite::Error, sql: &str, time: Duration, prepared: bool) ->
             _ => QueryError::Failed(message.unwrap_or_else(|| error.to_string())),
         },
         other => QueryError::Failed(other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::port::table::table;
-
-    #[test]
-    fn conditions_narrow_what_is_read() {
-        let mut want = Want::all(table("events").unwrap());
-        want.narrow(Role::Position, Op::GreaterOrEqual, &ValueRef::Integer(10));
-        want.narrow(Role::Position, Op::Less, &ValueRef::Integer(20));
-        assert_eq!(want.positions, 10..21);
-        want.narrow(Role::Kind, Op::Equal, &ValueRef::Text(b"run.finished"));
-        assert_eq!(want.kinds, Some(vec![kind_named("run.finished").unwrap()]));
-        want.narrow(Role::Kind, Op::Equal, &ValueRef::Text(b"run.failed"));
-        assert_eq!(want.kinds, Some(vec![]));
-        want.narrow(Role::Recorded, Op::Less, &ValueRef::Text(b"2026-03-01"));
-        want.narrow(Role::Recorded, Op::Less, &ValueRef::Text(b"2026-04-01"));
-        assert_eq!(want.recorded_before, "2026-03-01T00:00:01Z".parse().ok());
-        assert_eq!(want.recorded_from, None);
-        want.narrow(Role::Recorded, Op::Greater, &ValueRef::Text(b"not a time"));
-        assert_eq!(want.recorded_from, None);
     }
 }

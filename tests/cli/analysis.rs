@@ -1,6 +1,8 @@
 //! Comparing, drawing, reporting: the numbers are those of the runs, what may not be concluded is
 //! said, and nothing that a user called a run becomes a tag.
 
+use parquet::record::Field;
+
 use crate::support::{Answer, Workspace};
 
 /// Two baselines on rows that only one of them can tell apart in full.
@@ -124,7 +126,7 @@ fn wrong_questions_say_what_is_wrong() {
     ask(&["compare", "--where", "final_acuracy > 1"]).refused(2, "did you mean `final_accuracy`?");
     ask(&["compare", "--where", "accuracy >"]).refused(2, "at character 11: a value expected");
     ask(&["compare", "--columns", "acuracy"]).refused(2, "did you mean `accuracy`?");
-    ask(&["compare", "--out", "table.xls"]).refused(2, "none of .csv, .md, .json");
+    ask(&["compare", "--out", "table.xls"]).refused(2, "none of .csv, .md, .json, .parquet");
     ask(&["plot", "roc"]).refused(2, "this picture is of one run, and 2 fit");
     ask(&["plot", "architecture", "--x", "n_emd"]).refused(2, "no run has a column \"n_emd\"");
     ask(&["plot", "confusion", "triple", "--out", "x.gif"]).refused(2, "none of .svg, .png");
@@ -161,6 +163,40 @@ fn pictures_are_drawn_the_same_each_time() {
 }
 
 #[test]
+fn what_left_production_stays_marked_in_the_history() {
+    let ward = two_runs();
+    ward.annals(&["promote", "triple", "--as", "notes"]).ok();
+    ward.annals(&["demote", "notes", "--reason", "retired"]).ok();
+    let history = ["plot", "history", "--metric", "accuracy", "--out", "history.svg"];
+    ward.annals(&history).ok();
+    let drawn = std::fs::read_to_string(ward.path("history.svg")).unwrap();
+    assert!(drawn.contains("notes 1.0.0"), "{drawn}");
+}
+
+#[test]
+fn comparisons_are_written_as_parquet() {
+    let ward = two_runs();
+    let columns = "experiment_name,final_accuracy,ngram_max";
+    ward.annals(&["compare", "--columns", columns, "--out", "runs.parquet"]).ok();
+    let file = std::fs::File::open(ward.path("runs.parquet")).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let rows: Vec<_> = reader.into_iter().map(Result::unwrap).collect();
+    let args = ["compare", "--columns", columns, "--format", "json"];
+    let said = ward.annals(&args).ok().json();
+    assert_eq!(rows.len(), 2);
+    for (row, said) in rows.iter().zip(said.as_array().unwrap()) {
+        for (name, field) in row.get_column_iter() {
+            let cell = match field {
+                Field::Str(text) => text.clone().into(),
+                Field::Double(value) => serde_json::Value::from(*value),
+                other => panic!("{name}: {other}"),
+            };
+            assert_eq!(cell, said[name], "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_critical_class_comes_first_and_generated_data_allow_no_conclusion() {
     let ward = two_runs();
     let found = ward.annals(&["clinical", "--class", "risk", "--format", "json"]).ok().json();
@@ -192,6 +228,9 @@ fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
     assert_eq!(html, report("b.html"));
     assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("https://"));
     for part in ["In production", "notes", "misses fewest rows of risk", "annals/", "<svg"] {
+        assert!(html.contains(part), "{part}");
+    }
+    for part in ["Of 2 runs, 2 have their files in place", "No consolidation was applied."] {
         assert!(html.contains(part), "{part}");
     }
     // As it was, and from a copy of the log alone.

@@ -35,6 +35,42 @@ fn tables(ward: &Workspace) -> Vec<String> {
 }
 
 #[test]
+fn an_answer_is_written_with_the_types_of_its_cells() {
+    let ward = audited();
+    let sql = "SELECT position, kind, position / 2.0 AS half, NULL AS absent, envelope, \
+               iif(position % 2, position, 'even') AS mixed, position FROM events \
+               ORDER BY position";
+    ward.annals(&["query", sql, "--out", "answer.parquet"]).ok();
+    let file = File::open(ward.path("answer.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let mut count = 0_i64;
+    for row in reader.get_row_iter(None).unwrap().map(Result::unwrap) {
+        let fields: BTreeMap<_, _> = row.get_column_iter().collect();
+        let field = |name: &str| fields[&name.to_owned()].clone();
+        assert_eq!(
+            (field("position"), field("position_2")),
+            (Field::Long(count), Field::Long(count))
+        );
+        assert_eq!(field("half"), Field::Double(count as f64 / 2.0));
+        assert_eq!(field("absent"), Field::Null);
+        assert!(
+            matches!(field("kind"), Field::Str(_)) && matches!(field("envelope"), Field::Bytes(_))
+        );
+        let mixed = if count % 2 == 1 { count.to_string() } else { "even".into() };
+        assert_eq!(field("mixed"), Field::Str(mixed));
+        count += 1;
+    }
+    assert_eq!(json!(count), query(&ward, "(SELECT count(*) AS n FROM events)")[0]["n"]);
+    for (name, begins) in [("answer.csv", "position,kind,"), ("answer.jsonl", "{\"position\":0,")] {
+        ward.annals(&["query", sql, "--out", name]).ok();
+        let text = String::from_utf8(ward.read(name)).unwrap();
+        assert!(text.starts_with(begins), "{text}");
+    }
+    ward.annals(&["query", sql, "--out", "answer.xls"])
+        .refused(2, "none of .parquet, .csv, .jsonl");
+}
+
+#[test]
 fn every_table_is_what_the_query_gives() {
     let ward = audited();
     ward.annals(&["export", "jsonl", "lines"]).ok();

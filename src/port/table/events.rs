@@ -1,7 +1,7 @@
 //! `events`: the log itself.
 
 use super::{
-    ACTOR, Column, Each, IDENTITY, POSITION, RECORDED, Role, Row, Seen, Table, Type, Value, column,
+    ACTOR, Column, Fold, IDENTITY, POSITION, RECORDED, Role, Row, Seen, Table, Type, Value, column,
     narrowing, row,
 };
 use crate::domain::kind_info;
@@ -11,7 +11,7 @@ pub(super) const EVENTS: Table = Table {
     about: "one row for each event of the log",
     kinds: &[],
     columns: COLUMNS,
-    rows: || Box::new(Each(rows)),
+    fold: Fold::Each(rows),
 };
 
 const COLUMNS: &[Column] = &[
@@ -45,7 +45,7 @@ fn rows(seen: &Seen<'_>, out: &mut Vec<Row>) {
     let wanted = |index: usize, value: &dyn Fn() -> Value| {
         if seen.wants(index) { value() } else { Value::Null }
     };
-    let payload = || seen.event.and_then(|event| serde_json::to_string(event).ok()).into();
+    let payload = || seen.event().and_then(|event| serde_json::to_string(event).ok()).into();
     let envelope = || Value::Bytes(seen.envelope.stored().to_vec());
     let mut row = row![
         header.position,

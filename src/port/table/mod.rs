@@ -6,6 +6,7 @@ mod runs;
 mod work;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use crate::base::Timestamp;
 use crate::domain::{EnvelopeRef, Event, Header};
@@ -125,6 +126,26 @@ pub enum Type {
 }
 
 impl Type {
+    /// The type that all of these cells have; whole numbers count as numbers, and cells that differ
+    /// as text.
+    pub fn of<'a>(cells: impl Iterator<Item = &'a Value>) -> Self {
+        let one = |value: &Value| match value {
+            Value::Null => None,
+            Value::Bool(_) => Some(Self::Bool),
+            Value::Int(_) => Some(Self::Int),
+            Value::Real(_) => Some(Self::Real),
+            Value::Time(_) => Some(Self::Time),
+            Value::Text(_) => Some(Self::Text),
+            Value::Bytes(_) => Some(Self::Bytes),
+        };
+        let both = |a, b| match (a, b) {
+            _ if a == b => a,
+            (Self::Int | Self::Real, Self::Int | Self::Real) => Self::Real,
+            _ => Self::Text,
+        };
+        cells.filter_map(one).reduce(both).unwrap_or(Self::Text)
+    }
+
     /// The word in SQL and in the documentation.
     pub fn word(self) -> &'static str {
         match self {
@@ -172,22 +193,32 @@ pub struct Seen<'a> {
     pub header: &'a Header,
     /// The stored bytes.
     pub envelope: &'a EnvelopeRef<'a>,
-    /// What happened; none for what was redacted or is of a later version.
-    pub event: Option<&'a Event>,
     /// Who did it.
     pub actor: &'a str,
     /// The columns somebody will look at, as bits; the last stands for all that follow.
     pub wanted: u64,
+    /// What happened, once somebody asked.
+    event: OnceCell<Option<Event>>,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// An event of which nobody has asked yet what happened.
+    pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str, wanted: u64) -> Self {
+        Self { header: &envelope.header, envelope, actor, wanted, event: OnceCell::new() }
+    }
+
     /// Whether somebody will look at column number `index`.
     pub fn wants(&self, index: usize) -> bool {
         self.wanted & (1 << index.min(63)) != 0
     }
+
+    /// What happened; none for what was redacted or is of a later version.
+    pub fn event(&self) -> Option<&Event> {
+        self.event.get_or_init(|| self.envelope.event().ok()).as_ref()
+    }
 }
 
-/// The fold of one table.
+/// A fold of events into rows that remembers what came before.
 pub trait Rows: Send {
     /// Takes one event in; rows that are complete go to `out`.
     fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>);
@@ -198,13 +229,13 @@ pub trait Rows: Send {
     }
 }
 
-/// A fold without memory: each event gives its rows at once.
-struct Each(fn(&Seen<'_>, &mut Vec<Row>));
-
-impl Rows for Each {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
-        (self.0)(seen, out);
-    }
+/// How events become rows.
+#[derive(Clone, Copy)]
+pub enum Fold {
+    /// Each event gives its rows at once, whatever came before.
+    Each(fn(&Seen<'_>, &mut Vec<Row>)),
+    /// What an event gives depends on those before: a new fold.
+    Whole(fn() -> Box<dyn Rows>),
 }
 
 /// One table.
@@ -217,8 +248,8 @@ pub struct Table {
     pub kinds: &'static [&'static str],
     /// Its columns.
     pub columns: &'static [Column],
-    /// A new fold.
-    pub rows: fn() -> Box<dyn Rows>,
+    /// How they become rows.
+    pub fold: Fold,
 }
 
 impl Table {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ACTOR, Each, IDENTITY, POSITION, RECORDED, Row, Rows, Seen, Table, Type, column, row};
+use super::{ACTOR, Fold, IDENTITY, POSITION, RECORDED, Row, Rows, Seen, Table, Type, column, row};
 use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::Event;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
@@ -30,7 +30,7 @@ pub(super) const INVOCATIONS: Table = Table {
         column("exit_code", Type::Int, "exit code where it failed"),
         column("message", Type::Text, "why it was refused or failed"),
     ],
-    rows: || Box::new(Invocations::default()),
+    fold: Fold::Whole(|| Box::new(Invocations::default())),
 };
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Invocations {
 
 impl Rows for Invocations {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
-        let Some(Event::Invocation(event)) = seen.event else { return };
+        let Some(Event::Invocation(event)) = seen.event() else { return };
         let key = seen.header.stream.entity;
         if let InvocationEvent::Started(started) = event {
             let (position, recorded) = (seen.header.position, seen.header.recorded);
@@ -117,7 +117,7 @@ pub(super) const PROMOTIONS: Table = Table {
         column("promoted", Type::Time, "when the log took the promotion"),
         column("reason", Type::Text, "why it was asked for, rejected or refused"),
     ],
-    rows: || Box::new(Promotions::default()),
+    fold: Fold::Whole(|| Box::new(Promotions::default())),
 };
 
 #[derive(Default)]
@@ -164,7 +164,7 @@ impl Request {
 
 impl Rows for Promotions {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
-        let Some(Event::Registry(event)) = seen.event else { return };
+        let Some(Event::Registry(event)) = seen.event() else { return };
         let (position, recorded) = (seen.header.position, seen.header.recorded);
         let request = |run, name: &String, policy_revision| Request {
             position,
@@ -230,11 +230,11 @@ pub(super) const APPROVALS: Table = Table {
         IDENTITY,
         column("reason", Type::Text, "why"),
     ],
-    rows: || Box::new(Each(approvals)),
+    fold: Fold::Each(approvals),
 };
 
 fn approvals(seen: &Seen<'_>, out: &mut Vec<Row>) {
-    let (request, decision, approver, reason) = match seen.event {
+    let (request, decision, approver, reason) = match seen.event() {
         Some(Event::Registry(RegistryEvent::Approved(e))) => {
             (e.request, "approved", &e.approver, e.reason.clone())
         }
@@ -267,7 +267,7 @@ pub(super) const MODELS: Table = Table {
         ACTOR,
         IDENTITY,
     ],
-    rows: || Box::new(Models::default()),
+    fold: Fold::Whole(|| Box::new(Models::default())),
 };
 
 #[derive(Default)]
@@ -292,7 +292,7 @@ struct Version {
 
 impl Rows for Models {
     fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
-        match seen.event {
+        match seen.event() {
             Some(Event::Registry(RegistryEvent::Promoted(e))) => {
                 let name = self.0.entry(e.name.clone()).or_default();
                 let version = name.highest.map_or(Semver::FIRST, |last| last.bumped(Bump::Minor));
@@ -363,11 +363,11 @@ pub(super) const POLICIES: Table = Table {
         column("old", Type::Text, "its value before, where it was changed"),
         column("reason", Type::Text, "why"),
     ],
-    rows: || Box::new(Each(policies)),
+    fold: Fold::Each(policies),
 };
 
 fn policies(seen: &Seen<'_>, out: &mut Vec<Row>) {
-    let Some(Event::Policy(PolicyEvent::Changed(changed))) = seen.event else { return };
+    let Some(Event::Policy(PolicyEvent::Changed(changed))) = seen.event() else { return };
     let header = seen.header;
     for (rule, value) in changed.policy.entries() {
         let change = changed.changes.iter().find(|change| change.key == rule);

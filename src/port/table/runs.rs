@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACTOR, Each, IDENTITY, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, Value, column,
+    ACTOR, Fold, IDENTITY, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, Value, column,
     narrowing, row,
 };
 use crate::base::{RunId, Split};
@@ -66,7 +66,7 @@ pub(super) const RUNS: Table = Table {
         column("reproduced", Type::Int, "how many runs gave the same weights and numbers again"),
         column("reason", Type::Text, "why it failed or was interrupted"),
     ],
-    rows: || Box::new(Runs::default()),
+    fold: Fold::Whole(|| Box::new(Runs::default())),
 };
 
 #[derive(Default)]
@@ -192,7 +192,7 @@ impl State {
 
 impl Rows for Runs {
     fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
-        let (Some(Event::Run(event)), Some(run)) = (seen.event, seen.header.stream.run()) else {
+        let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
             return;
         };
         if let RunEvent::Started(started) = event {
@@ -220,11 +220,11 @@ pub(super) const PARAMS: Table = Table {
         column("name", Type::Text, "the setting, such as training.batch_size"),
         column("value", Type::Text, "its value, as text"),
     ],
-    rows: || Box::new(Each(params)),
+    fold: Fold::Each(params),
 };
 
 fn params(seen: &Seen<'_>, out: &mut Vec<Row>) {
-    let Some(Event::Run(RunEvent::Started(started))) = seen.event else { return };
+    let Some(Event::Run(RunEvent::Started(started))) = seen.event() else { return };
     let (position, recorded) = (seen.header.position, seen.header.recorded);
     let run = started.run.to_string();
     out.extend(
@@ -253,7 +253,7 @@ pub(super) const METRICS: Table = Table {
         column("at", Type::Time, "when it was measured, by the producer's clock"),
         column("provenance", Type::Text, "engine, supervised, reported, typed or imported"),
     ],
-    rows: || Box::new(Each(metrics)),
+    fold: Fold::Each(metrics),
 };
 
 /// Name, split and direction.
@@ -263,7 +263,7 @@ fn named(key: &MetricKey) -> [Value; 3] {
 }
 
 fn metrics(seen: &Seen<'_>, out: &mut Vec<Row>) {
-    let (Some(Event::Run(event)), Some(run)) = (seen.event, seen.header.stream.run()) else {
+    let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
         return;
     };
     let provenance = seen.header.provenance.word();

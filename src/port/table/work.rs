@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Column, Each, POSITION, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, column, narrowing,
+    Column, Fold, POSITION, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
 use crate::base::{Digest, MoveId, RunId, Timestamp};
@@ -29,7 +29,7 @@ pub(super) const TRAIN_CHECKPOINTS: Table = Table {
         column("best", Type::Bool, "whether it was the best so far"),
         column("pruned_position", Type::Int, "position of its removal; null while it is kept"),
     ],
-    rows: || Box::new(Checkpoints::default()),
+    fold: Fold::Whole(|| Box::new(Checkpoints::default())),
 };
 
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Rows for Checkpoints {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
         let Some(run) = seen.header.stream.run() else { return };
         let (position, recorded) = (seen.header.position, seen.header.recorded);
-        match seen.event {
+        match seen.event() {
             Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
                 let new = (position, recorded, saved.clone());
                 // The same file written again by a later attempt: the earlier one is gone.
@@ -86,7 +86,7 @@ impl Rows for Checkpoints {
 
 /// Its rows are not made of events: whoever reads them asks the log for its checkpoints.
 pub(super) const LOG_CHECKPOINTS: Table = Table {
-    name: super::super::query::LOG_CHECKPOINTS,
+    name: super::super::source::LOG_CHECKPOINTS,
     about: "one row for each signed log checkpoint",
     // A kind there is not: no event gives a row.
     kinds: &[""],
@@ -94,7 +94,7 @@ pub(super) const LOG_CHECKPOINTS: Table = Table {
         column("size", Type::Int, "events in the log when it was signed"),
         column("note", Type::Text, "the signed note, as C2SP writes it"),
     ],
-    rows: || Box::new(Each(|_, _| {})),
+    fold: Fold::Each(|_, _| {}),
 };
 
 pub(super) const ARTIFACTS: Table = Table {
@@ -111,11 +111,11 @@ pub(super) const ARTIFACTS: Table = Table {
         column("bytes", Type::Int, "its size"),
         column("blob", Type::Bool, "whether its bytes are in the blob store"),
     ],
-    rows: || Box::new(Each(artifacts)),
+    fold: Fold::Each(artifacts),
 };
 
 fn artifacts(seen: &Seen<'_>, out: &mut Vec<Row>) {
-    let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event else { return };
+    let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event() else { return };
     let run = seen.header.stream.run().map(|run| run.to_string());
     let (position, recorded) = (seen.header.position, seen.header.recorded);
     let (name, path) = (stored.name.clone(), stored.path.clone());
@@ -145,7 +145,7 @@ pub(super) const MOVES: Table = Table {
         column("recovered", Type::Bool, "whether a later invocation completed it after a crash"),
         column("reason", Type::Text, "why it was rolled back"),
     ],
-    rows: || Box::new(Moves::default()),
+    fold: Fold::Whole(|| Box::new(Moves::default())),
 };
 
 #[derive(Default)]
@@ -193,7 +193,7 @@ impl Moves {
 
 impl Rows for Moves {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
-        let Some(Event::Move(event)) = seen.event else { return };
+        let Some(Event::Move(event)) = seen.event() else { return };
         let id = MoveId(seen.header.stream.entity);
         if let MoveEvent::Planned(plan) = event {
             self.0.insert(id, (seen.header.position, seen.header.recorded, plan.clone()));
@@ -213,7 +213,7 @@ pub(super) const FILES: Table = Table {
     about: "one row for each file that an event names: what bytes were where, since when",
     kinds: &["run.started", "run.artifact_stored", "run.train_checkpoint_saved", "model.promoted"],
     columns: FILE_COLUMNS,
-    rows: || Box::new(Each(files)),
+    fold: Fold::Each(files),
 };
 
 const FILE_COLUMNS: &[Column] = &[
@@ -244,7 +244,7 @@ fn files(seen: &Seen<'_>, out: &mut Vec<Row>) {
             ]);
         };
     let run = seen.header.stream.run();
-    match seen.event {
+    match seen.event() {
         Some(Event::Run(RunEvent::Started(started))) => {
             for file in &started.data.files {
                 add("data", run, None, (Some(&file.path), file.digest, file.bytes));

@@ -1,0 +1,42 @@
+//! The log in parts, each worth one opening, so that long readers let writers in between.
+
+use std::ops::Range;
+
+use super::Result;
+use crate::store::{Filter, Reader};
+
+/// Raw bytes of the events in one part, where one thread reads: some ten thousand small events.
+pub(super) const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Ranges of positions, ascending, that hold every event of `range` that the filter takes, each of
+/// about `bytes` raw bytes of blocks that may hold some.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(super) fn windows(
+    log: &Reader,
+    range: Range<u64>,
+    filter: &Filter,
+    bytes: u64,
+) -> Result<Vec<Range<u64>>> {
+    let range = range.start..range.end.min(log.size());
+    if range.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut windows: Vec<Range<u64>> = Vec::new();
+    let mut held = 0;
+    for (first, header) in log.block_headers(range.clone(), filter)? {
+        let end = first + u64::from(header.count);
+        held += u64::from(header.raw_bytes);
+        match windows.last_mut().filter(|_| held <= bytes) {
+            Some(window) => window.end = end,
+            None => {
+                windows.push(first..end);
+                held = u64::from(header.raw_bytes);
+            }
+        }
+    }
+    windows.push(log.state().sealed..u64::MAX);
+    let clip = |w: Range<u64>| w.start.max(range.start)..w.end.min(range.end);
+    Ok(windows.into_iter().map(clip).filter(|window| !window.is_empty()).collect())
+}
