@@ -36,6 +36,7 @@
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::App::archive`], through [`effect`] |
+//! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::App::pack_logs`] |
 //! | `models/production/<name>/` | [`app::App::promote`], through [`effect`] |
 //! | private keys, in the user's config folder | [`store::KeyRing`] |
 //!

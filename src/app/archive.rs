@@ -12,8 +12,8 @@ use crate::domain::file_move::{
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{ModelRelocated, RegistryState};
 use crate::domain::run::{
-    Archive, DroppedFile, Pack, PlaceFacts, RunArchived, RunRelocated, RunRestored, RunState,
-    may_archive, may_delete, may_restore,
+    Archive, DroppedFile, Pack, PlaceFacts, RenamedFile, RunArchived, RunRelocated, RunRestored,
+    RunState, may_archive, may_delete, may_restore,
 };
 use crate::domain::{Event, Provenance, Rejection, StreamId};
 use crate::effect::{self, EffectError, Recovered};
@@ -342,7 +342,13 @@ impl App {
             MovePurpose::Migration(order) => match &order.what {
                 Migrated::Run { run, home } => {
                     let (folder, home) = (plan.to.clone(), home.clone());
-                    let event = RunRelocated { folder, home, file_move: plan.id };
+                    let other = plan.files.iter().filter(|file| file.path != file.source);
+                    let renamed = other.map(|file| RenamedFile {
+                        from: file.source.clone(),
+                        to: file.path.clone(),
+                    });
+                    let (renamed, file_move) = (renamed.collect(), plan.id);
+                    let event = RunRelocated { folder, home, renamed, file_move };
                     ((*run).into(), event.into(), None)
                 }
                 Migrated::Model { name } => {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{App, git};
+use super::{App, Error, Result, fold_policy, git};
 use crate::base::Digest;
 use crate::base::mask::mask_text;
 use crate::domain::run::{Environment, Git};
@@ -17,6 +17,24 @@ pub(super) struct Facts<'a> {
 }
 
 impl App {
+    /// Whether `verb` may begin a run from the code as it is; a refusal is in the log.
+    ///
+    /// # Errors
+    /// [`super::ErrorKind::Rejected`] where the policy asks for a clean git tree and there is none.
+    pub(super) fn may_begin(&self, verb: &'static str) -> Result<()> {
+        let rules = self.store.read(|log| Ok::<_, Error>(fold_policy(log)?.policy.new_runs))?;
+        if !rules.require_clean_tree {
+            return Ok(());
+        }
+        let uncommitted = self.uncommitted()?;
+        let Err(rejection) = rules.may_begin(uncommitted.as_deref()) else { return Ok(()) };
+        let error = Error::from(rejection)
+            .hint("commit or stash, let git ignore what is no code, or change the rule");
+        self.refuse(verb, &error, &[])?;
+        self.refresh()?;
+        Err(error)
+    }
+
     /// The environment of a run, and the difference of its code from the last commit.
     pub(super) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
         let (git, diff) = git_state(&self.root);

@@ -12,6 +12,7 @@ use crate::base::Timestamp;
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
 use crate::domain::workspace::LayoutKind;
+use crate::projection::files::{Guide, plain};
 
 /// Variables of the environment that move folders of the layout `training-output`.
 pub const FOLDER_VARIABLES: [&str; 3] = ["TRAINING_DIR", "MODEL_WEIGHTS_DIR", "EXPERIMENT_DIR"];
@@ -131,6 +132,27 @@ impl Layout {
         }
     }
 
+    /// Where the file `name` of a run's settings or log lies in its folder: those of the layout
+    /// `training-output` lie at the top of it. None for other artifacts.
+    pub(super) fn inside(&self, artifact: &str, name: &str) -> Option<String> {
+        let folder = match artifact {
+            "config" => "config/",
+            "log" => "logs/",
+            _ => return None,
+        };
+        let name = name.strip_prefix(folder).unwrap_or(name);
+        match self.kind {
+            _ if name.contains('/') => None,
+            LayoutKind::Consolidated => Some(format!("{folder}{name}")),
+            LayoutKind::TrainingOutput => Some(name.to_owned()),
+        }
+    }
+
+    /// What is generated beside runs and models.
+    pub(super) fn guide(&self) -> Option<Guide> {
+        (self.kind == LayoutKind::TrainingOutput).then(|| Guide { training: self.training.clone() })
+    }
+
     /// The folder of a production model.
     pub fn model(&self, name: &str) -> String {
         format!("{}/{name}", self.production)
@@ -160,11 +182,6 @@ impl NewRun<'_> {
 pub(super) fn model_name(model: &str, auc: f64, date: Option<Timestamp>) -> String {
     let date = date.map(|date| format!("_{}", date.date().replace('-', "")));
     format!("{}_v{auc:.4}{}", plain(model), date.unwrap_or_default())
-}
-
-/// The name of a configuration as part of a name of a file.
-fn plain(model: &str) -> String {
-    model.replace(|c: char| !c.is_alphanumeric() && c != '_' && c != '-', "_")
 }
 
 fn numbered(name: String, number: u32) -> String {

@@ -16,7 +16,7 @@ use super::{App, Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Setti
 use super::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, fuse};
 use crate::domain::file_move::{
-    Migrated, MigrationOrder, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState,
+    Migrated, MigrationOrder, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::RunStatus;
@@ -157,7 +157,15 @@ impl App {
         }
         let session = self.begin(VERB)?;
         let result = self.migrate_in(&session, &migration, known);
-        let ((), regenerated) = self.refreshed(session.finish_with(result))?;
+        let ended = session.finish_with(result);
+        // What is generated goes where the new layout has it.
+        let layout = match ended.is_ok() && to != self.layout.kind {
+            true => Layout::new(to),
+            false => self.layout.clone(),
+        };
+        let regenerated = self.refresh_in(&layout);
+        ended?;
+        let regenerated = regenerated?;
         Ok(Migration { regenerated, ..migration })
     }
 
@@ -200,7 +208,7 @@ impl App {
             mode: MoveMode::Move,
             from: row.from.clone(),
             to: row.to.clone(),
-            files: effect::survey(&self.root, &row.from)?,
+            files: self.files_in(to, row)?,
         };
         session.transact(|tx| match &row.what {
             Migrated::Run { run, .. } => {
@@ -220,6 +228,28 @@ impl App {
             }
         })?;
         self.relocate(session, &plan).map(drop)
+    }
+
+    /// The files of what moves, called as the layout `to` calls them.
+    fn files_in(&self, to: LayoutKind, row: &LayoutMove) -> Result<Vec<MovedFile>> {
+        let mut files = effect::survey(&self.root, &row.from)?;
+        let Migrated::Run { run, .. } = &row.what else { return Ok(files) };
+        let details = self.snapshot()?.run(*run)?;
+        let layout = Layout::new(to);
+        for (name, path, digest) in details.iter().flat_map(|run| &run.artifacts) {
+            let Some(path) = path else { continue };
+            let Some(own) = layout.inside(name, path) else { continue };
+            // What was put there by somebody else stays what it is.
+            if files.iter().any(|file| file.path == own) {
+                continue;
+            }
+            let recorded =
+                |file: &&mut MovedFile| file.source == *path && file.digest.to_string() == *digest;
+            if let Some(file) = files.iter_mut().find(recorded) {
+                file.path = own;
+            }
+        }
+        Ok(files)
     }
 
     /// Folders of the former layout that hold nothing any more.

@@ -1,6 +1,6 @@
 //! After a change: views and registry files follow the log.
 
-use super::{App, Error, ErrorKind, Result};
+use super::{App, Error, ErrorKind, Layout, Result};
 use crate::projection::files::{Exporter, Regenerated};
 use crate::projection::{Snapshot, ViewError, Views};
 
@@ -34,7 +34,11 @@ impl App {
 
     /// The registry files of this workspace.
     pub fn exporter(&self) -> Exporter {
-        Exporter::new(&self.root, &self.annals_dir())
+        self.exporter_in(&self.layout)
+    }
+
+    fn exporter_in(&self, layout: &Layout) -> Exporter {
+        Exporter::new(&self.root, &self.annals_dir(), &self.blobs, layout.guide())
     }
 
     /// The views as of now, or as of what this looks back to.
@@ -53,9 +57,14 @@ impl App {
     /// # Errors
     /// When they cannot be written; what was decided is in the log all the same.
     pub fn refresh(&self) -> Result<Regenerated> {
+        self.refresh_in(&self.layout)
+    }
+
+    /// [`Self::refresh`] where the workspace has another layout by now.
+    pub(super) fn refresh_in(&self, layout: &Layout) -> Result<Regenerated> {
         self.views().update(&self.store)?;
         let snapshot = self.snapshot()?;
-        Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
+        Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
     }
 
     /// [`Self::refresh`] after an invocation that may have failed: what it recorded on the way,

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, Timestamp, durable};
-use crate::projection::files::{Difference, Regenerated, generate};
+use crate::base::{Digest, Timestamp};
+use crate::projection::files::{Difference, Exporter, Regenerated};
 use crate::projection::{Snapshot, Views};
 use crate::store::Filter;
 
@@ -78,20 +78,13 @@ impl App {
     ///
     /// # Errors
     /// When the log cannot be read or files cannot be written.
-    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<Vec<&'static str>> {
+    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<Vec<String>> {
         let size = match size {
             Some(size) => size,
             None => self.store.read(|log| Ok::<_, Error>(log.size()))?,
         };
-        let files = generate(&self.folded(size)?, &self.settings.project)?;
-        durable::create_dir_all(out)
-            .map_err(|e| Error::io(format!("make {}", out.display()), e))?;
-        for (name, bytes) in &files {
-            let path = out.join(name);
-            durable::write(&path, bytes)
-                .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
-        }
-        Ok(files.iter().map(|(name, _)| *name).collect())
+        let exporter = Exporter::new(out, out, &self.blobs, self.layout.guide());
+        exporter.write_all(&self.folded(size)?, &self.settings.project).map_err(Error::from)
     }
 
     /// The size the log had at a time, or right after a position.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::actors::keys;
 use super::layout::{Layout, Paths};
 use super::lens::Lens;
-use super::{Error, ErrorKind, LiveFiles, Result};
+use super::{Error, ErrorKind, LiveFiles, Result, fold_workspace};
 use crate::base::{Env, LogId, durable};
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
@@ -130,16 +130,21 @@ impl App {
         let annals = root.join(".annals");
         let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
         let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
-        if annals.join("log.redb").exists() {
+        let begun = annals.join("log.redb").exists();
+        if begun && root.join(SETTINGS_FILE).exists() {
             let message = format!("{} is a workspace already", root.display());
             return Err(Error::new(ErrorKind::Conflict, message)
                 .hint("`annals status` shows what is in it"));
         }
         durable::create_dir_all(&annals)
             .map_err(|e| Error::io(format!("make {}", annals.display()), e))?;
-        let store = Store::create(&annals, env.clone())?;
+        // Settings come last: a log without them is what a crash has left, empty or founded.
+        let make = if begun { Store::open } else { Store::create };
+        let store = make(&annals, env.clone())?;
         let app = Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env);
-        app.found()?;
+        if app.store.read(|log| Ok::<_, Error>(log.size()))? == 0 {
+            app.found()?;
+        }
         app.write_settings(&app.settings)?;
         Ok(app)
     }
@@ -192,6 +197,10 @@ impl App {
         let policy = policy::decide(&policy::PolicyState::default(), PolicyCommand::Adopt)?;
         let policy: Vec<Event> = policy.into_iter().map(Event::from).collect();
         self.decide_signed("init", Some(&(None, signer)), |tx| {
+            if fold_workspace(tx.log())?.created.is_some() {
+                let message = format!("{} was made by another process", self.root.display());
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
             tx.append(StreamId::WORKSPACE, &first, Provenance::Reported)?;
             tx.append(StreamId::POLICY, &policy, Provenance::Reported)?;
             Ok(())

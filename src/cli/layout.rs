@@ -1,4 +1,4 @@
-//! `annals layout show | migrate`.
+//! `annals layout show | migrate | pack-logs`.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -7,7 +7,8 @@ use super::context::Context;
 use super::init::LayoutArg;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{Migration, Result};
+use crate::app::{Error, ErrorKind, Migration, Result};
+use crate::base::moment;
 
 /// Show where things lie, or move everything to where the other layout has it
 #[derive(Debug, clap::Args)]
@@ -32,12 +33,28 @@ enum What {
         #[arg(long)]
         apply: bool,
     },
+    /// Pack old logs of the layout training-output into one file, beside the archived runs
+    ///
+    /// The logs of models in production stay as they are. Each packed log is in the file under
+    /// its name, and `annals show RUN` still tells its digest.
+    PackLogs {
+        /// Those of runs that ended before this: a day, a time, or an age such as 30d
+        #[arg(long, value_name = "WHEN")]
+        before: String,
+        /// Only show what would be packed
+        #[arg(long, conflicts_with = "apply")]
+        dry_run: bool,
+        /// Pack it; without this flag the plan is shown
+        #[arg(long)]
+        apply: bool,
+    },
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.what {
         What::Show => show(context),
         What::Migrate { to, apply, .. } => migrate(*to, *apply, context),
+        What::PackLogs { before, apply, .. } => pack_logs(before, *apply, context),
     }
 }
 
@@ -89,4 +106,36 @@ fn told(migration: &Migration, applied: bool) -> String {
             format!("{folders} would move; `annals layout migrate {to} --apply` does it")
         }
     }
+}
+
+fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let before = moment(before, context.env.now()).map_err(|e| {
+        let message = format!("--before {before}: {e}");
+        Error::new(ErrorKind::Usage, message).hint("such as 2025-07-25, or 30d")
+    })?;
+    let pack = if apply { app.pack_logs(before)? } else { app.plan_log_pack(before)? };
+    tell_edits(&pack.regenerated, context);
+    context.ui.data(&pack, |ui| {
+        let mut table = Table::new(&["run", "log", "size"]);
+        for log in &pack.logs {
+            table.row([log.experiment_id.as_str(), &log.name, &size(log.bytes)]);
+        }
+        ui.table(&table)?;
+        let count = pack.logs.len();
+        let logs = if count == 1 { "1 log".to_owned() } else { format!("{count} logs") };
+        ui.dim(&match (count, pack.bytes_after) {
+            (0, _) => "no log is that old".to_owned(),
+            (_, Some(after)) => {
+                format!(
+                    "{logs} ({}) are in {} ({})",
+                    size(pack.bytes_before),
+                    pack.file,
+                    size(after)
+                )
+            }
+            (_, None) => format!("{logs} would go into {}; --apply does it", pack.file),
+        });
+        Ok(())
+    })
 }

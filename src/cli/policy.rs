@@ -33,6 +33,7 @@ enum Verb {
         /// The rule, such as production_promotion.approvals
         key: String,
         /// Its new value
+        #[arg(allow_negative_numbers = true)]
         value: String,
         /// Why
         #[arg(long)]

@@ -14,6 +14,7 @@ mod relocate;
 #[cfg(test)]
 mod tests;
 
+pub use pack::packed_logs;
 pub use place::{
     clear, from_blobs, has_digest, place, recover_place, recover_removal, remove, take_back,
     take_back_removal,

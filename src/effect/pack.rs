@@ -29,6 +29,15 @@ pub(super) fn write(pack: Pack, target: &Path, files: &[(&str, PathBuf)]) -> io:
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
+/// `files`, pairs of name in the pack and file on disk, packed into `.tar.gz`.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn packed_logs(files: &[(&str, PathBuf)]) -> io::Result<Vec<u8>> {
+    let level = flate2::Compression::default();
+    fill(flate2::write::GzEncoder::new(Vec::new(), level), files)?.finish()
+}
+
 fn fill<W: Write>(out: W, files: &[(&str, PathBuf)]) -> io::Result<W> {
     let mut tar = tar::Builder::new(out);
     for (name, path) in files {

@@ -182,12 +182,41 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), Ef
                 arrived(renamed, &source, &target)?;
                 fuse::step();
                 durable::sync_parent(&source).map_err(at("sync", &source))?;
-                return durable::sync_parent(&target).map_err(at("sync", &target));
+                durable::sync_parent(&target).map_err(at("sync", &target))?;
+                return rename_inside(root, plan);
             }
         }
     }
     build(root, blobs, plan, changes)?;
     finish(root, plan, changes)
+}
+
+/// Gives files of a folder that has arrived the names that the plan has for them; those that have
+/// them already, keep them.
+fn rename_inside(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    if !matches!(plan.purpose, MovePurpose::Migration(_)) {
+        return Ok(());
+    }
+    let target = root.join(&plan.to);
+    for file in plan.files.iter().filter(|file| file.path != file.source) {
+        let (from, to) = (target.join(&file.source), target.join(&file.path));
+        if let Some(parent) = to.parent() {
+            durable::create_dir_all(parent).map_err(at("make", parent))?;
+        }
+        match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
+            Err(Errno::NOENT | Errno::EXIST) => {}
+            renamed => {
+                arrived(renamed, &from, &to)?;
+                fuse::step();
+                durable::sync_parent(&to).map_err(at("sync", &to))?;
+            }
+        }
+        // Its folder goes where nothing is left in it.
+        if let Some(left) = from.parent().filter(|left| *left != target) {
+            let _ = fs::remove_dir(left);
+        }
+    }
+    Ok(())
 }
 
 fn arrived(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Result<(), EffectError> {
@@ -365,6 +394,7 @@ pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, 
         return Ok(Recovered::RolledBack);
     }
     finish(root, plan, changes)?;
+    rename_inside(root, plan)?;
     Ok(Recovered::Completed)
 }
 

@@ -22,6 +22,7 @@ mod kept;
 mod kv;
 pub mod metrics;
 pub mod moves;
+pub mod packs;
 pub mod policy;
 pub mod registry;
 mod row;
@@ -55,6 +56,7 @@ pub const ALL: &[Definition] = &[
     experiments::VIEW,
     metrics::VIEW,
     moves::VIEW,
+    packs::VIEW,
     policy::VIEW,
     registry::VIEW,
     runs::VIEW,

@@ -42,7 +42,7 @@ pub(super) const VIEW: Definition =
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 6, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 7, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -443,7 +443,15 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             let back = |path: &String| restored.recovered.iter().any(|file| file.path == *path);
             details.dropped.retain(|path| !back(path));
         }
-        RunEvent::Relocated(relocated) => details.folder.clone_from(&relocated.folder),
+        RunEvent::Relocated(relocated) => {
+            details.folder.clone_from(&relocated.folder);
+            for (_, path, _) in &mut details.artifacts {
+                let found = relocated.renamed.iter().find(|file| *path == Some(file.from.clone()));
+                if let Some(file) = found {
+                    *path = Some(file.to.clone());
+                }
+            }
+        }
         RunEvent::Deleted(deleted) => {
             details.archive = None;
             details.deleted = Some(Deleted {

@@ -1,8 +1,8 @@
 //! One engine process, from its start to its end.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -122,7 +122,7 @@ impl Engine {
             .spawn()
             .map_err(start_error)?;
         let tail = Arc::new(Mutex::new(VecDeque::new()));
-        let file = File::create(log).map_err(|source| {
+        let file = OpenOptions::new().create(true).append(true).open(log).map_err(|source| {
             let _ = child.kill();
             let _ = child.wait();
             SuperviseError::Log { path: log.display().to_string(), source }
@@ -301,7 +301,13 @@ fn failed_greeting(
     tail: &Mutex<VecDeque<String>>,
     source: ProtocolError,
 ) -> SuperviseError {
-    let died = matches!(source, ProtocolError::Closed { .. } | ProtocolError::Io(_));
+    // One that is only slow says nothing in time, and would wait for its job for ever.
+    let slow = |e: &io::Error| matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    let died = match &source {
+        ProtocolError::Closed { .. } => true,
+        ProtocolError::Io(error) => !slow(error),
+        _ => false,
+    };
     if !died {
         let _ = child.kill();
     }

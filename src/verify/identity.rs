@@ -82,6 +82,7 @@ impl Identities {
             | WorkspaceEvent::BlobsRemoved(_)
             | WorkspaceEvent::ConsolidationApplied(_)
             | WorkspaceEvent::LayoutChanged(_)
+            | WorkspaceEvent::LogsPacked(_)
             | WorkspaceEvent::SnapshotTaken(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());

@@ -12,14 +12,6 @@ const COMPARED_EVERY: usize = 65;
 /// understand: not found, a rule, a conflict.
 const UNDERSTOOD: [i32; 4] = [0, 4, 5, 6];
 
-const REGISTRY_FILES: [&str; 5] = [
-    "models_registry.json",
-    "models_registry_consolidated.json",
-    "experiment_consolidation_log.json",
-    "experiments_log.jsonl",
-    "MODEL_VERSION.json",
-];
-
 /// Numbers that follow from a seed (Marsaglia, "Xorshift RNGs", 2003).
 struct Dice(u64);
 
@@ -115,7 +107,7 @@ impl Life {
         if chosen == 17 {
             return self.consolidate();
         }
-        let dice = &mut self.dice;
+        let (dice, odd) = (&mut self.dice, self.now % 2 == 1);
         let words = match chosen {
             0 => {
                 let words = ["+baseline", "+debug", "+night", "-baseline", "-debug", "-night"];
@@ -152,6 +144,7 @@ impl Life {
             18 => vec!["undo"],
             _ => match dice.below(3) {
                 0 => vec!["layout", "migrate", dice.of(&LAYOUTS), "--apply"],
+                1 if odd => vec!["layout", "pack-logs", "--before", "1 min", "--apply"],
                 1 => vec!["gc", "--apply"],
                 _ => vec!["snapshot", "create", "-m", "as it is"],
             },
@@ -165,19 +158,31 @@ impl Life {
         self.say(&["consolidate", "apply", &digest]);
     }
 
+    /// The bytes of a generated file, or where it leads.
+    fn content(&self, file: &str) -> Vec<u8> {
+        match std::fs::read_link(self.ward.path(file)) {
+            Ok(to) => to.into_os_string().into_encoded_bytes(),
+            Err(_) => self.ward.read(file),
+        }
+    }
+
     /// Everything agrees, and comes back byte for byte when only the log and the folders are left.
     fn compare(&self) {
         let found = self.ward.annals(&["doctor"]);
         assert_eq!(found.code, 0, "{} after {:#?}", found.out, self.carried_out);
         agree(&self.ward);
-        let files = || REGISTRY_FILES.map(|file| self.ward.read(file));
-        let before = files();
-        for file in REGISTRY_FILES {
+        let memory: serde_json::Value =
+            serde_json::from_slice(&self.ward.read(".annals/exports.json")).unwrap();
+        let files: Vec<&String> = memory["files"].as_object().unwrap().keys().collect();
+        let content = || -> Vec<Vec<u8>> { files.iter().map(|file| self.content(file)).collect() };
+        let before = content();
+        assert!(files.len() >= 5, "{files:?}");
+        for file in &files {
             std::fs::remove_file(self.ward.path(file)).unwrap();
         }
         std::fs::remove_file(self.ward.path(".annals/views.redb")).unwrap();
         self.ward.annals(&["replay"]).ok();
-        for ((file, before), after) in REGISTRY_FILES.iter().zip(before).zip(files()) {
+        for ((file, before), after) in files.iter().zip(before).zip(content()) {
             assert!(before == after, "{file} is another one after {:?}", self.carried_out);
         }
         agree(&self.ward);

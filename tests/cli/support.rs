@@ -44,6 +44,8 @@ pub struct Workspace {
     _temporary: tempfile::TempDir,
     pub root: PathBuf,
     home: PathBuf,
+    /// More of the environment of every call.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Workspace {
@@ -53,7 +55,7 @@ impl Workspace {
         let (root, home) = (temporary.path().join("ward"), temporary.path().join("home"));
         std::fs::create_dir_all(&root).unwrap();
         std::fs::create_dir_all(&home).unwrap();
-        Self { _temporary: temporary, root, home }
+        Self { _temporary: temporary, root, home, variables: Vec::new() }
     }
 
     pub fn new() -> Self {
@@ -84,7 +86,8 @@ impl Workspace {
 
     /// The workspace and its user's folder, elsewhere.
     pub fn copy(&self) -> Self {
-        let copy = Self::bare();
+        let mut copy = Self::bare();
+        copy.variables.clone_from(&self.variables);
         for (from, to) in [(&self.root, &copy.root), (&self.home, &copy.home)] {
             let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
             assert!(copied.unwrap().success());
@@ -138,6 +141,7 @@ impl Workspace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
         command.args(args).current_dir(&self.root).env_clear().stdin(Stdio::null());
         command.env("PATH", "/usr/bin:/bin").env("HOME", &self.home);
+        command.envs(self.variables.iter().cloned());
         command.env("ANNALS_ACTOR", actor).env("ANNALS_HOST", "ward-3");
         command
     }

@@ -233,6 +233,10 @@ fn of_runs() -> Vec<Event> {
         RunRelocated {
             folder: "training/experiments/active/2026-03-01_toy_hate".into(),
             home: "training/experiments/active/2026-03-01_toy_hate".into(),
+            renamed: vec![RenamedFile {
+                from: "config/config.yaml".into(),
+                to: "config.yaml".into(),
+            }],
             file_move: MOVE,
         }
         .into(),
@@ -354,6 +358,13 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
+        LogsPacked {
+            name: "logs_before_20250725.tar.gz".into(),
+            digest: digest(9),
+            bytes: 20,
+            runs: vec![RunId([7; 16])],
+        }
+        .into(),
         SnapshotTaken {
             manifest: digest(10),
             message: Some("as the paper has it".into()),

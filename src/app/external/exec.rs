@@ -126,6 +126,7 @@ impl App {
     ) -> Result<Executed> {
         let prepared = self.prepare_start(&request.start)?;
         self.recover()?;
+        self.may_begin("run exec")?;
         let session = self.begin("run exec")?;
         let begins = NewRun {
             name: &request.start.name,
@@ -179,7 +180,7 @@ impl App {
                 .map_err(|e| {
                     Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
                 })?;
-        let path = folder.path.join("logs/training.log");
+        let path = folder.path.join(folder.log_file());
         let mut log =
             File::create(&path).map_err(|e| Error::io(format!("write {}", path.display()), e))?;
         let mut heard = Heard::default();
@@ -249,7 +250,7 @@ impl App {
                 stored.push(self.keep(&self.relative(&folder.path), &file, what)?);
             }
         }
-        stored.extend(folder.file("log", "logs/training.log").ok());
+        stored.extend(folder.file("log", &folder.log_file()).ok());
         self.put_blobs(folder, &stored)?;
         let state = session.transact_patiently(|tx| {
             let commands = stored.into_iter().map(RunCommand::StoreArtifact).collect();

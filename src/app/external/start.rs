@@ -83,6 +83,7 @@ impl App {
     /// nothing is then recorded.
     pub fn start_run(&self, start: &StartRun) -> Result<StartedRun> {
         let prepared = self.prepare_start(start)?;
+        self.may_begin("run start")?;
         let begins = NewRun {
             name: prepared.name.as_str(),
             model: &prepared.config_name,
@@ -142,7 +143,7 @@ impl App {
         folder: &RunFolder,
         provenance: Provenance,
     ) -> Result<RunState> {
-        let file = format!("config/{}", prepared.config.0);
+        let file = folder.settings_file(&prepared.config.0);
         folder.write(&file, &prepared.config.1)?;
         self.blobs.put(&prepared.config.1)?;
         let config = folder.file("config", &file)?;

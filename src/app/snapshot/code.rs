@@ -59,15 +59,36 @@ impl App {
         } else {
             walk(&top, "", &|path| self.is_own(path), &mut paths)?;
         }
+        self.retain_code(&top, &mut paths);
+        Ok(Code { top, git, paths })
+    }
+
+    /// The files of the code that are not as the last commit has them; none where no git looks
+    /// after the code.
+    ///
+    /// # Errors
+    /// When git cannot be asked, or a name is not UTF-8.
+    pub(in crate::app) fn uncommitted(&self) -> Result<Option<Vec<String>>> {
+        let Some(top) = git::top(&self.root)? else { return Ok(None) };
+        // Each row is two letters, a blank and the path; without renames there is one path a row.
+        let status = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"];
+        let said = git::must(&top, &[&["--no-optional-locks"][..], &status].concat())?;
+        let rows = said.split(|byte| *byte == 0).filter_map(|row| row.get(3..));
+        let mut paths = rows.map(|row| text(row, &top)).collect::<Result<BTreeSet<String>>>()?;
+        self.retain_code(&top, &mut paths);
+        Ok(Some(paths.into_iter().collect()))
+    }
+
+    /// Leaves out, of paths relative to `top`, what annals made.
+    fn retain_code(&self, top: &Path, paths: &mut BTreeSet<String>) {
         let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
-        let prefix = root.strip_prefix(&top).unwrap_or(Path::new(""));
+        let prefix = root.strip_prefix(top).unwrap_or(Path::new(""));
         paths.retain(|path| {
             Path::new(path).strip_prefix(prefix).ok().and_then(Path::to_str).is_none_or(|path| {
                 let parts = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
                 !parts.into_iter().any(|part| self.is_own(part))
             })
         });
-        Ok(Code { top, git, paths })
     }
 
     /// Whether annals made what lies at `path` in the workspace: the log, runs, models in

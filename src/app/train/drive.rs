@@ -5,6 +5,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::journal::Journal;
 use super::{asked, translate};
 use crate::app::record::Recorder;
 use crate::app::{Error, ErrorKind, Result, Screen, Session};
@@ -35,7 +36,7 @@ pub(super) fn drive(
     state: RunState,
     mut engine: Engine,
     stop: &AtomicUsize,
-    screen: &mut dyn Screen,
+    (screen, journal): (&mut dyn Screen, &mut Journal),
 ) -> Result<Driven> {
     let abandon = AtomicBool::new(false);
     let complaint = Mutex::new(None);
@@ -56,13 +57,15 @@ pub(super) fn drive(
     std::thread::scope(|scope| {
         let (facts, queue) = sync_channel(QUEUE_FACTS);
         let recording = scope.spawn(move || recorder.run(&queue));
+        let started = session.now();
         let mut listener =
-            Listener { started: session.now(), facts: Some(facts), stop, asked: 0, attempt };
+            Listener { session, started, facts: Some(facts), stop, asked: 0, attempt };
         let driven = loop {
             if let Some(text) = complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 screen.warn(&text);
             }
-            if let Some(driven) = listener.listen(&mut engine, &abandon, screen) {
+            if let Some(driven) = listener.listen(&mut engine, &abandon, (screen, journal)) {
+                journal.end(session.now(), &driven);
                 break driven;
             }
         };
@@ -75,6 +78,7 @@ pub(super) fn drive(
 }
 
 struct Listener<'a> {
+    session: &'a Session<'a>,
     /// When this process's training began; the engine tells times from there.
     started: Timestamp,
     facts: Option<SyncSender<RunCommand>>,
@@ -89,7 +93,7 @@ impl Listener<'_> {
         &mut self,
         engine: &mut Engine,
         abandon: &AtomicBool,
-        screen: &mut dyn Screen,
+        (screen, journal): (&mut dyn Screen, &mut Journal),
     ) -> Option<Driven> {
         let asked = asked(self.stop);
         if asked > self.asked {
@@ -107,6 +111,7 @@ impl Listener<'_> {
             Heard::Silence | Heard::Ready | Heard::Scores(_) => None,
             Heard::Event(event) => {
                 screen.event(&event);
+                journal.event(self.session.now(), &event);
                 if let Some(fact) = translate::fact(&event, self.started, self.attempt) {
                     self.record(fact, engine);
                 }

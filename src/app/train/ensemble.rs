@@ -131,6 +131,7 @@ impl App {
             thresholds.push(model.thresholds);
         }
         let evaluation = members[0].evaluate(&probabilities, &thresholds)?;
+        self.may_begin("ensemble")?;
         let session = self.begin("ensemble")?;
         let run = RunId(self.env.random());
         let folder = match RunFolder::create(

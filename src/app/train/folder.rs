@@ -9,9 +9,10 @@ use serde_json::json;
 use super::card::model_card;
 use super::{Plan, Results};
 use crate::app::beginning::Beginning;
-use crate::app::{App, Error, ErrorKind, NewRun, Result};
+use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, durable};
 use crate::domain::run::ArtifactStored;
+use crate::domain::workspace::LayoutKind;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::{REPORT_FILE, SCALER_FILE};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
@@ -21,7 +22,8 @@ use crate::train::{Finished, hf, weights_path};
 
 /// The probability from which on a row has each label: a map by label.
 pub(in crate::app) const THRESHOLDS_FILE: &str = "thresholds.json";
-const FOLDERS: [&str; 5] = ["config", "logs", "checkpoints", "results", "plots"];
+const FOLDERS: [&str; 5] = ["config", "checkpoints", "results", "plots", "logs"];
+const LOG_FILE: &str = "training.log";
 /// Runs of one name that may begin in one second, or in one day where folders tell the day.
 const SAME_NAME_MAX: u32 = 1_000;
 
@@ -32,6 +34,8 @@ pub(in crate::app) struct RunFolder {
     pub(in crate::app) path: PathBuf,
     /// Its name: the run's unique name.
     pub(in crate::app) experiment_id: String,
+    /// Where its settings and its log lie in it.
+    layout: Layout,
     /// Until the run is in the log, a crash leaves a folder to be removed.
     _beginning: Option<Beginning>,
 }
@@ -56,11 +60,16 @@ impl RunFolder {
                 Err(e) => return Err(failed(&path)(e)),
                 Ok(()) => {
                     beginning.made().map_err(failed(&path))?;
-                    for folder in FOLDERS {
+                    let folders = match app.layout.kind {
+                        LayoutKind::Consolidated => &FOLDERS[..],
+                        LayoutKind::TrainingOutput => &FOLDERS[..4],
+                    };
+                    for folder in folders {
                         durable::create_dir_all(&path.join(folder)).map_err(failed(&path))?;
                     }
                     durable::sync_parent(&path).map_err(failed(&path))?;
-                    return Ok(Self { path, experiment_id, _beginning: Some(beginning) });
+                    let layout = app.layout.clone();
+                    return Ok(Self { path, experiment_id, layout, _beginning: Some(beginning) });
                 }
             }
         }
@@ -73,7 +82,19 @@ impl RunFolder {
     /// The folder of a run that has one.
     pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Self {
         let (path, experiment_id) = (app.root.join(folder), experiment_id.to_owned());
-        Self { path, experiment_id, _beginning: None }
+        Self { path, experiment_id, layout: app.layout.clone(), _beginning: None }
+    }
+
+    /// Path inside the folder of a file of settings.
+    pub(in crate::app) fn settings_file(&self, name: &str) -> String {
+        self.layout.inside("config", name).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// Path inside the folder of the log; where another layout had it if it is there.
+    pub(in crate::app) fn log_file(&self) -> String {
+        let both = [format!("logs/{LOG_FILE}"), LOG_FILE.to_owned()];
+        let there = both.into_iter().find(|file| self.path.join(file).exists());
+        there.or_else(|| self.layout.inside("log", LOG_FILE)).unwrap_or_else(|| LOG_FILE.to_owned())
     }
 
     /// Removes the folder of a run that never began.
@@ -92,7 +113,7 @@ impl RunFolder {
 
     /// What training reads: settings, vocabulary, labels and the prepared dataset.
     pub(super) fn write_inputs(&self, plan: &Plan<'_>) -> Result<(PathBuf, Digest)> {
-        self.write("config/config.yaml", plan.config.to_yaml().as_bytes())?;
+        self.write(&self.settings_file("config.yaml"), plan.config.to_yaml().as_bytes())?;
         if let Some(vocab) = &plan.prepared.vocab {
             self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
         }
@@ -120,7 +141,7 @@ impl RunFolder {
 
     /// What training reads, as it lies there, the settings first; the rows have their own digest.
     pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
-        let mut all = vec![self.file("config", "config/config.yaml")?];
+        let mut all = vec![self.file("config", &self.settings_file("config.yaml"))?];
         let known = [
             ("vocabulary", hf::VOCAB_FILE),
             ("concepts", "concepts.tsv"),

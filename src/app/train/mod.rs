@@ -5,6 +5,7 @@ mod difficulty;
 mod drive;
 pub(in crate::app) mod ensemble;
 pub(super) mod folder;
+mod journal;
 mod repeat;
 mod reproduce;
 mod request;
@@ -37,6 +38,7 @@ use crate::train::config::{Architecture, TrainConfig};
 use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
 pub(super) use folder::RunFolder;
+use journal::Journal;
 use request::Resolved;
 
 /// What a training came to.
@@ -119,6 +121,7 @@ impl App {
         for note in self.recover()?.notes {
             screen.note(&note);
         }
+        self.may_begin("train")?;
         let session = self.begin("train")?;
         let run = RunId(self.env.random());
         let begins = NewRun { name: name.as_str(), model: &resolved.name, began: session.now() };
@@ -212,7 +215,8 @@ impl App {
             Ok(regenerated) => screen.regenerated(&regenerated),
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
         }
-        let driven = drive::drive(session, run, state, engine, stop, screen);
+        let mut journal = Journal::open(&folder.path.join(folder.log_file()));
+        let driven = drive::drive(session, run, state, engine, stop, (screen, &mut journal));
         self.record_end(session, run, number, &of, folder, driven)
     }
 
@@ -367,7 +371,7 @@ impl App {
             }
         };
         // The engine's output is whole only now.
-        stored.extend(folder.file("log", "logs/training.log").ok());
+        stored.extend(folder.file("log", &folder.log_file()).ok());
         self.put_blobs(folder, &stored)?;
         let mut commands: Vec<RunCommand> =
             stored.into_iter().map(RunCommand::StoreArtifact).collect();
@@ -540,7 +544,7 @@ fn start_engine(
     folder: &RunFolder,
 ) -> Result<Engine> {
     let (program, args) = programs.for_architecture(architecture);
-    let log = folder.path.join("logs/training.log");
+    let log = folder.path.join(folder.log_file());
     let engine = Engine::start(program, args, &log).map_err(|e| {
         let hint = match &e {
             SuperviseError::Died(gone) if !gone.output_tail.is_empty() => {

@@ -87,6 +87,7 @@ impl App {
         let original = self.recorded(self.find_run(&self.snapshot()?, text)?)?;
         let inputs = self.inputs(&original)?;
         let again = Again { original, options };
+        self.may_begin("reproduce")?;
         let session = self.begin("reproduce")?;
         let run = RunId(self.env.random());
         let (name, model) = (again.name(), again.original.started.config_name.as_str());
@@ -98,7 +99,11 @@ impl App {
         let mut compared = None;
         let result = inputs
             .iter()
-            .try_for_each(|(name, bytes)| folder.write(name, bytes).map(|_| ()))
+            .try_for_each(|(name, bytes)| {
+                let settings = name == settings_of(&again.original.state);
+                let own = settings.then(|| folder.settings_file(name));
+                folder.write(own.as_ref().unwrap_or(name), bytes).map(|_| ())
+            })
             .and_then(|()| {
                 self.train_again(&session, run, &again, &folder, stop, screen)?;
                 compared = Some(self.compare(&session, &again.original, run)?);
@@ -212,7 +217,7 @@ impl App {
             );
             return Err(Error::new(ErrorKind::Rejected, message));
         };
-        let config = self.file_of(&state, "config/config.yaml", started.config)?;
+        let config = self.file_of(&state, settings_of(&state), started.config)?;
         let config = config::recorded(&String::from_utf8_lossy(&config))
             .map_err(|e| Error::new(ErrorKind::Data, format!("settings of {name}: {e}")))?;
         Ok(Recorded { run, state, started, weights, numbers, config })
@@ -221,9 +226,10 @@ impl App {
     /// What the training reads, by its path in the run's folder, as it was recorded.
     fn inputs(&self, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
         let stored = original.state.artifacts.values();
+        let settings = settings_of(&original.state);
         let mut wanted: Vec<(&str, Digest)> = stored
             .filter_map(|artifact| Some((artifact.path.as_deref()?, artifact.digest)))
-            .filter(|(path, _)| path.starts_with("config/"))
+            .filter(|(path, _)| path.starts_with("config/") || *path == settings)
             .collect();
         wanted.push(("config/dataset.bin", original.started.data.prepared));
         let read = |(path, digest): (&str, Digest)| {
@@ -246,6 +252,12 @@ impl App {
         Err(Error::new(ErrorKind::NotFound, message)
             .hint("a run is reproduced from the bytes it was trained on, or not at all"))
     }
+}
+
+/// Where a run's settings lie in its folder.
+pub(super) fn settings_of(run: &RunState) -> &str {
+    let path = run.artifacts.get("config").and_then(|config| config.path.as_deref());
+    path.unwrap_or("config/config.yaml")
 }
 
 impl Again<'_> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 
 use super::folder::RunFolder;
+use super::reproduce::settings_of;
 use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
 use crate::app::environment::Facts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
@@ -49,6 +50,7 @@ impl App {
             screen.note(&note);
         }
         let found = self.resumable(text)?;
+        self.may_begin("train")?;
         let name = &found.started.experiment_id;
         screen.note(&format!("{name} goes on after update {}.", found.step));
         let session = self.begin("train")?;
@@ -114,8 +116,8 @@ impl App {
             return Err(Error::new(ErrorKind::Rejected, message)
                 .hint(format!("`annals restore {name}` brings it back")));
         }
-        let folder = RunFolder::of(self, &started.folder, name);
-        let text = unchanged(&folder, "config/config.yaml", started.config)?;
+        let folder = RunFolder::of(self, &state.folder, name);
+        let text = unchanged(&folder, settings_of(&state), started.config)?;
         let config = config::recorded(&String::from_utf8_lossy(&text))
             .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
         unchanged(&folder, "config/dataset.bin", started.data.prepared)?;

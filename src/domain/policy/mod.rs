@@ -21,6 +21,6 @@ pub use consolidate::{Action, Class, Member, Score, consolidate};
 pub use decide::{changes, decide};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{Due, Occupant, housekeeping, surplus};
-pub use rules::{DebugExperiments, FailedExperiments, Policy, ProductionPromotion};
+pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion};
 pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Split;
-use crate::domain::Provenance;
+use crate::domain::{Provenance, Rejection};
+
+/// Files that a refusal names one by one.
+const FILES_NAMED_MAX: usize = 10;
 
 /// Every rule.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema, Default)]
@@ -18,6 +21,42 @@ pub struct Policy {
     pub failed_experiments: FailedExperiments,
     /// What a run must show to go into production, and who may decide it.
     pub production_promotion: ProductionPromotion,
+    /// What a run must begin from.
+    pub new_runs: NewRuns,
+}
+
+/// What a run must begin from.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema, Default,
+)]
+#[serde(deny_unknown_fields)]
+pub struct NewRuns {
+    /// Whether no run begins while git does not have all of the code.
+    pub require_clean_tree: bool,
+}
+
+impl NewRuns {
+    /// Whether a run may begin while git does not have these files; none where no git looks after
+    /// the code.
+    ///
+    /// # Errors
+    /// When a clean tree is required and there is none.
+    pub fn may_begin(&self, uncommitted: Option<&[String]>) -> Result<(), Rejection> {
+        let asks = "new_runs.require_clean_tree asks for a clean git tree";
+        match uncommitted {
+            _ if !self.require_clean_tree => Ok(()),
+            Some([]) => Ok(()),
+            Some(files) => {
+                let named = files.iter().take(FILES_NAMED_MAX).map(|file| format!("{file:?}"));
+                let named: Vec<String> = named.collect();
+                let more = files.len() - named.len();
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                let named = named.join(", ");
+                Err(Rejection::NotAllowed(format!("{asks}, and it lacks {named}{more}")))
+            }
+            None => Err(Rejection::NotAllowed(format!("{asks}, and there is no git tree"))),
+        }
+    }
 }
 
 /// What counts as a debug run and what happens to old ones.

@@ -1,16 +1,50 @@
-//! Old shapes of this stream's kinds. None yet: every kind is at its first version.
+//! Old shapes of this stream's kinds, turned into today's. Stored bytes are never rewritten (L-7).
 //!
 //! To change a kind's shape: raise its version in `event.rs`, keep the old struct here and turn it
-//! into the new one. Stored bytes are never rewritten (L-7).
+//! into the new one.
 
-use super::PolicyEvent;
+use bincode::{Decode, Encode};
+
+use super::{
+    DebugExperiments, FailedExperiments, NewRuns, Policy, PolicyChange, PolicyChanged, PolicyEvent,
+    ProductionPromotion,
+};
+use crate::base::codec;
 use crate::domain::{DecodeError, Kind};
+
+/// `policy.changed` before there were rules about what a run begins from.
+#[derive(Encode, Decode)]
+struct PolicyChangedV1 {
+    policy: PolicyV1,
+    changes: Vec<PolicyChange>,
+    reason: Option<String>,
+}
+
+#[derive(Encode, Decode)]
+struct PolicyV1 {
+    debug_experiments: DebugExperiments,
+    failed_experiments: FailedExperiments,
+    production_promotion: ProductionPromotion,
+}
 
 /// Reads a payload of an older version; `None` when this annals does not know the version.
 pub(super) fn upcast(
-    _kind: Kind,
-    _version: u16,
-    _bytes: &[u8],
+    kind: Kind,
+    version: u16,
+    bytes: &[u8],
 ) -> Option<Result<PolicyEvent, DecodeError>> {
-    None
+    let event = match (kind.name().as_str(), version) {
+        ("policy.changed", 1) => codec::decode::<PolicyChangedV1>(bytes).map(|old| {
+            let PolicyChangedV1 { policy, changes, reason } = old;
+            let policy = Policy {
+                debug_experiments: policy.debug_experiments,
+                failed_experiments: policy.failed_experiments,
+                production_promotion: policy.production_promotion,
+                new_runs: NewRuns::default(),
+            };
+            PolicyChanged { policy, changes, reason }.into()
+        }),
+        _ => return None,
+    };
+    Some(event.map_err(|source| DecodeError::Malformed { kind, version, source }))
 }

@@ -34,7 +34,7 @@ stream_events! {
         0x0415 "run.archived" 1 Text Archived(RunArchived),
         0x0416 "run.restored" 1 Text Restored(RunRestored),
         0x0417 "run.deleted" 1 Text Deleted(RunDeleted),
-        0x0418 "run.relocated" 1 Decision Relocated(RunRelocated),
+        0x0418 "run.relocated" 2 Decision Relocated(RunRelocated),
     }
 }
 
@@ -490,6 +490,17 @@ pub struct RunRelocated {
     pub folder: String,
     /// Its folder while it is active.
     pub home: String,
+    /// Files that are called otherwise in it from here on.
+    pub renamed: Vec<RenamedFile>,
     /// The move.
     pub file_move: MoveId,
+}
+
+/// A file that is called otherwise in its folder.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RenamedFile {
+    /// Its path inside the run's folder before.
+    pub from: String,
+    /// From here on.
+    pub to: String,
 }

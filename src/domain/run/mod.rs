@@ -19,10 +19,11 @@ pub use command::{Ending, RunCommand};
 pub use decide::{RunFacts, decide};
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
-    EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RunArchived,
-    RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted, RunNoted,
-    RunPinned, RunRelocated, RunRenamed, RunReproduced, RunRestored, RunResumed, RunStarted,
-    RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RenamedFile,
+    RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted,
+    RunNoted, RunPinned, RunRelocated, RunRenamed, RunReproduced, RunRestored, RunResumed,
+    RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
+    TrainCheckpointSaved,
 };
 pub(in crate::domain) use life::printable;
 pub use life::{LifeCommand, LifeFacts, decide_life};

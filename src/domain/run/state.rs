@@ -199,6 +199,14 @@ impl Fold for RunState {
             RunEvent::Relocated(relocated) => {
                 self.folder.clone_from(&relocated.folder);
                 self.home.clone_from(&relocated.home);
+                for artifact in self.artifacts.values_mut() {
+                    let renamed = relocated.renamed.iter();
+                    let mut renamed =
+                        renamed.filter(|file| artifact.path == Some(file.from.clone()));
+                    if let Some(file) = renamed.next() {
+                        artifact.path = Some(file.to.clone());
+                    }
+                }
             }
             RunEvent::Deleted(_) => {
                 self.deleted = true;

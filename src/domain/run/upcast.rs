@@ -5,8 +5,8 @@
 
 use bincode::{Decode, Encode};
 
-use super::{BestPoint, Category, RunClassified, RunEvent, RunFinished};
-use crate::base::{Digest, codec};
+use super::{BestPoint, Category, RunClassified, RunEvent, RunFinished, RunRelocated};
+use crate::base::{Digest, MoveId, codec};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{DecodeError, Kind};
 
@@ -32,6 +32,14 @@ struct RunFinishedV1 {
     model_bytes: u64,
     weights: Digest,
     rows_per_second: f64,
+}
+
+/// `run.relocated` before files inside the folder changed their names.
+#[derive(Encode, Decode)]
+struct RunRelocatedV1 {
+    folder: String,
+    home: String,
+    file_move: MoveId,
 }
 
 /// Reads a payload of an older version; `None` when this annals does not know the version.
@@ -60,6 +68,10 @@ pub(super) fn upcast(
                 rows_per_second: Some(old.rows_per_second),
             }
             .into()
+        }),
+        ("run.relocated", 1) => codec::decode::<RunRelocatedV1>(bytes).map(|old| {
+            let RunRelocatedV1 { folder, home, file_move } = old;
+            RunRelocated { folder, home, renamed: vec![], file_move }.into()
         }),
         _ => return None,
     };

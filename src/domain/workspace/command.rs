@@ -1,11 +1,13 @@
 //! Requests about the log itself.
 
-use super::SnapshotTaken;
+use super::{LogsPacked, SnapshotTaken};
 use crate::base::{LogId, PublicKey};
 
 /// What can be asked of the log itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkspaceCommand {
+    /// Let one file stand for the logs of runs.
+    PackLogs(LogsPacked),
     /// Begin the log.
     Create {
         /// The log's id.

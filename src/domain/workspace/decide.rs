@@ -61,6 +61,19 @@ pub fn decide(
             let owner = known.owner.clone();
             Ok(vec![KeyVouched { key, public_key, owner }.into()])
         }
+        WorkspaceCommand::PackLogs(pack) => {
+            if state.packs.get(&pack.name).is_some_and(|digest| *digest != pack.digest) {
+                return Err(Rejection::Exists { what: "pack of logs", name: pack.name });
+            }
+            match pack.runs.iter().find(|run| state.packed.contains(run)) {
+                Some(run) => Err(Rejection::WrongState {
+                    what: format!("the log of run {run}"),
+                    state: "packed already".into(),
+                    wanted: "each log is in one pack".into(),
+                }),
+                None => Ok(vec![pack.into()]),
+            }
+        }
         WorkspaceCommand::TakeSnapshot(taken) if state.snapshots.contains(&taken) => Ok(vec![]),
         WorkspaceCommand::TakeSnapshot(taken) => {
             let message = taken.message.as_deref();

@@ -17,6 +17,7 @@ stream_events! {
         0x0111 "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
         0x0112 "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
         0x0113 "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
+        0x0118 "logs.packed" 1 Decision LogsPacked(LogsPacked),
     }
 }
 
@@ -109,6 +110,19 @@ pub struct BlobsRemoved {
     pub digests: Vec<Digest>,
     /// Their size, all together.
     pub bytes: u64,
+}
+
+/// Logs of runs were packed into one file, which stands for them from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct LogsPacked {
+    /// Name of the file: `logs_before_20250725.tar.gz`.
+    pub name: String,
+    /// Its bytes, which are in the blob store.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// The runs. Many are told by several events with one name and one digest.
+    pub runs: Vec<RunId>,
 }
 
 /// A consolidation plan was carried out, as far as nothing held its runs.

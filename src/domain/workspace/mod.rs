@@ -13,6 +13,6 @@ pub use command::WorkspaceCommand;
 pub use decide::decide;
 pub use event::{
     ActorRegistered, BlobsRemoved, ConsolidationApplied, KeyCreated, KeyVouched, LayoutChanged,
-    LayoutKind, SnapshotTaken, WorkspaceCreated, WorkspaceEvent, rotation_message,
+    LayoutKind, LogsPacked, SnapshotTaken, WorkspaceCreated, WorkspaceEvent, rotation_message,
 };
 pub use state::{Key, WorkspaceState};

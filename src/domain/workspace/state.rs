@@ -1,9 +1,9 @@
 //! What is known about the log itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LayoutKind, SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
-use crate::base::PublicKey;
+use crate::base::{Digest, PublicKey, RunId};
 use crate::domain::Fold;
 
 /// A signing key the log knows.
@@ -28,6 +28,10 @@ pub struct WorkspaceState {
     pub layout: Option<LayoutKind>,
     /// The names of all actors.
     pub actors: BTreeSet<String>,
+    /// The digest of each pack of logs, by its name.
+    pub packs: BTreeMap<String, Digest>,
+    /// The runs whose logs are in one.
+    pub packed: BTreeSet<RunId>,
     /// The snapshots, oldest first.
     pub snapshots: Vec<SnapshotTaken>,
 }
@@ -50,6 +54,10 @@ impl Fold for WorkspaceState {
                 self.keys.push(Key { public_key, owner, replaced: false });
             }
             WorkspaceEvent::SnapshotTaken(taken) => self.snapshots.push(taken.clone()),
+            WorkspaceEvent::LogsPacked(pack) => {
+                self.packs.insert(pack.name.clone(), pack.digest);
+                self.packed.extend(&pack.runs);
+            }
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
             | WorkspaceEvent::ConsolidationApplied(_) => {}

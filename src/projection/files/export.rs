@@ -1,33 +1,40 @@
-//! Writes the registry files, never backwards, and notices what others did to them (W-4).
+//! Writes the generated files, never backwards, and notices what others did to them (W-4).
 //!
 //! What was written last (position, digest, size, time of change, inode) is kept in
 //! `.annals/exports.json`. A crash between the commit and the writing leaves older files, which
 //! still have the remembered digest: stale, not edited.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{Generated, generate};
-use crate::base::{Digest, durable};
+use super::{Content, Document, Guide, NAMES, generate};
+use crate::base::{Digest, durable, fuse};
 use crate::domain::policy::Policy;
 use crate::projection::{Snapshot, ViewError};
+use crate::store::Blobs;
 
-/// Writes and checks the registry files of one workspace.
+/// Writes and checks the generated files of one workspace.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     root: PathBuf,
     annals: PathBuf,
+    blobs: Blobs,
+    guide: Option<Guide>,
 }
 
 /// The last writing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Written {
     position: u64,
+    /// Where documents of a layout went: variables of the environment may say otherwise now.
+    #[serde(default)]
+    guide: Option<Guide>,
     files: BTreeMap<String, WrittenFile>,
 }
 
@@ -43,7 +50,7 @@ struct WrittenFile {
 #[derive(Clone, Debug, Default)]
 pub struct Regenerated {
     /// Files whose bytes changed.
-    pub changed: Vec<&'static str>,
+    pub changed: Vec<String>,
     /// Files that somebody had edited.
     pub edited: Vec<Edited>,
 }
@@ -52,7 +59,7 @@ pub struct Regenerated {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {
     /// The file.
-    pub file: &'static str,
+    pub file: String,
     /// Where the edit was set aside.
     pub kept_as: String,
     /// What does the same: `annals policy set KEY VALUE`.
@@ -75,21 +82,17 @@ pub struct Difference {
 }
 
 impl Exporter {
-    /// The files at `root`, remembered under `annals`.
-    pub fn new(root: &Path, annals: &Path) -> Self {
-        Self { root: root.to_owned(), annals: annals.to_owned() }
+    /// The files at `root`, remembered under `annals`, with those that `guide` asks for.
+    pub fn new(root: &Path, annals: &Path, blobs: &Blobs, guide: Option<Guide>) -> Self {
+        Self { root: root.to_owned(), annals: annals.to_owned(), blobs: blobs.clone(), guide }
     }
 
     /// Writes what the snapshot says, unless a later one was written already. Edited files are
-    /// set aside first.
+    /// set aside first, and those that are not asked for any more are taken away.
     ///
     /// # Errors
     /// When views or files cannot be read or written.
     pub fn regenerate(&self, views: &Snapshot, project: &str) -> Result<Regenerated, ViewError> {
-        let failed = |what: &str| {
-            let what = what.to_owned();
-            move |source| ViewError::Io { what, source }
-        };
         let mut options = OpenOptions::new();
         let lock = options
             .create(true)
@@ -104,37 +107,107 @@ impl Exporter {
             return Ok(Regenerated::default());
         }
         let mut done = Regenerated::default();
-        for (name, bytes) in generate(views, project)? {
-            let path = self.root.join(name);
-            let digest = Digest::of(&bytes);
-            let found = fs::read(&path).ok();
-            if let Some(found) = &found {
-                let theirs = Digest::of(found);
-                let ours = written.files.get(name).is_some_and(|w| w.digest == theirs);
-                if !ours && theirs != digest {
-                    done.edited.push(self.set_aside(name, found, views)?);
-                }
+        let mut before = std::mem::take(&mut written.files);
+        for document in generate(views, project, self.guide.as_ref())? {
+            let known = before.remove(&document.path);
+            if let Some(file) = self.bring(&document, known, views, &mut done)? {
+                written.files.insert(document.path, file);
             }
-            if found.as_deref() != Some(bytes.as_slice()) {
-                durable::write(&path, &bytes).map_err(failed(&format!("write {name}")))?;
-                done.changed.push(name);
-            }
-            let meta = fs::metadata(&path).map_err(failed(&format!("read {name}")))?;
-            written.files.insert(name.to_owned(), WrittenFile::new(digest, &meta));
         }
-        written.position = views.size();
+        for (path, file) in before {
+            self.take_away(&path, &file).map_err(failed(&format!("remove {path}")))?;
+        }
+        (written.position, written.guide) = (views.size(), self.guide.clone());
         let text = serde_json::to_vec_pretty(&written).unwrap_or_default();
         durable::write(&self.annals.join("exports.json"), &text)
             .map_err(failed("write exports.json"))?;
         Ok(done)
     }
 
-    /// Compares the files with what the snapshot says.
+    /// Writes every file as the snapshot says, whatever stands there, and tells their paths.
+    ///
+    /// # Errors
+    /// When views cannot be read or files cannot be written.
+    pub fn write_all(&self, views: &Snapshot, project: &str) -> Result<Vec<String>, ViewError> {
+        let mut paths = Vec::new();
+        for document in generate(views, project, self.guide.as_ref())? {
+            if self.write(&document)? {
+                paths.push(document.path);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Writes one file; not where its blob is gone.
+    fn write(&self, document: &Document) -> Result<bool, ViewError> {
+        let path = self.root.join(&document.path);
+        let written = match &document.content {
+            Content::Text(bytes) => in_folder(&path).and_then(|()| durable::write(&path, bytes)),
+            Content::Link(to) => in_folder(&path).and_then(|()| link(to, &path)),
+            Content::Blob(digest) if !self.blobs.contains(*digest) => return Ok(false),
+            Content::Blob(digest) => {
+                let bytes = self.blobs.get(*digest)?;
+                in_folder(&path).and_then(|()| durable::write(&path, &bytes))
+            }
+        };
+        written.map_err(failed(&format!("write {}", document.path)))?;
+        Ok(true)
+    }
+
+    /// Brings one file up to date; none where its blob is gone, which `annals verify` tells.
+    fn bring(
+        &self,
+        document: &Document,
+        known: Option<WrittenFile>,
+        views: &Snapshot,
+        done: &mut Regenerated,
+    ) -> Result<Option<WrittenFile>, ViewError> {
+        let (name, digest) = (&document.path, document.content.digest());
+        let path = self.root.join(name);
+        if let Content::Blob(_) = document.content
+            && let Some(known) = known.as_ref().filter(|known| known.digest == digest)
+            && known.is_still(&path)
+        {
+            return Ok(Some(known.clone()));
+        }
+        let found = digest_of(&path);
+        if found != Some(digest) {
+            if found.is_some() && found != known.map(|known| known.digest) {
+                done.edited.push(self.set_aside(name, views)?);
+            }
+            if !self.write(document)? {
+                return Ok(None);
+            }
+            done.changed.push(name.clone());
+        }
+        let meta = fs::symlink_metadata(&path).map_err(failed(&format!("read {name}")))?;
+        Ok(Some(WrittenFile::new(digest, &meta)))
+    }
+
+    /// Removes a file that is as it was written, and folders that are empty then.
+    fn take_away(&self, name: &str, written: &WrittenFile) -> io::Result<()> {
+        let path = self.root.join(name);
+        if digest_of(&path) != Some(written.digest) {
+            return Ok(());
+        }
+        fs::remove_file(&path)?;
+        fuse::step();
+        let mut folder = path.parent();
+        // One that holds something stays, and those above it.
+        while let Some(empty) = folder.filter(|at| *at != self.root && fs::remove_dir(at).is_ok()) {
+            folder = empty.parent();
+        }
+        Ok(())
+    }
+
+    /// Compares the files with what the snapshot says, where they were written last.
     ///
     /// # Errors
     /// When views or files cannot be read.
     pub fn check(&self, views: &Snapshot, project: &str) -> Result<Vec<Difference>, ViewError> {
-        let generated = generate(views, project)?;
+        let last = self.written().guide;
+        let guide = self.guide.as_ref().map(|own| last.as_ref().unwrap_or(own));
+        let generated = generate(views, project, guide)?;
         Ok(generated.iter().filter_map(|file| self.compare(file)).collect())
     }
 
@@ -144,28 +217,33 @@ impl Exporter {
         let written = self.written();
         let same = |name: &String, file: &WrittenFile| {
             let path = self.root.join(name);
-            fs::metadata(&path).is_ok_and(|meta| WrittenFile::new(file.digest, &meta) == *file)
-                || fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == file.digest)
+            file.is_still(&path) || digest_of(&path) == Some(file.digest)
         };
         let edited = written.files.iter().filter(|(name, file)| !same(name, file));
         edited.map(|(name, _)| name.clone()).collect()
     }
 
-    fn compare(&self, (name, expected): &Generated) -> Option<Difference> {
-        let found = fs::read(self.root.join(name)).ok();
-        if found.as_deref() == Some(expected.as_slice()) {
+    fn compare(&self, document: &Document) -> Option<Difference> {
+        let path = self.root.join(&document.path);
+        let (expected, found) = (document.content.digest(), digest_of(&path));
+        let lost =
+            matches!(document.content, Content::Blob(digest) if !self.blobs.contains(digest));
+        if found == Some(expected) || lost {
             return None;
         }
-        let line = found.as_ref().map(|found| {
-            let pairs = found.split(|b| *b == b'\n').zip(expected.split(|b| *b == b'\n'));
-            1 + pairs.take_while(|(a, b)| a == b).count()
-        });
+        let line = match &document.content {
+            Content::Text(bytes) => fs::read(&path).ok().map(|found| {
+                let pairs = found.split(|b| *b == b'\n').zip(bytes.split(|b| *b == b'\n'));
+                1 + pairs.take_while(|(a, b)| a == b).count()
+            }),
+            Content::Blob(_) | Content::Link(_) => None,
+        };
         Some(Difference {
-            file: (*name).to_owned(),
+            file: document.path.clone(),
             what: if found.is_some() { "different" } else { "missing" },
             line,
-            expected: Digest::of(expected),
-            found: found.map(|found| Digest::of(&found)),
+            expected,
+            found,
         })
     }
 
@@ -175,26 +253,64 @@ impl Exporter {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    fn set_aside(
-        &self,
-        name: &'static str,
-        found: &[u8],
-        views: &Snapshot,
-    ) -> Result<Edited, ViewError> {
+    fn set_aside(&self, name: &str, views: &Snapshot) -> Result<Edited, ViewError> {
         let free = |n: &usize| !self.root.join(format!("{name}.edited-{n}")).exists();
         let number = (1_usize..).find(free).unwrap_or(0);
-        let kept_as = format!("{name}.edited-{number}");
-        durable::write(&self.root.join(&kept_as), found)
-            .map_err(|source| ViewError::Io { what: format!("write {kept_as}"), source })?;
-        let (_, policy) = views.policy()?;
-        Ok(Edited { file: name, kept_as, instead: edited_rules(found, &policy) })
+        let (file, kept_as) = (name.to_owned(), format!("{name}.edited-{number}"));
+        let instead = if NAMES.contains(&name) {
+            let (_, policy) = views.policy()?;
+            edited_rules(&fs::read(self.root.join(name)).unwrap_or_default(), &policy)
+        } else {
+            vec![]
+        };
+        let to = self.root.join(&kept_as);
+        let moved = fs::rename(self.root.join(name), &to).and_then(|()| durable::sync_parent(&to));
+        moved.map_err(failed(&format!("keep {name} as {kept_as}")))?;
+        fuse::step();
+        Ok(Edited { file, kept_as, instead })
     }
+}
+
+fn failed(what: &str) -> impl FnOnce(io::Error) -> ViewError + use<> {
+    let what = what.to_owned();
+    move |source| ViewError::Io { what, source }
+}
+
+/// Makes the folder of a file.
+fn in_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), durable::create_dir_all)
+}
+
+/// Replaces `path` by a link.
+fn link(to: &str, path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    // Left over by a crash of a process that had this number.
+    let _ = fs::remove_file(&temporary);
+    symlink(to, &temporary)?;
+    fs::rename(&temporary, path)?;
+    fuse::step();
+    durable::sync_parent(path)
+}
+
+/// The digest of what stands at `path`, as [`Content::digest`] has it; none where nothing does.
+fn digest_of(path: &Path) -> Option<Digest> {
+    if let Ok(to) = fs::read_link(path) {
+        return Some(Content::Link(to.to_string_lossy().into_owned()).digest());
+    }
+    let (digest, _) = Digest::of_reader(&mut File::open(path).ok()?).ok()?;
+    Some(digest)
 }
 
 impl WrittenFile {
     fn new(digest: Digest, meta: &fs::Metadata) -> Self {
         let changed_ns = meta.mtime().saturating_mul(1_000_000_000) + meta.mtime_nsec();
         Self { digest, bytes: meta.len(), changed_ns, inode: meta.ino() }
+    }
+
+    /// Whether nothing tells that the file was changed since.
+    fn is_still(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|meta| Self::new(self.digest, &meta) == *self)
     }
 }
 

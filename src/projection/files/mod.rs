@@ -1,11 +1,13 @@
-//! The registry files at the workspace's root: generated from the views, byte for byte the same
-//! for the same log. Times in them are the log's, never the clock's.
+//! The registry files at the workspace's root, and what a layout has beside them: generated from
+//! the views, byte for byte the same for the same log. Times in them are the log's, never the
+//! clock's.
 //!
 //! They keep the keys that readers of the old files know; see `schemas/files/`.
 
 mod consolidated;
 mod consolidation;
 mod export;
+mod guide;
 mod registry;
 mod version;
 
@@ -14,18 +16,47 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use export::{Difference, Edited, Exporter, Regenerated};
+pub use guide::{Guide, LooseLog, loose_logs, plain};
 
 use super::registry::{ModelRow, RequestRow};
 use super::runs::RunDetails;
 use super::{Snapshot, ViewError};
-use crate::base::{RunId, Timestamp};
+use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::policy::{Occupant, surplus};
 
 /// What `tracking_version` says in the files.
 pub const TRACKING_VERSION: &str = "annals v1";
 
-/// One file: name and bytes.
-pub type Generated = (&'static str, Vec<u8>);
+/// One generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its path, relative to the workspace, `/` between components.
+    pub path: String,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in a generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// These bytes.
+    Text(Vec<u8>),
+    /// The bytes of a blob.
+    Blob(Digest),
+    /// It is a link to a file, relative to its own folder.
+    Link(String),
+}
+
+impl Content {
+    /// What tells it from another content.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Text(bytes) => Digest::of(bytes),
+            Self::Blob(digest) => *digest,
+            Self::Link(to) => Digest::of(format!("link to {to}").as_bytes()),
+        }
+    }
+}
 
 /// The names of the registry files.
 pub const NAMES: [&str; 5] = [
@@ -36,19 +67,30 @@ pub const NAMES: [&str; 5] = [
     "MODEL_VERSION.json",
 ];
 
-/// Every registry file, as the snapshot says.
+/// Every registry file, as the snapshot says, and what `guide` asks for beside them.
 ///
 /// # Errors
 /// When the views cannot be read.
-pub fn generate(views: &Snapshot, project: &str) -> Result<Vec<Generated>, ViewError> {
+pub fn generate(
+    views: &Snapshot,
+    project: &str,
+    guide: Option<&Guide>,
+) -> Result<Vec<Document>, ViewError> {
     let facts = Facts::new(views, project)?;
-    Ok(vec![
+    let registry = [
         ("models_registry.json", json(&registry::file(&facts, views)?)),
         ("models_registry_consolidated.json", json(&consolidated::file(&facts, views)?)),
         ("experiment_consolidation_log.json", json(&consolidation::file(&facts, views)?)),
         ("experiments_log.jsonl", lines(&views.experiments_log()?)),
         ("MODEL_VERSION.json", json(&version::file(&facts, views)?)),
-    ])
+    ];
+    let document =
+        |(name, bytes): (&str, _)| Document { path: name.into(), content: Content::Text(bytes) };
+    let mut all: Vec<Document> = registry.into_iter().map(document).collect();
+    if let Some(guide) = guide {
+        all.extend(guide::documents(&facts, views, guide)?);
+    }
+    Ok(all)
 }
 
 /// The JSON schema of each file that is one JSON value, by the file's name.
