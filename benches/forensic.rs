@@ -39,6 +39,8 @@ const RUNS_PER_COMMIT: u64 = 100;
 /// Models in production; each was promoted right after its run.
 const MODELS: u64 = 20;
 const PARAMETERS: u64 = 60;
+/// Recorded time between commits.
+const HOUR_NS: i64 = 3_600_000_000_000;
 
 fn main() {
     let asked = std::env::args().skip(1).find_map(|a| a.parse().ok());
@@ -152,7 +154,7 @@ fn queries(root: &Path, store: &Store) {
     let sqlite = table(&path, store);
     let middle = store.read(|log| Ok::<_, StoreError>(log.event(log.size() / 2)?.header.recorded));
     let middle = middle.unwrap();
-    let (from, to) = (middle.sortable(), middle.plus_nanos(1_000_000).sortable());
+    let (from, to) = (middle.sortable(), middle.plus_nanos(HOUR_NS).sortable());
     let asked = [
         ("count by kind", "SELECT kind, count(*) FROM events GROUP BY kind".to_owned(), ">= 1"),
         (
@@ -162,7 +164,7 @@ fn queries(root: &Path, store: &Store) {
             ">= 10",
         ),
         (
-            "a millisecond, by kind",
+            "an hour by kind",
             format!(
                 "SELECT kind, count(*) FROM events WHERE recorded >= '{from}' AND recorded < \
                  '{to}' GROUP BY kind"
@@ -294,10 +296,12 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
     fs::create_dir_all(root).unwrap();
     let init = annals(root, &["init", "--project", "bench"]).stdout(Stdio::null()).status();
     assert!(init.unwrap().success());
-    let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
+    let begin = Env::system().now();
     // A run starts, is classified and finishes; the rest are batches of points.
     let batches = (events / runs).saturating_sub(3).max(1);
     for commit in 0..runs / RUNS_PER_COMMIT {
+        let env = Env::fixed(begin.plus_nanos(commit as i64 * HOUR_NS), commit);
+        let store = Store::open(&root.join(".annals"), env).unwrap();
         let grown = store.write(&WriteOptions::interactive("bench", None), |w| {
             for n in commit * RUNS_PER_COMMIT..(commit + 1) * RUNS_PER_COMMIT {
                 let run = run_id(n);
@@ -313,6 +317,7 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
         });
         grown.unwrap();
     }
+    let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
     Views::new(&root.join(".annals")).update(&store).unwrap();
     store
 }

@@ -15,7 +15,7 @@ use rusqlite::vtab::{
 };
 use rusqlite::{Connection, ErrorCode, ToSql};
 
-use super::source::{Ahead, Op, Reading, Source, Want};
+use super::source::{Ahead, Batch, Op, Reading, Source, Want};
 use super::table::{ALL, Role, Row, Table, Value};
 
 /// A condition that can be handed down, and its letter.
@@ -59,7 +59,7 @@ struct LogCursor<'vtab> {
     source: Arc<dyn Source>,
     table: &'static Table,
     reading: Option<Going>,
-    rows: Vec<Row>,
+    rows: Option<Batch>,
     at: usize,
     row_id: i64,
     life: PhantomData<&'vtab ()>,
@@ -68,7 +68,7 @@ struct LogCursor<'vtab> {
 /// How the rest of the rows comes.
 enum Going {
     /// Somebody may want only the first few.
-    Slow(Reading),
+    Slow(Box<Reading>),
     /// Somebody wants more.
     Ahead(Ahead),
 }
@@ -131,7 +131,7 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
             source: Arc::clone(&self.source),
             table: self.table,
             reading: None,
-            rows: vec![],
+            rows: None,
             at: 0,
             row_id: 0,
             life: PhantomData,
@@ -141,7 +141,7 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
 
 impl LogCursor<'_> {
     fn fill(&mut self) -> rusqlite::Result<()> {
-        while self.at >= self.rows.len() {
+        while self.rows.as_ref().is_none_or(|rows| self.at >= rows.rows()) {
             let (rows, going) = match self.reading.take() {
                 None => return Ok(()),
                 Some(Going::Slow(mut reading)) => {
@@ -152,9 +152,9 @@ impl LogCursor<'_> {
                     (ahead.next().transpose().map_err(failed)?, Some(Going::Ahead(ahead)))
                 }
             };
-            if let Some(rows) = rows {
-                (self.rows, self.at, self.reading) = (rows, 0, going);
-            }
+            let over = rows.is_none();
+            (self.rows, self.at) = (rows, 0);
+            self.reading = going.filter(|_| !over);
         }
         Ok(())
     }
@@ -177,8 +177,8 @@ unsafe impl VTabCursor for LogCursor<'_> {
             }
         }
         let reading = Reading::new(Arc::clone(&self.source), self.table, want).map_err(failed)?;
-        self.reading = Some(Going::Slow(reading));
-        (self.rows, self.at, self.row_id) = (vec![], 0, 0);
+        self.reading = Some(Going::Slow(Box::new(reading)));
+        (self.rows, self.at, self.row_id) = (None, 0, 0);
         self.fill()
     }
 
@@ -189,12 +189,12 @@ unsafe impl VTabCursor for LogCursor<'_> {
     }
 
     fn eof(&self) -> bool {
-        self.at >= self.rows.len() && self.reading.is_none()
+        self.rows.as_ref().is_none_or(|rows| self.at >= rows.rows())
     }
 
     fn column(&self, context: &mut Context, index: c_int) -> rusqlite::Result<()> {
-        let row = self.rows.get(self.at);
-        let value = usize::try_from(index).ok().and_then(|index| row?.get(index));
+        let cell = |index| self.rows.as_ref()?.cell(self.at, index);
+        let value = usize::try_from(index).ok().and_then(cell);
         context.set_result(value.unwrap_or(&Value::Null))
     }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use rusqlite::types::ValueRef;
 
-use super::table::{Fold, Role, Row, Rows, Seen, Table};
+use super::table::{Fold, Role, Row, Rows, Seen, Table, Value};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{EnvelopeRef, Kind, kind_named};
 
@@ -18,8 +18,8 @@ use crate::domain::{EnvelopeRef, Kind, kind_named};
 /// becomes a row of half a thousand.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// Parts read ahead of who asks for rows.
-const AHEAD: usize = 2;
+/// Batches read ahead of who asks for rows.
+const AHEAD: usize = 8;
 
 /// Name of the table whose rows are not made of events.
 pub const LOG_CHECKPOINTS: &str = "log_checkpoints";
@@ -73,7 +73,12 @@ impl Want {
                 let Ok(time) = Timestamp::from_str(text) else { return };
                 // With a space or an offset, the order of texts is that of times to a day or so.
                 let plain = !text.contains(' ') && (text.len() == 10 || text.ends_with('Z'));
-                let slack = if plain { SECOND } else { 2 * 86_400 * SECOND };
+                let slack = match plain {
+                    // Written as the column is, the text is exact.
+                    true if text == time.sortable() => 1,
+                    true => SECOND,
+                    false => 2 * 86_400 * SECOND,
+                };
                 let (low, high) = op.bounds(time.plus_nanos(-slack), time.plus_nanos(slack));
                 self.recorded_from = low.max(self.recorded_from);
                 self.recorded_before = match (high, self.recorded_before) {
@@ -161,12 +166,57 @@ pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// Rows side by side, with those cells only that somebody will look at.
+pub struct Batch {
+    cells: Vec<Value>,
+    /// For each column of the table, which of a row's cells it is.
+    places: Arc<[Option<usize>]>,
+    width: usize,
+    rows: usize,
+}
+
+impl Batch {
+    fn new(places: &Arc<[Option<usize>]>) -> Self {
+        let width = places.iter().flatten().count();
+        Self { cells: vec![], places: Arc::clone(places), width, rows: 0 }
+    }
+
+    fn push(&mut self, row: Row) {
+        let cells = row.into_iter().zip(self.places.iter());
+        self.cells.extend(cells.filter_map(|(cell, place)| place.map(|_| cell)));
+        self.rows += 1;
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// One cell; none in columns that nobody said they would look at.
+    pub fn cell(&self, row: usize, column: usize) -> Option<&Value> {
+        let place = self.places.get(column).copied().flatten()?;
+        self.cells.get(row * self.width + place)
+    }
+
+    /// The rows, with the cells that there are.
+    pub fn into_rows(self) -> impl Iterator<Item = Row> {
+        let mut cells = self.cells.into_iter();
+        (0..self.rows).map(move |_| cells.by_ref().take(self.width).collect())
+    }
+}
+
 /// Rows of events that need none before them.
-struct Folded(fn(&Seen<'_>, &mut Vec<Row>), Vec<Row>);
+struct Folded {
+    fold: fn(&Seen<'_>, &mut Vec<Row>),
+    /// Of the event at hand.
+    rows: Vec<Row>,
+    batch: Batch,
+}
 
 impl Sink for Folded {
     fn take(&mut self, seen: &Seen<'_>) {
-        (self.0)(seen, &mut self.1);
+        (self.fold)(seen, &mut self.rows);
+        self.rows.drain(..).for_each(|row| self.batch.push(row));
     }
 }
 
@@ -180,7 +230,7 @@ impl Sink for Stored {
     }
 }
 
-/// Hands out the rows of a table, some at a time.
+/// The rows of a table, a batch at a time.
 pub struct Reading {
     source: Arc<dyn Source>,
     want: Want,
@@ -188,6 +238,8 @@ pub struct Reading {
     /// Parts read the next time: few at first, as most who ask need little.
     at_once: usize,
     rows: Progress,
+    places: Arc<[Option<usize>]>,
+    ready: VecDeque<Batch>,
 }
 
 enum Progress {
@@ -209,28 +261,32 @@ impl Reading {
             Fold::Whole(fold) => Progress::Whole(fold()),
         };
         let windows = source.windows(&want, WINDOW_BYTES)?.into();
-        Ok(Self { source, want, windows, at_once: 1, rows })
+        let mut width = 0;
+        let places = (0..table.columns.len()).map(|column| {
+            let wanted = want.columns & (1 << column.min(63)) != 0;
+            width += usize::from(wanted);
+            wanted.then(|| width - 1)
+        });
+        let places = places.collect();
+        Ok(Self { source, want, windows, at_once: 1, rows, places, ready: VecDeque::new() })
     }
 
-    fn more(&mut self) -> Result<Option<Vec<Row>>, String> {
+    fn more(&mut self) -> Result<(), String> {
         let count = self.at_once.min(self.windows.len());
         let windows: Vec<Range<u64>> = self.windows.drain(..count).collect();
         self.at_once = threads();
         let mut out = Vec::new();
         match &mut self.rows {
-            Progress::Over => return Ok(None),
+            Progress::Over => {}
             Progress::Checkpoints => {
                 let row = |(size, note): (u64, String)| vec![size.into(), note.into()];
                 out.extend(self.source.log_checkpoints()?.into_iter().map(row));
-                self.rows = Progress::Over;
             }
             Progress::Each(fold) => {
-                let fold = *fold;
-                let sinks = read(&*self.source, &self.want, windows, || Folded(fold, vec![]))?;
-                out = sinks.into_iter().flat_map(|sink| sink.1).collect();
-                if self.windows.is_empty() {
-                    self.rows = Progress::Over;
-                }
+                let (fold, places) = (*fold, &self.places);
+                let new = || Folded { fold, rows: vec![], batch: Batch::new(places) };
+                let sinks = read(&*self.source, &self.want, windows, new)?;
+                self.ready.extend(sinks.into_iter().map(|sink| sink.batch));
             }
             Progress::Whole(rows) => {
                 for stored in read(&*self.source, &self.want, windows, Stored::default)? {
@@ -238,16 +294,23 @@ impl Reading {
                 }
                 if self.windows.is_empty() {
                     rows.end(&mut out);
-                    self.rows = Progress::Over;
                 }
             }
         }
-        Ok(Some(out))
+        if !out.is_empty() {
+            let mut batch = Batch::new(&self.places);
+            out.into_iter().for_each(|row| batch.push(row));
+            self.ready.push_back(batch);
+        }
+        if self.windows.is_empty() {
+            self.rows = Progress::Over;
+        }
+        Ok(())
     }
 
     /// Whether there are no more rows.
     pub fn is_over(&self) -> bool {
-        matches!(self.rows, Progress::Over)
+        self.ready.is_empty() && matches!(self.rows, Progress::Over)
     }
 
     /// Reads on in a thread of its own, some parts ahead of who takes the rows.
@@ -268,19 +331,27 @@ impl Reading {
 }
 
 impl Iterator for Reading {
-    type Item = Result<Vec<Row>, String>;
+    type Item = Result<Batch, String>;
 
-    /// The next rows; there may be none for now and more later.
     fn next(&mut self) -> Option<Self::Item> {
-        self.more().transpose()
+        loop {
+            match self.ready.pop_front() {
+                Some(batch) => return Some(Ok(batch)),
+                None if self.is_over() => return None,
+                None => {}
+            }
+            if let Err(error) = self.more() {
+                return Some(Err(error));
+            }
+        }
     }
 }
 
 /// A [`Reading`] that goes on by itself.
-pub struct Ahead(Receiver<Option<Result<Vec<Row>, String>>>);
+pub struct Ahead(Receiver<Option<Result<Batch, String>>>);
 
 impl Iterator for Ahead {
-    type Item = Result<Vec<Row>, String>;
+    type Item = Result<Batch, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let ended = |_| Some(Err("the thread that reads the log ended early".into()));
@@ -333,6 +404,9 @@ mod tests {
         want.narrow(Role::Recorded, Op::Less, &ValueRef::Text(b"2026-04-01"));
         assert_eq!(want.recorded_before, "2026-03-01T00:00:01Z".parse().ok());
         assert_eq!(want.recorded_from, None);
+        // As the column is written, it is exact.
+        want.narrow(Role::Recorded, Op::Less, &ValueRef::Text(b"2026-02-03T04:05:06.000000007Z"));
+        assert_eq!(want.recorded_before, "2026-02-03T04:05:06.000000008Z".parse().ok());
         want.narrow(Role::Recorded, Op::Greater, &ValueRef::Text(b"not a time"));
         assert_eq!(want.recorded_from, None);
     }

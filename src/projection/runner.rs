@@ -124,7 +124,7 @@ impl Views {
         update_file(&path, store, self.stretch)
     }
 
-    /// Drops every view and folds the whole log again.
+    /// Drops every view and every kept state, and folds the whole log again.
     ///
     /// # Errors
     /// When the log cannot be read or the file cannot be written.

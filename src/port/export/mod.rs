@@ -258,7 +258,7 @@ pub fn write_table(
     let reading = Reading::new(Arc::clone(source), table, want);
     let mut waiting = Vec::new();
     for rows in reading.map_err(io::Error::other)? {
-        waiting.extend(rows.map_err(io::Error::other)?);
+        waiting.extend(rows.map_err(io::Error::other)?.into_rows());
         if waiting.len() >= ROWS_AT_ONCE {
             maker.chunks(&waiting)?.into_iter().try_for_each(|chunk| files.write(chunk))?;
             waiting.clear();
