@@ -128,7 +128,7 @@ fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
             (0, _) => "no log is that old".to_owned(),
             (_, Some(after)) => {
                 format!(
-                    "{logs} ({}) are in {} ({})",
+                    "{logs} ({}) packed into {} ({})",
                     size(pack.bytes_before),
                     pack.file,
                     size(after)
