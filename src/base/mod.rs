@@ -9,6 +9,7 @@ pub mod codec;
 mod digest;
 pub mod durable;
 mod env;
+mod fixed;
 pub mod fuse;
 mod id;
 pub mod limits;
@@ -19,6 +20,7 @@ mod time;
 
 pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
+pub use fixed::fixed;
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
 pub use measure::{Direction, Split};
 pub use time::{ParseTimeError, Timestamp, moment};

@@ -84,7 +84,7 @@ fn run_by_run(ui: &mut Ui, runs: &[(&String, &Vec<RuleResult>)]) -> Result<()> {
             columns.push((&rule.rule, &rule.required));
         }
         if !rule.passed {
-            missed.insert(rule.rule.as_str());
+            missed.insert(&*rule.rule);
         }
     }
     let (shown, met): (Vec<_>, Vec<_>) =
@@ -98,7 +98,7 @@ fn run_by_run(ui: &mut Ui, runs: &[(&String, &Vec<RuleResult>)]) -> Result<()> {
         row.extend(shown.iter().map(|(name, _)| {
             let rule = rules.iter().find(|rule| rule.rule == *name);
             rule.map_or_else(String::new, |rule| match rule.passed {
-                true => rule.found.clone(),
+                true => rule.found.to_string(),
                 false => format!("NO: {}", rule.found),
             })
         }));

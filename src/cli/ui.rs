@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{Format, error};
 use crate::app::{Error, ErrorKind, Result};
+use crate::base::fixed;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -155,7 +156,7 @@ impl Ui {
     }
 
     /// One message the user should not miss.
-    pub(super) fn warn(&mut self, text: &str) {
+    pub(super) fn warn(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {}", escape(text));
     }
 
@@ -198,18 +199,6 @@ pub(super) fn share(value: Option<f64>) -> Cow<'static, str> {
     value.map_or("-".into(), |value| fixed(value, 4).into())
 }
 
-/// A number with `digits` digits after the point.
-fn fixed(value: f64, digits: usize) -> String {
-    let scale = 10_u64.pow(u32::try_from(digits).unwrap_or(0));
-    let scaled = value * scale as f64;
-    // The exact decimals of a binary fraction are slow; only beside a tie can they round otherwise.
-    if (0.0..1e9).contains(&scaled) && (scaled.fract() - 0.5).abs() > 1e-3 {
-        let whole = scaled.round() as u64;
-        return format!("{}.{:0digits$}", whole / scale, whole % scale);
-    }
-    format!("{value:.digits$}")
-}
-
 /// A duration as people say it.
 pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds as u64;
@@ -235,16 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fast_decimals_are_the_exact_ones() {
-        for n in 0..200_000_u32 {
-            let value = f64::from(n) / 64_000.0;
-            assert_eq!(fixed(value, 4), format!("{value:.4}"));
-            assert_eq!(fixed(value, 1), format!("{value:.1}"));
-        }
-        assert_eq!(
-            [fixed(-0.5, 1), fixed(1e12, 1), fixed(f64::NAN, 1)],
-            ["-0.5", "1000000000000.0", "NaN"]
-        );
+    fn a_duration_is_never_rounded_up() {
         assert_eq!(duration(3599.9), "59 min 59 s");
     }
 

@@ -1,21 +1,40 @@
 //! A business refusal: what was asked is understood and not allowed. Not a failure.
 
+use std::borrow::Cow;
+
+use bincode::de::Decoder;
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One rule, applied: what it asks, what was found.
-#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+// Its words are mostly the program's own: of 10,000 runs, judged at once, they are not copied.
+#[derive(Clone, Debug, PartialEq, Encode, Serialize, Deserialize, JsonSchema)]
 pub struct RuleResult {
     /// The rule's name, such as `min_accuracy`.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// Whether it is met.
     pub passed: bool,
     /// What it asks, such as `>= 0.55 on test`.
-    pub required: String,
+    pub required: Cow<'static, str>,
     /// What was found, such as `0.512`.
-    pub found: String,
+    pub found: Cow<'static, str>,
 }
+
+// The derive also asks to borrow from what it decodes, which `'static` cannot.
+impl<C> Decode<C> for RuleResult {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Ok(Self {
+            rule: Cow::Owned(Decode::decode(decoder)?),
+            passed: Decode::decode(decoder)?,
+            required: Cow::Owned(Decode::decode(decoder)?),
+            found: Cow::Owned(Decode::decode(decoder)?),
+        })
+    }
+}
+
+bincode::impl_borrow_decode!(RuleResult);
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::row::{open, value};
-use super::runs::{ArchivedRunDetails, DETAILS, RunDetails, Status};
+use super::judged::Judged;
+use super::runs::{DETAILS, RunDetails, Status};
 use super::{Snapshot, ViewError};
-use crate::base::{Direction, RunId, Split};
+use crate::base::{Digest, Direction, RunId, Split};
+use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Category, RunState};
+use crate::domain::run::{Category, RunState, RunStatus};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
@@ -70,40 +71,18 @@ pub struct Candidate {
     pub run: RunId,
     /// Its unique name.
     pub experiment_id: String,
-    /// Position of its start.
-    pub position: u64,
     /// Rule by rule.
     pub assessment: Assessment,
 }
 
 impl Candidate {
-    /// Reads the row in place: what is not judged, such as parameters, is most of it.
-    fn of(row: &[u8], policy: &Policy) -> Result<Option<Self>, ViewError> {
-        let row: &ArchivedRunDetails = open(&DETAILS, row)?;
-        let status: Status = value(&DETAILS, &row.status)?;
-        if status != Status::Finished || row.deleted.is_some() {
-            return Ok(None);
-        }
-        let equal = row.reproductions.iter().filter(|reproduction| reproduction.1).count();
-        let state = RunState {
-            id: Some(RunId(row.id)),
-            status: status.into(),
-            category: value(&DETAILS, &row.category)?,
-            synthetic: row.synthetic,
-            leaked_rows: row.leaked_rows.to_native(),
-            rows: value::<Vec<(Split, u64)>>(&DETAILS, &row.rows)?,
-            provenance: value(&DETAILS, &row.provenance)?,
-            metrics: value(&DETAILS, &row.metrics)?,
-            evaluations: value(&DETAILS, &row.evaluations)?,
-            reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
-            ..RunState::default()
-        };
-        Ok(Some(Self {
-            run: RunId(row.id),
-            experiment_id: row.experiment_id.as_str().to_owned(),
-            position: row.started_position.to_native(),
-            assessment: assess(policy, &state),
-        }))
+    fn of(run: &Judged<'_>, policy: &Policy) -> Option<Self> {
+        let wanted = run.state.status == RunStatus::Finished && !run.deleted;
+        wanted.then(|| Self {
+            run: run.run(),
+            experiment_id: run.experiment_id.to_owned(),
+            assessment: assess(policy, &run.state),
+        })
     }
 }
 
@@ -114,12 +93,8 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
-        let mut candidates = Vec::new();
-        self.scan(&DETAILS, &[], |_, row| {
-            candidates.extend(Candidate::of(row, &policy)?);
-            Ok(())
-        })?;
-        candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.position));
+        let mut candidates = self.judge(|run| Candidate::of(run, &policy))?;
+        candidates.reverse();
         Ok(candidates)
     }
 
@@ -130,7 +105,7 @@ impl Snapshot {
     pub fn candidate(&self, run: RunId) -> Result<Option<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
         let row = self.get(&DETAILS, &run.0)?;
-        row.map_or(Ok(None), |row| Candidate::of(&row, &policy))
+        row.map_or(Ok(None), |row| Ok(Candidate::of(&Judged::of(&row)?, &policy)))
     }
 
     /// Why the best are the best: who came after them, and who does not count.
@@ -140,7 +115,11 @@ impl Snapshot {
     pub fn best_explained(&self) -> Result<BestExplained, ViewError> {
         let (_, policy) = self.policy()?;
         let runs = self.run_details()?;
-        let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, &policy)).collect();
+        let objections =
+            |run: &RunDetails| objections(&policy, run.category, run.synthetic, run.provenance);
+        let finished = runs.iter().filter(|run| run.status == Status::Finished);
+        let counts = |run: &&RunDetails| run.deleted.is_none() && objections(run).is_empty();
+        let allowed: Vec<&RunDetails> = finished.clone().filter(counts).collect();
         let ranking = |(role, metric): (&'static str, String)| {
             let of = |m: &&FinalMetric| m.key.name == metric && m.key.split == Some(Split::Test);
             let mut found: Vec<(&RunDetails, &FinalMetric)> = allowed
@@ -159,12 +138,8 @@ impl Snapshot {
             Ranking { role, runs: found.into_iter().map(row).collect(), metric: metric.clone() }
         };
         let rankings = roles(&policy).into_iter().map(ranking).filter(|r| !r.runs.is_empty());
-        let finished = runs.iter().filter(|run| run.status == Status::Finished);
         let left_out = finished
-            .map(|run| LeftOut {
-                experiment_id: run.experiment_id.clone(),
-                why: objections(run, &policy),
-            })
+            .map(|run| LeftOut { experiment_id: run.experiment_id.clone(), why: objections(run) })
             .filter(|left| !left.why.is_empty());
         Ok(BestExplained { rankings: rankings.collect(), left_out: left_out.collect() })
     }
@@ -175,19 +150,65 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn best(&self) -> Result<Vec<Best>, ViewError> {
         let (_, policy) = self.policy()?;
-        Ok(best(&self.run_details()?, &policy))
+        let contest = Contest::new(&policy);
+        Ok(contest.best(&self.judge(|run| contest.enter(run))?))
     }
 }
 
-/// The best of `runs`, which are in the order they began, in each respect.
-pub fn best(runs: &[RunDetails], policy: &Policy) -> Vec<Best> {
-    let allowed: Vec<&RunDetails> = runs.iter().filter(|run| counts(run, policy)).collect();
-    let mut best: Vec<Best> = roles(policy)
-        .into_iter()
-        .filter_map(|(role, metric)| best_by(&allowed, role, &metric, Split::Test))
-        .collect();
-    best.extend(most_stable(&allowed));
-    best
+/// A run that counts, with what it is compared by.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    experiment_id: String,
+    /// Digest of its configuration without the seed, and its labels.
+    question: Digest,
+    seed: u64,
+    /// Position of the event that holds its values.
+    position: u64,
+    /// On the test split.
+    metrics: Vec<FinalMetric>,
+}
+
+impl Contender {
+    fn metric(&self, name: &str) -> Option<&FinalMetric> {
+        self.metrics.iter().find(|metric| metric.key.name == name)
+    }
+}
+
+/// What runs are compared in under a policy.
+pub struct Contest<'p> {
+    policy: &'p Policy,
+    roles: Vec<(&'static str, String)>,
+}
+
+impl<'p> Contest<'p> {
+    /// The respects that `policy` knows.
+    pub fn new(policy: &'p Policy) -> Self {
+        Self { policy, roles: roles(policy) }
+    }
+
+    /// None for a run that does not count.
+    pub fn enter(&self, run: &Judged<'_>) -> Option<Contender> {
+        let RunState { status, category, synthetic, provenance, .. } = run.state;
+        let counts = status == RunStatus::Finished
+            && !run.deleted
+            && objections(self.policy, category, synthetic, provenance).is_empty();
+        let asked = |m: &&FinalMetric| {
+            m.key.split == Some(Split::Test) && self.roles.iter().any(|(_, n)| *n == m.key.name)
+        };
+        counts.then(|| Contender {
+            experiment_id: run.experiment_id.to_owned(),
+            question: run.question(),
+            seed: run.seed,
+            position: run.position,
+            metrics: run.state.metrics.iter().filter(asked).cloned().collect(),
+        })
+    }
+
+    /// The best of `runs`, which are in the order they began, in each respect.
+    pub fn best(&self, runs: &[Contender]) -> Vec<Best> {
+        let by_role = self.roles.iter().filter_map(|(role, metric)| best_by(runs, role, metric));
+        by_role.chain(most_stable(runs)).collect()
+    }
 }
 
 /// The respects and their metrics on the test split.
@@ -202,29 +223,29 @@ fn roles(policy: &Policy) -> Vec<(&'static str, String)> {
 
 /// What keeps a finished run out: debug runs, generated data and metrics without evidence count
 /// only where the rules allow them.
-fn objections(run: &RunDetails, policy: &Policy) -> Vec<&'static str> {
+fn objections(
+    policy: &Policy,
+    category: Category,
+    synthetic: bool,
+    provenance: Option<Provenance>,
+) -> Vec<&'static str> {
     let rules = &policy.production_promotion;
     let mut why = Vec::new();
-    if !rules.allow_debug && run.category == Category::Debug {
+    if !rules.allow_debug && category == Category::Debug {
         why.push("a debug run");
     }
-    if !rules.allow_synthetic && run.synthetic {
+    if !rules.allow_synthetic && synthetic {
         why.push("generated data");
     }
-    if !run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance)) {
+    if !provenance.is_some_and(|provenance| rules.evidence.contains(&provenance)) {
         why.push("scores without the evidence that the policy asks for");
     }
     why
 }
 
-fn counts(run: &RunDetails, policy: &Policy) -> bool {
-    run.status == Status::Finished && run.deleted.is_none() && objections(run, policy).is_empty()
-}
-
-fn best_by(runs: &[&RunDetails], role: &'static str, metric: &str, split: Split) -> Option<Best> {
-    let of = |m: &&FinalMetric| m.key.name == metric && m.key.split == Some(split);
-    let measured: Vec<(&RunDetails, &FinalMetric)> =
-        runs.iter().filter_map(|run| Some((*run, run.metrics.iter().find(of)?))).collect();
+fn best_by(runs: &[Contender], role: &'static str, metric: &str) -> Option<Best> {
+    let measured: Vec<(&Contender, &FinalMetric)> =
+        runs.iter().filter_map(|run| Some((run, run.metric(metric)?))).collect();
     // On a tie the earlier run keeps its place.
     let (run, found) = measured.iter().copied().reduce(|best, next| {
         if next.1.key.direction.is_better(next.1.value, best.1.value) { next } else { best }
@@ -233,23 +254,28 @@ fn best_by(runs: &[&RunDetails], role: &'static str, metric: &str, split: Split)
         role,
         experiment_id: run.experiment_id.clone(),
         metric: metric.to_owned(),
-        split,
+        split: Split::Test,
         value: found.value,
-        position: run.ended_position.unwrap_or(run.started_position),
+        position: run.position,
         runs: measured.len(),
     })
 }
 
-fn most_stable(runs: &[&RunDetails]) -> Option<Best> {
-    type Key<'a> = (&'a [(String, String)], &'a [String]);
-    let mut groups: BTreeMap<Key<'_>, Vec<&RunDetails>> = BTreeMap::new();
+fn most_stable(runs: &[Contender]) -> Option<Best> {
+    // Runs of one question; of questions that are as stable the older wins.
+    let mut places: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut groups: Vec<Vec<&Contender>> = Vec::new();
     for run in runs {
-        groups.entry((&run.parameters, &run.labels)).or_default().push(run);
+        let place = *places.entry(run.question).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
     }
-    let spread = |group: &[&RunDetails]| {
+    let spread = |group: &[&Contender]| {
         let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
         for run in group {
-            by_seed.insert(run.seed, run.metric("f1_macro", Split::Test)?);
+            by_seed.insert(run.seed, run.metric("f1_macro")?.value);
         }
         let (low, high) = by_seed
             .values()
@@ -257,7 +283,7 @@ fn most_stable(runs: &[&RunDetails]) -> Option<Best> {
         (by_seed.len() >= STABLE_RUNS_MIN).then_some((high - low, by_seed.len()))
     };
     let (group, (spread, seeds)) = groups
-        .values()
+        .iter()
         .filter_map(|group| Some((group, spread(group)?)))
         .min_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
     let last = group.last()?;
@@ -267,7 +293,7 @@ fn most_stable(runs: &[&RunDetails]) -> Option<Best> {
         metric: "f1_macro".into(),
         split: Split::Test,
         value: spread,
-        position: last.ended_position.unwrap_or(last.started_position),
+        position: last.position,
         runs: seeds,
     })
 }

@@ -18,6 +18,7 @@ pub mod best;
 pub mod consolidations;
 pub mod experiments;
 pub mod files;
+pub mod judged;
 mod kept;
 mod kv;
 pub mod metrics;

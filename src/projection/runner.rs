@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::num::NonZero;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use redb::{
     Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
@@ -32,6 +35,9 @@ const KEPT: &str = "kept";
 /// Most of what a reader keeps of the file: it passes over most pages once, and the system has
 /// them in memory already.
 const CACHE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Threads that read rows at most: more wait for the same memory.
+const PARTS_MAX: usize = 8;
 
 /// The views of one log.
 #[derive(Clone, Debug)]
@@ -352,22 +358,24 @@ impl Below {
         }
     }
 
-    fn scan(
+    /// The rows from a key on as long as `goes_on`; of kept states, those that begin with `from`.
+    fn walk(
         &self,
         view: &Definition,
-        prefix: &[u8],
+        from: &[u8],
+        goes_on: impl Fn(&[u8]) -> bool,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
         if let Some(stretch) = self.stretch {
-            return kept::scan(&self.txn, view.name, prefix, stretch, each);
+            return kept::scan(&self.txn, view.name, from, stretch, each);
         }
         let table = match self.txn.open_table(rows(view)) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(()),
             table => table?,
         };
-        for row in table.range(prefix..)? {
+        for row in table.range(from..)? {
             let (key, value) = row?;
-            if !key.value().starts_with(prefix) {
+            if !goes_on(key.value()) {
                 break;
             }
             each(key.value(), value.value())?;
@@ -425,14 +433,62 @@ impl Snapshot {
         &self,
         view: &Definition,
         prefix: &[u8],
+        each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
+    ) -> Result<(), ViewError> {
+        self.walk(view, prefix, |key| key.starts_with(prefix), each)
+    }
+
+    /// What `each` makes of every row, several at a time, in no order worth relying on.
+    ///
+    /// # Errors
+    /// What `each` returns; when the file cannot be read.
+    pub(super) fn gather<T: Send>(
+        &self,
+        view: &Definition,
+        each: impl Fn(&[u8]) -> Result<Option<T>, ViewError> + Sync,
+    ) -> Result<Vec<T>, ViewError> {
+        // A state of former times is read from its beginning.
+        let newest = self.below.as_ref().is_none_or(|below| below.stretch.is_none());
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(PARTS_MAX);
+        let parts = if newest { threads } else { 1 };
+        // Keys are random ids: each part of the first byte's values has as many as the next.
+        let first = |part: usize| u8::try_from(part * 256 / parts).ok();
+        let part = |part: usize| {
+            let (from, until) = (first(part).unwrap_or_default(), first(part + 1));
+            let within = |key: &[u8]| until.is_none_or(|until| key.first() < Some(&until));
+            let mut made = Vec::new();
+            let from: &[u8] = if part == 0 { &[] } else { &[from] };
+            self.walk(view, from, within, |_, row| {
+                made.extend(each(row)?);
+                Ok(())
+            })?;
+            Ok::<_, ViewError>(made)
+        };
+        thread::scope(|scope| {
+            let others: Vec<_> =
+                (1..parts).map(|number| scope.spawn(move || part(number))).collect();
+            let mut all: Vec<T> = part(0)?;
+            for other in others {
+                all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// The rows from a key on, in order, as long as `goes_on`.
+    fn walk(
+        &self,
+        view: &Definition,
+        from: &[u8],
+        goes_on: impl Fn(&[u8]) -> bool,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
         let empty = BTreeMap::new();
         let fresh = self.fresh.get(view.name).unwrap_or(&empty);
-        let from_prefix = |(key, _): &(&Vec<u8>, &Vec<u8>)| key.starts_with(prefix);
-        let mut fresh = fresh.range(prefix.to_vec()..).take_while(from_prefix).peekable();
+        let within = |(key, _): &(&Vec<u8>, &Vec<u8>)| goes_on(key);
+        let mut fresh = fresh.range(from.to_vec()..).take_while(within).peekable();
         if let Some(below) = &self.below {
-            below.scan(view, prefix, |key, value| {
+            below.walk(view, from, &goes_on, |key, value| {
                 while let Some((k, v)) = fresh.next_if(|(k, _)| k.as_slice() < key) {
                     each(k, v)?;
                 }

@@ -184,6 +184,9 @@ pub struct RunDetails {
     /// Digest over what it learnt from: the digests of its files, or how its data was generated.
     #[serde(skip)]
     pub data: [u8; 32],
+    /// Digest over its configuration without the seed, and its labels.
+    #[serde(skip)]
+    pub question: [u8; 32],
     /// Whether its data was generated.
     pub synthetic: bool,
     /// Valid and test rows whose text stands in the training rows.
@@ -347,7 +350,10 @@ fn apply_details(
 fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
     let RunEvent::Started(started) = event else { return None };
     let parameters = started.parameters.iter().filter(|(key, _)| *key != "training.seed");
+    let parameters: Vec<(String, String)> =
+        parameters.map(|(k, v)| (k.clone(), v.clone())).collect();
     Some(RunDetails {
+        question: question(&parameters, &started.data.labels).0,
         id: started.run.0,
         experiment_id: started.experiment_id.clone(),
         experiment_name: started.name.clone(),
@@ -365,7 +371,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         notes: vec![],
         config_name: started.config_name.clone(),
         config_digest: started.config.to_string(),
-        parameters: parameters.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        parameters,
         seed: started.seed,
         data: data_digest(&started.data).0,
         synthetic: started.data.synthetic.is_some(),
@@ -395,6 +401,16 @@ fn data_digest(data: &DataRecord) -> Digest {
     let files: Vec<Digest> = data.files.iter().map(|file| file.digest).collect();
     let generated = data.synthetic.as_ref().map(|s| (&s.generator, s.rows));
     Digest::of(format!("{:?}", (files, generated)).as_bytes())
+}
+
+fn question(parameters: &[(String, String)], labels: &[String]) -> Digest {
+    let pairs = parameters.iter().flat_map(|(key, value)| [key, value]);
+    let mut bytes = Vec::new();
+    for text in pairs.chain(labels) {
+        bytes.extend((text.len() as u64).to_be_bytes());
+        bytes.extend(text.as_bytes());
+    }
+    Digest::of(&bytes)
 }
 
 fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {

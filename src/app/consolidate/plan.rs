@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::super::archive::folder_name;
 use super::super::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, RunId, Split, Timestamp};
+use crate::base::{Digest, RunId, Split};
 use crate::domain::policy::{
-    Action, Class, ConfigKey, Member, Policy, Score, consolidate, series, stem,
+    Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
 };
-use crate::domain::run::{Archive, Category, RunStatus};
+use crate::domain::run::{Archive, Category, RunState, RunStatus};
 use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
 use crate::projection::Snapshot;
-use crate::projection::best::best;
-use crate::projection::runs::RunDetails;
+use crate::projection::best::{Contender, Contest};
+use crate::projection::judged::Judged;
 
 /// What decides which run of a series is the best, the first that was measured.
 pub(super) fn metrics(layout: LayoutKind) -> [&'static str; 4] {
@@ -235,16 +235,20 @@ fn members(
         named.insert(request.run(), "was in production".into());
     }
     named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
-    let runs = views.run_details()?;
-    let there = runs.iter().filter(|run| run.deleted.is_none());
-    let found = there.map(|run| member(run, policy, &named, &metrics(layout)));
-    let (mut members, places): (Vec<Member>, Vec<Place>) = found.unzip();
+    let (contest, metrics) = (Contest::new(policy), metrics(layout));
+    let found = views.judge(|run| {
+        let found = || (member(run, policy, &named, &metrics), contest.enter(run));
+        (!run.deleted).then(found)
+    })?;
+    let (found, contenders): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let (mut members, places): (Vec<Member>, Vec<Place>) = found.into_iter().unzip();
     let keys: Vec<(String, ConfigKey)> =
         places.iter().map(|place| (place.stem.clone(), place.config)).collect();
     for (member, series) in members.iter_mut().zip(series(&keys)) {
         member.series = series;
     }
-    for best in best(&runs, policy) {
+    let contenders: Vec<Contender> = contenders.into_iter().flatten().collect();
+    for best in contest.best(&contenders) {
         for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
             member.held.get_or_insert_with(|| format!("best of all: {}", best.role));
         }
@@ -253,65 +257,50 @@ fn members(
 }
 
 fn member(
-    run: &RunDetails,
+    run: &Judged<'_>,
     policy: &Policy,
     named: &BTreeMap<RunId, String>,
     metrics: &[&'static str],
 ) -> (Member, Place) {
-    let status = RunStatus::from(run.status);
+    let RunState { status, category, pinned, .. } = run.state;
     let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
     // Most runs have no chance; judging them all costs more than reading them.
-    let chance = policy.production_promotion.allow_debug || run.category != Category::Debug;
-    let ready = in_production || (chance && run.assess(policy).is_candidate());
-    let by_hand = run.archive.as_ref().filter(|archive| archive.rule.is_none());
-    let held = match (status, run.pinned, named.get(&run.run()), by_hand) {
+    let chance = policy.production_promotion.allow_debug || category != Category::Debug;
+    let ready = in_production || (chance && assess(policy, &run.state).is_candidate());
+    let held = match (status, pinned, named.get(&run.run()), run.archived_by_hand) {
         (RunStatus::Running, ..) => Some("running".to_owned()),
         (_, true, ..) => Some("pinned".to_owned()),
         (_, _, Some(why), _) => Some(why.clone()),
-        (.., Some(archive)) => Some(format!("archived by hand: {}", archive.reason)),
+        (.., Some(reason)) => Some(format!("archived by hand: {reason}")),
         _ => None,
     };
     let member = Member {
         run: run.run(),
-        experiment_id: run.experiment_id.clone(),
+        experiment_id: run.experiment_id.to_owned(),
         series: String::new(),
-        class: Class::of(status, run.category, &run.experiment_name, &run.tags, ready),
+        class: Class::of(status, category, run.name, &run.tags(), ready),
         status,
         score: score(run, policy, metrics),
-        ended: run.ended.map(Timestamp),
-        archived: run.archive.is_some(),
+        ended: run.ended,
+        archived: run.archived,
         held,
     };
-    let place =
-        Place { stem: stem(&run.experiment_name), config: config(run), folder: run.folder.clone() };
-    (member, place)
+    let config = run.configuration().map(|digest| digest.0);
+    (member, Place { stem: stem(run.name), config, folder: run.folder.to_owned() })
 }
 
 /// How good a run is by the split the policy asks for, else on the valid rows.
-fn score(run: &RunDetails, policy: &Policy, metrics: &[&'static str]) -> Score {
+fn score(run: &Judged<'_>, policy: &Policy, metrics: &[&'static str]) -> Score {
     let rules = &policy.production_promotion;
     let measured = [rules.split, Split::Valid].into_iter().find_map(|split| {
         metrics.iter().find_map(|name| Some((split, *name, run.metric(name, split)?)))
     });
     let second = measured.and_then(|(split, ..)| run.metric("accuracy", split));
+    let evidence = run.state.provenance;
     Score {
-        counts: (rules.allow_synthetic || !run.synthetic)
-            && run.provenance.is_some_and(|provenance| rules.evidence.contains(&provenance)),
+        counts: (rules.allow_synthetic || !run.state.synthetic)
+            && evidence.is_some_and(|provenance| rules.evidence.contains(&provenance)),
         measured,
         second: second.unwrap_or_default(),
     }
-}
-
-/// What runs of one configuration on the same data have in common.
-fn config(run: &RunDetails) -> ConfigKey {
-    if run.parameters.is_empty() {
-        return None;
-    }
-    let pairs = run.parameters.iter().flat_map(|(key, value)| [key, value]);
-    let mut bytes = run.data.to_vec();
-    for text in pairs.chain(&run.labels) {
-        bytes.extend((text.len() as u64).to_be_bytes());
-        bytes.extend(text.as_bytes());
-    }
-    Some(Digest::of(&bytes).0)
 }

@@ -12,7 +12,6 @@ use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy};
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
-use crate::projection::best::best;
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::runs::RunDetails;
 
@@ -133,7 +132,7 @@ impl Facts {
         let (policy_revision, policy) = views.policy()?;
         let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let runs = views.run_details()?;
-        for best in best(&runs, &policy) {
+        for best in views.best()? {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
         Ok(Self {

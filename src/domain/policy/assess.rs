@@ -1,7 +1,9 @@
 //! A run against the rules: what each asks, what was found. The one place that judges candidates.
 
+use std::borrow::Cow;
+
 use super::{Policy, ProductionPromotion};
-use crate::base::Split;
+use crate::base::{Split, fixed};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::run::{Category, RunState, RunStatus};
@@ -56,13 +58,16 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         "leakage",
         rules.allow_leakage || run.leaked_rows == 0,
         if rules.allow_leakage { "any" } else { "0 rows" },
-        &format!("{} rows", run.leaked_rows),
+        match run.leaked_rows {
+            0 => "0 rows".into(),
+            leaked => Cow::from(format!("{leaked} rows")),
+        },
     ));
     let evidence: Vec<&str> = rules.evidence.iter().map(|p| p.word()).collect();
     found.push(rule(
         "evidence",
         run.provenance.is_some_and(|p| rules.evidence.contains(&p)),
-        &format!("metrics from {}", evidence.join(", ")),
+        format!("metrics from {}", evidence.join(", ")),
         run.provenance.map_or("none", crate::domain::Provenance::word),
     ));
     let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map_or(0, |(_, n)| *n);
@@ -98,9 +103,9 @@ fn scores(
         let score = evaluation.and_then(|e| e.classes.iter().find(|c| c.label == *class));
         let recall = score.map(|c| c.recall);
         let mut result = floor("min_critical_recall", recall, least, split);
-        result.required = format!("recall of {class} {}", result.required);
+        result.required = format!("recall of {class} {}", result.required).into();
         if evaluation.is_some() && score.is_none() {
-            result.found = format!("no label {class}");
+            result.found = format!("no label {class}").into();
         }
         found.push(result);
     }
@@ -121,8 +126,8 @@ fn class_floors(rules: &ProductionPromotion, evaluation: Option<&Evaluation>) ->
     RuleResult {
         rule: "min_class_f1".into(),
         passed: !classes.is_empty() && below == 0,
-        required: format!("every class >= {least} on {}", rules.split.word()),
-        found: if words.is_empty() { NOT_MEASURED.into() } else { words.join("; ") },
+        required: format!("every class >= {least} on {}", rules.split.word()).into(),
+        found: if words.is_empty() { NOT_MEASURED.into() } else { words.join("; ").into() },
     }
 }
 
@@ -131,16 +136,21 @@ fn value(metrics: &[FinalMetric], name: &str, split: Split) -> Option<f64> {
     metrics.iter().find(of_split).map(|m| m.value)
 }
 
-fn floor(name: &str, found: Option<f64>, least: f64, split: Split) -> RuleResult {
+fn floor(name: &'static str, found: Option<f64>, least: f64, split: Split) -> RuleResult {
     RuleResult {
         rule: name.into(),
         passed: found.is_some_and(|value| value >= least),
-        required: format!(">= {least} on {}", split.word()),
-        found: found.map_or_else(|| NOT_MEASURED.into(), |value| measured(value, least)),
+        required: format!(">= {least} on {}", split.word()).into(),
+        found: found.map_or(NOT_MEASURED.into(), |value| measured(value, least).into()),
     }
 }
 
-fn rule(name: &str, passed: bool, required: &str, found: &str) -> RuleResult {
+fn rule(
+    name: &'static str,
+    passed: bool,
+    required: impl Into<Cow<'static, str>>,
+    found: impl Into<Cow<'static, str>>,
+) -> RuleResult {
     RuleResult { rule: name.into(), passed, required: required.into(), found: found.into() }
 }
 
@@ -152,18 +162,18 @@ fn yes_no(yes: bool) -> &'static str {
 fn measured(value: f64, least: f64) -> String {
     let short = least - value;
     match short {
-        _ if value >= least => format!("{value:.4}"),
+        _ if value >= least => fixed(value, 4),
         // Four digits would say that nothing is missing.
         _ if short < 1e-4 => format!("{value}, {short:.1e} short"),
-        _ => format!("{value:.4}, {short:.4} short"),
+        _ => format!("{}, {} short", fixed(value, 4), fixed(short, 4)),
     }
 }
 
-fn count(name: &str, found: u64, least: u64, split: Option<Split>) -> RuleResult {
+fn count(name: &'static str, found: u64, least: u64, split: Option<Split>) -> RuleResult {
     let on = split.map_or(String::new(), |split| format!(" on {}", split.word()));
     let found_words = match least.saturating_sub(found) {
         0 => found.to_string(),
         short => format!("{found}, {short} short"),
     };
-    rule(name, found >= least, &format!(">= {least}{on}"), &found_words)
+    rule(name, found >= least, format!(">= {least}{on}"), found_words)
 }

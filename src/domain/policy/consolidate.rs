@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
-use crate::base::{RunId, Split, Timestamp};
+use crate::base::{RunId, Split, Timestamp, fixed};
 use crate::domain::run::{Category, RunStatus, words};
 
 const DAY_SECONDS: f64 = 86_400.0;
@@ -99,7 +99,9 @@ impl Score {
     /// In words.
     pub fn text(&self) -> String {
         match self.measured {
-            Some((split, metric, value)) => format!("{metric} {value:.4} on {}", split.word()),
+            Some((split, metric, value)) => {
+                format!("{metric} {} on {}", fixed(value, 4), split.word())
+            }
             None => "not measured".to_owned(),
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::{Direction, Split};
+use crate::base::{Direction, RunId, Split, Timestamp};
 use crate::domain::metric::{ClassScore, Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{Category, RunState, RunStatus};
 use crate::domain::{Fold as _, Provenance};
@@ -91,7 +91,7 @@ fn good() -> RunState {
 #[track_caller]
 fn fails(policy: &Policy, run: &RunState, rule: &str) {
     let failed: Vec<String> =
-        assess(policy, run).failed().into_iter().map(|result| result.rule).collect();
+        assess(policy, run).failed().into_iter().map(|result| result.rule.into_owned()).collect();
     assert_eq!(failed, [rule]);
 }
 
@@ -134,8 +134,11 @@ fn a_miss_says_by_how_much() {
     run.evaluations[0].classes[0].f1 = 0.01;
     run.evaluations[0].classes[1].f1 = 0.0;
     run.rows = vec![(Split::Test, 58)];
-    let found: Vec<String> =
-        assess(&Policy::default(), &run).failed().into_iter().map(|r| r.found).collect();
+    let found: Vec<String> = assess(&Policy::default(), &run)
+        .failed()
+        .into_iter()
+        .map(|r| r.found.into_owned())
+        .collect();
     let classes = "0.0000, 0.0500 short (suicide_risk); 0.0100, 0.0400 short (anxiety)";
     assert_eq!(found, ["58, 42 short", "0.4100, 0.1400 short", classes]);
     run.metrics[0].value = 0.549_99;
@@ -145,6 +148,140 @@ fn a_miss_says_by_how_much() {
     strict.production_promotion.min_critical_recall = Some(0.9);
     strict.production_promotion.min_reproduced = 2;
     let failed = assess(&strict, &good()).failed();
-    let found: Vec<&str> = failed.iter().map(|r| r.found.as_str()).collect();
+    let found: Vec<&str> = failed.iter().map(|r| &*r.found).collect();
     assert_eq!(found, ["no label psychosis", "0, 2 short"]);
+}
+
+#[test]
+fn a_stem_is_what_the_names_of_a_series_have_in_common() {
+    for (name, expected) in [
+        ("baseline_small", "baseline_small"),
+        ("baseline_small_v2", "baseline_small"),
+        ("Baseline-Small v1.3", "baseline_small"),
+        ("baseline_small_20250525", "baseline_small"),
+        ("baseline_small_20250525_064536", "baseline_small"),
+        ("2025-05-25_baseline_small", "baseline_small"),
+        ("baseline_small_seed7", "baseline_small"),
+        ("baseline_small_seed_7", "baseline_small"),
+        // What tells questions apart stays.
+        ("small_data_10k", "small_data_10k"),
+        ("layers_12", "layers_12"),
+        ("seed_words", "seed_words"),
+        ("vocab_100", "vocab_100"),
+        ("year_2024", "year_2024"),
+        ("small_123456789", "small_123456789"),
+        // A name of nothing else.
+        ("v2", "v2"),
+        ("20250525_064536", "20250525_064536"),
+        ("", ""),
+    ] {
+        assert_eq!(stem(name), expected, "{name:?}");
+    }
+}
+
+#[test]
+fn runs_are_of_one_series_by_name_or_by_configuration() {
+    let key = |n: u8| Some([n; 32]);
+    let run = |stem: &str, config: ConfigKey| (stem.to_owned(), config);
+    let runs = [
+        run("small", key(1)),
+        run("large", key(2)),
+        run("small", key(3)),
+        // Of the configuration of a small one: the oldest stem names the series.
+        run("again", key(3)),
+        run("unknown", None),
+        run("other", None),
+        // Brings two series together.
+        run("large", key(4)),
+        run("small", key(4)),
+        run("again", key(9)),
+    ];
+    assert_eq!(
+        series(&runs),
+        ["small", "small", "small", "small", "unknown", "other", "small", "small", "small"]
+    );
+    assert_eq!(series(&[]), Vec::<String>::new());
+}
+
+const DAY: i64 = 86_400 * 1_000_000_000;
+
+fn member(n: u8, class: Class, score: Option<f64>) -> Member {
+    Member {
+        run: RunId([n; 16]),
+        experiment_id: format!("run_{n}"),
+        series: "small".into(),
+        class,
+        status: if class == Class::Incomplete { RunStatus::Failed } else { RunStatus::Finished },
+        score: Score {
+            counts: true,
+            measured: score.map(|value| (Split::Test, "f1_macro", value)),
+            second: 0.0,
+        },
+        ended: Some(Timestamp(0)),
+        archived: false,
+        held: None,
+    }
+}
+
+fn actions(members: &[Member], now: i64) -> Vec<Action> {
+    let decided = consolidate(&Policy::default(), members, Timestamp(now));
+    decided.into_iter().map(|(action, _)| action).collect()
+}
+
+#[test]
+fn of_a_series_the_best_stays_the_second_is_archived_and_the_rest_goes() {
+    use Action::{Archive, Keep, Remove};
+    use Class::{Baseline, Debug, Incomplete, TestMock};
+    let scores = [(1, 0.5), (2, 0.9), (3, 0.7)];
+    let mut members: Vec<Member> =
+        scores.iter().map(|(n, score)| member(*n, Baseline, Some(*score))).collect();
+    assert_eq!(actions(&members, 0), [Remove, Keep, Archive]);
+    // A debug run never is the best, whatever it measured; the machinery's tests go.
+    members.push(member(4, Debug, Some(1.0)));
+    members.push(member(5, TestMock, Some(1.0)));
+    assert_eq!(actions(&members, 0), [Remove, Keep, Archive, Remove, Remove]);
+    // Of debug runs alone one stands for the series and none stays.
+    let debug = [member(1, Debug, Some(0.1)), member(2, Debug, Some(0.2))];
+    assert_eq!(actions(&debug, 0), [Remove, Archive]);
+    // Numbers that do not count are no better than any that do; no number is the least.
+    let mut typed = [member(1, Baseline, Some(0.9)), member(2, Baseline, Some(0.2))];
+    typed[0].score.counts = false;
+    assert_eq!(actions(&typed, 0), [Archive, Keep]);
+    let measured = [member(1, Baseline, None), member(2, Baseline, Some(0.0))];
+    assert_eq!(actions(&measured, 0), [Archive, Keep]);
+    // The test rows count more than the valid ones; of equals the later is better.
+    let mut split = [member(1, Baseline, Some(0.2)), member(2, Baseline, Some(0.9))];
+    split[1].score.measured = Some((Split::Valid, "f1_macro", 0.9));
+    assert_eq!(actions(&split, 0), [Keep, Archive]);
+    let equal = [member(1, Baseline, Some(0.5)), member(2, Baseline, Some(0.5))];
+    assert_eq!(actions(&equal, 0), [Archive, Keep]);
+    // A failure stays until the policy's days are over.
+    let days = i64::from(Policy::default().failed_experiments.archive_after_days);
+    let failed = [member(1, Incomplete, None)];
+    assert_eq!(actions(&failed, days * DAY - 1), [Keep]);
+    assert_eq!(actions(&failed, days * DAY), [Remove]);
+}
+
+#[test]
+fn who_is_held_stays_and_a_consolidation_cut_short_is_decided_the_same_way() {
+    use Action::{Archive, Keep, Remove};
+    let scores = [(1, 0.5), (2, 0.9), (3, 0.7)];
+    let mut members: Vec<Member> =
+        scores.iter().map(|(n, score)| member(*n, Class::Baseline, Some(*score))).collect();
+    members[0].held = Some("pinned".into());
+    let decided = consolidate(&Policy::default(), &members, Timestamp(0));
+    assert_eq!(decided[0], (Keep, "pinned".into()));
+    assert_eq!(decided[1].1, "best of its series: f1_macro 0.9000 on test");
+    members[0].held = None;
+    members[2].archived = true;
+    let decided = consolidate(&Policy::default(), &members, Timestamp(0));
+    assert_eq!(decided[0].0, Remove);
+    assert_eq!(decided[0].1, "f1_macro 0.5000 on test; run_2 has f1_macro 0.9000 on test");
+    assert_eq!(decided[2].0, Keep);
+    assert!(decided[2].1.ends_with("archived already"), "{}", decided[2].1);
+    members[2].archived = false;
+    assert_eq!(actions(&members, 0), [Remove, Keep, Archive]);
+    // Another series decides for itself.
+    members[2].series = "large".into();
+    assert_eq!(actions(&members, 0), [Archive, Keep, Keep]);
 }

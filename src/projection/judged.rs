@@ -1,0 +1,120 @@
+//! Runs as rules see them. They are read in place and several at a time, because most of a row,
+//! such as its parameters, is not judged, and a value of each row costs more than judging it.
+
+use super::row::{open, value};
+use super::runs::{ArchivedRunDetails, DETAILS, Status};
+use super::{Snapshot, ViewError};
+use crate::base::{Digest, RunId, Split, Timestamp};
+use crate::domain::metric::FinalMetric;
+use crate::domain::run::RunState;
+
+/// A run whose files are there or not, without what no rule asks for.
+pub struct Judged<'a> {
+    /// The unique name.
+    pub experiment_id: &'a str,
+    /// The experiment's name.
+    pub name: &'a str,
+    /// The folder, relative to the workspace.
+    pub folder: &'a str,
+    /// What the policy looks at; names, tags, files and checkpoints are not in it.
+    pub state: RunState,
+    /// When it ended; none while it runs.
+    pub ended: Option<Timestamp>,
+    /// Why somebody archived it by hand, in words.
+    pub archived_by_hand: Option<&'a str>,
+    /// Whether it lies in an archive.
+    pub archived: bool,
+    /// Whether its files are gone.
+    pub deleted: bool,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Position of its start.
+    pub started_position: u64,
+    /// Position of its end, else of its start.
+    pub position: u64,
+    row: &'a ArchivedRunDetails,
+}
+
+impl<'a> Judged<'a> {
+    /// Reads a row in place.
+    pub(super) fn of(row: &'a [u8]) -> Result<Self, ViewError> {
+        let row: &ArchivedRunDetails = open(&DETAILS, row)?;
+        let equal = row.reproductions.iter().filter(|reproduction| reproduction.1).count();
+        let status: Status = value(&DETAILS, &row.status)?;
+        let archive = row.archive.as_ref();
+        let state = RunState {
+            id: Some(RunId(row.id)),
+            status: status.into(),
+            category: value(&DETAILS, &row.category)?,
+            pinned: row.pinned,
+            synthetic: row.synthetic,
+            leaked_rows: row.leaked_rows.to_native(),
+            rows: value::<Vec<(Split, u64)>>(&DETAILS, &row.rows)?,
+            provenance: value(&DETAILS, &row.provenance)?,
+            metrics: value(&DETAILS, &row.metrics)?,
+            evaluations: value(&DETAILS, &row.evaluations)?,
+            reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
+            ..RunState::default()
+        };
+        let started_position = row.started_position.to_native();
+        Ok(Self {
+            experiment_id: &row.experiment_id,
+            name: &row.experiment_name,
+            folder: &row.folder,
+            state,
+            ended: row.ended.as_ref().map(|at| Timestamp(at.to_native())),
+            archived_by_hand: archive.filter(|a| a.rule.is_none()).map(|a| a.reason.as_str()),
+            archived: archive.is_some(),
+            deleted: row.deleted.is_some(),
+            seed: row.seed.to_native(),
+            started_position,
+            position: row.ended_position.as_ref().map_or(started_position, |at| at.to_native()),
+            row,
+        })
+    }
+
+    /// The run's id.
+    pub fn run(&self) -> RunId {
+        RunId(self.row.id)
+    }
+
+    /// Words for finding it.
+    pub fn tags(&self) -> Vec<String> {
+        self.row.tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+    }
+
+    /// A final value.
+    pub fn metric(&self, name: &str, split: Split) -> Option<f64> {
+        let found = |m: &&FinalMetric| m.key.split == Some(split) && m.key.name == name;
+        self.state.metrics.iter().find(found).map(|m| m.value)
+    }
+
+    /// Digest over its configuration without the seed, and its labels.
+    pub fn question(&self) -> Digest {
+        Digest(self.row.question)
+    }
+
+    /// Digest over its question and the data it learnt from; none where no parameter is known.
+    pub fn configuration(&self) -> Option<Digest> {
+        let both = || [self.row.data, self.row.question].concat();
+        (!self.row.parameters.is_empty()).then(|| Digest::of(&both()))
+    }
+}
+
+impl Snapshot {
+    /// What `each` makes of every run, in the order they began.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn judge<T: Send>(
+        &self,
+        each: impl Fn(&Judged<'_>) -> Option<T> + Sync,
+    ) -> Result<Vec<T>, ViewError> {
+        let mut found = self.gather(&DETAILS, |row| {
+            let run = Judged::of(row)?;
+            Ok(each(&run).map(|made| (run.started_position, made)))
+        })?;
+        found.sort_unstable_by_key(|(position, _)| *position);
+        Ok(found.into_iter().map(|(_, made)| made).collect())
+    }
+}
