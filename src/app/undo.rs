@@ -5,7 +5,10 @@
 //! again.
 
 use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io;
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use super::{App, ArchiveRequest, Error, ErrorKind, Result, signing_key};
@@ -61,6 +64,10 @@ impl App {
     /// [`ErrorKind::NotFound`] when there is none; [`ErrorKind::Rejected`] when it cannot be taken
     /// back or something later depends on it.
     pub fn undo(&self) -> Result<Undone> {
+        let seen = self.store.read(|log| Ok::<_, Error>(log.size()))?;
+        // Of two at once the second would take back what the first did.
+        let _alone = self.alone()?;
+        self.nothing_since(seen)?;
         // What a crash left is not what the caller did last.
         self.recover()?;
         let (mut undone, reverse) = match self.reversal() {
@@ -98,6 +105,43 @@ impl App {
             }
         };
         Ok(undone)
+    }
+
+    /// A lock that one undo holds at a time, whoever does it.
+    fn alone(&self) -> Result<File> {
+        let path = self.annals_dir().join("undo.lock");
+        let open = || -> io::Result<File> {
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(lock)
+        };
+        open().map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => {
+                Error::new(ErrorKind::Conflict, "another `annals undo` is under way")
+                    .hint("`annals log` shows what it took back; undo again if there is more")
+            }
+            _ => Error::io(format!("lock {}", path.display()), e),
+        })
+    }
+
+    /// Refuses when the caller changed something after the log had `seen` events.
+    fn nothing_since(&self, seen: u64) -> Result<()> {
+        let mine = self.store.read(|log| {
+            let mut mine = None;
+            let Some(actor) = log.name(TAG_ACTOR, &self.caller.actor)? else { return Ok(None) };
+            log.scan(seen..log.size(), &Filter::default(), |envelope| {
+                let header = &envelope.header;
+                if header.actor == actor && changes(&header.kind.name()) {
+                    mine = Some(header.position);
+                }
+                Ok::<_, StoreError>(())
+            })?;
+            Ok::<_, Error>(mine)
+        })?;
+        let Some(at) = mine else { return Ok(()) };
+        let message = format!("{} changed something meanwhile, at {at}", self.caller.actor);
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("`annals undo --dry-run` shows what would be taken back now"))
     }
 
     fn reversal(&self) -> Result<(Undone, Reverse)> {
@@ -178,6 +222,8 @@ impl Reverse {
                     let all = add.chain(remove.iter().map(|tag| format!("-{tag}")));
                     format!("tag {}", all.collect::<Vec<_>>().join(" "))
                 }
+                LifeCommand::Retag(tags) if tags.is_empty() => "no tags".into(),
+                LifeCommand::Retag(tags) => format!("tags {}", tags.join(", ")),
                 LifeCommand::Note(_) => "note".into(),
                 LifeCommand::Pin { .. } => "pin".into(),
                 LifeCommand::Unpin { .. } => "unpin".into(),
@@ -201,7 +247,7 @@ impl Reverse {
             Self::Life(run, command) => of_run(
                 run,
                 match command {
-                    LifeCommand::Tag { .. } => &["run.tagged"],
+                    LifeCommand::Tag { .. } | LifeCommand::Retag(_) => &["run.tagged"],
                     LifeCommand::Rename(_) => &["run.renamed"],
                     LifeCommand::Note(_) => &["run.noted"],
                     LifeCommand::Pin { .. } | LifeCommand::Unpin { .. } => {
@@ -254,7 +300,8 @@ fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, Strin
         found.extend(match event {
             Some(Event::Run(event)) => {
                 let run = stream.run().unwrap_or(RunId([0; 16]));
-                of_run(&run_before(log, run, start)?, run, event)
+                let (before, pinned_for) = run_before(log, run, start)?;
+                of_run(&before, pinned_for, run, event)
             }
             Some(Event::Registry(event)) => of_registry(&registry_before(log, start)?, event),
             Some(Event::Policy(_)) => of_policy(log, start)?.map(Ok),
@@ -278,13 +325,16 @@ fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, Strin
     })
 }
 
-fn of_run(before: &RunState, run: RunId, event: &RunEvent) -> Option<Result<Reverse, String>> {
+fn of_run(
+    before: &RunState,
+    pinned_for: Option<String>,
+    run: RunId,
+    event: &RunEvent,
+) -> Option<Result<Reverse, String>> {
     let command = match event {
-        RunEvent::Tagged(tagged) => {
-            LifeCommand::Tag { add: tagged.removed.clone(), remove: tagged.added.clone() }
-        }
+        RunEvent::Tagged(_) => LifeCommand::Retag(before.tags.clone()),
         RunEvent::Pinned(_) => LifeCommand::Unpin { reason: None },
-        RunEvent::Unpinned(_) => LifeCommand::Pin { reason: None },
+        RunEvent::Unpinned(_) => LifeCommand::Pin { reason: pinned_for },
         RunEvent::Renamed(renamed) => LifeCommand::Rename(renamed.old.clone()),
         // A run's first category came with its start.
         RunEvent::Classified(_) if before.id.is_some() => {
@@ -340,15 +390,23 @@ fn of_policy<A: Access>(log: &View<A>, start: u64) -> Result<Option<Reverse>> {
     Ok((before.changes > 0).then(|| Reverse::Policy(Box::new(before.policy), now.revision())))
 }
 
-fn run_before<A: Access>(log: &View<A>, run: RunId, start: u64) -> Result<RunState> {
-    let mut state = RunState::default();
+/// A run as it was before a command, and why it was pinned last.
+fn run_before<A: Access>(
+    log: &View<A>,
+    run: RunId,
+    start: u64,
+) -> Result<(RunState, Option<String>)> {
+    let (mut state, mut pinned_for) = (RunState::default(), None);
     for envelope in log.stream(run.into(), 0)? {
         if let (true, Ok(Event::Run(event))) = (envelope.header.position < start, envelope.event())
         {
             state.evolve_from(&event, envelope.header.provenance);
+            if let RunEvent::Pinned(pinned) = event {
+                pinned_for = pinned.reason;
+            }
         }
     }
-    Ok(state)
+    Ok((state, pinned_for))
 }
 
 fn registry_before<A: Access>(log: &View<A>, start: u64) -> Result<RegistryState> {

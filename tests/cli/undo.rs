@@ -9,9 +9,7 @@ fn undo(ward: &Workspace) -> serde_json::Value {
 
 /// Every field that an edit or a move may change.
 fn facts(ward: &Workspace) -> Vec<serde_json::Value> {
-    let mut shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
-    // A tag that came back stands last.
-    shown["tags"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
+    let shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
     let keys = ["experiment_name", "category", "tags", "pinned", "folder", "weights"];
     keys.iter().map(|key| shown[*key].clone()).collect()
 }
@@ -138,4 +136,46 @@ fn two_at_once_take_back_a_command_once() {
     let end = facts(&ward);
     assert!(end == before || (end == after && done == [true, true]), "{end:?}");
     agree(&ward);
+}
+
+#[test]
+fn a_reason_comes_back_with_its_pin_and_tags_in_their_order() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    let reasons = |ward: &Workspace| {
+        let log = ward.annals(&["log", "--kind", "run.pinned", "--format", "json"]).ok().json();
+        let events = log.as_array().unwrap().clone();
+        events.iter().map(|event| event["event"]["reason"].clone()).collect::<Vec<_>>()
+    };
+    ward.annals(&["pin", "night", "--reason", "the paper names it"]).ok();
+    undo(&ward);
+    undo(&ward);
+    ward.annals(&["unpin", "night"]).ok();
+    undo(&ward);
+    assert_eq!(reasons(&ward), vec!["the paper names it"; 3]);
+
+    ward.annals(&["tag", "night", "+one", "+two", "+three"]).ok();
+    let before = facts(&ward);
+    ward.annals(&["tag", "night", "-one", "-three", "+four"]).ok();
+    let by = undo(&ward)["by"].as_str().unwrap().to_owned();
+    assert!(by.ends_with("one, two, three"), "{by}");
+    assert_eq!(facts(&ward), before);
+    agree(&ward);
+}
+
+#[test]
+fn an_undo_waits_for_no_other() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    ward.annals(&["tag", "night", "+slow"]).ok();
+    let lock = std::fs::File::create(ward.path(".annals/undo.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = facts(&ward);
+    ward.annals(&["undo"]).refused(6, "another `annals undo` is under way");
+    assert_eq!(facts(&ward), before);
+    // What is only looked at waits for nobody.
+    ward.annals(&["undo", "--dry-run"]).ok();
+    drop(lock);
+    ward.annals(&["undo"]).ok();
+    assert_ne!(facts(&ward), before);
 }

@@ -21,6 +21,8 @@ pub enum LifeCommand {
         /// Those to remove; each must be there.
         remove: Vec<String>,
     },
+    /// Exactly these tags, in this order: as they were before.
+    Retag(Vec<String>),
     /// Write something down.
     Note(String),
     /// Keep it where it is.
@@ -61,6 +63,7 @@ pub fn decide_life(
     let mut events = match command {
         LifeCommand::Classify(chosen) => return Ok(sort(state, chosen, facts)),
         LifeCommand::Tag { add, remove } => tag(state, add, remove)?,
+        LifeCommand::Retag(tags) => retag(state, &tags),
         LifeCommand::Note(text) => {
             printable("the note", &text, TEXT_INLINE_BYTES_MAX)?;
             vec![RunNoted { text }.into()]
@@ -132,6 +135,16 @@ fn tag(
         return Ok(vec![]);
     }
     Ok(vec![RunTagged { added, removed: remove }.into()])
+}
+
+/// What comes after the first difference goes and comes back in its order: tags are appended.
+fn retag(state: &RunState, tags: &[String]) -> Vec<RunEvent> {
+    let same = state.tags.iter().zip(tags).take_while(|(now, then)| now == then).count();
+    let (removed, added) = (state.tags[same..].to_vec(), tags[same..].to_vec());
+    if added.is_empty() && removed.is_empty() {
+        return vec![];
+    }
+    vec![RunTagged { added, removed }.into()]
 }
 
 fn rename(state: &RunState, new: String) -> Result<Vec<RunEvent>, Rejection> {
