@@ -178,10 +178,6 @@ fn what_cannot_be_kept_or_written_is_refused_by_name() {
     fs::create_dir_all(ward.path(".git")).unwrap();
     ward.annals(&["snapshot", "create"]).refused(7, "git rev-parse");
     fs::remove_dir(ward.path(".git")).unwrap();
-    let odd = ward.root.join(std::ffi::OsStr::from_bytes(b"od\xff"));
-    fs::write(&odd, "x").unwrap();
-    ward.annals(&["snapshot", "create"]).refused(3, "is not UTF-8");
-    fs::remove_file(&odd).unwrap();
     let fifo = Command::new("mkfifo").arg(ward.path("pipe")).status().unwrap();
     assert!(fifo.success());
     assert_eq!(take(&ward, &[])["left_out"], serde_json::json!(["code/pipe"]));
@@ -211,6 +207,74 @@ fn trees_inside_the_tree_and_a_workspace_below_its_top_are_kept() {
     assert_eq!(fs::read(out.join("code/outer.txt")).unwrap(), b"outer\n");
     assert!(!out.join("code/work/.annals").exists());
     assert!(out.join("code/work/annals.toml").is_file());
+}
+
+/// File systems take any bytes for a name.
+#[test]
+fn odd_names_come_back_byte_for_byte() {
+    for under_git in [false, true] {
+        let ward = with_code(under_git);
+        let name_of = |bytes: &[u8]| std::ffi::OsStr::from_bytes(bytes).to_owned();
+        let odd = [
+            &b"od\xff"[..],
+            b"back\\slash",
+            b"back\\xff",
+            b"two\nlines",
+            b"-rf",
+            "größe".as_bytes(),
+        ];
+        fs::create_dir_all(ward.root.join(name_of(b"dir\xfe"))).unwrap();
+        for name in odd {
+            fs::write(ward.root.join(name_of(name)), name).unwrap();
+            fs::write(ward.root.join(name_of(b"dir\xfe")).join(name_of(name)), name).unwrap();
+        }
+        symlink(name_of(b"to\xff"), ward.root.join(name_of(b"link\xff"))).unwrap();
+        let taken = take(&ward, &[]);
+        let shown = ward.annals(&["snapshot", "show", &name(&taken), "--files"]).ok().out;
+        assert!(shown.contains("code/od\\xff") && shown.contains("code/back\\\\xff"), "{shown}");
+        let out = restored(&ward, &name(&taken), "../out").join("code");
+        for name in odd {
+            assert_eq!(fs::read(out.join(name_of(name))).unwrap(), name);
+            assert_eq!(fs::read(out.join(name_of(b"dir\xfe")).join(name_of(name))).unwrap(), name);
+        }
+        let link = fs::read_link(out.join(name_of(b"link\xff"))).unwrap();
+        assert_eq!(link, Path::new(&name_of(b"to\xff")));
+        ward.annals(&["snapshot", "verify", &name(&taken)]).ok();
+    }
+}
+
+#[test]
+fn a_submodule_is_kept_with_its_changes_and_a_bare_repository_is_a_folder() {
+    let ward = with_code(true);
+    let upstream = ward.root.with_file_name("upstream");
+    fs::create_dir_all(&upstream).unwrap();
+    git(&upstream, &["init"]);
+    fs::write(upstream.join("lib.txt"), "one\n").unwrap();
+    git(&upstream, &["add", "lib.txt"]);
+    git(&upstream, &["commit", "-m", "first"]);
+    let add = ["-c", "protocol.file.allow=always", "submodule", "add", "../upstream", "lib"];
+    git(&ward.root, &add);
+    git(&ward.root, &["commit", "-m", "with a library"]);
+    fs::write(ward.path("lib/lib.txt"), "two\n").unwrap();
+    fs::write(ward.path("lib/new.txt"), "new\n").unwrap();
+    let out = restored(&ward, &name(&take(&ward, &[])), "../out").join("code");
+    assert_eq!(fs::read(out.join("lib/lib.txt")).unwrap(), b"two\n");
+    assert_eq!(fs::read(out.join("lib/new.txt")).unwrap(), b"new\n");
+    assert!(!out.join("lib/.git").exists());
+    // One that was never fetched has no files.
+    git(&ward.root, &["submodule", "deinit", "--force", "lib"]);
+    let out = restored(&ward, &name(&take(&ward, &[])), "../out2").join("code");
+    assert!(!out.join("lib/lib.txt").exists() && out.join("src/train.sh").is_file());
+
+    // Inside of a bare repository no tree says what is code.
+    let bare = with_code(false);
+    git(&bare.root, &["init", "--bare"]);
+    let out = restored(&bare, &name(&take(&bare, &[])), "../out").join("code");
+    assert!(out.join("HEAD").is_file() && out.join("src/train.sh").is_file());
+    // A tree that has none says so.
+    let odd = with_code(true);
+    git(&odd.root, &["config", "core.bare", "true"]);
+    odd.annals(&["snapshot", "create"]).refused(7, "must be run in a work tree");
 }
 
 #[test]

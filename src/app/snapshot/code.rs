@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Content, Entry};
-use crate::app::{App, Error, ErrorKind, Result, git};
+use super::manifest::{Content, Entry, escaped, unescaped};
+use crate::app::{App, Error, Result, git};
 use crate::projection::files;
 
 /// Files up to this size are read whole: their blob needs no copy if it is there already.
@@ -35,7 +35,7 @@ pub(super) struct Code {
     pub(super) top: PathBuf,
     /// Whether that is a git tree.
     pub(super) git: bool,
-    /// Paths relative to `top`, ordered.
+    /// Paths relative to `top`, escaped, ordered.
     pub(super) paths: BTreeSet<String>,
 }
 
@@ -48,7 +48,7 @@ impl App {
     /// Where the code lies and which files are code.
     ///
     /// # Errors
-    /// When git or a folder cannot be read, or a name is not UTF-8.
+    /// When git or a folder cannot be read.
     pub(super) fn code(&self) -> Result<Code> {
         let found = git::top(&self.root)?;
         let git = found.is_some();
@@ -67,14 +67,14 @@ impl App {
     /// after the code.
     ///
     /// # Errors
-    /// When git cannot be asked, or a name is not UTF-8.
+    /// When git cannot be asked.
     pub(in crate::app) fn uncommitted(&self) -> Result<Option<Vec<String>>> {
         let Some(top) = git::top(&self.root)? else { return Ok(None) };
         // Each row is two letters, a blank and the path; without renames there is one path a row.
         let status = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"];
         let said = git::must(&top, &[&["--no-optional-locks"][..], &status].concat())?;
         let rows = said.split(|byte| *byte == 0).filter_map(|row| row.get(3..));
-        let mut paths = rows.map(|row| text(row, &top)).collect::<Result<BTreeSet<String>>>()?;
+        let mut paths: BTreeSet<String> = rows.map(escaped).collect();
         self.retain_code(&top, &mut paths);
         Ok(Some(paths.into_iter().collect()))
     }
@@ -83,8 +83,9 @@ impl App {
     fn retain_code(&self, top: &Path, paths: &mut BTreeSet<String>) {
         let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
         let prefix = root.strip_prefix(top).unwrap_or(Path::new(""));
+        let prefix = escaped(prefix.as_os_str().as_bytes());
         paths.retain(|path| {
-            Path::new(path).strip_prefix(prefix).ok().and_then(Path::to_str).is_none_or(|path| {
+            Path::new(path).strip_prefix(&prefix).ok().and_then(Path::to_str).is_none_or(|path| {
                 let parts = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
                 !parts.into_iter().any(|part| self.is_own(part))
             })
@@ -127,7 +128,7 @@ impl App {
         };
         let content = if meta.is_symlink() {
             let target = fs::read_link(from).map_err(failed)?;
-            Content::Link { target: text(target.as_os_str().as_bytes(), from)? }
+            Content::Link { target: escaped(target.as_os_str().as_bytes()) }
         } else if meta.is_file() {
             let mode = meta.permissions().mode() & 0o777;
             let (digest, bytes) = if meta.len() <= READ_WHOLE_BYTES_MAX {
@@ -152,7 +153,7 @@ fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()>
     for line in kept.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
         // `<mode> <object> <stage>\t<path>`
         let tab = line.iter().position(|byte| *byte == b'\t').map_or(0, |tab| tab + 1);
-        let path = text(&line[tab..], dir)?;
+        let path = escaped(&line[tab..]);
         if line.starts_with(b"160000 ") {
             inner(dir, prefix, &path, found)?;
         } else {
@@ -160,7 +161,7 @@ fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()>
         }
     }
     for line in others.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-        let path = text(line, dir)?;
+        let path = escaped(line);
         match path.strip_suffix('/') {
             Some(path) => inner(dir, prefix, path, found)?,
             None => {
@@ -174,7 +175,7 @@ fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()>
 /// A submodule, or a tree of its own that nobody made one; a submodule that was never fetched has
 /// no files.
 fn inner(dir: &Path, prefix: &str, path: &str, found: &mut BTreeSet<String>) -> Result<()> {
-    let inside = dir.join(path);
+    let inside = dir.join(unescaped(path).unwrap_or_default());
     if !inside.join(".git").exists() {
         return Ok(());
     }
@@ -191,7 +192,7 @@ fn walk(
     let failed = |e| Error::io(format!("read {}", dir.display()), e);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let path = format!("{prefix}{}", text(entry.file_name().as_bytes(), dir)?);
+        let path = format!("{prefix}{}", escaped(entry.file_name().as_bytes()));
         if own(&path) {
             continue;
         }
@@ -206,12 +207,4 @@ fn walk(
 
 fn gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn text(bytes: &[u8], near: &Path) -> Result<String> {
-    String::from_utf8(bytes.to_vec()).map_err(|e| {
-        let name = String::from_utf8_lossy(bytes);
-        let message = format!("the name {name:?} in {} is not UTF-8", near.display());
-        Error::caused(ErrorKind::Data, message, e).hint("rename it, or let git ignore it")
-    })
 }

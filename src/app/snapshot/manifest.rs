@@ -1,6 +1,8 @@
 //! What a snapshot holds: facts and a list of files, one JSON text in the blob store.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,42 @@ use crate::base::{Digest, RunId};
 use crate::domain::run::Environment;
 
 /// The format written today.
-pub(super) const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 2;
+
+/// The first format whose names are escaped; before that a name had to be UTF-8.
+const ESCAPED_SINCE: u16 = 2;
+
+/// A name as text: bytes that are not UTF-8 stand as `\xff`, and `\` as `\\`.
+pub(super) fn escaped(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        text += &chunk.valid().replace('\\', "\\\\");
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// The name that [`escaped`] made a text of; none for any other text.
+pub(super) fn unescaped(text: &str) -> Option<OsString> {
+    let mut name = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        name.extend(before.as_bytes());
+        rest = match after.strip_prefix('\\') {
+            Some(rest) => {
+                name.push(b'\\');
+                rest
+            }
+            None => {
+                let digits = after.strip_prefix('x')?.get(..2)?;
+                name.push(u8::from_str_radix(digits, 16).ok()?);
+                after.get(3..)?
+            }
+        };
+    }
+    name.extend(rest.as_bytes());
+    (escaped(&name) == text).then(|| OsString::from_vec(name))
+}
 
 /// A snapshot's content. The same content has the same bytes: no time is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,14 +137,21 @@ impl Manifest {
         for entry in &self.entries {
             let path = entry.path.as_str();
             let plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
+            let real = self.format < ESCAPED_SINCE || unescaped(path).is_some();
             let above = path.match_indices('/').any(|(at, _)| leaves.contains(&path[..at]));
-            if !path.split('/').all(plain) || above || !leaves.insert(path) {
+            if !real || !path.split('/').all(plain) || above || !leaves.insert(path) {
                 let message = format!("the snapshot's path {path:?} cannot be restored");
                 return Err(Error::new(ErrorKind::Integrity, message)
                     .hint("`annals verify` tells whether the log is what was signed"));
             }
         }
         Ok(())
+    }
+
+    /// A name in the file system, of a path or of what a link says.
+    pub(super) fn real(&self, name: &str) -> OsString {
+        let escaped = self.format >= ESCAPED_SINCE;
+        escaped.then(|| unescaped(name)).flatten().unwrap_or_else(|| name.into())
     }
 
     /// Sizes of the files, all together.
@@ -172,5 +216,21 @@ mod tests {
         bad.iter().for_each(|paths| assert!(!check(paths), "{paths:?}"));
         assert!(!check(&["code/a", "code/a/b"]));
         assert!(!check(&["a\0b"]));
+        // One name has one text, and none of it hides a dot or a slash.
+        assert!(check(&["code/od\\xff", "code/back\\\\slash"]));
+        for bad in ["a/\\x2e\\x2e/b", "a\\x2fb", "a\\", "a\\x", "a\\xf", "a\\xFF", "a\\n", "\\x00"]
+        {
+            assert!(!check(&[bad]), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_name_has_a_text_and_comes_back() {
+        let mut names: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![b'a', byte, b'b']).collect();
+        names.extend([b"\\xff".to_vec(), b"\xff\\".to_vec(), "größe".into(), vec![0xe2, 0x82]]);
+        for name in names {
+            let text = escaped(&name);
+            assert_eq!(unescaped(&text), Some(OsString::from_vec(name)), "{text}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
+use self::manifest::{escaped, unescaped};
 use super::environment::{Facts, cpus};
 use super::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run, fold_workspace, git};
 use crate::base::{Digest, RunId, Timestamp};
@@ -123,7 +124,7 @@ impl App {
         let (mut entries, mut left_out) = (Vec::new(), Vec::new());
         let code = self.code()?;
         for path in &code.paths {
-            let from = code.top.join(path);
+            let from = code.top.join(unescaped(path).unwrap_or_default());
             entries.extend(self.keep_file(&from, format!("code/{path}"), &mut left_out)?);
         }
         let packages = entries.iter().filter_map(|entry| entry.path.strip_prefix("code/"));
@@ -188,7 +189,7 @@ impl App {
                     .parse()
                     .map_err(|_| Error::new(ErrorKind::Bug, "BUG: a model's file has no digest"))?;
                 let content = Content::File { digest, bytes, mode: MODE };
-                let path = format!("models/{}/{path}", model.name);
+                let path = format!("models/{}/{}", model.name, escaped(path.as_bytes()));
                 entries.push(Entry { path, content });
             }
             models.push((model.name, model.version));
@@ -217,7 +218,7 @@ impl App {
             let (digest, bytes) = (artifact.digest, artifact.bytes);
             // Training checkpoints stay in the run's folder and have no blob.
             self.blobs.contains(digest).then(|| Entry {
-                path: format!("runs/{}/{path}", run.experiment_id),
+                path: format!("runs/{}/{}", run.experiment_id, escaped(path.as_bytes())),
                 content: Content::File { digest, bytes, mode: MODE },
             })
         });

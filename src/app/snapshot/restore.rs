@@ -142,7 +142,7 @@ impl App {
     fn build(&self, manifest: &Manifest, folder: &Path) -> Result<()> {
         let mut made: BTreeSet<PathBuf> = BTreeSet::from([folder.to_owned()]);
         for entry in &manifest.entries {
-            let path = folder.join(&entry.path);
+            let path = folder.join(manifest.real(&entry.path));
             let failed = |e| Error::io(format!("write {}", path.display()), e);
             let parent = path.parent().unwrap_or(folder);
             fs::create_dir_all(parent).map_err(failed)?;
@@ -153,7 +153,9 @@ impl App {
                     self.write(*digest, &path)?;
                     fs::set_permissions(&path, mode).map_err(failed)?;
                 }
-                Content::Link { target } => symlink(target, &path).map_err(failed)?,
+                Content::Link { target } => {
+                    symlink(manifest.real(target), &path).map_err(failed)?;
+                }
             }
             fuse::step();
         }
