@@ -109,6 +109,22 @@ fn unmoved<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
     Ok(())
 }
 
+/// Puts the plan of a run's move into the log, unless another is on its way to the same place:
+/// what lies there after a crash must be one run's.
+pub(super) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    let target = plan.to.to_lowercase();
+    for (_, position) in tx.log().open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(other))) = tx.log().event(position)?.event()
+            && other.to.to_lowercase() == target
+        {
+            let message = format!("another folder is on its way to {}", other.to);
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("try again when that `annals` has ended"));
+        }
+    }
+    append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+}
+
 impl App {
     /// What [`Self::archive`] would do now.
     ///
@@ -211,8 +227,7 @@ impl App {
             if facts.run.folder != moved.plan.from {
                 return Err(changed_meanwhile(&facts.run));
             }
-            let command = MoveCommand::Plan(moved.plan.clone());
-            append_move(tx, &MoveState::default(), moved.plan.id, command)
+            append_relocation(tx, &moved.plan)
         })?;
         moved.bytes_after = self.relocate(session, &moved.plan)?;
         Ok(moved)
@@ -271,8 +286,7 @@ impl App {
                 if facts.run.folder != moved.plan.from {
                     return Err(changed_meanwhile(&facts.run));
                 }
-                let command = MoveCommand::Plan(moved.plan.clone());
-                append_move(tx, &MoveState::default(), moved.plan.id, command)
+                append_relocation(tx, &moved.plan)
             })?;
             self.relocate(&session, &moved.plan)?;
             Ok(moved)

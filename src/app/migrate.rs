@@ -9,14 +9,13 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::archive::{Facts, changed_meanwhile, folder_name};
+use super::archive::{Facts, append_relocation, changed_meanwhile, folder_name};
 use super::production::in_production;
-use super::promote::append_move;
 use super::{App, Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings};
 use super::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, fuse};
 use crate::domain::file_move::{
-    Migrated, MigrationOrder, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+    Migrated, MigrationOrder, MoveMode, MovePlanned, MovePurpose, MovedFile,
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::RunStatus;
@@ -63,7 +62,12 @@ impl App {
     /// # Errors
     /// As [`Self::migrate`]; nothing is recorded.
     pub fn plan_migration(&self, to: LayoutKind) -> Result<Migration> {
-        let target = if to == self.layout.kind { self.layout.clone() } else { Layout::new(to) };
+        let target = if to == self.layout.kind {
+            self.layout.clone()
+        } else {
+            self.no_own_paths(to)?;
+            Layout::new(to)
+        };
         let views = self.snapshot()?;
         let (_, policy) = views.policy()?;
         let mut runs = views.run_details()?;
@@ -102,6 +106,25 @@ impl App {
         }
         let regenerated = Regenerated::default();
         Ok(Migration { from: self.layout.kind, to, moves, regenerated })
+    }
+
+    /// Refuses to leave a layout whose folders `annals.toml` names: they would be forgotten.
+    fn no_own_paths(&self, to: LayoutKind) -> Result<()> {
+        let Paths { experiments, production, training } = &self.settings.paths;
+        let named =
+            [("experiments", experiments), ("production", production), ("training", training)];
+        let named = named.iter().filter_map(|(key, path)| Some((key, path.as_ref()?)));
+        let named: Vec<String> = named.map(|(key, path)| format!("{key} = {path:?}")).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "annals.toml has {} under [paths], which the layout {} does not know",
+            named.join(", "),
+            to.word()
+        );
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("take it out first: what lies there still moves to where the layout has it"))
     }
 
     /// Where a run lies in `layout`, and where it lies there while it is active; none where it is
@@ -183,8 +206,7 @@ impl App {
             migration.moves.iter().filter(of).count() as u64
         };
         if migration.to != self.layout.kind {
-            let paths = Paths::default();
-            let settings = Settings { layout: migration.to, paths, ..self.settings.clone() };
+            let settings = Settings { layout: migration.to, ..self.settings.clone() };
             self.write_settings(&settings)?;
             fuse::step();
         }
@@ -197,7 +219,7 @@ impl App {
         session.transact_patiently(|tx| {
             tx.append(StreamId::WORKSPACE, &[changed.into()], Provenance::Reported)
         })?;
-        self.remove_empty_places();
+        self.remove_empty_places(&migration.moves);
         Ok(())
     }
 
@@ -216,7 +238,7 @@ impl App {
                 if facts.run.folder != plan.from || facts.run.status == RunStatus::Running {
                     return Err(changed_meanwhile(&facts.run));
                 }
-                append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+                append_relocation(tx, &plan)
             }
             Migrated::Model { name } => {
                 let registry = fold_registry(tx.log())?;
@@ -253,13 +275,16 @@ impl App {
     }
 
     /// Folders of the former layout that hold nothing any more.
-    fn remove_empty_places(&self) {
+    fn remove_empty_places(&self, moves: &[LayoutMove]) {
         let before = &self.layout;
         let mut places = BTreeSet::from([before.experiments.clone(), before.production.clone()]);
         if let Ok((_, policy)) = self.snapshot().and_then(|views| Ok(views.policy()?)) {
             use crate::domain::run::Archive::{Archived, Baseline, Debug};
             places.extend([Debug, Baseline, Archived].map(|kind| before.archive(kind, &policy)));
         }
+        // Settings of former days may have had some elsewhere.
+        let parents = moves.iter().filter_map(|row| row.from.rsplit_once('/'));
+        places.extend(parents.map(|(parent, _)| parent.to_owned()));
         for place in places.iter().rev() {
             let mut folder = self.root.join(place);
             // One that holds something stays, and those above it.

@@ -15,8 +15,8 @@ use crate::domain::file_move::{
     MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
 };
 use crate::domain::registry::{
-    Bump, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver, named_version,
-    next_version,
+    Bump, ModelRelocated, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver,
+    named_version, next_version,
 };
 use crate::domain::{Event, Provenance, Rejection, StreamId};
 use crate::effect::{self, Recovered};
@@ -145,6 +145,9 @@ impl App {
         let (mut facts, version) = self.facts_of(log, name, Some(to), key)?;
         let version = version.ok_or_else(|| unknown_version(name, to.unwrap_or("before")))?;
         let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
+        // One that is not in production comes to where the layout has it by now.
+        let present = in_production(&facts.registry, &name).map(|model| model.path.clone());
+        let to = present.unwrap_or_else(|| self.layout.model(&name));
         let id = MoveId(self.env.random());
         facts.decide(RegistryCommand::RollBack {
             name: name.clone(),
@@ -159,7 +162,7 @@ impl App {
             id,
             mode: MoveMode::Copy,
             from: BLOBS.into(),
-            to: version.path.clone(),
+            to,
             files: moved_files(&version),
             purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
         };
@@ -274,7 +277,9 @@ impl App {
             Ok(events) => {
                 let command = MoveCommand::Complete { recovered };
                 append_move(tx, &planned_state(plan), plan.id, command)?;
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                let relocated = self.relocated_before(tx, plan)?.map(Event::from).into_iter();
+                let events: Vec<Event> =
+                    relocated.chain(events.into_iter().map(Event::from)).collect();
                 tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
             }
             Err(rejection) => {
@@ -287,6 +292,23 @@ impl App {
                 if recovered { Ok(()) } else { Err(rejection.into()) }
             }
         }
+    }
+
+    /// That a model comes back to another folder than it left: the layout changed in between.
+    fn relocated_before(
+        &self,
+        tx: &Tx<'_, '_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<ModelRelocated>> {
+        let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
+        let registry = fold_registry(tx.log())?;
+        let version = registry.versions(name).iter().find(|version| version.number == *number);
+        let elsewhere = version.is_some_and(|version| version.path != plan.to);
+        Ok(elsewhere.then(|| ModelRelocated {
+            name: name.clone(),
+            path: plan.to.clone(),
+            file_move: plan.id,
+        }))
     }
 
     /// What is to be decided when the files of a plan are in place, and about which run.

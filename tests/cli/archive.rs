@@ -233,3 +233,49 @@ fn runs_whose_folders_have_one_name_keep_a_place_each() {
     assert!(restored.iter().all(|folder| ward.path(folder).is_dir()), "{restored:?}");
     agree(&ward);
 }
+
+/// Two on their way to one place, one of them stopped in between: what then lies there must be
+/// one run's, so the other waits.
+#[test]
+fn no_two_runs_are_on_their_way_to_one_place() {
+    let ward = Workspace::bare();
+    ward.annals(&["init", "--project", "ward", "--layout", "training-output"]).ok();
+    let runs = [1, 2].map(|seed| {
+        let time = format!("2027-03-01T10:00:0{seed}Z");
+        let begun = ward.annals_at(&time, seed, &["run", "start", "--name", "twin"]).ok();
+        let run = begun.out.trim().to_owned();
+        ward.annals_at(&time, seed + 10, &["run", "fail", &run, "--reason", "no memory"]).ok();
+        ward.annals_at(&time, seed + 20, &["archive", &run, "--type", "archived"]).ok();
+        run
+    });
+    let planned = |ward: &Workspace| {
+        let log = ward.annals(&["log", "--kind", "move.planned", "--format", "json"]).ok().json();
+        log.as_array().unwrap().len()
+    };
+    let before = planned(&ward);
+    let step = (1..100).find(|step| {
+        ward.killed_at(*step, &["restore", &runs[0]]);
+        planned(&ward) > before
+    });
+    assert!(step.is_some(), "no step after the plan");
+    // Its process is made to seem alive.
+    let live: Vec<_> = std::fs::read_dir(ward.path(".annals/live")).unwrap().flatten().collect();
+    let locks: Vec<_> = live
+        .iter()
+        .map(|entry| {
+            let file = std::fs::File::open(entry.path()).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            file
+        })
+        .collect();
+    assert!(!locks.is_empty());
+    ward.annals(&["restore", &runs[1]]).refused(6, "is on its way to training/experiments/active");
+    drop(locks);
+    for run in &runs {
+        let there = ward.annals(&["show", run, "--format", "json"]).ok().json();
+        if there["archive"].is_object() {
+            ward.annals(&["restore", run]).ok();
+        }
+    }
+    agree(&ward);
+}

@@ -200,3 +200,51 @@ fn two_processes_migrate() {
     agree(&ward);
     assert!(ward.path("model_weights/production/night/labels.json").is_file());
 }
+
+#[test]
+fn a_layout_is_not_left_with_folders_of_its_own() {
+    let ward = Workspace::bare();
+    ward.annals(&["init", "--project", "ward"]).ok();
+    let settings = ward.path("annals.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("{text}\n[paths]\nexperiments = \"tries\"\n")).unwrap();
+    ward.train("night", &[]).ok();
+    assert!(folder(&ward, "night").starts_with("tries/"));
+    for how in [
+        &["layout", "migrate", "training-output"][..],
+        &["layout", "migrate", "training-output", "--apply"],
+    ] {
+        ward.annals(how).refused(6, "experiments = \"tries\" under [paths]");
+    }
+    assert!(std::fs::read_to_string(&settings).unwrap().contains("tries"));
+    // As the hint says: without it everything moves from where it is.
+    std::fs::write(&settings, text).unwrap();
+    ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    assert!(folder(&ward, "night").starts_with("training/experiments/active/"));
+    assert!(!ward.path("tries").exists());
+    agree(&ward);
+}
+
+#[test]
+fn a_model_demoted_before_a_migration_comes_back_in_the_new_layout() {
+    let ward = lived_in();
+    ward.annals(&["demote", "night", "--reason", "it erred"]).ok();
+    ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    ward.annals(&["rollback", "night", "--to", "1", "--reason", "no other"]).ok();
+    assert!(ward.path("model_weights/production/night/model.safetensors").is_file());
+    assert!(!ward.path("models").exists());
+    agree(&ward);
+    ward.annals(&["rollback", "night", "--to", "2", "--reason", "better after all"]).ok();
+    assert!(ward.path("model_weights/production/night/model.safetensors").is_file());
+    ward.annals(&["predict", "night", "a calm night"]).ok();
+    agree(&ward);
+    ward.annals(&["replay", "--check"]).ok();
+}
+
+#[test]
+fn a_kill_at_every_step_of_that_return_leaves_it_done_or_not() {
+    let ward = lived_in();
+    ward.annals(&["demote", "night", "--reason", "it erred"]).ok();
+    ward.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    every_step(&ward, &["rollback", "night", "--to", "1", "--reason", "no other"]);
+}
