@@ -42,7 +42,7 @@ struct ProductionModel {
     architecture: BTreeMap<String, serde_json::Value>,
     performance: BTreeMap<String, f64>,
     status: &'static str,
-    recommendation: Option<String>,
+    recommendation: String,
     training_completed: Option<Timestamp>,
     promoted_at: Timestamp,
     promoted_by: String,
@@ -121,14 +121,15 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let mut production_models = BTreeMap::new();
     for model in &facts.models {
         let run = facts.run_named(model.run());
+        let (status, recommendation) = standing(run, &policy);
         let entry = ProductionModel {
             path: model.path.clone(),
             version: model.version.clone(),
             original_experiment: run.map(|r| r.experiment_id.clone()).unwrap_or_default(),
             architecture: run.map(architecture).unwrap_or_default(),
             performance: run.map(performance).unwrap_or_default(),
-            status: "production_ready",
-            recommendation: None,
+            status,
+            recommendation,
             training_completed: run.and_then(|r| r.ended).map(Timestamp),
             promoted_at: Timestamp(model.promoted),
             promoted_by: format!("{} ({})", views.actor(model.actor)?, model.identity),
@@ -242,6 +243,15 @@ fn active_entry(run: &RunDetails, policy: &Policy, archival_pending: bool) -> Ac
         final_metrics: super::registry::final_metrics(run),
         promotion_candidate: run.status == Status::Finished && run.assess(policy).is_candidate(),
         archival_pending,
+    }
+}
+
+/// What became of a model in production under the rules in force, in the words of the old tools.
+fn standing(run: Option<&RunDetails>, policy: &Policy) -> (&'static str, String) {
+    let failed = run.map(|run| run.assess(policy).failed()).unwrap_or_default();
+    match failed.first() {
+        None => ("production_ready", "it meets every rule".to_owned()),
+        Some(r) => ("needs_tuning", format!("{} asks {}, found {}", r.rule, r.required, r.found)),
     }
 }
 
