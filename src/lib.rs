@@ -32,6 +32,8 @@
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
+//! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
+//! | `.annals/undo.lock` | [`app::App::undo`]: one at a time |
 //! | `.annals/beginnings/<run>` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |

@@ -35,6 +35,7 @@ mod migrate;
 mod packs;
 mod papers;
 mod pickle;
+mod place;
 mod places;
 mod policy;
 mod predict;
@@ -104,6 +105,6 @@ pub use train::{
     Trained, Yardstick,
 };
 pub use undo::Undone;
-pub use verify::VerifyOptions;
+pub use verify::{Against, VerifyOptions};
 pub use why::Node;
 pub use workspace::{App, Caller, ConfigDirs, Settings};

@@ -164,6 +164,7 @@ impl App {
             let (what, advice) = silent.advice();
             findings.push(finding(what, &advice));
         }
+        findings.extend(self.partings()?);
         findings.extend(self.misplaced(&self.snapshot()?)?);
         for model in self.snapshot()?.production()? {
             for (path, digest, _) in &model.files {

@@ -146,6 +146,7 @@ impl App {
             app.found()?;
         }
         app.write_settings(&app.settings)?;
+        app.settle_place();
         Ok(app)
     }
 

@@ -39,7 +39,11 @@ impl Context {
 
     /// The workspace around the current folder.
     pub(super) fn app(&self) -> Result<App> {
-        App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())
+        let app = App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
+        if let Some(note) = app.settle_place() {
+            self.ui.warn(&note);
+        }
+        Ok(app)
     }
 
     /// A copied log, for reading.

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{App, Error, ErrorKind, Result, VerifyOptions};
+use crate::app::{Against, App, Error, ErrorKind, Result, VerifyOptions};
 
 /// Recompute the whole record from its stored bytes; exit code 10 when anything is wrong
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// An older signed log checkpoint, from outside, that this log must extend
+    /// An older signed log checkpoint from outside, or another log.redb of this workspace, that
+    /// this log must extend; says where the two part
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// The public key that must have signed (`annals checkpoint show --format json` prints it)
@@ -23,10 +24,7 @@ pub(super) struct Args {
 const FINDINGS_SHOWN_MAX: usize = 20;
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let against = args.against.as_ref().map(|path| {
-        let path = context.cwd.join(path);
-        std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))
-    });
+    let against = args.against.as_ref().map(|path| Against::read(&context.cwd.join(path)));
     let options = VerifyOptions { against: against.transpose()?, key: args.key.clone() };
     let report = match &args.log {
         Some(file) => App::verify_file(&context.cwd.join(file), &context.env, &options)?,

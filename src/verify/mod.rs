@@ -10,6 +10,7 @@
 //! Start reading at [`verify`].
 
 mod identity;
+mod kinship;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use identity::Identities;
+pub use kinship::{Kinship, Leaf, Parting, kinship};
 pub use report::{Finding, Report};
 
 use crate::base::Digest;

@@ -13,10 +13,14 @@ const VOLATILE: &[(&str, &str)] = &[
     (r"(?m)^  \d+ ", "  [n] "),
     (r"\b[0-9a-f]{64}\b", "[digest]"),
     (r"\b[0-9a-f]{16}\b", "[digest]"),
+    (r"\b[0-9a-f]{12}\b", "[digest]"),
     (r"\b[0-9a-f]{8}\b", "[key]"),
     (r"\d{4}-\d\d-\d\dT[0-9:.]+Z?", "[time]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[time]"),
     (r"\d{8}_\d{6}(_\d+)?", "[stamp]"),
+    (r"\d{4}-\d\d-\d\d_", "[day]_"),
+    (r"` at \d+ ", "` at [n] "),
+    (r"(?m)^Generated: .*$", "Generated: [time]"),
     (r"\b\d+(\.\d+)? s\b", "[seconds]"),
     (r"\b\d+(\.\d+)? (B|kB|MB)\b", "[size]"),
     (r"\d+ threads", "[n] threads"),
@@ -103,5 +107,65 @@ fn mistakes() {
         ["policy", "set", "production_promotion.aprovals", "2"],
         ["verify", "--key", "nonsense"],
         ["log", "--kind", "run.finishd"],
+    );
+}
+
+#[test]
+fn a_consolidation() {
+    let ward = Workspace::new();
+    ward.annals(&["policy", "set", "debug_experiments.enabled", "false"]).ok();
+    for name in ["small_v1", "small_v2", "small_v3", "mock_test"] {
+        ward.train(name, &[]).ok();
+    }
+    assert_pictures!(
+        ward,
+        ["consolidate", "plan"],
+        ["consolidate", "plan", "--all"],
+        ["consolidate", "report"],
+        ["consolidate", "apply", "0000"],
+    );
+}
+
+#[test]
+fn a_change_of_the_layout() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    assert_pictures!(
+        ward,
+        ["layout", "show"],
+        ["layout", "migrate", "training-output"],
+        ["layout", "migrate", "training-output", "--apply"],
+        ["layout", "show"],
+        ["layout", "migrate", "training-output"],
+    );
+}
+
+#[test]
+fn snapshots() {
+    let ward = Workspace::new();
+    std::fs::write(ward.path("trainer.sh"), "echo one\n").unwrap();
+    assert_pictures!(
+        ward,
+        ["snapshot", "create", "--message", "before the paper"],
+        ["snapshot", "list"],
+        ["snapshot", "verify", "latest"],
+        ["snapshot", "restore", "latest", "--to", "out"],
+        ["snapshot", "restore", "latest", "--to", "out"],
+        ["snapshot", "show", "nothing"],
+    );
+}
+
+#[test]
+fn second_thoughts() {
+    let ward = Workspace::new();
+    ward.train("notes", &[]).ok();
+    ward.annals(&["tag", "notes", "+slow"]).ok();
+    assert_pictures!(
+        ward,
+        ["undo", "--dry-run"],
+        ["undo"],
+        ["undo"],
+        ["note", "notes", "the loss jumps"],
+        ["undo"],
     );
 }
