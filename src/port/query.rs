@@ -259,6 +259,9 @@ pub struct Answer {
     pub more: bool,
 }
 
+/// What SQLite sorts in memory before it writes a temporary file; negative means KiB to it.
+const SORTED_KIB: i64 = -64 * 1024;
+
 /// Answers one SQL query.
 ///
 /// # Errors
@@ -266,6 +269,7 @@ pub struct Answer {
 pub fn query(source: &Arc<dyn Source>, sql: &str, limits: Limits) -> Result<Answer, QueryError> {
     let opened = |e: rusqlite::Error| QueryError::Failed(e.to_string());
     let mut connection = Connection::open_in_memory().map_err(opened)?;
+    connection.pragma_update(None, "cache_size", SORTED_KIB).map_err(opened)?;
     const MODULE: Module<'static, LogTable<'static>> = Module::eponymous_only_module();
     for table in ALL {
         let aux = (Arc::clone(source), table);
