@@ -15,7 +15,7 @@
 //! | [`effect`] | files that move, crash-safe |
 //! | [`train`] | settings, data, the loop, the protocol to the engine; no torch |
 //! | [`port`] | the record as other programs read it: tables, SQL, exports |
-//! | [`analysis`] | comparisons, statistics, pictures, reports: pure |
+//! | [`analysis`] | comparisons, statistics, pictures, reports, differences, audits: pure |
 //! | [`supervise`] | starts an engine and says how it ended |
 //! | [`app`] | the use cases, where the above meet |
 //! | [`cli`] | the command line |

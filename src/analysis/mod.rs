@@ -8,12 +8,14 @@
 //! rows, that is said before any difference is.
 //!
 //! To add a picture: a function in `charts.rs` that returns a [`plot::Picture`], and a kind in
-//! `cli/plot.rs`. Start reading in `compare.rs`.
+//! `cli/plot.rs`. To add a check of the audit: see `audit/`. Start reading in `compare.rs`.
 
+pub mod audit;
 pub mod charts;
 pub mod clinical;
 pub mod column;
 pub mod compare;
+pub mod diff;
 pub mod document;
 pub mod filter;
 pub mod plot;

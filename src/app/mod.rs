@@ -13,10 +13,12 @@
 mod actors;
 mod analysis;
 mod archive;
+mod audit;
 mod beginning;
 mod checkpoint;
 mod cleanup;
 mod consolidate;
+mod diff;
 mod edit;
 mod engine;
 mod environment;
@@ -67,11 +69,13 @@ pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
 pub use analysis::check_columns;
 pub use archive::{ArchiveRequest, Moved};
+pub use audit::AuditRequest;
 pub use checkpoint::Anchor;
 pub use cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use consolidate::{
     Applied, ConsolidationPlan, ModelLine, Phase, PlanRow, Planned, Report, Shelf, Since,
 };
+pub use diff::{LogChange, LogDifference, Moment};
 pub use edit::EditedRun;
 pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};

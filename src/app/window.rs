@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::Result;
-use crate::store::{Filter, Reader};
+use super::{Error, Result};
+use crate::domain::EnvelopeRef;
+use crate::store::{Filter, Reader, Store};
 
 /// Raw bytes of the events in one part, where one thread reads: some ten thousand small events.
 pub(super) const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
@@ -39,4 +40,20 @@ pub(super) fn windows(
     windows.push(log.state().sealed..u64::MAX);
     let clip = |w: Range<u64>| w.start.max(range.start)..w.end.min(range.end);
     Ok(windows.into_iter().map(clip).filter(|window| !window.is_empty()).collect())
+}
+
+/// Hands out the events of `range` that the filter takes, in order.
+///
+/// # Errors
+/// What `each` returns; when the log cannot be read.
+pub(super) fn scan(
+    store: &Store,
+    range: Range<u64>,
+    filter: &Filter,
+    mut each: impl FnMut(&EnvelopeRef<'_>) -> Result<()>,
+) -> Result<()> {
+    let windows = store.read(|log| windows(log, range, filter, WINDOW_BYTES))?;
+    windows
+        .into_iter()
+        .try_for_each(|window| store.read(|log| log.scan::<Error>(window, filter, &mut each)))
 }

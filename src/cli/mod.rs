@@ -9,6 +9,7 @@
 
 mod actor;
 mod archive;
+mod audit;
 mod candidates;
 mod checkpoint;
 mod cleanup;
@@ -18,6 +19,7 @@ mod consolidate;
 mod consolidation;
 mod context;
 mod data_args;
+mod diff;
 mod doctor;
 mod edit;
 mod ensemble;
@@ -82,6 +84,9 @@ enum Format {
     Json,
     /// For programs: one line for each item of a list
     Jsonl,
+    /// For code scanning: only `annals audit` writes it
+    #[value(hide = true)]
+    Sarif,
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +132,8 @@ enum Verb {
     Predict(predict::Args),
     Log(log::Args),
     Why(why::Args),
+    Diff(diff::Args),
+    Audit(audit::Args),
     Query(query::Args),
     Export(export::Args),
     Replay(replay::Args),
@@ -162,6 +169,10 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut context = Context::new(args.format, args.directory.as_deref());
+    if args.format == Format::Sarif && !matches!(args.verb, Verb::Audit(_)) {
+        let error = Error::new(ErrorKind::Usage, "only `annals audit` writes SARIF");
+        return context.ui.fail(&error.hint("--format json works everywhere"));
+    }
     // A panic is said like any other error, once, by whoever catches it.
     let place = Arc::new(Mutex::new(String::new()));
     let told = Arc::clone(&place);
@@ -228,6 +239,8 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Predict(args) => predict::run(&args, context),
         Verb::Log(args) => log::run(&args, context),
         Verb::Why(args) => why::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
+        Verb::Audit(args) => audit::run(&args, context),
         Verb::Query(args) => query::run(&args, context),
         Verb::Export(args) => export::run(&args, context),
         Verb::Replay(args) => replay::run(&args, context),

@@ -99,6 +99,11 @@ impl Ui {
         self.format != Format::Human
     }
 
+    /// Whether findings are wanted as code scanning reads them.
+    pub(super) fn sarif(&self) -> bool {
+        self.format == Format::Sarif
+    }
+
     /// Whether a progress bar makes sense.
     pub(super) fn has_terminal(&self) -> bool {
         io::stderr().is_terminal()
@@ -112,7 +117,7 @@ impl Ui {
     ) -> Result<()> {
         if self.json() {
             let unfit = |e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e);
-            if self.format == Format::Json {
+            if self.format != Format::Jsonl {
                 let text = serde_json::to_string_pretty(value).map_err(unfit)?;
                 return self.line(&text);
             }

@@ -29,6 +29,8 @@ const VERBS: &[&str] = &[
     "predict",
     "log",
     "why",
+    "diff",
+    "audit",
     "query",
     "export",
     "replay",

@@ -27,6 +27,7 @@ const VOLATILE: &[(&str, &str)] = &[
     (r"—? ?[A-Za-z0-9+/]{40,}=*", "[base64]"),
     // Short ids stand alone at the start of a cell or after these words.
     (r"(?m)^[k-z]{4,8} ", "[id] "),
+    (r"\b(request night|move) [k-z]{8}\b", "$1 [id]"),
     (r"(candidates|show|request|promote|approve) [k-z]{4,8}\b", "$1 [id]"),
     (r"(?m) +$", ""),
     (r" {2,}", "  "),
@@ -167,5 +168,28 @@ fn second_thoughts() {
         ["undo"],
         ["note", "notes", "the loss jumps"],
         ["undo"],
+    );
+}
+
+#[test]
+fn what_an_auditor_reads() {
+    let ward = Workspace::new();
+    std::fs::write(ward.path("model.bin"), "weights").unwrap();
+    let confusion = r#"{"labels": ["calm", "risk"], "matrix": [[90, 10], [20, 80]]}"#;
+    std::fs::write(ward.path("confusion.json"), confusion).unwrap();
+    ward.allow_synthetic();
+    let start = ["run", "start", "--name", "notes", "--labels", "calm,risk", "--synthetic"];
+    let run = ward.annals(&start).ok().out.trim().to_owned();
+    ward.annals(&["run", "save", &run, "model.bin"]).ok();
+    let scores = ["test/f1_macro=0.85", "test/accuracy=0.85", "valid/f1_macro=0.95"];
+    let confusion = ["--confusion", "confusion.json"];
+    ward.annals(&[&["run", "finish", &run], &scores[..], &confusion].concat()).ok();
+    ward.annals(&["promote", &run, "--as", "night"]).ok();
+    assert_pictures!(
+        ward,
+        ["audit", "--skip", "unknown-code"],
+        ["audit", "--list"],
+        ["diff", "--from", "9"],
+        ["diff", "--from", "9", "--to", "9"],
     );
 }

@@ -247,6 +247,11 @@ impl Exporter {
         })
     }
 
+    /// The files of the last writing, by path.
+    pub fn remembered(&self) -> Vec<String> {
+        self.written().files.into_keys().collect()
+    }
+
     fn written(&self) -> Written {
         let text = fs::read(self.annals.join("exports.json")).unwrap_or_default();
         // Unreadable memory means that nothing is known to be ours; edits are then set aside.

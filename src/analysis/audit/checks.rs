@@ -1,0 +1,214 @@
+//! The table of checks.
+
+use super::{Facts, Found, Severity, data, evidence, files, people, record};
+
+/// One check.
+pub struct Check {
+    /// Its name, which stays: people name it in `--skip`.
+    pub rule: &'static str,
+    /// What a finding of it weighs, as a rule.
+    pub severity: Severity,
+    /// What it looks for.
+    pub about: &'static str,
+    /// Whether it looks at files of the workspace, which a copied log is without.
+    pub workspace: bool,
+    /// Looks for it.
+    pub find: fn(&Facts) -> Vec<Found>,
+}
+
+const fn check(
+    rule: &'static str,
+    severity: Severity,
+    about: &'static str,
+    find: fn(&Facts) -> Vec<Found>,
+) -> Check {
+    Check { rule, severity, about, workspace: false, find }
+}
+
+const fn of_workspace(
+    rule: &'static str,
+    severity: Severity,
+    about: &'static str,
+    find: fn(&Facts) -> Vec<Found>,
+) -> Check {
+    Check { rule, severity, about, workspace: true, find }
+}
+
+use Severity::{Error, Note, Warning};
+
+/// Every check, in the order of the findings.
+pub static CHECKS: &[Check] = &[
+    check(
+        "record-damaged",
+        Error,
+        "what `annals verify` finds: bytes, trees, signatures or blobs that are not as recorded",
+        record::damaged,
+    ),
+    check(
+        "events-lost",
+        Error,
+        "positions that cannot be read; no other check saw them",
+        record::lost,
+    ),
+    check(
+        "unsigned-tail",
+        Warning,
+        "events after the last signed log checkpoint, which nobody vouches for yet",
+        record::unsigned_tail,
+    ),
+    check(
+        "clock-went-back",
+        Warning,
+        "the wall clock was earlier than the log already was, by more than a second",
+        record::clock,
+    ),
+    check("activity-gap", Note, "more than a week in which nothing was recorded", record::gaps),
+    check(
+        "command-without-end",
+        Warning,
+        "a command whose process died, or is still at work elsewhere",
+        record::commands_left,
+    ),
+    check(
+        "move-without-end",
+        Error,
+        "files that were to move, and no event that says that they did",
+        record::moves_left,
+    ),
+    check(
+        "run-without-end",
+        Note,
+        "a run under way of which nothing was heard for a day",
+        record::runs_left,
+    ),
+    check("redacted", Note, "an event whose text was taken out", record::redacted),
+    check(
+        "from-later-version",
+        Note,
+        "events that a later annals wrote; this one does not know what they say",
+        record::unknown,
+    ),
+    check(
+        "no-second-person",
+        Warning,
+        "a model that nobody approved but those who asked for it or trained it",
+        people::alone,
+    ),
+    check(
+        "decision-not-signed",
+        Warning,
+        "a promotion, approval or rule of which only a claimed name is known",
+        people::claimed,
+    ),
+    check(
+        "policy-tightened",
+        Note,
+        "a model in production under rules that are stricter today; a warning where it would be \
+         refused now",
+        people::tightened,
+    ),
+    check(
+        "policy-loosened-for-promotion",
+        Warning,
+        "a rule loosened within a day before a promotion by somebody who took part in it",
+        people::loosened,
+    ),
+    check(
+        "leaked-rows",
+        Warning,
+        "rows of valid or test that also stand in train; an error for a model in production",
+        data::leaked,
+    ),
+    check("synthetic-in-production", Error, "a model made of generated data", data::synthetic),
+    check(
+        "missing-digest",
+        Warning,
+        "a model in production without a digest of its data, its weights or one of its files",
+        data::digests,
+    ),
+    check(
+        "unknown-code",
+        Warning,
+        "a model in production whose code is not known: no commit, or changes that nobody kept",
+        data::code,
+    ),
+    check("debug-in-production", Error, "a debug run in production", evidence::debug),
+    check(
+        "typed-metrics",
+        Warning,
+        "scores that a person typed in; an error for a model in production",
+        evidence::typed,
+    ),
+    check(
+        "reported-scores",
+        Note,
+        "a model in production whose scores annals did not watch being measured",
+        evidence::reported,
+    ),
+    check(
+        "no-test-score",
+        Error,
+        "a model in production without any score on test rows",
+        evidence::untested,
+    ),
+    check(
+        "test-below-validation",
+        Warning,
+        "a finished run whose test score is worse than its validation score by more than --margin",
+        evidence::below_validation,
+    ),
+    check(
+        "one-seed",
+        Warning,
+        "a model in production whose settings were tried with one seed only",
+        evidence::one_seed,
+    ),
+    check(
+        "not-reproduced",
+        Note,
+        "a model in production that nobody trained again",
+        evidence::not_reproduced,
+    ),
+    check(
+        "reproduced-differently",
+        Warning,
+        "a run that gave other weights or numbers when it was trained again",
+        evidence::reproduced_differently,
+    ),
+    of_workspace(
+        "production-file-changed",
+        Error,
+        "a file of a model in production that is missing or not what was promoted",
+        files::production,
+    ),
+    of_workspace(
+        "production-file-unknown",
+        Error,
+        "a file among those in production that nobody promoted",
+        files::strangers,
+    ),
+    of_workspace(
+        "run-file-changed",
+        Warning,
+        "a file of a run that is missing or of another size; with --deep, of other content",
+        files::runs,
+    ),
+    of_workspace(
+        "registry-file-edited",
+        Warning,
+        "a registry file that somebody edited by hand",
+        files::edited,
+    ),
+    of_workspace(
+        "registry-file-disagrees",
+        Warning,
+        "a registry file or view that does not say what the log says",
+        files::disagreeing,
+    ),
+    of_workspace(
+        "folder-out-of-place",
+        Warning,
+        "a run without its folder, or a folder that belongs to no run",
+        files::misplaced,
+    ),
+];

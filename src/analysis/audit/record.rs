@@ -1,0 +1,180 @@
+//! Checks of the record itself: whole, signed, in order, without loose ends.
+
+use super::{Facts, Found, Severity};
+use crate::domain::run::RunStatus;
+
+/// Something that `annals verify` finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// The first position concerned; none for a row of an index table.
+    pub position: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+    /// Digest that should be there.
+    pub expected: Option<String>,
+    /// Digest of what is there.
+    pub found: Option<String>,
+}
+
+/// Positions that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostEvents {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// More findings of one kind nobody reads; `verify` lists them all.
+const DAMAGE_MAX: usize = 20;
+/// Hours after which a run without a word is named.
+const SILENT_HOURS: f64 = 24.0;
+
+pub(super) fn damaged(facts: &Facts) -> Vec<Found> {
+    let found = |damage: &Damage| {
+        let mut found = Found::new("the record", &damage.what).at(damage.position);
+        for (name, digest) in [("expected", &damage.expected), ("found", &damage.found)] {
+            if let Some(digest) = digest {
+                found = found.value(name, digest);
+            }
+        }
+        found.shown_by("verify")
+    };
+    let mut all: Vec<Found> = facts.damage.iter().take(DAMAGE_MAX).map(found).collect();
+    if let Some(more @ 1..) = facts.damage.len().checked_sub(DAMAGE_MAX) {
+        let what = format!("{more} more findings like these");
+        all.push(Found::new("the record", what).shown_by("verify"));
+    }
+    all
+}
+
+pub(super) fn lost(facts: &Facts) -> Vec<Found> {
+    let found = |lost: &LostEvents| {
+        let what = format!("positions {} to {} are lost: {}", lost.first, lost.last, lost.why);
+        Found::new("the record", what)
+            .at([lost.first, lost.last])
+            .value("events", lost.last - lost.first + 1)
+            .shown_by("verify")
+    };
+    facts.lost.iter().map(found).collect()
+}
+
+pub(super) fn unsigned_tail(facts: &Facts) -> Vec<Found> {
+    let tail = facts.size.saturating_sub(facts.signed);
+    if tail == 0 {
+        return vec![];
+    }
+    let what = match facts.signed {
+        0 => format!("none of the {tail} events is under a signed log checkpoint"),
+        signed => {
+            format!("the last {tail} events, from position {signed} on, are not signed yet")
+        }
+    };
+    let found = Found::new("the record", what).at([facts.signed, facts.size - 1]);
+    vec![
+        found
+            .value("unsigned_events", tail)
+            .value("signed_size", facts.signed)
+            .shown_by(format!("log --positions {}..", facts.signed)),
+    ]
+}
+
+pub(super) fn clock(facts: &Facts) -> Vec<Found> {
+    let found = |back: &super::facts::ClockBack| {
+        let seconds = back.back_ns as f64 / 1e9;
+        let events = back.last - back.first + 1;
+        let what = format!(
+            "at {events} events the clock was up to {seconds:.0} s earlier than the log already \
+             was: it went back, or had gone ahead before"
+        );
+        let range = format!("log --positions {}..{}", back.first, back.last + 1);
+        Found::new("the clock", what)
+            .at([back.first, back.last])
+            .value("seconds_back", format!("{seconds:.3}"))
+            .value("events", events)
+            .shown_by(range)
+    };
+    facts.clock.iter().map(found).collect()
+}
+
+pub(super) fn gaps(facts: &Facts) -> Vec<Found> {
+    let found = |(position, hours): &(u64, i64)| {
+        let what = format!("nothing was recorded for {} days before it", hours / 24);
+        let before = position.saturating_sub(1);
+        Found::new(format!("position {position}"), what)
+            .at([before, *position])
+            .value("hours", hours)
+            .shown_by(format!("log --positions {before}..{}", position + 1))
+    };
+    facts.gaps.iter().map(found).collect()
+}
+
+pub(super) fn commands_left(facts: &Facts) -> Vec<Found> {
+    let left = facts.open.iter().filter(|(position, _)| !facts.alive.contains(position));
+    let found = left.map(|(position, (at, started))| {
+        // Whoever has only a copy cannot know whether the process still lives.
+        let (what, severity) = match facts.workspace {
+            Some(_) => ("was cut short; the next changing verb clears it", Severity::Warning),
+            None => ("has no end in this copy: cut short, or at work when it was made", {
+                Severity::Note
+            }),
+        };
+        Found::new(format!("annals {}", started.argv.join(" ")), what)
+            .at([*position])
+            .value("by", &at.actor)
+            .value("host", &started.host)
+            .value("pid", started.pid)
+            .shown_by(format!("log --invocation {position}"))
+            .weighs(severity)
+    });
+    found.collect()
+}
+
+pub(super) fn moves_left(facts: &Facts) -> Vec<Found> {
+    // A move under way belongs to a command that is at work.
+    if !facts.alive.is_empty() {
+        return vec![];
+    }
+    let found = |(position, from, to): &(u64, String, String)| {
+        let what = format!("files were to go from {from} to {to}, and nothing says that they did");
+        Found::new(format!("move planned at {position}"), what)
+            .at([*position])
+            .value("from", from)
+            .value("to", to)
+    };
+    facts.moves.values().map(found).collect()
+}
+
+pub(super) fn runs_left(facts: &Facts) -> Vec<Found> {
+    let now = facts.present();
+    let open = facts.runs.values().filter(|run| run.state.status == RunStatus::Running);
+    let silent = open.filter_map(|run| {
+        let hours = now.seconds_since(run.heard) / 3_600.0;
+        let what = format!("is running, and nothing was heard of it for {hours:.0} h");
+        let name = &run.started.experiment_id;
+        (hours >= SILENT_HOURS).then(|| {
+            Found::new(run.subject(), what)
+                .at(run.positions())
+                .value("heard", run.heard)
+                .shown_by(format!("show {name}"))
+        })
+    });
+    silent.collect()
+}
+
+pub(super) fn redacted(facts: &Facts) -> Vec<Found> {
+    let found = |(position, kind): &(u64, String)| {
+        let what = format!("the text of this {kind} was taken out; its digest and proofs stay");
+        Found::new(format!("position {position}"), what).at([*position]).value("kind", kind)
+    };
+    facts.redacted.iter().map(found).collect()
+}
+
+pub(super) fn unknown(facts: &Facts) -> Vec<Found> {
+    let found = |(position, what): &(u64, String)| {
+        Found::new(format!("position {position}"), what).at([*position])
+    };
+    facts.unknown.iter().map(found).collect()
+}

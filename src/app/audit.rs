@@ -1,0 +1,236 @@
+//! The audit: facts from every event, and from the workspace where there is one, for the checks of
+//! [`crate::analysis::audit`].
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::window::scan;
+use super::{App, Error, ErrorKind, Result};
+use crate::analysis::audit::{
+    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, Workspace, audit,
+    word,
+};
+use crate::base::Digest;
+use crate::base::suggest::nearest;
+use crate::domain::run::RunStatus;
+use crate::store::{Filter, Store};
+use crate::verify::{Options, verify};
+
+/// What is asked of an audit.
+#[derive(Clone, Debug, Default)]
+pub struct AuditRequest {
+    /// Only these checks; all where there is none.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+    /// By how much a test score may be worse than a validation score.
+    pub margin: f64,
+    /// Whether the content of every file of every run is read.
+    pub deep: bool,
+}
+
+impl App {
+    /// Everything that a careful reviewer would find in the record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a check that there is not; when files cannot be read for
+    /// reasons that are not damage.
+    pub fn audit(&self, request: &AuditRequest) -> Result<Audit> {
+        request.only.iter().chain(&request.skip).try_for_each(|rule| known(rule))?;
+        let wanted = |check: &Check| {
+            let named = |rules: &[String]| rules.iter().any(|rule| rule == check.rule);
+            (request.only.is_empty() || named(&request.only)) && !named(&request.skip)
+        };
+        let wants = |rule: &str| CHECKS.iter().any(|check| check.rule == rule && wanted(check));
+        let mut facts = Facts::new(request.margin);
+        if wants("record-damaged") {
+            facts.damage = self.damage()?;
+        }
+        // Reads past damage, also in a workspace, where every other verb stops at it.
+        let store = if self.lens.alone { self.store.clone() } else { self.store.clone().lenient() };
+        self.collect(&store, &mut facts)?;
+        if !self.lens.alone {
+            facts.now = Some(self.env.now());
+            // Views and files cannot be compared with what cannot be read.
+            if facts.damage.is_empty() && facts.lost.is_empty() {
+                facts.workspace = Some(self.on_disk(&facts, request.deep)?);
+            }
+        }
+        let mut found = audit(&facts, wanted);
+        if self.lens.alone {
+            let file = format!(" --log {}", word(&self.log_name()));
+            found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
+        }
+        Ok(found)
+    }
+
+    /// The log's file, as somebody in the current folder calls it.
+    pub fn log_name(&self) -> String {
+        let path = self.store.path();
+        let base = if self.lens.alone { &self.caller.cwd } else { &self.root };
+        path.strip_prefix(base).unwrap_or(&path).display().to_string()
+    }
+
+    /// What recomputing the record finds; strictly, for a reader past damage would pass over it.
+    fn damage(&self) -> Result<Vec<Damage>> {
+        let strict = match self.lens.alone {
+            true => Store::open_file(&self.store.path(), self.env.clone())?,
+            false => self.store.clone(),
+        };
+        let blobs = (!self.lens.alone).then(|| self.blobs.clone());
+        let report = verify(&strict, &Options { blobs, ..Options::default() })?;
+        let damage = |finding: crate::verify::Finding| Damage {
+            position: finding.position,
+            what: finding.what,
+            expected: finding.expected,
+            found: finding.found,
+        };
+        Ok(report.findings.into_iter().map(damage).collect())
+    }
+
+    fn collect(&self, store: &Store, facts: &mut Facts) -> Result<()> {
+        facts.size = store.read(|log| Ok::<_, Error>(log.size()))?;
+        scan(store, 0..facts.size, &Filter::default(), |envelope| {
+            let event = Facts::wants(&envelope.header).then(|| envelope.event());
+            facts.take(&envelope.header, event);
+            Ok(())
+        })?;
+        let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
+        facts.signed = signed.map_or(0, |(size, _)| size);
+        if !self.lens.alone {
+            let open = facts.open.iter();
+            let alive = open.filter(|(_, (_, started))| self.live.is_alive(started.invocation));
+            facts.alive = alive.map(|(position, _)| *position).collect();
+        }
+        let lost = store.lost().into_iter();
+        facts.lost =
+            lost.map(|l| LostEvents { first: l.first, last: l.last, why: l.why }).collect();
+        Ok(())
+    }
+
+    /// What lies in the workspace, against what the events say.
+    fn on_disk(&self, facts: &Facts, deep: bool) -> Result<Workspace> {
+        let mut workspace = Workspace::default();
+        // A layout may have generated files beside the models.
+        let mut known: BTreeSet<String> = self.exporter().remembered().into_iter().collect();
+        for (promotion, _) in facts.in_production() {
+            let Some(version) = facts.version(promotion) else { continue };
+            for file in &version.files {
+                let path = format!("{}/{}", version.path, file.path);
+                let digest = file.digest.to_string();
+                let found = self.digest_of(&path)?;
+                if found.as_ref() != Some(&digest) {
+                    workspace.production.push(ChangedFile {
+                        path: path.clone(),
+                        subject: promotion.subject(),
+                        position: promotion.at.position,
+                        expected: digest,
+                        found,
+                    });
+                }
+                known.insert(path);
+            }
+        }
+        // What is on its way is in no event yet.
+        if !self.live.any_alive() {
+            self.walk(&self.layout.production, &mut |path| {
+                if !known.contains(&path) {
+                    workspace.strangers.push(path);
+                }
+            })?;
+        }
+        workspace.runs = self.changed_run_files(facts, deep)?;
+        workspace.edited = self.exporter().edited();
+        let disagreeing = self.replay_check(None)?.into_iter();
+        let disagreeing = disagreeing.map(|difference| RegistryFile {
+            path: difference.file,
+            what: difference.what.to_owned(),
+            line: difference.line,
+        });
+        workspace.disagreeing = disagreeing.collect();
+        let misplaced = self.misplaced(&self.snapshot()?)?;
+        workspace.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
+        Ok(workspace)
+    }
+
+    /// Files of runs that ended and lie unpacked, which are not what was recorded.
+    fn changed_run_files(&self, facts: &Facts, deep: bool) -> Result<Vec<ChangedFile>> {
+        let mut changed = Vec::new();
+        let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
+        let runs = facts.runs.values().filter(|run| ended(run.state.status));
+        let here = |state: &crate::domain::run::RunState| !state.deleted && state.pack.is_none();
+        for run in runs.filter(|run| here(&run.state) && self.root.join(&run.state.folder).is_dir())
+        {
+            for artifact in run.state.artifacts.values() {
+                let Some(inside) = &artifact.path else { continue };
+                if run.state.dropped.contains(inside) {
+                    continue;
+                }
+                let path = format!("{}/{inside}", run.state.folder);
+                let bytes = |bytes: u64| format!("{bytes} bytes");
+                let size = fs::metadata(self.root.join(&path)).ok().map(|meta| bytes(meta.len()));
+                let (mut expected, mut found) = (bytes(artifact.bytes), size);
+                if deep && found.as_ref() == Some(&expected) {
+                    (expected, found) = (artifact.digest.to_string(), self.digest_of(&path)?);
+                }
+                if found.as_ref() != Some(&expected) {
+                    changed.push(ChangedFile {
+                        path,
+                        subject: run.subject(),
+                        position: run.ended.unwrap_or(run.at.position),
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Digest of a file of the workspace; none where it is missing.
+    fn digest_of(&self, path: &str) -> Result<Option<String>> {
+        let read = File::open(self.root.join(path)).and_then(|mut f| Digest::of_reader(&mut f));
+        match read {
+            Ok((digest, _)) => Ok(Some(digest.to_string())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(format!("read {path}"), e)),
+        }
+    }
+
+    /// Hands out the paths of all files under a folder of the workspace, in order.
+    fn walk(&self, folder: &str, each: &mut dyn FnMut(String)) -> Result<()> {
+        let mut inside: Vec<(String, bool)> = match fs::read_dir(self.root.join(folder)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries
+                .map_err(|e| Error::io(format!("read {folder}"), e))?
+                .flatten()
+                .map(|entry| {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    (name, entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                })
+                .collect(),
+        };
+        inside.sort_unstable();
+        for (name, is_folder) in inside {
+            let path = Path::new(folder).join(name).display().to_string();
+            if is_folder {
+                self.walk(&path, each)?;
+            } else {
+                each(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn known(rule: &str) -> Result<()> {
+    if CHECKS.iter().any(|check| check.rule == rule) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::NotFound, format!("there is no check \"{rule}\""));
+    Err(match nearest(rule, CHECKS.iter().map(|check| check.rule)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`annals audit --list` shows all"),
+    })
+}

@@ -1,0 +1,176 @@
+//! `annals audit`.
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::context::Context;
+use super::lens::LogFile;
+use super::ui::{Table, Ui, escape};
+use crate::analysis::audit::{Audit, CHECKS, Finding, Severity, sarif};
+use crate::app::{App, AuditRequest, Error, ErrorKind, Result};
+
+/// Make every check that a careful reviewer would make: of the record, of who decided and under
+/// which rules, of data, evidence and files. `--format sarif` writes SARIF 2.1.0 for code scanning.
+/// Exit code 9 where a finding weighs as much as --fail-on says, 10 where the record is damaged
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// List the checks
+    #[arg(long)]
+    list: bool,
+    /// Make only this check; may be given more than once
+    #[arg(long, value_name = "CHECK")]
+    only: Vec<String>,
+    /// Leave this check out; may be given more than once
+    #[arg(long, value_name = "CHECK")]
+    skip: Vec<String>,
+    /// From which weight on findings make the audit fail
+    #[arg(long, value_enum, default_value_t = FailOn::Error)]
+    fail_on: FailOn,
+    /// By how much a score on test rows may be worse than on validation rows
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.05)]
+    margin: f64,
+    /// Read the content of every file of every run, not only its size
+    #[arg(long)]
+    deep: bool,
+    #[command(flatten)]
+    file: LogFile,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Somebody must act
+    Error,
+    /// Somebody must look
+    Warning,
+    /// Anything at all
+    Note,
+    /// Nothing; only a damaged record
+    Never,
+}
+
+impl FailOn {
+    fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Error => Some(Severity::Error),
+            Self::Warning => Some(Severity::Warning),
+            Self::Note => Some(Severity::Note),
+            Self::Never => None,
+        }
+    }
+}
+
+/// Checks whose findings mean that the record itself is damaged.
+const DAMAGE: [&str; 2] = ["record-damaged", "events-lost"];
+/// So many positions of a finding are shown.
+const POSITIONS_MAX: usize = 6;
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    if args.list {
+        return list(context);
+    }
+    if !args.margin.is_finite() || args.margin < 0.0 {
+        let message = format!("--margin {} is no number from 0 on", args.margin);
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+    args.file.read(context, |app, context| show(args, app, context))
+}
+
+fn list(context: &mut Context) -> Result<()> {
+    let all: Vec<_> = CHECKS
+        .iter()
+        .map(|check| {
+            json!({
+                "check": check.rule,
+                "severity": check.severity,
+                "about": check.about,
+                "needs_workspace": check.workspace,
+            })
+        })
+        .collect();
+    context.ui.data(&all, |ui| {
+        let mut table = Table::new(&["check", "weight", "needs", "finds"]);
+        for check in CHECKS {
+            let needs = if check.workspace { "workspace" } else { "log" };
+            table.row([check.rule, check.severity.word(), needs, check.about]);
+        }
+        ui.table(&table)
+    })
+}
+
+fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+    let request = AuditRequest {
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        margin: args.margin,
+        deep: args.deep,
+    };
+    let audit = app.audit(&request)?;
+    if context.ui.sarif() {
+        let text = serde_json::to_string_pretty(&sarif(&audit, &app.log_name()));
+        context.ui.line(&text.unwrap_or_default())?;
+    } else {
+        context.ui.data(&audit, |ui| people(ui, &audit))?;
+    }
+    verdict(args, &audit)
+}
+
+fn people(ui: &mut Ui, audit: &Audit) -> Result<()> {
+    for finding in &audit.findings {
+        print(ui, finding)?;
+    }
+    let counts = audit.counts;
+    let some = |count: usize, word: &str| match count {
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}s"),
+    };
+    ui.line(&format!(
+        "{}, {} and {} from {} checks of {} events.",
+        some(counts.error, "error"),
+        some(counts.warning, "warning"),
+        some(counts.note, "note"),
+        audit.checks.len(),
+        audit.size
+    ))?;
+    if !audit.left_out.is_empty() {
+        ui.note(&format!(
+            "{} checks were left out, for they need a workspace and a whole record: {}",
+            audit.left_out.len(),
+            audit.left_out.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn print(ui: &mut Ui, finding: &Finding) -> Result<()> {
+    let Finding { rule, severity, subject, what, .. } = finding;
+    let line = format!("{:<7}  {rule}: {subject}: {what}", severity.word());
+    ui.line(&escape(&line))?;
+    let mut places: Vec<String> = finding.positions.iter().map(ToString::to_string).collect();
+    let more = places.len().saturating_sub(POSITIONS_MAX);
+    places.truncate(POSITIONS_MAX);
+    if more > 0 {
+        places.push(format!("{more} more"));
+    }
+    let at = match places.is_empty() {
+        true => String::new(),
+        false => format!("  [{}]", places.join(", ")),
+    };
+    ui.line(&escape(&format!("         {}{at}", finding.command)))
+}
+
+fn verdict(args: &Args, audit: &Audit) -> Result<()> {
+    let damaged = audit.findings.iter().filter(|finding| DAMAGE.contains(&finding.rule)).count();
+    if damaged > 0 {
+        let message = format!("the record is damaged: {damaged} findings say where");
+        return Err(Error::new(ErrorKind::Integrity, message)
+            .hint("nothing was repaired; the other findings are from what could be read"));
+    }
+    let Some(severity) = args.fail_on.severity().filter(|severity| audit.reaches(*severity)) else {
+        return Ok(());
+    };
+    let heavy = audit.findings.iter().filter(|finding| finding.severity <= severity).count();
+    let what = if heavy == 1 { "finding weighs" } else { "findings weigh" };
+    let message = format!("{heavy} {what} as much as \"{}\" or more", severity.word());
+    Err(Error::new(ErrorKind::Findings, message)
+        .hint("`annals audit --list` tells what each check finds; --skip leaves one out"))
+}
