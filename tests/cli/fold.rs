@@ -84,7 +84,11 @@ fn fold(events: &[Value]) -> State {
     for event in events {
         let kind = event["kind"].as_str().unwrap();
         let stream = event["stream"].as_str().unwrap();
-        match kind.split_once('.').unwrap() {
+        // What was taken out says nothing any more.
+        if event["event"].get("unreadable").is_some() {
+            continue;
+        }
+        match kind.split_once('.').unwrap_or((kind, "")) {
             ("run" | "candidate", _) => run_event(&mut state, kind, stream, &event["event"]),
             ("promotion" | "model", _) => {
                 registry_event(&mut state, kind, event);
