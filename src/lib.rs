@@ -31,6 +31,7 @@
 //! | `.annals/log.redb` | [`store::Store`]: the truth |
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
+//! | `.annals/redacting/` | [`app::App::redact`]: new bytes of files on their way |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
 //! | `.annals/undo.lock` | [`app::App::undo`]: one at a time |
@@ -44,14 +45,15 @@
 //!
 //! # Invariants
 //!
-//! LOG-1 positions are dense from 0. LOG-2 stored bytes never change. LOG-3 the stored tree is
-//! the tree of the stored bytes. LOG-4 every signed log checkpoint is consistent with all later
-//! ones. LOG-5 one append's events appear all or not at all. LOG-6 an acknowledged event survives
-//! a crash. STR-1 revisions are dense per stream. DOM-1 `decide` and `evolve` are pure. DOM-2 a
-//! command id takes effect once. PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor
-//! is never beyond the log. BLB-1 a blob's digest is checked on reading. MOV-1 after any crash
-//! each file is whole at its source or its target. TRN-1 resuming changes no bit. TRN-2 recording
-//! changes no number. SUP-1 however the engine dies, the run ends in the log with the reason.
+//! LOG-1 positions are dense from 0. LOG-2 stored bytes never change, except a payload that a
+//! signed `text.redacted` event names. LOG-3 the stored tree is the tree of the stored bytes.
+//! LOG-4 every signed log checkpoint is consistent with all later ones. LOG-5 one append's events
+//! appear all or not at all. LOG-6 an acknowledged event survives a crash. STR-1 revisions are
+//! dense per stream. DOM-1 `decide` and `evolve` are pure. DOM-2 a command id takes effect once.
+//! PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor is never beyond the log. BLB-1 a
+//! blob's digest is checked on reading. MOV-1 after any crash each file is whole at its source or
+//! its target. TRN-1 resuming changes no bit. TRN-2 recording changes no number. SUP-1 however the
+//! engine dies, the run ends in the log with the reason.
 //!
 //! # A newcomer's path
 //!

@@ -110,7 +110,8 @@ impl Needs {
             )
             | Event::Move(_)
             | Event::Invocation(_)
-            | Event::Workspace(WorkspaceEvent::BlobsRemoved(_)) => {}
+            | Event::Workspace(WorkspaceEvent::BlobsRemoved(_) | WorkspaceEvent::TextRedacted(_)) =>
+                {}
             other => names(&serde_json::to_value(&other).unwrap_or_default(), &mut self.named),
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::redact::RedactedBy;
 use super::window::{WINDOW_BYTES, windows};
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
@@ -77,6 +78,9 @@ pub struct LogLine {
     pub summary: String,
     /// What happened.
     pub event: Value,
+    /// Who took texts out of it, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted: Option<RedactedBy>,
 }
 
 /// A [`LogQuery`] made ready: what the log itself can leave out, and what has to be looked at.
@@ -513,6 +517,7 @@ impl Names {
             words: header.invocation.and_then(|at| self.words(log, at)),
             summary: summary(&event),
             event,
+            redacted: RedactedBy::of(log, envelope, |actor| self.actor(log, actor)),
         }
     }
 }

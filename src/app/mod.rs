@@ -47,6 +47,7 @@ mod prove;
 mod query;
 mod record;
 mod recover;
+mod redact;
 mod refresh;
 mod replay;
 mod session;
@@ -98,6 +99,7 @@ pub use promote::{Decided, PromoteOptions, Promoted};
 pub use prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use query::{SAVED_QUERIES, SavedQuery};
 pub use recover::Recovered;
+pub use redact::{Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays};
 use session::signing_key;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use snapshot::{

@@ -1,5 +1,7 @@
 //! Proofs that an event is in the log, checked with the public key alone, anywhere.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::actors::keys;
 use super::log::summary;
+use super::redact::names;
 use super::{App, Error, ErrorKind, Node, Result};
 use crate::base::{Digest, Timestamp};
 use crate::domain::Envelope;
@@ -105,7 +108,7 @@ impl Bundle {
         if bundle.format != BUNDLE_FORMAT {
             return Err(data(format!("\"{BUNDLE_FORMAT}\" expected, found \"{}\"", bundle.format)));
         }
-        let (mut first, mut events) = (None::<Checked>, Vec::new());
+        let (mut first, mut proven) = (None::<Checked>, Vec::new());
         for proof in &bundle.proofs {
             let (checked, event) = proof.checked(key)?;
             let one = first.get_or_insert_with(|| checked.clone());
@@ -116,21 +119,31 @@ impl Bundle {
                 );
                 return Err(Error::new(ErrorKind::Integrity, message));
             }
-            let value = match event.event() {
-                Ok(event) => serde_json::to_value(&event).unwrap_or(Value::Null),
-                Err(error) => json!({ "unreadable": error.to_string() }),
-            };
-            events.push(ProvenEvent {
-                position: checked.position,
-                recorded: event.header.recorded,
-                kind: checked.kind,
-                summary: summary(&value),
-                event: value,
-            });
+            proven.push((checked.position, event));
         }
+        let events =
+            proven.iter().map(|(at, event)| ProvenEvent::of(*at, event, &proven)).collect();
         let one = first.ok_or_else(|| data("there is no proof in it".into()))?;
         let Checked { origin, size, key, key_pinned, .. } = one;
         Ok(CheckedBundle { origin, size, key, key_pinned, events })
+    }
+}
+
+impl ProvenEvent {
+    /// What stands in the place of a redacted payload is proven by the redaction alone.
+    fn of(position: u64, envelope: &Envelope, proven: &[(u64, Envelope)]) -> Self {
+        let header = &envelope.header;
+        let unproven = envelope.payload.redacted_by().filter(|by| {
+            let mut others = proven.iter().filter(|(at, _)| at == by);
+            !others.any(|(_, redaction)| names(redaction, envelope))
+        });
+        let event = match (unproven, envelope.event()) {
+            (Some(by), _) => json!({ "unreadable": format!("it was redacted at {by}") }),
+            (None, Ok(event)) => serde_json::to_value(&event).unwrap_or(Value::Null),
+            (None, Err(error)) => json!({ "unreadable": error.to_string() }),
+        };
+        let (recorded, kind) = (header.recorded, header.kind.name());
+        Self { position, recorded, kind, summary: summary(&event), event }
     }
 }
 
@@ -140,12 +153,15 @@ impl App {
     /// # Errors
     /// As [`Self::prove`].
     pub fn bundle(&self, subject: &str, chain: &Node) -> Result<Bundle> {
-        let positions = chain.positions().into_iter();
-        Ok(Bundle {
-            format: BUNDLE_FORMAT.into(),
-            subject: subject.into(),
-            proofs: positions.map(|at| self.prove(at)).collect::<Result<_>>()?,
-        })
+        let mut positions: BTreeSet<u64> = chain.positions().into_iter().collect();
+        // What was redacted says something only together with its redaction.
+        let redactions: Vec<u64> = self.store.read(|log| {
+            let redaction = |at: &u64| Ok(log.event(*at)?.payload.redacted_by());
+            positions.iter().filter_map(|at| redaction(at).transpose()).collect::<Result<_>>()
+        })?;
+        positions.extend(redactions);
+        let proofs = positions.into_iter().map(|at| self.prove(at)).collect::<Result<_>>()?;
+        Ok(Bundle { format: BUNDLE_FORMAT.into(), subject: subject.into(), proofs })
     }
 
     /// Proves that the event at `position` is in the log, under the newest signed log checkpoint.

@@ -54,6 +54,20 @@ struct LogSource {
     store: Store,
     size: u64,
     actors: Mutex<BTreeMap<u64, Arc<str>>>,
+    /// Why the log could not be read; SQLite passes on no more than a text.
+    failed: Mutex<Option<Error>>,
+}
+
+impl LogSource {
+    fn fail(&self, error: Error) -> String {
+        let said = error.to_string();
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        said
+    }
+
+    fn failed(&self) -> Option<Error> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl App {
@@ -63,7 +77,9 @@ impl App {
     /// [`ErrorKind::Usage`] for what is no query, or would change something;
     /// [`ErrorKind::Interrupted`] when it took too long.
     pub fn query(&self, sql: &str, limits: Limits) -> Result<Answer> {
-        query(&self.source()?, sql, limits).map_err(|error| match error {
+        let log = self.log_source()?;
+        let source: Arc<dyn Source> = log.clone();
+        query(&source, sql, limits).map_err(|error| match error {
             QueryError::Sql { message, at } => {
                 let place = at.map(|at| place(sql, at)).unwrap_or_default();
                 Error::new(ErrorKind::Usage, format!("{message}{place}"))
@@ -75,7 +91,10 @@ impl App {
                 "--timeout gives it longer; conditions on position, recorded, kind and run \
                        pass over what is not needed",
             ),
-            QueryError::Failed(message) => Error::new(ErrorKind::Io, message),
+            // What the log met is the cause, and what it is worth.
+            QueryError::Failed(message) => {
+                log.failed().unwrap_or_else(|| Error::new(ErrorKind::Io, message))
+            }
         })
     }
 
@@ -99,10 +118,15 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub(super) fn source(&self) -> Result<Arc<dyn Source>> {
+        Ok(self.log_source()?)
+    }
+
+    fn log_source(&self) -> Result<Arc<LogSource>> {
         Ok(Arc::new(LogSource {
             store: self.store.clone(),
             size: self.log_size()?,
             actors: Mutex::default(),
+            failed: Mutex::default(),
         }))
     }
 }
@@ -179,11 +203,11 @@ impl Source for LogSource {
                 ends.collect::<Vec<_>>().into_iter().collect()
             })
         });
-        read.map_err(|error| error.to_string())
+        read.map_err(|error| self.fail(error))
     }
 
     fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String> {
         let read = self.store.read(|log| Ok::<_, Error>(log.checkpoints(..=self.size)?));
-        read.map_err(|error| error.to_string())
+        read.map_err(|error| self.fail(error))
     }
 }

@@ -32,6 +32,7 @@ impl App {
     /// When the log or the files cannot be read or written.
     pub fn recover(&self) -> Result<Recovered> {
         let cleared = self.clear_beginnings()?;
+        self.clear_redaction()?;
         let left = self.store.read(|log| self.left(log))?;
         if left.is_empty() {
             return Ok(Recovered { notes: cleared });
@@ -95,6 +96,7 @@ impl App {
         }
         notes.extend(self.recover_moves(tx, left.position)?);
         let id: InvocationId = left.started.invocation;
+        notes.extend(self.end_redaction(id)?);
         let interrupted = InvocationInterrupted { recovered: notes.clone() };
         tx.append(id, &[interrupted.into()], Provenance::Supervised)?;
         notes.push(format!(

@@ -1,5 +1,7 @@
 //! Invocations: who changed what with which words, recorded together with what they caused.
 
+use std::collections::BTreeMap;
+
 use super::live::Alive;
 use super::{App, Error, ErrorKind, Result};
 use crate::base::{CommandId, InvocationId, RunId, Timestamp};
@@ -55,6 +57,14 @@ impl<'t> Tx<'_, 't> {
     /// Position of the invocation's start.
     pub fn invocation(&self) -> u64 {
         self.invocation
+    }
+
+    /// Puts other stored bytes in the place of events; inside [`App::rewrite`] alone.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub(super) fn replace(&mut self, events: BTreeMap<u64, Vec<u8>>) -> Result<()> {
+        Ok(self.writer.replace(events)?)
     }
 
     /// Position of the `key.created` event of the key that signs what is appended.
@@ -189,6 +199,29 @@ impl App {
         Ok(Session { app: self, verb, id, actor, invocation, key, _alive: alive })
     }
 
+    /// Opens an invocation that lasts, with a first transaction that writes the log anew.
+    ///
+    /// # Errors
+    /// What `f` returns; nothing is then in the log.
+    pub(super) fn rewrite<T>(
+        &self,
+        verb: &'static str,
+        f: impl FnOnce(&mut Tx<'_, '_>, InvocationId) -> Result<T>,
+    ) -> Result<(Session<'_>, T)> {
+        let key = self.signer()?;
+        let id = InvocationId(self.env.random());
+        let alive =
+            self.live.claim(id).map_err(|e| Error::io("mark the invocation as alive", e))?;
+        let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
+        let (actor, invocation, value) = self.store.rewrite(&options, |writer| {
+            let (actor, invocation) = self.start(writer, verb, id, None)?;
+            let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
+            let value = f(&mut Tx { writer, actor, invocation, key }, id)?;
+            Ok::<_, Error>((actor, invocation, value))
+        })?;
+        Ok((Session { app: self, verb, id, actor, invocation, key, _alive: alive }, value))
+    }
+
     fn start(
         &self,
         writer: &mut Writer<'_>,
@@ -319,7 +352,7 @@ impl Session<'_> {
 
 fn events<A: Access>(log: &View<A>, stream: StreamId) -> Result<Vec<(Event, Provenance)>> {
     let envelopes = log.stream(stream, 0)?;
-    // Kinds of a later version and redacted texts change no state that this annals knows.
+    // Kinds of a later version change no state that this annals knows.
     let known = envelopes.iter().filter_map(|e| Some((e.event().ok()?, e.header.provenance)));
     Ok(known.collect())
 }

@@ -160,7 +160,10 @@ fn print(ui: &mut Ui, line: &LogLine, first: bool) -> Result<()> {
         line.identity,
         line.kind,
         super::ui::escape(&line.summary)
-    ))
+    ))?;
+    let Some(by) = &line.redacted else { return Ok(()) };
+    let (why, who) = (super::ui::escape(&by.reason), super::ui::escape(&by.actor));
+    ui.line(&format!("          redacted by {who}, event {}: {why}", by.position))
 }
 
 /// Never ends by itself.

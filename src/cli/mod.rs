@@ -38,6 +38,7 @@ mod production;
 mod promote;
 mod prove;
 mod query;
+mod redact;
 mod replay;
 mod report;
 mod reproduce;
@@ -126,6 +127,7 @@ enum Verb {
     Consolidate(consolidate::Args),
     Layout(layout::Args),
     Gc(gc::Args),
+    Redact(redact::Args),
     Snapshot(snapshot::Args),
     Undo(undo::Args),
     Ensemble(ensemble::Args),
@@ -233,6 +235,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Consolidate(args) => consolidate::run(&args, context),
         Verb::Layout(args) => layout::run(&args, context),
         Verb::Gc(args) => gc::run(&args, context),
+        Verb::Redact(args) => redact::run(&args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Undo(args) => undo::run(&args, context),
         Verb::Ensemble(args) => ensemble::run(args, context),

@@ -286,11 +286,27 @@ pub enum Payload {
         /// The event's bytes.
         bytes: Vec<u8>,
     },
-    /// Taken out under a `redacted` event; the digest stays, so proofs still hold (L-8).
+    /// Texts were taken out under a `text.redacted` event; the digest stays, so proofs hold (L-8).
     Redacted {
-        /// The payload digest of what was here.
-        digest: Digest,
+        /// What the log knows of it.
+        masked: Masked,
+        /// The event's bytes with placeholders.
+        bytes: Vec<u8>,
     },
+}
+
+/// What is known of a payload whose texts were taken out. That the rest is what was there is what
+/// the signed event at `by` says, which names both digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Masked {
+    /// The payload digest of what was here.
+    pub digest: Digest,
+    /// Position of the `text.redacted` event.
+    pub by: u64,
+    /// Bytes of the stored event before: where blocks end follows from it.
+    pub stored_bytes: u64,
+    /// Version of the shape of the bytes that stand there now.
+    pub version: u16,
 }
 
 impl Payload {
@@ -303,16 +319,18 @@ impl Payload {
         match self {
             Self::Inline(bytes) => PayloadRef::Inline(bytes),
             Self::Salted { salt, bytes } => PayloadRef::Salted { salt: *salt, bytes },
-            Self::Redacted { digest } => PayloadRef::Redacted { digest: *digest },
+            Self::Redacted { masked, bytes } => PayloadRef::Redacted { masked: *masked, bytes },
         }
     }
 
-    /// The event's bytes, unless redacted.
-    pub fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Inline(bytes) | Self::Salted { bytes, .. } => Some(bytes),
-            Self::Redacted { .. } => None,
-        }
+    /// The event's bytes; with placeholders where texts were redacted.
+    pub fn bytes(&self) -> &[u8] {
+        self.borrowed().bytes()
+    }
+
+    /// Position of the event under which texts were taken out.
+    pub fn redacted_by(&self) -> Option<u64> {
+        self.borrowed().redacted_by()
     }
 }
 
@@ -328,10 +346,12 @@ pub enum PayloadRef<'a> {
         /// The event's bytes.
         bytes: &'a [u8],
     },
-    /// Taken out under a `redacted` event.
+    /// Texts were taken out under a `text.redacted` event.
     Redacted {
-        /// The payload digest of what was here.
-        digest: Digest,
+        /// What the log knows of it.
+        masked: Masked,
+        /// The event's bytes with placeholders.
+        bytes: &'a [u8],
     },
 }
 
@@ -341,7 +361,7 @@ impl<'a> PayloadRef<'a> {
         let (salt, bytes): (&[u8], &[u8]) = match self {
             Self::Inline(bytes) => (&[], bytes),
             Self::Salted { salt, bytes } => (salt, bytes),
-            Self::Redacted { digest } => return *digest,
+            Self::Redacted { masked, .. } => return masked.digest,
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"annals/payload/v1").update(&[u8::from(!salt.is_empty())]);
@@ -349,12 +369,37 @@ impl<'a> PayloadRef<'a> {
         Digest(*hasher.finalize().as_bytes())
     }
 
-    /// The event's bytes, unless redacted.
-    pub fn bytes(&self) -> Option<&'a [u8]> {
+    /// The event's bytes; with placeholders where texts were redacted.
+    pub fn bytes(&self) -> &'a [u8] {
         match self {
-            Self::Inline(bytes) | Self::Salted { bytes, .. } => Some(bytes),
-            Self::Redacted { .. } => None,
+            Self::Inline(bytes) | Self::Salted { bytes, .. } | Self::Redacted { bytes, .. } => {
+                bytes
+            }
         }
+    }
+
+    /// Position of the event under which texts were taken out.
+    pub fn redacted_by(&self) -> Option<u64> {
+        match self {
+            Self::Redacted { masked, .. } => Some(masked.by),
+            Self::Inline(_) | Self::Salted { .. } => None,
+        }
+    }
+
+    /// What an event of `stored` bytes counts for where blocks end.
+    fn weight(&self, stored: usize) -> u64 {
+        match self {
+            Self::Redacted { masked, .. } => masked.stored_bytes,
+            Self::Inline(_) | Self::Salted { .. } => stored as u64,
+        }
+    }
+
+    fn event(&self, header: &Header) -> Result<super::Event, super::DecodeError> {
+        let version = match self {
+            Self::Redacted { masked, .. } => masked.version,
+            Self::Inline(_) | Self::Salted { .. } => header.version,
+        };
+        super::Event::decode(header.kind, version, self.bytes())
     }
 }
 
@@ -429,10 +474,19 @@ impl Envelope {
     /// The event, upcast to today's shape.
     ///
     /// # Errors
-    /// When it was redacted, is of a later version's kind, or its bytes are malformed.
+    /// When it is of a later version's kind, or its bytes are malformed.
     pub fn event(&self) -> Result<super::Event, super::DecodeError> {
-        let bytes = self.payload.bytes().ok_or(super::DecodeError::Redacted(self.header.kind))?;
-        super::Event::decode(self.header.kind, self.header.version, bytes)
+        self.payload.borrowed().event(&self.header)
+    }
+
+    /// The stored bytes of the same event with `bytes` of shape `version` as its payload, its texts
+    /// taken out under the event at `by`. Its leaf stays what it was.
+    pub fn masked(&self, by: u64, version: u16, bytes: Vec<u8>) -> Vec<u8> {
+        let digest = self.payload.digest();
+        let stored_bytes = self.payload.borrowed().weight(self.stored.len());
+        let masked = Masked { digest, by, stored_bytes, version };
+        let payload = codec::encode(&Payload::Redacted { masked, bytes });
+        [&self.stored[..self.header_len], &payload].concat()
     }
 }
 
@@ -489,10 +543,14 @@ impl<'a> EnvelopeRef<'a> {
     /// The event, upcast to today's shape.
     ///
     /// # Errors
-    /// When it was redacted, is of a later version's kind, or its bytes are malformed.
+    /// When it is of a later version's kind, or its bytes are malformed.
     pub fn event(&self) -> Result<super::Event, super::DecodeError> {
-        let bytes = self.payload.bytes().ok_or(super::DecodeError::Redacted(self.header.kind))?;
-        super::Event::decode(self.header.kind, self.header.version, bytes)
+        self.payload.event(&self.header)
+    }
+
+    /// What the event counts for where blocks end: the bytes it was stored in at first.
+    pub fn weight(&self) -> u64 {
+        self.payload.weight(self.stored.len())
     }
 
     /// A copy that owns its bytes.

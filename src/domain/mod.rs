@@ -23,14 +23,16 @@ pub mod policy;
 pub mod registry;
 mod rejection;
 pub mod run;
+mod text;
 pub mod workspace;
 
 pub use envelope::{
-    Envelope, EnvelopeRef, Header, Identity, Kind, Payload, PayloadRef, Provenance, StreamId,
-    StreamType, leaf_data, signing_message,
+    Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef, Provenance,
+    StreamId, StreamType, leaf_data, signing_message,
 };
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};
+pub use text::{EachText, each_text};
 
 use crate::base::codec::CodecError;
 
@@ -125,9 +127,6 @@ pub enum DecodeError {
         /// The version found.
         version: u16,
     },
-    /// The payload was redacted.
-    #[error("the payload of this {} was redacted", .0.name())]
-    Redacted(Kind),
     /// The bytes are not the kind's shape.
     #[error("malformed {} v{version}", .kind.name())]
     Malformed {

@@ -28,8 +28,8 @@ use crate::base::Digest;
 use crate::domain::file_move::MovePlanned;
 
 pub use relocate::{
-    Size, WEIGHTS, abandon_relocation, packed, recover_relocation, relocate, size, survey,
-    survey_pack,
+    Size, WEIGHTS, abandon_relocation, packed, recover_relocation, relocate, repacked, size,
+    survey, survey_pack,
 };
 
 /// Files that cannot be moved.

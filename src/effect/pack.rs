@@ -14,18 +14,7 @@ const ZSTD_LEVEL: i32 = 9;
 /// Packs `files`, pairs of name in the pack and file on disk, into the new file `target`; synced.
 pub(super) fn write(pack: Pack, target: &Path, files: &[(&str, PathBuf)]) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(target)?;
-    let out = BufWriter::new(file);
-    let file = match pack {
-        Pack::Zst => {
-            let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
-            encoder.include_checksum(true)?;
-            fill(encoder, files)?.finish()?
-        }
-        Pack::Gz => {
-            let level = flate2::Compression::default();
-            fill(flate2::write::GzEncoder::new(out, level), files)?.finish()?
-        }
-    };
+    let file = compressed(pack, BufWriter::new(file), |out| fill(out, files))?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
@@ -34,22 +23,46 @@ pub(super) fn write(pack: Pack, target: &Path, files: &[(&str, PathBuf)]) -> io:
 /// # Errors
 /// When one cannot be read.
 pub fn packed_logs(files: &[(&str, PathBuf)]) -> io::Result<Vec<u8>> {
-    let level = flate2::Compression::default();
-    fill(flate2::write::GzEncoder::new(Vec::new(), level), files)?.finish()
+    compressed(Pack::Gz, Vec::new(), |out| fill(out, files))
 }
 
-fn fill<W: Write>(out: W, files: &[(&str, PathBuf)]) -> io::Result<W> {
+/// What `fill` writes, compressed into `out`.
+fn compressed<W: Write>(
+    pack: Pack,
+    out: W,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<W> {
+    match pack {
+        Pack::Zst => {
+            let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+            encoder.include_checksum(true)?;
+            fill(&mut encoder)?;
+            encoder.finish()
+        }
+        Pack::Gz => {
+            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
+            fill(&mut encoder)?;
+            encoder.finish()
+        }
+    }
+}
+
+fn fill(out: &mut dyn Write, files: &[(&str, PathBuf)]) -> io::Result<()> {
     let mut tar = tar::Builder::new(out);
     for (name, path) in files {
         let file = File::open(path)?;
-        // Only what the log knows of: no owner, no time.
-        let mut header = tar::Header::new_gnu();
-        header.set_size(file.metadata()?.len());
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        tar.append_data(&mut header, name, BufReader::new(file))?;
+        tar.append_data(&mut header(file.metadata()?.len()), name, BufReader::new(file))?;
     }
-    tar.into_inner()
+    tar.finish()
+}
+
+/// Only what the log knows of: no owner, no time.
+fn header(bytes: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header
 }
 
 /// Hands out each packed file: its name and its bytes.
@@ -70,6 +83,35 @@ pub(super) fn read(
         each(&name, &mut entry)?;
     }
     Ok(())
+}
+
+/// The bytes of a pack whose files are other ones; none where `each` has none for any file.
+pub(super) fn repacked(
+    pack: Pack,
+    file: &Path,
+    mut each: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> io::Result<Option<Vec<u8>>> {
+    let (mut files, mut changed) = (Vec::new(), false);
+    read(pack, file, |name, reader| {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        let new = each(&bytes);
+        changed |= new.is_some();
+        files.push((name.to_owned(), new.unwrap_or(bytes)));
+        Ok(())
+    })?;
+    if !changed {
+        return Ok(None);
+    }
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, b)| (name.as_str(), &b[..])).collect();
+    compressed(pack, Vec::new(), |out| {
+        let mut tar = tar::Builder::new(out);
+        files.iter().try_for_each(|(name, bytes)| {
+            tar.append_data(&mut header(bytes.len() as u64), name, *bytes)
+        })?;
+        tar.finish()
+    })
+    .map(Some)
 }
 
 /// Digest and size of each packed file, by name.

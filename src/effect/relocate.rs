@@ -157,6 +157,18 @@ pub fn survey_pack(
     pack::digests(pack, &file).map_err(at("unpack", &file))
 }
 
+/// The bytes of a pack in which `each` has other bytes for some files; none where it has for none.
+///
+/// # Errors
+/// When the pack cannot be read.
+pub fn repacked(
+    pack: Pack,
+    file: &Path,
+    each: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, EffectError> {
+    pack::repacked(pack, file, each).map_err(at("unpack", file))
+}
+
 /// Brings a folder to its target and takes the source away.
 ///
 /// # Errors

@@ -333,6 +333,8 @@ fn explain(error: rusqlite::Error, sql: &str, time: Duration, prepared: bool) ->
                 return QueryError::Writes(msg);
             }
             let bytes = usize::try_from(offset).ok();
+            // Of what it does not know at all, SQLite tells only the name.
+            let bytes = bytes.or_else(|| place_of(sql, msg.rsplit_once(": ")?.1));
             let at = bytes.and_then(|at| sql.get(..at)).map(|before| before.chars().count());
             QueryError::Sql { message: msg, at }
         }
@@ -346,10 +348,36 @@ fn explain(error: rusqlite::Error, sql: &str, time: Duration, prepared: bool) ->
             }
             ErrorCode::Unknown if prepared => {
                 let message = message.unwrap_or_else(|| error.to_string());
-                QueryError::Sql { message, at: None }
+                let name = message.rsplit_once(": ").map_or("", |(_, name)| name);
+                let at = place_of(sql, name).and_then(|at| sql.get(..at));
+                let at = at.map(|before| before.chars().count());
+                QueryError::Sql { message, at }
             }
             _ => QueryError::Failed(message.unwrap_or_else(|| error.to_string())),
         },
         other => QueryError::Failed(other.to_string()),
+    }
+}
+
+/// Where the name stands by itself in the text, in bytes; of `main.x` the last part.
+fn place_of(sql: &str, name: &str) -> Option<usize> {
+    let name = name.strip_prefix("main.").unwrap_or(name).to_ascii_lowercase();
+    let lower = sql.to_ascii_lowercase();
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let stands_alone =
+        |at: &usize| !sql[..*at].ends_with(word) && !sql[at + name.len()..].starts_with(word);
+    let mut found = lower.match_indices(&name).map(|(at, _)| at);
+    found.find(|at| !name.is_empty() && stands_alone(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_name_is_where_it_stands_alone() {
+        assert_eq!(place_of("SELECT * FROM runss, Runs", "runs"), Some(21));
+        assert_eq!(place_of("SELECT r.nme FROM runs r", "r.nme"), Some(7));
+        assert_eq!(place_of("SELECT 1", "x"), None);
     }
 }

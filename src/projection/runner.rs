@@ -144,6 +144,19 @@ impl Views {
         update_file(&path, store, self.stretch)
     }
 
+    /// Keeps everybody away from the stored views until the returned value is dropped. Before the
+    /// log is locked, never after.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken.
+    pub fn hold(&self) -> Result<HeldViews, ViewError> {
+        let Some(dir) = &self.dir else { return Ok(HeldViews { dir: None, _lock: None }) };
+        let lock = open_lock(dir)?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|e| io_error("lock views.lock")(e.into()))?;
+        Ok(HeldViews { dir: Some(dir.clone()), _lock: Some(lock) })
+    }
+
     /// The views as the file has them; none when it is missing, damaged or ahead of the log.
     fn stored(&self, size: u64) -> Option<Snapshot> {
         let below = self.below()?;
@@ -186,6 +199,23 @@ impl Views {
         }
         drop(table);
         Some(Below { txn, cursors, stretch: None, _lock: lock })
+    }
+}
+
+/// Views that nobody else reads or writes.
+#[derive(Debug)]
+pub struct HeldViews {
+    dir: Option<PathBuf>,
+    _lock: Option<File>,
+}
+
+impl HeldViews {
+    /// Removes everything that is kept of the views, with every text in it.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove(&self) -> Result<(), ViewError> {
+        self.dir.as_ref().map_or(Ok(()), |dir| remove(&dir.join("views.redb")))
     }
 }
 
@@ -324,7 +354,7 @@ fn fold(
     let filter = Filter::kinds(wanted.iter().flat_map(|(_, kinds)| kinds.iter().copied()));
     store.read(|log| {
         log.scan(window, &filter, |envelope| {
-            // Kinds of a later version and redacted texts add nothing that this annals knows.
+            // Kinds of a later version add nothing that this annals knows.
             let Ok(event) = envelope.event() else { return Ok(()) };
             for (view, kinds) in &wanted {
                 let cursor = from.get(view.name).copied().unwrap_or(0);

@@ -158,7 +158,8 @@ impl<'t> Writer<'t> {
                     && stored.header.stream == append.stream
                     && stored.header.kind == event.kind()
                     // A redacted payload can no longer be compared; its kind and place can.
-                    && stored.payload.bytes().is_none_or(|bytes| bytes == event.encode())
+                    && (stored.payload.redacted_by().is_some()
+                        || stored.payload.bytes() == event.encode())
             };
             if !same {
                 return Err(StoreError::CommandReused { command, position });
@@ -247,7 +248,7 @@ impl<'t> Writer<'t> {
         }
         let stored = events.len() as u64;
         events.extend(std::mem::take(&mut self.view.fresh).into_values());
-        let lengths: Vec<u64> = events.iter().map(|e| e.len() as u64).collect();
+        let lengths = weights(first, &events)?;
         let count = block::seal_count(first, self.view.state.tail_bytes, &lengths)
             .ok_or_else(|| StoreError::corrupt(format!("the tail from {first} on is not whole")))?;
         let rest = events.split_off(count as usize);
@@ -270,7 +271,7 @@ impl<'t> Writer<'t> {
             tables.tail.remove(position)?;
         }
         self.view.state.sealed = end;
-        self.view.state.tail_bytes -= events.iter().map(|e| e.len() as u64).sum::<u64>();
+        self.view.state.tail_bytes -= weights(first, events)?.iter().sum::<u64>();
         let level = events.len().ilog2() as u8;
         self.store_node(level, first >> level, header.root)
     }
@@ -325,10 +326,31 @@ impl<'t> Writer<'t> {
         Ok(true)
     }
 
-    #[cfg(test)]
+    /// Puts other bytes in the place of an event that is not in a block.
+    pub(super) fn replace_in_tail(
+        &mut self,
+        position: u64,
+        new: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        match self.view.fresh.get_mut(&position) {
+            Some(fresh) => *fresh = new,
+            None => drop(self.view.tables.tail.insert(position, new.as_slice())?),
+        }
+        Ok(())
+    }
+
     pub(super) fn tables(&mut self) -> &mut Tables<Writing<'t>> {
         &mut self.view.tables
     }
+}
+
+/// What each event from `first` on counts for where blocks end.
+fn weights(first: u64, events: &[Vec<u8>]) -> Result<Vec<u64>, StoreError> {
+    let weight = |(position, event): (u64, &Vec<u8>)| {
+        let event = EnvelopeRef::decode(event).map_err(StoreError::malformed(position))?;
+        Ok(event.weight())
+    };
+    (first..).zip(events).map(weight).collect()
 }
 
 fn encode_payload(event: &Event) -> Result<Vec<u8>, StoreError> {

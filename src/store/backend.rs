@@ -31,10 +31,22 @@ pub trait LogFiles: Debug + Send + Sync {
     /// [`io::ErrorKind::AlreadyExists`] where there is a log.
     fn create(&self) -> io::Result<Box<dyn StorageBackend>>;
 
+    /// Opens empty bytes for a log that [`Self::publish`] puts in the place of the one that is
+    /// there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] where a log cannot be replaced.
+    fn replace(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes away what [`Self::replace`] opened, as far as that is possible.
+    fn discard(&self) {}
+
     /// Puts the new log in place.
     ///
     /// # Errors
-    /// When that fails; there is then no log.
+    /// When that fails; there is then no log, or the one that was there.
     fn publish(&self) -> io::Result<()>;
 
     /// The log's name in messages.
@@ -49,6 +61,11 @@ impl OnDisk {
     fn new_path(&self) -> PathBuf {
         self.0.with_extension("redb.new")
     }
+
+    fn new_file(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).open(self.new_path())
+    }
 }
 
 impl LogFiles for OnDisk {
@@ -61,9 +78,18 @@ impl LogFiles for OnDisk {
         if self.0.exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).open(self.new_path());
-        Ok(Box::new(FileBackend::new(file?).map_err(io::Error::other)?))
+        let file = self.new_file()?;
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn replace(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let file = self.new_file()?;
+        file.set_permissions(fs::metadata(&self.0)?.permissions())?;
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+
+    fn discard(&self) {
+        let _ = fs::remove_file(self.new_path());
     }
 
     fn publish(&self) -> io::Result<()> {

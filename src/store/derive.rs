@@ -115,7 +115,7 @@ fn follow(
     }
     apply_meaning(index, state, event, first)?;
     state.recorded = header.recorded;
-    state.tail_bytes += event.stored().len() as u64;
+    state.tail_bytes += event.weight();
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn apply_meaning(
             Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) => {
                 index.set_name(TAG_KEY, &key.public_key.to_string(), at)?;
             }
-            // Kinds of a later version and redacted texts mean nothing to the index.
+            // Kinds of a later version mean nothing to the index.
             _ => {}
         },
         Some(StreamType::Invocation) if ENDS.invocation.contains(&kind) => {

@@ -182,4 +182,4 @@ macro_rules! from_redb {
     )+};
 }
 
-from_redb!(DatabaseError, TransactionError, TableError, StorageError, CompactionError);
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CompactionError, CommitError);

@@ -3,16 +3,17 @@
 //!
 //! May use: `base`, `tlog`, `domain`, redb. Must never see: `projection`, `app`.
 //!
-//! LOG-1 positions are dense from 0. LOG-2 stored bytes never change. LOG-3 the stored tree is the
-//! tree of the stored bytes. LOG-5 one append's events appear all or not at all. LOG-6 an
-//! acknowledged event survives a crash. STR-1 revisions are dense per stream, and the expected one
-//! is checked in the transaction. DOM-2 a command id takes effect once. BLB-1 a blob's digest is
-//! checked on reading.
+//! LOG-1 positions are dense from 0. LOG-2 stored bytes never change, except a payload that a
+//! signed `text.redacted` event names. LOG-3 the stored tree is the tree of the stored bytes.
+//! LOG-5 one append's events appear all or not at all. LOG-6 an acknowledged event survives a
+//! crash. STR-1 revisions are dense per stream, and the expected one is checked in the
+//! transaction. DOM-2 a command id takes effect once. BLB-1 a blob's digest is checked on reading.
 //!
 //! What a crash leaves behind: between two commits nothing but an open flag in `log.redb`, which
 //! the next opening clears in milliseconds; while a log is made, a `log.redb.new` that the next
 //! attempt replaces; while a blob is stored, a temporary file beside it; while the file is
-//! compacted, a database that the next writer repairs by reading it once.
+//! compacted, a database that the next writer repairs by reading it once; while texts are taken
+//! out, a `log.redb.new` without them.
 //!
 //! To add a table: a field in `schema.rs`; if it can be rebuilt from events, an arm in
 //! `derive.rs`. Start reading at [`Store`], then `append.rs`.
@@ -31,6 +32,7 @@ mod lock;
 mod open;
 mod prove;
 mod read;
+mod rewrite;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -218,6 +218,10 @@ impl Store {
         Ok(())
     }
 
+    pub(super) fn files(&self) -> &dyn LogFiles {
+        &*self.files
+    }
+
     pub(super) fn lock_for_reading(&self) -> Result<Option<LockGuard>, StoreError> {
         self.lock.as_ref().map(|lock| lock.read(Some(LOCK_WAIT_MAX))).transpose()
     }
@@ -284,6 +288,15 @@ impl Burst<'_> {
         self.db.is_some() && self.started.elapsed() < BURST_MAX
     }
 
+    pub(super) fn database(&self) -> Result<&Database, StoreError> {
+        self.db.as_ref().ok_or(StoreError::Dropped)
+    }
+
+    /// Closes the database; the lock stays.
+    pub(super) fn close(&mut self) {
+        self.db = None;
+    }
+
     /// Runs `f` in one write transaction, as [`Store::write`] does.
     ///
     /// # Errors
@@ -315,7 +328,7 @@ impl Burst<'_> {
     }
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder

@@ -8,7 +8,7 @@ use redb::ReadableTable as _;
 
 use super::block::{Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
-use super::lenient::{Losses, check_sealed, lose};
+use super::lenient::{Losses, changed_in_tail, check_sealed, lose};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
 use super::{Block, BlockHeader, StoreError};
@@ -143,6 +143,11 @@ impl<A: Access> View<A> {
         let missing = || StoreError::corrupt(format!("event {position} is missing"));
         if let Some(stored) = self.fresh.get(&position) {
             return Ok(stored.clone());
+        }
+        if position >= self.state.sealed && self.losses.is_some() {
+            let tail = self.tail()?;
+            let stored = tail.get(position).filter(|stored| !stored.is_empty());
+            return stored.map(<[u8]>::to_vec).ok_or_else(missing);
         }
         if position >= self.state.sealed {
             let row = self.tables.tail.get(position)?.ok_or_else(missing)?;
@@ -290,7 +295,24 @@ impl<A: Access> View<A> {
             expected += 1;
         }
         self.fresh.values().for_each(|stored| block.push(stored));
-        Ok(block)
+        // Whoever reads past damage must not be told what a flipped bit made of an event.
+        if self.losses.is_some() { self.without_changed(block) } else { Ok(block) }
+    }
+
+    /// The tail without events that are not what was appended.
+    fn without_changed(&self, tail: Block) -> Result<Block, StoreError> {
+        let Some(changed) = changed_in_tail(self, &tail)? else { return Ok(tail) };
+        let (first, count) = (changed.start, changed.end - changed.start);
+        let what = match count {
+            1 => "it is not what was appended".into(),
+            _ => format!("one of these {count} events is not what was appended"),
+        };
+        lose(self.losses.as_ref(), first, count, StoreError::corrupt(what))?;
+        let mut rest = Block::of_tail(tail.first());
+        for (position, stored) in tail.iter() {
+            rest.push(if changed.contains(&position) { &[] } else { stored });
+        }
+        Ok(rest)
     }
 
     /// Hands out the events of `range` that `filter` takes, in order.
@@ -329,6 +351,9 @@ impl<A: Access> View<A> {
         each: &mut impl FnMut(&EnvelopeRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (position, stored) in block.iter().filter(|(position, _)| range.contains(position)) {
+            if stored.is_empty() && self.losses.is_some() {
+                continue; // lost already
+            }
             match decode_at(position, stored) {
                 Ok(event) if filter.takes(&event.header) => each(&event)?,
                 Ok(_) => {}

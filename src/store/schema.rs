@@ -22,8 +22,8 @@
 //! bincode (`base::codec`), except fixed tuples.
 
 use redb::{
-    Key, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableError, Value,
-    WriteTransaction,
+    Key, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table, TableDefinition,
+    TableError, Value, WriteTransaction,
 };
 
 use crate::base::Timestamp;
@@ -32,7 +32,7 @@ use crate::tlog::Frontier;
 /// A log of a higher major format can neither be read nor written.
 pub const FORMAT_MAJOR: u16 = 1;
 /// A log of a higher minor format can be read, not written.
-pub const FORMAT_MINOR: u16 = 0;
+pub const FORMAT_MINOR: u16 = 1;
 
 pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_STATE: &str = "state";
@@ -109,8 +109,25 @@ macro_rules! tables {
                 Ok(Self { $( $field: txn.open_table(
                     TableDefinition::<$key, $value>::new(stringify!($field)))?, )+ })
             }
+
+            /// Copies every row into tables that are empty.
+            pub(super) fn copy_to(&self, to: &mut Tables<Writing<'_>>) -> Result<(), StorageError> {
+                $( copy(&self.$field, &mut to.$field)?; )+
+                Ok(())
+            }
         }
     };
+}
+
+fn copy<K: Key + 'static, V: Value + 'static>(
+    from: &Table<'_, K, V>,
+    to: &mut Table<'_, K, V>,
+) -> Result<(), StorageError> {
+    for row in from.iter()? {
+        let (key, value) = row?;
+        to.insert(key.value(), value.value())?;
+    }
+    Ok(())
 }
 
 tables! {

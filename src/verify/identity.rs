@@ -83,7 +83,8 @@ impl Identities {
             | WorkspaceEvent::ConsolidationApplied(_)
             | WorkspaceEvent::LayoutChanged(_)
             | WorkspaceEvent::LogsPacked(_)
-            | WorkspaceEvent::SnapshotTaken(_) => {}
+            | WorkspaceEvent::SnapshotTaken(_)
+            | WorkspaceEvent::TextRedacted(_) => {}
             WorkspaceEvent::ActorRegistered(actor) => {
                 self.actors.insert(at, actor.name.clone());
             }
@@ -179,9 +180,22 @@ impl Identities {
     /// The keys that may sign log checkpoints: those the pinned one vouches for, directly or
     /// through others; all of them where none is pinned.
     pub(super) fn trusted(&self, pinned: Option<&NoteKey>) -> Vec<NoteKey> {
-        let Some(pinned) = pinned else {
-            return self.keys.values().map(|known| known.key.clone()).collect();
-        };
+        let trusted = self.trusted_at(pinned);
+        let followers = trusted.iter().filter_map(|at| self.keys.get(at)).map(|k| k.key.clone());
+        let pin = pinned.cloned();
+        let others = followers.filter(|key| pinned != Some(key));
+        pin.into_iter().chain(others).collect()
+    }
+
+    /// Whether an event was signed with a key that counts.
+    pub(super) fn counts(&self, at: u64, identity: &Identity, pinned: Option<&NoteKey>) -> bool {
+        let Identity::Signed { key, .. } = identity else { return false };
+        !self.bad.contains(&at) && self.trusted_at(pinned).contains(key)
+    }
+
+    /// Where the keys that count were made.
+    fn trusted_at(&self, pinned: Option<&NoteKey>) -> BTreeSet<u64> {
+        let Some(pinned) = pinned else { return self.keys.keys().copied().collect() };
         let pin = self.keys.iter().filter(|(_, known)| known.key == *pinned);
         let mut trusted: BTreeSet<u64> = pin.map(|(at, _)| *at).collect();
         loop {
@@ -191,10 +205,8 @@ impl Identities {
             let before = trusted.len();
             trusted.extend(more);
             if trusted.len() == before {
-                break;
+                return trusted;
             }
         }
-        let followers = trusted.iter().filter_map(|at| self.keys.get(at)).map(|k| k.key.clone());
-        std::iter::once(pinned.clone()).chain(followers.filter(|key| key != pinned)).collect()
     }
 }

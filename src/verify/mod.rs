@@ -11,6 +11,7 @@
 
 mod identity;
 mod kinship;
+mod redaction;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use std::sync::LazyLock;
 
 use identity::Identities;
 pub use kinship::{Kinship, Leaf, Parting, kinship};
+use redaction::Redactions;
 pub use report::{Finding, Report};
 
 use crate::base::Digest;
@@ -89,6 +91,7 @@ struct Check<'a> {
     log: &'a Reader,
     options: &'a Options,
     identities: Identities,
+    redactions: Redactions,
     index: MemoryIndex,
     state: State,
     /// Recomputed roots at the sizes that log checkpoints speak of.
@@ -113,13 +116,14 @@ struct Check<'a> {
 /// What a blob is kept for: the run or the promotion, and the file's path in it.
 type Holder = ([u8; 16], String);
 
-/// The kinds that name actors, keys and blobs.
-static NAMING: LazyLock<[Kind; 8]> = LazyLock::new(|| {
+/// The kinds that name actors, keys, blobs and what was redacted.
+static NAMING: LazyLock<[Kind; 9]> = LazyLock::new(|| {
     [
         "actor.registered",
         "key.created",
         "key.vouched",
         "snapshot.taken",
+        "text.redacted",
         "run.artifact_stored",
         "run.archived",
         "run.restored",
@@ -137,6 +141,7 @@ impl<'a> Check<'a> {
             log,
             options,
             identities: Identities::default(),
+            redactions: Redactions::default(),
             index: MemoryIndex::default(),
             state: State { signed: log.state().signed, ..State::default() },
             roots: BTreeMap::from([(0, crate::tlog::empty_root())]),
@@ -179,6 +184,7 @@ impl<'a> Check<'a> {
             };
         }
         self.check_signatures();
+        self.findings.extend(self.redactions.check(&self.identities, self.options.key.as_ref()));
         self.index.settle();
         Ok(())
     }
@@ -191,7 +197,7 @@ impl<'a> Check<'a> {
             let at = event.header.position;
             self.index.follow(&mut self.state, first + self.inside, event)?;
             self.inside += 1;
-            self.lengths.push(event.stored().len() as u64);
+            self.lengths.push(event.weight());
             self.seal();
             self.meaning(at, event);
             Ok(())
@@ -225,7 +231,7 @@ impl<'a> Check<'a> {
         let scanned = log.scan(range, &Filter::default(), |event| {
             let size = self.state.frontier.size();
             self.index.follow(&mut self.state, size, event)?;
-            self.lengths.push(event.stored().len() as u64);
+            self.lengths.push(event.weight());
             self.seal();
             self.state.frontier.push(leaf_hash(&event.leaf_data().0));
             self.note_root();
@@ -259,10 +265,7 @@ impl<'a> Check<'a> {
     /// Keys, signatures and blobs that events name.
     fn meaning(&mut self, at: u64, event: &EnvelopeRef<'_>) {
         let header = &event.header;
-        if event.payload.bytes().is_none() {
-            let what = "the payload is gone without a signed redaction";
-            self.findings.push(Finding::at(at, what));
-        }
+        self.redactions.met(event);
         if self.identities.signed(event) {
             self.check_signatures();
         }
@@ -274,6 +277,9 @@ impl<'a> Check<'a> {
                 let (_, holders) =
                     self.blobs.entry(taken.manifest).or_insert((at, BTreeSet::new()));
                 holders.insert((header.stream.entity, taken.manifest.to_string()));
+            }
+            Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
+                self.redactions.told(header, redacted);
             }
             Ok(Event::Workspace(named)) => {
                 let wrong = self.identities.named(header, &named, &self.state.origin);

@@ -37,6 +37,7 @@ mod query;
 mod random;
 mod record;
 mod record_read;
+mod redact;
 mod registry_keys;
 mod resume;
 mod snapshot;

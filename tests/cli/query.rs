@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use redb::TableDefinition;
+
 use crate::record_read::{audited, damage_a_block, long_record};
 use crate::support::Workspace;
 
@@ -215,7 +217,9 @@ fn mistakes_are_shown_where_they_are() {
     let ward = Workspace::new();
     for (sql, said) in [
         ("SELECT nme FROM runs", "no such column: nme, at line 1, column 8"),
-        ("SELECT name\nFROM rnus", "no such table: rnus"),
+        ("SELECT name\nFROM rnus", "no such table: rnus, at line 2, column 6"),
+        ("SELECT r.nme FROM runs r", "no such column: r.nme, at line 1, column 8"),
+        ("SELECT nosuch(1)", "no such function: nosuch, at line 1, column 8"),
         ("SELECT\n  1 +\n FROM runs", "at line 3, column 2"),
         ("SELECT 1; SELECT 2", "only one statement"),
         ("", "gives no rows"),
@@ -245,4 +249,17 @@ fn a_copied_log_with_damage_answers_from_the_rest() {
     let answer = ward.annals(&["query", sql, "--log", "copy.redb", "--format", "json"]);
     assert_eq!(answer.json()[0]["n"], all - (last - first + 1));
     answer.refused(10, &format!("positions {first} to {last} are lost"));
+}
+
+#[test]
+fn damage_in_a_workspace_is_damage_and_no_failure_of_a_disk() {
+    let ward = long_record();
+    let blocks = TableDefinition::<(u64, u16), &[u8]>::new("blocks");
+    let db = redb::Database::open(ward.path(".annals/log.redb")).unwrap();
+    let txn = db.begin_write().unwrap();
+    assert!(txn.open_table(blocks).unwrap().remove((0, 0)).unwrap().is_some());
+    txn.commit().unwrap();
+    drop(db);
+    let answer = ward.annals(&["query", "SELECT count(*) FROM events"]);
+    answer.refused(10, "the log is damaged");
 }

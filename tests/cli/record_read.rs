@@ -276,3 +276,38 @@ fn damage_is_said_and_the_rest_is_answered() {
     ward.annals(&newer).ok();
     ward.annals(&["list", "--log", "copy.redb"]).refused(10, "are lost");
 }
+
+/// A flipped bit that still decodes must not be told as what happened.
+#[test]
+fn a_changed_event_of_the_tail_is_lost_and_not_told() {
+    let ward = Workspace::new();
+    ward.train("night", &[]).ok();
+    for text in ["first", "second", "third"] {
+        ward.annals(&["note", "night", text]).ok();
+    }
+    let noted = ward.annals(&["log", "--kind", "run.noted", "--format", "json"]).ok().json();
+    let at = noted[1]["position"].as_u64().unwrap();
+    ward.annals(&["log", "copy", "copy.redb"]).ok();
+    let tail = TableDefinition::<u64, &[u8]>::new("tail");
+    {
+        let db = redb::Database::open(ward.path("copy.redb")).unwrap();
+        let txn = db.begin_write().unwrap();
+        {
+            let mut table = txn.open_table(tail).unwrap();
+            let mut bytes = table.get(at).unwrap().unwrap().value().to_vec();
+            let end = bytes.len() - 1;
+            bytes[end] ^= 2;
+            table.insert(at, bytes.as_slice()).unwrap();
+        }
+        txn.commit().unwrap();
+    }
+    let answer = ward.annals(&["log", "--log", "copy.redb", "-n", "1000"]);
+    assert!(!answer.out.contains("seconf"), "{}", answer.out);
+    assert!(answer.out.contains("first"), "{}", answer.out);
+    answer.refused(10, "not what was appended");
+    let at = at.to_string();
+    let shown = ward.annals(&["show", &at, "--log", "copy.redb"]);
+    assert_eq!(shown.code, 10, "{}{}", shown.out, shown.err);
+    assert!(!shown.out.contains("seconf"), "{}", shown.out);
+    ward.annals(&["show", "night", "--log", "copy.redb"]).refused(10, "lost");
+}

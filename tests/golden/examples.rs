@@ -12,6 +12,7 @@ use annals::domain::policy::*;
 use annals::domain::registry::*;
 use annals::domain::run::*;
 use annals::domain::workspace::*;
+use annals::domain::workspace::{RedactedEvent, RedactedFile, TextRedacted};
 use annals::domain::{Event, RuleResult};
 
 const RUN: RunId = RunId([1; 16]);
@@ -374,6 +375,17 @@ fn of_the_rest() -> Vec<Event> {
             dirty: true,
             models: vec!["ward_v1".into()],
             runs: vec![RunId([15; 16])],
+        }
+        .into(),
+        TextRedacted {
+            reason: "she asked us to".into(),
+            events: vec![RedactedEvent {
+                position: 12,
+                payload: digest(11),
+                replacement: digest(12),
+                fields: vec!["note".into()],
+            }],
+            files: vec![RedactedFile { digest: digest(13), replacement: digest(14) }],
         }
         .into(),
         KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),

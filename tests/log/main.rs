@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails stops")]
 
 mod blocks;
+mod older;
 mod proofs;
 mod signatures;

@@ -9,7 +9,7 @@ use crate::domain::invocation::{InvocationEvent, InvocationStarted};
 use crate::domain::policy::{Policy, PolicyEvent};
 use crate::domain::registry::{ModelPromoted, ModelVersion, RegistryEvent, RegistryState};
 use crate::domain::run::{RunEvent, RunStarted, RunState};
-use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::workspace::{RedactedEvent, WorkspaceEvent};
 use crate::domain::{DecodeError, Event, Header, Identity, StreamId, kind_named};
 
 /// Who recorded an event, where and when.
@@ -144,7 +144,7 @@ pub struct Facts {
     pub clock: Vec<ClockBack>,
     /// Long times in which nothing happened: the event after it, and the hours.
     pub gaps: Vec<(u64, i64)>,
-    /// Redacted events: position and kind.
+    /// Redacted events: position, and which of its fields.
     pub redacted: Vec<(u64, String)>,
     /// Events of a later version: position and what is known.
     pub unknown: Vec<(u64, String)>,
@@ -186,9 +186,12 @@ impl Facts {
     pub fn take(&mut self, header: &Header, event: Option<Result<Event, DecodeError>>) {
         self.header(header);
         match event {
-            Some(Ok(event)) => self.event(header, &event),
-            Some(Err(DecodeError::Redacted(kind))) => {
-                self.redacted.push((header.position, kind.name()));
+            Some(Ok(event)) => {
+                if let Event::Workspace(WorkspaceEvent::TextRedacted(redacted)) = &event {
+                    let line = |event: &RedactedEvent| (event.position, event.fields.join(", "));
+                    self.redacted.extend(redacted.events.iter().map(line));
+                }
+                self.event(header, &event);
             }
             Some(Err(error)) => self.unknown.push((header.position, error.to_string())),
             None => {}

@@ -165,9 +165,9 @@ pub(super) fn runs_left(facts: &Facts) -> Vec<Found> {
 }
 
 pub(super) fn redacted(facts: &Facts) -> Vec<Found> {
-    let found = |(position, kind): &(u64, String)| {
-        let what = format!("the text of this {kind} was taken out; its digest and proofs stay");
-        Found::new(format!("position {position}"), what).at([*position]).value("kind", kind)
+    let found = |(position, fields): &(u64, String)| {
+        let what = format!("{fields} of this event was taken out; its digest and proofs stay");
+        Found::new(format!("position {position}"), what).at([*position]).value("fields", fields)
     };
     facts.redacted.iter().map(found).collect()
 }

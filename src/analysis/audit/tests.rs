@@ -1,7 +1,7 @@
 use super::{CHECKS, Damage, Facts, LostEvents, Severity, audit, sarif, word};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::run::RunNoted;
-use crate::domain::workspace::ActorRegistered;
+use crate::domain::workspace::{ActorRegistered, RedactedEvent, TextRedacted};
 use crate::domain::{DecodeError, Event, Header, Identity, Kind, Provenance, StreamId, kind_named};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
@@ -57,13 +57,20 @@ fn a_plain_record_has_no_findings() {
 fn events_that_cannot_be_read_are_told_apart() {
     let mut facts = notes(3);
     let run = StreamId::from(RunId([1; 16]));
-    let redacted = DecodeError::Redacted(kind_named("run.noted").unwrap());
-    facts.take(&header(3, "run.noted", run, 3), Some(Err(redacted)));
+    let taken_out = RedactedEvent {
+        position: 2,
+        payload: Digest([1; 32]),
+        replacement: Digest([2; 32]),
+        fields: vec!["note".into()],
+    };
+    let redacted = TextRedacted { reason: "asked".into(), events: vec![taken_out], files: vec![] };
+    let at = header(3, "text.redacted", StreamId::WORKSPACE, 1);
+    facts.take(&at, Some(Ok(redacted.into())));
     let unknown = DecodeError::UnknownKind(Kind(0x0fff));
     facts.take(&header(4, "run.noted", run, 4), Some(Err(unknown)));
     assert_eq!(
         rules(&facts),
-        [("redacted", Severity::Note, vec![3]), ("from-later-version", Severity::Note, vec![4])]
+        [("redacted", Severity::Note, vec![2]), ("from-later-version", Severity::Note, vec![4])]
     );
 }
 

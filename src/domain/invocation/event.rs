@@ -11,7 +11,7 @@ stream_events! {
     pub enum InvocationEvent of Invocation {
         0x0501 "invocation.started" 1 Text Started(InvocationStarted),
         0x0502 "invocation.finished" 1 Text Finished(InvocationFinished),
-        0x0503 "invocation.interrupted" 1 Decision Interrupted(InvocationInterrupted),
+        0x0503 "invocation.interrupted" 1 Text Interrupted(InvocationInterrupted),
     }
 }
 

@@ -14,7 +14,7 @@ stream_events! {
         0x0301 "promotion.requested" 1 Text Requested(PromotionRequested),
         0x0302 "promotion.approved" 1 Text Approved(PromotionApproved),
         0x0303 "promotion.rejected" 1 Text Rejected(PromotionRejected),
-        0x0304 "promotion.refused" 1 Decision Refused(PromotionRefused),
+        0x0304 "promotion.refused" 1 Text Refused(PromotionRefused),
         0x0305 "model.promoted" 1 Decision Promoted(ModelPromoted),
         0x0306 "model.demoted" 1 Text Demoted(ModelDemoted),
         0x0307 "model.rolled_back" 1 Text RolledBack(ModelRolledBack),

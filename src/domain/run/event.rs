@@ -22,7 +22,7 @@ stream_events! {
         0x0406 "run.artifact_stored" 1 Fact ArtifactStored(ArtifactStored),
         0x0407 "run.finished" 2 Decision Finished(RunFinished),
         0x0408 "run.failed" 1 Text Failed(RunFailed),
-        0x0409 "run.interrupted" 1 Decision Interrupted(RunInterrupted),
+        0x0409 "run.interrupted" 1 Text Interrupted(RunInterrupted),
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
         0x040b "run.resumed" 1 Decision Resumed(RunResumed),
         0x040c "run.reproduced" 1 Decision Reproduced(RunReproduced),

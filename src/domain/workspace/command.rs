@@ -1,6 +1,6 @@
 //! Requests about the log itself.
 
-use super::{LogsPacked, SnapshotTaken};
+use super::{LogsPacked, SnapshotTaken, TextRedacted};
 use crate::base::{LogId, PublicKey};
 
 /// What can be asked of the log itself.
@@ -53,4 +53,11 @@ pub enum WorkspaceCommand {
     },
     /// Name a list of files that are in the blob store, unless it was so named already.
     TakeSnapshot(SnapshotTaken),
+    /// Take texts out of events and files.
+    Redact {
+        /// Which, and why.
+        redacted: TextRedacted,
+        /// Whether the person who asks signs with a key of their own.
+        signed: bool,
+    },
 }

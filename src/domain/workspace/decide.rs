@@ -80,6 +80,13 @@ pub fn decide(
             message.map_or(Ok(()), |m| printable("the message", m, TEXT_INLINE_BYTES_MAX))?;
             Ok(vec![taken.into()])
         }
+        WorkspaceCommand::Redact { signed: false, .. } => Err(Rejection::NotAllowed(
+            "a redaction counts only with a signature, and there is no key to sign it with".into(),
+        )),
+        WorkspaceCommand::Redact { redacted, .. } => {
+            printable("the reason", &redacted.reason, TEXT_INLINE_BYTES_MAX)?;
+            Ok(vec![redacted.into()])
+        }
     }
 }
 

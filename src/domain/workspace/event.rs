@@ -17,6 +17,7 @@ stream_events! {
         0x0111 "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
         0x0112 "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
         0x0113 "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
+        0x0114 "text.redacted" 1 Decision TextRedacted(TextRedacted),
         0x0118 "logs.packed" 1 Decision LogsPacked(LogsPacked),
     }
 }
@@ -201,4 +202,38 @@ pub struct SnapshotTaken {
     pub models: Vec<String>,
     /// Runs that it names, which old-run rules leave alone from here on.
     pub runs: Vec<RunId>,
+}
+
+/// Texts were taken out of events and files. It counts only when it is signed; its own reason
+/// stays for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct TextRedacted {
+    /// Why.
+    pub reason: String,
+    /// The events that have another payload from here on.
+    pub events: Vec<RedactedEvent>,
+    /// The files that have other bytes from here on.
+    pub files: Vec<RedactedFile>,
+}
+
+/// An event whose payload was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RedactedEvent {
+    /// Its position.
+    pub position: u64,
+    /// Digest of the payload that it was recorded with, which the log's tree commits to.
+    pub payload: Digest,
+    /// blake3 of the bytes that stand there instead.
+    pub replacement: Digest,
+    /// Which of its fields have a placeholder; `digests` where a redacted file is named anew.
+    pub fields: Vec<String>,
+}
+
+/// A file whose bytes were replaced; events name it by its new digest.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RedactedFile {
+    /// Digest of the bytes that were there.
+    pub digest: Digest,
+    /// Digest of the bytes that are there instead.
+    pub replacement: Digest,
 }

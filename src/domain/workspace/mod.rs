@@ -13,6 +13,7 @@ pub use command::WorkspaceCommand;
 pub use decide::decide;
 pub use event::{
     ActorRegistered, BlobsRemoved, ConsolidationApplied, KeyCreated, KeyVouched, LayoutChanged,
-    LayoutKind, LogsPacked, SnapshotTaken, WorkspaceCreated, WorkspaceEvent, rotation_message,
+    LayoutKind, LogsPacked, RedactedEvent, RedactedFile, SnapshotTaken, TextRedacted,
+    WorkspaceCreated, WorkspaceEvent, rotation_message,
 };
 pub use state::{Key, WorkspaceState};

@@ -60,7 +60,8 @@ impl Fold for WorkspaceState {
             }
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
-            | WorkspaceEvent::ConsolidationApplied(_) => {}
+            | WorkspaceEvent::ConsolidationApplied(_)
+            | WorkspaceEvent::TextRedacted(_) => {}
             WorkspaceEvent::LayoutChanged(changed) => self.layout = Some(changed.to),
         }
     }

@@ -28,8 +28,9 @@ const COLUMNS: &[Column] = &[
     column("provenance", Type::Text, "engine, supervised, reported, typed or imported"),
     column("invocation", Type::Int, "position of the start of the invocation it belongs to"),
     column("wall_offset_ns", Type::Int, "raw wall clock minus recorded; not 0 where it went back"),
-    column("payload", Type::Text, "what happened, as JSON; null where redacted"),
+    column("payload", Type::Text, "what happened, as JSON; redacted texts are placeholders"),
     column("envelope", Type::Bytes, "the stored bytes, which the log's tree commits to"),
+    column("redacted_by", Type::Int, "position of the text.redacted event that took texts out"),
 ];
 
 const PAYLOAD: usize = 13;
@@ -64,6 +65,7 @@ fn rows(seen: &Seen<'_>, out: &mut Vec<Row>) {
     row.push(Value::Int(header.wall_offset_ns));
     row.push(wanted(PAYLOAD, &payload));
     row.push(wanted(ENVELOPE, &envelope));
+    row.push(seen.envelope.payload.redacted_by().into());
     out.push(row);
 }
 

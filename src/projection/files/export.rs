@@ -4,7 +4,7 @@
 //! `.annals/exports.json`. A crash between the commit and the writing leaves older files, which
 //! still have the remembered digest: stale, not edited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -221,6 +221,11 @@ impl Exporter {
         };
         let edited = written.files.iter().filter(|(name, file)| !same(name, file));
         edited.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The files of the last writing.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.written().files.into_keys().collect()
     }
 
     fn compare(&self, document: &Document) -> Option<Difference> {

@@ -1,0 +1,332 @@
+//! What goes out of files: the same texts wherever annals keeps them, and whole files.
+//!
+//! New bytes are made beside (`.annals/redacting/`) before the log says that they are in force, and
+//! put in place afterwards, by the next changing verb where a crash came between. They never hold
+//! what goes. A file whose digest stands in other files changes those as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Stays;
+use super::needles::Needles;
+use crate::app::{App, Error, Result};
+use crate::base::{Digest, InvocationId, durable, fuse};
+use crate::domain::run::{Archive, Pack};
+use crate::effect;
+
+/// Folder under `.annals` for what is on its way.
+const FOLDER: &str = "redacting";
+const MANIFEST: &str = "manifest.json";
+
+/// What is annals' own under the workspace.
+pub(super) struct Scope {
+    /// Folders, with `/` at the end.
+    folders: BTreeSet<String>,
+    /// Registry files, which are made anew from the log.
+    regenerated: BTreeSet<String>,
+    /// Those that somebody edited: they are set aside before.
+    edited: BTreeSet<String>,
+}
+
+/// Files with other bytes.
+#[derive(Default)]
+pub(super) struct NewFiles {
+    pub(super) files: Vec<NewFile>,
+    /// What their digests were, and are.
+    pub(super) digests: BTreeMap<Digest, Digest>,
+    /// Files of others in which a text stands.
+    pub(super) stays: Vec<Stays>,
+}
+
+pub(super) struct NewFile {
+    pub(super) path: String,
+    target: String,
+    bytes: Vec<u8>,
+}
+
+/// What lies in the folder, and where it goes.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    invocation: InvocationId,
+    files: Vec<Move>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Move {
+    staged: String,
+    target: String,
+    remove: Option<String>,
+}
+
+impl App {
+    /// The folders and files of annals in this workspace.
+    pub(super) fn redaction_scope(&self) -> Result<Scope> {
+        let views = self.snapshot()?;
+        let (_, policy) = views.policy()?;
+        let layout = &self.layout;
+        let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
+        let archives = archives.iter().map(|archive| layout.archive(*archive, &policy));
+        let own = [&layout.experiments, &layout.production, &layout.training].map(Clone::clone);
+        let runs = views.run_details()?.into_iter().map(|run| run.folder);
+        let folders = own.into_iter().chain(archives).chain(runs).chain([".annals".into()]);
+        let edited: BTreeSet<String> = self.exporter().edited().into_iter().collect();
+        let mut regenerated = self.exporter().names();
+        regenerated.retain(|name| !edited.contains(name));
+        let folders = folders.filter(|folder| !folder.is_empty()).map(|f| format!("{f}/"));
+        Ok(Scope { folders: folders.collect(), regenerated, edited })
+    }
+
+    /// Every file without the texts and without the bytes of `blobs`.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn mask_files(
+        &self,
+        scope: &Scope,
+        texts: &BTreeSet<String>,
+        blobs: &BTreeSet<Digest>,
+        position: u64,
+    ) -> Result<NewFiles> {
+        let mut paths = Vec::new();
+        walk(&self.root, "", &mut paths).map_err(|e| Error::io("list the workspace", e))?;
+        let mut new = NewFiles::default();
+        loop {
+            let needles = Needles::new(texts, &new.digests)?;
+            let mask = Mask { needles, blobs, position };
+            let mut next = NewFiles::default();
+            for path in &paths {
+                self.mask_file(scope, &mask, path, &mut next)?;
+            }
+            if next.digests == new.digests {
+                return Ok(next);
+            }
+            new = next;
+        }
+    }
+
+    fn mask_file(
+        &self,
+        scope: &Scope,
+        mask: &Mask<'_>,
+        path: &str,
+        new: &mut NewFiles,
+    ) -> Result<()> {
+        let failed = |e| Error::io(format!("read {path}"), e);
+        let found = || mask.needles.stand_in_stream(self.reader(path)?);
+        if !scope.masks(path) {
+            if scope.looks_at(path) && found().map_err(failed)? {
+                new.stays.push(Stays::File { path: path.to_owned() });
+            }
+            return Ok(());
+        }
+        let full = self.root.join(path);
+        let packed = [(".tar.zst", Pack::Zst), (".tar.gz", Pack::Gz)];
+        let packed = packed.into_iter().find(|(ending, _)| path.ends_with(ending));
+        // A blob has no ending; logs packed together lie among them.
+        let blob = path.starts_with(".annals/blobs/") && starts_as_gzip(&full).map_err(failed)?;
+        let blob = blob.then(|| {
+            effect::repacked(Pack::Gz, &full, |bytes| mask.bytes(bytes, &mut new.digests))
+        });
+        let masked = if let Some((_, pack)) = packed {
+            effect::repacked(pack, &full, |bytes| mask.bytes(bytes, &mut new.digests))?
+        } else if let Some(Ok(masked)) = blob {
+            masked
+        } else if mask.blobs.is_empty() && !found().map_err(failed)? {
+            None
+        } else {
+            mask.bytes(&fs::read(&full).map_err(failed)?, &mut new.digests)
+        };
+        if let Some(bytes) = masked {
+            let old = self.reader(path).and_then(|mut file| Digest::of_reader(&mut file));
+            new.push(path, old.map_err(failed)?.0, bytes);
+        }
+        Ok(())
+    }
+
+    fn reader(&self, path: &str) -> io::Result<BufReader<File>> {
+        Ok(BufReader::new(File::open(self.root.join(path))?))
+    }
+
+    /// Makes the new bytes durable beside, for the invocation that will put them in place.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn stage(&self, invocation: InvocationId, new: &NewFiles) -> Result<()> {
+        let dir = self.annals_dir().join(FOLDER);
+        let staged = || -> io::Result<()> {
+            remove_dir(&dir)?;
+            durable::create_dir_all(&dir)?;
+            let mut files = Vec::new();
+            for (number, file) in new.files.iter().enumerate() {
+                let staged = number.to_string();
+                durable::write(&dir.join(&staged), &file.bytes)?;
+                let remove = (file.path != file.target).then(|| file.path.clone());
+                files.push(Move { staged, target: file.target.clone(), remove });
+            }
+            let manifest = serde_json::to_vec_pretty(&Manifest { invocation, files })?;
+            durable::write(&dir.join(MANIFEST), &manifest)
+        };
+        staged().map_err(|e| Error::io("write .annals/redacting", e))
+    }
+
+    /// Which invocation put new bytes beside; none where there are none.
+    pub(super) fn staged_by(&self) -> Option<InvocationId> {
+        Some(self.manifest_of_redaction()?.invocation)
+    }
+
+    /// Whether anything lies beside.
+    pub(super) fn anything_staged(&self) -> bool {
+        self.annals_dir().join(FOLDER).is_dir()
+    }
+
+    fn manifest_of_redaction(&self) -> Option<Manifest> {
+        let text = fs::read(self.annals_dir().join(FOLDER).join(MANIFEST)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Puts the new bytes in place. Done twice it changes nothing more.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn put_staged(&self) -> Result<()> {
+        let Some(manifest) = self.manifest_of_redaction() else { return Ok(()) };
+        let dir = self.annals_dir().join(FOLDER);
+        for file in &manifest.files {
+            let (staged, target) = (dir.join(&file.staged), self.root.join(&file.target));
+            let old = file.remove.as_ref().map(|path| self.root.join(path));
+            put(&staged, &target, old.as_deref())
+                .map_err(|e| Error::io(format!("write {}", file.target), e))?;
+            fuse::step();
+        }
+        self.drop_staged()
+    }
+
+    /// Forgets the new bytes.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub(super) fn drop_staged(&self) -> Result<()> {
+        let dir = self.annals_dir().join(FOLDER);
+        // The list goes last: what is listed can be put in place again.
+        let removed = || -> io::Result<()> {
+            match fs::remove_file(dir.join(MANIFEST)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => fuse::step(),
+            }
+            remove_dir(&dir)
+        };
+        removed().map_err(|e| Error::io("remove .annals/redacting", e))
+    }
+}
+
+fn put(staged: &Path, target: &Path, old: Option<&Path>) -> io::Result<()> {
+    let bytes = fs::read(staged)?;
+    let before = fs::metadata(old.unwrap_or(target)).map(|meta| meta.permissions());
+    if let Some(parent) = target.parent() {
+        durable::create_dir_all(parent)?;
+    }
+    durable::write(target, &bytes)?;
+    if let Ok(permissions) = before {
+        fs::set_permissions(target, permissions)?;
+    }
+    let Some(old) = old else { return Ok(()) };
+    fuse::step();
+    match fs::remove_file(old) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => durable::sync_parent(old),
+    }
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+impl NewFiles {
+    fn push(&mut self, path: &str, old: Digest, bytes: Vec<u8>) {
+        let new = Digest::of(&bytes);
+        self.digests.insert(old, new);
+        // A blob is called by its digest.
+        let blob = path.strip_prefix(".annals/blobs/").filter(|p| p.ends_with(&old.to_string()));
+        let target = match blob {
+            Some(_) => format!(".annals/blobs/{}/{new}", new.short(2)),
+            None => path.to_owned(),
+        };
+        self.files.push(NewFile { path: path.to_owned(), target, bytes });
+    }
+}
+
+impl Scope {
+    /// Whether annals may write the file: it lies where only annals writes, or is a copy of a
+    /// registry file that somebody had edited.
+    fn masks(&self, path: &str) -> bool {
+        let database = [".annals/log.redb", ".annals/views.redb", ".annals/exports.json"];
+        let own = self.folders.iter().any(|folder| path.starts_with(folder.as_str()));
+        let on_its_way = path.starts_with(&format!(".annals/{FOLDER}/"));
+        let aside = !path.contains('/') && path.contains(".edited-") || self.edited.contains(path);
+        // What follows from the log is made anew, so that nobody takes it for edited.
+        let follows = self.regenerated.contains(path);
+        (own || aside)
+            && !follows
+            && !on_its_way
+            && !database.iter().any(|file| path.starts_with(file))
+    }
+
+    /// Whether a text in the file is worth telling of.
+    fn looks_at(&self, path: &str) -> bool {
+        !path.starts_with(".annals/") && !self.regenerated.contains(path)
+    }
+}
+
+struct Mask<'a> {
+    needles: Needles,
+    blobs: &'a BTreeSet<Digest>,
+    position: u64,
+}
+
+impl Mask<'_> {
+    /// What stands in the place of these bytes; none where they may stay.
+    fn bytes(&self, bytes: &[u8], digests: &mut BTreeMap<Digest, Digest>) -> Option<Vec<u8>> {
+        let old = Digest::of(bytes);
+        let new = if self.blobs.contains(&old) {
+            format!("redacted at {}\n", self.position).into_bytes()
+        } else if self.needles.stand_in(bytes) {
+            self.needles.in_file(bytes, self.position)
+        } else {
+            return None;
+        };
+        digests.insert(old, Digest::of(&new));
+        Some(new)
+    }
+}
+
+fn starts_as_gzip(path: &Path) -> io::Result<bool> {
+    let mut magic = Vec::new();
+    File::open(path)?.take(2).read_to_end(&mut magic)?;
+    Ok(magic == [0x1f, 0x8b])
+}
+
+/// Every plain file under `folder`, by its path from `root`. Links are not followed, and what
+/// belongs to git is git's.
+fn walk(root: &Path, folder: &str, found: &mut Vec<String>) -> io::Result<()> {
+    let path: PathBuf = if folder.is_empty() { root.to_owned() } else { root.join(folder) };
+    let mut entries: Vec<fs::DirEntry> = fs::read_dir(path)?.collect::<io::Result<_>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let kind = entry.file_type()?;
+        if kind.is_dir() && name != ".git" {
+            walk(root, &path, found)?;
+        } else if kind.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
