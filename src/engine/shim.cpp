@@ -1,6 +1,7 @@
 // What libtorch has and tch 0.24 does not name: the norm of many tensors, one AdamW update of many
-// tensors in one pass over memory, mixed precision, and linear layers whose weights change no more. Called by shim.rs alone, which says what
-// the pointers must be. No exception leaves this file: 1 is a failure that `annals_failure` tells.
+// tensors in one pass over memory, mixed precision, and linear layers by oneDNN. Called by shim.rs
+// alone, which says what the pointers must be. No exception leaves this file: 1 is a failure that
+// `annals_failure` tells.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,12 +10,15 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/stack.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace {
 
@@ -40,10 +44,44 @@ std::vector<at::Tensor> listed(at::Tensor* const* tensors, std::size_t count) {
   return list;
 }
 
-// Calls an operator that has a name and no C++ function of its own.
-at::Tensor called(const char* name, torch::jit::Stack stack) {
-  c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
+// `input` [.., inputs] times the transposed `weight` [outputs, inputs], plus `bias`, by oneDNN.
+// Either may be a view with other strides. The operator has a name and no C++ function of its own.
+at::Tensor product(const at::Tensor& input, const at::Tensor& weight,
+                   const std::optional<at::Tensor>& bias) {
+  static const auto by_name =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "");
+  torch::jit::Stack stack{input, weight, bias, "none", c10::List<std::optional<at::Scalar>>(), ""};
+  by_name.callBoxed(&stack);
   return std::move(stack.at(0)).toTensor();
+}
+
+// A linear layer whose three products are oneDNN's, forward and on the way back.
+struct Linear : torch::autograd::Function<Linear> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
+                            const at::Tensor& weight, const at::Tensor& bias) {
+    context->save_for_backward({input, weight});
+    return product(input, weight, bias);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    auto saved = context->get_saved_variables();
+    auto &input = saved[0], &weight = saved[1];
+    auto grad = grads[0].reshape({-1, weight.size(0)});
+    torch::autograd::variable_list found(3);
+    if (context->needs_input_grad(0))
+      found[0] = product(grad, weight.t(), {}).view(input.sizes());
+    if (context->needs_input_grad(1))
+      found[1] = product(grad.t(), input.reshape({-1, weight.size(1)}).t(), {});
+    if (context->needs_input_grad(2)) found[2] = grad.sum(0);
+    return found;
+  }
+};
+
+// Whether oneDNN is to multiply: numbers of 32 bits in the memory of the CPU.
+bool by_onednn(const at::Tensor& input, const at::Tensor& weight) {
+  return input.is_cpu() && input.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
+         !at::autocast::is_autocast_enabled(at::kCPU) && at::globalContext().hasMKLDNN();
 }
 
 }  // namespace
@@ -71,19 +109,12 @@ int annals_adamw(at::Tensor* const* weights, at::Tensor* const* grads, at::Tenso
   });
 }
 
-int annals_pack(const at::Tensor* weight, std::int64_t rows, at::Tensor** packed) {
-  return guarded([&] {
-    *packed = new at::Tensor(called("mkldnn::_reorder_linear_weight", {*weight, rows}));
-  });
-}
-
-int annals_linear(const at::Tensor* input, const at::Tensor* packed, const at::Tensor* bias, bool gelu,
+int annals_linear(const at::Tensor* input, const at::Tensor* weight, const at::Tensor* bias,
                   at::Tensor** output) {
   return guarded([&] {
-    c10::List<std::optional<at::Scalar>> none;
-    *output = new at::Tensor(called("mkldnn::_linear_pointwise",
-                                    {*input, *packed, *bias, gelu ? "gelu" : "none", none,
-                                     gelu ? c10::IValue("none") : c10::IValue("")}));
+    auto found = by_onednn(*input, *weight) ? Linear::apply(*input, *weight, *bias)
+                                            : at::linear(*input, *weight, *bias);
+    *output = new at::Tensor(std::move(found));
   });
 }
 

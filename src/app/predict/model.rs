@@ -273,7 +273,8 @@ fn together(
 pub(super) fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
     let (program, args) = programs.for_architecture(spec.config.model.architecture);
     let lost = |e| Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e);
-    let mut engine = Engine::start(program, args, Path::new("/dev/null")).map_err(lost)?;
+    let mut engine =
+        Engine::start_to_answer(program, args, Path::new("/dev/null")).map_err(lost)?;
     engine.score(spec).map_err(lost)?;
     match engine.hear(WAIT) {
         Heard::Ready => Ok(engine),

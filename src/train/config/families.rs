@@ -9,6 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::types::{Architecture, TrainConfig};
 use super::validate::Rule;
 
+/// How the encoder reads beside its layers.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Tokens that a convolution before the layers sees around each one, itself included; 0 for
+    /// no convolution.
+    pub convolution: u32,
+    /// How the tokens become one vector.
+    pub pooling: Pooling,
+}
+
+/// How the tokens of a text become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The largest of each number.
+    Max,
+}
+
 /// Other columns learned from the same rows through the same encoder.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,10 +136,11 @@ pub struct AttentionConfig {
 pub const MAIN: &str = "main";
 
 /// The sections that are for some architectures alone.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "attention.",
     "curriculum.",
     "distilbert.",
+    "encoder.",
     "lexicon.",
     "multitask.",
     "pat.",
@@ -129,7 +151,9 @@ const SECTIONS: [&str; 8] = [
 /// Those of an architecture.
 fn own_sections(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
-        Architecture::Encoder => &["attention.", "curriculum.", "lexicon.", "multitask."],
+        Architecture::Encoder => {
+            &["attention.", "curriculum.", "encoder.", "lexicon.", "multitask."]
+        }
         Architecture::Distilbert => &["curriculum.", "distilbert."],
         Architecture::Pat => &["pat."],
         Architecture::TfidfLogreg | Architecture::TfidfSvm => &["tfidf."],
@@ -203,6 +227,13 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         rule(weighs, format!("weighed {}", head.weight), "weighed above 0");
     }
     stage_rules(config, &mut rules);
+    let window = config.encoder.convolution;
+    rules.push((
+        window == 0 || (window % 2 == 1 && window < 32),
+        "encoder.convolution",
+        window.to_string(),
+        "0, or odd and below 32: as many tokens before as after".into(),
+    ));
     let weight = config.attention.supervision_weight;
     rules.push((
         weight == 0.0 || (weight > 0.0 && weight < 1e3 && config.lexicon.is_on()),

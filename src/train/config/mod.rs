@@ -17,8 +17,8 @@ mod validate;
 mod yaml;
 
 pub use families::{
-    AttentionConfig, CurriculumConfig, Difficulty, HeadConfig, LexiconConfig, MAIN,
-    MultitaskConfig, StageConfig,
+    AttentionConfig, CurriculumConfig, Difficulty, EncoderConfig, HeadConfig, LexiconConfig, MAIN,
+    MultitaskConfig, Pooling, StageConfig,
 };
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};

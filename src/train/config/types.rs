@@ -4,7 +4,9 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::families::{AttentionConfig, CurriculumConfig, LexiconConfig, MultitaskConfig};
+use super::families::{
+    AttentionConfig, CurriculumConfig, EncoderConfig, LexiconConfig, MultitaskConfig,
+};
 use super::pat::PatConfig;
 use super::threshold::Threshold;
 
@@ -26,6 +28,8 @@ pub struct TrainConfig {
     pub attention: AttentionConfig,
     /// What else the encoder learns.
     pub multitask: MultitaskConfig,
+    /// Settings of the architecture `encoder`.
+    pub encoder: EncoderConfig,
     /// Settings of the architecture `distilbert`.
     pub distilbert: DistilbertConfig,
     /// Settings of the architecture `pat`.
@@ -51,7 +55,7 @@ impl TrainConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
-    /// Transformer encoder with mean pooling; needs the engine with libtorch.
+    /// Transformer encoder; needs the engine with libtorch.
     Encoder,
     /// DistilBERT with a classifier, in the layout of Hugging Face; needs the engine with libtorch.
     Distilbert,

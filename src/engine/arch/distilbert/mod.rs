@@ -5,9 +5,8 @@
 use tch::nn::{self, Init, Module as _};
 use tch::{Kind, Tensor};
 
-use super::linear::{Linear, pack};
+use super::linear::{Linear, frozen};
 use super::{Network, Rows, Scores, Shape};
-use crate::shim::Packed;
 
 const STDEV: f64 = 0.02;
 const NORM_EPSILON: f64 = 1e-12;
@@ -74,11 +73,11 @@ impl Network for Distilbert {
 
 #[derive(Debug)]
 struct Layer {
-    query: nn::Linear,
-    key: nn::Linear,
-    value: nn::Linear,
+    query: Linear,
+    key: Linear,
+    value: Linear,
     /// Query, key and value side by side.
-    joint: Option<Packed>,
+    joint: Option<Linear>,
     output: Linear,
     attention_norm: nn::LayerNorm,
     feed_forward_in: Linear,
@@ -95,13 +94,13 @@ impl Layer {
         let width = i64::from(model.n_embd);
         let hidden = i64::from(shape.config.distilbert.hidden_dim);
         let (attention, feed_forward) = (path / "attention", path / "ffn");
-        let projection = |name: &str| linear(&(&attention / name), width, width);
+        let projection = |name: &str| Linear::new(linear(&(&attention / name), width, width));
         Self {
             query: projection("q_lin"),
             key: projection("k_lin"),
             value: projection("v_lin"),
             joint: None,
-            output: Linear::new(projection("out_lin")),
+            output: projection("out_lin"),
             attention_norm: norm(&(path / "sa_layer_norm"), width),
             feed_forward_in: Linear::new(linear(&(&feed_forward / "lin1"), width, hidden)),
             feed_forward_out: Linear::new(linear(&(&feed_forward / "lin2"), hidden, width)),
@@ -113,7 +112,7 @@ impl Layer {
     }
 
     fn freeze(&mut self) {
-        self.joint = pack(&[&self.query, &self.key, &self.value]);
+        self.joint = Some(frozen(&[&self.query, &self.key, &self.value]));
         self.output.freeze();
         self.feed_forward_in.freeze();
         self.feed_forward_out.freeze();
@@ -122,7 +121,7 @@ impl Layer {
     /// `x`: `[rows, cols, width]`; `seen`: bool `[rows, 1, 1, cols]`.
     fn forward(&self, x: &Tensor, seen: &Tensor, train: bool) -> Tensor {
         let x = self.attention_norm.forward(&(self.attend(x, seen, train) + x));
-        let hidden = self.feed_forward_in.forward_gelu(&x);
+        let hidden = self.feed_forward_in.forward(&x).gelu("none");
         let fed = self.feed_forward_out.forward(&hidden).dropout(self.dropout, train);
         self.output_norm.forward(&(fed + x))
     }
@@ -135,7 +134,7 @@ impl Layer {
         };
         let apart = || [&self.query, &self.key, &self.value].map(|layer| layer.forward(x));
         let [query, key, value] = self.joint.as_ref().map_or_else(apart, |joint| {
-            let all = joint.ask(x, false);
+            let all = joint.forward(x);
             [0, 1, 2].map(|part| all.narrow(-1, part * width, width))
         });
         let attended = Tensor::scaled_dot_product_attention(

@@ -1,7 +1,9 @@
-//! Pre-norm Transformer encoder with masked mean pooling: Vaswani et al. 2017
+//! Pre-norm Transformer encoder with masked pooling: Vaswani et al. 2017
 //! (<https://arxiv.org/abs/1706.03762>), layer norm before each branch as in Xiong et al. 2020
-//! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU.
+//! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU. A convolution before the layers, where
+//! asked for, knows short sequences of tokens, which few rows do not teach attention.
 
+use annals::train::config::Pooling;
 use tch::nn::{self, Init, Module as _, ModuleT as _};
 use tch::{Kind, Tensor};
 
@@ -16,11 +18,13 @@ const EMBEDDING_STDEV: f64 = 0.02;
 pub(crate) struct Encoder {
     tokens: nn::Embedding,
     positions: nn::Embedding,
+    convolution: Option<nn::Conv1D>,
     concepts: Option<nn::Embedding>,
     layers: Vec<Layer>,
     norm: nn::LayerNorm,
     classifier: nn::Linear,
     heads: Vec<nn::Linear>,
+    pooling: Pooling,
     dropout: f64,
 }
 
@@ -39,6 +43,7 @@ impl Encoder {
         Self {
             tokens: nn::embedding(path / "tokens", shape.vocab_size, width, embedding),
             positions: nn::embedding(path / "positions", length, width, embedding),
+            convolution: convolution(path, width, shape.config.encoder.convolution.into()),
             concepts: (shape.concepts > 0).then(|| {
                 // From nothing: a concept begins to count when it helps. Row 0 stays nothing.
                 let ws_init = Init::Const(0.0);
@@ -49,7 +54,25 @@ impl Encoder {
             norm: nn::layer_norm(path / "norm", vec![width], Default::default()),
             classifier: linear(&(path / "classifier"), width, shape.classes, 1.0),
             heads: shape.heads.iter().map(head).collect(),
+            pooling: shape.config.encoder.pooling,
             dropout: model.dropout,
+        }
+    }
+}
+
+impl Encoder {
+    /// Float `[rows, cols, width]` to `[rows, width]`, over the tokens of each row.
+    fn pool(&self, x: &Tensor, mask: &Tensor) -> Tensor {
+        match self.pooling {
+            Pooling::Mean => {
+                let weights = mask.to_kind(Kind::Float).unsqueeze(-1);
+                let sums = (x * &weights).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
+                sums / weights.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
+            }
+            Pooling::Max => {
+                let padding = mask.logical_not().unsqueeze(-1);
+                x.masked_fill(&padding, f64::NEG_INFINITY).max_dim(1, false).0
+            }
         }
     }
 }
@@ -64,6 +87,11 @@ impl Network for Encoder {
             x += vectors.forward(concepts);
         }
         x = x.dropout(self.dropout, train);
+        if let Some(convolution) = &self.convolution {
+            // [rows, width, cols]; padding is nothing to the tokens beside it.
+            let tokens = (&x * mask.to_kind(Kind::Float).unsqueeze(-1)).transpose(1, 2);
+            x += convolution.forward(&tokens).gelu("none").transpose(1, 2);
+        }
         // [rows, 1, 1, cols]: every query of a row sees the row's tokens and no padding.
         let seen = mask.unsqueeze(1).unsqueeze(1);
         let mut attention = Vec::new();
@@ -78,10 +106,7 @@ impl Network for Encoder {
             attention.extend(shares);
         }
         let x = self.norm.forward(&x);
-        let weights = mask.to_kind(Kind::Float).unsqueeze(-1);
-        let sums = (x * &weights).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
-        let counts = weights.sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
-        let pooled = (sums / counts).dropout(self.dropout, train);
+        let pooled = self.pool(&x, mask).dropout(self.dropout, train);
         Scores {
             logits: self.classifier.forward_t(&pooled, train),
             heads: self.heads.iter().map(|head| head.forward_t(&pooled, train)).collect(),
@@ -153,7 +178,7 @@ impl Layer {
         let (attended, attention) =
             self.attend(&self.attention_norm.forward(x), seen, wanted, train);
         let x = x + attended.dropout(self.dropout, train);
-        let hidden = self.feed_forward_in.forward_gelu(&self.feed_forward_norm.forward(&x));
+        let hidden = self.feed_forward_in.forward(&self.feed_forward_norm.forward(&x)).gelu("none");
         (&x + self.feed_forward_out.forward(&hidden).dropout(self.dropout, train), attention)
     }
 
@@ -193,6 +218,20 @@ impl Layer {
         let joined = attended.transpose(1, 2).reshape([rows, cols, width]);
         (self.attention_output.forward(&joined), attention)
     }
+}
+
+/// Over `window` tokens at once; none for 0.
+fn convolution(path: &nn::Path<'_>, width: i64, window: i64) -> Option<nn::Conv1D> {
+    (window > 0).then(|| {
+        let stdev = (1.0 / (window * width) as f64).sqrt();
+        let config = nn::ConvConfig {
+            padding: window / 2,
+            ws_init: Init::Randn { mean: 0.0, stdev },
+            bs_init: Init::Const(0.0),
+            ..Default::default()
+        };
+        nn::conv1d(path / "convolution", width, width, window, config)
+    })
 }
 
 /// What dot products of this many numbers are multiplied by.

@@ -4,19 +4,20 @@ use tch::Tensor;
 use tch::nn::{self, Init, Module as _};
 
 use super::super::Shape;
+use super::super::linear::Linear;
 
 const NORM_EPSILON: f64 = 1e-6;
 
 /// Attention with heads as wide as the model, then a feed-forward layer.
 #[derive(Debug)]
 pub(super) struct Block {
-    query: nn::Linear,
-    key: nn::Linear,
-    value: nn::Linear,
-    attention_output: nn::Linear,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
     attention_norm: nn::LayerNorm,
-    feed_forward_in: nn::Linear,
-    feed_forward_out: nn::Linear,
+    feed_forward_in: Linear,
+    feed_forward_out: Linear,
     feed_forward_norm: nn::LayerNorm,
     heads: i64,
     dropout: f64,
@@ -68,7 +69,7 @@ impl Block {
 
     fn attend(&self, x: &Tensor, train: bool) -> Tensor {
         let (rows, count, width) = x.size3().unwrap_or_default();
-        let heads = |layer: &nn::Linear| {
+        let heads = |layer: &Linear| {
             layer.forward(x).view([rows, count, self.heads, width]).transpose(1, 2)
         };
         let attended = Tensor::scaled_dot_product_attention(
@@ -87,7 +88,7 @@ impl Block {
 }
 
 /// A linear layer that starts as Keras' `Dense`.
-pub(super) fn dense(path: &nn::Path<'_>, inputs: i64, outputs: i64) -> nn::Linear {
+pub(super) fn dense(path: &nn::Path<'_>, inputs: i64, outputs: i64) -> Linear {
     linear(path, (inputs, outputs), glorot(inputs, outputs))
 }
 
@@ -97,7 +98,7 @@ pub(super) fn glorot(inputs: i64, outputs: i64) -> Init {
     Init::Uniform { lo: -bound, up: bound }
 }
 
-fn linear(path: &nn::Path<'_>, (inputs, outputs): (i64, i64), ws_init: Init) -> nn::Linear {
+fn linear(path: &nn::Path<'_>, (inputs, outputs): (i64, i64), ws_init: Init) -> Linear {
     let config = nn::LinearConfig { ws_init, bs_init: Some(Init::Const(0.0)), bias: true };
-    nn::linear(path, inputs, outputs, config)
+    Linear::new(nn::linear(path, inputs, outputs, config))
 }

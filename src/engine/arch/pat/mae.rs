@@ -2,9 +2,10 @@
 //! (<https://arxiv.org/abs/2111.06377>) as Ruan et al. 2024 use it. The encoder sees only the
 //! patches that are not hidden; a small decoder makes the whole series of them.
 
-use tch::nn::{self, Init, Module as _};
+use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
+use super::super::linear::Linear;
 use super::super::{Network, Rows, Scores, Shape};
 use super::Encoder;
 use super::block::{Block, dense};
@@ -21,7 +22,7 @@ pub(super) struct Autoencoder {
     encoder: Encoder,
     token: Tensor,
     decoder: Block,
-    output: nn::Linear,
+    output: Linear,
     hidden_share: f64,
 }
 

@@ -10,9 +10,10 @@ mod block;
 mod mae;
 mod patch;
 
-use tch::nn::{self, Module as _};
+use tch::nn;
 use tch::{Kind, Tensor};
 
+use super::linear::Linear;
 use super::{Network, Rows, Scores, Shape};
 use block::{Block, dense};
 use patch::Patches;
@@ -30,8 +31,8 @@ pub(crate) fn build(path: &nn::Path<'_>, shape: &Shape<'_>) -> Box<dyn Network> 
 #[derive(Debug)]
 struct Pat {
     encoder: Encoder,
-    hidden: Option<nn::Linear>,
-    output: nn::Linear,
+    hidden: Option<Linear>,
+    output: Linear,
     dropout: f64,
     /// Whether the one output is the score of the second of two classes.
     binary: bool,

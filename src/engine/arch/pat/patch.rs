@@ -5,6 +5,7 @@ use tch::nn::{self, Init, Module as _};
 use tch::{Kind, Tensor};
 
 use super::super::Shape;
+use super::super::linear::Linear;
 use super::block::{dense, glorot};
 
 const POOLED_KERNEL: i64 = 3;
@@ -19,7 +20,7 @@ pub(super) struct Patches {
 
 #[derive(Debug)]
 enum Embedding {
-    Linear(nn::Linear),
+    Linear(Linear),
     Conv(nn::Conv1D),
     ConvPooled(nn::Conv1D),
 }
