@@ -5,7 +5,8 @@
 
 A model made by `transformers` must get the same logits from `annals predict`; fine-tuned by
 `annals train` it must load in `transformers` and get the same logits there, for one label a text
-and for many; and so must a model that annals trained from nothing, tokenizer included.
+and for many; and so must a model that annals trained from nothing, tokenizer included. The gradients
+of one update are those of `transformers`, whoever multiplies the matrices.
 """
 
 import csv
@@ -19,6 +20,7 @@ import tempfile
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRANSFORMERS_VERBOSITY="error",
                   HF_HUB_DISABLE_PROGRESS_BARS="1")
+import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
@@ -99,6 +101,38 @@ def weights_of(program, where, run):
     return sorted(found)[-1].parent
 
 
+def gradients(program, where):
+    """The gradients of all rows at once, which annals' first moments hold a tenth of."""
+    labelled = [(text, number % 2) for number, text in enumerate(texts(40, 9))]
+    for part, some in (("train", labelled), ("valid", labelled[:9]), ("test", labelled[9:18])):
+        with open(where / f"{part}.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *some])
+    still = [f"{key}=0" for key in ("model.dropout", "model.attention_dropout",
+                                    "distilbert.classifier_dropout", "training.gradient_clip_norm",
+                                    "training.warmup_fraction", "training.weight_decay")]
+    once = ["training.num_epochs=1", "training.batch_size=64", "model.max_seq_length=40", *still]
+    annals(program, where, "train", "--config", "distilbert", "--name", "one", "--init", "theirs",
+           "--data", "train.csv", "--valid", "valid.csv", "--test", "test.csv",
+           *(word for setting in once for word in ("--set", setting)))
+    folder = where / json.loads(annals(program, where, "show", "one", "--format", "json"))["folder"]
+    moments = safetensors.torch.load_file(
+        folder / "checkpoints/step-00000001/optimizer.safetensors")
+    config = transformers.AutoConfig.from_pretrained(
+        where / "theirs", dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(where / "theirs",
+                                                                            config=config).train()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(where / "theirs")
+    tokens = tokenizer([text for text, _ in labelled], return_tensors="pt", truncation=True,
+                       padding=True)
+    model(**tokens, labels=torch.tensor([label for _, label in labelled])).loss.backward()
+    worst = 0.0
+    for name, weights in model.named_parameters():
+        apart = (moments[f"{name}.first"] * 10 - weights.grad).abs().max().item()
+        worst = max(worst, apart / max(weights.grad.abs().max().item(), 1e-6))
+    print(f"gradients of {len(labelled)} rows: within {worst:.1e} of the largest of each tensor")
+    assert worst <= 1e-4
+
+
 def main():
     program = pathlib.Path(sys.argv[1]).resolve()
     letters = sorted({letter for word in WORDS for letter in word.lower()} | set("zwurich?!"))
@@ -114,6 +148,8 @@ def main():
             labels = TOXIC if multi else ["calm", "upset"]
             random_model(where / "theirs", vocabulary, labels, multi)
             compare(program, where, where / "theirs", texts(60, 1), f"{kind}, made by transformers")
+            if not multi:
+                gradients(program, where)
             rows(where / "rows.csv", multi)
             columns = ["--label-columns", ",".join(TOXIC)] if multi else ["--labels", "calm,upset"]
             data = ["--data", "rows.csv", "--text-column", "text", *columns]

@@ -1,10 +1,11 @@
 //! What the encoder does besides telling classes apart.
 
 use annals::base::Split;
+use annals::supervise::Heard;
 use annals::train::TrainEvent;
-use annals::train::prepared::{HeadTargets, Inputs, Prepared, Targets};
+use annals::train::prepared::{Collator, HeadTargets, Inputs, Prepared, Targets};
 
-use crate::engine::{Place, VOCAB, config, dataset, numbers, train};
+use crate::engine::{Place, VOCAB, WAIT, config, dataset, loaded, numbers, train};
 
 /// The rows of [`dataset`] with a head that tells long rows from short ones, without a label in
 /// every third row.
@@ -197,4 +198,42 @@ fn attention_is_exported_measured_and_drawn_to_terms() {
     let (without, with) =
         (attention_on_terms(&place, "plain"), attention_on_terms(&place, "supervised"));
     assert!(with > 1.5 * without, "{with} with supervision, {without} without");
+}
+
+/// Scores of each row must not depend on the padding beside it, which the convolution and the
+/// largest number would see first.
+#[test]
+fn a_convolution_and_max_pooling_see_tokens_alone() {
+    let data = dataset(160);
+    let place = Place::new(&data);
+    let plain = [("training.num_epochs", "6"), ("training.learning_rate", "2.0e-3")];
+    let wide = [("encoder.convolution", "3"), ("encoder.pooling", "max")];
+    let config = config(&[plain.as_slice(), &wide].concat());
+    let (finished, _) = train(&place, place.job("run", &config));
+    let (again, _) = train(&place, place.job("again", &config));
+    assert_eq!(finished.weights, again.weights);
+    let accuracy = finished.evaluations[1].get("accuracy").unwrap().value;
+    assert!(accuracy > 0.8, "{accuracy}");
+
+    let dir = place.root.path().join("run").join(&finished.best_dir);
+    let weights = std::fs::read(dir.join("model.safetensors")).unwrap();
+    let weights = safetensors::SafeTensors::deserialize(&weights).unwrap();
+    let shape = weights.tensor("convolution.weight").unwrap().shape().to_vec();
+    assert_eq!(shape, [config.model.n_embd as usize, config.model.n_embd as usize, 3]);
+    let (mut engine, heard) = loaded(&place, &config, dir, &["without", "with"]);
+    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    let mut scores = |rows: &[usize]| {
+        engine.rows(Collator::new(&data).batch(rows)).unwrap();
+        let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+        scores
+    };
+    let rows = data.of_split(Split::Test);
+    let lengths = data.inputs.lengths();
+    assert!(rows.iter().any(|row| lengths[*row] != lengths[rows[0]]));
+    let together = scores(&rows);
+    for (row, together) in rows.iter().zip(together.chunks(2)) {
+        let alone = scores(&[*row]);
+        let apart = alone.iter().zip(together).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-5, "row {row}: {alone:?} {together:?}");
+    }
 }

@@ -310,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn a_convolution_has_a_middle() {
+        assert_eq!(said("encoder: {convolution: 3, pooling: max}"), "fine");
+        assert!(said("encoder: {convolution: 4}").contains("odd"));
+        let other = "model: {architecture: distilbert}\nencoder: {pooling: max}";
+        assert!(said(other).contains("encoder.pooling"));
+    }
+
+    #[test]
     fn heads_have_names_and_weights() {
         let heads = |heads: &str| said(&format!("multitask: {{heads: [{heads}]}}"));
         assert_eq!(heads("{name: a-1, column: My column, weight: 0.5}"), "fine");
