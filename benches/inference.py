@@ -6,9 +6,10 @@ The interpreter is the one that `tests/compare/environment.py` prints. Random we
 tokens, tokenising included, every program loaded once and asked in turn, so that what else the
 machine does falls on all alike. annals is asked through the pipe of `predict --file - --batch 1`.
 
-Expected: 2.7 GFLOP at 215 GFLOP/s are 12.6 ms on the four cores this was written for. Targets:
-annals >= 1.1 x PyTorch eager and >= 0.6 x ONNX Runtime. oneDNN reads its weights in a layout of
-its own, as ONNX Runtime does; eager PyTorch goes through MKL, which is slow on AMD.
+Expected: 2.7 GFLOP at 850 GFLOP/s are 3.2 ms on the four cores this was written for, and reading
+170 MB of weights once takes as long again. Targets: annals >= 1.1 x PyTorch eager and >= 0.6 x
+ONNX Runtime. oneDNN multiplies here; eager PyTorch goes through MKL, which is slow on AMD. annals'
+threads spin between layers only where the machine was idle in the minute before.
 """
 
 import json

@@ -115,9 +115,10 @@ fn pointers(tensors: &[&Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(|tensor| tensor.as_ptr()).collect()
 }
 
-/// Float `[.., inputs]` to `[.., outputs]` by weights `[outputs, inputs]`, with gradients. Where the
-/// numbers are 32 bits wide and in the CPU's memory, oneDNN multiplies: MKL, which libtorch prefers,
-/// leaves the widest instructions of AMD's processors alone and took 2.5 to 2.9 times as long there.
+/// Float `[.., inputs]` to `[.., outputs]` by weights `[outputs, inputs]`, with gradients. Where
+/// the numbers are 32 bits wide and in the CPU's memory, oneDNN multiplies: MKL, which libtorch
+/// prefers, leaves the widest instructions of AMD's processors alone and took 2.5 to 2.9 times as
+/// long there.
 ///
 /// # Panics
 /// When libtorch fails, as its own operators do here.

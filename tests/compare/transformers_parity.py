@@ -103,7 +103,7 @@ def weights_of(program, where, run):
 
 def gradients(program, where):
     """The gradients of all rows at once, which annals' first moments hold a tenth of."""
-    labelled = [(text, number % 2) for number, text in enumerate(texts(40, 9))]
+    labelled = [(text, ["calm", "upset"][number % 2]) for number, text in enumerate(texts(40, 9))]
     for part, some in (("train", labelled), ("valid", labelled[:9]), ("test", labelled[9:18])):
         with open(where / f"{part}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("text", "label"), *some])
@@ -113,6 +113,7 @@ def gradients(program, where):
     once = ["training.num_epochs=1", "training.batch_size=64", "model.max_seq_length=40", *still]
     annals(program, where, "train", "--config", "distilbert", "--name", "one", "--init", "theirs",
            "--data", "train.csv", "--valid", "valid.csv", "--test", "test.csv",
+           "--labels", "calm,upset",
            *(word for setting in once for word in ("--set", setting)))
     folder = where / json.loads(annals(program, where, "show", "one", "--format", "json"))["folder"]
     moments = safetensors.torch.load_file(
@@ -124,7 +125,7 @@ def gradients(program, where):
     tokenizer = transformers.AutoTokenizer.from_pretrained(where / "theirs")
     tokens = tokenizer([text for text, _ in labelled], return_tensors="pt", truncation=True,
                        padding=True)
-    model(**tokens, labels=torch.tensor([label for _, label in labelled])).loss.backward()
+    model(**tokens, labels=torch.tensor([int(label == "upset") for _, label in labelled])).loss.backward()
     worst = 0.0
     for name, weights in model.named_parameters():
         apart = (moments[f"{name}.first"] * 10 - weights.grad).abs().max().item()

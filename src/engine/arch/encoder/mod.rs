@@ -1,7 +1,7 @@
 //! Pre-norm Transformer encoder with masked pooling: Vaswani et al. 2017
 //! (<https://arxiv.org/abs/1706.03762>), layer norm before each branch as in Xiong et al. 2020
-//! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU. A convolution before the layers, where
-//! asked for, knows short sequences of tokens, which few rows do not teach attention.
+//! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU. A convolution before the layers,
+//! where asked for, knows short sequences of tokens, which few rows do not teach attention.
 
 use annals::train::config::Pooling;
 use tch::nn::{self, Init, Module as _, ModuleT as _};
