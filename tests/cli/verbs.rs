@@ -14,6 +14,7 @@ use crate::walk::{agree, every_step};
 const READING: &[&str] = &[
     "actor list",
     "alias list",
+    "audit",
     "best",
     "candidates",
     "checkpoint anchor",
@@ -23,6 +24,7 @@ const READING: &[&str] = &[
     "completions",
     "consolidate plan",
     "consolidate report",
+    "diff",
     "doctor",
     "export",
     "layout show",
@@ -83,6 +85,12 @@ const CHANGING: &[Case] = &[
     ("layout migrate", &[OTHER], &["layout", "migrate", "consolidated", "--apply"], Here),
     ("layout pack-logs", &[OTHER], &["layout", "pack-logs", "--before", "0 s", "--apply"], Here),
     ("note", &[], &["note", "day", "loss jumps"], In("edit")),
+    (
+        "redact",
+        &[&["note", "day", "of Anna"]],
+        &["redact", "--run", "day", "--field", "note", "--reason", "asked"],
+        In("redact"),
+    ),
     ("pin", &[], &["pin", "day"], In("edit")),
     ("policy edit", &[], &["policy", "edit"], Here),
     (
