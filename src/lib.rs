@@ -34,7 +34,7 @@
 //! | `.annals/redacting/` | [`app::App::redact`]: new bytes of files on their way |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
-//! | `.annals/undo.lock` | [`app::App::undo`]: one at a time |
+//! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::App::undo`], [`app::App::redact`]: one at a time |
 //! | `.annals/beginnings/<run>` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |

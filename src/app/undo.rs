@@ -66,7 +66,7 @@ impl App {
     pub fn undo(&self) -> Result<Undone> {
         let seen = self.store.read(|log| Ok::<_, Error>(log.size()))?;
         // Of two at once the second would take back what the first did.
-        let _alone = self.alone()?;
+        let _alone = self.alone("undo")?;
         self.nothing_since(seen)?;
         // What a crash left is not what the caller did last.
         self.recover()?;
@@ -107,9 +107,9 @@ impl App {
         Ok(undone)
     }
 
-    /// A lock that one undo holds at a time, whoever does it.
-    fn alone(&self) -> Result<File> {
-        let path = self.annals_dir().join("undo.lock");
+    /// A lock that one `verb` holds at a time, whoever does it.
+    pub(super) fn alone(&self, verb: &str) -> Result<File> {
+        let path = self.annals_dir().join(format!("{verb}.lock"));
         let open = || -> io::Result<File> {
             let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
@@ -117,8 +117,9 @@ impl App {
         };
         open().map_err(|e| match e.kind() {
             io::ErrorKind::WouldBlock => {
-                Error::new(ErrorKind::Conflict, "another `annals undo` is under way")
-                    .hint("`annals log` shows what it took back; undo again if there is more")
+                let message = format!("another `annals {verb}` is under way");
+                Error::new(ErrorKind::Conflict, message)
+                    .hint("`annals log` shows what it did; try again if there is more to do")
             }
             _ => Error::io(format!("lock {}", path.display()), e),
         })

@@ -192,6 +192,8 @@ impl App {
     /// without a key; [`ErrorKind::Conflict`] while another annals is at work;
     /// [`ErrorKind::NotFound`] for what is nowhere.
     pub fn redact(&self, request: &RedactRequest) -> Result<Redaction> {
+        // Two would put files in place for each other.
+        let _alone = self.alone("redact")?;
         self.recover()?;
         if self.live.any_alive() {
             let message = "another annals is at work and may be writing what shall go";
