@@ -10,7 +10,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails stops")]
 
-use std::collections::BTreeMap;
+mod runs;
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,11 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals::base::{Digest, Direction, Env, MoveId, RequestId, RunId, Split, Timestamp};
-use annals::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
+use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::registry::{ModelPromoted, PromotedFile, PromotionRequested};
-use annals::domain::run::{
-    Category, DataRecord, Environment, MetricsRecorded, RunClassified, RunFinished, RunStarted,
-};
+use annals::domain::run::MetricsRecorded;
 use annals::domain::{Event, Provenance, StreamId};
 use annals::projection::Views;
 use annals::store::{Append, Author, Expected, Filter, Origin, Store, StoreError, WriteOptions};
@@ -38,7 +37,6 @@ const RUNS: u64 = 10_000;
 const RUNS_PER_COMMIT: u64 = 100;
 /// Models in production; each was promoted right after its run.
 const MODELS: u64 = 20;
-const PARAMETERS: u64 = 60;
 /// Recorded time between commits.
 const HOUR_NS: i64 = 3_600_000_000_000;
 
@@ -305,9 +303,10 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
         let grown = store.write(&WriteOptions::interactive("bench", None), |w| {
             for n in commit * RUNS_PER_COMMIT..(commit + 1) * RUNS_PER_COMMIT {
                 let run = run_id(n);
-                let mut events = vec![started(run, n), classified()];
+                let mut events =
+                    vec![runs::started(run, format!("run_{n:06}"), n), runs::classified()];
                 events.extend((0..batches).map(points));
-                events.push(finished(n));
+                events.push(runs::finished(n));
                 w.append(&append(run.into(), &events))?;
                 if n % (runs / MODELS) == 0 {
                     w.append(&append(StreamId::REGISTRY, &promoted(run, n * MODELS / runs)))?;
@@ -365,83 +364,6 @@ fn promoted(run: RunId, model: u64) -> [Event; 2] {
         approvers: vec!["ines".into()],
     };
     [requested.into(), promoted.into()]
-}
-
-fn classified() -> Event {
-    let rule = "no debug word".into();
-    let (matched, policy_revision) = (vec![], Some(0));
-    RunClassified { category: Category::Baseline, rule, matched, policy_revision }.into()
-}
-
-fn started(run: RunId, n: u64) -> Event {
-    let experiment_id = format!("run_{n:06}");
-    RunStarted {
-        run,
-        name: "hate".into(),
-        folder: format!("experiments/{experiment_id}"),
-        experiment_id,
-        description: "a question".into(),
-        tags: vec!["baseline".into()],
-        attempt: 1,
-        config_name: "baseline_small".into(),
-        config: Digest::of(b"config"),
-        parameters: (0..PARAMETERS).map(|p| (format!("model.key_{p}"), "256".into())).collect(),
-        seed: n,
-        data: DataRecord {
-            files: vec![],
-            synthetic: None,
-            labels: vec!["x".into(), "y".into()],
-            split_rule: "hash".into(),
-            splits: vec![],
-            leaked_rows: 0,
-            prepared: Digest::of(b"data"),
-        },
-        environment: Environment {
-            tool_version: "0".into(),
-            libtorch: None,
-            os: "Linux".into(),
-            host: "host".into(),
-            cpu: "cpu".into(),
-            cpus: 4,
-            threads: 4,
-            memory_bytes: 0,
-            device: "cpu".into(),
-            accelerators: vec![],
-            variables: BTreeMap::new(),
-            git: None,
-            cargo_lock: None,
-        },
-        trainer: "engine".into(),
-    }
-    .into()
-}
-
-fn finished(n: u64) -> Event {
-    let metric = |name: &str| FinalMetric {
-        key: MetricKey {
-            name: name.into(),
-            split: Some(Split::Test),
-            direction: Direction::Higher,
-        },
-        value: (n % 100) as f64 / 100.0,
-    };
-    let labels = ["x".to_owned(), "y".to_owned()];
-    let confusion = vec![vec![90, 10], vec![n % 100, 100 - n % 100]];
-    let evaluation = Evaluation::of_confusion(Split::Test, &labels, confusion).unwrap();
-    RunFinished {
-        attempt: 1,
-        duration_seconds: 60.0,
-        steps: 100,
-        epochs: 1,
-        best: None,
-        metrics: vec![metric("accuracy"), metric("f1_macro")],
-        evaluations: vec![evaluation],
-        parameter_count: Some(5_000_000),
-        model_bytes: 20_000_000,
-        weights: Some(Digest::of(b"weights")),
-        rows_per_second: Some(250.0),
-    }
-    .into()
 }
 
 fn points(step: u64) -> Event {

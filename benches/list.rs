@@ -8,17 +8,16 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark writes plain files")]
 
-use std::collections::BTreeMap;
+mod runs;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annals::base::{Digest, Direction, Env, RunId, Split, Timestamp};
-use annals::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
-use annals::domain::run::{
-    Category, DataRecord, Environment, MetricsRecorded, RunClassified, RunFinished, RunStarted,
-};
+use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
+use annals::domain::run::MetricsRecorded;
 use annals::domain::{Event, Provenance};
 use annals::projection::Views;
 use annals::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
@@ -27,82 +26,9 @@ const RUNS: u64 = 10_000;
 const BATCHES_PER_RUN: u64 = 97;
 const RUNS_PER_COMMIT: u64 = 100;
 const REPEATS: usize = 21;
-/// Keys of a resolved configuration.
-const PARAMETERS: u64 = 60;
 /// Verbs that look at all of every run.
 const JUDGING: [&[&str]; 3] =
     [&["candidates"], &["cleanup", "--dry-run", "--keep", "2"], &["consolidate", "plan"]];
-
-fn started(run: RunId, n: u64) -> Event {
-    let experiment_id = format!("hate_20260301_{n:06}");
-    RunStarted {
-        run,
-        name: "hate".into(),
-        folder: format!("experiments/{experiment_id}"),
-        experiment_id,
-        description: "a question".into(),
-        tags: vec!["baseline".into()],
-        attempt: 1,
-        config_name: "baseline_small".into(),
-        config: Digest::of(b"config"),
-        parameters: (0..PARAMETERS).map(|p| (format!("model.key_{p}"), "256".into())).collect(),
-        seed: n,
-        data: DataRecord {
-            files: vec![],
-            synthetic: None,
-            labels: vec!["x".into(), "y".into()],
-            split_rule: "hash".into(),
-            splits: vec![],
-            leaked_rows: 0,
-            prepared: Digest::of(b"data"),
-        },
-        environment: Environment {
-            tool_version: "0".into(),
-            libtorch: None,
-            os: "Linux".into(),
-            host: "host".into(),
-            cpu: "cpu".into(),
-            cpus: 4,
-            threads: 4,
-            memory_bytes: 0,
-            device: "cpu".into(),
-            accelerators: vec![],
-            variables: BTreeMap::new(),
-            git: None,
-            cargo_lock: None,
-        },
-        trainer: "engine".into(),
-    }
-    .into()
-}
-
-fn finished(n: u64) -> Event {
-    let metric = |name: &str| FinalMetric {
-        key: MetricKey {
-            name: name.into(),
-            split: Some(Split::Test),
-            direction: Direction::Higher,
-        },
-        value: (n % 100) as f64 / 100.0,
-    };
-    let labels = ["x".to_owned(), "y".to_owned()];
-    let confusion = vec![vec![90, 10], vec![n % 100, 100 - n % 100]];
-    let evaluation = Evaluation::of_confusion(Split::Test, &labels, confusion).unwrap();
-    RunFinished {
-        attempt: 1,
-        duration_seconds: 60.0,
-        steps: 100,
-        epochs: 1,
-        best: None,
-        metrics: vec![metric("accuracy"), metric("f1_macro")],
-        evaluations: vec![evaluation],
-        parameter_count: Some(5_000_000),
-        model_bytes: 20_000_000,
-        weights: Some(Digest::of(b"weights")),
-        rows_per_second: Some(250.0),
-    }
-    .into()
-}
 
 fn points(step: u64) -> Event {
     let key =
@@ -117,15 +43,10 @@ fn fill(store: &Store) -> u64 {
             .write(&WriteOptions::interactive("bench", None), |w| {
                 for n in commit * RUNS_PER_COMMIT..(commit + 1) * RUNS_PER_COMMIT {
                     let run = RunId(Digest::of(&n.to_le_bytes()).0[..16].try_into().unwrap());
-                    let class = RunClassified {
-                        category: Category::Baseline,
-                        rule: "no debug word".into(),
-                        matched: vec![],
-                        policy_revision: Some(0),
-                    };
-                    let mut events = vec![started(run, n), class.into()];
+                    let id = format!("hate_20260301_{n:06}");
+                    let mut events = vec![runs::started(run, id, n), runs::classified()];
                     events.extend((0..BATCHES_PER_RUN).map(points));
-                    events.push(finished(n));
+                    events.push(runs::finished(n));
                     w.append(&Append {
                         stream: run.into(),
                         expected: Expected::Any,

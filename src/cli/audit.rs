@@ -124,12 +124,12 @@ fn people(ui: &mut Ui, audit: &Audit) -> Result<()> {
         many => format!("{many} {word}s"),
     };
     ui.line(&format!(
-        "{}, {} and {} from {} checks of {} events.",
+        "{}, {} and {} from {} of {}.",
         some(counts.error, "error"),
         some(counts.warning, "warning"),
         some(counts.note, "note"),
-        audit.checks.len(),
-        audit.size
+        some(audit.checks.len(), "check"),
+        some(usize::try_from(audit.size).unwrap_or(usize::MAX), "event")
     ))?;
     if !audit.left_out.is_empty() {
         ui.note(&format!(

@@ -117,8 +117,8 @@ fn pointers(tensors: &[&Tensor]) -> Vec<*const C_tensor> {
 
 /// Float `[.., inputs]` to `[.., outputs]` by weights `[outputs, inputs]`, with gradients. Where
 /// the numbers are 32 bits wide and in the CPU's memory, oneDNN multiplies: MKL, which libtorch
-/// prefers, leaves the widest instructions of AMD's processors alone and took 2.5 to 2.9 times as
-/// long there.
+/// prefers, leaves the widest instructions of AMD's processors alone and took two to three times
+/// as long there.
 ///
 /// # Panics
 /// When libtorch fails, as its own operators do here.

@@ -25,9 +25,9 @@ const QUEUE_MESSAGES: usize = 4_096;
 const TAIL_LINES: usize = 20;
 /// Longest kept line, in bytes.
 const TAIL_LINE_BYTES: usize = 500;
-/// Looks at what they wait for before threads of an engine that answers fall asleep: about 50
-/// microseconds. A text of 32 tokens through 66 M weights took 8 ms with them and 14 without on
-/// idle cores, and 75 against 25 at a load of 18 on 4.
+/// Looks at what they wait for before threads of an engine that answers fall asleep. A text of 32
+/// tokens through 66 M weights took 8 ms with them and 15 without on idle cores, and 75 against 25
+/// at a load of 18 on 4.
 const ANSWERING_SPINS: u32 = 4_000;
 /// How long an engine may take to greet.
 const HELLO_WAIT: Duration = Duration::from_secs(60);

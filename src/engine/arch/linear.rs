@@ -1,7 +1,7 @@
 //! Linear layers that are trained, and then asked many times with weights that change no more.
 //!
 //! oneDNN multiplies in both lives, see [`shim::linear`]. Asked, their weights also lie transposed:
-//! a text of 32 tokens is then read in a half to two thirds of the time.
+//! a text of 32 tokens is then read in a half to three quarters of the time.
 
 use tch::{Kind, Tensor, nn};
 
