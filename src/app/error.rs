@@ -129,6 +129,7 @@ impl From<StoreError> for Error {
         let kind = match &error {
             StoreError::Corrupt { .. }
             | StoreError::Malformed { .. }
+            | StoreError::Pages { .. }
             | StoreError::BlobMissing { .. }
             | StoreError::BlobDamaged { .. } => ErrorKind::Integrity,
             StoreError::Exists { .. }
@@ -144,6 +145,10 @@ impl From<StoreError> for Error {
             StoreError::Corrupt { .. } | StoreError::Malformed { .. } => {
                 Some("`annals verify` names the first bad position; nothing was repaired")
             }
+            StoreError::Pages { .. } => Some(
+                "nothing was repaired; `annals verify` tells how far the log can be read; go on \
+                 with a copy from before",
+            ),
             StoreError::Busy { .. } => Some("try again; `annals doctor` shows who holds the log"),
             StoreError::NoLog { .. } => Some("`annals init` makes a workspace"),
             StoreError::NewerFormat { .. } => Some("use the annals that wrote it, or a later one"),

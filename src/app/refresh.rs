@@ -32,6 +32,11 @@ impl App {
         if self.lens.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
     }
 
+    /// Removes views whose pages are damaged, and says whether they were.
+    pub fn drop_damaged_views(&self) -> bool {
+        self.views().drop_damaged()
+    }
+
     /// The registry files of this workspace.
     pub fn exporter(&self) -> Exporter {
         self.exporter_in(&self.layout)

@@ -53,22 +53,11 @@ impl App {
         let folded = self.folded(size.unwrap_or(stored.size()))?;
         let mut differences = self.exporter().check(&folded, &self.settings.project)?;
         if size.is_none() {
-            let (expected, found) = (folded.dump()?, stored.dump()?);
-            if expected != found {
-                let digest = |rows: &[crate::projection::Row]| {
-                    let mut hasher = blake3::Hasher::new();
-                    for (view, key, value) in rows {
-                        hasher.update(view.as_bytes()).update(key).update(value);
-                    }
-                    Digest(*hasher.finalize().as_bytes())
-                };
-                differences.push(Difference {
-                    file: ".annals/views.redb".into(),
-                    what: "different",
-                    line: None,
-                    expected: digest(&expected),
-                    found: Some(digest(&found)),
-                });
+            differences.extend(differing(&folded, &stored)?);
+            // What looking back starts from.
+            if let Some(kept) = self.views().wrong_kept(&self.store, stored.size())? {
+                let (folded, kept) = (self.folded(kept)?, self.views().as_of(&self.store, kept)?);
+                differences.extend(differing(&folded, &kept)?);
             }
         }
         Ok(differences)
@@ -123,4 +112,23 @@ impl App {
     fn folded(&self, size: u64) -> Result<Snapshot> {
         Ok(Views::folded(&self.store, size)?)
     }
+}
+
+/// How the rows of views differ from those that the log adds up to.
+fn differing(folded: &Snapshot, stored: &Snapshot) -> Result<Option<Difference>> {
+    let (expected, found) = (folded.dump()?, stored.dump()?);
+    let digest = |rows: &[crate::projection::Row]| {
+        let mut hasher = blake3::Hasher::new();
+        for (view, key, value) in rows {
+            hasher.update(view.as_bytes()).update(key).update(value);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    };
+    Ok((expected != found).then(|| Difference {
+        file: ".annals/views.redb".into(),
+        what: "different",
+        line: None,
+        expected: digest(&expected),
+        found: Some(digest(&found)),
+    }))
 }

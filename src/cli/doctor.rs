@@ -30,6 +30,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })?;
     match findings.len() {
         0 => Ok(()),
+        1 => Err(Error::new(ErrorKind::Findings, "1 finding")),
         count => Err(Error::new(ErrorKind::Findings, format!("{count} findings"))),
     }
 }

@@ -83,7 +83,8 @@ fn answer(
     match lost.len() {
         0 => Ok(()),
         count => {
-            let message = format!("{count} parts of the log are lost; the answer is from the rest");
+            let parts = if count == 1 { "part of the log is" } else { "parts of the log are" };
+            let message = format!("{count} {parts} lost; the answer is from the rest");
             Err(Error::new(ErrorKind::Integrity, message)
                 .hint("`annals verify --log FILE` examines every event of the copy"))
         }

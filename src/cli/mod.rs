@@ -59,7 +59,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::app::{Error, ErrorKind, serve_guard, serve_own_engine};
+use crate::app::{App, Error, ErrorKind, serve_guard, serve_own_engine};
 use context::Context;
 
 /// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
@@ -190,13 +190,22 @@ pub fn main() -> ExitCode {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
             let place = place.lock().unwrap_or_else(PoisonError::into_inner);
-            let error = Error::new(ErrorKind::Bug, format!("{said} ({place})"));
-            context.ui.fail(&error.hint(
-                "either the log is damaged, which `annals verify` tells, or this is a mistake in \
-                 annals; what was acknowledged is in the log",
-            ))
+            context.ui.fail(&panicked(context.app(), said, &place))
         }
     }
+}
+
+/// What to say of a panic: damaged views end in one, as redb trusts its pages.
+fn panicked(app: crate::app::Result<App>, said: &str, place: &str) -> Error {
+    if app.is_ok_and(|app| app.drop_damaged_views()) {
+        let message = "the views in .annals/views.redb were damaged, and are removed";
+        return Error::new(ErrorKind::Io, message)
+            .hint("say it again: they are made anew from the log, of which nothing is lost");
+    }
+    Error::new(ErrorKind::Bug, format!("{said} ({place})")).hint(
+        "either the log is damaged, which `annals verify` tells, or this is a mistake in annals; \
+         what was acknowledged is in the log",
+    )
 }
 
 fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {

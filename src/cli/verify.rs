@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 report.unsigned_tail
             ));
         }
-        if !report.key_pinned {
+        if !report.key_pinned && report.size > 0 {
             ui.note(
                 "The key was found in the log itself, so this proves only that the log agrees with \
                  itself; --key pins it, --against compares with a log checkpoint kept elsewhere.",
@@ -66,7 +66,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match report.findings.len() {
         0 => Ok(()),
         count => {
-            let error = Error::new(ErrorKind::Integrity, format!("{count} findings"));
+            let findings = if count == 1 { "finding" } else { "findings" };
+            let error = Error::new(ErrorKind::Integrity, format!("{count} {findings}"));
             Err(match report.last_good {
                 Some(size) => error.hint(format!("the last good log checkpoint has size {size}")),
                 None => error,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::num::NonZero;
 use std::ops::Range;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -110,6 +110,27 @@ impl Views {
         Ok(snapshot)
     }
 
+    /// The size of the first kept state of at most `size` events that is not what the log adds up
+    /// to.
+    ///
+    /// # Errors
+    /// When the log or the file cannot be read.
+    pub fn wrong_kept(&self, store: &Store, size: u64) -> Result<Option<u64>, ViewError> {
+        let mut folded = Snapshot::default();
+        for end in (1..=size / self.stretch).map(|stretch| stretch * self.stretch) {
+            let is_of_end = |below: &Below| below.cursors.values().all(|at| *at == end);
+            let kept = self.kept(store, end);
+            let Some(kept) = kept.filter(|kept| kept.below.as_ref().is_some_and(is_of_end)) else {
+                continue;
+            };
+            folded.catch_up(store, end)?;
+            if kept.dump()? != folded.dump()? {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
     /// Brings `views.redb` to the end of the log. When another process is at it, leaves it to that
     /// one: readers fold what is missing.
     ///
@@ -122,7 +143,9 @@ impl Views {
             return Ok(());
         }
         let path = dir.join("views.redb");
-        if update_file(&path, store, self.stretch).is_ok() {
+        // redb panics where its pages make no sense.
+        let updated = catch_unwind(AssertUnwindSafe(|| update_file(&path, store, self.stretch)));
+        if matches!(updated, Ok(Ok(()))) {
             return Ok(());
         }
         // Whatever it was, the file holds nothing that the log does not.
@@ -142,6 +165,17 @@ impl Views {
         let path = dir.join("views.redb");
         remove(&path)?;
         update_file(&path, store, self.stretch)
+    }
+
+    /// Removes `views.redb` where a page is not what its checksum says, and says whether it did.
+    pub fn drop_damaged(&self) -> bool {
+        let (Some(dir), Ok(held)) = (&self.dir, self.hold()) else { return false };
+        let path = dir.join("views.redb");
+        let whole = || -> Result<bool, redb::DatabaseError> {
+            if path.is_file() { Database::open(&path)?.check_integrity() } else { Ok(true) }
+        };
+        let whole = catch_unwind(AssertUnwindSafe(whole));
+        !matches!(whole, Ok(Ok(true))) && held.remove().is_ok()
     }
 
     /// Keeps everybody away from the stored views until the returned value is dropped. Before the
@@ -431,7 +465,8 @@ impl Snapshot {
     fn catch_up(&mut self, store: &Store, size: u64) -> Result<(), ViewError> {
         let below = self.below.as_ref();
         let cursor = |view: &Definition| below.and_then(|b| b.cursors.get(view.name)).copied();
-        let from = ALL.iter().map(|view| (view.name, cursor(view).unwrap_or(0))).collect();
+        let from = |view| cursor(view).unwrap_or(0).max(self.size);
+        let from = ALL.iter().map(|view| (view.name, from(view))).collect();
         let fresh = &mut self.fresh;
         for window in windows(&from, size, kept::EVENTS) {
             fold(store, &from, window, |view, envelope, event| {

@@ -122,6 +122,15 @@ fn kept_states_are_what_the_log_adds_up_to() {
     views.rebuild(&store).unwrap();
     agree(&views, "kept by a rebuild");
     assert_eq!(views.kept_before(&store, 95), Some(80));
+    assert_eq!(views.wrong_kept(&store, 100).unwrap(), None);
+    let rows = redb::TableDefinition::<(&str, &[u8], u64), &[u8]>::new("kept");
+    let db = redb::Database::open(dir.path().join("views.redb")).unwrap();
+    let txn = db.begin_write().unwrap();
+    txn.open_table(rows).unwrap().retain(|(.., stretch), _| stretch != 2).unwrap();
+    txn.commit().unwrap();
+    drop(db);
+    assert_eq!(views.wrong_kept(&store, 47).unwrap(), None);
+    assert_eq!(views.wrong_kept(&store, 100).unwrap(), Some(48));
 }
 
 #[test]

@@ -22,7 +22,6 @@ pub enum StoreError {
     #[error("the log's database failed")]
     Database {
         /// What redb said.
-        #[from]
         source: Box<redb::Error>,
     },
     /// A commit failed in a way that leaves open whether it took place; reopening tells.
@@ -83,6 +82,14 @@ pub enum StoreError {
         at: String,
         /// What the codec said.
         source: CodecError,
+    },
+    /// Pages of the log's file that redb cannot have written.
+    #[error("the pages of {} are damaged: {what}", .path.display())]
+    Pages {
+        /// The file.
+        path: PathBuf,
+        /// What redb said.
+        what: String,
     },
     /// There is no such event.
     #[error("there is no event {position}: the log has {size}")]
@@ -172,11 +179,29 @@ impl StoreError {
     }
 }
 
+/// What redb says of bytes that it cannot have written, and of a file that ends too early.
+impl From<redb::Error> for StoreError {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Corrupted(what) => Self::Corrupt { what },
+            redb::Error::Io(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::corrupt("the file ends too early")
+            }
+            redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::UpgradeRequired(_) => Self::corrupt(error.to_string()),
+            other => Self::Database { source: Box::new(other) },
+        }
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ident),+) => {$(
         impl From<redb::$error> for StoreError {
             fn from(error: redb::$error) -> Self {
-                Self::Database { source: Box::new(error.into()) }
+                redb::Error::from(error).into()
             }
         }
     )+};

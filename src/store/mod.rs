@@ -30,6 +30,7 @@ mod key;
 mod lenient;
 mod lock;
 mod open;
+mod pages;
 mod prove;
 mod read;
 mod rewrite;

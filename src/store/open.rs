@@ -157,13 +157,15 @@ impl Store {
         &self,
         f: impl FnOnce(&Reader) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _held = self.lock_for_reading()?;
-        let db = self.open_overlay()?;
-        let txn = db.begin_read().map_err(StoreError::from)?;
-        let tables = Tables::<Reading>::open(&txn).map_err(StoreError::from)?;
-        check_format(&tables, false)?;
-        let state = stored_state(&tables)?;
-        f(&View { tables, state, fresh: BTreeMap::new(), losses: self.losses.clone() })
+        self.on_pages(|| {
+            let _held = self.lock_for_reading()?;
+            let db = self.open_overlay()?;
+            let txn = db.begin_read().map_err(StoreError::from)?;
+            let tables = Tables::<Reading>::open(&txn).map_err(StoreError::from)?;
+            check_format(&tables, false)?;
+            let state = stored_state(&tables)?;
+            f(&View { tables, state, fresh: BTreeMap::new(), losses: self.losses.clone() })
+        })
     }
 
     /// Runs `f` in one write transaction: either all it appended is durable when this returns
@@ -178,7 +180,7 @@ impl Store {
         options: &WriteOptions<'_>,
         f: impl FnOnce(&mut Writer<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.burst(options)?.write(f)
+        self.on_pages(|| self.burst(options)?.write(f))
     }
 
     /// Takes the lock and opens the log for a few commits in a row; what a recorder with several
@@ -239,7 +241,7 @@ impl Store {
         })
     }
 
-    fn open_overlay(&self) -> Result<Database, StoreError> {
+    pub(super) fn open_overlay(&self) -> Result<Database, StoreError> {
         let below = self.files.open(false).map_err(|e| self.missing_or_failed(e))?;
         let overlay = Overlay::new(below).map_err(self.failed("read"))?;
         self.database(Box::new(overlay))
@@ -256,7 +258,10 @@ impl Store {
             {
                 StoreError::corrupt(format!("{} is not a log", self.path().display()))
             }
-            other => other.into(),
+            other => match StoreError::from(other) {
+                StoreError::Corrupt { what } => StoreError::Pages { path: self.path(), what },
+                other => other,
+            },
         })
     }
 

@@ -77,13 +77,18 @@ pub fn verify(store: &Store, options: &Options) -> Result<Report, StoreError> {
         Err(StoreError::corrupt(format!("the database gave up on its own pages: {said}")))
     });
     match checked {
-        Err(error @ (StoreError::Corrupt { .. } | StoreError::Malformed { .. })) => {
-            Ok(Report::unreadable(&error))
+        Ok(mut report) => {
+            let pages = store.check_pages().err();
+            report.findings.extend(pages.map(|error| Finding::file(&error)));
+            Ok(report)
         }
-        Err(StoreError::Database { source }) => {
-            Ok(Report::unreadable(&StoreError::Database { source }))
-        }
-        other => other,
+        Err(
+            error @ (StoreError::Corrupt { .. }
+            | StoreError::Malformed { .. }
+            | StoreError::Pages { .. }
+            | StoreError::Database { .. }),
+        ) => Ok(Report::unreadable(&error)),
+        Err(other) => Err(other),
     }
 }
 

@@ -61,6 +61,11 @@ impl Finding {
         Self { position: None, what, expected: None, found: None }
     }
 
+    /// What concerns no event alone.
+    pub(super) fn file(error: &StoreError) -> Self {
+        Self { position: None, what: with_causes(error), expected: None, found: None }
+    }
+
     pub(super) fn broken(position: u64, error: &StoreError) -> Self {
         let mut finding = Self::at(position, with_causes(error));
         if let StoreError::BlobDamaged { digest, found } = error {
@@ -98,7 +103,10 @@ impl Report {
             actor_signatures: 0,
             key_pinned: false,
             last_good: None,
-            findings: vec![Finding::broken(0, error)],
+            findings: vec![match error {
+                StoreError::Pages { .. } => Finding::file(error),
+                _ => Finding::broken(0, error),
+            }],
         }
     }
 }

@@ -85,7 +85,7 @@ fn a_key_is_replaced_by_one_that_it_signed() {
     ward.annals_as("otto", &["actor", "add", "otto"]).ok();
     ward.annals_as("otto", &["policy", "set", "production_promotion.approvals", "3"]).ok();
     ward.annals(&["verify"]).ok();
-    ward.annals(&["verify", "--key", pinned]).refused(10, "findings");
+    ward.annals(&["verify", "--key", pinned]).refused(10, "finding");
     ward.annals(&["actor", "vouch", "otto"]).ok();
     ward.annals(&["verify", "--key", pinned]).ok();
 }

@@ -311,7 +311,7 @@ fn a_script_that_has_said_nothing_for_a_day_is_named() {
     assert!(!early.err.contains("has said nothing"), "{}", early.err);
     let late = ward.annals_at(&after(25), 2, &["list"]).ok();
     assert!(late.err.contains("its script has said nothing for 25 h"), "{}", late.err);
-    let found = ward.annals_at(&after(25), 3, &["doctor"]).refused(9, "1 findings");
+    let found = ward.annals_at(&after(25), 3, &["doctor"]).refused(9, "1 finding");
     assert!(found.out.contains("annals run fail forest_"), "{}", found.out);
     // One word, and it counts as alive again.
     ward.annals_at(&after(25), 4, &["run", "log", "forest", "train/loss=0.5"]).ok();

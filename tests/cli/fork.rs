@@ -65,10 +65,10 @@ fn two_that_went_their_ways_part_where_the_first_differs() {
     let behind = copy.annals(&["verify", "--against", &log_of(&ward)]);
     assert!(behind.out.contains(&format!("position {common}: ")), "{}", behind.out);
     assert!(behind.out.contains("goes on here with"), "{}", behind.out);
-    behind.refused(10, "1 findings");
+    behind.refused(10, "1 finding");
     let found = copy.annals(&["doctor"]);
     assert!(found.out.contains("more events"), "{}", found.out);
-    found.refused(9, "1 findings");
+    found.refused(9, "1 finding");
 
     // Both do.
     copy.annals(&["tag", "night", "+slow"]).ok();
@@ -84,7 +84,7 @@ fn two_that_went_their_ways_part_where_the_first_differs() {
     }
     let found = copy.annals(&["doctor"]);
     assert!(found.out.contains(&format!("part at position {common}")), "{}", found.out);
-    found.refused(9, "1 findings");
+    found.refused(9, "1 finding");
     // Each by itself is whole.
     ward.annals(&["verify"]).ok();
     copy.annals(&["verify"]).ok();
@@ -95,7 +95,7 @@ fn a_log_of_another_workspace_and_a_file_that_is_none_are_named() {
     let (ward, other) = (Workspace::new(), Workspace::new());
     let answer = ward.annals(&["verify", "--against", &log_of(&other)]);
     assert!(answer.out.contains("log.redb is the log annals/"), "{}", answer.out);
-    answer.refused(10, "1 findings");
+    answer.refused(10, "1 finding");
     let noise = ward.path("noise");
     std::fs::write(&noise, [0xff, 0xfe, 0x00]).unwrap();
     let answer = ward.annals(&["verify", "--against", noise.to_str().unwrap()]);

@@ -15,6 +15,7 @@ mod cleanup;
 mod consolidate;
 mod crash;
 mod curriculum;
+mod damage;
 mod diff;
 mod documents;
 mod edit;
