@@ -43,6 +43,7 @@ mod registry_keys;
 mod resume;
 mod snapshot;
 mod support;
+mod tables;
 mod tamper;
 mod undo;
 mod verbs;

@@ -1,9 +1,9 @@
 //! Long random lives in both layouts: whatever people do in whatever order, log, views, registry
 //! files and folders agree, and everything comes back from the log alone.
 
-use crate::fold;
 use crate::support::{Answer, Workspace};
 use crate::walk::agree;
+use crate::{fold, tables};
 
 /// Commands of one life.
 const COMMANDS: usize = 260;
@@ -172,6 +172,7 @@ impl Life {
         // Dice of its own: what is looked at does not change the life.
         let mut dice = Dice(self.dice.0);
         fold::agrees(&self.ward, &mut |n| dice.below(n));
+        tables::agree(&self.ward);
         let found = self.ward.annals(&["doctor"]);
         assert_eq!(found.code, 0, "{} after {:#?}", found.out, self.carried_out);
         agree(&self.ward);

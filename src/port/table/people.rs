@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{ACTOR, Fold, IDENTITY, POSITION, RECORDED, Row, Rows, Seen, Table, Type, column, row};
 use crate::base::{RequestId, RunId, Timestamp};
-use crate::domain::Event;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
 use crate::domain::policy::PolicyEvent;
-use crate::domain::registry::{Bump, ModelPromoted, RegistryEvent, Semver};
+use crate::domain::registry::{RegistryEvent, RegistryState};
+use crate::domain::{Event, Fold as _};
 
 pub(super) const INVOCATIONS: Table = Table {
     name: "invocations",
@@ -252,7 +252,13 @@ fn approvals(seen: &Seen<'_>, out: &mut Vec<Row>) {
 pub(super) const MODELS: Table = Table {
     name: "models",
     about: "one row for each version of each production model",
-    kinds: &["model.promoted", "model.demoted", "model.rolled_back", "model.version_bumped"],
+    kinds: &[
+        "model.promoted",
+        "model.demoted",
+        "model.rolled_back",
+        "model.version_bumped",
+        "model.relocated",
+    ],
     columns: &[
         column("name", Type::Text, "the production name"),
         column("number", Type::Int, "which version, from 1"),
@@ -271,19 +277,15 @@ pub(super) const MODELS: Table = Table {
 };
 
 #[derive(Default)]
-struct Models(BTreeMap<String, Name>);
-
-/// One production name, and how its versions are counted.
-#[derive(Default)]
-struct Name {
-    versions: Vec<Version>,
-    highest: Option<Semver>,
-    current: Option<u32>,
+struct Models {
+    registry: RegistryState,
+    /// By name, one for each version.
+    promoted: BTreeMap<String, Vec<Promoted>>,
 }
 
-struct Version {
-    version: Semver,
-    promoted: ModelPromoted,
+/// What the registry has no need of.
+struct Promoted {
+    policy_revision: u64,
     position: u64,
     recorded: Timestamp,
     actor: String,
@@ -292,55 +294,39 @@ struct Version {
 
 impl Rows for Models {
     fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
-        match seen.event() {
-            Some(Event::Registry(RegistryEvent::Promoted(e))) => {
-                let name = self.0.entry(e.name.clone()).or_default();
-                let version = name.highest.map_or(Semver::FIRST, |last| last.bumped(Bump::Minor));
-                name.highest = Some(version);
-                name.versions.push(Version {
-                    version,
-                    promoted: e.clone(),
-                    position: seen.header.position,
-                    recorded: seen.header.recorded,
-                    actor: seen.actor.to_owned(),
-                    identity: seen.header.identity.word(),
-                });
-                name.current = u32::try_from(name.versions.len()).ok();
-            }
-            Some(Event::Registry(RegistryEvent::Demoted(e))) => {
-                self.0.entry(e.name.clone()).or_default().current = None;
-            }
-            Some(Event::Registry(RegistryEvent::RolledBack(e))) => {
-                self.0.entry(e.name.clone()).or_default().current = Some(e.number);
-            }
-            Some(Event::Registry(RegistryEvent::VersionBumped(e))) => {
-                let name = self.0.entry(e.name.clone()).or_default();
-                name.highest = Some(e.to);
-                let index = usize::try_from(e.number.saturating_sub(1)).unwrap_or(usize::MAX);
-                if let Some(version) = name.versions.get_mut(index) {
-                    version.version = e.to;
-                }
-            }
-            _ => {}
+        let Some(Event::Registry(event)) = seen.event() else { return };
+        self.registry.evolve(event);
+        if let RegistryEvent::Promoted(e) = event {
+            let promoted = Promoted {
+                policy_revision: e.policy_revision,
+                position: seen.header.position,
+                recorded: seen.header.recorded,
+                actor: seen.actor.to_owned(),
+                identity: seen.header.identity.word(),
+            };
+            self.promoted.entry(e.name.clone()).or_default().push(promoted);
         }
     }
 
     fn end(&mut self, out: &mut Vec<Row>) {
-        for (name, state) in std::mem::take(&mut self.0) {
-            for (number, version) in (1_u32..).zip(state.versions) {
+        let Self { registry, mut promoted } = std::mem::take(self);
+        for (name, versions) in registry.models {
+            let current = registry.production.get(&name).map(|model| model.number);
+            let promoted = promoted.remove(&name).unwrap_or_default();
+            for (version, by) in versions.into_iter().zip(promoted) {
                 out.push(row![
                     name.clone(),
-                    number,
-                    version.version.to_string(),
-                    state.current == Some(number),
-                    version.promoted.run.to_string(),
-                    version.promoted.path,
-                    version.promoted.request.to_string(),
-                    version.promoted.policy_revision,
-                    version.position,
-                    version.recorded,
-                    version.actor,
-                    version.identity,
+                    version.number,
+                    version.version().to_string(),
+                    current == Some(version.number),
+                    version.run.to_string(),
+                    version.path,
+                    version.request.to_string(),
+                    by.policy_revision,
+                    by.position,
+                    by.recorded,
+                    by.actor,
+                    by.identity,
                 ]);
             }
         }

@@ -6,10 +6,10 @@ use super::{
     ACTOR, Fold, IDENTITY, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, Value, column,
     narrowing, row,
 };
-use crate::base::{RunId, Split};
-use crate::domain::Event;
+use crate::base::{RunId, Split, Timestamp};
 use crate::domain::metric::{FinalMetric, MetricKey};
-use crate::domain::run::{RunEvent, RunFinished, RunStarted};
+use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState};
+use crate::domain::{Event, Provenance};
 
 pub(super) const RUNS: Table = Table {
     name: "runs",
@@ -28,6 +28,8 @@ pub(super) const RUNS: Table = Table {
         "run.renamed",
         "run.archived",
         "run.restored",
+        "run.relocated",
+        "run.deleted",
     ],
     columns: &[
         RUN,
@@ -35,7 +37,9 @@ pub(super) const RUNS: Table = Table {
         column("name", Type::Text, "name of the experiment"),
         column("status", Type::Text, "running, finished, failed or interrupted"),
         column("category", Type::Text, "debug or baseline"),
-        column("archived", Type::Text, "the archive it lies in"),
+        column("archived", Type::Text, "the archive it lies in; null while it is active"),
+        column("deleted", Type::Bool, "whether its files are gone for good"),
+        column("folder", Type::Text, "its folder, relative to the workspace"),
         column("pinned", Type::Bool, "whether the rules about old runs leave it alone"),
         column("tags", Type::Text, "words for finding it, separated by spaces"),
         column("position", Type::Int, "position of its start"),
@@ -70,28 +74,22 @@ pub(super) const RUNS: Table = Table {
 };
 
 #[derive(Default)]
-struct Runs(BTreeMap<RunId, State>);
+struct Runs(BTreeMap<RunId, Run>);
 
-struct State {
+/// A run, and what the domain has no need of.
+struct Run {
     started: RunStarted,
     position: u64,
-    recorded: crate::base::Timestamp,
+    recorded: Timestamp,
     actor: String,
     identity: &'static str,
-    name: String,
-    status: &'static str,
-    category: &'static str,
-    archived: Option<&'static str>,
-    pinned: bool,
-    tags: Vec<String>,
-    ended: Option<(u64, crate::base::Timestamp)>,
-    provenance: Option<&'static str>,
+    state: RunState,
+    ended: Option<(u64, Timestamp)>,
     finished: Option<RunFinished>,
-    reproduced: u32,
     reason: Option<String>,
 }
 
-impl State {
+impl Run {
     fn new(seen: &Seen<'_>, started: &RunStarted) -> Self {
         Self {
             started: started.clone(),
@@ -99,78 +97,55 @@ impl State {
             recorded: seen.header.recorded,
             actor: seen.actor.to_owned(),
             identity: seen.header.identity.word(),
-            name: started.name.clone(),
-            status: "running",
-            category: crate::domain::run::Category::Baseline.word(),
-            archived: None,
-            pinned: false,
-            tags: started.tags.clone(),
+            state: RunState::default(),
             ended: None,
-            provenance: None,
             finished: None,
-            reproduced: 0,
             reason: None,
         }
     }
 
     fn take(&mut self, seen: &Seen<'_>, event: &RunEvent) {
+        self.state.evolve_from(event, seen.header.provenance);
         let here = Some((seen.header.position, seen.header.recorded));
         match event {
-            RunEvent::Classified(e) => self.category = e.category.word(),
             RunEvent::Finished(e) => {
-                (self.status, self.ended, self.reason) = ("finished", here, None);
-                self.provenance = Some(seen.header.provenance.word());
+                (self.ended, self.reason) = (here, None);
                 self.finished = Some(e.clone());
             }
-            RunEvent::Failed(e) => {
-                (self.status, self.ended, self.reason) = ("failed", here, Some(e.reason.clone()));
-            }
-            RunEvent::Interrupted(e) => {
-                (self.status, self.ended) = ("interrupted", here);
-                self.reason = Some(e.reason.clone());
-            }
-            RunEvent::Resumed(_) => {
-                (self.status, self.ended, self.reason) = ("running", None, None);
-            }
-            RunEvent::Reproduced(e) => self.reproduced += u32::from(e.equal),
-            RunEvent::Tagged(e) => {
-                self.tags.retain(|tag| !e.removed.contains(tag));
-                self.tags.extend(e.added.iter().cloned());
-            }
-            RunEvent::Pinned(_) => self.pinned = true,
-            RunEvent::Unpinned(_) => self.pinned = false,
-            RunEvent::Renamed(e) => self.name.clone_from(&e.new),
-            RunEvent::Archived(e) => self.archived = Some(e.archive.word()),
-            RunEvent::Restored(_) => self.archived = None,
+            RunEvent::Failed(e) => (self.ended, self.reason) = (here, Some(e.reason.clone())),
+            RunEvent::Interrupted(e) => (self.ended, self.reason) = (here, Some(e.reason.clone())),
+            RunEvent::Resumed(_) => (self.ended, self.reason) = (None, None),
             _ => {}
         }
     }
 
     fn row(self, run: RunId) -> Row {
-        let start = self.started;
+        let (start, state) = (self.started, self.state);
         let environment = start.environment;
         let (git, finished) = (environment.git, self.finished.as_ref());
         row![
             run.to_string(),
-            start.experiment_id,
-            self.name,
-            self.status,
-            self.category,
-            self.archived,
-            self.pinned,
-            self.tags.join(" "),
+            state.experiment_id,
+            state.name,
+            state.status.word(),
+            state.category.word(),
+            state.archive.map(Archive::word),
+            state.deleted,
+            state.folder,
+            state.pinned,
+            state.tags.join(" "),
             self.position,
             self.recorded,
             self.ended.map(|(position, _)| position),
             self.ended.map(|(_, time)| time),
             self.actor,
             self.identity,
-            self.provenance,
+            state.provenance.map(Provenance::word),
             start.config_name,
             start.config.to_string(),
             start.seed.to_string(),
-            start.data.synthetic.is_some(),
-            start.data.leaked_rows,
+            state.synthetic,
+            state.leaked_rows,
             start.data.prepared.to_string(),
             start.trainer,
             environment.tool_version,
@@ -184,7 +159,7 @@ impl State {
             finished.and_then(|f| f.parameter_count),
             finished.map(|f| f.model_bytes),
             finished.and_then(|f| f.weights).map(|digest| digest.to_string()),
-            self.reproduced,
+            state.reproduced,
             self.reason,
         ]
     }
@@ -196,8 +171,9 @@ impl Rows for Runs {
             return;
         };
         if let RunEvent::Started(started) = event {
-            self.0.insert(run, State::new(seen, started));
-        } else if let Some(state) = self.0.get_mut(&run) {
+            self.0.insert(run, Run::new(seen, started));
+        }
+        if let Some(state) = self.0.get_mut(&run) {
             state.take(seen, event);
         }
     }

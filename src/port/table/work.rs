@@ -15,7 +15,12 @@ use crate::domain::run::{RunEvent, TrainCheckpointSaved};
 pub(super) const TRAIN_CHECKPOINTS: Table = Table {
     name: "train_checkpoints",
     about: "one row for each training checkpoint that was saved",
-    kinds: &["run.train_checkpoint_saved", "run.train_checkpoint_pruned"],
+    kinds: &[
+        "run.train_checkpoint_saved",
+        "run.train_checkpoint_pruned",
+        "run.archived",
+        "run.deleted",
+    ],
     columns: &[
         column("position", Type::Int, "position of the event"),
         column("recorded", Type::Time, "when the log took the event"),
@@ -23,9 +28,9 @@ pub(super) const TRAIN_CHECKPOINTS: Table = Table {
         column("attempt", Type::Int, "which attempt of the run, from 1"),
         column("step", Type::Int, "optimiser updates done"),
         column("epoch", Type::Int, "passes over the training rows"),
-        column("path", Type::Text, "its file, relative to the run's folder"),
-        column("digest", Type::Text, "blake3 of its bytes"),
-        column("bytes", Type::Int, "its size"),
+        column("path", Type::Text, "its folder, relative to the run's"),
+        column("digest", Type::Text, "blake3 of its manifest"),
+        column("bytes", Type::Int, "size of its files"),
         column("best", Type::Bool, "whether it was the best so far"),
         column("pruned_position", Type::Int, "position of its removal; null while it is kept"),
     ],
@@ -55,6 +60,22 @@ impl Checkpoints {
             pruned,
         ]
     }
+
+    /// Those of a run that an event removed with other files.
+    fn remove(
+        &mut self,
+        run: RunId,
+        position: u64,
+        removed: impl Fn(&str) -> bool,
+        out: &mut Vec<Row>,
+    ) {
+        let of_run = (run, String::new())..;
+        let of_run = self.0.range(of_run).take_while(|((other, _), _)| *other == run);
+        let gone = of_run.map(|(key, _)| key).filter(|(_, path)| removed(path));
+        for key in gone.cloned().collect::<Vec<_>>() {
+            out.extend(self.0.remove(&key).map(|saved| Self::row(run, saved, Some(position))));
+        }
+    }
 }
 
 impl Rows for Checkpoints {
@@ -74,6 +95,12 @@ impl Rows for Checkpoints {
                     out.push(Self::row(run, saved, Some(position)));
                 }
             }
+            Some(Event::Run(RunEvent::Archived(archived))) => {
+                let dropped =
+                    |path: &str| archived.dropped.iter().any(|f| f.path.starts_with(path));
+                self.remove(run, position, |path| dropped(&format!("{path}/")), out);
+            }
+            Some(Event::Run(RunEvent::Deleted(_))) => self.remove(run, position, |_| true, out),
             _ => {}
         }
     }
@@ -106,7 +133,7 @@ pub(super) const ARTIFACTS: Table = Table {
         RECORDED,
         RUN,
         column("name", Type::Text, "what it is, such as weights"),
-        column("path", Type::Text, "its file, relative to the run's folder"),
+        column("path", Type::Text, "its file then, relative to the run's folder"),
         column("digest", Type::Text, "blake3 of its bytes"),
         column("bytes", Type::Int, "its size"),
         column("blob", Type::Bool, "whether its bytes are in the blob store"),
@@ -131,7 +158,11 @@ pub(super) const MOVES: Table = Table {
         column("position", Type::Int, "position of the plan"),
         column("planned", Type::Time, "when the log took the plan"),
         column("move", Type::Text, "its id"),
-        column("purpose", Type::Text, "promotion, demotion, archive, restore, rollback or removal"),
+        column(
+            "purpose",
+            Type::Text,
+            "promotion, demotion, archive, restore, rollback, removal, migration",
+        ),
         column("mode", Type::Text, "copy or move"),
         column("run", Type::Text, "id of the run whose files move"),
         column("model", Type::Text, "the production name whose files move"),
@@ -210,7 +241,7 @@ impl Rows for Moves {
 
 pub(super) const FILES: Table = Table {
     name: "files",
-    about: "one row for each file that an event names: what bytes were where, since when",
+    about: "one row for each file of data, runs and promotions: what bytes were where, since when",
     kinds: &["run.started", "run.artifact_stored", "run.train_checkpoint_saved", "model.promoted"],
     columns: FILE_COLUMNS,
     fold: Fold::Each(files),
