@@ -51,6 +51,9 @@ impl App {
     pub fn policy(&self, revision: Option<u64>) -> Result<PolicyShown> {
         self.store.read(|log| {
             let mut all = changes(log, self.lens.size)?;
+            if all.is_empty() {
+                return Err(none_yet(changes(log, None)?.first().map(|(position, _)| *position)));
+            }
             let last = (all.len() as u64).saturating_sub(1);
             let revision = revision.unwrap_or(last);
             if revision >= all.len() as u64 {
@@ -179,4 +182,13 @@ fn changes<A: Access>(
         _ => None,
     });
     Ok(changed.collect())
+}
+
+/// For a time before the log had rules.
+fn none_yet(first: Option<u64>) -> Error {
+    let error = Error::new(ErrorKind::NotFound, "no policy was in force then");
+    match first {
+        Some(first) => error.hint(format!("the first came with event {first}")),
+        None => error.hint("the log has none"),
+    }
 }

@@ -81,7 +81,7 @@ pub static CHECKS: &[Check] = &[
         "a run under way of which nothing was heard for a day",
         record::runs_left,
     ),
-    check("redacted", Note, "an event whose text was taken out", record::redacted),
+    check("redacted", Note, "an event whose text was taken out, by whom and why", record::redacted),
     check(
         "from-later-version",
         Note,

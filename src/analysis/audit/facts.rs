@@ -144,8 +144,8 @@ pub struct Facts {
     pub clock: Vec<ClockBack>,
     /// Long times in which nothing happened: the event after it, and the hours.
     pub gaps: Vec<(u64, i64)>,
-    /// Redacted events: position, and which of its fields.
-    pub redacted: Vec<(u64, String)>,
+    /// Redacted events.
+    pub redacted: Vec<TakenOut>,
     /// Events of a later version: position and what is known.
     pub unknown: Vec<(u64, String)>,
     /// Decisions of people.
@@ -171,6 +171,19 @@ const DECISIONS: [&str; 7] = [
     "policy.changed",
 ];
 
+/// An event whose texts were taken out.
+#[derive(Clone, Debug)]
+pub struct TakenOut {
+    /// Its position.
+    pub position: u64,
+    /// Which of its fields.
+    pub fields: String,
+    /// The event that says so.
+    pub by: At,
+    /// Why.
+    pub reason: String,
+}
+
 impl Facts {
     /// Nothing yet; `margin` is by how much a test score may be worse than a validation score.
     pub fn new(margin: f64) -> Self {
@@ -188,8 +201,14 @@ impl Facts {
         match event {
             Some(Ok(event)) => {
                 if let Event::Workspace(WorkspaceEvent::TextRedacted(redacted)) = &event {
-                    let line = |event: &RedactedEvent| (event.position, event.fields.join(", "));
-                    self.redacted.extend(redacted.events.iter().map(line));
+                    let by = self.at(header);
+                    let taken_out = |event: &RedactedEvent| TakenOut {
+                        position: event.position,
+                        fields: event.fields.join(", "),
+                        by: by.clone(),
+                        reason: redacted.reason.clone(),
+                    };
+                    self.redacted.extend(redacted.events.iter().map(taken_out));
                 }
                 self.event(header, &event);
             }

@@ -23,7 +23,7 @@ mod sarif;
 mod tests;
 
 pub use checks::{CHECKS, Check};
-pub use facts::{At, Facts, Promotion, RunFacts};
+pub use facts::{At, Facts, Promotion, RunFacts, TakenOut};
 pub use files::{ChangedFile, RegistryFile, Workspace};
 pub use finding::{Audit, Counts, Finding, Found, Severity, audit, word};
 pub use record::{Damage, LostEvents};

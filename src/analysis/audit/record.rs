@@ -1,6 +1,6 @@
 //! Checks of the record itself: whole, signed, in order, without loose ends.
 
-use super::{Facts, Found, Severity};
+use super::{Facts, Found, Severity, TakenOut};
 use crate::domain::run::RunStatus;
 
 /// Something that `annals verify` finds.
@@ -165,9 +165,18 @@ pub(super) fn runs_left(facts: &Facts) -> Vec<Found> {
 }
 
 pub(super) fn redacted(facts: &Facts) -> Vec<Found> {
-    let found = |(position, fields): &(u64, String)| {
-        let what = format!("{fields} of this event was taken out; its digest and proofs stay");
-        Found::new(format!("position {position}"), what).at([*position]).value("fields", fields)
+    let found = |out: &TakenOut| {
+        let (fields, by) = (&out.fields, &out.by);
+        let what = format!(
+            "{fields} of this event was taken out by {} at {}: {}; its digest and proofs stay",
+            by.actor, by.position, out.reason
+        );
+        Found::new(format!("position {}", out.position), what)
+            .at([out.position, by.position])
+            .value("fields", fields)
+            .value("by", &by.actor)
+            .value("recorded", by.recorded)
+            .value("reason", &out.reason)
     };
     facts.redacted.iter().map(found).collect()
 }
