@@ -2,8 +2,9 @@
 //! weights. Every part is a mean over the rows of the whole update that have a label for it.
 //! Where nothing is labelled, the network's answers are the losses of the rows.
 //!
-//! Where attention is supervised, the last layer's is drawn to the terms of the lexicon: minus the
-//! logarithm of the share that the tokens of terms receive, mean over the rows that have one.
+//! Where attention is supervised, the last layer's is drawn to rationales, or to the terms of the
+//! lexicon: minus the logarithm of the share that their tokens receive, mean over the rows that
+//! have one.
 
 use annals::train::Batch;
 use annals::train::config::{MAIN, TrainConfig};

@@ -82,9 +82,10 @@ pub struct Prepared {
     pub difficulty: Vec<f32>,
     /// The tokens by id, where texts are to be shown; else empty.
     pub vocabulary: Vec<String>,
-    /// How many concepts there are; their numbers are 1 to this.
+    /// How many concepts there are; their numbers are 1 to this. 1 where rationales are marked.
     pub concept_count: u32,
-    /// The concept of each token of all rows, 0 for none; empty where there is no lexicon.
+    /// The concept of each token of all rows, 0 for none, or 1 where it belongs to a rationale;
+    /// empty where there is neither.
     pub concepts: Vec<u32>,
 }
 

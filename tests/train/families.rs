@@ -198,6 +198,11 @@ fn attention_is_exported_measured_and_drawn_to_terms() {
     let (without, with) =
         (attention_on_terms(&place, "plain"), attention_on_terms(&place, "supervised"));
     assert!(with > 1.5 * without, "{with} with supervision, {without} without");
+
+    // The same tokens marked by people teach the same.
+    let marked = [("attention.rationale_column", "why"), ("attention.supervision_weight", "1.0")];
+    let (_, events) = train(&place, place.job("marked", &config(&[ATTENTION, &marked].concat())));
+    assert_eq!(series(&events, "Some(Train)/attention.loss"), losses);
 }
 
 /// Scores of each row must not depend on the padding beside it, which the convolution and the

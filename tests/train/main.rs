@@ -6,6 +6,8 @@ mod classical;
 #[cfg(feature = "torch")]
 mod engine;
 #[cfg(feature = "torch")]
+mod ensemble;
+#[cfg(feature = "torch")]
 mod families;
 mod hf;
 mod labelled_text;

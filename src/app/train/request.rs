@@ -211,7 +211,8 @@ pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
         return Ok(data::read_series(&source, config.pat.length)?);
     }
     let heads = config.multitask.heads.iter();
-    let extra_columns = heads.map(|head| head.column.clone()).collect();
+    let rationale = Some(&config.attention.rationale_column).filter(|column| !column.is_empty());
+    let extra_columns = heads.map(|head| &head.column).chain(rationale).cloned().collect();
     Ok(data::read(&Source { extra_columns, ..source.clone() })?)
 }
 

@@ -128,8 +128,11 @@ pub struct AttentionConfig {
     pub export_rows: u32,
     /// Test rows on which comprehensiveness and sufficiency are measured.
     pub faithfulness_rows: u32,
-    /// What the loss of attention outside the terms of the lexicon counts; 0 for none.
+    /// What the loss of attention outside the rationales, or the terms of the lexicon, counts; 0
+    /// for none.
     pub supervision_weight: f64,
+    /// The column of rationales: passages of the text, apart by `|`. Empty for none.
+    pub rationale_column: String,
 }
 
 /// What the loss of the labels is called beside those of the heads.
@@ -235,11 +238,19 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         "0, or odd and below 32: as many tokens before as after".into(),
     ));
     let weight = config.attention.supervision_weight;
+    let rationale = &config.attention.rationale_column;
+    let has_reasons = config.lexicon.is_on() || !rationale.is_empty();
     rules.push((
-        weight == 0.0 || (weight > 0.0 && weight < 1e3 && config.lexicon.is_on()),
+        weight == 0.0 || (weight > 0.0 && weight < 1e3 && has_reasons),
         "attention.supervision_weight",
         weight.to_string(),
-        "0, or with a `lexicon.file` above 0 and below 1000".into(),
+        "0, or with a `lexicon.file` or `attention.rationale_column` above 0 and below 1000".into(),
+    ));
+    rules.push((
+        rationale.is_empty() || (weight > 0.0 && !config.lexicon.is_on()),
+        "attention.rationale_column",
+        format!("\"{rationale}\""),
+        "empty without `attention.supervision_weight`, and with a `lexicon.file`".into(),
     ));
     rules.push((
         !config.lexicon.is_on() || config.lexicon.embeddings || weight > 0.0,
@@ -262,6 +273,15 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         "empty without MRSTY.RRF as `lexicon.types_file`".into(),
     ));
     rules
+}
+
+/// A convolution reads without layers too, unless attention is asked for.
+pub(super) fn least_layers(config: &TrainConfig) -> u64 {
+    let attention = &config.attention;
+    let attends = attention.export_rows > 0
+        || attention.faithfulness_rows > 0
+        || attention.supervision_weight > 0.0;
+    u64::from(config.encoder.convolution == 0 || attends)
 }
 
 fn stage_rules(config: &TrainConfig, rules: &mut Vec<Rule>) {
@@ -313,6 +333,11 @@ mod tests {
     fn a_convolution_has_a_middle() {
         assert_eq!(said("encoder: {convolution: 3, pooling: max}"), "fine");
         assert!(said("encoder: {convolution: 4}").contains("odd"));
+        let flat = "model: {n_layer: 0}";
+        assert_eq!(said(&format!("{flat}\nencoder: {{convolution: 3}}")), "fine");
+        assert!(said(flat).contains("`model.n_layer` is 0, but must be 1 to 1000"));
+        let shown = format!("{flat}\nencoder: {{convolution: 3}}\nattention: {{export_rows: 1}}");
+        assert!(said(&shown).contains("`model.n_layer` is 0"));
         let other = "model: {architecture: distilbert}\nencoder: {pooling: max}";
         assert!(said(other).contains("encoder.pooling"));
     }
@@ -349,7 +374,12 @@ mod tests {
         assert_eq!(said("lexicon: {file: clinical}"), "fine");
         assert!(said("lexicon: {expand_synonyms: false}").contains("without `lexicon.file`"));
         let supervised = "attention: {supervision_weight: 0.1}\n";
-        assert!(said(supervised).contains("with a `lexicon.file`"));
+        assert!(said(supervised).contains("with a `lexicon.file` or `attention.rationale_column`"));
+        let marked = "attention: {supervision_weight: 0.1, rationale_column: why}\n";
+        assert_eq!(said(marked), "fine");
+        let both = said(&format!("{marked}lexicon: {{file: clinical}}"));
+        assert!(both.contains("`attention.rationale_column` is \"why\", but must be empty"));
+        assert!(said("attention: {rationale_column: why}").contains("empty without"));
         let no_vectors = "lexicon: {file: clinical, embeddings: false}\n";
         assert!(said(no_vectors).contains("nothing else asks the lexicon"));
         assert_eq!(said(&format!("{supervised}{no_vectors}")), "fine");

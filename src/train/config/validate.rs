@@ -29,7 +29,7 @@ fn rules(config: &TrainConfig) -> Vec<Rule> {
     whole("model.vocab_size", m.vocab_size.into(), 16, 1_000_000);
     whole("model.n_embd", m.n_embd.into(), 1, 16_384);
     whole("model.num_heads", m.num_heads.into(), 1, 1_024);
-    whole("model.n_layer", m.n_layer.into(), 1, 1_000);
+    whole("model.n_layer", m.n_layer.into(), super::families::least_layers(config), 1_000);
     whole("model.num_classes", m.num_classes.into(), 0, 10_000);
     whole("model.max_seq_length", m.max_seq_length.into(), 2, 65_536);
     whole("training.batch_size", t.batch_size.into(), 1, 65_536);

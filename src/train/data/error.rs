@@ -214,6 +214,16 @@ pub enum DataError {
         /// The labels of the training rows.
         found: Vec<String>,
     },
+    /// A rationale that is no part of its text.
+    #[error("row {row}: \"{passage}\" of column \"{column}\" does not stand in the row's text")]
+    Rationale {
+        /// The row, over all files, from 0.
+        row: u32,
+        /// The column of rationales.
+        column: String,
+        /// The passage.
+        passage: String,
+    },
     /// The lexicon.
     #[error(transparent)]
     Lexicon(#[from] LexiconError),

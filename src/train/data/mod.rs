@@ -18,6 +18,7 @@ mod near;
 mod npy;
 mod parquet;
 mod prepare;
+mod rationale;
 mod read;
 mod report;
 pub mod sample;

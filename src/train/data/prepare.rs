@@ -6,6 +6,7 @@ use super::error::DataError;
 use super::heads;
 use super::lexicon::{self, Learned, Source};
 use super::near;
+use super::rationale;
 use super::read::{Dataset, Row};
 use super::report::DataReport;
 use super::scaler::Scaler;
@@ -100,7 +101,7 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let train: Vec<&Row> =
         kept.iter().filter(is_train).map(|row| &dataset.rows[*row as usize]).collect();
     let Taken { inputs, vocab, tokenizer, scaler, lexicon, concepts } =
-        take(&rows, &train, &labels, config)?;
+        take(&rows, &kept, &train, &labels, config)?;
     let texts: Vec<&str> = dataset.rows.iter().map(|row| row.text.as_str()).collect();
     let is_exact = |a: u32, b: u32| keys[a as usize] == keys[b as usize];
     let near = near::find(&texts, &splits, is_exact);
@@ -113,7 +114,8 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
         prepared.vocabulary =
             (0..vocab.len()).filter_map(|id| vocab.token(id)).map(str::to_owned).collect();
     }
-    prepared.concept_count = lexicon.as_ref().map_or(0, |found| found.concepts.len());
+    let marks = u32::from(!config.attention.rationale_column.is_empty());
+    prepared.concept_count = lexicon.as_ref().map_or(marks, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
     let splits = count_splits(&prepared)?;
     let report = DataReport::new(config, &prepared, &splits, &leakage, &near);
@@ -131,8 +133,10 @@ struct Taken {
     concepts: Vec<u32>,
 }
 
+/// `kept` are the numbers of `rows` in the dataset.
 fn take(
     rows: &[&Row],
+    kept: &[u32],
     train: &[&Row],
     labels: &[String],
     config: &TrainConfig,
@@ -167,14 +171,22 @@ fn take(
     let mut inputs = Inputs::tokens(vocab.len());
     let mut concepts = Vec::new();
     let max = config.model.max_seq_length as usize;
-    for row in rows {
-        if let Some(Learned { concepts: known, .. }) = &lexicon {
-            let (ids, of_tokens) = known.encode(&vocab, &row.text, max);
-            inputs.push_tokens(&ids);
-            concepts.extend(of_tokens);
+    let column = &config.attention.rationale_column;
+    for (row, number) in rows.iter().zip(kept) {
+        let (ids, of_tokens) = if let Some(Learned { concepts: known, .. }) = &lexicon {
+            known.encode(&vocab, &row.text, max)
+        } else if let Some(cell) = row.extra.last().filter(|_| !column.is_empty()) {
+            let wrong = |passage: &str| DataError::Rationale {
+                row: *number,
+                column: column.clone(),
+                passage: passage.to_owned(),
+            };
+            rationale::encode(&vocab, &row.text, cell, max).map_err(wrong)?
         } else {
-            inputs.push_tokens(&vocab.encode(&row.text, max));
-        }
+            (vocab.encode(&row.text, max), Vec::new())
+        };
+        inputs.push_tokens(&ids);
+        concepts.extend(of_tokens);
     }
     Ok(Taken { inputs, vocab: Some(vocab), lexicon, concepts, ..Taken::default() })
 }
@@ -251,6 +263,28 @@ mod tests {
         let layers: Vec<Layer<'_>> =
             settings.iter().map(|(key, value)| Layer::Set { key, value }).collect();
         resolve(&layers).unwrap()
+    }
+
+    #[test]
+    fn rationales_mark_tokens_and_must_stand_in_their_text() {
+        let texts: Vec<(&str, u32)> = (0..60).map(|i| ("so tired of it all", i % 2)).collect();
+        let mut dataset = dataset(&texts);
+        let config = config(&[
+            ("attention.rationale_column", "why"),
+            ("attention.supervision_weight", "0.5"),
+        ]);
+        for row in &mut dataset.rows {
+            row.extra = vec!["tired".into()];
+        }
+        dataset.rows[7].extra = vec![String::new()];
+        let prepared = prepare(&dataset, &config).unwrap().prepared;
+        assert_eq!(prepared.concepts.chunks(6).nth(6), Some(&[0, 0, 1, 0, 0, 0][..]));
+        assert_eq!(prepared.concepts.chunks(6).nth(7), Some(&[0; 6][..]));
+        dataset.rows[8].extra = vec!["very tired".into()];
+        assert_eq!(
+            prepare(&dataset, &config).unwrap_err().to_string(),
+            "row 8: \"very tired\" of column \"why\" does not stand in the row's text"
+        );
     }
 
     #[test]
