@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{App, Error, ErrorKind, Result};
 use crate::port::export::tiles::Tiles;
-use crate::port::export::{Format, Target, write_table};
+use crate::port::export::{Format, Target, write_tables};
 use crate::port::table::{ALL, Table, table};
 use crate::store::Filter;
 
@@ -79,17 +79,15 @@ impl App {
                     .hint(format!("there are {}", names.join(", ")))
             })
         };
-        let mut tables: Vec<&Table> = names.iter().map(named).collect::<Result<_>>()?;
+        let mut tables: Vec<&'static Table> = names.iter().map(named).collect::<Result<_>>()?;
         if tables.is_empty() {
             tables = ALL.iter().collect();
         }
         let (source, mut target) = (self.source()?, Folder::new(folder)?);
-        let write = |table: &&Table| {
-            let rows = write_table(&source, table, format, by_day, &mut target)
-                .map_err(|e| Error::io(format!("export {}", table.name), e))?;
-            Ok(Exported { table: table.name, rows })
-        };
-        tables.iter().map(write).collect()
+        let rows = write_tables(&*source, &tables, format, by_day, &mut target)
+            .map_err(|e| Error::io(format!("export into {}", folder.display()), e))?;
+        let exported = |(table, rows): (&Table, u64)| Exported { table: table.name, rows };
+        Ok(tables.into_iter().zip(rows).map(exported).collect())
     }
 
     /// Writes the log's tree as C2SP tiles into a new folder, up to the last signed log checkpoint.

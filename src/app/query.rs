@@ -9,7 +9,7 @@ use super::window::windows;
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::port::query::{Answer, Limits, QueryError, query};
-use crate::port::source::{Part, Source, Want};
+use crate::port::source::{Sink, Source, Want};
 use crate::port::table::Seen;
 use crate::store::{Filter, Reader, Store};
 
@@ -61,7 +61,7 @@ struct LogSource {
 impl LogSource {
     fn fail(&self, error: Error) -> String {
         let said = error.to_string();
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         said
     }
 
@@ -147,21 +147,20 @@ impl LogSource {
         Arc::clone(actors.entry(at).or_insert_with(read))
     }
 
-    fn read_part(&self, log: &Reader, filter: &Filter, columns: u64, part: Part<'_>) -> Result<()> {
-        let (range, sink) = part;
+    fn read_range(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<()> {
         // Most events in a row are of one actor.
         let mut last: Option<(u64, Arc<str>)> = None;
-        log.scan(range, filter, |envelope| {
-            let at = envelope.header.actor;
-            let (_, actor) = match last.take() {
-                Some(known) if known.0 == at => last.insert(known),
-                _ => last.insert((at, self.actor(log, at))),
-            };
-            sink.take(&Seen::new(envelope, actor, columns));
-            Ok::<_, Error>(())
-        })?;
-        sink.end();
-        Ok(())
+        self.store.read(|log| {
+            log.scan(range, &filter(want), |envelope| {
+                let at = envelope.header.actor;
+                let (_, actor) = match last.take() {
+                    Some(known) if known.0 == at => last.insert(known),
+                    _ => last.insert((at, self.actor(log, at))),
+                };
+                sink.take(&Seen::new(envelope, actor));
+                Ok::<_, Error>(())
+            })
+        })
     }
 }
 
@@ -184,26 +183,8 @@ impl Source for LogSource {
         read.map_err(|error| error.to_string())
     }
 
-    fn read(&self, want: &Want, parts: Vec<Part<'_>>) -> Result<(), String> {
-        let filter = filter(want);
-        let read = self.store.read(|log| {
-            let one = |part| self.read_part(log, &filter, want.columns, part);
-            if parts.len() < 2 {
-                return parts.into_iter().try_for_each(one);
-            }
-            std::thread::scope(|scope| {
-                let one = &one;
-                let reading: Vec<_> =
-                    parts.into_iter().map(|part| scope.spawn(move || one(part))).collect();
-                let ends = reading.into_iter().map(|thread| match thread.join() {
-                    Ok(end) => end,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                });
-                // Every thread is waited for, whatever the first error.
-                ends.collect::<Vec<_>>().into_iter().collect()
-            })
-        });
-        read.map_err(|error| self.fail(error))
+    fn read(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String> {
+        self.read_range(want, range, sink).map_err(|error| self.fail(error))
     }
 
     fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String> {

@@ -13,13 +13,13 @@ pub struct ParseIdError(pub String);
 
 const LETTERS: &[u8; 16] = b"zyxwvutsrqponmlk";
 
-fn to_letters(bytes: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(32);
-    for byte in bytes {
-        text.push(char::from(LETTERS[usize::from(byte >> 4)]));
-        text.push(char::from(LETTERS[usize::from(byte & 15)]));
+fn to_letters(bytes: &[u8; 16]) -> [u8; 32] {
+    let mut letters = [0; 32];
+    for (pair, byte) in letters.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = LETTERS[usize::from(byte >> 4)];
+        pair[1] = LETTERS[usize::from(byte & 15)];
     }
-    text
+    letters
 }
 
 fn from_letters(text: &str) -> Option<[u8; 16]> {
@@ -44,14 +44,19 @@ macro_rules! id_types {
         impl $name {
             /// The first `letters` letters of the text form; what tables show.
             pub fn short(&self, letters: usize) -> String {
-                let mut text = to_letters(&self.0);
+                let mut text = self.to_string();
                 text.truncate(letters);
                 text
+            }
+
+            /// The text form, in ASCII: what tables are filled with.
+            pub fn letters(&self) -> [u8; 32] {
+                to_letters(&self.0)
             }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&to_letters(&self.0))
+                f.pad(std::str::from_utf8(&self.letters()).unwrap_or_default())
             }
         }
         impl fmt::Debug for $name {

@@ -77,6 +77,15 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// The word used in files and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+            Self::Neutral => "neutral",
+        }
+    }
+
     /// Whether `new` is strictly better than `old`.
     pub fn is_better(self, new: f64, old: f64) -> bool {
         match self {

@@ -95,6 +95,12 @@ impl StreamId {
     pub fn run(self) -> Option<RunId> {
         (self.code == StreamType::Run.code()).then_some(RunId(self.entity))
     }
+
+    /// The text form: a word, and the letters after its slash.
+    pub(crate) fn parts(self) -> (&'static str, Option<[u8; 32]>) {
+        let word = self.stream_type().map_or("unknown", StreamType::word);
+        (word, (self.entity != [0; 16]).then(|| RunId(self.entity).letters()))
+    }
 }
 
 impl From<RunId> for StreamId {
@@ -117,11 +123,9 @@ impl From<MoveId> for StreamId {
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.stream_type().map_or("unknown", StreamType::word);
-        if self.entity == [0; 16] {
-            f.pad(word)
-        } else {
-            f.pad(&format!("{word}/{}", RunId(self.entity)))
+        match self.parts() {
+            (word, None) => f.pad(word),
+            (word, Some(_)) => f.pad(&format!("{word}/{}", RunId(self.entity))),
         }
     }
 }

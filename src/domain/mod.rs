@@ -34,6 +34,8 @@ pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};
 pub use text::{EachText, each_text};
 
+use std::sync::LazyLock;
+
 use crate::base::codec::CodecError;
 
 streams! {
@@ -105,7 +107,13 @@ pub fn all_kinds() -> impl Iterator<Item = &'static KindInfo> {
 
 /// What is known about `kind`; `None` for kinds of a later version.
 pub fn kind_info(kind: Kind) -> Option<&'static KindInfo> {
-    all_kinds().find(|info| info.kind == kind)
+    static BY_CODE: LazyLock<Vec<&KindInfo>> = LazyLock::new(|| {
+        let mut all: Vec<_> = all_kinds().collect();
+        all.sort_by_key(|info| info.kind);
+        all
+    });
+    let at = BY_CODE.binary_search_by_key(&kind, |info| info.kind).ok()?;
+    BY_CODE.get(at).copied()
 }
 
 /// The kind named `name`.

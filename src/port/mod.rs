@@ -7,6 +7,7 @@
 //! export read the same ones, so that they cannot disagree. To add a table: its columns and fold in
 //! `table/`, and a line in [`table::ALL`]. Start reading in `table/mod.rs`, then `source.rs`.
 
+mod cells;
 pub mod export;
 pub mod query;
 pub mod source;

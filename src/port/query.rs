@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection, VTabCursor,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    Context, DistinctMode, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection,
+    VTabCursor, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use rusqlite::{Connection, ErrorCode, ToSql};
 
-use super::source::{Ahead, Batch, Op, Reading, Source, Want};
-use super::table::{ALL, Role, Row, Table, Value};
+use super::cells::{Batch, Cell, Counted};
+use super::source::{Ahead, Op, Reading, Source, Want};
+use super::table::{ALL, Fold, Role, Row, Table, Value};
 
 /// A condition that can be handed down, and its letter.
 fn op_of(op: &IndexConstraintOp) -> Option<(Op, char)> {
@@ -41,7 +42,8 @@ fn op_named(letter: char) -> Option<Op> {
     })
 }
 
-type Aux = (Arc<dyn Source>, &'static Table);
+/// The log, the table, and when a query must have ended.
+type Aux = (Arc<dyn Source>, &'static Table, Instant);
 
 #[repr(C)]
 struct LogTable<'vtab> {
@@ -49,6 +51,7 @@ struct LogTable<'vtab> {
     base: sqlite3_vtab,
     source: Arc<dyn Source>,
     table: &'static Table,
+    end: Instant,
     life: PhantomData<&'vtab ()>,
 }
 
@@ -58,9 +61,14 @@ struct LogCursor<'vtab> {
     base: sqlite3_vtab_cursor,
     source: Arc<dyn Source>,
     table: &'static Table,
-    reading: Option<Going>,
-    rows: Option<Batch>,
+    end: Instant,
+    rest: Option<Going>,
+    rows: Batch,
     at: usize,
+    /// Where equal rows were counted: how often there is each, one of them being at hand.
+    times: Vec<u64>,
+    /// How often the row at hand comes again.
+    again: u64,
     row_id: i64,
     life: PhantomData<&'vtab ()>,
 }
@@ -91,10 +99,12 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
         _: &[u8],
         _: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
-        let (source, table) = aux.ok_or_else(|| failed("BUG: a table without a log".into()))?;
+        let (source, table, end) =
+            aux.ok_or_else(|| failed("BUG: a table without a log".into()))?;
         let declaration = CString::new(table.declaration()).map_err(|e| failed(e.to_string()))?;
         let (base, source) = (sqlite3_vtab::default(), Arc::clone(source));
-        Ok((Cow::Owned(declaration), Self { base, source, table, life: PhantomData }))
+        let (end, life) = (*end, PhantomData);
+        Ok((Cow::Owned(declaration), Self { base, source, table, end, life }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
@@ -120,7 +130,10 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
                 _ => 2.0,
             };
         }
-        info.set_idx_str(&format!("{:x};{said}", info.col_used()));
+        let (ordered, grouped) = self.plan(info);
+        info.set_order_by_consumed(ordered);
+        let used = info.col_used();
+        info.set_idx_str(&format!("{used:x};{grouped};{said}"));
         info.set_estimated_cost(cost);
         Ok(true)
     }
@@ -130,33 +143,108 @@ unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
             base: sqlite3_vtab_cursor::default(),
             source: Arc::clone(&self.source),
             table: self.table,
-            reading: None,
-            rows: None,
+            end: self.end,
+            rest: None,
+            rows: Batch::new(self.table, 0),
             at: 0,
+            times: vec![],
+            again: 0,
             row_id: 0,
             life: PhantomData,
         })
     }
 }
 
+impl LogTable<'_> {
+    /// Whether rows come in the order that SQLite asks for, and the columns by which to count them
+    /// first, as `COLUMN` and `u` or `d` each, behind `o` where one of equal rows is enough.
+    ///
+    /// Where only columns are looked at that take few values, equal rows are counted as they are
+    /// read, and neither kept nor sorted one by one.
+    fn plan(&self, info: &IndexInfo) -> (bool, String) {
+        let order: Vec<(usize, bool)> = info
+            .order_bys()
+            .filter_map(|by| Some((usize::try_from(by.column()).ok()?, by.is_order_by_desc())))
+            .collect();
+        if order.is_empty() || order.len() != info.num_of_order_by() {
+            return (false, String::new());
+        }
+        let column = |index: usize| self.table.columns.get(index);
+        let position = |index| column(index).is_some_and(|c| c.role == Role::Position);
+        // Events come in the order of the log.
+        if let ([(index, false)], Fold::Each(_)) = (&order[..], self.table.fold)
+            && position(*index)
+        {
+            return (true, String::new());
+        }
+        let used = info.col_used();
+        let used = (0..64).filter(|index| used >> index & 1 == 1);
+        let by = |index: &usize| order.iter().any(|(by, _)| by == index);
+        let few = |index: usize| column(index).is_some_and(|column| column.few);
+        if !used.clone().chain(order.iter().map(|(by, _)| *by)).all(few) {
+            return (false, String::new());
+        }
+        let rest = used.filter(|index| !by(index)).map(|index| (index, false));
+        let once =
+            matches!(info.distinct(), DistinctMode::Distinct | DistinctMode::DistinctOrdered);
+        let mut said = if once { "o".to_owned() } else { String::new() };
+        for (index, down) in order.iter().copied().chain(rest) {
+            said += &format!("{index}{}", if down { 'd' } else { 'u' });
+        }
+        (true, said)
+    }
+}
+
 impl LogCursor<'_> {
+    /// Goes to the next row that is there.
     fn fill(&mut self) -> rusqlite::Result<()> {
-        while self.rows.as_ref().is_none_or(|rows| self.at >= rows.rows()) {
-            let (rows, going) = match self.reading.take() {
+        while self.at >= self.rows.rows() {
+            let mut ahead = match self.rest.take() {
                 None => return Ok(()),
-                Some(Going::Slow(mut reading)) => {
-                    let rows = reading.next().transpose().map_err(failed)?;
-                    (rows, (!reading.is_over()).then(|| Going::Ahead(reading.ahead())))
-                }
-                Some(Going::Ahead(mut ahead)) => {
-                    (ahead.next().transpose().map_err(failed)?, Some(Going::Ahead(ahead)))
-                }
+                Some(Going::Slow(reading)) => reading.ahead(),
+                Some(Going::Ahead(ahead)) => ahead,
             };
-            let over = rows.is_none();
-            (self.rows, self.at) = (rows, 0);
-            self.reading = going.filter(|_| !over);
+            let Some(rows) = ahead.next() else { return Ok(()) };
+            (self.rows, self.at) = (rows.map_err(failed)?, 0);
+            self.rest = Some(Going::Ahead(ahead));
         }
         Ok(())
+    }
+
+    /// Counts the rows that equal each other.
+    fn count(&mut self, reading: &Reading, grouped: &str) -> rusqlite::Result<()> {
+        let (once, grouped) = match grouped.strip_prefix('o') {
+            Some(grouped) => (true, grouped),
+            None => (false, grouped),
+        };
+        let by = grouped.split_inclusive(|c: char| c.is_ascii_alphabetic());
+        let by = by.filter_map(|by| {
+            Some((by.trim_end_matches(['u', 'd']).parse().ok()?, by.ends_with('d')))
+        });
+        let order: Vec<(usize, bool)> = by.collect();
+        let mut all = Counted::new(Batch::new(self.table, reading.columns()), &order);
+        let counted = reading.each(
+            |rows| Counted::new(rows, &order),
+            |more| {
+                all.add(&more, &order);
+                // SQLite does not ask meanwhile.
+                if Instant::now() < self.end { Ok(()) } else { Err(String::new()) }
+            },
+        );
+        if Instant::now() >= self.end {
+            let interrupted = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
+            return Err(rusqlite::Error::SqliteFailure(interrupted, None));
+        }
+        counted.map_err(failed)?;
+        (self.rows, self.times) = all.end(&order);
+        if once {
+            self.times.clear();
+        }
+        Ok(())
+    }
+
+    fn times(&self) -> u64 {
+        self.times.get(self.at).map_or(0, |times| times - 1)
     }
 }
 
@@ -164,8 +252,10 @@ impl LogCursor<'_> {
 #[expect(unsafe_code, reason = "SQLite's interface is one of C structures")]
 unsafe impl VTabCursor for LogCursor<'_> {
     fn filter(&mut self, _: c_int, said: Option<&str>, args: &Filters<'_>) -> rusqlite::Result<()> {
-        let mut want = Want::all(self.table);
-        let (columns, said) = said.and_then(|said| said.split_once(';')).unwrap_or(("", ""));
+        let mut want = Want::of(&[self.table]);
+        let mut said = said.unwrap_or_default().split(';');
+        let mut part = || said.next().unwrap_or_default();
+        let (columns, grouped, said) = (part(), part(), part());
         want.columns = u64::from_str_radix(columns, 16).unwrap_or(u64::MAX);
         let conditions = said.split_inclusive(|c: char| c.is_ascii_alphabetic());
         for (condition, value) in conditions.zip(args.iter()) {
@@ -177,25 +267,36 @@ unsafe impl VTabCursor for LogCursor<'_> {
             }
         }
         let reading = Reading::new(Arc::clone(&self.source), self.table, want).map_err(failed)?;
-        self.reading = Some(Going::Slow(Box::new(reading)));
-        (self.rows, self.at, self.row_id) = (None, 0, 0);
+        (self.at, self.row_id, self.rest) = (0, 0, None);
+        self.times.clear();
+        if grouped.is_empty() {
+            let (rows, rest) = reading.begin().map_err(failed)?;
+            (self.rows, self.rest) = (rows, rest.map(|rest| Going::Slow(Box::new(rest))));
+        } else {
+            self.count(&reading, grouped)?;
+        }
+        self.again = self.times();
         self.fill()
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
-        self.at += 1;
         self.row_id += 1;
+        if self.again > 0 {
+            self.again -= 1;
+            return Ok(());
+        }
+        self.at += 1;
+        self.again = self.times();
         self.fill()
     }
 
     fn eof(&self) -> bool {
-        self.rows.as_ref().is_none_or(|rows| self.at >= rows.rows())
+        self.at >= self.rows.rows()
     }
 
     fn column(&self, context: &mut Context, index: c_int) -> rusqlite::Result<()> {
-        let cell = |index| self.rows.as_ref()?.cell(self.at, index);
-        let value = usize::try_from(index).ok().and_then(cell);
-        context.set_result(value.unwrap_or(&Value::Null))
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        context.set_result(self.rows.cell(self.at, index))
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {
@@ -203,7 +304,7 @@ unsafe impl VTabCursor for LogCursor<'_> {
     }
 }
 
-impl ToSql for Value {
+impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
             Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
@@ -211,8 +312,8 @@ impl ToSql for Value {
             Self::Int(value) => ToSqlOutput::from(*value),
             Self::Real(value) => ToSqlOutput::from(*value),
             Self::Time(time) => ToSqlOutput::from(time.sortable()),
-            Self::Text(text) => ToSqlOutput::from(text.as_ref()),
-            Self::Bytes(bytes) => ToSqlOutput::from(bytes.as_slice()),
+            Self::Text(text) => ToSqlOutput::from(*text),
+            Self::Bytes(bytes) => ToSqlOutput::from(*bytes),
         })
     }
 }
@@ -271,15 +372,15 @@ pub fn query(source: &Arc<dyn Source>, sql: &str, limits: Limits) -> Result<Answ
     let mut connection = Connection::open_in_memory().map_err(opened)?;
     connection.pragma_update(None, "cache_size", SORTED_KIB).map_err(opened)?;
     const MODULE: Module<'static, LogTable<'static>> = Module::eponymous_only_module();
+    let end = Instant::now() + limits.time;
     for table in ALL {
-        let aux = (Arc::clone(source), table);
+        let aux = (Arc::clone(source), table, end);
         connection.create_module(table.name, &MODULE, Some(aux)).map_err(opened)?;
         // SQLite declares the table now: later nobody is allowed to.
         let ask = format!("SELECT 1 FROM \"{}\" LIMIT 0", table.name);
         connection.prepare(&ask).map_err(opened)?;
     }
     connection.authorizer(Some(authorize)).map_err(opened)?;
-    let end = Instant::now() + limits.time;
     connection.progress_handler(1_000, Some(move || Instant::now() >= end)).map_err(opened)?;
     let mut statement = connection.prepare(sql).map_err(|e| explain(e, sql, limits.time, true))?;
     let bad = |e: rusqlite::Error| explain(e, sql, limits.time, false);

@@ -1,7 +1,6 @@
 //! Where rows come from: the events that are wanted, read on all cores a part of the log at a time,
 //! and folded into rows in their order.
 
-use std::collections::VecDeque;
 use std::num::NonZero;
 use std::ops::Range;
 use std::str::FromStr as _;
@@ -10,7 +9,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use rusqlite::types::ValueRef;
 
-use super::table::{Fold, Role, Row, Rows, Seen, Table, Value};
+use super::cells::{Batch, row};
+use super::table::{Fold, Role, Seen, Table};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{EnvelopeRef, Kind, kind_named};
 
@@ -42,14 +42,18 @@ pub struct Want {
 }
 
 impl Want {
-    /// Everything that a table is made of.
-    pub fn all(table: &Table) -> Self {
-        let kinds = table.kinds.iter().filter_map(|name| kind_named(name)).collect();
+    /// Everything that some tables are made of.
+    pub fn of(tables: &[&Table]) -> Self {
+        let all = tables.iter().any(|table| table.kinds.is_empty());
+        let names = tables.iter().flat_map(|table| table.kinds);
+        let mut kinds: Vec<Kind> = names.filter_map(|name| kind_named(name)).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
         Self {
             positions: 0..u64::MAX,
             recorded_from: None,
             recorded_before: None,
-            kinds: (!table.kinds.is_empty()).then_some(kinds),
+            kinds: (!all).then_some(kinds),
             run: None,
             columns: u64::MAX,
         }
@@ -131,13 +135,7 @@ impl Op {
 pub trait Sink: Send {
     /// Takes one event in; they come in order.
     fn take(&mut self, seen: &Seen<'_>);
-
-    /// There are no more.
-    fn end(&mut self) {}
 }
-
-/// A range of positions, and who takes the events in it that are wanted.
-pub type Part<'a> = (Range<u64>, &'a mut dyn Sink);
 
 /// Where events come from.
 pub trait Source: Send + Sync {
@@ -148,11 +146,11 @@ pub trait Source: Send + Sync {
     /// What went wrong, in words.
     fn windows(&self, want: &Want, bytes: u64) -> Result<Vec<Range<u64>>, String>;
 
-    /// Reads each part on a thread of its own.
+    /// Hands the events in a range of positions that are wanted to `sink`.
     ///
     /// # Errors
     /// What went wrong, in words.
-    fn read(&self, want: &Want, parts: Vec<Part<'_>>) -> Result<(), String>;
+    fn read(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String>;
 
     /// Size and text of every signed log checkpoint.
     ///
@@ -161,68 +159,70 @@ pub trait Source: Send + Sync {
     fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String>;
 }
 
-/// How many parts are read at a time.
-pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-/// Rows side by side, with those cells only that somebody will look at.
-pub struct Batch {
-    cells: Vec<Value>,
-    /// For each column of the table, which of a row's cells it is.
-    places: Arc<[Option<usize>]>,
-    width: usize,
-    rows: usize,
-}
-
-impl Batch {
-    fn new(places: &Arc<[Option<usize>]>) -> Self {
-        let width = places.iter().flatten().count();
-        Self { cells: vec![], places: Arc::clone(places), width, rows: 0 }
+/// Works on all cores, each with a state of its own, and takes what comes of each item in the order
+/// of the items. Each core is at most two items ahead.
+///
+/// # Errors
+/// The first of `take`; what is not worked on by then never is.
+pub(super) fn in_order<I: Sync, S, T: Send, E>(
+    items: &[I],
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &I) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
+    if cores < 2 {
+        let mut state = state();
+        return items.iter().try_for_each(|item| take(work(&mut state, item)));
     }
-
-    fn push(&mut self, row: Row) {
-        let cells = row.into_iter().zip(self.places.iter());
-        self.cells.extend(cells.filter_map(|(cell, place)| place.map(|_| cell)));
-        self.rows += 1;
-    }
-
-    /// How many rows there are.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// One cell; none in columns that nobody said they would look at.
-    pub fn cell(&self, row: usize, column: usize) -> Option<&Value> {
-        let place = self.places.get(column).copied().flatten()?;
-        self.cells.get(row * self.width + place)
-    }
-
-    /// The rows, with the cells that there are.
-    pub fn into_rows(self) -> impl Iterator<Item = Row> {
-        let mut cells = self.cells.into_iter();
-        (0..self.rows).map(move |_| cells.by_ref().take(self.width).collect())
-    }
+    std::thread::scope(|scope| {
+        let (state, work) = (&state, &work);
+        let lane = |first| {
+            let (give, made) = sync_channel(1);
+            scope.spawn(move || {
+                let mine = items.iter().skip(first).step_by(cores);
+                // Nobody takes them any more after an error.
+                let mut state = state();
+                mine.map(|item| work(&mut state, item)).try_for_each(|made| give.send(made))
+            });
+            made
+        };
+        let lanes: Vec<Receiver<T>> = (0..cores).map(lane).collect();
+        // A lane that ends early has panicked, and so does the scope.
+        let mut made = lanes.iter().cycle().take(items.len()).map_while(|lane| lane.recv().ok());
+        made.try_for_each(&mut take)
+    })
 }
 
 /// Rows of events that need none before them.
 struct Folded {
-    fold: fn(&Seen<'_>, &mut Vec<Row>),
-    /// Of the event at hand.
-    rows: Vec<Row>,
+    fold: fn(&Seen<'_>, &mut Batch),
     batch: Batch,
 }
 
 impl Sink for Folded {
     fn take(&mut self, seen: &Seen<'_>) {
-        (self.fold)(seen, &mut self.rows);
-        self.rows.drain(..).for_each(|row| self.batch.push(row));
+        (self.fold)(seen, &mut self.batch);
     }
 }
 
 /// Events with who did them, for a fold that takes them one after the other.
 #[derive(Default)]
-struct Stored(Vec<(Vec<u8>, String)>);
+pub(super) struct Stored(Vec<(Vec<u8>, String)>);
+
+impl Stored {
+    /// Each event again.
+    ///
+    /// # Errors
+    /// Never for what was taken in.
+    pub(super) fn each(&self, mut take: impl FnMut(&Seen<'_>)) -> Result<(), String> {
+        self.0.iter().try_for_each(|(bytes, actor)| {
+            let envelope = EnvelopeRef::decode(bytes).map_err(|e| e.to_string())?;
+            take(&Seen::new(&envelope, actor));
+            Ok(())
+        })
+    }
+}
 
 impl Sink for Stored {
     fn take(&mut self, seen: &Seen<'_>) {
@@ -233,20 +233,9 @@ impl Sink for Stored {
 /// The rows of a table, a batch at a time.
 pub struct Reading {
     source: Arc<dyn Source>,
+    table: &'static Table,
     want: Want,
-    windows: VecDeque<Range<u64>>,
-    /// Parts read the next time: few at first, as most who ask need little.
-    at_once: usize,
-    rows: Progress,
-    places: Arc<[Option<usize>]>,
-    ready: VecDeque<Batch>,
-}
-
-enum Progress {
-    Each(fn(&Seen<'_>, &mut Vec<Row>)),
-    Whole(Box<dyn Rows>),
-    Checkpoints,
-    Over,
+    windows: Vec<Range<u64>>,
 }
 
 impl Reading {
@@ -254,101 +243,104 @@ impl Reading {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn new(source: Arc<dyn Source>, table: &Table, want: Want) -> Result<Self, String> {
-        let rows = match table.fold {
-            _ if table.name == LOG_CHECKPOINTS => Progress::Checkpoints,
-            Fold::Each(fold) => Progress::Each(fold),
-            Fold::Whole(fold) => Progress::Whole(fold()),
+    pub fn new(source: Arc<dyn Source>, table: &'static Table, want: Want) -> Result<Self, String> {
+        let windows = source.windows(&want, WINDOW_BYTES)?;
+        Ok(Self { source, table, want, windows })
+    }
+
+    /// The columns that are looked at, as bits.
+    pub(super) fn columns(&self) -> u64 {
+        self.want.columns
+    }
+
+    /// What comes of all batches, in their order; where rows need no events before them, `make`
+    /// works on all cores.
+    ///
+    /// # Errors
+    /// When the log cannot be read; what `take` returns.
+    pub(super) fn each<T: Send>(
+        &self,
+        make: impl Fn(Batch) -> T + Sync,
+        mut take: impl FnMut(T) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut batch = Batch::new(self.table, self.want.columns);
+        if self.table.name == LOG_CHECKPOINTS {
+            for (size, note) in self.source.log_checkpoints()? {
+                row![batch; size, note];
+            }
+            return take(make(batch));
+        }
+        match self.table.fold {
+            Fold::Each(fold) => {
+                let work = |(): &mut (), window: &Range<u64>| {
+                    let batch = Batch::new(self.table, self.want.columns);
+                    let mut folded = Folded { fold, batch };
+                    self.source.read(&self.want, window.clone(), &mut folded)?;
+                    Ok(make(folded.batch))
+                };
+                in_order(&self.windows, || (), work, |made: Result<T, String>| take(made?))
+            }
+            Fold::Whole(rows) => {
+                let mut rows = rows();
+                let work = |(): &mut (), window: &Range<u64>| {
+                    let mut stored = Stored::default();
+                    self.source.read(&self.want, window.clone(), &mut stored)?;
+                    Ok(stored)
+                };
+                in_order(
+                    &self.windows,
+                    || (),
+                    work,
+                    |stored: Result<Stored, String>| {
+                        stored?.each(|seen| rows.take(seen, &mut batch))?;
+                        if batch.rows() == 0 { Ok(()) } else { take(make(batch.take())) }
+                    },
+                )?;
+                rows.end(&mut batch);
+                take(make(batch))
+            }
+        }
+    }
+
+    /// The first rows, and who reads the rest: most who ask need little.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn begin(mut self) -> Result<(Batch, Option<Self>), String> {
+        let mut first = Batch::new(self.table, self.want.columns);
+        let rest = match self.table.fold {
+            _ if self.windows.len() < 2 => None,
+            Fold::Each(_) => Some(self.windows.split_off(1)),
+            Fold::Whole(_) => return Ok((first, Some(self))),
         };
-        let windows = source.windows(&want, WINDOW_BYTES)?.into();
-        let mut width = 0;
-        let places = (0..table.columns.len()).map(|column| {
-            let wanted = want.columns & (1 << column.min(63)) != 0;
-            width += usize::from(wanted);
-            wanted.then(|| width - 1)
-        });
-        let places = places.collect();
-        Ok(Self { source, want, windows, at_once: 1, rows, places, ready: VecDeque::new() })
-    }
-
-    fn more(&mut self) -> Result<(), String> {
-        let count = self.at_once.min(self.windows.len());
-        let windows: Vec<Range<u64>> = self.windows.drain(..count).collect();
-        self.at_once = threads();
-        let mut out = Vec::new();
-        match &mut self.rows {
-            Progress::Over => {}
-            Progress::Checkpoints => {
-                let row = |(size, note): (u64, String)| vec![size.into(), note.into()];
-                out.extend(self.source.log_checkpoints()?.into_iter().map(row));
-            }
-            Progress::Each(fold) => {
-                let (fold, places) = (*fold, &self.places);
-                let new = || Folded { fold, rows: vec![], batch: Batch::new(places) };
-                let sinks = read(&*self.source, &self.want, windows, new)?;
-                self.ready.extend(sinks.into_iter().map(|sink| sink.batch));
-            }
-            Progress::Whole(rows) => {
-                for stored in read(&*self.source, &self.want, windows, Stored::default)? {
-                    take_stored(&stored, &self.want, &mut **rows, &mut out)?;
-                }
-                if self.windows.is_empty() {
-                    rows.end(&mut out);
-                }
-            }
-        }
-        if !out.is_empty() {
-            let mut batch = Batch::new(&self.places);
-            out.into_iter().for_each(|row| batch.push(row));
-            self.ready.push_back(batch);
-        }
-        if self.windows.is_empty() {
-            self.rows = Progress::Over;
-        }
-        Ok(())
-    }
-
-    /// Whether there are no more rows.
-    pub fn is_over(&self) -> bool {
-        self.ready.is_empty() && matches!(self.rows, Progress::Over)
+        self.each(
+            |batch| batch,
+            |batch| {
+                first.append(&batch);
+                Ok(())
+            },
+        )?;
+        Ok((first, rest.map(|windows| Self { windows, ..self })))
     }
 
     /// Reads on in a thread of its own, some parts ahead of who takes the rows.
-    pub fn ahead(mut self) -> Ahead {
+    pub(super) fn ahead(self) -> Ahead {
         let (give, take) = sync_channel(AHEAD);
         std::thread::spawn(move || {
-            loop {
-                let rows = self.next();
-                let over = !matches!(rows, Some(Ok(_)));
+            let batch = |batch| {
                 // Nobody takes them any more once a query has what it wants.
-                if give.send(rows).is_err() || over {
-                    break;
-                }
-            }
+                give.send(Some(Ok(batch))).map_err(|_| String::new())
+            };
+            let end = self.each(|batch| batch, batch).err().map(Err);
+            // The same holds for the end.
+            let _ = give.send(end);
         });
         Ahead(take)
     }
 }
 
-impl Iterator for Reading {
-    type Item = Result<Batch, String>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.ready.pop_front() {
-                Some(batch) => return Some(Ok(batch)),
-                None if self.is_over() => return None,
-                None => {}
-            }
-            if let Err(error) = self.more() {
-                return Some(Err(error));
-            }
-        }
-    }
-}
-
 /// A [`Reading`] that goes on by itself.
-pub struct Ahead(Receiver<Option<Result<Batch, String>>>);
+pub(super) struct Ahead(Receiver<Option<Result<Batch, String>>>);
 
 impl Iterator for Ahead {
     type Item = Result<Batch, String>;
@@ -359,32 +351,6 @@ impl Iterator for Ahead {
     }
 }
 
-/// Reads windows, each into a sink of its own.
-pub(super) fn read<S: Sink>(
-    source: &dyn Source,
-    want: &Want,
-    windows: Vec<Range<u64>>,
-    sink: impl Fn() -> S,
-) -> Result<Vec<S>, String> {
-    let mut sinks: Vec<S> = windows.iter().map(|_| sink()).collect();
-    let parts = windows.into_iter().zip(sinks.iter_mut().map(|sink| sink as &mut dyn Sink));
-    source.read(want, parts.collect())?;
-    Ok(sinks)
-}
-
-fn take_stored(
-    stored: &Stored,
-    want: &Want,
-    rows: &mut dyn Rows,
-    out: &mut Vec<Row>,
-) -> Result<(), String> {
-    for (bytes, actor) in &stored.0 {
-        let envelope = EnvelopeRef::decode(bytes).map_err(|e| e.to_string())?;
-        rows.take(&Seen::new(&envelope, actor, want.columns), out);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,7 +358,7 @@ mod tests {
 
     #[test]
     fn conditions_narrow_what_is_read() {
-        let mut want = Want::all(table("events").unwrap());
+        let mut want = Want::of(&[table("events").unwrap()]);
         want.narrow(Role::Position, Op::GreaterOrEqual, &ValueRef::Integer(10));
         want.narrow(Role::Position, Op::Less, &ValueRef::Integer(20));
         assert_eq!(want.positions, 10..21);
@@ -409,5 +375,42 @@ mod tests {
         assert_eq!(want.recorded_before, "2026-02-03T04:05:06.000000008Z".parse().ok());
         want.narrow(Role::Recorded, Op::Greater, &ValueRef::Text(b"not a time"));
         assert_eq!(want.recorded_from, None);
+    }
+
+    #[test]
+    fn work_of_many_cores_is_taken_in_order_until_an_error() {
+        let items: Vec<u64> = (0..1_000).collect();
+        let work = |state: &mut u64, item: &u64| {
+            *state += 1;
+            if item.is_multiple_of(7) {
+                std::thread::yield_now();
+            }
+            item * 2
+        };
+        let mut taken = Vec::new();
+        let whole: Result<(), u64> = in_order(
+            &items,
+            || 0,
+            work,
+            |made| {
+                taken.push(made);
+                Ok(())
+            },
+        );
+        assert_eq!(whole, Ok(()));
+        assert!(taken.iter().copied().eq((0..1_000).map(|item| item * 2)));
+        let mut count = 0;
+        let ended = in_order(
+            &items,
+            || 0,
+            work,
+            |made| {
+                count += 1;
+                if made < 200 { Ok(()) } else { Err(made) }
+            },
+        );
+        assert_eq!((ended, count), (Err(200), 101));
+        let none = in_order(&items[..0], || 0, work, Err);
+        assert_eq!(none, Ok(()));
     }
 }

@@ -25,6 +25,7 @@ mod external;
 mod fold;
 mod fork;
 mod gc;
+mod grouped;
 mod help;
 mod layout;
 mod legacy;

@@ -1,21 +1,22 @@
 //! Rows as Parquet: every column may be null, instants are UTC nanoseconds, zstd. Row groups are
 //! made apart from the file, so that several cores can make them.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
-use parquet::column::writer::{
-    ColumnCloseResult, ColumnWriter, ColumnWriterImpl, get_column_writer,
-};
-use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer};
+use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescriptor, Type as Schema, TypePtr};
 
-use crate::port::table::{Row, Type, Value};
+use crate::port::cells::{Batch, Cells, Data, Packed};
+use crate::port::table::Type;
 
 /// The shape of a file.
 #[derive(Clone)]
@@ -67,18 +68,18 @@ impl Shape {
         })
     }
 
-    /// Makes a row group.
-    pub(super) fn group(&self, rows: &[Row]) -> io::Result<Group> {
-        let column = |index: usize| {
+    /// Makes a row group of some of a batch's rows.
+    pub(super) fn group(&self, batch: &Batch, rows: Range<usize>) -> io::Result<Group> {
+        let column = |(index, cells): (usize, &Cells)| {
             let mut out = TrackedWrite::new(Vec::new());
             let pages = Box::new(SerializedPageWriter::new(&mut out));
             let descriptor = Arc::clone(&self.descriptor.columns()[index]);
             let mut writer = get_column_writer(descriptor, Arc::clone(&self.properties), pages);
-            write_column(&mut writer, rows, index)?;
+            write_column(&mut writer, cells, rows.clone())?;
             let closed = writer.close()?;
             Ok((Bytes::from(out.into_inner()?), closed))
         };
-        let columns = 0..self.descriptor.num_columns();
+        let columns = batch.columns().enumerate();
         columns.map(column).collect::<Result<_, ParquetError>>().map(Group).map_err(failed)
     }
 }
@@ -104,84 +105,43 @@ impl<W: Write + Send> Writer<W> {
     }
 }
 
-/// The cells of one column that are there, and for each row whether it is.
-fn cells<'a, T>(
-    rows: &'a [Row],
-    index: usize,
-    cell: impl Fn(&'a Value) -> Option<T>,
-) -> (Vec<T>, Vec<i16>) {
-    let mut values = Vec::new();
-    let levels = rows.iter().map(|row| {
-        let value = row.get(index).and_then(&cell);
-        let level = i16::from(value.is_some());
-        values.extend(value);
-        level
-    });
-    let levels = levels.collect();
-    (values, levels)
+/// The values that are there.
+fn present<'a, T: Copy>(values: &'a [T], there: &[i16]) -> Cow<'a, [T]> {
+    if there.iter().all(|there| *there == 1) {
+        return values.into();
+    }
+    values.iter().zip(there).filter(|(_, there)| **there == 1).map(|(value, _)| *value).collect()
 }
 
 fn write_column(
     writer: &mut ColumnWriter<'_>,
-    rows: &[Row],
-    index: usize,
+    cells: &Cells,
+    rows: Range<usize>,
 ) -> Result<(), ParquetError> {
-    match writer {
-        ColumnWriter::BoolColumnWriter(writer) => {
-            let (values, levels) = cells(rows, index, |value| match value {
-                Value::Bool(value) => Some(*value),
-                _ => None,
-            });
-            writer.write_batch(&values, Some(&levels), None)?;
+    let there = &cells.there[rows.clone()];
+    match (writer, &cells.data) {
+        (ColumnWriter::BoolColumnWriter(writer), Data::Bool(all)) => {
+            writer.write_batch(&present(&all[rows], there), Some(there), None)?;
         }
-        ColumnWriter::Int64ColumnWriter(writer) => {
-            let (values, levels) = cells(rows, index, |value| match value {
-                Value::Int(value) => Some(*value),
-                Value::Time(time) => Some(time.0),
-                _ => None,
-            });
-            writer.write_batch(&values, Some(&levels), None)?;
+        (ColumnWriter::Int64ColumnWriter(writer), Data::Int(all)) => {
+            writer.write_batch(&present(&all[rows], there), Some(there), None)?;
         }
-        ColumnWriter::DoubleColumnWriter(writer) => {
-            let (values, levels) = cells(rows, index, |value| match value {
-                Value::Real(value) => Some(*value),
-                // A column of an answer may mix them.
-                Value::Int(value) => Some(*value as f64),
-                _ => None,
-            });
-            writer.write_batch(&values, Some(&levels), None)?;
+        (ColumnWriter::DoubleColumnWriter(writer), Data::Real(all)) => {
+            writer.write_batch(&present(&all[rows], there), Some(there), None)?;
         }
-        ColumnWriter::ByteArrayColumnWriter(writer) => write_bytes(writer, rows, index)?,
+        (ColumnWriter::ByteArrayColumnWriter(writer), Data::Packed(all)) => {
+            writer.write_batch(&byte_arrays(all, rows, there), Some(there), None)?;
+        }
         _ => return Err(ParquetError::General("BUG: a column of another type".into())),
     }
     Ok(())
 }
 
 /// One buffer holds the bytes of all cells, so that they cost one allocation.
-fn write_bytes(
-    writer: &mut ColumnWriterImpl<'_, ByteArrayType>,
-    rows: &[Row],
-    index: usize,
-) -> Result<(), ParquetError> {
-    let mut buffer = Vec::new();
-    let (ranges, levels) = cells(rows, index, |value| match value {
-        Value::Null => None,
-        value => Some(value),
-    });
-    let ends: Vec<usize> = ranges
-        .into_iter()
-        .map(|value| {
-            match value {
-                Value::Bytes(bytes) => buffer.extend_from_slice(bytes),
-                value => buffer.extend_from_slice(value.to_text().as_bytes()),
-            }
-            buffer.len()
-        })
-        .collect();
-    let buffer = Bytes::from(buffer);
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    let values: Vec<ByteArray> =
-        starts.zip(&ends).map(|(start, end)| buffer.slice(start..*end).into()).collect();
-    writer.write_batch(&values, Some(&levels), None)?;
-    Ok(())
+fn byte_arrays(all: &Packed, rows: Range<usize>, there: &[i16]) -> Vec<ByteArray> {
+    let start = all.start(rows.start);
+    let bytes = Bytes::copy_from_slice(&all.bytes[start..all.start(rows.end)]);
+    let one = |row| bytes.slice(all.start(row) - start..all.ends[row] - start).into();
+    let rows = rows.zip(there).filter(|(_, there)| **there == 1);
+    rows.map(|(row, _)| one(row)).collect()
 }

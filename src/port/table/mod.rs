@@ -8,6 +8,7 @@ mod work;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use super::cells::{Batch, Cell, row};
 use crate::base::Timestamp;
 use crate::domain::{EnvelopeRef, Event, Header};
 
@@ -58,28 +59,27 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 }
 
 impl Value {
+    /// The cell, where it lies.
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Bool(value) => Cell::Bool(*value),
+            Self::Int(value) => Cell::Int(*value),
+            Self::Real(value) => Cell::Real(*value),
+            Self::Time(time) => Cell::Time(*time),
+            Self::Text(text) => Cell::Text(text),
+            Self::Bytes(bytes) => Cell::Bytes(bytes),
+        }
+    }
+
     /// The cell as people and CSV read it; empty for what is not there, hexadecimal for bytes.
     pub fn to_text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Null => "".into(),
-            Self::Bool(value) => value.to_string().into(),
-            Self::Int(value) => value.to_string().into(),
-            Self::Real(value) => value.to_string().into(),
-            Self::Time(time) => time.sortable().into(),
-            Self::Text(text) => text.as_ref().into(),
-            Self::Bytes(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
-        }
+        self.cell().to_text()
     }
 
     /// The cell in JSON.
     pub fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Null => serde_json::Value::Null,
-            Self::Bool(value) => (*value).into(),
-            Self::Int(value) => (*value).into(),
-            Self::Real(value) => (*value).into(),
-            Self::Time(_) | Self::Text(_) | Self::Bytes(_) => self.to_text().into(),
-        }
+        self.cell().to_json()
     }
 }
 
@@ -100,13 +100,8 @@ pub fn write_csv(
     csv.flush()
 }
 
-/// A row: as many cells as the table has columns.
+/// A row: as many cells as the answer has columns.
 pub type Row = Vec<Value>;
-
-macro_rules! row {
-    ($($value:expr),+ $(,)?) => { vec![$(crate::port::table::Value::from($value)),+] };
-}
-use row;
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +180,15 @@ pub struct Column {
     pub role: Role,
     /// What it holds.
     pub about: &'static str,
+    /// Whether it takes few values, or one for each run or person: such rows are counted in memory
+    /// where a query groups them.
+    pub few: bool,
+}
+
+impl Column {
+    const fn few(self) -> Self {
+        Self { few: true, ..self }
+    }
 }
 
 /// One event on its way into rows.
@@ -195,21 +199,14 @@ pub struct Seen<'a> {
     pub envelope: &'a EnvelopeRef<'a>,
     /// Who did it.
     pub actor: &'a str,
-    /// The columns somebody will look at, as bits; the last stands for all that follow.
-    pub wanted: u64,
     /// What happened, once somebody asked.
     event: OnceCell<Option<Event>>,
 }
 
 impl<'a> Seen<'a> {
     /// An event of which nobody has asked yet what happened.
-    pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str, wanted: u64) -> Self {
-        Self { header: &envelope.header, envelope, actor, wanted, event: OnceCell::new() }
-    }
-
-    /// Whether somebody will look at column number `index`.
-    pub fn wants(&self, index: usize) -> bool {
-        self.wanted & (1 << index.min(63)) != 0
+    pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str) -> Self {
+        Self { header: &envelope.header, envelope, actor, event: OnceCell::new() }
     }
 
     /// What happened; none for what was redacted or is of a later version.
@@ -221,10 +218,10 @@ impl<'a> Seen<'a> {
 /// A fold of events into rows that remembers what came before.
 pub trait Rows: Send {
     /// Takes one event in; rows that are complete go to `out`.
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>);
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch);
 
     /// Gives the rows that only the end of the log completes.
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let _ = out;
     }
 }
@@ -233,7 +230,7 @@ pub trait Rows: Send {
 #[derive(Clone, Copy)]
 pub enum Fold {
     /// Each event gives its rows at once, whatever came before.
-    Each(fn(&Seen<'_>, &mut Vec<Row>)),
+    Each(fn(&Seen<'_>, &mut Batch)),
     /// What an event gives depends on those before: a new fold.
     Whole(fn() -> Box<dyn Rows>),
 }
@@ -278,21 +275,21 @@ impl Table {
 
 /// A column by name, type and meaning, without a role.
 const fn column(name: &'static str, kind: Type, about: &'static str) -> Column {
-    Column { name, kind, role: Role::None, about }
+    Column { name, kind, role: Role::None, about, few: false }
 }
 
 /// A column whose conditions narrow what is read.
 const fn narrowing(name: &'static str, kind: Type, role: Role, about: &'static str) -> Column {
-    Column { name, kind, role, about }
+    Column { name, kind, role, about, few: false }
 }
 
 const POSITION: Column =
     narrowing("position", Type::Int, Role::Position, "position of the event in the log");
 const RECORDED: Column =
     narrowing("recorded", Type::Time, Role::Recorded, "when the log took the event");
-const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run");
-const ACTOR: Column = column("actor", Type::Text, "who did it, by name");
-const IDENTITY: Column = column("identity", Type::Text, "signed or claimed");
+const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run").few();
+const ACTOR: Column = column("actor", Type::Text, "who did it, by name").few();
+const IDENTITY: Column = column("identity", Type::Text, "signed or claimed").few();
 
 /// Every table.
 pub static ALL: &[Table] = &[

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{ACTOR, Fold, IDENTITY, POSITION, RECORDED, Row, Rows, Seen, Table, Type, column, row};
+use super::{
+    ACTOR, Batch, Fold, IDENTITY, POSITION, RECORDED, Rows, Seen, Table, Type, column, row,
+};
 use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
 use crate::domain::policy::PolicyEvent;
@@ -40,7 +42,8 @@ impl Invocations {
     fn row(
         (position, recorded, actor, started): (u64, Timestamp, String, InvocationStarted),
         end: Option<(&Seen<'_>, &InvocationEvent)>,
-    ) -> Row {
+        out: &mut Batch,
+    ) {
         let (outcome, exit_code, message) = match end.map(|(_, event)| event) {
             Some(InvocationEvent::Finished(finished)) => match &finished.outcome {
                 Outcome::Succeeded => (Some("succeeded"), None, None),
@@ -52,7 +55,7 @@ impl Invocations {
             Some(_) => (Some("interrupted"), None, None),
             None => (None, None, None),
         };
-        row![
+        row![out;
             position,
             recorded,
             started.invocation.to_string(),
@@ -68,25 +71,25 @@ impl Invocations {
             outcome,
             exit_code,
             message,
-        ]
+        ];
     }
 }
 
 impl Rows for Invocations {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(Event::Invocation(event)) = seen.event() else { return };
         let key = seen.header.stream.entity;
         if let InvocationEvent::Started(started) = event {
             let (position, recorded) = (seen.header.position, seen.header.recorded);
             self.0.insert(key, (position, recorded, seen.actor.to_owned(), started.clone()));
         } else if let Some(begun) = self.0.remove(&key) {
-            out.push(Self::row(begun, Some((seen, event))));
+            Self::row(begun, Some((seen, event)), out);
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let open = std::mem::take(&mut self.0).into_values();
-        out.extend(open.map(|begun| Self::row(begun, None)));
+        open.for_each(|begun| Self::row(begun, None, out));
     }
 }
 
@@ -138,11 +141,11 @@ struct Request {
 }
 
 impl Request {
-    fn row(self, request: Option<RequestId>) -> Row {
+    fn row(self, request: Option<RequestId>, out: &mut Batch) {
         let mut people = self.approvers.clone();
         people.sort_unstable();
         people.dedup();
-        row![
+        row![out;
             self.position,
             self.recorded,
             request.map(|request| request.to_string()),
@@ -158,12 +161,12 @@ impl Request {
             self.promoted.map(|(position, _)| position),
             self.promoted.map(|(_, time)| time),
             self.reason,
-        ]
+        ];
     }
 }
 
 impl Rows for Promotions {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
         let (position, recorded) = (seen.header.position, seen.header.recorded);
         let request = |run, name: &String, policy_revision| Request {
@@ -198,7 +201,7 @@ impl Rows for Promotions {
             RegistryEvent::Refused(e) => {
                 let refused = request(e.run, &e.name, e.policy_revision);
                 let reason = Some(e.message.clone());
-                out.push(Request { status: "refused", reason, ..refused }.row(None));
+                Request { status: "refused", reason, ..refused }.row(None, out);
             }
             RegistryEvent::Promoted(e) => {
                 if let Some(request) = self.0.get_mut(&e.request) {
@@ -210,10 +213,10 @@ impl Rows for Promotions {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let mut requests: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
         requests.sort_by_key(|(_, request)| request.position);
-        out.extend(requests.into_iter().map(|(id, request)| request.row(Some(id))));
+        requests.into_iter().for_each(|(id, request)| request.row(Some(id), out));
     }
 }
 
@@ -233,7 +236,7 @@ pub(super) const APPROVALS: Table = Table {
     fold: Fold::Each(approvals),
 };
 
-fn approvals(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn approvals(seen: &Seen<'_>, out: &mut Batch) {
     let (request, decision, approver, reason) = match seen.event() {
         Some(Event::Registry(RegistryEvent::Approved(e))) => {
             (e.request, "approved", &e.approver, e.reason.clone())
@@ -246,7 +249,7 @@ fn approvals(seen: &Seen<'_>, out: &mut Vec<Row>) {
     let identity = seen.header.identity.word();
     let (position, recorded) = (seen.header.position, seen.header.recorded);
     let (request, approver) = (request.to_string(), approver.clone());
-    out.push(row![position, recorded, request, decision, approver, identity, reason]);
+    row![out; position, recorded, request, decision, approver, identity, reason];
 }
 
 pub(super) const MODELS: Table = Table {
@@ -293,7 +296,7 @@ struct Promoted {
 }
 
 impl Rows for Models {
-    fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
         self.registry.evolve(event);
         if let RegistryEvent::Promoted(e) = event {
@@ -308,14 +311,14 @@ impl Rows for Models {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let Self { registry, mut promoted } = std::mem::take(self);
         for (name, versions) in registry.models {
             let current = registry.production.get(&name).map(|model| model.number);
             let promoted = promoted.remove(&name).unwrap_or_default();
             for (version, by) in versions.into_iter().zip(promoted) {
-                out.push(row![
-                    name.clone(),
+                row![out;
+                    &name,
                     version.number,
                     version.version().to_string(),
                     current == Some(version.number),
@@ -327,7 +330,7 @@ impl Rows for Models {
                     by.recorded,
                     by.actor,
                     by.identity,
-                ]);
+                ];
             }
         }
     }
@@ -352,13 +355,12 @@ pub(super) const POLICIES: Table = Table {
     fold: Fold::Each(policies),
 };
 
-fn policies(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn policies(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Policy(PolicyEvent::Changed(changed))) = seen.event() else { return };
     let header = seen.header;
     for (rule, value) in changed.policy.entries() {
         let change = changed.changes.iter().find(|change| change.key == rule);
-        out.push(row![
-            header.position,
+        row![out; header.position,
             header.recorded,
             header.revision,
             seen.actor.to_owned(),
@@ -367,7 +369,6 @@ fn policies(seen: &Seen<'_>, out: &mut Vec<Row>) {
             value,
             change.is_some(),
             change.and_then(|change| change.old.clone()),
-            changed.reason.clone(),
-        ]);
+            changed.reason.clone(),];
     }
 }

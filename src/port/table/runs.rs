@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACTOR, Fold, IDENTITY, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, Value, column,
-    narrowing, row,
+    ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
+    row,
 };
 use crate::base::{RunId, Split, Timestamp};
-use crate::domain::metric::{FinalMetric, MetricKey};
 use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState};
 use crate::domain::{Event, Provenance};
 
@@ -119,12 +118,12 @@ impl Run {
         }
     }
 
-    fn row(self, run: RunId) -> Row {
+    fn row(self, run: RunId, out: &mut Batch) {
         let (start, state) = (self.started, self.state);
         let environment = start.environment;
         let (git, finished) = (environment.git, self.finished.as_ref());
-        row![
-            run.to_string(),
+        row![out;
+            run,
             state.experiment_id,
             state.name,
             state.status.word(),
@@ -161,12 +160,12 @@ impl Run {
             finished.and_then(|f| f.weights).map(|digest| digest.to_string()),
             state.reproduced,
             self.reason,
-        ]
+        ];
     }
 }
 
 impl Rows for Runs {
-    fn take(&mut self, seen: &Seen<'_>, _: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
         let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
             return;
         };
@@ -178,10 +177,10 @@ impl Rows for Runs {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let mut runs: Vec<_> = std::mem::take(&mut self.0).into_iter().collect();
         runs.sort_by_key(|(_, state)| state.position);
-        out.extend(runs.into_iter().map(|(run, state)| state.row(run)));
+        runs.into_iter().for_each(|(run, state)| state.row(run, out));
     }
 }
 
@@ -199,15 +198,12 @@ pub(super) const PARAMS: Table = Table {
     fold: Fold::Each(params),
 };
 
-fn params(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn params(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::Started(started))) = seen.event() else { return };
     let (position, recorded) = (seen.header.position, seen.header.recorded);
-    let run = started.run.to_string();
-    out.extend(
-        started.parameters.iter().map(|(name, value)| {
-            row![position, recorded, run.clone(), name.clone(), value.clone()]
-        }),
-    );
+    for (name, value) in &started.parameters {
+        row![out; position, recorded, started.run, name, value];
+    }
 }
 
 pub(super) const METRICS: Table = Table {
@@ -218,56 +214,67 @@ pub(super) const METRICS: Table = Table {
         super::POSITION,
         RECORDED,
         RUN,
-        narrowing("kind", Type::Text, Role::Kind, "run.metrics_recorded, or run.finished if final"),
-        column("attempt", Type::Int, "which attempt of the run, from 1"),
+        narrowing("kind", Type::Text, Role::Kind, "run.metrics_recorded, or run.finished if final")
+            .few(),
+        column("attempt", Type::Int, "which attempt of the run, from 1").few(),
         column("name", Type::Text, "such as f1_macro"),
-        column("split", Type::Text, "train, valid or test; null where there is none"),
-        column("direction", Type::Text, "which way it gets better"),
+        column("split", Type::Text, "train, valid or test; null where there is none").few(),
+        column("direction", Type::Text, "which way it gets better").few(),
         column("step", Type::Int, "optimiser updates done"),
         column("epoch", Type::Real, "passes over the training rows"),
         column("value", Type::Real, "the value"),
         column("at", Type::Time, "when it was measured, by the producer's clock"),
-        column("provenance", Type::Text, "engine, supervised, reported, typed or imported"),
+        column("provenance", Type::Text, "engine, supervised, reported, typed or imported").few(),
     ],
     fold: Fold::Each(metrics),
 };
 
-/// Name, split and direction.
-fn named(key: &MetricKey) -> [Value; 3] {
-    let direction = format!("{:?}", key.direction).to_lowercase();
-    [key.name.clone().into(), key.split.map(Split::word).into(), direction.into()]
-}
-
-fn metrics(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn metrics(seen: &Seen<'_>, out: &mut Batch) {
     let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
         return;
     };
+    let (position, recorded) = (seen.header.position, seen.header.recorded);
     let provenance = seen.header.provenance.word();
-    let front = |kind: &'static str, attempt: u32| {
-        row![seen.header.position, seen.header.recorded, run.to_string(), kind, attempt]
-    };
     match event {
-        RunEvent::MetricsRecorded(recorded) => {
-            let names: Vec<[Value; 3]> = recorded.batch.keys.iter().map(named).collect();
-            let front = front("run.metrics_recorded", recorded.attempt);
-            for point in recorded.batch.points() {
-                let Some(name) = names.get(usize::from(point.key)) else { continue };
-                let mut row = front.clone();
-                row.extend(name.iter().cloned());
-                row.extend(row![point.step, point.epoch, point.value, point.at, provenance]);
-                out.push(row);
+        RunEvent::MetricsRecorded(e) => {
+            for point in e.batch.points() {
+                let Some(key) = e.batch.keys.get(usize::from(point.key)) else { continue };
+                row![out;
+                    position,
+                    recorded,
+                    run,
+                    "run.metrics_recorded",
+                    e.attempt,
+                    &key.name,
+                    key.split.map(Split::word),
+                    key.direction.word(),
+                    point.step,
+                    point.epoch,
+                    point.value,
+                    point.at,
+                    provenance,
+                ];
             }
         }
-        RunEvent::Finished(finished) => {
-            let front = front("run.finished", finished.attempt);
-            let last = |metric: &FinalMetric| {
-                let mut row = front.clone();
-                row.extend(named(&metric.key));
-                let (steps, epochs) = (finished.steps, f64::from(finished.epochs));
-                row.extend(row![steps, epochs, metric.value, seen.header.occurred(), provenance]);
-                row
-            };
-            out.extend(finished.metrics.iter().map(last));
+        RunEvent::Finished(e) => {
+            for metric in &e.metrics {
+                let key = &metric.key;
+                row![out;
+                    position,
+                    recorded,
+                    run,
+                    "run.finished",
+                    e.attempt,
+                    &key.name,
+                    key.split.map(Split::word),
+                    key.direction.word(),
+                    e.steps,
+                    f64::from(e.epochs),
+                    metric.value,
+                    seen.header.occurred(),
+                    provenance,
+                ];
+            }
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Column, Fold, POSITION, RECORDED, RUN, Role, Row, Rows, Seen, Table, Type, column, narrowing,
+    Batch, Column, Fold, POSITION, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
 use crate::base::{Digest, MoveId, RunId, Timestamp};
@@ -45,8 +45,9 @@ impl Checkpoints {
         run: RunId,
         (position, recorded, saved): (u64, Timestamp, TrainCheckpointSaved),
         pruned: Option<u64>,
-    ) -> Row {
-        row![
+        out: &mut Batch,
+    ) {
+        row![out;
             position,
             recorded,
             run.to_string(),
@@ -58,7 +59,7 @@ impl Checkpoints {
             saved.bytes,
             saved.best,
             pruned,
-        ]
+        ];
     }
 
     /// Those of a run that an event removed with other files.
@@ -67,19 +68,21 @@ impl Checkpoints {
         run: RunId,
         position: u64,
         removed: impl Fn(&str) -> bool,
-        out: &mut Vec<Row>,
+        out: &mut Batch,
     ) {
         let of_run = (run, String::new())..;
         let of_run = self.0.range(of_run).take_while(|((other, _), _)| *other == run);
         let gone = of_run.map(|(key, _)| key).filter(|(_, path)| removed(path));
         for key in gone.cloned().collect::<Vec<_>>() {
-            out.extend(self.0.remove(&key).map(|saved| Self::row(run, saved, Some(position))));
+            if let Some(saved) = self.0.remove(&key) {
+                Self::row(run, saved, Some(position), out);
+            }
         }
     }
 }
 
 impl Rows for Checkpoints {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(run) = seen.header.stream.run() else { return };
         let (position, recorded) = (seen.header.position, seen.header.recorded);
         match seen.event() {
@@ -87,12 +90,12 @@ impl Rows for Checkpoints {
                 let new = (position, recorded, saved.clone());
                 // The same file written again by a later attempt: the earlier one is gone.
                 if let Some(old) = self.0.insert((run, saved.path.clone()), new) {
-                    out.push(Self::row(run, old, Some(position)));
+                    Self::row(run, old, Some(position), out);
                 }
             }
             Some(Event::Run(RunEvent::CheckpointPruned(pruned))) => {
                 if let Some(saved) = self.0.remove(&(run, pruned.path.clone())) {
-                    out.push(Self::row(run, saved, Some(position)));
+                    Self::row(run, saved, Some(position), out);
                 }
             }
             Some(Event::Run(RunEvent::Archived(archived))) => {
@@ -105,9 +108,9 @@ impl Rows for Checkpoints {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let kept = std::mem::take(&mut self.0).into_iter();
-        out.extend(kept.map(|((run, _), saved)| Self::row(run, saved, None)));
+        kept.for_each(|((run, _), saved)| Self::row(run, saved, None, out));
     }
 }
 
@@ -141,13 +144,13 @@ pub(super) const ARTIFACTS: Table = Table {
     fold: Fold::Each(artifacts),
 };
 
-fn artifacts(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn artifacts(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event() else { return };
     let run = seen.header.stream.run().map(|run| run.to_string());
     let (position, recorded) = (seen.header.position, seen.header.recorded);
     let (name, path) = (stored.name.clone(), stored.path.clone());
     let digest = stored.digest.to_string();
-    out.push(row![position, recorded, run, name, path, digest, stored.bytes, stored.blob]);
+    row![out; position, recorded, run, name, path, digest, stored.bytes, stored.blob];
 }
 
 pub(super) const MOVES: Table = Table {
@@ -186,7 +189,8 @@ impl Moves {
     fn row(
         (position, recorded, plan): (u64, Timestamp, MovePlanned),
         end: Option<(&Seen<'_>, &MoveEvent)>,
-    ) -> Row {
+        out: &mut Batch,
+    ) {
         let purpose = match &plan.purpose {
             MovePurpose::Promotion { .. } => "promotion",
             MovePurpose::Demotion { .. } => "demotion",
@@ -201,7 +205,7 @@ impl Moves {
             Some(MoveEvent::RolledBack(e)) => ("rolled_back", None, Some(e.reason.clone())),
             _ => ("open", None, None),
         };
-        row![
+        row![out;
             position,
             recorded,
             plan.id.to_string(),
@@ -218,24 +222,24 @@ impl Moves {
             end.map(|(seen, _)| seen.header.recorded),
             recovered,
             reason,
-        ]
+        ];
     }
 }
 
 impl Rows for Moves {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Vec<Row>) {
+    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(Event::Move(event)) = seen.event() else { return };
         let id = MoveId(seen.header.stream.entity);
         if let MoveEvent::Planned(plan) = event {
             self.0.insert(id, (seen.header.position, seen.header.recorded, plan.clone()));
         } else if let Some(plan) = self.0.remove(&id) {
-            out.push(Self::row(plan, Some((seen, event))));
+            Self::row(plan, Some((seen, event)), out);
         }
     }
 
-    fn end(&mut self, out: &mut Vec<Row>) {
+    fn end(&mut self, out: &mut Batch) {
         let open = std::mem::take(&mut self.0).into_values();
-        out.extend(open.map(|plan| Self::row(plan, None)));
+        open.for_each(|plan| Self::row(plan, None, out));
     }
 }
 
@@ -259,20 +263,20 @@ const FILE_COLUMNS: &[Column] = &[
     column("bytes", Type::Int, "its size"),
 ];
 
-fn files(seen: &Seen<'_>, out: &mut Vec<Row>) {
+fn files(seen: &Seen<'_>, out: &mut Batch) {
     let mut add =
         |role: &'static str, run: Option<RunId>, model: Option<&String>, file: File<'_>| {
-            out.push(row![
+            row![out;
                 seen.header.position,
                 seen.header.recorded,
                 seen.header.kind.name(),
                 role,
                 run.map(|run| run.to_string()),
-                model.cloned(),
-                file.0.cloned(),
+                model,
+                file.0,
                 file.1.to_string(),
                 file.2,
-            ]);
+            ];
         };
     let run = seen.header.stream.run();
     match seen.event() {
