@@ -158,7 +158,7 @@ fn file(
             let rows: Vec<Row> = runs.iter().map(cells).collect();
             let names: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
             let mut bytes = Vec::new();
-            write_parquet(&mut bytes, "runs", &names, &rows)
+            write_parquet(&mut bytes, "runs", &names, &[], &rows)
                 .map_err(|e| Error::io("write the rows", e))?;
             Ok(bytes)
         }

@@ -114,7 +114,10 @@ fn tables(context: &mut Context) -> Result<()> {
 fn write(answer: &Answer, path: &Path, context: &mut Context) -> Result<()> {
     let mut bytes = Vec::new();
     let written = match path.extension().and_then(|e| e.to_str()) {
-        Some("parquet") => write_parquet(&mut bytes, "answer", &answer.columns, &answer.rows),
+        Some("parquet") => {
+            let Answer { columns, kinds, rows, .. } = answer;
+            write_parquet(&mut bytes, "answer", columns, kinds, rows)
+        }
         Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows),
         Some("jsonl") => objects(answer).try_for_each(|row| {
             serde_json::to_writer(&mut bytes, &row)?;

@@ -118,21 +118,26 @@ impl Cells {
         Self { kind, there: vec![], data }
     }
 
-    /// One more cell. In a column of texts everything is text; whole numbers are numbers; what does
-    /// not fit otherwise is not there.
+    /// One more cell. In a column of texts everything is text; whole numbers are numbers; SQL's
+    /// numbers and texts are truths and instants; what does not fit otherwise is not there.
     pub(super) fn put(&mut self, cell: Cell<'_>) {
         let there = match (&mut self.data, cell) {
             (Data::Packed(_), Cell::Null) => return self.write(|_| false),
-            (Data::Packed(_), Cell::Text(text)) => return self.push(text.as_bytes()),
+            (Data::Packed(_), Cell::Text(text)) => return self.text(text.as_bytes()),
             (Data::Packed(_), Cell::Bytes(bytes)) if self.kind == Type::Bytes => {
-                return self.push(bytes);
+                return self.text(bytes);
             }
-            (Data::Packed(_), other) => return self.push(other.to_text().as_bytes()),
+            (Data::Packed(_), other) => return self.text(other.to_text().as_bytes()),
             (Data::Bool(all), Cell::Bool(value)) => all.push_there(value),
             (Data::Int(all), Cell::Int(value)) => all.push_there(value),
             (Data::Int(all), Cell::Time(time)) => all.push_there(time.0),
             (Data::Real(all), Cell::Real(value)) => all.push_there(value),
             (Data::Real(all), Cell::Int(value)) => all.push_there(value as f64),
+            (Data::Bool(all), Cell::Int(value)) => all.push_there(value != 0),
+            (Data::Int(all), Cell::Text(text)) if self.kind == Type::Time => {
+                let time = text.parse().ok();
+                all.push_there(time.map_or(0, |time: Timestamp| time.0)) && time.is_some()
+            }
             (Data::Bool(all), _) => !all.push_there(false),
             (Data::Int(all), _) => !all.push_there(0),
             (Data::Real(all), _) => !all.push_there(0.0),
@@ -140,14 +145,29 @@ impl Cells {
         self.there.push(there.into());
     }
 
-    fn push(&mut self, bytes: &[u8]) {
-        self.write(|all| {
-            all.extend_from_slice(bytes);
+    /// One more text, or bytes.
+    #[inline]
+    fn text(&mut self, text: &[u8]) {
+        self.write(|bytes| {
+            bytes.extend_from_slice(text);
             true
         });
     }
 
+    /// One more whole number.
+    #[inline]
+    fn number(&mut self, number: i64) {
+        match &mut self.data {
+            Data::Int(all) => {
+                all.push(number);
+                self.there.push(1);
+            }
+            _ => self.put(Cell::Int(number)),
+        }
+    }
+
     /// One more text, written in place; it is not there where `write` says no.
+    #[inline]
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let Data::Packed(Packed { bytes, ends }) = &mut self.data else {
             return self.put(Cell::Null);
@@ -233,35 +253,30 @@ pub(super) trait Fill {
 }
 
 macro_rules! fill {
-    ($($from:ty => |$value:ident| $to:expr;)+) => {$(
+    ($($from:ty => |$value:ident, $cells:ident| $to:expr;)+) => {$(
         impl Fill for $from {
-            fn fill(self, cells: &mut Cells) {
+            fn fill(self, $cells: &mut Cells) {
                 let $value = self;
-                cells.put($to);
+                $to;
             }
         }
     )+};
 }
 
 fill! {
-    bool => |v| Cell::Bool(v);
-    u32 => |v| Cell::Int(v.into());
-    i64 => |v| Cell::Int(v);
+    bool => |v, cells| cells.put(Cell::Bool(v));
+    u32 => |v, cells| cells.number(v.into());
+    i64 => |v, cells| cells.number(v);
     // What does not fit would be a count beyond 9e18.
-    u64 => |v| Cell::Int(i64::try_from(v).unwrap_or(i64::MAX));
-    f64 => |v| Cell::Real(v);
-    Timestamp => |v| Cell::Time(v);
-    &str => |v| Cell::Text(v);
-    &String => |v| Cell::Text(v);
-    String => |v| Cell::Text(&v);
-    Cow<'_, str> => |v| Cell::Text(&v);
-    &[u8] => |v| Cell::Bytes(v);
-}
-
-impl Fill for RunId {
-    fn fill(self, cells: &mut Cells) {
-        cells.push(&self.letters());
-    }
+    u64 => |v, cells| cells.number(i64::try_from(v).unwrap_or(i64::MAX));
+    f64 => |v, cells| cells.put(Cell::Real(v));
+    Timestamp => |v, cells| cells.put(Cell::Time(v));
+    &str => |v, cells| cells.text(v.as_bytes());
+    &String => |v, cells| cells.text(v.as_bytes());
+    String => |v, cells| cells.text(v.as_bytes());
+    Cow<'_, str> => |v, cells| cells.text(v.as_bytes());
+    &[u8] => |v, cells| cells.text(v);
+    RunId => |v, cells| cells.text(&v.letters());
 }
 
 impl Fill for StreamId {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, ToSql};
 
 use super::cells::{Batch, Cell, Counted};
 use super::source::{Ahead, Op, Reading, Source, Want};
-use super::table::{ALL, Fold, Role, Row, Table, Value};
+use super::table::{ALL, Fold, Role, Row, Table, Type, Value};
 
 /// A condition that can be handed down, and its letter.
 fn op_of(op: &IndexConstraintOp) -> Option<(Op, char)> {
@@ -354,6 +354,8 @@ pub enum QueryError {
 pub struct Answer {
     /// Names of the columns.
     pub columns: Vec<String>,
+    /// The types of those that are columns of tables.
+    pub kinds: Vec<Option<Type>>,
     /// The rows.
     pub rows: Vec<Row>,
     /// Whether there would have been more.
@@ -388,6 +390,8 @@ pub fn query(source: &Arc<dyn Source>, sql: &str, limits: Limits) -> Result<Answ
         return Err(QueryError::Writes("this statement gives no rows".into()));
     }
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let kinds = statement.columns();
+    let kinds = kinds.map(|column| column.decl_type().and_then(Type::named)).collect();
     let (mut rows, mut more) = (Vec::new(), false);
     let mut found = statement.query([]).map_err(bad)?;
     while let Some(row) = found.next().map_err(bad)? {
@@ -398,7 +402,7 @@ pub fn query(source: &Arc<dyn Source>, sql: &str, limits: Limits) -> Result<Answ
         let cells = (0..columns.len()).map(|index| row.get_ref(index).map(Value::from));
         rows.push(cells.collect::<rusqlite::Result<Row>>().map_err(bad)?);
     }
-    Ok(Answer { columns, rows, more })
+    Ok(Answer { columns, kinds, rows, more })
 }
 
 impl From<ValueRef<'_>> for Value {

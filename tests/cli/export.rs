@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use annals::base::Timestamp;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Value, json};
@@ -68,6 +69,30 @@ fn an_answer_is_written_with_the_types_of_its_cells() {
     }
     ward.annals(&["query", sql, "--out", "answer.xls"])
         .refused(2, "none of .parquet, .csv, .jsonl");
+}
+
+#[test]
+fn truths_and_instants_of_tables_stay_what_they_are() {
+    let ward = audited();
+    let sql = "SELECT name, synthetic, started, min(started) OVER () AS least, synthetic + 0 AS n, \
+               git_dirty, leaked_rows FROM runs";
+    ward.annals(&["query", sql, "--out", "runs.parquet"]).ok();
+    let file = File::open(ward.path("runs.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let physical: Vec<_> = schema.columns().iter().map(|c| c.physical_type()).collect();
+    use parquet::basic::Type::{BOOLEAN, BYTE_ARRAY, INT64};
+    let expected = [BYTE_ARRAY, BOOLEAN, INT64, BYTE_ARRAY, INT64, BOOLEAN, INT64];
+    assert_eq!(physical, expected);
+    let expected = query(&ward, "runs");
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, expected) in rows.iter().zip(&expected) {
+        let fields: Vec<&Field> = row.get_column_iter().map(|(_, field)| field).collect();
+        assert_eq!(*fields[1], Field::Bool(expected["synthetic"] == 1));
+        let started: Timestamp = expected["started"].as_str().unwrap().parse().unwrap();
+        assert_eq!(*fields[2], Field::Long(started.0));
+    }
 }
 
 #[test]

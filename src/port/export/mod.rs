@@ -398,8 +398,8 @@ pub fn write_tables(
     files.into_iter().map(|files| files.end(target)).collect()
 }
 
-/// Writes an answer as one Parquet file; a column has the type that all its cells have, and is
-/// text where they differ.
+/// Writes an answer as one Parquet file; a column has the type of the table's column that it is,
+/// else the one that all its cells have, and is text where they differ.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -407,6 +407,7 @@ pub fn write_parquet(
     out: &mut (dyn Write + Send),
     name: &str,
     columns: &[String],
+    declared: &[Option<Type>],
     rows: &[Row],
 ) -> io::Result<()> {
     let mut names: Vec<String> = Vec::new();
@@ -420,7 +421,12 @@ pub fn write_parquet(
         }
         names.push(name);
     }
-    let kind = |index| Type::of(rows.iter().filter_map(|row| row.get(index)));
+    let kind = |index: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(index));
+        let declared = declared.get(index).copied().flatten();
+        let holds = |kind: &Type| cells.clone().all(|cell| kind.holds(cell));
+        declared.filter(holds).unwrap_or_else(|| Type::of(cells.clone()))
+    };
     let kinds: Vec<Type> = (0..names.len()).map(kind).collect();
     let columns = names.iter().map(String::as_str).zip(kinds.iter().copied());
     let shape = Shape::new(name, columns)?;

@@ -141,6 +141,24 @@ impl Type {
         cells.filter_map(one).reduce(both).unwrap_or(Self::Text)
     }
 
+    /// Whether a column of this type tells all that an SQL value tells.
+    pub(super) fn holds(self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Null) => true,
+            (Self::Bool, Value::Int(truth)) => matches!(truth, 0 | 1),
+            (Self::Time, Value::Text(text)) => {
+                text.parse().is_ok_and(|time: Timestamp| time.sortable() == *text)
+            }
+            (kind, value) => kind == Self::of(std::iter::once(value)),
+        }
+    }
+
+    /// The type with a word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        let all = [Self::Bool, Self::Int, Self::Real, Self::Time, Self::Text, Self::Bytes];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The word in SQL and in the documentation.
     pub fn word(self) -> &'static str {
         match self {
