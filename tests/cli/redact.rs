@@ -1,6 +1,7 @@
 //! Texts that must go (L-8): after `annals redact` they stand in no file, view, page or answer,
 //! who did it and why does, and everything agrees.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use annals::domain::{Envelope, Payload};
@@ -23,6 +24,20 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|at| at == text.as_bytes())
 }
 
+/// The bytes of a file, unpacked where they are packed.
+fn unpacked(path: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return zstd::decode_all(&bytes[..]).unwrap();
+    }
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
+        return unpacked;
+    }
+    bytes
+}
+
 /// Every place in which `text` stands: files byte by byte, packs unpacked, and all that the log
 /// itself says, its compressed blocks among it.
 fn places(ward: &Workspace, text: &str) -> Vec<String> {
@@ -30,11 +45,7 @@ fn places(ward: &Workspace, text: &str) -> Vec<String> {
     files(&ward.root, &mut all);
     let mut found = Vec::new();
     for path in all {
-        let mut bytes = std::fs::read(&path).unwrap();
-        if path.extension().is_some_and(|ending| ending == "zst") {
-            bytes = zstd::decode_all(&bytes[..]).unwrap();
-        }
-        if holds(&bytes, text) {
+        if holds(&unpacked(&path), text) {
             found.push(path.strip_prefix(&ward.root).unwrap().display().to_string());
         }
     }
@@ -185,6 +196,115 @@ fn texts_in_sealed_blocks_and_packs_go_and_old_checkpoints_hold() {
     ward.annals(&["verify", "--log", &copy]).ok();
     ward.annals(&["restore", "night"]).ok();
     gone(&ward, NAME);
+}
+
+/// Packed logs, generated documents, snapshots of code and bundles of proofs.
+#[test]
+fn a_text_goes_out_of_the_other_layout_and_bundles_hold() {
+    let ward = Workspace::bare();
+    ward.annals(&["init", "--layout", "training-output"]).ok();
+    ward.allow_synthetic();
+    std::fs::write(ward.path("code.py"), format!("# for {NAME}\n")).unwrap();
+    let described = format!("data of {NAME}");
+    for name in ["night", "day"] {
+        ward.train(name, &["--description", &described]).ok();
+    }
+    ward.annals(&["note", "night", &format!("{NAME} called")]).ok();
+    ward.annals(&["promote", "night", "--reason", &format!("{NAME} wants it")]).ok();
+    ward.annals(&["snapshot", "create", "-m", &format!("as {NAME} has it")]).ok();
+    std::fs::remove_file(ward.path("code.py")).unwrap();
+    ward.annals(&["archive", "day", "--reason", &format!("{NAME} left")]).ok();
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    ward.annals(&["layout", "pack-logs", "--before", "1 s", "--apply"]).ok();
+    ward.annals(&["doctor", "--compact"]).ok();
+    let model = ward.annals(&["query", "SELECT name FROM models", "--format", "json"]).ok().json();
+    let model = model[0]["name"].as_str().unwrap();
+    let [before, after] = ["before", "after"].map(|name| ward.path(&format!("../{name}.bundle")));
+    let bundle = |path: &Path| ward.annals(&["why", model, "--proofs", path.to_str().unwrap()]);
+    let check = |path: &Path| ward.annals(&["verify-bundle", path.to_str().unwrap()]).ok().out;
+    bundle(&before).ok();
+    assert!(check(&before).contains(NAME));
+    let all = places(&ward, NAME);
+    for place in ["README.md", "_summary.md", "model_card.md", ".annals/blobs/", "experiments_log"]
+    {
+        assert!(all.iter().any(|path| path.contains(place)), "not in {place}: {all:?}");
+    }
+
+    let told = redact(&ward, &["--text-from", &named(&ward, NAME), "--format", "json"]).ok().json();
+    let at = told["position"].as_u64().unwrap();
+    gone(&ward, NAME);
+    // What was handed over stays what it was; what is handed over now tells of the redaction.
+    let said = check(&before);
+    assert!(said.contains(NAME) && !said.contains("redacted"), "{said}");
+    bundle(&after).ok();
+    let said = check(&after);
+    assert!(said.contains(&format!("[redacted at {at}]")) && said.contains(REASON), "{said}");
+    assert!(!holds(&std::fs::read(&after).unwrap(), NAME) && !holds(said.as_bytes(), NAME));
+    let found = ward.annals(&["audit", "--only", "redacted", "--format", "json"]).ok().json();
+    for finding in found["findings"].as_array().unwrap() {
+        assert_eq!(finding["values"]["by"], "mara");
+        assert_eq!(finding["values"]["reason"], REASON);
+        assert!(finding["positions"].as_array().unwrap().contains(&at.into()), "{finding}");
+    }
+    assert_eq!(
+        found["findings"].as_array().unwrap().len(),
+        told["events"].as_array().unwrap().len()
+    );
+    agree(&ward);
+    // What the program itself wrote stands in logs, packed and not.
+    let logged = "updates=56";
+    let all = places(&ward, logged);
+    for place in [".tar.gz", ".log"] {
+        assert!(all.iter().any(|path| path.ends_with(place)), "not in {place}: {all:?}");
+    }
+    redact(&ward, &["--text-from", &named(&ward, logged)]).ok();
+    for text in [NAME, logged] {
+        gone(&ward, text);
+    }
+    agree(&ward);
+    ward.annals(&["doctor", "--compact"]).ok();
+    gone(&ward, NAME);
+    agree(&ward);
+    ward.annals(&["restore", "day"]).ok();
+    ward.annals(&["layout", "migrate", "consolidated", "--apply"]).ok();
+    gone(&ward, NAME);
+    agree(&ward);
+}
+
+/// Wherever the room on the disk ends: nothing is half done, and more room is all it takes.
+#[test]
+fn a_full_disk_leaves_it_there_or_takes_it_out() {
+    let ward = ward_with_texts();
+    for _ in 0..34 {
+        ward.annals(&["note", "night", &format!("{NAME} {}", "and so on ".repeat(390))]).ok();
+    }
+    ward.annals(&["doctor", "--compact"]).ok();
+    let names = named(&ward, NAME);
+    let verb = ["redact", "--text-from", &names, "--reason", REASON];
+    let full = u32::try_from(ward.read(".annals/log.redb").len() / 1024).unwrap();
+    let mut ended = [0, 0, 0];
+    for kib in
+        [1, 4, 16, 64, full / 2, full, full * 3, full * 5, full * 7, full * 9, full * 16, full * 32]
+    {
+        let copy = ward.copy();
+        let answer = copy.annals_on_a_full_disk(kib, &verb);
+        let did = !positions(&copy, "text.redacted").is_empty();
+        assert!(answer.code != 0 || did, "{kib} KiB: it says that it did what it did not");
+        assert!([0, 7].contains(&answer.code), "{kib} KiB: {}", answer.err);
+        assert!(answer.code == 0 || answer.err.contains("make room"), "{kib} KiB: {}", answer.err);
+        ended[if did { 1 + usize::from(answer.code == 0) } else { 0 }] += 1;
+        copy.annals(&["verify"]).ok();
+        copy.annals(&["policy", "set", "production_promotion.approvals", "2"]).ok();
+        agree(&copy);
+        if did {
+            gone(&copy, NAME);
+        } else {
+            redact(&copy, &["--text-from", &names]).ok();
+            gone(&copy, NAME);
+            agree(&copy);
+        }
+    }
+    assert!(ended[0] > 1 && ended[2] > 1, "{ended:?}: not done, done in part, done");
 }
 
 #[test]
