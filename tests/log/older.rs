@@ -11,7 +11,7 @@ use annals::domain::{
 };
 use annals::store::{Filter, MemoryIndex, State, Store, WriteOptions};
 use annals::verify::{Options, verify};
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition};
 
 const NAMES: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("names");
 const MOVES: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("open_moves");
@@ -188,4 +188,105 @@ fn a_log_of_an_older_annals_is_read_checked_and_continued() {
     assert_eq!(findings().len(), before);
     let size = store.read(|log| Ok::<_, annals::store::StoreError>(log.size())).unwrap();
     assert_eq!(size, written.len() as u64 + 1);
+}
+
+/// Exit code, answer and complaint of a verb on the copied log, in an otherwise empty folder.
+fn ask(dir: &Path, words: &[&str]) -> (i32, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_annals"));
+    command.args(words).args(["--log", "log.redb"]).current_dir(dir).env_clear();
+    let said = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (said.status.code().unwrap(), text(&said.stdout), text(&said.stderr))
+}
+
+#[test]
+fn an_auditor_is_answered_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.redb");
+    let written = older_log(&path);
+    let good = |words: &[&str]| {
+        let (code, answer, error) = ask(dir.path(), words);
+        assert_eq!(code, 0, "{words:?}: {answer}{error}");
+        answer
+    };
+    let json = |words: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&good(&[words, &["--format", "json"]].concat())).unwrap()
+    };
+    for words in [&["status"][..], &["list"], &["policy", "show"]] {
+        assert!(!good(words).is_empty(), "{words:?} says nothing");
+    }
+    let last = written.len() - 1;
+    let kinds = json(&["query", "SELECT kind FROM events ORDER BY position"]);
+    let kinds: Vec<&str> =
+        kinds.as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    let known: Vec<String> = written.iter().map(|(kind, _)| kind.name()).collect();
+    assert_eq!(kinds, known);
+    for table in annals::port::table::ALL {
+        json(&["query", &format!("SELECT * FROM {}", table.name)]);
+    }
+    for table in ["runs", "params", "metrics", "artifacts", "policies", "models", "moves"] {
+        let rows = json(&["query", &format!("SELECT count(*) AS n FROM {table}")]);
+        assert!(rows[0]["n"].as_u64().unwrap() > 0, "{table} is empty");
+    }
+    // Rules that came later have the values that upcasting gives them.
+    let policy = json(&["policy", "show"]);
+    assert!(policy["policy"]["production_promotion"].is_object(), "{policy}");
+
+    let changed = json(&["diff", "--from", "0"]);
+    let sections: std::collections::BTreeSet<&str> = changed["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["section"].as_str().unwrap())
+        .collect();
+    for section in ["run", "policy", "model", "metric", "file"] {
+        assert!(sections.contains(section), "{section} is not in {sections:?}");
+    }
+    let nothing = json(&["diff", "--from", &last.to_string()]);
+    assert_eq!(nothing["changes"], serde_json::json!([]));
+
+    let found = || {
+        let (code, answer, error) = ask(dir.path(), &["audit", "--format", "json"]);
+        let found: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+        let rules = found["findings"].as_array().cloned().unwrap_or_default().into_iter();
+        (code, rules.collect::<Vec<_>>(), error)
+    };
+    // These events were not made to follow from each other, which is damage, but all are read.
+    let (code, findings, error) = found();
+    assert_eq!(code, 10, "{error}");
+    assert!(findings.iter().any(|finding| finding["rule"] == "unsigned-tail"), "{findings:?}");
+    let damage = |findings: &[serde_json::Value]| -> std::collections::BTreeSet<String> {
+        let of_rule = findings.iter().filter(|finding| finding["rule"] == "record-damaged");
+        of_rule.map(|finding| finding["what"].to_string()).collect()
+    };
+    let before = damage(&findings);
+    for finding in &findings {
+        let rule = finding["rule"].as_str().unwrap();
+        assert!(!["events-lost", "from-later-version"].contains(&rule), "{finding}");
+    }
+
+    // One byte of one event: named, and all else is answered.
+    let at = kinds.iter().position(|kind| *kind == "run.noted").unwrap() as u64;
+    let db = Database::open(&path).unwrap();
+    let txn = db.begin_write().unwrap();
+    let mut stored = txn.open_table(TAIL).unwrap().get(at).unwrap().unwrap().value().to_vec();
+    *stored.last_mut().unwrap() ^= 1;
+    txn.open_table(TAIL).unwrap().insert(at, stored.as_slice()).unwrap();
+    txn.commit().unwrap();
+    drop(db);
+    let (code, findings, error) = found();
+    assert_eq!(code, 10, "{error}");
+    let named = |rule: &str| {
+        let of_rule = findings.iter().filter(|finding| finding["rule"] == rule);
+        let positions = of_rule.flat_map(|finding| finding["positions"].as_array().unwrap());
+        positions.filter_map(serde_json::Value::as_u64).collect::<Vec<_>>()
+    };
+    let (first, last) = (named("events-lost")[0], named("events-lost")[1]);
+    assert!(first <= at && at <= last, "{findings:?}");
+    let new: Vec<String> = damage(&findings).difference(&before).cloned().collect();
+    assert!(new.iter().any(|what| what.contains("appended")), "{new:?}");
+    let (code, answer, error) = ask(dir.path(), &["diff", "--from", "0"]);
+    assert_eq!(code, 10, "{error}");
+    assert!(error.contains(&format!("positions {first} to {last} are lost")), "{error}");
+    assert!(!answer.is_empty());
 }
