@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, Timestamp};
+use crate::base::Timestamp;
 use crate::projection::files::{Difference, Exporter, Regenerated};
 use crate::projection::{Snapshot, Views};
 use crate::store::Filter;
@@ -49,16 +49,19 @@ impl App {
     }
 
     fn differences(&self, size: Option<u64>) -> Result<Vec<Difference>> {
-        let stored = self.snapshot()?;
-        let folded = self.folded(size.unwrap_or(stored.size()))?;
+        let Some(size) = size else { return self.differences_now() };
+        Ok(self.exporter().check(&self.folded(size)?, &self.settings.project)?)
+    }
+
+    fn differences_now(&self) -> Result<Vec<Difference>> {
+        let (stored, views) = (self.snapshot()?, self.views());
+        let (folded, wrong) = views.folded_beside_kept(&self.store, stored.size())?;
         let mut differences = self.exporter().check(&folded, &self.settings.project)?;
-        if size.is_none() {
-            differences.extend(differing(&folded, &stored)?);
-            // What looking back starts from.
-            if let Some(kept) = self.views().wrong_kept(&self.store, stored.size())? {
-                let (folded, kept) = (self.folded(kept)?, self.views().as_of(&self.store, kept)?);
-                differences.extend(differing(&folded, &kept)?);
-            }
+        differences.extend(differing(&folded, &stored)?);
+        // What looking back starts from.
+        if let Some(size) = wrong {
+            let kept = views.as_of(&self.store, size)?;
+            differences.extend(differing(&self.folded(size)?, &kept)?);
         }
         Ok(differences)
     }
@@ -116,19 +119,12 @@ impl App {
 
 /// How the rows of views differ from those that the log adds up to.
 fn differing(folded: &Snapshot, stored: &Snapshot) -> Result<Option<Difference>> {
-    let (expected, found) = (folded.dump()?, stored.dump()?);
-    let digest = |rows: &[crate::projection::Row]| {
-        let mut hasher = blake3::Hasher::new();
-        for (view, key, value) in rows {
-            hasher.update(view.as_bytes()).update(key).update(value);
-        }
-        Digest(*hasher.finalize().as_bytes())
-    };
+    let (expected, found) = (folded.digest()?, stored.digest()?);
     Ok((expected != found).then(|| Difference {
         file: ".annals/views.redb".into(),
         what: "different",
         line: None,
-        expected: digest(&expected),
-        found: Some(digest(&found)),
+        expected,
+        found: Some(found),
     }))
 }

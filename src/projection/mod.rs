@@ -34,7 +34,7 @@ pub mod runs;
 mod tests;
 
 pub use kv::{Kv, ViewError};
-pub use runner::{Row, Snapshot, Views};
+pub use runner::{Snapshot, Views};
 
 use crate::domain::{EnvelopeRef, Event};
 

@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::kept::{self, Kept};
 use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
-use crate::base::codec;
+use crate::base::{Digest, codec};
 use crate::domain::{Event, kind_named};
 use crate::store::{Filter, Store};
 
@@ -47,9 +47,6 @@ pub struct Views {
     /// that writers are never kept out for long.
     stretch: u64,
 }
-
-/// A row with its view's name: view, key, value.
-pub type Row = (&'static str, Vec<u8>, Vec<u8>);
 
 /// Where a view stands: the cursor is the position it will read next.
 type Cursor = (u32, u64);
@@ -110,25 +107,29 @@ impl Views {
         Ok(snapshot)
     }
 
-    /// The size of the first kept state of at most `size` events that is not what the log adds up
+    /// The same, and the size of the first kept state on the way that is not what the log adds up
     /// to.
     ///
     /// # Errors
     /// When the log or the file cannot be read.
-    pub fn wrong_kept(&self, store: &Store, size: u64) -> Result<Option<u64>, ViewError> {
-        let mut folded = Snapshot::default();
+    pub fn folded_beside_kept(
+        &self,
+        store: &Store,
+        size: u64,
+    ) -> Result<(Snapshot, Option<u64>), ViewError> {
+        let (mut folded, mut wrong) = (Snapshot::default(), None);
         for end in (1..=size / self.stretch).map(|stretch| stretch * self.stretch) {
             let is_of_end = |below: &Below| below.cursors.values().all(|at| *at == end);
             let kept = self.kept(store, end);
-            let Some(kept) = kept.filter(|kept| kept.below.as_ref().is_some_and(is_of_end)) else {
-                continue;
-            };
+            let kept = kept.filter(|kept| kept.below.as_ref().is_some_and(is_of_end));
+            let Some(kept) = kept.filter(|_| wrong.is_none()) else { continue };
             folded.catch_up(store, end)?;
-            if kept.dump()? != folded.dump()? {
-                return Ok(Some(end));
+            if kept.digest()? != folded.digest()? {
+                wrong = Some(end);
             }
         }
-        Ok(None)
+        folded.catch_up(store, size)?;
+        Ok((folded, wrong))
     }
 
     /// Brings `views.redb` to the end of the log. When another process is at it, leaves it to that
@@ -566,18 +567,21 @@ impl Snapshot {
         fresh.try_for_each(|(key, value)| each(key, value))
     }
 
-    /// Every row of every view, for comparing.
+    /// Digest of every row of every view, for comparing.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn dump(&self) -> Result<Vec<Row>, ViewError> {
-        let mut all = Vec::new();
+    pub fn digest(&self) -> Result<Digest, ViewError> {
+        let mut hasher = blake3::Hasher::new();
         for view in ALL {
+            hasher.update(view.name.as_bytes());
             self.scan(view, &[], |key, value| {
-                all.push((view.name, key.to_vec(), value.to_vec()));
+                for part in [key, value] {
+                    hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+                }
                 Ok(())
             })?;
         }
-        Ok(all)
+        Ok(Digest(*hasher.finalize().as_bytes()))
     }
 }

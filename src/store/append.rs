@@ -106,7 +106,7 @@ impl<'t> Writer<'t> {
     ) -> Result<Self, StoreError> {
         let state = super::read::stored_state(&tables)?;
         let size_before = state.frontier.size();
-        let view = View { tables, state, fresh: BTreeMap::new(), losses: None };
+        let view = View { tables, state, fresh: BTreeMap::new(), losses: None, recent: None };
         Ok(Self { view, env, signer, sign: false, size_before })
     }
 

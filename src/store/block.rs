@@ -8,7 +8,9 @@
 //! A block is sealed as soon as it is complete, or early when the tail grows above
 //! BLOCK_BYTES_MAX; where its borders lie follows from the events alone ([`seal_count`]).
 
+use std::collections::VecDeque;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use bincode::{Decode, Encode};
 
@@ -155,6 +157,32 @@ impl Unpacker {
         into.reserve_exact(needed.unwrap_or(raw_bytes).min(raw_bytes));
         zstd.decompress_to_buffer(&self.packed, into)?;
         Ok(())
+    }
+}
+
+/// The blocks that single events were last looked for in: one question after another is often
+/// about neighbours.
+#[derive(Debug, Default)]
+pub(super) struct RecentBlocks(Mutex<VecDeque<Block>>);
+
+/// Some MB at most.
+const RECENT_MAX: usize = 8;
+
+impl RecentBlocks {
+    /// The stored bytes of an event; `block` reads the block it is in.
+    pub(super) fn event(
+        &self,
+        position: u64,
+        block: impl FnOnce() -> Result<Block, StoreError>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = |block: &Block| block.get(position).map(<[u8]>::to_vec);
+        if let Some(stored) = blocks.iter().find_map(stored) {
+            return Ok(Some(stored));
+        }
+        blocks.truncate(RECENT_MAX - 1);
+        blocks.push_front(block()?);
+        Ok(blocks.front().and_then(stored))
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _};
 
 use super::backend::{Boxed, LogFiles, OnDisk, Overlay};
+use super::block::RecentBlocks;
 use super::lenient::{Losses, Lost};
 use super::lock::is_read_only;
 use super::read::stored_state;
@@ -164,7 +165,8 @@ impl Store {
             let tables = Tables::<Reading>::open(&txn).map_err(StoreError::from)?;
             check_format(&tables, false)?;
             let state = stored_state(&tables)?;
-            f(&View { tables, state, fresh: BTreeMap::new(), losses: self.losses.clone() })
+            let (losses, recent) = (self.losses.clone(), Some(RecentBlocks::default()));
+            f(&View { tables, state, fresh: BTreeMap::new(), losses, recent })
         })
     }
 

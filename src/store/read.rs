@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use redb::ReadableTable as _;
 
-use super::block::{Unpacker, stream_mark};
+use super::block::{RecentBlocks, Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
 use super::lenient::{Losses, changed_in_tail, check_sealed, lose};
 use super::prove::TreeReader;
@@ -24,6 +24,8 @@ pub struct View<A: Access> {
     pub(super) fresh: BTreeMap<u64, Vec<u8>>,
     /// Where damage is read past, what was met; none where it is an error.
     pub(super) losses: Option<Losses>,
+    /// None where blocks may change meanwhile.
+    pub(super) recent: Option<RecentBlocks>,
 }
 
 /// The log as of one moment, for reading only.
@@ -144,18 +146,23 @@ impl<A: Access> View<A> {
         if let Some(stored) = self.fresh.get(&position) {
             return Ok(stored.clone());
         }
-        if position >= self.state.sealed && self.losses.is_some() {
-            let tail = self.tail()?;
-            let stored = tail.get(position).filter(|stored| !stored.is_empty());
-            return stored.map(<[u8]>::to_vec).ok_or_else(missing);
-        }
-        if position >= self.state.sealed {
+        let in_tail = position >= self.state.sealed;
+        if in_tail && self.losses.is_none() {
             let row = self.tables.tail.get(position)?.ok_or_else(missing)?;
             return Ok(row.value().to_vec());
         }
-        let (first, header) = self.block_of(position)?.ok_or_else(missing)?;
-        let block = self.unpack(first, &header)?;
-        Ok(block.get(position).ok_or_else(missing)?.to_vec())
+        let block = || {
+            if in_tail {
+                return self.tail();
+            }
+            let (first, header) = self.block_of(position)?.ok_or_else(missing)?;
+            self.unpack(first, &header)
+        };
+        let stored = match &self.recent {
+            Some(recent) => recent.event(position, block)?,
+            None => block()?.get(position).map(<[u8]>::to_vec),
+        };
+        stored.filter(|stored| !stored.is_empty()).ok_or_else(missing)
     }
 
     /// The events of a stream from `revision` on, in order, without those of bulk kinds.
