@@ -79,22 +79,25 @@ impl App {
     pub fn query(&self, sql: &str, limits: Limits) -> Result<Answer> {
         let log = self.log_source()?;
         let source: Arc<dyn Source> = log.clone();
-        query(&source, sql, limits).map_err(|error| match error {
-            QueryError::Sql { message, at } => {
-                let place = at.map(|at| place(sql, at)).unwrap_or_default();
-                Error::new(ErrorKind::Usage, format!("{message}{place}"))
-                    .hint("`annals query --tables` shows every table and column")
-            }
-            QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
-                .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
-            QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
-                "--timeout gives it longer; conditions on position, recorded, kind and run \
+        // What the log met is the cause, and what it is worth.
+        query(&source, sql, limits).map_err(|error| {
+            log.failed().unwrap_or_else(|| match error {
+                QueryError::Sql { message, at } => {
+                    let place = at.map(|at| place(sql, at)).unwrap_or_default();
+                    Error::new(ErrorKind::Usage, format!("{message}{place}"))
+                        .hint("`annals query --tables` shows every table and column")
+                }
+                QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
+                    .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
+                QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
+                    "--timeout gives it longer; conditions on position, recorded, kind and run \
                        pass over what is not needed",
-            ),
-            // What the log met is the cause, and what it is worth.
-            QueryError::Failed(message) => {
-                log.failed().unwrap_or_else(|| Error::new(ErrorKind::Io, message))
-            }
+                ),
+                QueryError::Large => Error::new(ErrorKind::Usage, error.to_string()).hint(
+                    "choose fewer columns or rows; `annals export` writes tables of any size",
+                ),
+                QueryError::Failed(message) => Error::new(ErrorKind::Io, message),
+            })
         })
     }
 

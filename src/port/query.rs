@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::vtab::{
     Context, DistinctMode, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection,
@@ -344,6 +345,9 @@ pub enum QueryError {
     /// It took too long.
     #[error("the query was stopped after {} s", .0.as_secs_f64())]
     Time(Duration),
+    /// The answer does not fit.
+    #[error("the answer has more than {} MiB of texts and blobs", ANSWER_BYTES_MAX >> 20)]
+    Large,
     /// The log or SQLite failed while it was answered.
     #[error("{0}")]
     Failed(String),
@@ -365,6 +369,12 @@ pub struct Answer {
 /// What SQLite sorts in memory before it writes a temporary file; negative means KiB to it.
 const SORTED_KIB: i64 = -64 * 1024;
 
+/// Largest text or blob of a query, in bytes: far more than the record holds in one place.
+const VALUE_BYTES_MAX: i32 = 16 * 1024 * 1024;
+
+/// Largest answer: all of it is in memory.
+const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+
 /// Answers one SQL query.
 ///
 /// # Errors
@@ -382,25 +392,39 @@ pub fn query(source: &Arc<dyn Source>, sql: &str, limits: Limits) -> Result<Answ
         let ask = format!("SELECT 1 FROM \"{}\" LIMIT 0", table.name);
         connection.prepare(&ask).map_err(opened)?;
     }
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX).map_err(opened)?;
     connection.authorizer(Some(authorize)).map_err(opened)?;
     connection.progress_handler(1_000, Some(move || Instant::now() >= end)).map_err(opened)?;
-    let mut statement = connection.prepare(sql).map_err(|e| explain(e, sql, limits.time, true))?;
-    let bad = |e: rusqlite::Error| explain(e, sql, limits.time, false);
+    let mut statement = connection.prepare(sql).map_err(|e| explain(e, sql, limits.time))?;
+    let bad = |e: rusqlite::Error| explain(e, sql, limits.time);
     if !statement.readonly() || statement.column_count() == 0 {
         return Err(QueryError::Writes("this statement gives no rows".into()));
+    }
+    if statement.parameter_count() > 0 {
+        let message = "a query has no parameters: write the values into it";
+        return Err(QueryError::Sql { message: message.into(), at: None });
     }
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let kinds = statement.columns();
     let kinds = kinds.map(|column| column.decl_type().and_then(Type::named)).collect();
-    let (mut rows, mut more) = (Vec::new(), false);
+    let (mut rows, mut more, mut bytes) = (Vec::new(), false, 0);
     let mut found = statement.query([]).map_err(bad)?;
     while let Some(row) = found.next().map_err(bad)? {
         if rows.len() >= limits.rows {
             more = true;
             break;
         }
+        // A row may be a long computation, in which SQLite does not ask.
+        if Instant::now() >= end {
+            return Err(QueryError::Time(limits.time));
+        }
         let cells = (0..columns.len()).map(|index| row.get_ref(index).map(Value::from));
-        rows.push(cells.collect::<rusqlite::Result<Row>>().map_err(bad)?);
+        let cells = cells.collect::<rusqlite::Result<Row>>().map_err(bad)?;
+        bytes += cells.iter().map(Value::bytes).sum::<usize>();
+        if bytes > ANSWER_BYTES_MAX {
+            return Err(QueryError::Large);
+        }
+        rows.push(cells);
     }
     Ok(Answer { columns, kinds, rows, more })
 }
@@ -430,8 +454,8 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
     }
 }
 
-/// While it is `prepared`, what goes wrong is the text's fault.
-fn explain(error: rusqlite::Error, sql: &str, time: Duration, prepared: bool) -> QueryError {
+/// What goes wrong is the text's fault, where the log has not failed.
+fn explain(error: rusqlite::Error, sql: &str, time: Duration) -> QueryError {
     match error {
         rusqlite::Error::SqlInputError { error, msg, offset, .. } => {
             if error.code == ErrorCode::AuthorizationForStatementDenied {
@@ -451,7 +475,11 @@ fn explain(error: rusqlite::Error, sql: &str, time: Duration, prepared: bool) ->
             ErrorCode::AuthorizationForStatementDenied => {
                 QueryError::Writes(message.unwrap_or_else(|| error.to_string()))
             }
-            ErrorCode::Unknown if prepared => {
+            ErrorCode::TooBig => {
+                let mib = VALUE_BYTES_MAX >> 20;
+                QueryError::Sql { message: format!("a value has more than {mib} MiB"), at: None }
+            }
+            ErrorCode::Unknown => {
                 let message = message.unwrap_or_else(|| error.to_string());
                 let name = message.rsplit_once(": ").map_or("", |(_, name)| name);
                 let at = place_of(sql, name).and_then(|at| sql.get(..at));

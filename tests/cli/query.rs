@@ -207,6 +207,12 @@ fn nothing_can_write_attach_or_run_for_ever() {
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                    SELECT max(i) FROM n";
     ward.annals(&["query", endless, "--timeout", "0.5"]).refused(130, "stopped after 0.5 s");
+    let rows = "SELECT randomblob(8000000) FROM events a, events b";
+    ward.annals(&["query", rows, "--timeout", "0.5"]).refused(130, "stopped after 0.5 s");
+    ward.annals(&["query", rows, "-n", "100000"]).refused(2, "more than 512 MiB");
+    let product = "SELECT count(*) FROM events, invocations, runs, params, metrics, artifacts, \
+                   moves, files, policies, events a, events b, events c";
+    ward.annals(&["query", product, "--timeout", "0.5"]).refused(130, "stopped after 0.5 s");
     let many = ward.annals(&["query", "SELECT * FROM events", "-n", "5", "--output", "csv"]).ok();
     assert_eq!(many.out.lines().count(), 6);
     assert!(many.err.contains("there are more than these 5 rows"), "{}", many.err);
@@ -223,6 +229,13 @@ fn mistakes_are_shown_where_they_are() {
         ("SELECT\n  1 +\n FROM runs", "at line 3, column 2"),
         ("SELECT 1; SELECT 2", "only one statement"),
         ("", "gives no rows"),
+        ("SELECT ?1, :name", "a query has no parameters"),
+        ("SELECT zeroblob(100000000)", "a value has more than 16 MiB"),
+        ("SELECT json('{')", "malformed JSON"),
+        ("SELECT * FROM \"ru\"\"ns\"", "no such table: ru\"ns"),
+        ("SELECT 1 \u{1}", "unrecognized token"),
+        ("SELECT writefile('x', 'y')", "no such function: writefile, at line 1, column 8"),
+        ("SELECT * FROM pragma_database_list", "only reads"),
     ] {
         ward.annals(&["query", sql]).refused(2, said);
     }

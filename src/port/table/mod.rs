@@ -77,6 +77,15 @@ impl Value {
         self.cell().to_text()
     }
 
+    /// Bytes of text or blob.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// The cell in JSON.
     pub fn to_json(&self) -> serde_json::Value {
         self.cell().to_json()
