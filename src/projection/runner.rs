@@ -29,6 +29,9 @@ type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const CURSORS: TableDefinition<'static, &'static str, &'static [u8]> =
     TableDefinition::new("cursors");
 
+/// Each comparison reads all rows that are kept: more would cost more than folding the log.
+const KEPT_COMPARED_MAX: u64 = 16;
+
 /// The kept states' name among the cursors.
 const KEPT: &str = "kept";
 
@@ -108,7 +111,7 @@ impl Views {
     }
 
     /// The same, and the size of the first kept state on the way that is not what the log adds up
-    /// to.
+    /// to. Of very many states some are compared, the last among them.
     ///
     /// # Errors
     /// When the log or the file cannot be read.
@@ -118,7 +121,10 @@ impl Views {
         size: u64,
     ) -> Result<(Snapshot, Option<u64>), ViewError> {
         let (mut folded, mut wrong) = (Snapshot::default(), None);
-        for end in (1..=size / self.stretch).map(|stretch| stretch * self.stretch) {
+        let last = size / self.stretch;
+        let step = last.div_ceil(KEPT_COMPARED_MAX).max(1);
+        let compared = (1..=last).filter(|stretch| (last - stretch).is_multiple_of(step));
+        for end in compared.map(|stretch| stretch * self.stretch) {
             let is_of_end = |below: &Below| below.cursors.values().all(|at| *at == end);
             let kept = self.kept(store, end);
             let kept = kept.filter(|kept| kept.below.as_ref().is_some_and(is_of_end));
