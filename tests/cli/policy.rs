@@ -103,3 +103,17 @@ fn two_at_once_set_a_rule_one_after_the_other() {
     assert_eq!(history.as_array().unwrap().len(), 3);
     agree(&ward);
 }
+
+#[test]
+fn before_the_first_policy_there_was_none() {
+    let ward = Workspace::new();
+    let sql = "SELECT position FROM policies LIMIT 1";
+    let first = ward.annals(&["query", sql, "--format", "json"]).ok().json()[0]["position"].clone();
+    for as_of in ["0", "2001-01-01"] {
+        let answer = ward.annals(&["policy", "show", "--as-of", as_of]);
+        let said = answer.refused(4, "no policy was in force then").err;
+        assert!(said.contains(&format!("the first came with event {first}")), "{said}");
+    }
+    ward.annals(&["policy", "show", "--as-of", &first.to_string()]).ok();
+    ward.annals(&["policy", "show", "--revision", "7"]).refused(4, "there is no policy revision 7");
+}
