@@ -1,11 +1,13 @@
 //! Where rows come from: the events that are wanted, read on all cores a part of the log at a time,
 //! and folded into rows in their order.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr as _;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::ValueRef;
 
@@ -160,7 +162,8 @@ pub trait Source: Send + Sync {
 }
 
 /// Works on all cores, each with a state of its own, and takes what comes of each item in the order
-/// of the items. Each core is at most two items ahead.
+/// of the items. A core takes the next item as soon as it is free, as others may be busy with other
+/// programs; at most two items for each core are in the making or wait.
 ///
 /// # Errors
 /// The first of `take`; what is not worked on by then never is.
@@ -175,22 +178,45 @@ pub(super) fn in_order<I: Sync, S, T: Send, E>(
         let mut state = state();
         return items.iter().try_for_each(|item| take(work(&mut state, item)));
     }
+    let (hand_out, to_do) = channel();
+    let to_do = Mutex::new(to_do.into_iter());
+    let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let (give, made) = channel();
+    let (state, work, next) = (&state, &work, &next);
     std::thread::scope(|scope| {
-        let (state, work) = (&state, &work);
-        let lane = |first| {
-            let (give, made) = sync_channel(1);
+        for _ in 0..cores {
+            let give = give.clone();
             scope.spawn(move || {
-                let mine = items.iter().skip(first).step_by(cores);
-                // Nobody takes them any more after an error.
                 let mut state = state();
-                mine.map(|item| work(&mut state, item)).try_for_each(|made| give.send(made))
+                while let Some((index, item)) = next() {
+                    // Whoever waits for this item must hear of a panic.
+                    let made = catch_unwind(AssertUnwindSafe(|| work(&mut state, item)));
+                    if give.send((index, made)).is_err() {
+                        break;
+                    }
+                }
             });
-            made
-        };
-        let lanes: Vec<Receiver<T>> = (0..cores).map(lane).collect();
-        // A lane that ends early has panicked, and so does the scope.
-        let mut made = lanes.iter().cycle().take(items.len()).map_while(|lane| lane.recv().ok());
-        made.try_for_each(&mut take)
+        }
+        // Dropped at the end, whatever it is: then nobody works on.
+        let (hand_out, made) = (hand_out, made);
+        let mut rest = items.iter().enumerate();
+        for item in rest.by_ref().take(2 * cores) {
+            let _ = hand_out.send(item);
+        }
+        let mut waiting = BTreeMap::new();
+        for index in 0..items.len() {
+            let made = loop {
+                match waiting.remove(&index) {
+                    Some(made) => break made,
+                    None => waiting.extend(made.recv()),
+                }
+            };
+            if let Some(item) = rest.next() {
+                let _ = hand_out.send(item);
+            }
+            take(made.unwrap_or_else(|panic| resume_unwind(panic)))?;
+        }
+        Ok(())
     })
 }
 
@@ -412,5 +438,8 @@ mod tests {
         assert_eq!((ended, count), (Err(200), 101));
         let none = in_order(&items[..0], || 0, work, Err);
         assert_eq!(none, Ok(()));
+        let panics = |_: &mut u64, item: &u64| assert_ne!(*item, 500);
+        let ended = catch_unwind(|| in_order(&items, || 0, panics, |()| Ok::<_, u64>(())));
+        assert!(ended.is_err());
     }
 }
