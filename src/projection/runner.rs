@@ -176,13 +176,18 @@ impl Views {
 
     /// Removes `views.redb` where a page is not what its checksum says, and says whether it did.
     pub fn drop_damaged(&self) -> bool {
-        let (Some(dir), Ok(held)) = (&self.dir, self.hold()) else { return false };
+        let Some(dir) = &self.dir else { return false };
+        let Ok(lock) = open_lock(dir) else { return false };
+        // Whoever panicked may still hold it.
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return false;
+        }
         let path = dir.join("views.redb");
         let whole = || -> Result<bool, redb::DatabaseError> {
             if path.is_file() { Database::open(&path)?.check_integrity() } else { Ok(true) }
         };
         let whole = catch_unwind(AssertUnwindSafe(whole));
-        !matches!(whole, Ok(Ok(true))) && held.remove().is_ok()
+        !matches!(whole, Ok(Ok(true))) && remove(&path).is_ok()
     }
 
     /// Keeps everybody away from the stored views until the returned value is dropped. Before the
