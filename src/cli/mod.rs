@@ -189,7 +189,8 @@ pub fn main() -> ExitCode {
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
-            let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            // Not held: looking for damage may panic again, and be told.
+            let place = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
             context.ui.fail(&panicked(context.app(), said, &place))
         }
     }

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::Workspace;
+use crate::support::{Answer, Workspace};
 
 /// Longer than any answer takes, also on a machine that is busy.
 const SECONDS_MAX: &str = "120";
@@ -113,18 +113,41 @@ fn a_file_that_ends_early_or_is_overwritten_is_damage_and_is_named() {
     assert_eq!(ask(&alone, &["log"]).0, 4);
 }
 
-/// In a workspace too, the file is named.
+/// In a workspace too, the file is named, and views that are damaged are made anew.
 #[test]
 fn damaged_pages_of_a_workspace_are_no_mistake_of_annals() {
     let ward = Workspace::new();
     ward.train("night", &[]).ok();
-    let name = ".annals/log.redb";
-    let log = ward.read(name);
+    let names = [".annals/log.redb", ".annals/views.redb"];
+    let [log, views] = names.map(|name| ward.read(name));
     let mut bytes = log.clone();
     bytes[4_096..8_192].fill(0x5a);
-    std::fs::write(ward.path(name), &bytes).unwrap();
+    std::fs::write(ward.path(names[0]), &bytes).unwrap();
     for verb in [&["log"][..], &["note", "night", "x"], &["query", "SELECT * FROM runs"]] {
         ward.annals(verb).refused(10, "the pages of ");
     }
-    assert_eq!(ward.read(name), bytes, "what is damaged was changed");
+    assert_eq!(ward.read(names[0]), bytes, "what is damaged was changed");
+    std::fs::write(ward.path(names[0]), &log).unwrap();
+    for at in (0..views.len()).step_by(views.len() / 24) {
+        let mut bytes = views.clone();
+        bytes[at..(at + 4_096).min(views.len())].fill(0xa5);
+        std::fs::write(ward.path(names[1]), &bytes).unwrap();
+        answered(&ward, &["note", "night", "x"]);
+        let listed = answered(&ward, &["list", "--format", "json"]).json();
+        assert_eq!(listed.as_array().unwrap().len(), 1, "damaged from {at} on");
+    }
+}
+
+/// What the program says once it was told of damaged views and did as told.
+fn answered(ward: &Workspace, args: &[&str]) -> Answer {
+    let first = ward.annals(args);
+    if first.code == 0 {
+        return first;
+    }
+    if first.err.contains("`annals replay` rebuilds it") {
+        ward.annals(&["replay"]).ok();
+    } else {
+        first.refused(7, "the views in .annals/views.redb were damaged, and are removed");
+    }
+    ward.annals(args).ok()
 }
