@@ -12,7 +12,9 @@ mixed length, against the Trainer of Transformers with its default collator and 
 grouped. Rows per second are of the updates on both sides; those of annals are told again for the
 whole run with validation, training checkpoints and test. Expected: padding is most of the work of
 the default collator (2.3 numbers for each token; grouped 1.1). Targets: >= 2.0 x and >= 1.15 x, at
-equal macro F1 on the validation rows, the best epoch's on both sides.
+equal macro F1 on the validation rows, the best epoch's on both sides. Measured on the tweets, four
+idle cores, 5 seeds, 3 epochs: `distilbert` 2.33 and 1.36 (4,000 rows; F1 0.572 against 0.575 and
+0.563), `baseline_small` 2.80 and 1.63 (3,000 rows; 0.660 against 0.651 and 0.667).
 
 step: a DistilBERT of 66 M weights, 16 texts of 128 tokens, against a plain loop in eager PyTorch
 with fused AdamW and clipping. Expected: 0.5 TFLOP, which oneDNN does in 0.7 s on the four cores this
@@ -103,7 +105,10 @@ def baseline_small(folder, labels, counts):
     """The same of our encoder: pre-norm, mean of the tokens, classes weighed by their rows."""
     import torch
     import transformers
-    tokenizer = transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"))
+    pieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    tokenizer = transformers.BertTokenizerFast(
+        vocab={piece: number for number, piece in enumerate(pieces)})
+    assert len(tokenizer) == len(pieces)
 
     class Encoder(torch.nn.Module):
         def __init__(self):
