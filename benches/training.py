@@ -82,6 +82,18 @@ def metric(run, name, split):
     return found[0]
 
 
+def encoder(width, heads, layers, dropout):
+    """The layers of our encoder in PyTorch, which drops out in two more places of a layer."""
+    import torch
+    layer = torch.nn.TransformerEncoderLayer(
+        width, heads, 4 * width, dropout=dropout, activation="gelu", batch_first=True,
+        norm_first=True)
+    layer.self_attn.dropout = 0.0
+    layer.dropout = torch.nn.Identity()
+    return torch.nn.TransformerEncoder(layer, layers, torch.nn.LayerNorm(width),
+                                       enable_nested_tensor=False)
+
+
 # ----------------------------------------------------------------------------------------- loop
 
 def clean(text):
@@ -91,12 +103,11 @@ def clean(text):
 
 
 def distilbert(folder, labels, counts):
-    """The network and the tokeniser of the run's folder `config`."""
+    """The network, untrained, and the tokeniser of the run's folder `config`."""
     import transformers
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    config = transformers.DistilBertConfig(
-        vocab_size=len(tokenizer), dim=WIDTH, n_layers=LAYERS, n_heads=HEADS, hidden_dim=HIDDEN,
-        max_position_embeddings=LENGTH, num_labels=labels)
+    config = transformers.DistilBertConfig.from_pretrained(folder)
+    assert (config.dim, config.n_layers, config.num_labels) == (WIDTH, LAYERS, labels)
     model = transformers.DistilBertForSequenceClassification(config)
     return model, tokenizer, lambda text: tokenizer(text, truncation=True, max_length=LENGTH)
 
@@ -113,14 +124,7 @@ def baseline_small(folder, labels, counts):
     class Encoder(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            layer = torch.nn.TransformerEncoderLayer(
-                WIDTH, HEADS, HIDDEN, dropout=0.3, activation="gelu", batch_first=True,
-                norm_first=True)
-            for module in layer.modules():  # annals leaves attention itself whole
-                if isinstance(module, torch.nn.MultiheadAttention):
-                    module.dropout = 0.0
-            self.encoder = torch.nn.TransformerEncoder(
-                layer, LAYERS, torch.nn.LayerNorm(WIDTH), enable_nested_tensor=False)
+            self.encoder = encoder(WIDTH, HEADS, LAYERS, dropout=0.3)
             self.tokens = torch.nn.Embedding(len(tokenizer), WIDTH)
             self.positions = torch.nn.Embedding(LENGTH, WIDTH)
             for table in (self.tokens, self.positions):
@@ -307,21 +311,15 @@ def medium(steps, threads):
     import torch
     torch.set_num_threads(threads)
     width, length, rows, vocabulary = 512, 512, 16, 15_000
-    layer = torch.nn.TransformerEncoderLayer(width, 8, 4 * width, dropout=0.2, activation="gelu",
-                                             batch_first=True, norm_first=True)
-    for module in layer.modules():  # annals leaves attention itself whole, which needs less
-        if isinstance(module, torch.nn.MultiheadAttention):
-            module.dropout = 0.0
-    encoder = torch.nn.TransformerEncoder(layer, 6, torch.nn.LayerNorm(width),
-                                          enable_nested_tensor=False)
+    body = encoder(width, 8, 6, dropout=0.2)
     tokens, places = torch.nn.Embedding(vocabulary, width), torch.nn.Embedding(length, width)
     classifier = torch.nn.Linear(width, 2)
-    parts = torch.nn.ModuleList([encoder, tokens, places, classifier])
+    parts = torch.nn.ModuleList([body, tokens, places, classifier])
     optimizer = torch.optim.AdamW(parts.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
     for _ in range(steps):
         ids = torch.randint(0, vocabulary, (rows, length))
-        hidden = encoder(tokens(ids) + places(torch.arange(length)),
-                         src_key_padding_mask=torch.zeros(rows, length, dtype=torch.bool))
+        hidden = body(tokens(ids) + places(torch.arange(length)),
+                      src_key_padding_mask=torch.zeros(rows, length, dtype=torch.bool))
         loss = torch.nn.functional.cross_entropy(classifier(hidden.mean(1)),
                                                  torch.arange(rows) % 2)
         optimizer.zero_grad()
