@@ -35,7 +35,7 @@
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
 //! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::App::undo`], [`app::App::redact`]: one at a time |
-//! | `.annals/beginnings/<run>` | [`app::App`]: claims folders of runs that are not in the log yet |
+//! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::App::archive`], through [`effect`] |

@@ -174,7 +174,7 @@ impl App {
     fn unless_taken(&self, run: RunId, to: &str) -> Result<String> {
         let mut place = to.to_owned();
         for number in 2..SAME_PLACE_MAX {
-            if effect::taken(&self.root.join(&place))?.is_none() {
+            if effect::taken(&self.inside(&place)?)?.is_none() {
                 break;
             }
             let folded = place.to_lowercase();
@@ -244,6 +244,7 @@ impl App {
         let mut files = effect::survey(&self.root, &state.folder)?;
         let bytes_before = files.iter().map(|file| file.bytes).sum();
         if let Some(pack) = state.pack {
+            self.check_pack(state, pack, &files)?;
             files.retain(|file| file.path != pack.file());
             let packed = effect::survey_pack(&self.root, &state.folder, pack)?;
             files.extend(packed.into_iter().map(|(path, (digest, bytes))| {
@@ -269,6 +270,22 @@ impl App {
             bytes_after: Some(bytes_after),
             regenerated: Regenerated::default(),
         })
+    }
+
+    /// Refuses a pack that is not the one that was recorded.
+    fn check_pack(&self, state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
+        let found = files.iter().find(|file| file.path == pack.file()).map(|file| file.digest);
+        if found == state.pack_digest || found.is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}/{} was changed after {} was archived",
+            state.folder,
+            pack.file(),
+            state.experiment_id
+        );
+        Err(Error::new(ErrorKind::Integrity, message)
+            .hint("put the recorded file back from a copy; `annals audit --deep` has its digest"))
     }
 
     /// Moves a run's files back from an archive; what was dropped comes back as far as the blob

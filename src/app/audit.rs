@@ -8,13 +8,14 @@ use std::path::Path;
 use super::window::scan;
 use super::{App, Error, ErrorKind, Result};
 use crate::analysis::audit::{
-    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, Workspace, audit,
-    word,
+    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, RunFacts,
+    Workspace, audit, word,
 };
 use crate::base::Digest;
 use crate::base::suggest::nearest;
 use crate::domain::run::RunStatus;
 use crate::store::{Filter, Store};
+use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
 use crate::verify::{Options, verify};
 
 /// What is asked of an audit.
@@ -159,9 +160,14 @@ impl App {
         let mut changed = Vec::new();
         let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
         let runs = facts.runs.values().filter(|run| ended(run.state.status));
-        let here = |state: &crate::domain::run::RunState| !state.deleted && state.pack.is_none();
-        for run in runs.filter(|run| here(&run.state) && self.root.join(&run.state.folder).is_dir())
-        {
+        let is_there = |folder: &str| self.inside(folder).is_ok_and(|folder| folder.is_dir());
+        for run in runs.filter(|run| !run.state.deleted && is_there(&run.state.folder)) {
+            if deep {
+                self.changed_training_files(run, &mut changed)?;
+            }
+            if run.state.pack.is_some() {
+                continue;
+            }
             for artifact in run.state.artifacts.values() {
                 let Some(inside) = &artifact.path else { continue };
                 if run.state.dropped.contains(inside) {
@@ -169,7 +175,8 @@ impl App {
                 }
                 let path = format!("{}/{inside}", run.state.folder);
                 let bytes = |bytes: u64| format!("{bytes} bytes");
-                let size = fs::metadata(self.root.join(&path)).ok().map(|meta| bytes(meta.len()));
+                let size = self.inside(&path).ok().and_then(|path| fs::metadata(path).ok());
+                let size = size.map(|meta| bytes(meta.len()));
                 let (mut expected, mut found) = (bytes(artifact.bytes), size);
                 if deep && found.as_ref() == Some(&expected) {
                     (expected, found) = (artifact.digest.to_string(), self.digest_of(&path)?);
@@ -188,9 +195,55 @@ impl App {
         Ok(changed)
     }
 
+    /// What a training left beside its artifacts, and packs: read as a whole.
+    fn changed_training_files(&self, run: &RunFacts, changed: &mut Vec<ChangedFile>) -> Result<()> {
+        let (state, position) = (&run.state, run.ended.unwrap_or(run.at.position));
+        let mut found = |inside: &str, expected: Digest, found: Option<String>| {
+            let expected = expected.to_string();
+            if found.as_ref().is_some_and(|found| *found != expected) {
+                let path = format!("{}/{inside}", state.folder);
+                let subject = run.subject();
+                changed.push(ChangedFile { path, subject, position, expected, found });
+            }
+        };
+        let digest = |inside: &str| self.digest_of(&format!("{}/{inside}", state.folder));
+        if let (Some(pack), Some(expected)) = (state.pack, state.pack_digest) {
+            found(pack.file(), expected, digest(pack.file())?);
+            return Ok(());
+        }
+        let rows = "config/dataset.bin";
+        // Of a script's run it is a digest of the digests of its files.
+        found(rows, run.started.data.prepared, digest(rows)?);
+        for file in &run.started.data.files {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            if name.starts_with("sample_data.") {
+                let inside = format!("config/{name}");
+                found(&inside, file.digest, digest(&inside)?);
+            }
+        }
+        let Ok(folder) = self.inside(&state.folder) else { return Ok(()) };
+        for saved in state.checkpoints.values() {
+            let manifest = format!("{}/{MANIFEST_FILE}", saved.path);
+            // One that is gone can mislead nobody.
+            if digest(&manifest)?.is_none() {
+                continue;
+            }
+            match Checkpoints::at(&folder).verify(Path::new(&saved.path)) {
+                Ok(read) => found(&manifest, saved.digest, Some(read.digest().to_string())),
+                Err(CheckpointError::Digest { path, expected, found: is }) => {
+                    let inside = path.strip_prefix(&folder).unwrap_or(&path);
+                    found(&inside.to_string_lossy(), expected, Some(is.to_string()));
+                }
+                Err(error) => found(&manifest, saved.digest, Some(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
     /// Digest of a file of the workspace; none where it is missing.
     fn digest_of(&self, path: &str) -> Result<Option<String>> {
-        let read = File::open(self.root.join(path)).and_then(|mut f| Digest::of_reader(&mut f));
+        let Ok(full) = self.inside(path) else { return Ok(None) };
+        let read = File::open(full).and_then(|mut f| Digest::of_reader(&mut f));
         match read {
             Ok((digest, _)) => Ok(Some(digest.to_string())),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -200,7 +253,8 @@ impl App {
 
     /// Hands out the paths of all files under a folder of the workspace, in order.
     fn walk(&self, folder: &str, each: &mut dyn FnMut(String)) -> Result<()> {
-        let mut inside: Vec<(String, bool)> = match fs::read_dir(self.root.join(folder)) {
+        let Ok(full) = self.inside(folder) else { return Ok(()) };
+        let mut inside: Vec<(String, bool)> = match fs::read_dir(full) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             entries => entries
                 .map_err(|e| Error::io(format!("read {folder}"), e))?

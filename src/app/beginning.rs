@@ -1,32 +1,43 @@
 //! Folders of runs that are about to begin: made before the run is in the log, and removed by the
 //! next changing verb when the process was gone before it was.
 //!
-//! Each has a file in `.annals/beginnings`, locked as long as the process lives. It says whether
-//! the folder was made by it: a folder that somebody else made is never removed.
+//! Each has a claim, a file in `.annals/beginnings` that is locked as long as the process lives, and
+//! a mark in the folder itself. A folder is removed only where the mark is in it: who can write a
+//! claim but not into the folder removes nothing with it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{App, Error, Result};
+use crate::base::confine::{self, Folder};
 use crate::base::fuse;
 
 const FOLDER: &str = "beginnings";
+/// The mark in a folder that was made for a run that has not begun.
+const MARK: &str = ".annals-beginning";
+/// Largest claim and mark.
+const CLAIM_BYTES_MAX: u64 = 4_096;
 
 /// The claim on one folder; gone with the process or when dropped.
 #[derive(Debug)]
 pub(super) struct Beginning {
     path: PathBuf,
-    file: File,
+    /// The mark, once it is made.
+    mark: Option<PathBuf>,
+    _file: File,
 }
 
 impl Drop for Beginning {
     fn drop(&mut self) {
-        // Left over, it is cleared by the next changing verb.
+        // Left over, both are cleared by the next changing verb.
+        if let Some(mark) = &self.mark {
+            let _ = fs::remove_file(mark);
+        }
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -38,8 +49,7 @@ impl Beginning {
         fs::create_dir_all(&folder)?;
         let path = folder.join(experiment_id);
         loop {
-            let mut options = OpenOptions::new();
-            let file = options.create(true).truncate(false).read(true).write(true).open(&path)?;
+            let file = confine::lock_file(&path)?;
             flock(&file, FlockOperation::LockExclusive)?;
             // Whoever held the lock may have removed the file meanwhile.
             let is_there = path
@@ -49,16 +59,20 @@ impl Beginning {
                 file.set_len(0)?;
                 (&file).write_all(format!("{place}\n").as_bytes())?;
                 fuse::step();
-                return Ok(Self { path, file });
+                return Ok(Self { path, mark: None, _file: file });
             }
         }
     }
 
-    /// Notes that the folder was made by this process.
-    pub(super) fn made(&mut self) -> io::Result<()> {
-        self.file.write_all(b"made\n")?;
+    /// Marks `folder` as made by this process, for the run of the claim.
+    pub(super) fn made(&mut self, folder: &Path, experiment_id: &str) -> io::Result<()> {
+        let mark = folder.join(MARK);
+        let mut file = File::create_new(&mark)?;
+        self.mark = Some(mark);
+        file.write_all(experiment_id.as_bytes())?;
+        file.sync_all()?;
         fuse::step();
-        self.file.sync_all()
+        Ok(())
     }
 }
 
@@ -66,47 +80,74 @@ impl App {
     /// Removes the folders of runs that never began, and tells which.
     pub(super) fn clear_beginnings(&self) -> Result<Vec<String>> {
         let failed = |e| Error::io("clear the folders of runs that never began", e);
-        let entries = match fs::read_dir(self.annals_dir().join(FOLDER)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-            entries => entries.map_err(failed)?,
-        };
+        let folder = self.annals_dir().join(FOLDER);
+        match folder.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => {}
+            _ => return Ok(vec![]),
+        }
+        let claims = Folder::open(&folder).map_err(failed)?;
+        let entries = fs::read_dir(&folder).map_err(failed)?;
         let mut cleared = Vec::new();
-        let mut known: Option<BTreeSet<String>> = None;
+        let mut runs: Option<KnownRuns> = None;
         for entry in entries {
             let path = entry.map_err(failed)?.path();
-            let Ok(file) = File::open(&path) else { continue };
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Ok(file) = claims.read(&name) else { continue };
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 continue;
             }
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = io::read_to_string(&file).map_err(failed)?;
-            let mut lines = text.lines();
-            // A claim of which nothing was written yet has made nothing.
-            let place = lines.next().unwrap_or_default();
-            let folder = self.root.join(place);
-            let known = match &mut known {
-                Some(known) => known,
-                None => known.insert(self.experiment_ids()?),
+            let mut place = String::new();
+            // What is no text claims nothing.
+            let _ = file.take(CLAIM_BYTES_MAX).read_to_string(&mut place);
+            // A claim of former versions has a second line.
+            let place = place.lines().next().unwrap_or_default();
+            let runs = match &mut runs {
+                Some(runs) => runs,
+                None => runs.insert(self.known_runs()?),
             };
-            if !known.contains(&name) && !place.is_empty() && folder.is_dir() {
-                let made = lines.next().is_some();
-                // Not known to be made by us: at most an empty one is taken away.
-                let removed =
-                    if made { fs::remove_dir_all(&folder) } else { fs::remove_dir(&folder) };
-                if removed.is_ok() {
-                    cleared.push(format!("the folder of {name}, which never began, was removed"));
-                }
+            if self.discard_unbegun(&name, place, runs) {
+                cleared.push(format!("the folder of {name}, which never began, was removed"));
             }
-            let _ = fs::remove_file(&path);
+            let _ = claims.remove_file(&name);
         }
         Ok(cleared)
     }
 
-    fn experiment_ids(&self) -> Result<BTreeSet<String>> {
-        let mut ids = BTreeSet::new();
-        self.snapshot()?.run_names(|_, experiment_id, _| {
-            ids.insert(experiment_id.to_owned());
-        })?;
-        Ok(ids)
+    /// Removes the folder that a claim left over names, where it is one of a run that never began.
+    fn discard_unbegun(&self, experiment_id: &str, place: &str, runs: &KnownRuns) -> bool {
+        let below = place.rsplit_once('/').is_some_and(|(at, _)| at == self.layout.experiments);
+        if !below || confine::public(place).is_err() {
+            return false;
+        }
+        let Ok(root) = Folder::open(&self.root) else { return false };
+        let mark = format!("{place}/{MARK}");
+        let text = root.read(&mark).and_then(|file| io::read_to_string(file.take(CLAIM_BYTES_MAX)));
+        // A crash may come before its text.
+        let marked = text.is_ok_and(|text| text.is_empty() || text == experiment_id);
+        if runs.folders.contains(place) || runs.ids.contains(experiment_id) {
+            // It began after all.
+            if marked {
+                let _ = root.remove_file(&mark);
+            }
+            return false;
+        }
+        // Not known to be made by annals: at most an empty one is taken away.
+        let removed = if marked { root.remove_tree(place) } else { root.remove_empty(place) };
+        removed.is_ok()
     }
+
+    fn known_runs(&self) -> Result<KnownRuns> {
+        let mut runs = KnownRuns::default();
+        for run in self.snapshot()?.run_details()? {
+            runs.ids.insert(run.experiment_id);
+            runs.folders.insert(run.folder);
+        }
+        Ok(runs)
+    }
+}
+
+#[derive(Default)]
+struct KnownRuns {
+    ids: BTreeSet<String>,
+    folders: BTreeSet<String>,
 }

@@ -1,5 +1,6 @@
 //! Where a run runs: the facts that must be equal for its digests to be equal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -49,7 +50,7 @@ impl App {
             memory_bytes: memory_bytes(),
             device: facts.device.to_owned(),
             accelerators: facts.accelerators,
-            variables: self.caller.variables.clone(),
+            variables: variables(&self.caller.variables),
             git,
             cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
         };
@@ -60,6 +61,10 @@ impl App {
 /// Logical processors this process may use.
 pub(super) fn cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+fn variables(known: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    known.iter().map(|(name, value)| (name.clone(), mask_text(value))).collect()
 }
 
 fn os() -> String {

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::base::confine::ConfineError;
 use crate::domain::{NameError, Rejection};
 use crate::store::StoreError;
 
@@ -135,6 +136,7 @@ impl From<StoreError> for Error {
             StoreError::Exists { .. }
             | StoreError::Revision { .. }
             | StoreError::CommandReused { .. } => ErrorKind::Conflict,
+            StoreError::KeyMode { .. } => ErrorKind::Rejected,
             StoreError::NoLog { .. } | StoreError::NoEvent { .. } => ErrorKind::NotFound,
             StoreError::SequenceGap { .. }
             | StoreError::InvocationClosed { .. }
@@ -149,7 +151,9 @@ impl From<StoreError> for Error {
                 "nothing was repaired; `annals verify` tells how far the log can be read; go on \
                  with a copy from before",
             ),
-            StoreError::Busy { .. } => Some("try again; `annals doctor` shows who holds the log"),
+            StoreError::Busy { .. } => {
+                Some("try again when that process has ended; `kill -CONT PID` wakes a stopped one")
+            }
             StoreError::NoLog { .. } => Some("`annals init` makes a workspace"),
             StoreError::NewerFormat { .. } => Some("use the annals that wrote it, or a later one"),
             StoreError::ReadOnly { .. } => {
@@ -167,6 +171,21 @@ impl From<StoreError> for Error {
         };
         let hints = hint.map(str::to_owned).into_iter().collect();
         Self { kind, message, source, hints }
+    }
+}
+
+impl From<ConfineError> for Error {
+    fn from(error: ConfineError) -> Self {
+        let message = error.to_string();
+        match error {
+            ConfineError::Path { .. } => Self::new(ErrorKind::Integrity, message).hint(
+                "`annals verify` checks the log; a path of it or of `.annals` was written by \
+                 somebody else or is damaged",
+            ),
+            ConfineError::Link(_) => Self::new(ErrorKind::Data, message)
+                .hint("put a folder or a file in the place of the link"),
+            ConfineError::Unreadable { .. } => Self::new(ErrorKind::Io, message),
+        }
     }
 }
 

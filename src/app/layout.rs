@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, ErrorKind, Result, Settings};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, confine};
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
 use crate::domain::workspace::LayoutKind;
@@ -60,6 +60,11 @@ impl Layout {
             production: production.into(),
             training: training.into(),
         }
+    }
+
+    /// Each layout as it is by itself.
+    pub(super) fn all() -> [Self; 2] {
+        [LayoutKind::Consolidated, LayoutKind::TrainingOutput].map(Self::new)
     }
 
     /// The layout of a workspace: as its settings say, and `variable` of the environment.
@@ -200,7 +205,8 @@ fn inside(root: &Path, path: &str) -> Option<String> {
             _ => return None,
         }
     }
-    (!parts.is_empty()).then(|| parts.join("/"))
+    let path = parts.join("/");
+    confine::public(&path).is_ok().then_some(path)
 }
 
 #[cfg(test)]
@@ -212,7 +218,18 @@ mod tests {
         let root = Path::new("/data/ward");
         assert_eq!(inside(root, "./training/"), Some("training".into()));
         assert_eq!(inside(root, "/data/ward/a/b"), Some("a/b".into()));
-        for path in ["", ".", "..", "a/../b", "/data", "/data/ward", "/etc"] {
+        for path in [
+            "",
+            ".",
+            "..",
+            "a/../b",
+            "/data",
+            "/data/ward",
+            "/etc",
+            ".annals",
+            ".annals/x",
+            ".git/x",
+        ] {
             assert_eq!(inside(root, path), None, "{path}");
         }
     }

@@ -1,13 +1,13 @@
 //! Whether an invocation is alive: it holds a lock on its own file for as long as its process
 //! lives. A pid would lie after a restart or on another machine; a lock cannot.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::base::InvocationId;
+use crate::base::{InvocationId, confine};
 
 /// The files of `.annals/live`.
 #[derive(Clone, Debug)]
@@ -39,15 +39,14 @@ impl LiveFiles {
     pub(super) fn claim(&self, id: InvocationId) -> io::Result<Alive> {
         fs::create_dir_all(&self.dir)?;
         let path = self.path(id);
-        let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).read(true).open(&path)?;
+        let file = confine::lock_file(&path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Alive { path, _file: file })
     }
 
     /// Whether the invocation's process lives. Works in a folder that cannot be written.
     pub fn is_alive(&self, id: InvocationId) -> bool {
-        let Ok(file) = File::open(self.path(id)) else { return false };
+        let Ok(file) = confine::plain_file(&self.path(id)) else { return false };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => false,
             Err(error) => error == rustix::io::Errno::WOULDBLOCK,

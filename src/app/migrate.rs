@@ -155,7 +155,9 @@ impl App {
         if at == parent && numbered {
             return None;
         }
-        let free = |folder: &String| !taken.contains(folder) && !self.root.join(folder).exists();
+        let free = |folder: &String| {
+            !taken.contains(folder) && self.inside(folder).is_ok_and(|path| !path.exists())
+        };
         let numbers = (1..).take(taken.len() + 1);
         let mut places = numbers.map(|number| format!("{parent}/{}", name(number)));
         // In a layout without numbers a taken place is an error of the move itself.
@@ -286,7 +288,7 @@ impl App {
         let parents = moves.iter().filter_map(|row| row.from.rsplit_once('/'));
         places.extend(parents.map(|(parent, _)| parent.to_owned()));
         for place in places.iter().rev() {
-            let mut folder = self.root.join(place);
+            let Ok(mut folder) = self.inside(place) else { continue };
             // One that holds something stays, and those above it.
             while folder != self.root && std::fs::remove_dir(&folder).is_ok() {
                 if !folder.pop() {

@@ -68,6 +68,9 @@ impl App {
         let mut findings = Vec::new();
         for root in self.last_place().unwrap_or_default().copied_from {
             let log = Path::new(&root).join(".annals/log.redb");
+            if !log.is_file() {
+                continue;
+            }
             // One that is gone, or cannot be read any more, is nobody's.
             let Ok(other) = Store::open_file(&log, self.env.clone()) else { continue };
             let what = match kinship(&self.store, &other)? {

@@ -15,7 +15,7 @@ impl App {
         runs.retain(|run| run.deleted.is_none());
         let known: BTreeSet<&str> = runs.iter().map(|run| run.folder.as_str()).collect();
         for run in &runs {
-            if !self.root.join(&run.folder).is_dir() {
+            if !self.inside(&run.folder).is_ok_and(|folder| folder.is_dir()) {
                 findings.push(Finding {
                     what: format!("{} of run {} is not there", run.folder, run.experiment_id),
                     advice: "its model is in the blob store under the digest in the log".into(),
@@ -48,7 +48,8 @@ impl App {
     }
 
     fn folders_in(&self, parent: &str) -> Result<Vec<String>> {
-        let path = self.root.join(parent);
+        // One that is elsewhere is reported for its runs.
+        let Ok(path) = self.inside(parent) else { return Ok(vec![]) };
         let failed = |e| Error::io(format!("read {}", path.display()), e);
         let entries = match fs::read_dir(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),

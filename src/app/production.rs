@@ -24,9 +24,6 @@ use crate::projection::files::Regenerated;
 use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
 
-/// The folder that a rollback takes files from.
-const BLOBS: &str = ".annals/blobs";
-
 /// What a demotion or a rollback did, or would do.
 #[derive(Clone, Debug)]
 pub struct Placed {
@@ -127,7 +124,7 @@ impl App {
             id: MoveId(self.env.random()),
             mode: MoveMode::Move,
             from: version.path.clone(),
-            to: BLOBS.into(),
+            to: effect::BLOBS.into(),
             files: moved_files(&version),
             purpose: MovePurpose::Demotion { name: name.clone(), reason },
         };
@@ -161,7 +158,7 @@ impl App {
         let plan = MovePlanned {
             id,
             mode: MoveMode::Copy,
-            from: BLOBS.into(),
+            from: effect::BLOBS.into(),
             to,
             files: moved_files(&version),
             purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
@@ -194,7 +191,7 @@ impl App {
     fn keep_blobs(&self, version: &ModelVersion) -> Result<()> {
         for file in &version.files {
             if !self.blobs.contains(file.digest) {
-                let path = self.root.join(&version.path).join(&file.path);
+                let path = self.inside_folder(&version.path, &file.path)?;
                 if effect::has_digest(&path, file.digest)? != Some(true) {
                     let message =
                         format!("{} has not its recorded bytes, nor has a blob", path.display());

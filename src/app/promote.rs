@@ -369,7 +369,7 @@ impl App {
         }
         // What is promoted is what was recorded, not what lies there by now.
         for file in &files {
-            let path = self.root.join(&state.folder).join(&file.source);
+            let path = self.inside_folder(&state.folder, &file.source)?;
             let (digest, blob) = (file.digest, self.blobs.contains(file.digest));
             match effect::has_digest(&path, digest)? {
                 Some(true) => {}
@@ -497,6 +497,7 @@ impl From<EffectError> for Error {
         match error {
             EffectError::Io { source, .. } => Self::caused(ErrorKind::Io, message, source),
             EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
+            EffectError::Path(_) => Self::new(ErrorKind::Integrity, message),
             EffectError::TargetExists(_) => {
                 Self::new(ErrorKind::Conflict, message).hint("choose another name with --as")
             }

@@ -1,13 +1,16 @@
 //! What a crash left behind, cleared by the next changing verb: runs without a supervisor become
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
+use super::archive::folder_name;
+use super::production::in_production;
+use super::promote::{append_move, planned_state};
 use super::session::Tx;
-use super::{App, Result, fold_run};
+use super::{App, Layout, Result, fold_policy, fold_registry, fold_run};
 use crate::base::{InvocationId, RunId};
-use crate::domain::file_move::{MoveEvent, MovePlanned, MovePurpose};
+use crate::domain::file_move::{Migrated, MoveCommand, MoveEvent, MovePlanned, MovePurpose};
 use crate::domain::invocation::{InvocationEvent, InvocationInterrupted, InvocationStarted};
 use crate::domain::policy::Policy;
-use crate::domain::run::{Ending, RunCommand, RunFacts, RunStatus, decide};
+use crate::domain::run::{Archive, Ending, RunCommand, RunFacts, RunStatus, decide};
 use crate::domain::{Event, Provenance, kind_named};
 use crate::effect::{self, Recovered as Recovery};
 use crate::store::{Access, Filter, View};
@@ -96,7 +99,7 @@ impl App {
         }
         notes.extend(self.recover_moves(tx, left.position)?);
         let id: InvocationId = left.started.invocation;
-        notes.extend(self.end_redaction(id)?);
+        notes.extend(self.end_redaction(tx.log(), left.position, id)?);
         let interrupted = InvocationInterrupted { recovered: notes.clone() };
         tx.append(id, &[interrupted.into()], Provenance::Supervised)?;
         notes.push(format!(
@@ -118,6 +121,12 @@ impl App {
             if envelope.header.invocation != Some(invocation) {
                 continue;
             }
+            if let Err(reason) = self.may_recover(tx.log(), &plan)? {
+                notes.push(format!("the move of {} was rolled back: {reason}", plan.from));
+                let command = MoveCommand::RollBack { reason };
+                append_move(tx, &planned_state(&plan), plan.id, command)?;
+                continue;
+            }
             if matches!(
                 plan.purpose,
                 MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Migration(_)
@@ -135,9 +144,75 @@ impl App {
         }
         // Also of those that had ended: the crash may have come before the last was cleared away.
         for plan in moves_of(tx.log(), invocation)? {
-            effect::clear(&self.root, &plan)?;
+            if effect::check_plan(&self.root, &plan).is_ok() {
+                effect::clear(&self.root, &plan)?;
+            }
         }
         Ok(notes)
+    }
+
+    /// Whether a plan names what the log has for its run or its model, inside the workspace: it
+    /// may come from somebody who can write events but not these files.
+    fn may_recover<A: Access>(
+        &self,
+        log: &View<A>,
+        plan: &MovePlanned,
+    ) -> Result<Result<(), String>> {
+        if let Err(error) = effect::check_plan(&self.root, plan) {
+            return Ok(Err(error.to_string()));
+        }
+        let source = match (&plan.purpose, plan.purpose.run(), plan.purpose.model()) {
+            (MovePurpose::Rollback { .. }, ..) => Some(effect::BLOBS.to_owned()),
+            (_, Some(run), _) => Some(fold_run(log, run)?.folder),
+            (_, None, Some(name)) => {
+                in_production(&fold_registry(log)?, name).map(|version| version.path.clone())
+            }
+            (_, None, None) => None,
+        };
+        if source.as_ref() == Some(&plan.from) {
+            // Files that have left their source are where the plan says, whatever it says.
+            let moved = !self.inside(&plan.from).is_ok_and(|source| source.is_dir());
+            return Ok(match moved || self.is_target(log, plan)? {
+                true => Ok(()),
+                false => Err(format!("{} is no place for it", plan.to)),
+            });
+        }
+        let known = source.unwrap_or_else(|| "no folder".into());
+        Ok(Err(format!("the log has {known} for it, not {}", plan.from)))
+    }
+}
+
+impl App {
+    /// Whether the layout has such a place for what a plan moves.
+    fn is_target<A: Access>(&self, log: &View<A>, plan: &MovePlanned) -> Result<bool> {
+        let parent = plan.to.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let policy = fold_policy(log)?.policy;
+        Ok(match &plan.purpose {
+            MovePurpose::Archive(order) => parent == self.layout.archive(order.archive, &policy),
+            MovePurpose::Restore(order) => {
+                let home = fold_run(log, order.run)?.home;
+                let number = plan.to.strip_prefix(&home);
+                number.is_some_and(|n| n.is_empty() || n.starts_with('_') && !n.contains('/'))
+            }
+            MovePurpose::Migration(order) => {
+                let own = order.layout == self.layout.kind;
+                let layout = if own { self.layout.clone() } else { Layout::new(order.layout) };
+                let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
+                match &order.what {
+                    Migrated::Run { .. } => {
+                        parent == layout.experiments
+                            || archives.iter().any(|a| parent == layout.archive(*a, &policy))
+                    }
+                    Migrated::Model { name } => plan.to == layout.model(name),
+                }
+            }
+            MovePurpose::Promotion { name, .. } | MovePurpose::Rollback { name, .. } => {
+                folder_name(&plan.to) == name
+            }
+            MovePurpose::Demotion { .. } | MovePurpose::Removal(_) => {
+                plan.to == effect::BLOBS || plan.to == effect::REMOVED
+            }
+        })
     }
 }
 

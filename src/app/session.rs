@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::live::Alive;
 use super::{App, Error, ErrorKind, Result};
+use crate::base::mask::mask_text;
 use crate::base::{CommandId, InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationFinished, InvocationStarted, Outcome};
 use crate::domain::policy::PolicyState;
@@ -178,7 +179,7 @@ impl App {
             for (stream, event) in events {
                 tx.append(*stream, std::slice::from_ref(event), Provenance::Reported)?;
             }
-            tx.finish(id, Outcome::Refused { message: refusal.to_string() })
+            tx.finish(id, Outcome::Refused { message: mask_text(&refusal.to_string()) })
         })
     }
 
@@ -328,11 +329,12 @@ impl Session<'_> {
         let outcome = match &result {
             Ok(_) => Outcome::Succeeded,
             Err(error) if error.kind == ErrorKind::Rejected => {
-                Outcome::Refused { message: error.to_string() }
+                Outcome::Refused { message: mask_text(&error.to_string()) }
             }
-            Err(error) => {
-                Outcome::Failed { exit_code: error.kind.exit_code(), message: error.to_string() }
-            }
+            Err(error) => Outcome::Failed {
+                exit_code: error.kind.exit_code(),
+                message: mask_text(&error.to_string()),
+            },
         };
         let finished = self.finish(outcome);
         let value = result?;

@@ -5,14 +5,14 @@
 //! again.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use super::{App, ArchiveRequest, Error, ErrorKind, Result, signing_key};
-use crate::base::RunId;
+use crate::base::{RunId, confine};
 use crate::domain::policy::{Policy, PolicyState};
 use crate::domain::registry::{RegistryEvent, RegistryState};
 use crate::domain::run::{Archive, LifeCommand, Pack, RunEvent, RunState};
@@ -111,7 +111,7 @@ impl App {
     pub(super) fn alone(&self, verb: &str) -> Result<File> {
         let path = self.annals_dir().join(format!("{verb}.lock"));
         let open = || -> io::Result<File> {
-            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+            let lock = confine::lock_file(&path)?;
             flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
             Ok(lock)
         };

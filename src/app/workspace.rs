@@ -11,7 +11,7 @@ use super::actors::keys;
 use super::layout::{Layout, Paths};
 use super::lens::Lens;
 use super::{Error, ErrorKind, LiveFiles, Result, fold_workspace};
-use crate::base::{Env, LogId, durable};
+use crate::base::{Env, LogId, confine, durable};
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
 use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
@@ -19,7 +19,7 @@ use crate::store::{Blobs, KeyRing, Store};
 use crate::tlog::NoteSigner;
 
 /// The file that marks a workspace.
-const SETTINGS_FILE: &str = "annals.toml";
+pub(super) const SETTINGS_FILE: &str = "annals.toml";
 
 /// Who calls, and how: handed in from the edge.
 #[derive(Clone, Debug)]
@@ -228,6 +228,25 @@ impl App {
     /// The private keys of this user.
     pub(super) fn key_ring(&self) -> &KeyRing {
         &self.keys
+    }
+
+    /// The full path of what a file or an event names inside the workspace. Only paths that annals
+    /// itself derives are joined to the root without it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Integrity`] for a path that leaves the workspace or belongs to annals;
+    /// [`ErrorKind::Data`] where a link is on its way.
+    pub fn inside(&self, path: &str) -> Result<PathBuf> {
+        confine::public(path).and_then(|_| confine::inside(&self.root, path)).map_err(Error::from)
+    }
+
+    /// As [`Self::inside`], for a file in a folder of the workspace.
+    ///
+    /// # Errors
+    /// As [`Self::inside`].
+    pub fn inside_folder(&self, folder: &str, path: &str) -> Result<PathBuf> {
+        confine::relative(path)?;
+        self.inside(&format!("{folder}/{path}"))
     }
 
     /// A path inside the workspace, as the log writes it: relative, `/` between components.

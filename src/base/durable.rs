@@ -4,19 +4,23 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fuse;
 
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// Replaces `path` by a file that holds `bytes`. After a crash the old or the new content is
-/// there, whole; at most a file `.<name>.<pid>.tmp` is left over.
+/// there, whole; at most a file `.<name>.<pid>-<number>.tmp` is left over.
 ///
 /// # Errors
 /// Any failure to create, write, sync or rename; `path` is then unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
     let result = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+        // Made anew: what somebody put there, a link perhaps, is removed and never written through.
+        let _ = fs::remove_file(&temporary);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fuse::step();
@@ -78,7 +82,9 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
-    temporary.push(format!(".{}.tmp", std::process::id()));
+    // Two threads may write one path.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    temporary.push(format!(".{}-{number}.tmp", std::process::id()));
     Ok(parent_of(path).join(temporary))
 }
 
@@ -95,5 +101,20 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn links_planted_in_the_way_are_never_written_through() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, hers) = (root.path().join("file"), other.path().join("hers"));
+        fs::write(&hers, "hers").unwrap();
+        for number in 0..10_000 {
+            let name = format!(".file.{}-{number}.tmp", std::process::id());
+            std::os::unix::fs::symlink(&hers, root.path().join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(&hers, &path).unwrap();
+        write(&path, b"ours").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
+        assert_eq!(fs::read(&hers).unwrap(), b"hers");
     }
 }

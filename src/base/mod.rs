@@ -1,11 +1,13 @@
 //! The words every other module is written in: ids, digests, time, bytes and limits.
 //!
 //! May use: `std` and small crates. Must never see: anything else of annals. No policy here; the
-//! only I/O is the system clock and entropy behind [`Env`] and the durable writes of [`durable`].
+//! only I/O is the system clock and entropy behind [`Env`], the durable writes of [`durable`], and
+//! the checked paths of [`confine`].
 //!
 //! To add an id: one line in `id.rs`. Start reading at [`Env`], then [`codec`].
 
 pub mod codec;
+pub mod confine;
 mod digest;
 pub mod durable;
 mod env;

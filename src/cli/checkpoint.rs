@@ -1,11 +1,10 @@
 //! `annals checkpoint`.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde_json::json;
 
 use super::context::Context;
+use super::out::OutPath;
 use crate::app::{Anchor, Result};
 
 /// Show or anchor the signed log checkpoint: what proves later that nothing was rewritten
@@ -22,7 +21,7 @@ enum Verb {
     /// Put it out of an attacker's reach: into a file to mail or store, or into a git tag to push
     Anchor {
         /// A new file, or `git-tag`
-        to: String,
+        to: OutPath,
     },
 }
 
@@ -36,9 +35,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             })
         }
         Verb::Anchor { to } => {
-            let anchor = match to.as_str() {
-                "git-tag" => Anchor::GitTag,
-                file => Anchor::File(context.cwd.join(PathBuf::from(file))),
+            let anchor = match to.is("git-tag") {
+                true => Anchor::GitTag,
+                false => Anchor::File(to.place(context)?),
             };
             let (size, place) = app.anchor(&anchor)?;
             context.ui.note(&format!("The log checkpoint of size {size} is in {place}."));

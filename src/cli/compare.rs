@@ -1,9 +1,9 @@
 //! `annals compare`.
 
-use std::path::PathBuf;
-
 use super::context::Context;
+use super::export::csv_cells;
 use super::lens::Lens;
+use super::out::{self, OutPath};
 use super::ui::{Table, Ui};
 use crate::analysis::column::{Cell, cell};
 use crate::analysis::compare::{Comparison, compare};
@@ -11,7 +11,7 @@ use crate::analysis::document::markdown_table;
 use crate::analysis::stats::McNemar;
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
 use crate::port::export::write_parquet;
-use crate::port::table::{Row, Value};
+use crate::port::table::{CsvCells, Row, Value};
 
 /// Runs that fit side by side; more become a line each.
 const BESIDE_MAX: usize = 5;
@@ -56,7 +56,11 @@ pub(super) struct Args {
     ascending: bool,
     /// Write the table to this file: .csv, .md, .json or .parquet
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
+    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
+    /// they are
+    #[arg(long)]
+    spreadsheet: bool,
     #[command(flatten)]
     lens: Lens,
 }
@@ -85,9 +89,9 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     check_columns(&runs, columns.iter().copied().filter(|column| !COLUMNS.contains(column)))?;
     let value: Vec<serde_json::Value> = runs.iter().map(|run| object(run, &columns)).collect();
     if let Some(path) = &args.out {
-        let path = context.cwd.join(path);
-        let bytes = file(&path, &runs, &columns, &value)?;
-        Context::write(&path, &bytes)?;
+        let path = path.place(context)?;
+        let bytes = file(&path, &runs, &columns, &value, csv_cells(args.spreadsheet))?;
+        out::write(&path, &bytes)?;
         context.ui.note(&format!("{} runs are in {}", runs.len(), path.display()));
         return Ok(());
     }
@@ -125,6 +129,7 @@ fn file(
     runs: &[RunDetails],
     columns: &[&str],
     value: &[serde_json::Value],
+    texts: CsvCells,
 ) -> Result<Vec<u8>> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     match extension {
@@ -149,6 +154,7 @@ fn file(
                     Cell::Number(value) => value.to_string(),
                     Cell::Missing => String::new(),
                 });
+                let cells = cells.map(|cell| texts.text(&cell).into_owned());
                 csv.write_record(cells).map_err(failed)?;
             }
             Ok(csv.into_inner().unwrap_or_default())

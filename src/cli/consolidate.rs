@@ -1,16 +1,14 @@
 //! `annals consolidate plan | apply | report`.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde_json::json;
 
 use super::consolidation::markdown;
 use super::context::Context;
+use super::out::{self, OutPath};
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{Error, PlanRow, Planned, Result};
-use crate::base::durable;
+use crate::app::{PlanRow, Planned, Result};
 use crate::domain::policy::Action;
 
 /// Keep the best run of each series, archive one that stands for the others, remove these
@@ -38,7 +36,7 @@ enum What {
     Report {
         /// Write to this file
         #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
+        out: Option<OutPath>,
     },
 }
 
@@ -46,7 +44,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.what {
         What::Plan { all } => plan(*all, context),
         What::Apply { plan } => apply(plan, context),
-        What::Report { out } => report(out.as_deref(), context),
+        What::Report { out } => report(out.as_ref(), context),
     }
 }
 
@@ -112,13 +110,14 @@ fn apply(plan: &str, context: &mut Context) -> Result<()> {
     })
 }
 
-fn report(out: Option<&std::path::Path>, context: &mut Context) -> Result<()> {
+fn report(out: Option<&OutPath>, context: &mut Context) -> Result<()> {
+    // First: the report itself is in the log.
+    let out = out.map(|out| out.place(context)).transpose()?;
     let report = context.app()?.consolidation_report()?;
     let Some(out) = out else {
         let text = markdown(&report);
         return context.ui.data(&report, |ui| ui.line(text.trim_end()));
     };
-    durable::write(out, markdown(&report).as_bytes())
-        .map_err(|e| Error::io(format!("write {}", out.display()), e))?;
+    out::write(&out, markdown(&report).as_bytes())?;
     context.ui.data(&json!({ "written": out }), |ui| ui.line(&format!("{}", out.display())))
 }

@@ -8,7 +8,7 @@ use super::Format;
 use super::ui::Ui;
 use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker};
 use crate::base::mask::mask_words;
-use crate::base::{Env, Timestamp, durable, fuse};
+use crate::base::{Env, Timestamp, fuse};
 
 /// Environment variables that change results, recorded with every run.
 const RECORDED: [&str; 8] = [
@@ -72,11 +72,6 @@ impl Context {
                 .hint("set HOME or XDG_CONFIG_HOME")
         })?;
         Ok(ConfigDirs { keys: config.join("annals/keys") })
-    }
-
-    /// Writes a file that the user asked for, whole or not at all.
-    pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-        durable::write(path, bytes).map_err(|e| Error::io(format!("write {}", path.display()), e))
     }
 
     /// What opens a text for the user.

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::train::CategoryArg;
 use crate::app::{Error, ErrorKind, Result};
+use crate::base::mask::mask_text;
 use crate::domain::run::{LifeCommand, RunEvent};
 
 /// Sort a run into a category, by choice or anew by the words of its name and tags
@@ -81,7 +82,18 @@ pub(super) fn run_tag(args: &TagArgs, context: &mut Context) -> Result<()> {
 }
 
 pub(super) fn run_note(args: NoteArgs, context: &mut Context) -> Result<()> {
+    warn_of_secrets("note", &args.text, context);
     edit("note", &args.run, LifeCommand::Note(args.text), context)
+}
+
+/// What people write is kept as they wrote it.
+pub(super) fn warn_of_secrets(what: &str, text: &str, context: &Context) {
+    if mask_text(text) != text {
+        context.ui.warn(&format!(
+            "the {what} seems to contain a secret, and the log keeps it: replace the secret where \
+             it is used; `annals redact` takes the text out"
+        ));
+    }
 }
 
 pub(super) fn run_pin(args: PinArgs, context: &mut Context) -> Result<()> {

@@ -1,14 +1,14 @@
 //! `annals export`.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
 use super::context::Context;
 use super::lens::Lens;
+use super::out::OutPath;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::port::export::Format;
+use crate::port::table::CsvCells;
 
 /// Write the record into files for other programs: Parquet, JSON Lines, CSV, or C2SP tiles
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(super) struct Args {
     #[arg(value_enum)]
     what: What,
     /// A new or empty folder
-    folder: PathBuf,
+    folder: OutPath,
     /// Only these tables (`annals query --tables` describes them); may be repeated
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -25,8 +25,17 @@ pub(super) struct Args {
     /// column recorded
     #[arg(long)]
     by_day: bool,
+    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
+    /// they are
+    #[arg(long)]
+    spreadsheet: bool,
     #[command(flatten)]
     lens: Lens,
+}
+
+/// How texts are written into CSV.
+pub(super) fn csv_cells(spreadsheet: bool) -> CsvCells {
+    if spreadsheet { CsvCells::Spreadsheet } else { CsvCells::Exact }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -46,11 +55,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let folder = context.cwd.join(&args.folder);
+    let folder = args.folder.place(context)?;
     let format = match args.what {
         What::Parquet => Format::Parquet,
         What::Jsonl => Format::Jsonl,
-        What::Csv => Format::Csv,
+        What::Csv => Format::Csv(csv_cells(args.spreadsheet)),
         What::Tiles => {
             if args.by_day || !args.table.is_empty() {
                 let message = "tiles are of the whole tree: --table and --by-day do not apply";

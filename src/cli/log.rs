@@ -1,13 +1,13 @@
 //! `annals log`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
 
 use super::context::Context;
 use super::lens::LogFile;
+use super::out::OutPath;
 use super::ui::Ui;
 use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
 use crate::base::moment;
@@ -66,13 +66,13 @@ enum Verb {
     /// Make a consistent copy of the log; a plain copy of a live file may be torn
     Copy {
         /// The new file
-        target: PathBuf,
+        target: OutPath,
     },
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     if let Some(Verb::Copy { target }) = &args.verb {
-        let target = context.cwd.join(target);
+        let target = target.place(context)?;
         context.app()?.copy_log(&target)?;
         context.ui.note(&format!("Copied to {}", target.display()));
         return Ok(());
@@ -180,7 +180,7 @@ fn follow(app: &App, mut query: LogQuery, context: &mut Context) -> Result<()> {
             if context.ui.json() {
                 // One line each in both forms: there is no end to close.
                 let text = serde_json::to_string(line).unwrap_or_default();
-                context.ui.line(&text)?;
+                context.ui.raw_line(&text)?;
             } else {
                 let first = line.invocation != last;
                 print(&mut context.ui, line, first)?;

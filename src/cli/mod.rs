@@ -31,6 +31,7 @@ mod layout;
 mod lens;
 mod list;
 mod log;
+mod out;
 mod plot;
 mod policy;
 mod predict;

@@ -1,11 +1,10 @@
 //! `annals plot`: pictures as SVG, as PNG and in the terminal.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
 use super::context::Context;
 use super::lens::Lens;
+use super::out::{self, OutPath};
 use crate::analysis::charts;
 use crate::analysis::plot::{Picture, Scale};
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
@@ -39,7 +38,7 @@ pub(super) struct Args {
     class: Option<String>,
     /// Write it to this file: .svg or .png
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
     #[command(flatten)]
     lens: Lens,
 }
@@ -161,7 +160,7 @@ fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
             text.lines().try_for_each(|line| ui.line(line))
         });
     };
-    let path = context.cwd.join(out);
+    let path = out.place(context)?;
     let bytes = match path.extension().and_then(|e| e.to_str()) {
         Some("svg") => drawn.svg_file().into_bytes(),
         Some("png") => drawn.png_file().ok_or_else(|| {
@@ -172,7 +171,7 @@ fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
             return Err(Error::new(ErrorKind::Usage, message));
         }
     };
-    Context::write(&path, &bytes)?;
+    out::write(&path, &bytes)?;
     context.ui.note(&format!("{} is in {}", drawn.title(), path.display()));
     Ok(())
 }

@@ -146,6 +146,9 @@ pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> 
 
 /// Tells which registry files somebody had edited, and what does the same.
 pub(super) fn tell_edits(regenerated: &Regenerated, context: &mut Context) {
+    for (file, why) in &regenerated.unwritten {
+        context.ui.warn(&format!("{file} was not written: {why}"));
+    }
     for edited in &regenerated.edited {
         context.ui.warn(&format!(
             "{} had been edited by hand; the edit is kept as {}",

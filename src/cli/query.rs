@@ -1,19 +1,21 @@
 //! `annals query`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Map, Value as Json};
 
 use super::context::Context;
+use super::export::csv_cells;
 use super::lens::Lens;
+use super::out::{self, OutPath};
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
 use crate::port::export::write_parquet;
 use crate::port::query::{Answer, Limits};
-use crate::port::table::{self, Value};
+use crate::port::table::{self, CsvCells, Value};
 
 /// Ask the record in SQL: events, runs, metrics, promotions and ten tables more, read-only
 #[derive(Debug, clap::Args)]
@@ -38,7 +40,11 @@ pub(super) struct Args {
     output: Output,
     /// Write the rows to this file instead: .parquet, .csv or .jsonl
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
+    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
+    /// they are
+    #[arg(long)]
+    spreadsheet: bool,
     /// Give at most this many rows
     #[arg(long, short = 'n', default_value_t = 10_000)]
     limit: usize,
@@ -72,11 +78,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         Error::new(ErrorKind::Usage, format!("--timeout {} is no length of time", args.timeout))
     })?;
     let limits = Limits { rows: args.limit, time };
+    let cells = csv_cells(args.spreadsheet);
     args.lens.read(context, |app, context| {
         let answer = app.query(&sql, limits)?;
         match &args.out {
-            Some(path) => write(&answer, &context.cwd.join(path), context)?,
-            None => print(&answer, args.output, context)?,
+            Some(path) => write(&answer, &path.place(context)?, cells, context)?,
+            None => print(&answer, args.output, cells, context)?,
         }
         if answer.more {
             let shown = answer.rows.len();
@@ -111,14 +118,14 @@ fn tables(context: &mut Context) -> Result<()> {
     })
 }
 
-fn write(answer: &Answer, path: &Path, context: &mut Context) -> Result<()> {
+fn write(answer: &Answer, path: &Path, cells: CsvCells, context: &mut Context) -> Result<()> {
     let mut bytes = Vec::new();
     let written = match path.extension().and_then(|e| e.to_str()) {
         Some("parquet") => {
             let Answer { columns, kinds, rows, .. } = answer;
             write_parquet(&mut bytes, "answer", columns, kinds, rows)
         }
-        Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows),
+        Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows, cells),
         Some("jsonl") => objects(answer).try_for_each(|row| {
             serde_json::to_writer(&mut bytes, &row)?;
             bytes.write_all(b"\n")
@@ -132,7 +139,7 @@ fn write(answer: &Answer, path: &Path, context: &mut Context) -> Result<()> {
         }
     };
     written.map_err(|e| Error::io("write the rows", e))?;
-    Context::write(path, &bytes)?;
+    out::write(path, &bytes)?;
     context.ui.note(&format!("{} rows are in {}", answer.rows.len(), path.display()));
     Ok(())
 }
@@ -145,14 +152,14 @@ fn objects(answer: &Answer) -> impl Iterator<Item = Map<String, Json>> {
     answer.rows.iter().map(object)
 }
 
-fn print(answer: &Answer, output: Output, context: &mut Context) -> Result<()> {
+fn print(answer: &Answer, output: Output, cells: CsvCells, context: &mut Context) -> Result<()> {
     if context.ui.json() {
         let rows: Vec<_> = objects(answer).collect();
         return context.ui.data(&rows, |_| Ok(()));
     }
     if output == Output::Csv {
         let mut bytes = Vec::new();
-        table::write_csv(&mut bytes, &answer.columns, &answer.rows)
+        table::write_csv(&mut bytes, &answer.columns, &answer.rows, cells)
             .and_then(|()| bytes.flush())
             .map_err(|e| Error::io("write the rows", e))?;
         return context.ui.bytes(&bytes);

@@ -77,6 +77,9 @@ fn told(done: &Redaction) -> Vec<String> {
             Stays::File { .. } => format!("It also stands in {stays}."),
         });
     }
+    for path in &done.changed {
+        lines.push(format!("{path} was changed by others meanwhile and is left unchanged."));
+    }
     for position in &done.guessable {
         lines.push(format!(
             "Event {position} was recorded without a salt: who guesses the text can confirm it."

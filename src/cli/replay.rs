@@ -1,10 +1,9 @@
 //! `annals replay`.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::context::Context;
+use super::out::OutPath;
 use super::promote::tell_edits;
 use crate::app::{Error, ErrorKind, Result};
 
@@ -19,14 +18,14 @@ pub(super) struct Args {
     as_of: Option<String>,
     /// Write the registry files into this folder instead
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let size = args.as_of.as_deref().map(|text| app.size_as_of(text)).transpose()?;
     if let Some(out) = &args.out {
-        let out = context.cwd.join(out);
+        let out = out.place_of_registry(context)?;
         let files = app.replay_to(&out, size)?;
         return context.ui.data(&json!({ "out": out, "files": files }), |ui| {
             files.iter().try_for_each(|file| ui.line(&format!("{}/{file}", out.display())))

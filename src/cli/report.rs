@@ -1,9 +1,8 @@
 //! `annals report` and `annals clinical`.
 
-use std::path::PathBuf;
-
 use super::context::Context;
 use super::lens::Lens;
+use super::out::{self, OutPath};
 use super::plot::critical;
 use super::ui::{Table, share};
 use crate::analysis::clinical::{Clinical, ClinicalRun};
@@ -14,7 +13,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 pub(super) struct Args {
     /// Where to: .html or .md
     #[arg(long, value_name = "FILE", default_value = "report.html")]
-    out: PathBuf,
+    out: OutPath,
     #[command(flatten)]
     lens: Lens,
 }
@@ -24,7 +23,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let path = context.cwd.join(&args.out);
+    let path = args.out.place(context)?;
     let document = app.project_report()?;
     let text = match path.extension().and_then(|e| e.to_str()) {
         Some("html") => document.html(),
@@ -34,7 +33,7 @@ fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             return Err(Error::new(ErrorKind::Usage, message));
         }
     };
-    Context::write(&path, text.as_bytes())?;
+    out::write(&path, text.as_bytes())?;
     context.ui.data(&serde_json::json!({ "report": path }), |ui| {
         ui.line(&format!("{} is in {}", document.title, path.display()))
     })

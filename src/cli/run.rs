@@ -9,6 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::context::Context;
+use super::edit::warn_of_secrets;
 use super::screen::stop_signals;
 use super::ui::{Table, share, size};
 use crate::app::{App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Result, StartRun};
@@ -153,6 +154,7 @@ fn rows(text: &str) -> std::result::Result<(Split, u64), String> {
 
 impl StartArgs {
     fn into_start(self, context: &Context) -> Result<StartRun> {
+        warn_of_secrets("description", &self.description, context);
         let mut parameters = BTreeMap::new();
         for text in self.parameters {
             let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {

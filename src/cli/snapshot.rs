@@ -1,11 +1,10 @@
 //! `annals snapshot`.
 
-use std::path::PathBuf;
-
 use clap::Subcommand;
 use serde_json::json;
 
 use super::context::Context;
+use super::out::OutPath;
 use super::ui::{Table, size};
 use crate::app::{
     App, Content, Error, ErrorKind, Manifest, Programs, Result, SnapshotLine, SnapshotRequest,
@@ -55,7 +54,7 @@ enum Verb {
         snapshot: String,
         /// The folder
         #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        to: OutPath,
     },
     /// Show how the second differs from the first
     Diff {
@@ -88,7 +87,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Verify { snapshot } => verify(&app, &snapshot, context),
         Verb::Restore { snapshot, to } => {
             let line = app.find_snapshot(&snapshot)?;
-            let to = context.cwd.join(to);
+            let to = to.place(context)?;
             let manifest = app.restore_snapshot(line.snapshot, &to)?;
             let (name, count) = (line.snapshot.short(DIGITS), manifest.entries.len());
             let told = size(manifest.bytes());

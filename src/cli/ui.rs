@@ -119,20 +119,26 @@ impl Ui {
             let unfit = |e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e);
             if self.format != Format::Jsonl {
                 let text = serde_json::to_string_pretty(value).map_err(unfit)?;
-                return self.line(&text);
+                return self.raw_line(&text);
             }
             return match serde_json::to_value(value).map_err(unfit)? {
                 serde_json::Value::Array(items) => {
-                    items.iter().try_for_each(|item| self.line(&item.to_string()))
+                    items.iter().try_for_each(|item| self.raw_line(&item.to_string()))
                 }
-                one => self.line(&one.to_string()),
+                one => self.raw_line(&one.to_string()),
             };
         }
         human(self)
     }
 
-    /// One line of data.
+    /// One line of data, or several.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
+        let lines: Vec<Cow<'_, str>> = text.split('\n').map(escape).collect();
+        self.raw_line(&lines.join("\n"))
+    }
+
+    /// One line of data for programs.
+    pub(super) fn raw_line(&mut self, text: &str) -> Result<()> {
         written(writeln!(anstream::stdout(), "{text}"))
     }
 
@@ -187,16 +193,29 @@ fn written(result: io::Result<()>) -> Result<()> {
     }
 }
 
-/// Shows control characters instead of sending them to the terminal.
+/// Shows control characters instead of sending them to the terminal, and those that change the
+/// order of letters or cannot be seen: a name or a text must not look like another.
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
-    if text.as_bytes().iter().all(is_plain) || !text.contains(char::is_control) {
+    if text.as_bytes().iter().all(is_plain) || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
     let shown = |c: char| -> String {
-        if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() }
+        if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() }
     };
     Cow::Owned(text.chars().map(shown).collect())
+}
+
+fn is_hidden(c: char) -> bool {
+    use unicode_general_category::GeneralCategory::{
+        Control, Format, LineSeparator, ParagraphSeparator,
+    };
+    // Joiners are part of words and of signs in many scripts.
+    let joiner = matches!(c, '\u{200c}' | '\u{200d}');
+    let category = unicode_general_category::get_general_category(c);
+    !joiner
+        && c != '\t'
+        && matches!(category, Control | Format | LineSeparator | ParagraphSeparator)
 }
 
 /// A share with four digits, or a dash.
@@ -231,6 +250,21 @@ mod tests {
     #[test]
     fn a_duration_is_never_rounded_up() {
         assert_eq!(duration(3599.9), "59 min 59 s");
+    }
+
+    #[test]
+    fn nothing_that_is_printed_hides_or_turns_letters() {
+        let hidden = "\u{1b}\u{7}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\
+            \u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\
+            \u{fff9}\u{e0041}\r";
+        for c in hidden.chars() {
+            let text = format!("a{c}b");
+            assert_eq!(escape(&text), format!("a{}b", c.escape_default()), "{c:?}");
+        }
+        for text in ["größe", "数", "👩\u{200d}🔬", "کتاب\u{200c}ها", "שלום", "a\tb", "├─ ⣿"]
+        {
+            assert_eq!(escape(text), text);
+        }
     }
 
     #[test]

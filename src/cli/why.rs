@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use super::lens::LogFile;
+use super::out::{self, OutPath};
 use super::ui::{Ui, escape};
 use crate::app::{App, Bundle, Error, Node, Result};
-use crate::base::durable;
 
 /// Show why a model is in production, or where a file comes from, event by event
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Write proofs of every event of the chain into this file, or into a file in this folder;
     /// `annals verify-bundle` checks them anywhere
     #[arg(long, value_name = "FILE|DIR")]
-    proofs: Option<PathBuf>,
+    proofs: Option<OutPath>,
     #[command(flatten)]
     file: LogFile,
 }
@@ -39,15 +39,14 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let node = app.why(&args.what, &context.cwd)?;
     context.ui.data(&node, |ui| tree(ui, &node, "", ""))?;
     let Some(path) = &args.proofs else { return Ok(()) };
-    let mut path = context.cwd.join(path);
+    let mut path = path.place(context)?;
     if path.is_dir() {
         let plain = |c: char| if c.is_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
         path.push(format!("{}.proofs.json", args.what.chars().map(plain).collect::<String>()));
     }
     let bundle = app.bundle(&args.what, &node)?;
     let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
-    durable::write(&path, text.as_bytes())
-        .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+    out::write(&path, text.as_bytes())?;
     context.ui.note(&format!("{} proofs are in {}", bundle.proofs.len(), path.display()));
     Ok(())
 }

@@ -25,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::Digest;
+use crate::base::confine::{self, ConfineError};
 use crate::domain::file_move::MovePlanned;
 
 pub use relocate::{
@@ -48,6 +49,9 @@ pub enum EffectError {
     /// A link or something else that is not a plain file.
     #[error("{} is not a plain file; links are not followed", .0.display())]
     NotPlain(PathBuf),
+    /// A path of the plan does not name something inside the workspace.
+    #[error("a file would be moved outside of the workspace: {0}")]
+    Path(ConfineError),
     /// The target is taken.
     #[error("{} exists already", .0.display())]
     TargetExists(PathBuf),
@@ -73,6 +77,51 @@ pub enum Recovered {
     Completed,
     /// The target is gone, the files are at their source.
     RolledBack,
+}
+
+impl From<ConfineError> for EffectError {
+    fn from(error: ConfineError) -> Self {
+        match error {
+            ConfineError::Link(path) => Self::NotPlain(path),
+            error => Self::Path(error),
+        }
+    }
+}
+
+/// Where the blob store is, as the source or the target of a plan.
+pub const BLOBS: &str = ".annals/blobs";
+/// The target of a plan that removes files.
+pub const REMOVED: &str = ".annals/removed";
+
+/// Proves that every path of a plan names something inside the workspace, and that no link is on
+/// its way: a plan may come from a log that somebody else wrote.
+///
+/// # Errors
+/// [`EffectError::Path`] and [`EffectError::NotPlain`] for the first path that does not.
+pub fn check_plan(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    for folder in [&plan.from, &plan.to] {
+        // What is in the blob store is named by digest.
+        if folder != BLOBS && folder != REMOVED {
+            confine::public(folder)?;
+            confine::inside(root, folder)?;
+        }
+    }
+    let (source, target) = (root.join(&plan.from), root.join(&plan.to));
+    let check = |folder: &Path, of: &str, path: &str| match of {
+        BLOBS | REMOVED => confine::relative(path).map(drop),
+        _ => confine::inside(folder, path).map(drop),
+    };
+    for file in &plan.files {
+        check(&source, &plan.from, &file.source)?;
+        check(&target, &plan.to, &file.path)?;
+    }
+    for file in plan.purpose.dropped() {
+        check(&source, &plan.from, &file.path)?;
+    }
+    for file in plan.purpose.from_blobs() {
+        check(&target, &plan.to, &file.path)?;
+    }
+    Ok(())
 }
 
 fn temporary(root: &Path, plan: &MovePlanned) -> PathBuf {

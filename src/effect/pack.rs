@@ -11,6 +11,9 @@ use crate::domain::run::Pack;
 /// Small files are packed once and read seldom.
 const ZSTD_LEVEL: i32 = 9;
 
+/// Longest path of a file in a pack, with the end that tar puts behind it.
+const NAME_BYTES_MAX: u64 = 4_097;
+
 /// Packs `files`, pairs of name in the pack and file on disk, into the new file `target`; synced.
 pub(super) fn write(pack: Pack, target: &Path, files: &[(&str, PathBuf)]) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(target)?;
@@ -77,9 +80,30 @@ pub(super) fn read(
         Pack::Gz => Box::new(flate2::read::GzDecoder::new(file)),
     };
     let mut tar = tar::Archive::new(plain);
-    for entry in tar.entries()? {
+    let mut long_name: Option<String> = None;
+    // Raw: the library would read a name of any length into memory.
+    for entry in tar.entries()?.raw(true) {
         let mut entry = entry?;
-        let name = entry.path()?.to_string_lossy().into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() {
+            if entry.size() > NAME_BYTES_MAX {
+                let why = format!("a name of {} bytes is in the pack", entry.size());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            let mut name = Vec::new();
+            entry.read_to_end(&mut name)?;
+            let name = String::from_utf8_lossy(&name);
+            long_name = Some(name.trim_end_matches('\0').to_owned());
+            continue;
+        }
+        if !kind.is_file() {
+            let why = "something in the pack is not a plain file";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let name = match long_name.take() {
+            Some(name) => name,
+            None => entry.path()?.to_string_lossy().into_owned(),
+        };
         each(&name, &mut entry)?;
     }
     Ok(())
@@ -122,4 +146,32 @@ pub(super) fn digests(pack: Pack, file: &Path) -> io::Result<BTreeMap<String, (D
         Ok(())
     })?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_come_back_and_endless_ones_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let (file, pack) = (root.path().join("file"), root.path().join("pack"));
+        std::fs::write(&file, "bytes").unwrap();
+        let long = format!("{}/end.txt", vec!["deep"; 60].join("/"));
+        write(Pack::Gz, &pack, &[("short", file.clone()), (&long, file.clone())]).unwrap();
+        let names: Vec<String> = digests(Pack::Gz, &pack).unwrap().into_keys().collect();
+        assert_eq!(names, [long, "short".to_owned()]);
+        // A name of 5 GB takes a few MB of a pack.
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(5_000_000_000);
+        header.set_cksum();
+        let bytes = compressed(Pack::Gz, Vec::new(), |out| {
+            out.write_all(header.as_bytes())?;
+            out.write_all(&vec![b'a'; 1_000_000])
+        });
+        std::fs::write(&pack, bytes.unwrap()).unwrap();
+        let refused = digests(Pack::Gz, &pack).unwrap_err();
+        assert!(refused.to_string().contains("5000000000 bytes"), "{refused}");
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{EffectError, Recovered, at, check, plain, remove_dir, taken};
+use super::{EffectError, Recovered, at, check, check_plan, plain, remove_dir, taken};
 use crate::base::{Digest, durable, fuse};
 use crate::domain::file_move::{MovePlanned, MovedFile};
 use crate::store::{Blobs, copy_file};
@@ -56,6 +56,7 @@ pub fn place(
     plan: &MovePlanned,
     present: Option<&[MovedFile]>,
 ) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     let places = Places::of(root, &plan.to, plan);
     let checked = stage(root, blobs, plan, &places.temporary).and_then(|()| {
         fuse::step();
@@ -89,6 +90,7 @@ pub fn place(
 /// # Errors
 /// When files cannot be read, renamed or removed.
 pub fn recover_place(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+    check_plan(root, plan)?;
     let places = Places::of(root, &plan.to, plan);
     if whole(&places.target, &plan.files) {
         return Ok(Recovered::Completed);
@@ -106,6 +108,7 @@ pub fn recover_place(root: &Path, plan: &MovePlanned) -> Result<Recovered, Effec
 /// # Errors
 /// When files cannot be renamed or removed.
 pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     let places = Places::of(root, &plan.to, plan);
     let Places { target, temporary, aside } = &places;
     if aside.exists() {
@@ -135,6 +138,7 @@ pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 /// # Errors
 /// When it holds anything else, or cannot be renamed. Nothing has then changed.
 pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     let places = Places::of(root, &plan.from, plan);
     if !places.target.exists() {
         return Ok(());
@@ -151,6 +155,7 @@ pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 /// # Errors
 /// When files cannot be removed.
 pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+    check_plan(root, plan)?;
     match Places::of(root, &plan.from, plan).target.exists() {
         true => Ok(Recovered::RolledBack),
         false => Ok(Recovered::Completed),
@@ -162,6 +167,7 @@ pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, Eff
 /// # Errors
 /// When the folder cannot be renamed.
 pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     let places = Places::of(root, &plan.from, plan);
     if places.temporary.exists() && !places.target.exists() {
         fs::rename(&places.temporary, &places.target).map_err(at("rename", &places.temporary))?;
@@ -174,6 +180,7 @@ pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectEr
 /// # Errors
 /// When files cannot be removed.
 pub fn clear(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     // Of a removal only the source has temporary names, of the others only the target.
     Places::of(root, &plan.to, plan).clear()?;
     Places::of(root, &plan.from, plan).clear()

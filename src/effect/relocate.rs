@@ -16,8 +16,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::{
-    EffectError, Recovered, at, check, digest_plain, pack, plain, remove_dir, taken, temporary,
+    EffectError, Recovered, at, check, check_plan, digest_plain, pack, plain, remove_dir, taken,
+    temporary,
 };
+use crate::base::confine::{self, Folder};
 use crate::base::{Digest, durable, fuse};
 use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
@@ -66,8 +68,7 @@ fn inside(pack: Option<Pack>, path: &str) -> Option<&str> {
 /// # Errors
 /// When something in it is not a plain file or folder, or cannot be read.
 pub fn survey(root: &Path, folder: &str) -> Result<Vec<MovedFile>, EffectError> {
-    let base = root.join(folder);
-    unlinked(root, folder)?;
+    let base = run_folder(root, folder)?;
     let mut files = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(inner) = folders.pop() {
@@ -111,7 +112,10 @@ pub struct Size {
 /// When a folder cannot be read.
 pub fn size(root: &Path, folder: &str) -> Result<Size, EffectError> {
     let mut size = Size::default();
-    let base = root.join(folder);
+    // A folder that is elsewhere holds up nothing but itself.
+    let Ok(base) = run_folder(root, folder) else {
+        return Ok(Size { there: true, odd: Some(PathBuf::from(folder)), ..size });
+    };
     let mut seen = Vec::new();
     let mut folders = vec![(base.clone(), false)];
     while let Some((dir, weights)) = folders.pop() {
@@ -152,7 +156,7 @@ pub fn survey_pack(
     folder: &str,
     pack: Pack,
 ) -> Result<BTreeMap<String, (Digest, u64)>, EffectError> {
-    let file = root.join(folder).join(pack.file());
+    let file = run_folder(root, folder)?.join(pack.file());
     plain(&file)?;
     pack::digests(pack, &file).map_err(at("unpack", &file))
 }
@@ -175,9 +179,8 @@ pub fn repacked(
 /// When the target is taken, a file is not what the plan says, or files cannot be written;
 /// [`recover_relocation`] then tells where they are.
 pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
-    unlinked(root, &plan.from)?;
-    unlinked(root, &plan.to)?;
     if let Some(parent) = target.parent() {
         durable::create_dir_all(parent).map_err(at("make", parent))?;
     }
@@ -334,14 +337,25 @@ fn whole(plan: &MovePlanned, changes: Changes<'_>, folder: &Path) -> Result<(), 
 /// Takes away what is left of the source: files of the plan, and folders that are empty then.
 fn finish(root: &Path, plan: &MovePlanned, changes: Changes<'_>) -> Result<(), EffectError> {
     let source = root.join(&plan.from);
-    let pack = changes.unpack.map(Pack::file);
-    let loose = plan.files.iter().map(|f| f.source.as_str());
-    let loose = loose.filter(|path| inside(changes.unpack, path).is_none());
-    for file in loose.chain(changes.dropped.iter().map(|f| f.path.as_str())).chain(pack) {
-        let path = source.join(file);
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("remove", &path)(e)),
-            _ => {}
+    let workspace = Folder::open(root).map_err(at("open", root))?;
+    let pack = changes.unpack.map(|pack| (pack.file(), None));
+    let loose = plan.files.iter().map(|f| (f.source.as_str(), Some(f.digest)));
+    let loose = loose.filter(|(path, _)| inside(changes.unpack, path).is_none());
+    let dropped = changes.dropped.iter().map(|f| (f.path.as_str(), Some(f.digest)));
+    for (file, digest) in loose.chain(dropped).chain(pack) {
+        let path = format!("{}/{file}", plan.from);
+        // What has other bytes than the plan was changed since, or never was the run's.
+        let same = match workspace.read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(_) => false,
+            Ok(_) if digest.is_none() => true,
+            Ok(mut file) => {
+                let read = Digest::of_reader(&mut file).map_err(at("read", &root.join(&path)))?;
+                Some(read.0) == digest
+            }
+        };
+        if same {
+            workspace.remove_file(&path).map_err(at("remove", &root.join(&path)))?;
         }
         fuse::step();
     }
@@ -386,6 +400,7 @@ fn sync_dirs(dir: &Path) -> Result<(), EffectError> {
 /// # Errors
 /// When files cannot be removed.
 pub fn abandon_relocation(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+    check_plan(root, plan)?;
     remove_dir(&temporary(root, plan))
 }
 
@@ -395,6 +410,7 @@ pub fn abandon_relocation(root: &Path, plan: &MovePlanned) -> Result<(), EffectE
 /// # Errors
 /// When files cannot be read or removed.
 pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+    check_plan(root, plan)?;
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     remove_dir(&temporary(root, plan))?;
     if !target.is_dir() {
@@ -415,21 +431,14 @@ pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, 
 /// # Errors
 /// When it cannot be read.
 pub fn packed(root: &Path, plan: &MovePlanned) -> Result<Option<PackedFiles>, EffectError> {
+    check_plan(root, plan)?;
     let Some(pack) = Changes::of(plan).pack else { return Ok(None) };
     let (digest, bytes) = digest_plain(&root.join(&plan.to).join(pack.file()))?;
     Ok(Some(PackedFiles { pack, digest, bytes }))
 }
 
-/// Refuses a path on which something is a link: it would lead elsewhere.
-fn unlinked(root: &Path, path: &str) -> Result<(), EffectError> {
-    let mut at_path: PathBuf = root.to_owned();
-    for part in path.split('/') {
-        at_path.push(part);
-        match fs::symlink_metadata(&at_path) {
-            Ok(meta) if meta.is_symlink() => return Err(EffectError::NotPlain(at_path)),
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at("read", &at_path)(e)),
-            _ => {}
-        }
-    }
-    Ok(())
+/// The folder of a run, which is inside the workspace and reached without links.
+fn run_folder(root: &Path, folder: &str) -> Result<PathBuf, EffectError> {
+    confine::public(folder)?;
+    Ok(confine::inside(root, folder)?)
 }

@@ -4,7 +4,7 @@
 //! `views.lock` with the log open.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::num::NonZero;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::kept::{self, Kept};
 use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
-use crate::base::{Digest, codec};
+use crate::base::{Digest, codec, confine};
 use crate::domain::{Event, kind_named};
 use crate::store::{Filter, Store};
 
@@ -184,7 +184,10 @@ impl Views {
         }
         let path = dir.join("views.redb");
         let whole = || -> Result<bool, redb::DatabaseError> {
-            if path.is_file() { Database::open(&path)?.check_integrity() } else { Ok(true) }
+            match fs::symlink_metadata(&path) {
+                Ok(meta) if meta.is_file() => Database::open(&path)?.check_integrity(),
+                there => Ok(there.is_err()),
+            }
         };
         let whole = catch_unwind(AssertUnwindSafe(whole));
         !matches!(whole, Ok(Ok(true))) && remove(&path).is_ok()
@@ -266,9 +269,7 @@ impl HeldViews {
 }
 
 fn open_lock(dir: &Path) -> Result<File, ViewError> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    options.open(dir.join("views.lock")).map_err(io_error("open views.lock"))
+    confine::lock_file(&dir.join("views.lock")).map_err(io_error("open views.lock"))
 }
 
 fn remove(path: &Path) -> Result<(), ViewError> {
@@ -285,6 +286,10 @@ fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
 
 fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError> {
     let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
+    // A link would lead to another file, perhaps a log.
+    if path.is_symlink() {
+        remove(path)?;
+    }
     let db = Database::create(path)?;
     let mut txn = db.begin_write()?;
     txn.set_quick_repair(true);

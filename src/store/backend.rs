@@ -9,11 +9,13 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
+use rustix::fs::OFlags;
 
 use crate::base::durable;
 
@@ -63,14 +65,23 @@ impl OnDisk {
     }
 
     fn new_file(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).open(self.new_path())
+        // What a crash or somebody left there, a link perhaps, is never written through.
+        match fs::remove_file(self.new_path()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => OpenOptions::new().read(true).write(true).create_new(true).open(self.new_path()),
+        }
     }
 }
 
 impl LogFiles for OnDisk {
     fn open(&self, write: bool) -> io::Result<Box<dyn StorageBackend>> {
-        let file = OpenOptions::new().read(true).write(write).open(&self.0)?;
+        let mut options = OpenOptions::new();
+        options.read(true);
+        if write {
+            // A link would lead to another file, perhaps another log.
+            options.write(true).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+        }
+        let file = options.open(&self.0)?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
     }
 

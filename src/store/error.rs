@@ -163,6 +163,17 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A private key that others may read.
+    #[error(
+        "the private key {} has mode {mode:o}, so others may read it: run `chmod 600 {}`, and \
+         `annals actor rotate` if somebody may have read it", .path.display(), .path.display()
+    )]
+    KeyMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
 }
 
 impl StoreError {

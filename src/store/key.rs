@@ -1,13 +1,16 @@
 //! Private keys: one file per key in the user's config folder, never in a workspace.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::base::{Digest, Env, PublicKey, durable};
 use crate::tlog::NoteSigner;
+
+/// A key and a line break, and room for spaces.
+const KEY_BYTES_MAX: u64 = 256;
 
 /// The private keys of one user. Each file is named after its public key and holds the private
 /// one, as hexadecimal text; only the user may read it.
@@ -47,13 +50,22 @@ impl KeyRing {
     /// The private half of `key` under `name`; none when this user does not have it.
     ///
     /// # Errors
-    /// [`StoreError::KeyFile`] when the file holds something else; [`StoreError::Io`].
+    /// [`StoreError::KeyFile`] when the file holds something else, [`StoreError::KeyMode`] when
+    /// others may read it; [`StoreError::Io`].
     pub fn load(&self, name: &str, key: PublicKey) -> Result<Option<NoteSigner>, StoreError> {
         let path = self.path(key);
-        let text = match fs::read_to_string(&path) {
+        let failed = || StoreError::io(format!("read the key {}", path.display()));
+        let file = match fs::File::open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(StoreError::io(format!("read the key {}", path.display())))?,
+            opened => opened.map_err(failed())?,
         };
+        // As ssh does: who else could read it may have signed with it.
+        let mode = file.metadata().map_err(failed())?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::KeyMode { path, mode });
+        }
+        let mut text = String::new();
+        file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(failed())?;
         let seed: Option<Digest> = text.trim().parse().ok();
         let signer = seed.and_then(|seed| NoteSigner::new(name, &seed.0).ok());
         let signer = signer.filter(|s| s.public().public_key() == key);
@@ -89,6 +101,14 @@ mod tests {
         assert_eq!(loaded.sign("text\n"), made.sign("text\n"));
         assert_eq!(fs::metadata(ring.path(key)).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(ring.load("annals/x", PublicKey([9; 32])).unwrap().is_none());
+        for mode in [0o640, 0o604, 0o660, 0o644, 0o610, 0o700, 0o400, 0o600] {
+            fs::set_permissions(ring.path(key), fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = ring.load("annals/x", key);
+            assert_eq!(loaded.is_ok(), mode & 0o77 == 0, "{mode:o}");
+            if let Err(error) = loaded {
+                assert!(error.to_string().contains("chmod 600"), "{error}");
+            }
+        }
         fs::rename(ring.path(key), ring.path(PublicKey([9; 32]))).unwrap();
         assert!(ring.load("annals/x", PublicKey([9; 32])).is_err());
     }

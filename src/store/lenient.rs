@@ -6,8 +6,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redb::ReadableTable as _;
+
 use super::{Access, Block, BlockHeader, StoreError, View};
+use crate::base::limits::BLOCK_EVENTS_MAX;
 use crate::tlog::{Frontier, Hash, LogCheckpoint, NodeReader as _};
+
+/// Most events that are in no sealed block: the largest block is sealed as soon as it is whole.
+const TAIL_EVENTS_MAX: u64 = 2 * BLOCK_EVENTS_MAX;
 
 /// Positions whose events cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -50,8 +56,67 @@ pub(super) fn lose(
     if let Some(source) = std::error::Error::source(&error) {
         why = format!("{why}: {source}");
     }
-    losses.add(Lost { first, last: first + count.max(1) - 1, why });
+    losses.add(Lost { first, last: first.saturating_add(count.max(1) - 1), why });
     Ok(())
+}
+
+impl<A: Access> View<A> {
+    /// The events that are not in a sealed block.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub fn tail(&self) -> Result<Block, StoreError> {
+        let mut block = Block::of_tail(self.state.sealed);
+        let stored_end = self.size().saturating_sub(self.fresh.len() as u64);
+        // A flipped bit of a position or of the state is no reason to fill memory with nothing.
+        let end = stored_end.min(self.state.sealed.saturating_add(TAIL_EVENTS_MAX));
+        let mut expected = self.state.sealed;
+        let mut fill = |block: &mut Block, until: u64| {
+            if expected < until {
+                let missing = StoreError::corrupt(format!("event {expected} is missing"));
+                lose(self.losses.as_ref(), expected, until - expected, missing)?;
+                (expected..until).for_each(|_| block.push(&[]));
+            }
+            expected = until + 1;
+            Ok::<(), StoreError>(())
+        };
+        for row in self.tables.tail.range(self.state.sealed..end.max(self.state.sealed))? {
+            let (position, stored) = row?;
+            fill(&mut block, position.value())?;
+            block.push(stored.value());
+        }
+        fill(&mut block, end)?;
+        if end < stored_end {
+            let missing = StoreError::corrupt(format!("event {end} is in no block"));
+            lose(self.losses.as_ref(), end, stored_end - end, missing)?;
+            // What comes after cannot be placed.
+            return Ok(block);
+        }
+        if let Some(row) = self.tables.tail.range(end.max(self.state.sealed)..)?.next() {
+            let beyond = row?.0.value();
+            let why = format!("event {beyond} is beyond the end of the log ({stored_end} events)");
+            lose(self.losses.as_ref(), beyond, 1, StoreError::corrupt(why))?;
+        }
+        self.fresh.values().for_each(|stored| block.push(stored));
+        // Whoever reads past damage must not be told what a flipped bit made of an event.
+        if self.losses.is_some() { self.without_changed(block) } else { Ok(block) }
+    }
+
+    /// The tail without events that are not what was appended.
+    fn without_changed(&self, tail: Block) -> Result<Block, StoreError> {
+        let Some(changed) = changed_in_tail(self, &tail)? else { return Ok(tail) };
+        let (first, count) = (changed.start, changed.end - changed.start);
+        let what = match count {
+            1 => "it is not what was appended".into(),
+            _ => format!("one of these {count} events is not what was appended"),
+        };
+        lose(self.losses.as_ref(), first, count, StoreError::corrupt(what))?;
+        let mut rest = Block::of_tail(tail.first());
+        for (position, stored) in tail.iter() {
+            rest.push(if changed.contains(&position) { &[] } else { stored });
+        }
+        Ok(rest)
+    }
 }
 
 /// Whether a block that unpacked holds the events it was sealed with.
@@ -75,7 +140,7 @@ pub(super) fn check_sealed(block: &Block, header: &BlockHeader) -> Result<(), St
 ///
 /// # Errors
 /// When a table cannot be read.
-pub(super) fn changed_in_tail<A: Access>(
+fn changed_in_tail<A: Access>(
     view: &View<A>,
     tail: &Block,
 ) -> Result<Option<Range<u64>>, StoreError> {

@@ -8,7 +8,7 @@
 //!
 //! Never take the lock again in a thread that holds it: a writer waiting in between stops both.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use super::StoreError;
+use crate::base::confine;
 
 /// The lock of one log. Clones share the queue of this process's threads.
 #[derive(Clone, Debug)]
@@ -124,7 +125,7 @@ impl Lock {
 
     fn busy(&self, started: Instant) -> StoreError {
         let mut holder = String::new();
-        let read = File::open(&self.room).and_then(|mut f| f.read_to_string(&mut holder));
+        let read = File::open(&self.room).and_then(|f| f.take(256).read_to_string(&mut holder));
         let holder = match holder.trim().split_once(' ') {
             Some((pid, verb)) if read.is_ok() => format!("process {pid} (annals {verb})"),
             _ => "processes that are reading it".to_owned(),
@@ -175,7 +176,7 @@ impl Queue {
 }
 
 fn open_lock_file(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+    match confine::lock_file(path) {
         Err(e) if is_read_only(&e) => File::open(path).map_err(|_| e),
         opened => opened,
     }

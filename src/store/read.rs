@@ -8,7 +8,7 @@ use redb::ReadableTable as _;
 
 use super::block::{RecentBlocks, Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
-use super::lenient::{Losses, changed_in_tail, check_sealed, lose};
+use super::lenient::{Losses, check_sealed, lose};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
 use super::{Block, BlockHeader, StoreError};
@@ -236,7 +236,8 @@ impl<A: Access> View<A> {
             }
             match decode_header(first, value.value()) {
                 Ok(header) => {
-                    if filter.may_take(&header) && first + u64::from(header.count) > range.start {
+                    let end = first.saturating_add(u64::from(header.count));
+                    if filter.may_take(&header) && end > range.start {
                         headers.push((first, header));
                     }
                 }
@@ -281,45 +282,6 @@ impl<A: Access> View<A> {
             check_sealed(&block, header)?;
         }
         Ok(block)
-    }
-
-    /// The events that are not in a sealed block.
-    ///
-    /// # Errors
-    /// When a table cannot be read.
-    pub fn tail(&self) -> Result<Block, StoreError> {
-        let mut block = Block::of_tail(self.state.sealed);
-        let mut expected = self.state.sealed;
-        for row in self.tables.tail.range(self.state.sealed..)? {
-            let (position, stored) = row?;
-            while expected < position.value() {
-                let missing = StoreError::corrupt(format!("event {expected} is missing"));
-                lose(self.losses.as_ref(), expected, 1, missing)?;
-                block.push(&[]);
-                expected += 1;
-            }
-            block.push(stored.value());
-            expected += 1;
-        }
-        self.fresh.values().for_each(|stored| block.push(stored));
-        // Whoever reads past damage must not be told what a flipped bit made of an event.
-        if self.losses.is_some() { self.without_changed(block) } else { Ok(block) }
-    }
-
-    /// The tail without events that are not what was appended.
-    fn without_changed(&self, tail: Block) -> Result<Block, StoreError> {
-        let Some(changed) = changed_in_tail(self, &tail)? else { return Ok(tail) };
-        let (first, count) = (changed.start, changed.end - changed.start);
-        let what = match count {
-            1 => "it is not what was appended".into(),
-            _ => format!("one of these {count} events is not what was appended"),
-        };
-        lose(self.losses.as_ref(), first, count, StoreError::corrupt(what))?;
-        let mut rest = Block::of_tail(tail.first());
-        for (position, stored) in tail.iter() {
-            rest.push(if changed.contains(&position) { &[] } else { stored });
-        }
-        Ok(rest)
     }
 
     /// Hands out the events of `range` that `filter` takes, in order.
@@ -515,7 +477,7 @@ impl<A: Access> View<A> {
         };
         let (first, value) = row?;
         let header = decode_header(first.value(), value.value())?;
-        let holds = position < first.value() + u64::from(header.count);
+        let holds = position - first.value() < u64::from(header.count);
         Ok(holds.then(|| (first.value(), header)))
     }
 }

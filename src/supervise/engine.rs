@@ -1,7 +1,7 @@
 //! One engine process, from its start to its end.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,6 +14,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Gone;
+use crate::base::confine;
+use crate::base::mask::Masker;
 use crate::train::protocol::{
     self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ScoreSpec, ToEngine,
 };
@@ -152,7 +154,7 @@ impl Engine {
             .spawn()
             .map_err(start_error)?;
         let tail = Arc::new(Mutex::new(VecDeque::new()));
-        let file = OpenOptions::new().create(true).append(true).open(log).map_err(|source| {
+        let file = confine::append_file(log).map_err(|source| {
             let _ = child.kill();
             let _ = child.wait();
             SuperviseError::Log { path: log.display().to_string(), source }
@@ -298,7 +300,7 @@ fn keep_output(
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let (mut output, mut file) = (BufReader::new(output), BufWriter::new(file));
-        let mut line = Vec::new();
+        let (mut line, mut masker) = (Vec::new(), Masker::default());
         loop {
             line.clear();
             let limited = (&mut output).take(64 * 1024).read_until(b'\n', &mut line);
@@ -306,8 +308,9 @@ fn keep_output(
                 break;
             }
             // The log of the output is a convenience: a full disk must not end the training.
-            let _ = file.write_all(&line).and_then(|()| file.flush());
-            let mut text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            let kept = masker.bytes(&line);
+            let _ = file.write_all(&kept).and_then(|()| file.flush());
+            let mut text = String::from_utf8_lossy(&kept).trim_end().to_owned();
             let end = (0..=TAIL_LINE_BYTES).rev().find(|end| text.is_char_boundary(*end));
             text.truncate(end.unwrap_or(0));
             let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);

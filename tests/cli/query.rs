@@ -276,3 +276,29 @@ fn damage_in_a_workspace_is_damage_and_no_failure_of_a_disk() {
     let answer = ward.annals(&["query", "SELECT count(*) FROM events"]);
     answer.refused(10, "the log is damaged");
 }
+
+#[test]
+fn a_join_asks_the_larger_table_once() {
+    let ward = Workspace::new();
+    let script = "seq 1 30000 | sed 's/.*/{\"step\": &, \"loss\": 0.5}/'";
+    ward.annals(&["run", "exec", "--name", "long", "--", "sh", "-c", script]).ok();
+    // A question for each point would take a minute.
+    for join in ["metrics join runs using (run)", "runs join metrics using (run)"] {
+        let sql = format!("select count(*) from {join} where metrics.name = 'loss'");
+        let answer = ward.annals(&["query", &sql, "--timeout", "15"]).ok();
+        assert!(answer.out.contains("30001"), "{}", answer.out);
+    }
+}
+
+#[test]
+fn formulas_are_texts_where_a_spreadsheet_will_read_them() {
+    let ward = Workspace::new();
+    let sql = "select '=1+1' as \"=a\", '+x' as b, '-5' as c, -5 as d, '@sum' as e, '-x' as f, \
+               -0.5 as g, 'a=b' as h";
+    let exact = ward.annals(&["query", sql, "--output", "csv"]).ok().out;
+    assert_eq!(exact, "=a,b,c,d,e,f,g,h\n=1+1,+x,-5,-5,@sum,-x,-0.5,a=b\n");
+    let safe = ward.annals(&["query", sql, "--output", "csv", "--spreadsheet"]).ok().out;
+    assert_eq!(safe, "'=a,b,c,d,e,f,g,h\n'=1+1,'+x,-5,-5,'@sum,'-x,-0.5,a=b\n");
+    ward.annals(&["query", sql, "--out", "safe.csv", "--spreadsheet"]).ok();
+    assert_eq!(ward.read("safe.csv"), safe.as_bytes());
+}

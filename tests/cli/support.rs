@@ -150,6 +150,11 @@ impl Workspace {
         std::fs::read(self.root.join(file)).unwrap()
     }
 
+    /// The user's home folder, with her keys.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     pub fn path(&self, file: &str) -> PathBuf {
         self.root.join(file)
     }

@@ -178,6 +178,32 @@ fn reasons(name: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Files that join paths to the workspace's folder after a check of their own, which stands in them.
+const JOINS: &[&str] = &[
+    "src/base/confine.rs",
+    "src/effect/mod.rs",
+    "src/effect/place.rs",
+    "src/effect/relocate.rs",
+    "src/app/redact/files.rs",
+    "src/cli/policy.rs",
+];
+
+/// A path that a file or an event names is joined to the workspace by `base::confine` alone.
+fn joined(name: &str, text: &str) -> Vec<String> {
+    if !name.starts_with("src/") || JOINS.contains(&name) || name.ends_with("/tests.rs") {
+        return vec![];
+    }
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| !is_comment(line)) {
+        let mut joins = line.split("root.join(").skip(1);
+        if joins.any(|what| !what.starts_with(['"', 'S']) && !what.starts_with("format!(\".")) {
+            found.push(format!("{name}:{number}: a path is used unchecked (App::inside)"));
+        }
+    }
+    found
+}
+
 fn headed(name: &str, text: &str) -> Vec<String> {
     let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!["));
     let ok = first.is_some_and(|line| line.starts_with("//!")) || name.ends_with("/tests.rs");
@@ -191,6 +217,7 @@ fn the_sources_keep_the_rules() {
         if name != "tests/tidy/main.rs" {
             found.extend(walls(&name, &text));
             found.extend(reasons(&name, &text));
+            found.extend(joined(&name, &text));
         }
         found.extend(sizes(&name, &text));
         found.extend(banned(&name, &text));
@@ -229,5 +256,7 @@ fn each_rule_fires() {
     assert!(banned("src/x.rs", "// todo!()").is_empty());
     assert_eq!(reasons("src/x.rs", "#[expect(dead_code)]\nfn f() {}").len(), 1);
     assert!(reasons("src/x.rs", "#[expect(dead_code, reason = \"x\")]\nfn f() {}").is_empty());
+    assert_eq!(joined("src/x.rs", "self.root.join(&run.folder)").len(), 1);
+    assert!(joined("src/x.rs", "self.root.join(\".annals\")").is_empty());
     assert_eq!(headed("src/x.rs", "fn f() {}").len(), 1);
 }

@@ -25,8 +25,6 @@ use crate::projection::files::Regenerated;
 
 /// The verb of the invocations; two at once do not work.
 const VERB: &str = "consolidate";
-/// Where the log says that files went which are not kept.
-const NOWHERE: &str = ".annals/removed";
 /// Changes that an error tells.
 const CHANGES_MAX: usize = 5;
 
@@ -168,7 +166,7 @@ impl App {
     }
 
     fn delete(&self, session: &Session<'_>, planned: &Planned, row: &PlanRow) -> Result<()> {
-        let there = self.root.join(&row.from).symlink_metadata().is_ok();
+        let there = self.inside(&row.from)?.symlink_metadata().is_ok();
         let order = RemovalOrder {
             run: row.run,
             plan: planned.plan_digest,
@@ -180,7 +178,7 @@ impl App {
             purpose: MovePurpose::Removal(order.clone()),
             mode: MoveMode::Move,
             from: row.from.clone(),
-            to: NOWHERE.into(),
+            to: effect::REMOVED.into(),
             files: if there { effect::survey(&self.root, &row.from)? } else { vec![] },
         };
         session.transact(|tx| {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +17,8 @@ use crate::app::record::Recorder;
 use crate::app::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, Session};
 use crate::base::limits::METRIC_BATCH_POINTS_MAX;
-use crate::base::{RunId, Split, Timestamp};
+use crate::base::mask::Masker;
+use crate::base::{RunId, Split, Timestamp, confine};
 use crate::domain::Provenance;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
 use crate::domain::run::{ArtifactStored, Ending, RunCommand, RunState, RunStatus};
@@ -181,9 +181,11 @@ impl App {
                     Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
                 })?;
         let path = folder.path.join(folder.log_file());
-        let mut log =
-            File::create(&path).map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+        let mut log = confine::append_file(&path)
+            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
         let mut heard = Heard::default();
+        // Each stream has its own lines.
+        let (mut masker, mut error_masker) = (Masker::default(), Masker::default());
         let mut asked = 0;
         let abandon = AtomicBool::new(false);
         let recorder = Recorder {
@@ -209,9 +211,11 @@ impl App {
                     Output::Ended(end) => break end,
                     Output::Printed(printed) => {
                         // The log of the output is a convenience: a full disk ends no training.
-                        let _ = log.write_all(&printed.bytes);
+                        let masker = if printed.error { &mut error_masker } else { &mut masker };
+                        let kept = masker.bytes(&printed.bytes);
+                        let _ = log.write_all(&kept);
                         echo(&printed);
-                        heard.take(&printed, session);
+                        heard.take(&printed, &kept, session);
                     }
                 }
             };
@@ -273,11 +277,11 @@ impl App {
 }
 
 impl Heard {
-    /// Takes in one line.
-    fn take(&mut self, printed: &Printed, session: &Session<'_>) {
+    /// Takes in one line, of which `kept` is without secrets.
+    fn take(&mut self, printed: &Printed, kept: &[u8], session: &Session<'_>) {
         let text = String::from_utf8_lossy(&printed.bytes);
         if printed.error {
-            self.tail.push(text.trim_end().to_owned());
+            self.tail.push(String::from_utf8_lossy(kept).trim_end().to_owned());
             if self.tail.len() > TAIL_LINES {
                 self.tail.remove(0);
             }

@@ -103,6 +103,9 @@ impl App {
 
     /// Copies a file into a run's folder and the blob store.
     pub(super) fn keep(&self, folder: &str, file: &Path, what: &str) -> Result<ArtifactStored> {
+        // It becomes a part of a path.
+        let what = Name::new(what)?;
+        let what = what.as_str();
         if !file.is_file() {
             let message = format!("{} is no file", file.display());
             return Err(
@@ -115,7 +118,7 @@ impl App {
             if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
         let (path, taken) = self.free_path(folder, &inside, &name, digest)?;
         if !taken {
-            let target = self.root.join(folder).join(&path);
+            let target = self.inside_folder(folder, &path)?;
             let failed = |e| Error::io(format!("write {}", target.display()), e);
             let parent = target.parent().unwrap_or(&self.root);
             durable::create_dir_all(parent).map_err(failed)?;
@@ -146,7 +149,7 @@ impl App {
                 1 => format!("{inside}/{name}"),
                 _ => format!("{inside}/{stem}_{number}{extension}"),
             };
-            match crate::effect::has_digest(&self.root.join(folder).join(&path), digest)? {
+            match crate::effect::has_digest(&self.inside_folder(folder, &path)?, digest)? {
                 None => return Ok((path, false)),
                 Some(true) => return Ok((path, true)),
                 Some(false) => {}

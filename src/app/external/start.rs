@@ -12,6 +12,7 @@ use crate::app::environment::{self, Facts};
 use crate::app::session::Tx;
 use crate::app::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
+use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunFacts, RunStarted, RunState,
@@ -114,9 +115,14 @@ impl App {
             let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
             let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
             let extension = extension.unwrap_or_else(|| "txt".into());
-            given = Some((stem.unwrap_or_default(), format!("config.{extension}"), bytes));
+            // What is kept is for ever; a file of settings often has a password or a token in it.
+            let kept = mask_text(&String::from_utf8_lossy(&bytes)).into_bytes();
+            given = Some((stem.unwrap_or_default(), format!("config.{extension}"), kept));
         }
         parameters.extend(start.parameters.clone());
+        for (name, value) in &mut parameters {
+            *value = mask_setting(name, value);
+        }
         let (config_name, file, bytes) = match given {
             Some(given) => given,
             None => {

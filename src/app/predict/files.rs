@@ -106,10 +106,9 @@ impl App {
             None => model.name == text,
         };
         if let Some(model) = production.iter().find(named) {
-            let folder = self.root.join(&model.path);
             let mut files = Files { name: model.name.clone(), ..Files::default() };
             for (path, digest, _) in &model.files {
-                let known = (folder.join(path), digest.parse().ok());
+                let known = (self.inside_folder(&model.path, path)?, digest.parse().ok());
                 if path == ensemble::MANIFEST {
                     list = Some(known);
                 } else if ensemble::is_of_member(path) {
@@ -145,12 +144,11 @@ impl App {
             return Err(Error::new(ErrorKind::Rejected, message)
                 .hint("`annals reproduce` trains it again from its record"));
         }
-        let folder = self.root.join(&details.folder);
         let mut files = Files { name: details.experiment_id.clone(), ..Files::default() };
         for (name, path, digest) in &details.artifacts {
             let Some(path) = path else { continue };
             let digest: Option<Digest> = digest.parse().ok();
-            let mut file = folder.join(path);
+            let mut file = self.inside_folder(&details.folder, path)?;
             // What an archive packed is in the blob store as well.
             if details.archive.is_some()
                 && !file.exists()

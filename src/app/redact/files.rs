@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Stays;
 use super::needles::Needles;
 use crate::app::{App, Error, Result};
+use crate::base::confine::{self, Folder};
 use crate::base::{Digest, InvocationId, durable, fuse};
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
@@ -188,21 +189,26 @@ impl App {
         serde_json::from_slice(&text).ok()
     }
 
-    /// Puts the new bytes in place. Done twice it changes nothing more.
+    /// Puts the new bytes in place of those that the log names, and returns the files it left as
+    /// they are: changed since, or not named by the log. Done twice it changes nothing more.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub(super) fn put_staged(&self) -> Result<()> {
-        let Some(manifest) = self.manifest_of_redaction() else { return Ok(()) };
-        let dir = self.annals_dir().join(FOLDER);
+    pub(super) fn put_staged(&self, renamed: &BTreeMap<Digest, Digest>) -> Result<Vec<String>> {
+        let Some(manifest) = self.manifest_of_redaction() else { return Ok(vec![]) };
+        let failed = |e| Error::io("read .annals/redacting", e);
+        let workspace = Folder::open(&self.root).map_err(failed)?;
+        let mut left = Vec::new();
         for file in &manifest.files {
-            let (staged, target) = (dir.join(&file.staged), self.root.join(&file.target));
-            let old = file.remove.as_ref().map(|path| self.root.join(path));
-            put(&staged, &target, old.as_deref())
+            let put = put(&workspace, file, renamed)
                 .map_err(|e| Error::io(format!("write {}", file.target), e))?;
+            if !put {
+                left.push(file.target.clone());
+            }
             fuse::step();
         }
-        self.drop_staged()
+        self.drop_staged()?;
+        Ok(left)
     }
 
     /// Forgets the new bytes.
@@ -223,22 +229,46 @@ impl App {
     }
 }
 
-fn put(staged: &Path, target: &Path, old: Option<&Path>) -> io::Result<()> {
-    let bytes = fs::read(staged)?;
-    let before = fs::metadata(old.unwrap_or(target)).map(|meta| meta.permissions());
-    if let Some(parent) = target.parent() {
-        durable::create_dir_all(parent)?;
+/// Puts one file in place, where its bytes are the ones that the log has for the bytes that are
+/// there; whether they are there now.
+fn put(workspace: &Folder, file: &Move, renamed: &BTreeMap<Digest, Digest>) -> io::Result<bool> {
+    let old = file.remove.as_deref().unwrap_or(&file.target);
+    if !may_write(&file.target) || !may_write(old) {
+        return Ok(false);
     }
-    durable::write(target, &bytes)?;
-    if let Ok(permissions) = before {
-        fs::set_permissions(target, permissions)?;
+    let staged = format!(".annals/{FOLDER}/{}", file.staged);
+    let mut bytes = Vec::new();
+    match workspace.read(&staged) {
+        Ok(mut file) => file.read_to_end(&mut bytes)?,
+        Err(_) => return Ok(false),
+    };
+    let new = Digest::of(&bytes);
+    let (digest, permissions) = match workspace.read(old) {
+        Ok(mut file) => {
+            let permissions = file.metadata()?.permissions();
+            (Some(Digest::of_reader(&mut file)?.0), Some(permissions))
+        }
+        Err(_) => (None, None),
+    };
+    // Only a blob changes its name, which is its digest.
+    let named = file.remove.is_none() || file.target.ends_with(&format!("/{new}"));
+    if !named || digest.is_none_or(|digest| renamed.get(&digest) != Some(&new)) {
+        // A crash may have come after it was put in place.
+        let target = workspace.read(&file.target).and_then(|mut f| Digest::of_reader(&mut f));
+        return Ok(target.is_ok_and(|(digest, _)| digest == new));
     }
-    let Some(old) = old else { return Ok(()) };
-    fuse::step();
-    match fs::remove_file(old) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => durable::sync_parent(old),
+    workspace.write(&file.target, &bytes, permissions)?;
+    if let Some(old) = &file.remove {
+        fuse::step();
+        workspace.remove_file(old)?;
     }
+    Ok(true)
+}
+
+/// Of annals' own files only blobs are written anew.
+fn may_write(path: &str) -> bool {
+    confine::public(path).is_ok()
+        || path.starts_with(".annals/blobs/") && confine::relative(path).is_ok()
 }
 
 fn remove_dir(dir: &Path) -> io::Result<()> {

@@ -31,8 +31,8 @@ use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
     RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, decide,
 };
-use crate::domain::{Envelope, Event, Identity, Provenance, StreamId};
-use crate::store::{Access, Reader, View};
+use crate::domain::{Envelope, Event, Identity, Provenance, StreamId, kind_named};
+use crate::store::{Access, Filter, Reader, View};
 
 /// Most events and files that one record names: payloads are small.
 const NAMED_PER_RECORD: usize = 200;
@@ -108,6 +108,8 @@ pub struct Redaction {
     pub files: Vec<String>,
     /// Where a text stays.
     pub stays: Vec<Stays>,
+    /// Files that were changed by others meanwhile and are left as they are.
+    pub changed: Vec<String>,
     /// Events whose texts can still be confirmed by who guesses them: recorded without a salt.
     pub guessable: Vec<u64>,
     /// Registry files that somebody had edited.
@@ -222,8 +224,9 @@ impl App {
             }
             Ok(done) => done,
         };
-        session.finish_with(self.put_staged())?;
+        let changed = session.finish_with(self.put_staged(&plan.files.digests))?;
         let mut report = plan.report(Some(first));
+        report.changed = changed;
         report.regenerated = self.refresh()?;
         Ok(report)
     }
@@ -297,13 +300,35 @@ impl App {
         if known { Ok(()) } else { self.drop_staged() }
     }
 
-    /// Puts in place what a redaction that was cut short had still to put.
-    pub(super) fn end_redaction(&self, id: InvocationId) -> Result<Option<String>> {
+    /// Puts in place what a redaction that was cut short had still to put, as far as the log names
+    /// it: the list of files in `.annals` is not enough.
+    pub(super) fn end_redaction<A: Access>(
+        &self,
+        log: &View<A>,
+        invocation: u64,
+        id: InvocationId,
+    ) -> Result<Vec<String>> {
         if self.staged_by() != Some(id) {
-            return Ok(None);
+            return Ok(vec![]);
         }
-        self.put_staged()?;
-        Ok(Some("the redacted files were put in place".into()))
+        let filter = Filter::kinds(kind_named("text.redacted"));
+        let mut renamed = BTreeMap::new();
+        for event in log.events(invocation..log.size(), &filter)? {
+            let signed = matches!(event.header.identity, Identity::Signed { .. });
+            if let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) = event.event()
+                && event.header.invocation == Some(invocation)
+                && signed
+            {
+                renamed.extend(redacted.files.iter().map(|f| (f.digest, f.replacement)));
+            }
+        }
+        let left = self.put_staged(&renamed)?.into_iter().map(|path| {
+            format!(
+                "{path} is not a file that the redaction names, or has changed: it is unchanged"
+            )
+        });
+        let put = (!renamed.is_empty()).then(|| "the redacted files were put in place".to_owned());
+        Ok(put.into_iter().chain(left).collect())
     }
 }
 
@@ -383,6 +408,7 @@ impl Plan {
             events: self.events.iter().map(line).collect(),
             files: self.files.files.into_iter().map(|file| file.path).collect(),
             stays: self.stays,
+            changed: vec![],
             guessable: self.guessable,
             regenerated: Regenerated::default(),
         }

@@ -149,7 +149,8 @@ impl App {
             made.extend(parent.ancestors().take_while(|p| *p != folder).map(Path::to_owned));
             match &entry.content {
                 Content::File { digest, mode, .. } => {
-                    let mode = Permissions::from_mode(*mode);
+                    // Permissions alone: no program of a snapshot runs as somebody else.
+                    let mode = Permissions::from_mode(*mode & 0o777);
                     self.write(*digest, &path)?;
                     fs::set_permissions(&path, mode).map_err(failed)?;
                 }

@@ -176,7 +176,7 @@ impl App {
             return refused(&format!("is {}: members have finished", state.status.word()));
         };
         let Some(weights) = finished.weights else { return refused("has no weights") };
-        let path = self.root.join(&state.folder).join("config/dataset.bin");
+        let path = self.inside_folder(&state.folder, "config/dataset.bin")?;
         let data = Prepared::read(&path, started.data.prepared).map_err(|e| {
             Error::caused(ErrorKind::Data, format!("the rows of {}", state.experiment_id), e)
         })?;

@@ -10,7 +10,7 @@ use super::card::model_card;
 use super::{Plan, Results};
 use crate::app::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
-use crate::base::{Digest, durable};
+use crate::base::{Digest, confine, durable};
 use crate::domain::run::ArtifactStored;
 use crate::domain::workspace::LayoutKind;
 use crate::train::classical::VECTORIZER_FILE;
@@ -43,7 +43,7 @@ pub(in crate::app) struct RunFolder {
 impl RunFolder {
     /// Makes the folder; a number is added where the name is taken (W-3).
     pub(in crate::app) fn create(app: &App, run: &NewRun<'_>) -> Result<Self> {
-        let experiments = app.root.join(&app.layout.experiments);
+        let experiments = app.inside(&app.layout.experiments)?;
         let failed = |path: &Path| {
             let what = format!("make {}", path.display());
             move |e| Error::io(what, e)
@@ -52,14 +52,14 @@ impl RunFolder {
         for number in 1..=SAME_NAME_MAX {
             let experiment_id = run.experiment_id(number);
             let place = app.layout.home(&app.layout.folder_name(run, number));
-            let path = app.root.join(&place);
+            let path = app.inside(&place)?;
             let claim = Beginning::claim(&app.annals_dir(), &experiment_id, &place);
             let mut beginning = claim.map_err(failed(&path))?;
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(failed(&path)(e)),
                 Ok(()) => {
-                    beginning.made().map_err(failed(&path))?;
+                    beginning.made(&path, &experiment_id).map_err(failed(&path))?;
                     let folders = match app.layout.kind {
                         LayoutKind::Consolidated => &FOLDERS[..],
                         LayoutKind::TrainingOutput => &FOLDERS[..4],
@@ -80,9 +80,12 @@ impl RunFolder {
     }
 
     /// The folder of a run that has one.
-    pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Self {
-        let (path, experiment_id) = (app.root.join(folder), experiment_id.to_owned());
-        Self { path, experiment_id, layout: app.layout.clone(), _beginning: None }
+    ///
+    /// # Errors
+    /// For a folder that is not inside the workspace.
+    pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Result<Self> {
+        let (path, experiment_id) = (app.inside(folder)?, experiment_id.to_owned());
+        Ok(Self { path, experiment_id, layout: app.layout.clone(), _beginning: None })
     }
 
     /// Path inside the folder of a file of settings.
@@ -97,15 +100,20 @@ impl RunFolder {
         there.or_else(|| self.layout.inside("log", LOG_FILE)).unwrap_or_else(|| LOG_FILE.to_owned())
     }
 
-    /// Removes the folder of a run that never began.
+    /// Removes the folder of a run that never began. One with training checkpoints did begin, and
+    /// its log was exchanged meanwhile: hours of work stay.
     pub(in crate::app) fn discard(&self) {
+        let saved = fs::read_dir(self.path.join("checkpoints"));
+        if saved.is_ok_and(|mut entries| entries.next().is_some()) {
+            return;
+        }
         // Left over, it is a folder that no run names: untidy, not wrong.
         let _ = fs::remove_dir_all(&self.path);
     }
 
     /// Writes one file, durably.
     pub(in crate::app) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.path.join(name);
+        let path = confine::inside(&self.path, name)?;
         durable::write(&path, bytes)
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
         Ok(path)
@@ -223,7 +231,7 @@ impl RunFolder {
 
     /// A file as it is on disk, to be kept as a blob.
     pub(in crate::app) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
-        let full = self.path.join(path);
+        let full = confine::inside(&self.path, path)?;
         let digest = fs::File::open(&full).and_then(|mut file| Digest::of_reader(&mut file));
         let (digest, bytes) =
             digest.map_err(|e| Error::io(format!("read {}", full.display()), e))?;

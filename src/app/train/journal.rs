@@ -1,12 +1,12 @@
 //! What people read in a run's `training.log` beside what the engine prints: its start, its passes
 //! and its end, each a line `YYYY-mm-dd HH:MM:SS,mmm - LEVEL - text`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
 use super::drive::Driven;
-use crate::base::{Split, Timestamp};
+use crate::base::{Split, Timestamp, confine};
 use crate::train::metric::Evaluation;
 use crate::train::{EpochEnded, Started, TrainEvent};
 
@@ -24,7 +24,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Goes on with the log at `path`.
     pub(super) fn open(path: &Path) -> Self {
-        let file = OpenOptions::new().create(true).append(true).open(path).ok();
+        let file = confine::append_file(path).ok();
         Self { file, lr: 0.0 }
     }
 

@@ -240,7 +240,7 @@ impl App {
 
     /// A file of a run with the recorded digest: from its folder, else from the blobs.
     pub(super) fn file_of(&self, state: &RunState, path: &str, digest: Digest) -> Result<Vec<u8>> {
-        let full = self.root.join(&state.folder).join(path);
+        let full = self.inside_folder(&state.folder, path)?;
         let bytes = std::fs::read(&full).ok().filter(|bytes| Digest::of(bytes) == digest);
         if let Some(bytes) = bytes {
             return Ok(bytes);

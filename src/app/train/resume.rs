@@ -116,7 +116,7 @@ impl App {
             return Err(Error::new(ErrorKind::Rejected, message)
                 .hint(format!("`annals restore {name}` brings it back")));
         }
-        let folder = RunFolder::of(self, &state.folder, name);
+        let folder = RunFolder::of(self, &state.folder, name)?;
         let text = unchanged(&folder, settings_of(&state), started.config)?;
         let config = config::recorded(&String::from_utf8_lossy(&text))
             .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
@@ -133,6 +133,16 @@ impl App {
             )
         })?;
         let step = Checkpoints::step_of(&checkpoint).unwrap_or(0);
+        if let Some(saved) = state.checkpoints.get(&step) {
+            let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
+                Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
+            })?;
+            if manifest.digest() != saved.digest {
+                let message = format!("{} is not what was recorded", checkpoint.display());
+                return Err(Error::new(ErrorKind::Integrity, message)
+                    .hint("remove its folder: training goes on from the one before"));
+            }
+        }
         Ok(Found { run, state, started, config, folder, checkpoint, step })
     }
 

@@ -77,6 +77,8 @@ pub struct RunState {
     pub deleted: bool,
     /// How most of its files are packed in the archive.
     pub pack: Option<Pack>,
+    /// Digest of the file that they are packed into.
+    pub pack_digest: Option<Digest>,
     /// Paths of its files that were not kept.
     pub dropped: BTreeSet<String>,
     /// How far it got.
@@ -161,6 +163,7 @@ impl RunState {
         self.folder.clone_from(&archived.folder);
         self.archive = Some(archived.archive);
         self.pack = archived.packed.as_ref().map(|packed| packed.pack);
+        self.pack_digest = archived.packed.as_ref().map(|packed| packed.digest);
         self.dropped.extend(archived.dropped.iter().map(|file| file.path.clone()));
         let gone = |folder: &str| {
             let inside =
@@ -191,7 +194,7 @@ impl Fold for RunState {
             RunEvent::Archived(archived) => self.archived(archived),
             RunEvent::Restored(restored) => {
                 self.folder.clone_from(&restored.folder);
-                (self.archive, self.pack) = (None, None);
+                (self.archive, self.pack, self.pack_digest) = (None, None, None);
                 for file in &restored.recovered {
                     self.dropped.remove(&file.path);
                 }
@@ -210,7 +213,7 @@ impl Fold for RunState {
             }
             RunEvent::Deleted(_) => {
                 self.deleted = true;
-                (self.archive, self.pack) = (None, None);
+                (self.archive, self.pack, self.pack_digest) = (None, None, None);
                 self.checkpoints.clear();
             }
             RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) | RunEvent::Noted(_) => {}

@@ -3,7 +3,6 @@
 mod parquet;
 pub mod tiles;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -11,7 +10,7 @@ use std::ops::Range;
 use self::parquet::{Group, Shape};
 use super::cells::{Batch, Cell, row};
 use super::source::{LOG_CHECKPOINTS, Sink, Source, Stored, Want, in_order};
-use super::table::{Fold, Role, Row, Rows, Seen, Table, Type};
+use super::table::{CsvCells, Fold, Role, Row, Rows, Seen, Table, Type};
 use crate::base::Timestamp;
 use crate::domain::{Kind, all_kinds};
 
@@ -23,7 +22,7 @@ pub enum Format {
     /// One JSON object a line.
     Jsonl,
     /// RFC 4180, with a heading.
-    Csv,
+    Csv(CsvCells),
 }
 
 impl Format {
@@ -32,7 +31,7 @@ impl Format {
         match self {
             Self::Parquet => "parquet",
             Self::Jsonl => "jsonl",
-            Self::Csv => "csv",
+            Self::Csv(_) => "csv",
         }
     }
 }
@@ -135,11 +134,11 @@ impl Maker {
                     text.push(b'\n');
                 }
             }
-            Format::Csv => {
+            Format::Csv(texts) => {
                 let mut csv = csv::Writer::from_writer(&mut text);
                 for row in rows {
                     let cells = (0..columns.len()).map(|column| batch.cell(row, column).to_text());
-                    csv.write_record(cells.map(Cow::into_owned))?;
+                    csv.write_record(cells.map(|cell| texts.text(&cell).into_owned()))?;
                 }
                 csv.flush()?;
             }
@@ -156,14 +155,14 @@ enum Writer {
 
 impl Writer {
     fn new(maker: &Maker, mut out: Box<dyn Write + Send>) -> io::Result<Self> {
-        if maker.format == Format::Csv {
+        if let Format::Csv(_) = maker.format {
             let mut csv = csv::Writer::from_writer(&mut out);
             csv.write_record(maker.table.columns.iter().map(|column| column.name))?;
             csv.flush()?;
         }
         Ok(match maker.format {
             Format::Parquet => Self::Parquet(parquet::Writer::new(&maker.shape, out)?),
-            Format::Jsonl | Format::Csv => Self::Text(out),
+            Format::Jsonl | Format::Csv(_) => Self::Text(out),
         })
     }
 

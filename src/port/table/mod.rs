@@ -100,13 +100,35 @@ pub fn write_csv(
     out: &mut dyn std::io::Write,
     columns: &[String],
     rows: &[Row],
+    cells: CsvCells,
 ) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(columns)?;
+    csv.write_record(columns.iter().map(|column| cells.text(column).into_owned()))?;
     for row in rows {
-        csv.write_record(row.iter().map(|value| value.to_text().into_owned()))?;
+        csv.write_record(row.iter().map(|value| cells.text(&value.to_text()).into_owned()))?;
     }
     csv.flush()
+}
+
+/// How texts are written into CSV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvCells {
+    /// As they are, for programs.
+    Exact,
+    /// With `'` before what a spreadsheet would run as a formula.
+    Spreadsheet,
+}
+
+impl CsvCells {
+    /// What is written for a cell. Numbers are never changed.
+    pub fn text(self, cell: &str) -> Cow<'_, str> {
+        let formula =
+            cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+        match self {
+            Self::Spreadsheet if formula => format!("'{cell}").into(),
+            _ => cell.into(),
+        }
+    }
 }
 
 /// A row: as many cells as the answer has columns.

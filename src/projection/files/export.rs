@@ -5,7 +5,7 @@
 //! still have the remembered digest: stale, not edited.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Guide, NAMES, generate};
+use crate::base::confine::{self, Folder};
 use crate::base::{Digest, durable, fuse};
 use crate::domain::policy::Policy;
 use crate::projection::{Snapshot, ViewError};
@@ -53,6 +54,8 @@ pub struct Regenerated {
     pub changed: Vec<String>,
     /// Files that somebody had edited.
     pub edited: Vec<Edited>,
+    /// Files that were not written, and the reason: they would not be inside the workspace.
+    pub unwritten: Vec<(String, String)>,
 }
 
 /// A registry file that somebody had edited.
@@ -93,12 +96,7 @@ impl Exporter {
     /// # Errors
     /// When views or files cannot be read or written.
     pub fn regenerate(&self, views: &Snapshot, project: &str) -> Result<Regenerated, ViewError> {
-        let mut options = OpenOptions::new();
-        let lock = options
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.annals.join("exports.lock"))
+        let lock = confine::lock_file(&self.annals.join("exports.lock"))
             .map_err(failed("open exports.lock"))?;
         flock(&lock, FlockOperation::LockExclusive)
             .map_err(|e| failed("lock exports.lock")(e.into()))?;
@@ -110,6 +108,10 @@ impl Exporter {
         let mut before = std::mem::take(&mut written.files);
         for document in generate(views, project, self.guide.as_ref())? {
             let known = before.remove(&document.path);
+            if let Err(error) = self.inside(&document.path) {
+                done.unwritten.push((document.path, error.to_string()));
+                continue;
+            }
             if let Some(file) = self.bring(&document, known, views, &mut done)? {
                 written.files.insert(document.path, file);
             }
@@ -131,7 +133,7 @@ impl Exporter {
     pub fn write_all(&self, views: &Snapshot, project: &str) -> Result<Vec<String>, ViewError> {
         let mut paths = Vec::new();
         for document in generate(views, project, self.guide.as_ref())? {
-            if self.write(&document)? {
+            if self.inside(&document.path).is_ok() && self.write(&document)? {
                 paths.push(document.path);
             }
         }
@@ -140,7 +142,7 @@ impl Exporter {
 
     /// Writes one file; not where its blob is gone.
     fn write(&self, document: &Document) -> Result<bool, ViewError> {
-        let path = self.root.join(&document.path);
+        let path = self.place(&document.path)?;
         let written = match &document.content {
             Content::Text(bytes) => in_folder(&path).and_then(|()| durable::write(&path, bytes)),
             Content::Link(to) => in_folder(&path).and_then(|()| link(to, &path)),
@@ -163,7 +165,7 @@ impl Exporter {
         done: &mut Regenerated,
     ) -> Result<Option<WrittenFile>, ViewError> {
         let (name, digest) = (&document.path, document.content.digest());
-        let path = self.root.join(name);
+        let path = self.place(name)?;
         if let Content::Blob(_) = document.content
             && let Some(known) = known.as_ref().filter(|known| known.digest == digest)
             && known.is_still(&path)
@@ -184,20 +186,37 @@ impl Exporter {
         Ok(Some(WrittenFile::new(digest, &meta)))
     }
 
-    /// Removes a file that is as it was written, and folders that are empty then.
+    /// Removes a file that is as it was written, and folders that are empty then. The list of what
+    /// was written may be somebody else's: only what annals generates goes, and nothing of which
+    /// the bytes would be lost.
     fn take_away(&self, name: &str, written: &WrittenFile) -> io::Result<()> {
-        let path = self.root.join(name);
-        if digest_of(&path) != Some(written.digest) {
+        let Ok(path) = self.inside(name) else { return Ok(()) };
+        let link = path.is_symlink();
+        let made = NAMES.contains(&name)
+            || link && name.contains('/')
+            || name.ends_with("_summary.md")
+            || name.ends_with("/REPRODUCIBILITY.md")
+            || self.blobs.contains(written.digest);
+        if !made || digest_of(&path) != Some(written.digest) {
             return Ok(());
         }
-        fs::remove_file(&path)?;
+        let root = Folder::open(&self.root)?;
+        root.remove_file(name)?;
         fuse::step();
-        let mut folder = path.parent();
+        let mut folder = name;
         // One that holds something stays, and those above it.
-        while let Some(empty) = folder.filter(|at| *at != self.root && fs::remove_dir(at).is_ok()) {
-            folder = empty.parent();
+        while let Some((above, _)) = folder.rsplit_once('/')
+            && root.remove_empty(above).is_ok()
+        {
+            folder = above;
         }
         Ok(())
+    }
+
+    /// Where a document is, below the workspace; the last component may be a link.
+    fn inside(&self, name: &str) -> io::Result<PathBuf> {
+        confine::public(name)?;
+        Ok(confine::parent_inside(&self.root, name)?)
     }
 
     /// Compares the files with what the snapshot says, where they were written last.
@@ -216,7 +235,7 @@ impl Exporter {
     pub fn edited(&self) -> Vec<String> {
         let written = self.written();
         let same = |name: &String, file: &WrittenFile| {
-            let path = self.root.join(name);
+            let Ok(path) = self.inside(name) else { return false };
             file.is_still(&path) || digest_of(&path) == Some(file.digest)
         };
         let edited = written.files.iter().filter(|(name, file)| !same(name, file));
@@ -229,15 +248,15 @@ impl Exporter {
     }
 
     fn compare(&self, document: &Document) -> Option<Difference> {
-        let path = self.root.join(&document.path);
-        let (expected, found) = (document.content.digest(), digest_of(&path));
+        let path = self.inside(&document.path).ok();
+        let (expected, found) = (document.content.digest(), path.as_deref().and_then(digest_of));
         let lost =
             matches!(document.content, Content::Blob(digest) if !self.blobs.contains(digest));
         if found == Some(expected) || lost {
             return None;
         }
         let line = match &document.content {
-            Content::Text(bytes) => fs::read(&path).ok().map(|found| {
+            Content::Text(bytes) => path.and_then(|path| fs::read(path).ok()).map(|found| {
                 let pairs = found.split(|b| *b == b'\n').zip(bytes.split(|b| *b == b'\n'));
                 1 + pairs.take_while(|(a, b)| a == b).count()
             }),
@@ -257,28 +276,39 @@ impl Exporter {
         self.written().files.into_keys().collect()
     }
 
+    fn place(&self, name: &str) -> Result<PathBuf, ViewError> {
+        self.inside(name).map_err(failed(&format!("use {name}")))
+    }
+
     fn written(&self) -> Written {
         let text = fs::read(self.annals.join("exports.json")).unwrap_or_default();
         // Unreadable memory means that nothing is known to be ours; edits are then set aside.
-        serde_json::from_slice(&text).unwrap_or_default()
+        let mut written: Written = serde_json::from_slice(&text).unwrap_or_default();
+        written.files.retain(|name, _| confine::public(name).is_ok());
+        written
     }
 
     fn set_aside(&self, name: &str, views: &Snapshot) -> Result<Edited, ViewError> {
-        let free = |n: &usize| !self.root.join(format!("{name}.edited-{n}")).exists();
-        let number = (1_usize..).find(free).unwrap_or(0);
+        let from = self.place(name)?;
+        let beside = |n: usize| from.with_file_name(format!("{}.edited-{n}", file_name(name)));
+        let number = (1_usize..).find(|n| beside(*n).symlink_metadata().is_err()).unwrap_or(0);
         let (file, kept_as) = (name.to_owned(), format!("{name}.edited-{number}"));
         let instead = if NAMES.contains(&name) {
             let (_, policy) = views.policy()?;
-            edited_rules(&fs::read(self.root.join(name)).unwrap_or_default(), &policy)
+            edited_rules(&fs::read(&from).unwrap_or_default(), &policy)
         } else {
             vec![]
         };
-        let to = self.root.join(&kept_as);
-        let moved = fs::rename(self.root.join(name), &to).and_then(|()| durable::sync_parent(&to));
+        let to = beside(number);
+        let moved = fs::rename(&from, &to).and_then(|()| durable::sync_parent(&to));
         moved.map_err(failed(&format!("keep {name} as {kept_as}")))?;
         fuse::step();
         Ok(Edited { file, kept_as, instead })
     }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn failed(what: &str) -> impl FnOnce(io::Error) -> ViewError + use<> {
@@ -307,6 +337,9 @@ fn link(to: &str, path: &Path) -> io::Result<()> {
 fn digest_of(path: &Path) -> Option<Digest> {
     if let Ok(to) = fs::read_link(path) {
         return Some(Content::Link(to.to_string_lossy().into_owned()).digest());
+    }
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return Some(Digest::of(b"not a plain file"));
     }
     let (digest, _) = Digest::of_reader(&mut File::open(path).ok()?).ok()?;
     Some(digest)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, durable};
+use crate::base::{Digest, confine, durable};
 use crate::train::learner::{LearnError, Learner};
 use crate::train::recorder::SavedFile;
 
@@ -83,6 +83,14 @@ pub struct Manifest {
     pub files: Vec<ManifestFile>,
 }
 
+impl Manifest {
+    /// What the log has for a training checkpoint: the digest of its files, by name.
+    pub fn digest(&self) -> Digest {
+        let files = self.files.iter().map(|file| format!("{} {}\n", file.blake3, file.name));
+        Digest::of(files.collect::<String>().as_bytes())
+    }
+}
+
 /// One file of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,12 +119,18 @@ impl Checkpoints {
         durable::create_dir_all(&folder).map_err(at(&folder))?;
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
             let path = entry.map_err(at(&folder))?.path();
-            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.');
-            if hidden {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let half_written = [".step-", ".old-", ".gone-"].iter().any(|n| name.starts_with(n));
+            if half_written && path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
                 fs::remove_dir_all(&path).map_err(at(&path))?;
             }
         }
         Ok(Self { run_dir: run_dir.to_owned() })
+    }
+
+    /// Those below `run_dir`, for reading only.
+    pub fn at(run_dir: &Path) -> Self {
+        Self { run_dir: run_dir.to_owned() }
     }
 
     /// The folder of the checkpoint at `step`, relative to the run's folder.
@@ -143,6 +157,12 @@ impl Checkpoints {
         }
         dirs.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
         Ok(dirs.into_iter().map(|(_, dir)| dir).find(|dir| self.verify(dir).is_ok()))
+    }
+
+    /// The full path of the checkpoint in `dir`, which a log or a message may name.
+    fn inside(&self, dir: &Path) -> Result<PathBuf, CheckpointError> {
+        confine::inside(&self.run_dir, &dir.to_string_lossy())
+            .map_err(|e| at(&self.run_dir)(e.into()))
     }
 
     /// Whether the checkpoint in `dir` exists.
@@ -222,13 +242,13 @@ impl Checkpoints {
     /// # Errors
     /// When a file is missing or is not what the manifest says.
     pub fn verify(&self, dir: &Path) -> Result<Manifest, CheckpointError> {
-        let dir = self.run_dir.join(dir);
+        let dir = self.inside(dir)?;
         let path = dir.join(MANIFEST_FILE);
         let text = fs::read(&path).map_err(at(&path))?;
         let manifest: Manifest = serde_json::from_slice(&text)
             .map_err(|source| CheckpointError::Manifest { path: path.clone(), source })?;
         for file in &manifest.files {
-            let path = dir.join(&file.name);
+            let path = confine::inside(&dir, &file.name).map_err(|e| at(&dir)(e.into()))?;
             let mut reader = File::open(&path).map_err(at(&path))?;
             let (found, _) = Digest::of_reader(&mut reader).map_err(at(&path))?;
             if found != file.blake3 {
@@ -245,7 +265,7 @@ impl Checkpoints {
     /// When it is damaged or does not fit the learner.
     pub fn load(&self, dir: &Path, learner: &mut dyn Learner) -> Result<Vec<u8>, CheckpointError> {
         self.verify(dir)?;
-        let full = self.run_dir.join(dir);
+        let full = self.inside(dir)?;
         learner
             .load(&full)
             .map_err(|source| CheckpointError::Learner { path: full.clone(), source })?;
@@ -258,7 +278,7 @@ impl Checkpoints {
     /// # Errors
     /// When the folder cannot be renamed or removed.
     pub fn remove(&self, dir: &Path) -> Result<(), CheckpointError> {
-        let full = self.run_dir.join(dir);
+        let full = self.inside(dir)?;
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let hidden = self.run_dir.join(FOLDER).join(format!(".gone-{name}"));
         fs::rename(&full, &hidden).map_err(at(&full))?;
