@@ -1,5 +1,7 @@
 //! The pictures annals draws, each from plain facts.
 
+use std::collections::BTreeSet;
+
 use super::column::{Cell, cell};
 use super::plot::{Axis, Chart, Grid, Picture, Scale, Series};
 use crate::base::Split;
@@ -112,26 +114,49 @@ pub fn history(runs: &[RunDetails], metric: &str, promotions: &[(i64, String)]) 
 
 /// How one training went: losses, and the metric the run was chosen by.
 pub fn curves(run: &RunDetails, all: &[Curve], metric: &str) -> Option<Picture> {
-    // One point is no curve.
-    let wanted = |curve: &&Curve| curve.metric == metric && curve.points.len() > 1;
-    let series: Vec<Series> = all
-        .iter()
-        .filter(wanted)
-        .map(|curve| Series {
-            name: format!("{} {}", curve.split.map_or("", Split::word), curve.metric)
-                .trim()
-                .to_owned(),
-            points: thinned(&curve.points),
-            words: Vec::new(),
-            joined: true,
-        })
-        .collect();
-    let splits: Vec<&str> =
-        all.iter().filter(wanted).filter_map(|c| c.split.map(Split::word)).collect();
+    overlaid(&[(run, all)], metric, None)
+}
+
+/// How a metric went in several trainings, in one picture; of one split, or of all.
+pub fn overlaid(
+    runs: &[(&RunDetails, &[Curve])],
+    metric: &str,
+    split: Option<Split>,
+) -> Option<Picture> {
+    let names = run_names(runs.iter().map(|(run, _)| *run));
+    let (mut series, mut splits) = (Vec::new(), BTreeSet::new());
+    for ((_, all), name) in runs.iter().zip(&names) {
+        // One point is no curve.
+        let wanted = |curve: &&Curve| {
+            curve.metric == metric
+                && curve.points.len() > 1
+                && (split.is_none() || curve.split == split)
+        };
+        for curve in all.iter().filter(wanted) {
+            splits.extend(curve.split);
+            let of = curve.split.map_or("", Split::word);
+            let name = if runs.len() == 1 {
+                format!("{of} {}", curve.metric)
+            } else {
+                format!("{name} {of}")
+            };
+            series.push(Series {
+                name: name.trim().to_owned(),
+                points: thinned(&curve.points),
+                words: Vec::new(),
+                joined: true,
+            });
+        }
+    }
+    let splits: Vec<&str> = splits.into_iter().map(Split::word).collect();
+    let of = match runs {
+        [(run, _)] => run.experiment_id.clone(),
+        several => format!("{} runs", several.len()),
+    };
     (!series.is_empty()).then(|| {
         Picture::Chart(Chart {
             title: format!("{} while training", plain(metric)),
-            subtitle: format!("{}; {} split", run.experiment_id, splits.join(" and ")),
+            subtitle: format!("{of}; {} split", splits.join(" and ")),
             x: Axis::new("epochs"),
             y: Axis::new(&unit(metric)),
             series,
@@ -139,6 +164,17 @@ pub fn curves(run: &RunDetails, all: &[Curve], metric: &str) -> Option<Picture> 
             diagonal: false,
         })
     })
+}
+
+/// The names of experiments where they tell the runs apart, else their unique names.
+fn run_names<'a>(runs: impl Iterator<Item = &'a RunDetails> + Clone) -> Vec<&'a str> {
+    let distinct: BTreeSet<&str> = runs.clone().map(|run| run.experiment_name.as_str()).collect();
+    let all_differ = distinct.len() == runs.clone().count();
+    let name = |run: &'a RunDetails| match all_differ {
+        true => run.experiment_name.as_str(),
+        false => run.experiment_id.as_str(),
+    };
+    runs.map(name).collect()
 }
 
 /// Means of neighbouring points, so that a long training stays readable.

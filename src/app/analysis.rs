@@ -13,7 +13,7 @@ use crate::analysis::report::Facts;
 use crate::base::suggest::nearest;
 use crate::base::{Digest, RunId, Split};
 use crate::domain::Event;
-use crate::domain::run::RunEvent;
+use crate::domain::run::{Environment, RunEvent};
 use crate::projection::Snapshot;
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
@@ -22,6 +22,15 @@ use crate::train::metric::{PredictedRow, read_predictions};
 
 /// The name under which a run keeps its test predictions.
 const PREDICTIONS: &str = "test_predictions";
+
+/// The program, machine and code that a run was recorded with.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunOrigin {
+    /// The program that trained, such as `annals-engine 0.1.0`.
+    pub trainer: String,
+    /// Machine, versions and code.
+    pub environment: Environment,
+}
 
 impl App {
     /// The runs that are named, or else those that meet a condition, or else all that finished;
@@ -75,6 +84,22 @@ impl App {
             Ok(Compared { data, predictions: self.predictions(&run)?, run })
         };
         runs.into_iter().map(with).collect()
+    }
+
+    /// The program, machine and code that a run was recorded with; none where its start is damaged
+    /// or redacted.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn origin(&self, run: &RunDetails) -> Result<Option<RunOrigin>> {
+        let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
+        Ok(match event.event() {
+            Ok(Event::Run(RunEvent::Started(started))) => {
+                let (trainer, environment) = (started.trainer, started.environment);
+                Some(RunOrigin { trainer, environment })
+            }
+            _ => None,
+        })
     }
 
     /// What a run said of each test row; none where nothing was kept, or is not kept any more.

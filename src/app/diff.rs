@@ -76,7 +76,7 @@ impl App {
     /// # Errors
     /// As [`Self::size_as_of`]; [`ErrorKind::Usage`] when `from` lies after `to`.
     pub fn log_difference(&self, from: &str, to: Option<&str>) -> Result<LogDifference> {
-        let from = self.size_as_of(from)?;
+        let from = self.size_from(from)?;
         let to = to.map_or_else(|| self.log_size(), |to| self.size_as_of(to))?;
         if from > to {
             let message = format!("--from has {from} events, and --to has {to}: it is earlier");

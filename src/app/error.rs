@@ -213,6 +213,14 @@ impl From<Rejection> for Error {
 
 impl From<NameError> for Error {
     fn from(error: NameError) -> Self {
-        Self::new(ErrorKind::Usage, error.to_string())
+        let failed = Self::new(ErrorKind::Usage, error.to_string());
+        match error {
+            NameError::Character { name, .. } => {
+                let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+                let fits = name.trim().replace(|c: char| !allowed(c), "_");
+                failed.hint(format!("for example {fits}"))
+            }
+            _ => failed,
+        }
     }
 }

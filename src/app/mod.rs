@@ -67,9 +67,10 @@ pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
+pub use crate::train::config::{Setting, all_settings};
 pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source};
 pub use actors::{ActorLine, KeyMade};
-pub use analysis::check_columns;
+pub use analysis::{RunOrigin, check_columns};
 pub use archive::{ArchiveRequest, Moved};
 pub use audit::AuditRequest;
 pub use checkpoint::Anchor;
@@ -107,10 +108,10 @@ pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_worksp
 pub use snapshot::{
     Change, Content, Difference, Entry, Manifest, SnapshotLine, SnapshotRequest, Taken, Verified,
 };
-pub use status::{Finding, OpenRequest, Status};
+pub use status::{Finding, ModelInProduction, OpenRequest, Status};
 pub use train::{
-    ConfigSource, DataSource, Programs, ReproduceOptions, Reproduced, Screen, Spread, TrainRequest,
-    Trained, Yardstick,
+    ConfigSource, DataSource, NamedConfig, Programs, ReproduceOptions, Reproduced, Screen, Spread,
+    TrainRequest, Trained, Yardstick, named_configs, show_config,
 };
 pub use undo::Undone;
 pub use verify::{Against, VerifyOptions};

@@ -87,6 +87,8 @@ pub struct Decided {
     pub needed: u32,
     /// What people must do, in one line.
     pub terms: String,
+    /// The unique name of the run.
+    pub run: String,
 }
 
 /// Everything a decision about a promotion looks at, read in one transaction.
@@ -447,6 +449,7 @@ impl App {
                 approvals: approvals.map(|a| (a.approver.clone(), a.key.is_some())).collect(),
                 needed: rules.approvals,
                 terms: rules.approval_terms(),
+                run: facts.run.experiment_id.clone(),
             })
         });
         match decided {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{App, Error, ErrorKind, Result};
-use crate::base::Timestamp;
+use crate::base::{TimeSpan, Timestamp};
 use crate::projection::files::{Difference, Exporter, Regenerated};
 use crate::projection::{Snapshot, Views};
 use crate::store::Filter;
@@ -79,24 +79,51 @@ impl App {
         exporter.write_all(&self.folded(size)?, &self.settings.project).map_err(Error::from)
     }
 
-    /// The size the log had at a time, or right after a position.
+    /// The size of the log right after a position, or at the end of a written time: a date means
+    /// that whole day.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for what is neither; [`ErrorKind::NotFound`] beyond the end.
+    /// [`ErrorKind::Usage`] for any other text; [`ErrorKind::NotFound`] beyond the end.
     pub fn size_as_of(&self, text: &str) -> Result<u64> {
-        self.store.read(|log| {
-            if let Ok(position) = text.parse::<u64>() {
-                if position >= log.size() {
-                    let message =
-                        format!("there is no position {position}: the log has {}", log.size());
-                    return Err(Error::new(ErrorKind::NotFound, message));
-                }
-                return Ok(position + 1);
+        match self.moment(text)? {
+            Moment::Position(position) => Ok(position + 1),
+            Moment::Time(span) => self.size_before(span.end),
+        }
+    }
+
+    /// As [`Self::size_as_of`], but of a date, a minute or a second the size at its beginning, so
+    /// that everything recorded in it comes after.
+    ///
+    /// # Errors
+    /// As [`Self::size_as_of`].
+    pub fn size_from(&self, text: &str) -> Result<u64> {
+        match self.moment(text)? {
+            Moment::Time(span) if !span.is_instant() => self.size_before(span.start),
+            _ => self.size_as_of(text),
+        }
+    }
+
+    fn moment(&self, text: &str) -> Result<Moment> {
+        if let Ok(position) = text.parse::<u64>() {
+            let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
+            if position >= size {
+                let message = format!("there is no position {position}: the log has {size}");
+                return Err(Error::new(ErrorKind::NotFound, message));
             }
-            let time: Timestamp = text.parse().map_err(|e: crate::base::ParseTimeError| {
-                Error::new(ErrorKind::Usage, e.to_string()).hint("a position in the log works too")
-            })?;
-            let later = Filter { recorded_from: Some(time.plus_nanos(1)), ..Filter::default() };
+            return Ok(Moment::Position(position));
+        }
+        TimeSpan::parse(text, self.env.now()).map(Moment::Time).map_err(|e| {
+            Error::new(ErrorKind::Usage, e.to_string()).hint(
+                "for example 2026-11-01, \"2026-11-01 18:50\", yesterday, \"2 weeks\", 30d, or a \
+                 position in the log",
+            )
+        })
+    }
+
+    /// The number of events recorded before `time`.
+    fn size_before(&self, time: Timestamp) -> Result<u64> {
+        self.store.read(|log| {
+            let later = Filter { recorded_from: Some(time), ..Filter::default() };
             // Times only grow, so that the first block with a later one has the first later event.
             let block = log.block_headers(0..log.size(), &later)?.into_iter().next();
             let range = match block {
@@ -115,6 +142,12 @@ impl App {
     fn folded(&self, size: u64) -> Result<Snapshot> {
         Ok(Views::folded(&self.store, size)?)
     }
+}
+
+/// A moment in the words of the user.
+enum Moment {
+    Position(u64),
+    Time(TimeSpan),
 }
 
 /// How the rows of views differ from those that the log adds up to.

@@ -27,6 +27,8 @@ pub struct Status {
     pub deleted: usize,
     /// Models in production.
     pub production: usize,
+    /// Which: name and version of each.
+    pub models: Vec<ModelInProduction>,
     /// Finished runs that meet the rules in force.
     pub candidates: usize,
     /// Requests that wait.
@@ -41,6 +43,17 @@ pub struct Status {
     pub silent_runs: Vec<SilentRun>,
     /// Registry files that are not what annals wrote.
     pub changed_files: Vec<String>,
+}
+
+/// A model that is in production.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelInProduction {
+    /// Its name.
+    pub name: String,
+    /// MAJOR.MINOR.PATCH.
+    pub version: String,
+    /// The unique name of its run.
+    pub run: String,
 }
 
 /// A promotion request that waits.
@@ -102,6 +115,11 @@ impl App {
                 needed: policy.production_promotion.approvals,
             });
         }
+        let mut models = Vec::new();
+        for model in views.production()? {
+            let run = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
+            models.push(ModelInProduction { name: model.name, version: model.version, run });
+        }
         let candidates = views.candidates()?;
         let (events, signed) = self.store.read(|log| {
             let size = views.size();
@@ -119,7 +137,8 @@ impl App {
             interrupted: counts[3],
             archived,
             deleted,
-            production: views.production()?.len(),
+            production: models.len(),
+            models,
             candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
             open_requests,
             events,

@@ -25,4 +25,4 @@ pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use fixed::fixed;
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
 pub use measure::{Direction, Split};
-pub use time::{ParseTimeError, Timestamp, moment};
+pub use time::{ParseTimeError, TimeSpan, Timestamp};

@@ -88,48 +88,90 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = ParseTimeError;
 
-    /// Reads RFC 3339, `YYYY-mm-dd HH:MM:SS` or `YYYY-mm-dd`; without an offset the time is UTC.
+    /// Reads RFC 3339, `YYYY-mm-dd HH:MM[:SS]` or `YYYY-mm-dd`, each as its first instant; without
+    /// an offset the time is UTC.
     fn from_str(text: &str) -> Result<Self, ParseTimeError> {
-        let bad = || ParseTimeError(text.to_owned());
-        let utc = if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            time.with_timezone(&Utc)
-        } else if let Ok(time) = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S") {
-            time.and_utc()
-        } else if let Ok(time) = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S") {
-            time.and_utc()
-        } else {
-            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| bad())?;
-            date.and_hms_opt(0, 0, 0).ok_or_else(bad)?.and_utc()
-        };
-        utc.timestamp_nanos_opt().map(Self).ok_or_else(bad)
+        TimeSpan::written(text).map(|span| span.start)
     }
 }
 
-/// Reads a time, or how long before `now` it was: `2 weeks`, `36h`, `3 days ago`; a month counts 30
-/// days and a year 365.
-///
-/// # Errors
-/// For what is neither.
-pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, ParseTimeError> {
-    const HOUR: i64 = 3_600;
-    let Some(ago) = span(text.strip_suffix(" ago").unwrap_or(text)) else { return text.parse() };
-    fn span(text: &str) -> Option<i64> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (count, unit) = text.split_at(digits);
-        let unit = unit.trim();
-        let seconds = match unit.strip_suffix('s').filter(|rest| !rest.is_empty()).unwrap_or(unit) {
-            "s" | "sec" | "second" => 1,
-            "min" | "minute" => 60,
-            "h" | "hour" => HOUR,
-            "d" | "day" => 24 * HOUR,
-            "w" | "week" => 7 * 24 * HOUR,
-            "month" => 30 * 24 * HOUR,
-            "y" | "year" => 365 * 24 * HOUR,
-            _ => return None,
-        };
-        count.parse::<i64>().ok()?.checked_mul(seconds)?.checked_mul(1_000_000_000)
+/// The instants that a written time stands for: a date is a whole day, `18:50` a whole minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSpan {
+    /// The first instant.
+    pub start: Timestamp,
+    /// The first instant after it.
+    pub end: Timestamp,
+}
+
+const SECOND: i64 = 1_000_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+impl TimeSpan {
+    /// Reads a date, a time to the minute, second or fraction, `today`, `yesterday`, or how long
+    /// before `now` it was: `2 weeks`, `36h`, `3 days ago`; a month counts 30 days and a year 365.
+    ///
+    /// # Errors
+    /// For any other text.
+    pub fn parse(text: &str, now: Timestamp) -> Result<Self, ParseTimeError> {
+        let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY));
+        match text.trim() {
+            "today" => Ok(Self::new(midnight, DAY)),
+            "yesterday" => Ok(Self::new(midnight.plus_nanos(-DAY), DAY)),
+            text => match ago(text.strip_suffix(" ago").unwrap_or(text)) {
+                Some(nanos) => Ok(Self::new(now.plus_nanos(nanos.saturating_neg()), 1)),
+                None => Self::written(text),
+            },
+        }
     }
-    Ok(now.plus_nanos(ago.saturating_neg()))
+
+    /// Whether it is one instant, as precise as the log records.
+    pub fn is_instant(self) -> bool {
+        self.end == self.start.plus_nanos(1)
+    }
+
+    fn new(start: Timestamp, nanos: i64) -> Self {
+        Self { start, end: start.plus_nanos(nanos) }
+    }
+
+    fn written(text: &str) -> Result<Self, ParseTimeError> {
+        let text = text.trim();
+        let bad = || ParseTimeError(text.to_owned());
+        let local = |format: &str| NaiveDateTime::parse_from_str(text, format).ok();
+        let (utc, nanos) = if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            (time.with_timezone(&Utc), if text.contains('.') { 1 } else { SECOND })
+        } else if let Some(time) = local("%Y-%m-%d %H:%M:%S").or_else(|| local("%Y-%m-%dT%H:%M:%S"))
+        {
+            (time.and_utc(), SECOND)
+        } else if let Some(time) = local("%Y-%m-%d %H:%M").or_else(|| local("%Y-%m-%dT%H:%M")) {
+            (time.and_utc(), MINUTE)
+        } else {
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| bad())?;
+            (date.and_hms_opt(0, 0, 0).ok_or_else(bad)?.and_utc(), DAY)
+        };
+        let start = utc.timestamp_nanos_opt().map(Timestamp).ok_or_else(bad)?;
+        Ok(Self::new(start, nanos))
+    }
+}
+
+/// Nanoseconds of a count with a unit, such as `2 weeks`.
+fn ago(text: &str) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at(digits);
+    let unit = unit.trim();
+    let nanos = match unit.strip_suffix('s').filter(|rest| !rest.is_empty()).unwrap_or(unit) {
+        "s" | "sec" | "second" => SECOND,
+        "min" | "minute" => MINUTE,
+        "h" | "hour" => HOUR,
+        "d" | "day" => DAY,
+        "w" | "week" => 7 * DAY,
+        "month" => 30 * DAY,
+        "y" | "year" => 365 * DAY,
+        _ => return None,
+    };
+    count.parse::<i64>().ok()?.checked_mul(nanos)
 }
 
 impl serde::Serialize for Timestamp {
@@ -177,10 +219,30 @@ mod tests {
             ("36 hours", "2026-03-13T12:00:00Z"),
             ("2026-03-02", "2026-03-02"),
         ] {
-            assert_eq!(moment(text, now), then.parse(), "{text}");
+            let start = TimeSpan::parse(text, now).map(|span| span.start);
+            assert_eq!(start, then.parse(), "{text}");
         }
         for text in ["weeks", "2 fortnights", "", "99999999999999 years"] {
-            assert!(moment(text, now).is_err(), "{text}");
+            assert!(TimeSpan::parse(text, now).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_time_is_as_long_as_its_precision() {
+        let now: Timestamp = "2026-03-15T10:20:30.5Z".parse().unwrap();
+        for (text, start, end) in [
+            ("2026-03-02", "2026-03-02", "2026-03-03"),
+            ("today", "2026-03-15", "2026-03-16"),
+            ("yesterday", "2026-03-14", "2026-03-15"),
+            ("2026-03-02 18:50", "2026-03-02T18:50:00Z", "2026-03-02T18:51:00Z"),
+            ("2026-03-02T18:50", "2026-03-02T18:50:00Z", "2026-03-02T18:51:00Z"),
+            ("2026-03-02 18:50:12", "2026-03-02T18:50:12Z", "2026-03-02T18:50:13Z"),
+            ("2026-03-02T18:50:12+01:00", "2026-03-02T17:50:12Z", "2026-03-02T17:50:13Z"),
+            ("2026-03-02T18:50:12.5Z", "2026-03-02T18:50:12.5Z", "2026-03-02T18:50:12.500000001Z"),
+            ("1 hour", "2026-03-15T09:20:30.5Z", "2026-03-15T09:20:30.500000001Z"),
+        ] {
+            let span = TimeSpan::parse(text, now).unwrap();
+            assert_eq!((span.start, span.end), (start.parse().unwrap(), end.parse().unwrap()));
         }
     }
 }

@@ -104,7 +104,8 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     })
 }
 
-fn sort(runs: &mut [RunDetails], column: &str, ascending: bool) {
+/// Orders runs by a column, largest first unless `ascending`; a missing value is last either way.
+pub(super) fn sort(runs: &mut [RunDetails], column: &str, ascending: bool) {
     runs.sort_by(|a, b| {
         let order = match (cell(a, column), cell(b, column)) {
             (Cell::Number(a), Cell::Number(b)) => b.total_cmp(&a),

@@ -8,7 +8,7 @@ use super::Format;
 use super::ui::Ui;
 use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker};
 use crate::base::mask::mask_words;
-use crate::base::{Env, Timestamp, fuse};
+use crate::base::{Env, TimeSpan, Timestamp, fuse};
 
 /// Environment variables that change results, recorded with every run.
 const RECORDED: [&str; 8] = [
@@ -72,6 +72,14 @@ impl Context {
                 .hint("set HOME or XDG_CONFIG_HOME")
         })?;
         Ok(ConfigDirs { keys: config.join("annals/keys") })
+    }
+
+    /// What a time in the words of the user means.
+    pub(super) fn time(&self, option: &str, text: &str) -> Result<TimeSpan> {
+        TimeSpan::parse(text, self.env.now()).map_err(|e| {
+            Error::new(crate::app::ErrorKind::Usage, format!("{option} {text}: {e}"))
+                .hint("for example 2026-11-01, \"2026-11-01 18:50\", yesterday, \"2 weeks\" or 30d")
+        })
     }
 
     /// What opens a text for the user.

@@ -1,5 +1,7 @@
 //! `annals diff`.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 
 use super::context::Context;
@@ -9,19 +11,28 @@ use crate::analysis::diff::Section;
 use crate::app::{App, LogChange, Moment, Result};
 use crate::base::Timestamp;
 
-/// Show what changed in the record between two moments, and the command that did it: runs, models
-/// in production, aliases, requests, policy, files, metrics. `annals snapshot diff` compares files
+/// Show what changed in the record between two moments, and the command that did it
+///
+/// Runs, models in production, aliases, requests, policy, files and metrics. `annals snapshot diff`
+/// compares files.
+///
+///   annals diff --from '1 week'
+///   annals diff --from 2026-11-01 --to 2026-11-07 --only policy --only model
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The earlier moment: a time, or the state right after a position
-    #[arg(long, value_name = "TIME|POSITION")]
+    /// The earlier moment: a date (its beginning), a time, how long ago, or a position in the log
+    #[arg(long, value_name = "TIME|AGO|POSITION")]
     from: String,
-    /// The later one; now where it is left out
+    /// The later moment: a date (its end), a time, how long ago, or a position; default: now
     #[arg(long, value_name = "TIME|POSITION")]
     to: Option<String>,
     /// Only these kinds of things; may be given more than once
     #[arg(long, value_name = "WHAT")]
     only: Vec<Section>,
+    /// Also each metric and each file of runs that began in between
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     file: LogFile,
 }
@@ -54,22 +65,78 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         let events = found.to.size - found.from.size;
         let (from, to) = (moment(&found.from), moment(&found.to));
         ui.line(&format!("From {from} to {to}: {events} events."))?;
-        let mut said = None;
-        // The ends of intervals stand beside their values; programs get them.
+        if found.changes.is_empty() {
+            ui.note("Nothing is different.");
+            return Ok(());
+        }
+        for line in summary(&found.changes) {
+            ui.line(&line)?;
+        }
+        // The ends of intervals are part of their values; programs get them.
         let plain = |change: &&LogChange| !change.field.contains(".ci_");
+        let detailed = args.all || !args.only.is_empty();
+        let (mut heading, mut left_out) = (None, 0_usize);
         for change in found.changes.iter().filter(plain) {
-            if said != Some(change.invocation) {
+            if !detailed && is_detail(change) {
+                left_out += 1;
+                continue;
+            }
+            if heading != Some(change.invocation) {
                 let words = change.command.as_deref();
                 ui.line(&format!("\n{}", escape(words.unwrap_or("no command is known"))))?;
-                said = Some(change.invocation);
+                heading = Some(change.invocation);
             }
             print(ui, change)?;
         }
-        if found.changes.is_empty() {
-            ui.note("Nothing is different.");
+        if left_out > 0 {
+            ui.note(&format!(
+                "{left_out} new metrics and files are not listed; --all lists them, --only metric \
+                 only the metrics"
+            ));
         }
         Ok(())
     })
+}
+
+/// Whether a change is one of the many that each new run brings.
+fn is_detail(change: &LogChange) -> bool {
+    matches!(change.section, Section::Metric | Section::File) && change.before.is_none()
+}
+
+/// How many things of each kind were added, removed and changed.
+fn summary(changes: &[LogChange]) -> Vec<String> {
+    let mut counts: BTreeMap<Section, BTreeMap<&str, [bool; 3]>> = BTreeMap::new();
+    for change in changes {
+        // Versions of a model are part of it.
+        let name = match change.section {
+            Section::Model => change.name.split('@').next().unwrap_or_default(),
+            _ => change.name.as_str(),
+        };
+        let of = counts.entry(change.section).or_default().entry(name).or_default();
+        let how = match (&change.before, &change.after) {
+            (None, _) => 0,
+            (_, None) => 1,
+            _ => 2,
+        };
+        of[how] = true;
+    }
+    let line = |(section, names): (Section, BTreeMap<&str, [bool; 3]>)| {
+        // A thing that has both new and changed fields has changed.
+        let only = |how: usize| {
+            let fits = |seen: &&[bool; 3]| seen.iter().enumerate().all(|(n, s)| *s == (n == how));
+            names.values().filter(fits).count()
+        };
+        let (added, removed) = (only(0), only(1));
+        let changed = names.len() - added - removed;
+        let parts = [(added, "added"), (removed, "removed"), (changed, "changed")];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        format!("  {:<10} {}", section.word(), parts.join(", "))
+    };
+    counts.into_iter().map(line).collect()
 }
 
 fn moment(moment: &Moment) -> String {

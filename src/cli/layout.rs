@@ -7,8 +7,7 @@ use super::context::Context;
 use super::init::LayoutArg;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{Error, ErrorKind, Migration, Result};
-use crate::base::moment;
+use crate::app::{Migration, Result};
 
 /// Show where things lie, or move everything to where the other layout has it
 #[derive(Debug, clap::Args)]
@@ -110,10 +109,7 @@ fn told(migration: &Migration, applied: bool) -> String {
 
 fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
     let app = context.app()?;
-    let before = moment(before, context.env.now()).map_err(|e| {
-        let message = format!("--before {before}: {e}");
-        Error::new(ErrorKind::Usage, message).hint("such as 2025-07-25, or 30d")
-    })?;
+    let before = context.time("--before", before)?.start;
     let pack = if apply { app.pack_logs(before)? } else { app.plan_log_pack(before)? };
     tell_edits(&pack.regenerated, context);
     context.ui.data(&pack, |ui| {

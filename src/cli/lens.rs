@@ -18,8 +18,8 @@ pub(super) struct LogFile {
 pub(super) struct Lens {
     #[command(flatten)]
     file: LogFile,
-    /// As the log stood at this time, or right after this position
-    #[arg(long, value_name = "TIME|POSITION")]
+    /// As of the end of this date or time (also `yesterday`, `2 weeks`), or right after this position
+    #[arg(long, value_name = "TIME|AGO|POSITION")]
     as_of: Option<String>,
 }
 

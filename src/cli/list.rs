@@ -1,25 +1,45 @@
 //! `annals list`.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::compare::sort;
 use super::context::Context;
 use super::lens::Lens;
+use super::train::CategoryArg;
 use super::ui::{Table, duration, share};
-use crate::app::{App, Result};
+use crate::analysis::column::cell;
+use crate::app::{App, Result, RunDetails, RunLine, Snapshot, check_columns};
 use crate::base::RunId;
-use crate::domain::run::Archive;
+use crate::domain::run::{Archive, Category, RunStatus};
 
+const HEADING: &[&str] = &[
+    "id",
+    "experiment",
+    "category",
+    "status",
+    "place",
+    "accuracy",
+    "macro F1",
+    "data",
+    "time",
+    "started",
+];
 /// Letters of an id that a list shows, at least.
 const ID_LETTERS_MIN: usize = 4;
 /// A letter of an id stands for half a byte.
 const BITS_PER_LETTER: usize = 4;
 
 /// List the runs, newest first
+///
+///   annals list --status finished --sort f1_macro -n 10
+///   annals list --tag ward-3 --where 'f1_macro > 0.8 and n_layer = 6'
+///   annals list --columns experiment_name,f1_macro,learning_rate
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Show at most this many
     #[arg(long, short = 'n')]
@@ -27,6 +47,27 @@ pub(super) struct Args {
     /// Show only runs in this place
     #[arg(long, value_enum)]
     place: Option<PlaceArg>,
+    /// Show only runs in this state
+    #[arg(long, value_enum)]
+    status: Option<StatusArg>,
+    /// Show only runs of this category
+    #[arg(long, value_enum)]
+    category: Option<CategoryArg>,
+    /// Show only runs with this tag; may be repeated, and a run needs all of them
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Show only runs that meet this condition (see `annals compare --help`)
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Order by this column, largest first
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<String>,
+    /// With --sort: smallest first
+    #[arg(long, requires = "sort")]
+    ascending: bool,
+    /// Show these columns: facts, parameters, scores (`valid.loss`), as in `annals compare`
+    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
+    columns: Vec<String>,
     #[command(flatten)]
     lens: Lens,
 }
@@ -64,28 +105,122 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     args.lens.read(context, |app, context| print(args, app, context))
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StatusArg {
+    Running,
+    Finished,
+    Failed,
+    Interrupted,
+    Unknown,
+}
+
+impl StatusArg {
+    fn status(self) -> RunStatus {
+        match self {
+            Self::Running => RunStatus::Running,
+            Self::Finished => RunStatus::Finished,
+            Self::Failed => RunStatus::Failed,
+            Self::Interrupted => RunStatus::Interrupted,
+            Self::Unknown => RunStatus::Unknown,
+        }
+    }
+}
+
+impl Args {
+    /// Whether rows are chosen or ordered by more than a row of the list holds.
+    fn needs_details(&self) -> bool {
+        !self.tag.is_empty()
+            || self.condition.is_some()
+            || self.sort.is_some()
+            || !self.columns.is_empty()
+    }
+
+    /// The runs that meet tags and condition, in the order to show them.
+    fn chosen(&self, app: &App, views: &Snapshot) -> Result<Vec<RunDetails>> {
+        // A condition that holds for all: without one, only finished runs would be selected.
+        let condition = self.condition.as_deref().unwrap_or("experiment_id != \"\"");
+        let mut runs = app.select_runs(views, &[], Some(condition))?;
+        runs.retain(|run| self.tag.iter().all(|tag| run.tags.contains(tag)));
+        runs.reverse();
+        let columns = self.columns.iter().chain(&self.sort).map(String::as_str);
+        check_columns(&runs, columns)?;
+        if let Some(column) = &self.sort {
+            sort(&mut runs, column, self.ascending);
+        }
+        Ok(runs)
+    }
+}
+
 fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
     let runs = views.runs()?;
     let letters = letters_to_tell_apart(runs.ids().collect());
-    let mut table = Table::new(&[
-        "id",
-        "experiment",
-        "category",
-        "status",
-        "place",
-        "accuracy",
-        "macro F1",
-        "data",
-        "time",
-        "started",
-    ]);
-    let mut rows = Vec::new();
     let production: BTreeSet<RunId> =
         views.production()?.into_iter().map(|m| RunId(m.run)).collect();
-    let (mut shown, mut reported) = (0, Vec::new());
-    for run in runs.iter() {
-        let run = run?;
+    let mut list = List::new(args, letters);
+    if args.needs_details() {
+        let lines: BTreeMap<RunId, RunLine<'_>> =
+            runs.iter().map(|run| run.map(|run| (run.run, run))).collect::<Result<_, _>>()?;
+        for details in args.chosen(app, &views)? {
+            if let Some(line) = lines.get(&details.run())
+                && !list.add(app, line, &production, Some(&details), context)?
+            {
+                break;
+            }
+        }
+    } else {
+        for run in runs.iter() {
+            if !list.add(app, &run?, &production, None, context)? {
+                break;
+            }
+        }
+    }
+    let silent = app.silent_runs(list.reported)?;
+    context.ui.data(&list.rows, |ui| {
+        ui.table(&list.table)?;
+        for silent in &silent {
+            let (what, advice) = silent.advice();
+            ui.warn(&format!("{what}; {advice}"));
+        }
+        if runs.is_empty() {
+            ui.note("No runs yet. `annals train --config baseline_small` makes one.");
+        } else if list.shown == 0 {
+            ui.note("No run meets these conditions.");
+        } else if args.columns.is_empty() {
+            ui.dim("Scores are of the test split.");
+        }
+        Ok(())
+    })
+}
+
+/// What is printed, row by row.
+struct List<'a> {
+    args: &'a Args,
+    letters: usize,
+    table: Table,
+    rows: Vec<serde_json::Value>,
+    reported: Vec<(RunId, String)>,
+    shown: usize,
+}
+
+impl<'a> List<'a> {
+    fn new(args: &'a Args, letters: usize) -> Self {
+        let columns: Vec<&str> = args.columns.iter().map(String::as_str).collect();
+        let heading = if columns.is_empty() { HEADING } else { &columns };
+        let table = Table::new(heading);
+        Self { args, letters, table, rows: Vec::new(), reported: Vec::new(), shown: 0 }
+    }
+
+    /// Adds a run, unless a filter leaves it out. False once the list is full.
+    fn add(
+        &mut self,
+        app: &App,
+        run: &RunLine<'_>,
+        production: &BTreeSet<RunId>,
+        details: Option<&RunDetails>,
+        context: &Context,
+    ) -> Result<bool> {
+        let args = self.args;
         // A model in production is a copy: its run lies where it lay.
         let place = match run.archive {
             Some(archive) => archive.word(),
@@ -93,20 +228,43 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             None if production.contains(&run.run) => "production",
             None => "active",
         };
-        if args.place.as_ref().is_some_and(|wanted| wanted.word() != place) {
-            continue;
+        if args.place.is_some_and(|wanted| wanted.word() != place)
+            || args.category.is_some_and(|wanted| Category::from(wanted) != run.category)
+        {
+            return Ok(true);
         }
-        if args.limit.is_some_and(|limit| shown >= limit) {
-            break;
+        if args.limit.is_some_and(|limit| self.shown >= limit) {
+            return Ok(false);
         }
-        shown += 1;
-        if App::is_reported(&run) {
-            reported.push((run.run, run.experiment_id.to_owned()));
+        let status = app.status_of(run)?;
+        if args.status.is_some_and(|wanted| wanted.status() != status) {
+            return Ok(true);
         }
-        let status = app.status_of(&run)?;
+        self.shown += 1;
+        if App::is_reported(run) {
+            self.reported.push((run.run, run.experiment_id.to_owned()));
+        }
+        match details.filter(|_| !args.columns.is_empty()) {
+            Some(details) => self.add_columns(details, context),
+            None => self.add_line(run, place, status, context),
+        }
+        Ok(true)
+    }
+
+    fn add_columns(&mut self, run: &RunDetails, context: &Context) {
+        let cells = || self.args.columns.iter().map(|column| (column, cell(run, column)));
+        if context.ui.json() {
+            let row = cells().map(|(column, cell)| (column.clone(), cell.json())).collect();
+            self.rows.push(row);
+        } else {
+            self.table.row(cells().map(|(_, cell)| cell.shown()).collect::<Vec<_>>());
+        }
+    }
+
+    fn add_line(&mut self, run: &RunLine<'_>, place: &str, status: RunStatus, context: &Context) {
         let data = if run.synthetic { "generated" } else { "real" };
         if context.ui.json() {
-            rows.push(json!({
+            self.rows.push(json!({
                 "run_id": run.run,
                 "experiment_id": run.experiment_id,
                 "experiment_name": run.name,
@@ -122,8 +280,8 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
                 "started": run.started,
             }));
         } else {
-            table.row([
-                Cow::Owned(run.run.short(letters)),
+            self.table.row([
+                Cow::Owned(run.run.short(self.letters)),
                 run.experiment_id.into(),
                 run.category.word().into(),
                 status.word().into(),
@@ -136,20 +294,6 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             ]);
         }
     }
-    let silent = app.silent_runs(reported)?;
-    context.ui.data(&rows, |ui| {
-        ui.table(&table)?;
-        for silent in &silent {
-            let (what, advice) = silent.advice();
-            ui.warn(&format!("{what}; {advice}"));
-        }
-        if runs.is_empty() {
-            ui.note("No runs yet. `annals train --config baseline_small` makes one.");
-        } else {
-            ui.dim("Scores are of the test split.");
-        }
-        Ok(())
-    })
 }
 
 /// The letters that tell any two of the ids apart.

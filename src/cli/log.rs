@@ -10,7 +10,6 @@ use super::lens::LogFile;
 use super::out::OutPath;
 use super::ui::Ui;
 use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
-use crate::base::moment;
 
 /// How often `--follow` looks for more.
 const FOLLOW_WAIT: Duration = Duration::from_millis(300);
@@ -42,10 +41,10 @@ pub(super) struct Args {
     /// Only these positions, such as 100..200, 100.. or ..200 (without the last)
     #[arg(long, value_name = "FROM..TO")]
     positions: Option<String>,
-    /// Only what was recorded since: a time, or how long ago, such as `2 weeks`
+    /// Only what was recorded since: a date, a time, or how long ago, such as `2 weeks`
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<String>,
-    /// Only what was recorded before: a time, or how long ago
+    /// Only what was recorded until then; a date means to the end of that day
     #[arg(long, value_name = "TIME|AGO")]
     until: Option<String>,
     /// Only what a rule or a person refused
@@ -97,12 +96,8 @@ fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
         Some(text) => Some(app.find_run(&app.snapshot()?, text)?),
         None => None,
     };
-    let time = |text: &Option<String>| {
-        let parsed = text.as_ref().map(|text| moment(text, context.env.now())).transpose();
-        parsed.map_err(|e| {
-            Error::new(ErrorKind::Usage, e.to_string())
-                .hint("`2 weeks`, `3 days` and `12 hours` work too")
-        })
+    let time = |option, text: &Option<String>| {
+        text.as_ref().map(|text| context.time(option, text)).transpose()
     };
     Ok(LogQuery {
         kinds: args.kind.clone(),
@@ -112,8 +107,8 @@ fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
         file: args.file.clone(),
         invocation: args.invocation.clone(),
         positions: args.positions.as_deref().map(positions).transpose()?,
-        since: time(&args.since)?,
-        until: time(&args.until)?,
+        since: time("--since", &args.since)?.map(|span| span.start),
+        until: time("--until", &args.until)?.map(|span| span.end),
         refused: args.refused,
         limit: args.limit,
     })

@@ -31,6 +31,7 @@ mod layout;
 mod lens;
 mod list;
 mod log;
+mod models;
 mod out;
 mod plot;
 mod policy;
@@ -65,7 +66,7 @@ use context::Context;
 
 /// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
 #[derive(Debug, Parser)]
-#[command(name = "annals", version, max_term_width = 100)]
+#[command(name = "annals", version, max_term_width = 100, after_help = ENVIRONMENT)]
 struct Args {
     /// How to print data
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
@@ -76,6 +77,17 @@ struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
+
+const ENVIRONMENT: &str = "\
+Environment:
+  ANNALS_ACTOR  The name under which changes are recorded (default: the user name)
+  ANNALS_HOST   The name of this machine in the record (default: its host name)
+  NO_COLOR      Print without colors
+
+Examples:
+  annals init && annals train --config tfidf_logreg --data tweets.csv --name hate
+  annals list --status finished --sort f1_macro
+  annals why hate";
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -97,7 +109,9 @@ enum Verb {
     Train(Box<train::Args>),
     Reproduce(reproduce::Args),
     Run(Box<run::Args>),
+    #[command(alias = "ls")]
     List(list::Args),
+    #[command(alias = "details")]
     Show(show::Args),
     Status(status::Args),
     Best(candidates::BestArgs),
@@ -106,6 +120,7 @@ enum Verb {
     Plot(plot::Args),
     Clinical(report::ClinicalArgs),
     Report(report::Args),
+    Models(models::Args),
     Promote(promote::Args),
     Approve(promote::ApproveArgs),
     Reject(promote::RejectArgs),
@@ -225,6 +240,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Plot(args) => plot::run(&args, context),
         Verb::Clinical(args) => report::run_clinical(&args, context),
         Verb::Report(args) => report::run(&args, context),
+        Verb::Models(args) => models::run(&args, context),
         Verb::Promote(args) => promote::run(args, context),
         Verb::Approve(args) => promote::run_approve(args, context),
         Verb::Reject(args) => promote::run_reject(args, context),

@@ -14,6 +14,7 @@ use crate::base::suggest::nearest;
 /// Draw a picture of runs, in the terminal or as SVG or PNG
 ///
 ///   annals plot architecture --metric f1_macro --x n_embd
+///   annals plot curves small large --metric f1_macro --split valid
 ///   annals plot curves small --out curves.svg
 ///   annals plot confusion small --out confusion.png
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// size-recall: the critical class, where the policy names none
     #[arg(long)]
     class: Option<String>,
+    /// curves: only those of this split
+    #[arg(long, value_enum)]
+    split: Option<SplitArg>,
     /// Write it to this file: .svg or .png
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
@@ -47,7 +51,7 @@ pub(super) struct Args {
 enum Kind {
     /// A metric against a parameter, run by run
     Architecture,
-    /// How losses and scores went while one run trained
+    /// How losses and scores went while runs trained, one over the other
     Curves,
     /// Labels against predictions of one run
     Confusion,
@@ -64,6 +68,26 @@ enum Kind {
     /// A metric over time, promotions marked
     History,
 }
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SplitArg {
+    Train,
+    Valid,
+    Test,
+}
+
+impl From<SplitArg> for Split {
+    fn from(split: SplitArg) -> Self {
+        match split {
+            SplitArg::Train => Self::Train,
+            SplitArg::Valid => Self::Valid,
+            SplitArg::Test => Self::Test,
+        }
+    }
+}
+
+/// As many runs as can be told apart in one picture.
+const OVERLAID_MAX: usize = 12;
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     args.lens.read(context, |app, context| draw(args, app, context))
@@ -101,9 +125,48 @@ fn draw(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             charts::size_recall(&runs, &class)
                 .ok_or_else(|| nothing(&format!("no run has test scores of {class:?}")))?
         }
+        Kind::Curves => curves(args, app, &runs, &nothing, context)?,
         _ => one(args, app, &runs, &nothing)?,
     };
     show(args, &drawn, context)
+}
+
+fn curves(
+    args: &Args,
+    app: &App,
+    runs: &[RunDetails],
+    nothing: &dyn Fn(&str) -> Error,
+    context: &mut Context,
+) -> Result<Picture> {
+    if runs.len() > OVERLAID_MAX {
+        let message = format!(
+            "{} runs fit, and at most {OVERLAID_MAX} can be told apart in one picture",
+            runs.len()
+        );
+        return Err(Error::new(ErrorKind::Usage, message)
+            .hint("name some: annals plot curves RUN RUN, or use --where"));
+    }
+    let metric = args.metric.as_deref().unwrap_or("loss");
+    let recorded = runs.iter().map(|run| app.curves(run.run())).collect::<Result<Vec<_>>>()?;
+    for (run, curves) in runs.iter().zip(&recorded) {
+        if curves.iter().all(|curve| curve.metric != metric || curve.points.len() < 2) {
+            let id = &run.experiment_id;
+            context.ui.warn(&format!("{id} has fewer than two points of {metric}: not drawn"));
+        }
+    }
+    let pairs: Vec<_> = runs.iter().zip(recorded.iter().map(Vec::as_slice)).collect();
+    charts::overlaid(&pairs, metric, args.split.map(Into::into)).ok_or_else(|| {
+        let curves = recorded.iter().flatten();
+        let mut known: Vec<&str> = curves.map(|curve| curve.metric.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let error = nothing(&format!("there are not two points of {metric:?}"));
+        match nearest(metric, known.iter().copied()).filter(|near| *near != metric) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => error,
+            None => error.hint(format!("recorded: {}", known.join(", "))),
+        }
+    })
 }
 
 fn one(
@@ -122,20 +185,6 @@ fn one(
     };
     let mixed = "no label that some test rows have and some have not";
     match args.kind {
-        Kind::Curves => {
-            let metric = args.metric.as_deref().unwrap_or("loss");
-            let curves = app.curves(run.run())?;
-            charts::curves(run, &curves, metric).ok_or_else(|| {
-                let mut known: Vec<&str> = curves.iter().map(|c| c.metric.as_str()).collect();
-                known.sort_unstable();
-                known.dedup();
-                let error = nothing(&format!("the run recorded no {metric:?}"));
-                match nearest(metric, known) {
-                    Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error,
-                }
-            })
-        }
         Kind::Confusion => charts::confusion(run, Split::Test)
             .ok_or_else(|| nothing("the run has no confusion matrix of the test split")),
         Kind::Roc => charts::roc(run, &kept()?).ok_or_else(|| nothing(mixed)),

@@ -117,7 +117,7 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
         ))?;
         ui.dim(&format!("The policy asks for {}.", decided.terms));
         if names.len() >= decided.needed as usize {
-            ui.note("Next: annals promote <run>");
+            ui.note(&format!("Next: annals promote {} --as {}", decided.run, decided.name));
         }
         Ok(())
     })

@@ -1,5 +1,7 @@
 //! `annals report` and `annals clinical`.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::lens::Lens;
 use super::out::{self, OutPath};
@@ -61,6 +63,15 @@ pub(super) fn run_clinical(args: &ClinicalArgs, context: &mut Context) -> Result
     args.lens.read(context, |app, context| print(args, app, context))
 }
 
+/// As many labels as fit a message.
+fn listed(labels: &BTreeSet<&str>) -> String {
+    const SHOWN_MAX: usize = 20;
+    let shown: Vec<&str> = labels.iter().copied().take(SHOWN_MAX).collect();
+    let more = labels.len().saturating_sub(SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
+}
+
 fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
     let class = match &args.class {
         Some(class) => class.clone(),
@@ -69,11 +80,14 @@ fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
     let runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
     let known = runs.iter().any(|run| run.labels.contains(&class));
     if !known {
-        let labels = runs.iter().flat_map(|run| &run.labels).map(String::as_str);
+        let all: BTreeSet<&str> =
+            runs.iter().flat_map(|run| &run.labels).map(String::as_str).collect();
+        let labels = all.iter().copied();
         let error = Error::new(ErrorKind::NotFound, format!("no run has a label {class:?}"));
         return Err(match crate::base::suggest::nearest(&class, labels) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error,
+            None if all.is_empty() => error,
+            None => error.hint(format!("labels of these runs: {}", listed(&all))),
         });
     }
     let found = Clinical::of(&runs, &class);

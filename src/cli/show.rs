@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui, duration, escape, share, size};
-use crate::app::{App, InvocationShown, ModelRow, Result, RunDetails, Snapshot};
+use crate::app::{App, InvocationShown, ModelRow, Result, RunDetails, RunOrigin, Snapshot};
 use crate::base::{Split, Timestamp};
 use crate::domain::metric::ClassScore;
 
@@ -120,6 +120,8 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
     value["run_id"] = json!(run.run());
     value["started_by"] = json!(actor);
     value["started"] = json!(Timestamp(run.started));
+    let origin = app.origin(run)?;
+    value["origin"] = json!(origin);
     context.ui.data(&value, |ui| {
         ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
@@ -182,6 +184,9 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
             ui.line(&format!("model       {count} parameters, {}", size(bytes)))?;
         }
+        if let Some(origin) = &origin {
+            show_origin(ui, origin)?;
+        }
         for (by, equal) in &run.reproductions {
             let word = if *equal { "equal" } else { "differing" };
             ui.line(&format!("reproduced  {word}, by run {by}"))?;
@@ -205,6 +210,52 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         }
         Ok(())
     })
+}
+
+fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
+    let RunOrigin { trainer, environment } = origin;
+    match &environment.git {
+        Some(git) => {
+            let branch = git.branch.as_ref().map(|b| format!(" on {b}")).unwrap_or_default();
+            let state = match (git.dirty, git.diff.is_some()) {
+                (false, _) => "clean",
+                (true, true) => "with uncommitted changes (kept as the file diff)",
+                (true, false) => "with uncommitted changes (not kept)",
+            };
+            let commit = git.commit.get(..12).unwrap_or(&git.commit);
+            ui.line(&format!("git         {commit}{branch}, {state}"))?;
+        }
+        None => ui.line("git         not stated")?,
+    }
+    let stated = |text: &str| match text {
+        "" => "not stated".to_owned(),
+        text => escape(text).into_owned(),
+    };
+    let mut device = stated(&environment.device);
+    if !environment.accelerators.is_empty() {
+        device += &format!(" ({})", environment.accelerators.join(", "));
+    }
+    if environment.threads > 0 {
+        device += &format!(", threads: {}", environment.threads);
+    }
+    ui.line(&format!("device      {device}"))?;
+    ui.line(&format!(
+        "machine     {}, {}, {} (processors: {})",
+        stated(&environment.host),
+        stated(&environment.os),
+        stated(&environment.cpu),
+        environment.cpus,
+    ))?;
+    let mut versions = vec![format!("annals {}", environment.tool_version)];
+    if !trainer.is_empty() {
+        versions.push(format!("trained by {}", escape(trainer)));
+    }
+    versions.extend(environment.libtorch.as_ref().map(|version| format!("libtorch {version}")));
+    ui.line(&format!("versions    {}", versions.join(", ")))?;
+    for (name, value) in &environment.variables {
+        ui.line(&format!("variable    {}={}", escape(name), escape(value)))?;
+    }
+    Ok(())
 }
 
 /// A score, and where it was resampled the 95 % interval around it.

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::lens::Lens;
 use crate::app::Result;
 
-/// Show what is in the workspace and what waits for somebody
+/// Summarize the workspace: runs, models in production, pending requests
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -35,6 +35,9 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
             }
         ))?;
         ui.line(&format!("production  {}", status.production))?;
+        for model in &status.models {
+            ui.line(&format!("  {} {} from {}", model.name, model.version, model.run))?;
+        }
         ui.line(&format!("candidates  {}", status.candidates))?;
         for request in &status.open_requests {
             ui.line(&format!(

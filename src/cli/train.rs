@@ -13,7 +13,7 @@ use super::show::{class_table, with_interval};
 use super::ui::{Table, duration, share};
 use crate::app::{
     App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Spread, TrainRequest,
-    Trained,
+    Trained, all_settings, named_configs, show_config,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
@@ -26,9 +26,22 @@ const HEAD_WEIGHT: &str = "0.5";
 /// Train a model and record every step of it
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A named configuration, or a YAML file merged over the base
+    /// A named configuration (--list-configs), a YAML file, or a template in one (FILE:NAME)
+    ///
+    /// A file holds only what differs: it is merged over the defaults, or over the configuration
+    /// or file that its key `extends` names. `--list-settings` lists every key.
     #[arg(long, alias = "experiment-config", default_value = "baseline_small")]
+    #[arg(value_name = "NAME|FILE|FILE:NAME")]
     config: String,
+    /// List the named configurations, and train nothing
+    #[arg(long, conflicts_with_all = ["show_config", "resume"])]
+    list_configs: bool,
+    /// List every setting with its default and what it does, and train nothing
+    #[arg(long, conflicts_with_all = ["show_config", "resume"])]
+    list_settings: bool,
+    /// Print the whole configuration as YAML, with --set and the like applied, and train nothing
+    #[arg(long, conflicts_with = "resume")]
+    show_config: bool,
     /// Go on with a run that was interrupted or failed, from its newest training checkpoint
     #[arg(long, value_name = "RUN")]
     #[arg(conflicts_with_all = ["config", "name", "set", "seed", "threads", "data", "dedupe"])]
@@ -54,7 +67,7 @@ pub(super) struct Args {
     /// Fine-tune from the weights in a folder as Hugging Face Transformers writes it
     #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
     init: Option<PathBuf>,
-    /// One setting over the configuration, such as training.num_epochs=3
+    /// One setting over the configuration, such as training.num_epochs=3 (see --list-settings)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Columns to learn beside the labels, each with what its loss counts (0.5 by default)
@@ -105,7 +118,41 @@ impl From<CategoryArg> for Category {
     }
 }
 
+/// What is asked of the configurations alone, without a workspace.
+fn shown(args: &Args, context: &mut Context) -> Result<bool> {
+    if args.list_configs {
+        let configs = named_configs()?;
+        context.ui.data(&configs, |ui| {
+            let mut table = Table::new(&["configuration", "architecture", "description"]);
+            for config in &configs {
+                table.row([config.name, &config.architecture, &config.description]);
+            }
+            ui.table(&table)
+        })?;
+    }
+    if args.list_settings {
+        let settings = all_settings();
+        context.ui.data(&settings, |ui| {
+            let mut table = Table::new(&["setting", "default", "description"]);
+            for setting in &settings {
+                table.row([&setting.key, &setting.default, &setting.help]);
+            }
+            ui.table(&table)
+        })?;
+    }
+    Ok(args.list_configs || args.list_settings)
+}
+
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
+    if shown(&args, context)? {
+        return Ok(());
+    }
+    if args.show_config {
+        let config = show_config(&request(args, context)?)?;
+        return context
+            .ui
+            .data(&config, |ui| config.to_yaml().lines().try_for_each(|line| ui.line(line)));
+    }
     let app = context.app()?;
     if args.experiment_summary {
         super::status::print(&app, context)?;
@@ -172,13 +219,7 @@ fn train_repeatedly(
 }
 
 fn request(args: Args, context: &Context) -> Result<TrainRequest> {
-    let looks_like_file = args.config.contains('/')
-        || [".yaml", ".yml"].iter().any(|ending| args.config.ends_with(ending));
-    let config = if looks_like_file {
-        ConfigSource::File(context.cwd.join(&args.config))
-    } else {
-        ConfigSource::Named(args.config)
-    };
+    let config = ConfigSource::parse(&args.config, &context.cwd);
     let mut set = Vec::new();
     for pair in &args.set {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
@@ -256,7 +297,7 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
         if run.synthetic {
             ui.note("The data was generated: these numbers say nothing about a model in use.");
         }
-        ui.note(&format!("Next: annals candidates {}", run.run().short(8)));
+        ui.note(&format!("Next: annals candidates {}", run.experiment_id));
         Ok(())
     })
 }

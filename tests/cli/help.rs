@@ -11,6 +11,7 @@ const VERBS: &[&str] = &[
     "status",
     "best",
     "candidates",
+    "models",
     "promote",
     "approve",
     "reject",

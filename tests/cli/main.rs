@@ -23,6 +23,7 @@ mod edit;
 mod ensemble;
 mod export;
 mod external;
+mod finding;
 mod flips;
 mod fold;
 mod fork;

@@ -50,7 +50,9 @@ impl Journal {
         match driven {
             Driven::Finished(finished) => {
                 let (best, all, metric) = (finished.best_epoch, finished.epochs, &finished.metric);
-                let text = format!("Finished: epoch {best} of {all} is the best by {metric}");
+                let early = if finished.stopped_early { ", stopped early" } else { "" };
+                let text =
+                    format!("Finished: epoch {best} of {all} is the best by {metric}{early}");
                 self.line(now, "INFO", &text);
                 for evaluation in finished.evaluations.iter().filter(|e| e.split == Split::Test) {
                     self.line(now, "INFO", &scores("Test", evaluation));

@@ -10,16 +10,16 @@ mod repeat;
 mod reproduce;
 mod request;
 mod resume;
+mod settings;
 mod translate;
 mod yardstick;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use repeat::Spread;
 pub use reproduce::{ReproduceOptions, Reproduced};
-pub use request::{ConfigSource, DataSource, Programs, Screen, TrainRequest};
+pub use request::{DataSource, Programs, Screen, TrainRequest};
 pub use yardstick::Yardstick;
 
 use super::environment::Facts;
@@ -37,9 +37,11 @@ use crate::supervise::{Engine, SuperviseError};
 use crate::train::config::{Architecture, TrainConfig};
 use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
+use drive::Driven;
 pub(super) use folder::RunFolder;
 use journal::Journal;
-use request::Resolved;
+use settings::Resolved;
+pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
 
 /// What a training came to.
 #[derive(Debug)]
@@ -107,6 +109,7 @@ impl App {
         screen: &mut dyn Screen,
     ) -> Result<Trained> {
         let resolved = request::resolve(request, &self.caller.cwd)?;
+        resolved.notes.iter().for_each(|note| screen.note(note));
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
@@ -206,6 +209,8 @@ impl App {
     ) -> Result<()> {
         let Attempt { run, state, job, mut engine, of, folder } = attempt;
         let number = state.attempt;
+        let (planned, patience) =
+            (job.config.training.num_epochs, job.config.training.early_stopping.patience);
         engine
             .train(job)
             .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
@@ -216,7 +221,16 @@ impl App {
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
         }
         let mut journal = Journal::open(&folder.path.join(folder.log_file()));
-        let driven = drive::drive(session, run, state, engine, stop, (screen, &mut journal));
+        let driven = drive::drive(session, run, state, engine, stop, (&mut *screen, &mut journal));
+        if let Ok(Driven::Finished(finished)) = &driven
+            && finished.stopped_early
+        {
+            screen.note(&format!(
+                "stopped early after epoch {} of {planned}: {} on valid did not improve in \
+                 {patience} epochs; the weights are those of epoch {}",
+                finished.epochs, finished.metric, finished.best_epoch
+            ));
+        }
         self.record_end(session, run, number, &of, folder, driven)
     }
 
@@ -351,15 +365,15 @@ impl App {
         attempt: u32,
         of: &Results<'_>,
         folder: &RunFolder,
-        driven: Result<drive::Driven>,
+        driven: Result<Driven>,
     ) -> Result<()> {
         let (ending, error, mut stored) = match driven {
-            Ok(drive::Driven::Finished(finished)) => {
+            Ok(Driven::Finished(finished)) => {
                 let stored = folder.write_results(of, &finished)?;
                 let ending = Ending::Finish(Box::new(translate::finished(&finished, attempt)));
                 (ending, None, stored)
             }
-            Ok(drive::Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
+            Ok(Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
             Err(error) => {
                 let ending = Ending::Fail {
                     reason: format!("recording failed: {error}"),
@@ -569,11 +583,6 @@ fn start_engine(
 /// How often the user asked for an end.
 fn asked(stop: &AtomicUsize) -> usize {
     stop.load(Ordering::SeqCst)
-}
-
-/// The last component of a path, without its extension.
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Sorted JSON text values by dotted key.

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::Flat;
 use super::folder::RunFolder;
-use super::{Flat, stem};
+use super::settings::{ConfigSource, Resolved, merged};
 use crate::app::{Error, ErrorKind, Result, refuse_pickle};
 use crate::base::Digest;
-use crate::base::suggest::nearest;
 use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
-use crate::train::config::{self, Architecture, Layer, Threshold, TrainConfig};
+use crate::train::config::{Architecture, Threshold, TrainConfig};
 use crate::train::data::{
     self, DataError, Dataset, LabelColumns, Preparation, Source, actigraphy, sample,
 };
@@ -43,15 +43,6 @@ pub struct TrainRequest {
     pub device: String,
     /// Where the engines are.
     pub programs: Programs,
-}
-
-/// Where settings come from.
-#[derive(Clone, Debug)]
-pub enum ConfigSource {
-    /// A name of `data/configs`.
-    Named(String),
-    /// A YAML file.
-    File(PathBuf),
 }
 
 /// What a run learns from.
@@ -100,30 +91,9 @@ pub trait Screen {
     fn event(&mut self, event: &TrainEvent);
 }
 
-/// Settings and the name they go by.
-pub(super) struct Resolved {
-    pub(super) config: TrainConfig,
-    pub(super) name: String,
-}
-
 /// Merges the settings; files they name are looked for in `folder`.
 pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved> {
-    let (name, file, text) = match &request.config {
-        ConfigSource::Named(name) => {
-            let text = config::builtin(name).ok_or_else(|| unknown_config(name))?;
-            (name.clone(), name.clone(), text.to_owned())
-        }
-        ConfigSource::File(path) => {
-            let text = fs::read_to_string(path).map_err(|e| {
-                Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
-            })?;
-            (stem(path), path.display().to_string(), text)
-        }
-    };
-    let mut layers = vec![Layer::Text { file: &file, text: &text }];
-    layers.extend(request.set.iter().map(|(key, value)| Layer::Set { key, value }));
-    let mut config =
-        config::resolve(&layers).map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+    let Resolved { mut config, name, notes } = merged(request)?;
     let lexicon = &mut config.lexicon;
     if lexicon.names_a_file() {
         for file in [&mut lexicon.file, &mut lexicon.types_file] {
@@ -134,7 +104,7 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
     }
     settle_init(&mut config)?;
     settle_encoder(&mut config, folder)?;
-    Ok(Resolved { config, name })
+    Ok(Resolved { config, name, notes })
 }
 
 /// Names the weights to take an encoder from by digest, and refuses them where they do not fit.
@@ -175,18 +145,6 @@ fn settle_init(config: &mut TrainConfig) -> Result<()> {
 impl From<HfError> for Error {
     fn from(error: HfError) -> Self {
         Self::new(ErrorKind::Data, error.to_string())
-    }
-}
-
-fn unknown_config(name: &str) -> Error {
-    let names: Vec<&str> = config::builtin_names().collect();
-    let error = Error::new(
-        ErrorKind::NotFound,
-        format!("there is no configuration \"{name}\" (known: {})", names.join(", ")),
-    );
-    match nearest(name, names.iter().copied()) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error.hint("a path to a YAML file works too"),
     }
 }
 

@@ -307,7 +307,10 @@ fn stage_rules(config: &TrainConfig, rules: &mut Vec<Rule>) {
         u64::from(found) == epochs,
         "training.num_epochs",
         found.to_string(),
-        format!("the epochs of all `curriculum.stages` ({epochs})"),
+        format!(
+            "the sum of the epochs of `curriculum.stages` ({epochs}); change the stages for another \
+             length"
+        ),
     ));
     let by_model = curriculum.difficulty == Difficulty::Reference;
     let found = format!("\"{}\"", curriculum.reference);
@@ -404,8 +407,8 @@ mod tests {
         assert_eq!(with("num_epochs: 3", stages), "fine");
         assert_eq!(
             with("num_epochs: 4", stages),
-            "my.yaml:1:24: `training.num_epochs` is 4, but must be the epochs of all \
-             `curriculum.stages` (3)"
+            "my.yaml:1:24: `training.num_epochs` is 4, but must be the sum of the epochs of \
+             `curriculum.stages` (3); change the stages for another length"
         );
         assert_eq!(
             with("num_epochs: 3, learning_rate: 1.0e-3", stages),

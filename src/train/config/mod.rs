@@ -11,6 +11,7 @@
 mod families;
 mod pat;
 mod resolve;
+mod template;
 mod threshold;
 mod types;
 mod validate;
@@ -22,6 +23,7 @@ pub use families::{
 };
 pub use pat::{PatConfig, PatchEmbedding};
 pub use resolve::{Layer, builtin, builtin_names, recorded, resolve};
+pub use template::{FileKind, Setting, Template, all_settings, inspect};
 pub use threshold::Threshold;
 pub use types::{
     Architecture, ClassWeights, DataConfig, DistilbertConfig, EarlyStopping, ModelConfig,

@@ -1,11 +1,12 @@
 //! Merges layers of settings over the base and reads the result as [`TrainConfig`].
 
 use super::families::Unused;
+use super::template;
 use super::types::TrainConfig;
 use super::yaml::{self, ConfigError, Entry, Node, Value};
 use crate::base::{Digest, suggest};
 
-const BASE: &str = include_str!("../../../data/configs/base.yaml");
+pub(super) const BASE: &str = include_str!("../../../data/configs/base.yaml");
 
 /// Named configs; `base` is under all of them.
 const BUILTIN: &[(&str, &str)] = &[
@@ -47,6 +48,15 @@ pub enum Layer<'a> {
         file: &'a str,
         /// The YAML.
         text: &'a str,
+    },
+    /// One of several templates in a YAML text.
+    Template {
+        /// Its file, for messages.
+        file: &'a str,
+        /// The YAML.
+        text: &'a str,
+        /// The name of the template.
+        name: &'a str,
     },
     /// One setting.
     Set {
@@ -116,7 +126,8 @@ fn check_use(base: &Node, layer: &Node, parents: &str, unused: &Unused) -> Resul
 
 fn parse_layer(layer: &Layer<'_>) -> Result<Node, ConfigError> {
     match *layer {
-        Layer::Text { file, text } => yaml::parse(file, text),
+        Layer::Text { file, text } => template::settings(file, text, None),
+        Layer::Template { file, text, name } => template::settings(file, text, Some(name)),
         Layer::Set { key, value } => {
             let file = format!("--set {key}={value}");
             let mut node = yaml::parse(&file, &format!("value: {value}"))?;
@@ -186,7 +197,7 @@ fn read(base: &Node, merged: &Node) -> Result<TrainConfig, ConfigError> {
     })
 }
 
-fn leaves<'a>(node: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
+pub(super) fn leaves<'a>(node: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
     match &node.value {
         Value::Map(entries) => entries
             .iter()
@@ -251,7 +262,8 @@ mod tests {
 
     #[test]
     fn later_layers_win_key_by_key() {
-        let file = Layer::Text { file: "a", text: "training: {num_epochs: 9, batch_size: 8}" };
+        let text = "training: {num_epochs: 9, batch_size: 8}";
+        let file = Layer::Text { file: "a", text };
         let set = Layer::Set { key: "training.num_epochs", value: "2" };
         let config = resolve(&[file, set]).unwrap();
         assert_eq!((config.training.num_epochs, config.training.batch_size), (2, 8));
