@@ -136,12 +136,12 @@ fn a_flipped_byte_costs_no_memory_and_no_time() {
     let verbs: [&[&str]; 10] = [
         &["list", "--log", "flipped.redb"],
         &["audit", "--log", "flipped.redb"],
+        &["audit"],
         &["log", "--log", "flipped.redb"],
         &["query", "--log", "flipped.redb", "select count(*) from events"],
         &["report", "--log", "flipped.redb", "--out", "report.md"],
         &["why", "one", "--log", "flipped.redb"],
         &["verify", "--log", "flipped.redb"],
-        &["audit"],
         &["list"],
         &["status"],
     ];
@@ -154,7 +154,7 @@ fn a_flipped_byte_costs_no_memory_and_no_time() {
         std::fs::copy(&log, ward.path("flipped.redb")).unwrap();
         // The tail is where it was met; elsewhere verbs take turns.
         let every = flip.key && ["tail", "block_headers"].contains(&flip.table) && flip.bit == 7;
-        let some = if every { &verbs[..] } else { &verbs[index % verbs.len()..][..1] };
+        let some = if every { &verbs[..4] } else { &verbs[index % verbs.len()..][..1] };
         for verb in some {
             let code = limited(&ward, verb);
             let known = [0, 1, 3, 4, 5, 6, 7, 9, 10];
