@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 use rustix::io::Errno;
 
 use super::{StoreError, copy_file};
-use crate::base::{Digest, Timestamp, durable};
+use crate::base::{Digest, Timestamp, confine, durable};
 
 /// A blob as it lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ impl Blobs {
         self.dir.join(digest.short(2)).join(digest.to_string())
     }
 
+    /// The path of a blob that is stored or removed: nothing on its way may be a link.
+    fn own_path(&self, digest: Digest) -> io::Result<PathBuf> {
+        Ok(confine::parent_inside(&self.dir, &format!("{}/{digest}", digest.short(2)))?)
+    }
+
     /// Whether the blob is there; its bytes are not checked.
     pub fn contains(&self, digest: Digest) -> bool {
         self.path(digest).is_file()
@@ -50,8 +55,8 @@ impl Blobs {
     /// [`StoreError::Io`].
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        let path = self.path(digest);
         let stored = || -> io::Result<()> {
+            let path = self.own_path(digest)?;
             if !freshened(&path) {
                 durable::create_dir_all(&self.dir.join(digest.short(2)))?;
                 durable::write(&path, bytes)?;
@@ -78,7 +83,7 @@ impl Blobs {
                 _ => copy_file(from, &copied)?,
             }
             let (digest, bytes) = Digest::of_reader(&mut File::open(&copied)?)?;
-            let path = self.path(digest);
+            let path = self.own_path(digest)?;
             if freshened(&path) {
                 fs::remove_file(&copied)?;
             } else {
@@ -123,8 +128,14 @@ impl Blobs {
         let listed = || -> io::Result<Vec<StoredBlob>> {
             let mut found = Vec::new();
             for folder in entries(&self.dir)? {
+                // A link may lead to the blobs of another workspace.
+                if !folder.file_type()?.is_dir() {
+                    continue;
+                }
                 for entry in entries(&folder.path())? {
-                    let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                    let digest: Option<Digest> =
+                        entry.file_name().to_str().and_then(|name| name.parse().ok());
+                    let digest = digest.filter(|d| *folder.file_name() == *d.short(2));
                     let meta = entry.metadata()?;
                     if let Some(digest) = digest.filter(|_| meta.is_file()) {
                         let (bytes, changed) = (meta.len(), changed(&meta));
@@ -144,8 +155,8 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn remove(&self, digest: Digest, before: Timestamp) -> Result<bool, StoreError> {
-        let path = self.path(digest);
         let removed = || -> io::Result<bool> {
+            let path = self.own_path(digest)?;
             // Out of sight first: whoever stores it from now on stores it anew.
             let gone = path.with_file_name(format!(".{digest}.gone"));
             match fs::rename(&path, &gone) {
@@ -176,8 +187,9 @@ fn freshened(path: &Path) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let times = Timestamps { last_access: now, last_modification: now };
     // Whoever may not touch it may not remove it either.
-    let touched = utimensat(CWD, path, &times, AtFlags::empty());
-    touched != Err(Errno::NOENT) && path.is_file()
+    let touched = utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+    let plain = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    touched != Err(Errno::NOENT) && plain
 }
 
 fn changed(meta: &fs::Metadata) -> Timestamp {
@@ -218,5 +230,28 @@ mod tests {
         assert!(matches!(blobs.get(digest), Err(StoreError::BlobDamaged { .. })));
         fs::remove_file(blobs.path(digest)).unwrap();
         assert!(matches!(blobs.verify(digest), Err(StoreError::BlobMissing { .. })));
+    }
+
+    #[test]
+    fn links_among_the_blobs_lead_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        let (own, other) = (Blobs::new(&root.path().join("own")), root.path().join("other"));
+        let others = Blobs::new(&other);
+        let digest = others.put(b"weights").unwrap();
+        let folder = digest.short(2);
+        fs::create_dir(root.path().join("own")).unwrap();
+        let link = root.path().join("own").join(&folder);
+        std::os::unix::fs::symlink(other.join(&folder), &link).unwrap();
+        assert!(own.all().unwrap().is_empty());
+        assert!(own.remove(digest, Timestamp(i64::MAX)).is_err());
+        assert!(own.put(b"weights").is_err());
+        assert!(others.contains(digest));
+        // A link in the place of a blob is replaced.
+        fs::remove_file(&link).unwrap();
+        fs::create_dir(&link).unwrap();
+        std::os::unix::fs::symlink(others.path(digest), own.path(digest)).unwrap();
+        own.put(b"weights").unwrap();
+        assert!(!own.path(digest).is_symlink() && own.get(digest).unwrap() == b"weights");
+        assert_eq!(others.get(digest).unwrap(), b"weights");
     }
 }
