@@ -4,7 +4,7 @@
 CARGO ?= cargo
 PYTHON ?= python3
 
-.PHONY: run test setup check
+.PHONY: run test soak setup check
 
 # The main job, start to end, in a fresh workspace. ARGS="--data FILE ..." trains on your data.
 run: setup
@@ -16,6 +16,14 @@ run: setup
 test: setup
 	$(CARGO) test --locked --no-default-features
 	$(CARGO) test --locked --release --test train
+
+# Long random lives: every pair of changing verbs in both layouts, then triples. LIVES=100000 and
+# SEED=4000 go on from there.
+LIVES ?= 4000
+SEED ?= 0
+soak:
+	ANNALS_SOAK=$(LIVES) ANNALS_SOAK_SEED=$(SEED) \
+		$(CARGO) test --locked --no-default-features --test cli watched::soak
 
 # libtorch in the user's cache, linked as .libtorch; a second when it is there already.
 setup:

@@ -35,6 +35,7 @@
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
 //! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::App::undo`], [`app::App::redact`]: one at a time |
+//! | `.annals/damaged/<model>.<move>` | [`app::App::repair`]: production folders that were not as recorded, as they were found; nothing in annals removes them |
 //! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::App`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |

@@ -276,6 +276,8 @@ impl Picture {
             RegistryEvent::Promoted(e) => &e.name,
             RegistryEvent::Demoted(e) => &e.name,
             RegistryEvent::RolledBack(e) => &e.name,
+            RegistryEvent::FoundDamaged(e) => &e.name,
+            RegistryEvent::Repaired(e) => &e.name,
             RegistryEvent::VersionBumped(e) => &e.name,
             RegistryEvent::Relocated(e) => &e.name,
             _ => "",

@@ -123,9 +123,10 @@ impl Facts {
                 run.map_or_else(|| "-".into(), |run| run.experiment_id.clone()),
                 run.map_or_else(|| "-".into(), |run| shown(run, "accuracy")),
                 run.map_or_else(|| "-".into(), |run| shown(run, "f1_macro")),
-                Timestamp(model.promoted).human(),
+                Timestamp(model.placed.at).human(),
+                model.placed.how.clone(),
                 model.approvals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                model.position.to_string(),
+                model.placed.position.to_string(),
             ]
         });
         let rows: Vec<_> = rows.collect();
@@ -139,7 +140,8 @@ impl Facts {
                 "run",
                 "accuracy",
                 "macro F1",
-                "promoted (UTC)",
+                "in production since (UTC)",
+                "by",
                 "approved by",
                 "event",
             ];

@@ -56,7 +56,7 @@ pub(super) fn keys<A: Access>(log: &View<A>) -> Result<Vec<KnownKey>> {
                     owner: created.owner,
                     replaced: None,
                     vouched_by,
-                    since: header.recorded,
+                    since: header.dated(),
                 });
             }
             Ok(Event::Workspace(WorkspaceEvent::KeyVouched(vouched))) => {

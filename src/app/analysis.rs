@@ -161,7 +161,7 @@ impl App {
         let (policy_revision, policy) = views.policy()?;
         let (events, recorded, checkpoint) = self.store.read(|log| {
             let size = self.lens.size.unwrap_or(log.size());
-            let last = log.event(size.saturating_sub(1))?.header.recorded;
+            let last = log.event(size.saturating_sub(1))?.header.dated();
             let signed = log.checkpoint_before(size)?;
             Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))
         })?;

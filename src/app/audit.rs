@@ -243,11 +243,16 @@ impl App {
     /// Digest of a file of the workspace; none where it is missing.
     fn digest_of(&self, path: &str) -> Result<Option<String>> {
         let Ok(full) = self.inside(path) else { return Ok(None) };
+        // Opening a pipe would wait for its other end.
+        match fs::metadata(&full) {
+            Ok(meta) if !meta.is_file() => return Ok(Some("not a plain file".into())),
+            _ => {}
+        }
         let read = File::open(full).and_then(|mut f| Digest::of_reader(&mut f));
         match read {
             Ok((digest, _)) => Ok(Some(digest.to_string())),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io(format!("read {path}"), e)),
+            Err(e) => Ok(Some(format!("unreadable: {e}"))),
         }
     }
 
@@ -256,8 +261,9 @@ impl App {
         let Ok(full) = self.inside(folder) else { return Ok(()) };
         let mut inside: Vec<(String, bool)> = match fs::read_dir(full) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            entries => entries
-                .map_err(|e| Error::io(format!("read {folder}"), e))?
+            // What cannot be listed holds nothing that could be named.
+            Err(_) => return Ok(()),
+            Ok(entries) => entries
                 .flatten()
                 .map(|entry| {
                     let name = entry.file_name().to_string_lossy().into_owned();

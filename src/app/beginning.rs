@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,12 @@ impl Drop for Beginning {
 
 impl Beginning {
     /// Claims `place`, the folder of a run relative to the workspace, by the run's unique name.
-    pub(super) fn claim(annals: &Path, experiment_id: &str, place: &str) -> io::Result<Self> {
+    /// None where a process that is gone claimed and made it: that claim stays until it is cleared.
+    pub(super) fn claim(
+        annals: &Path,
+        experiment_id: &str,
+        place: &str,
+    ) -> io::Result<Option<Self>> {
         let folder = annals.join(FOLDER);
         fs::create_dir_all(&folder)?;
         let path = folder.join(experiment_id);
@@ -56,10 +61,17 @@ impl Beginning {
                 .metadata()
                 .is_ok_and(|there| file.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
             if is_there {
+                let left = io::read_to_string(&file)?;
+                let root = annals.parent().unwrap_or(annals);
+                let made = confine::parent_inside(root, place).is_ok_and(|path| path.exists());
+                if made && left.lines().next() == Some(place) {
+                    return Ok(None);
+                }
                 file.set_len(0)?;
+                (&file).rewind()?;
                 (&file).write_all(format!("{place}\n").as_bytes())?;
                 fuse::step();
-                return Ok(Self { path, mark: None, _file: file });
+                return Ok(Some(Self { path, mark: None, _file: file }));
             }
         }
     }
@@ -143,6 +155,11 @@ impl App {
             runs.folders.insert(run.folder);
         }
         Ok(runs)
+    }
+
+    /// Whether a process that is gone claimed the folder of that name.
+    pub(super) fn has_claim(&self, name: &str) -> bool {
+        self.annals_dir().join(FOLDER).join(name).is_file()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{App, ArchiveRequest, ErrorKind, Result, Session, fold_workspace};
+use super::{App, ArchiveRequest, Error, ErrorKind, Result, Session, fold_workspace};
 use crate::base::{RunId, Timestamp};
 use crate::domain::policy::{Due, Occupant, Policy, housekeeping};
 use crate::domain::run::{Archive, Pack};
@@ -132,14 +132,14 @@ impl App {
         }
         let moves = due.into_iter().map(|due| {
             let (experiment_id, from) = names.get(&due.run).cloned().unwrap_or_default();
-            let size = effect::size(&self.root, &from)?;
+            let size = effect::size(&self.root, &from);
             Ok(CleanupMove {
                 experiment_id,
                 from,
                 archive: due.archive,
                 rule: due.rule,
                 reason: due.reason.clone(),
-                stays: due.held.map(str::to_owned),
+                stays: due.held.map(str::to_owned).or(size.odd),
                 bytes: size.all,
                 bytes_saved: match (request.pack, request.drop_weights) {
                     (None, false) => Some(0),
@@ -215,12 +215,18 @@ impl App {
                 found.bytes_saved = Some(moved.bytes_before.saturating_sub(after));
                 Ok(())
             }
-            // Somebody pinned, promoted or moved it meanwhile, or its place is taken.
-            Err(error) if matches!(error.kind, ErrorKind::Rejected | ErrorKind::Conflict) => {
+            Err(error) if bars_one_run(&error) => {
                 found.stays = Some(error.to_string());
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether an error is about one run, so that the others go their way: somebody pinned, promoted or
+/// moved it meanwhile, its place is taken, or its files cannot be read or are not those recorded.
+pub(super) fn bars_one_run(error: &Error) -> bool {
+    use ErrorKind::{Conflict, Data, Integrity, Io, NotFound, Rejected};
+    matches!(error.kind, Rejected | Conflict | Data | Io | Integrity | NotFound)
 }

@@ -144,7 +144,7 @@ impl App {
 fn moment(log: &Reader, size: u64) -> Moment {
     // What is lost tells no time; that it is lost is said beside the answer.
     let last = size.checked_sub(1).and_then(|last| log.event(last).ok());
-    Moment { size, recorded: last.map(|event| event.header.recorded) }
+    Moment { size, recorded: last.map(|event| event.header.dated()) }
 }
 
 fn change(log: &Reader, names: &mut Names, found: Difference) -> Result<LogChange> {
@@ -166,7 +166,7 @@ fn change(log: &Reader, names: &mut Names, found: Difference) -> Result<LogChang
         after,
         position,
         kind: header.kind.name(),
-        recorded: header.recorded,
+        recorded: header.dated(),
         occurred: header.occurred(),
         actor: names.actor(log, header.actor),
         identity: header.identity.word(),

@@ -125,11 +125,17 @@ impl StdError for Error {
     }
 }
 
+/// The way back where the log is gone and what belongs to it is still there.
+pub(super) const LOST_LOG: &str = "put a copy of the log back as .annals/log.redb (a backup, or \
+     what `annals log copy` made); keep everything else in the workspace as it is: a new log would \
+     be another history";
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Corrupt { .. }
             | StoreError::Malformed { .. }
+            | StoreError::Empty { .. }
             | StoreError::Pages { .. }
             | StoreError::BlobMissing { .. }
             | StoreError::BlobDamaged { .. } => ErrorKind::Integrity,
@@ -154,6 +160,7 @@ impl From<StoreError> for Error {
             StoreError::Busy { .. } => {
                 Some("try again when that process has ended; `kill -CONT PID` wakes a stopped one")
             }
+            StoreError::Empty { .. } => Some(LOST_LOG),
             StoreError::NoLog { .. } => Some("`annals init` makes a workspace"),
             StoreError::NewerFormat { .. } => Some("use the annals that wrote it, or a later one"),
             StoreError::ReadOnly { .. } => {

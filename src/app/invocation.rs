@@ -87,8 +87,8 @@ impl App {
             cwd: started.cwd,
             pid: started.pid,
             tool_version: started.tool_version,
-            began: start.header.recorded,
-            ended: end.map(|end| end.header.recorded),
+            began: start.header.dated(),
+            ended: end.map(|end| end.header.dated()),
             outcome,
             events,
         })

@@ -16,7 +16,7 @@ use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, Outcome};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Envelope, Event, Header, Kind, StreamId, all_kinds, kind_named};
+use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, StreamId, all_kinds, kind_named};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
 /// What to show of the log; the default is all of it.
@@ -93,6 +93,7 @@ pub struct LogFilter {
     model: Option<Subject>,
     file: Option<String>,
     refused: bool,
+    dated: (Option<Timestamp>, Option<Timestamp>),
 }
 
 /// A production name, and the requests and moves that were made for it.
@@ -153,11 +154,12 @@ impl App {
     /// As [`Self::log`].
     pub fn log_filter(&self, query: &LogQuery) -> Result<LogFilter> {
         let kinds = if query.kinds.is_empty() { None } else { Some(kinds(&query.kinds)?) };
+        let ahead = self.store.read(|log| Ok::<_, Error>(self.is_ahead(log)))?;
         let mut filter = Filter {
             kinds,
             streams: query.run.map(|run| vec![run.into()]),
-            recorded_from: query.since,
-            recorded_before: query.until,
+            recorded_from: query.since.filter(|_| !ahead),
+            recorded_before: query.until.filter(|_| !ahead),
         };
         if query.refused {
             narrow(
@@ -183,7 +185,13 @@ impl App {
             model,
             file: query.file.clone(),
             refused: query.refused,
+            dated: (query.since, query.until),
         })
+    }
+
+    /// Whether the log's time, which only grows, is ahead of the clock: a clock was wrong once.
+    pub(super) fn is_ahead(&self, log: &Reader) -> bool {
+        log.state().recorded > self.env.now().plus_nanos(AHEAD_NS_MIN)
     }
 
     /// Ranges of positions, ascending, each worth one opening of the log, that hold everything
@@ -336,7 +344,7 @@ impl App {
 }
 
 /// Kinds whose events name files.
-const WITH_FILES: [&str; 11] = [
+const WITH_FILES: [&str; 12] = [
     "run.started",
     "run.train_checkpoint_saved",
     "run.train_checkpoint_pruned",
@@ -346,14 +354,29 @@ const WITH_FILES: [&str; 11] = [
     "run.restored",
     "run.reproduced",
     "model.promoted",
+    "model.found_damaged",
     "move.planned",
     "blobs.removed",
 ];
 
+impl LogQuery {
+    /// Whether nothing but a file narrows it.
+    pub fn is_file_only(&self) -> bool {
+        let Self { kinds, actor, run, model, invocation, positions, since, until, .. } = self;
+        kinds.is_empty()
+            && !self.refused
+            && [actor, model, invocation].iter().all(|narrower| narrower.is_none())
+            && (run.is_none() && positions.is_none() && since.is_none() && until.is_none())
+    }
+}
+
 impl LogFilter {
     /// Whether an event may pass, as far as its header tells.
     fn takes(&self, header: &Header) -> bool {
-        self.positions.contains(&header.position)
+        let (since, until) = self.dated;
+        since.is_none_or(|since| header.dated() >= since)
+            && until.is_none_or(|until| header.dated() < until)
+            && self.positions.contains(&header.position)
             && self.actor.is_none_or(|actor| header.actor == actor)
             && self.invocation.is_none_or(|at| header.invocation == Some(at))
     }
@@ -390,6 +413,8 @@ impl Subject {
             RegistryEvent::Promoted(e) => e.name == self.name,
             RegistryEvent::Demoted(e) => e.name == self.name,
             RegistryEvent::RolledBack(e) => e.name == self.name,
+            RegistryEvent::FoundDamaged(e) => e.name == self.name,
+            RegistryEvent::Repaired(e) => e.name == self.name,
             RegistryEvent::VersionBumped(e) => e.name == self.name,
             RegistryEvent::Relocated(e) => e.name == self.name,
             RegistryEvent::AliasSet(e) => e.name == self.name,
@@ -505,7 +530,7 @@ impl Names {
         };
         LogLine {
             position: header.position,
-            recorded: header.recorded,
+            recorded: header.dated(),
             occurred: header.occurred(),
             kind: header.kind.name(),
             stream: header.stream.to_string(),

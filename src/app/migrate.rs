@@ -86,7 +86,7 @@ impl App {
             }
             moves.push(LayoutMove {
                 name: run.experiment_id.clone(),
-                bytes: effect::size(&self.root, &run.folder)?.all,
+                bytes: effect::size(&self.root, &run.folder).all,
                 from: run.folder.clone(),
                 to: folder,
                 what: Migrated::Run { run: run.run(), home },
@@ -96,7 +96,7 @@ impl App {
             let folder = target.model(&model.name);
             if folder != model.path {
                 moves.push(LayoutMove {
-                    bytes: effect::size(&self.root, &model.path)?.all,
+                    bytes: effect::size(&self.root, &model.path).all,
                     from: model.path,
                     to: folder,
                     what: Migrated::Model { name: model.name.clone() },

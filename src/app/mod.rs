@@ -50,6 +50,7 @@ mod record;
 mod recover;
 mod redact;
 mod refresh;
+mod repair;
 mod replay;
 mod session;
 mod snapshot;
@@ -103,6 +104,7 @@ pub use prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use query::{SAVED_QUERIES, SavedQuery};
 pub use recover::Recovered;
 pub use redact::{Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays};
+pub use repair::{FolderDamage, Repaired};
 use session::signing_key;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use snapshot::{
@@ -116,4 +118,4 @@ pub use train::{
 pub use undo::Undone;
 pub use verify::{Against, VerifyOptions};
 pub use why::Node;
-pub use workspace::{App, Caller, ConfigDirs, Settings};
+pub use workspace::{App, Caller, ConfigDirs, Settings, Warnings};

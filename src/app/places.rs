@@ -5,6 +5,7 @@ use std::fs;
 
 use super::{App, Error, Finding, Result};
 use crate::domain::run::Archive;
+use crate::effect;
 use crate::projection::Snapshot;
 
 impl App {
@@ -39,12 +40,25 @@ impl App {
                 if !known.contains(folder.as_str()) && !archives.contains(&folder) {
                     findings.push(Finding {
                         what: format!("{folder} belongs to no run"),
-                        advice: "look into it; annals leaves alone what it did not make".into(),
+                        advice: self.advice_on_stranger(&folder),
                     });
                 }
             }
         }
         Ok(findings)
+    }
+
+    /// What to do about a folder that no run names.
+    fn advice_on_stranger(&self, folder: &str) -> String {
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        if self.has_claim(name) {
+            return "a run that never began left it; the next changing verb removes it".into();
+        }
+        let size = effect::size(&self.root, folder);
+        if size.state.is_none() && size.odd.is_none() {
+            return format!("it holds no file: `find {folder} -type d -empty -delete` removes it");
+        }
+        "look into it; annals leaves alone what it did not make".into()
     }
 
     fn folders_in(&self, parent: &str) -> Result<Vec<String>> {

@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::promote::{Facts, append_move, planned_state};
+use super::repair::FolderDamage;
 use super::session::Tx;
 use super::{App, Error, ErrorKind, Result, Session, fold_registry};
 use crate::base::{MoveId, RunId, fuse};
@@ -37,6 +38,8 @@ pub struct Placed {
     pub plan: MovePlanned,
     /// Aliases that point at a version which is not in production afterwards.
     pub astray: Vec<String>,
+    /// How the folder that is replaced or removed differs from its record.
+    pub damage: FolderDamage,
     /// Registry files that somebody had edited.
     pub regenerated: Regenerated,
 }
@@ -63,11 +66,11 @@ impl App {
         self.store.read(|log| self.decide_demotion(log, name, reason, None))
     }
 
-    /// Takes a model out of production; its files stay in the blob store.
+    /// Takes a model out of production; its files stay in the blob store. A folder that is not as
+    /// recorded is kept as it is found.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that is not in production; [`ErrorKind::Conflict`] and
-    /// [`ErrorKind::Integrity`] when its folder holds anything but the model.
+    /// [`ErrorKind::NotFound`] for a name that is not in production.
     pub fn demote(&self, name: &str, reason: &str) -> Result<Placed> {
         self.place("demote", |tx| self.decide_demotion(tx.log(), name, reason, tx.key()))
     }
@@ -97,12 +100,15 @@ impl App {
     ) -> Result<Placed> {
         let session = self.begin(verb)?;
         let planned = session.transact(|tx| {
-            let placed = decide(tx)?;
+            let mut placed = decide(tx)?;
+            placed.damage.lost = self.secure_present(tx.log(), &placed.name)?;
             self.append_plan(tx, &placed.plan)?;
             Ok(placed)
         });
-        let result =
-            planned.and_then(|placed| self.carry_out(&session, &placed.plan).map(|()| placed));
+        let result = planned.and_then(|mut placed| {
+            placed.damage.kept = self.carry_out(&session, &placed.plan)?;
+            Ok(placed)
+        });
         let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
         Ok(Placed { regenerated, ..placed })
     }
@@ -119,7 +125,6 @@ impl App {
         let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
         facts.decide(command)?;
         let version = version.ok_or_else(|| unknown_version(&name, "in production"))?;
-        self.keep_blobs(&version)?;
         let plan = MovePlanned {
             id: MoveId(self.env.random()),
             mode: MoveMode::Move,
@@ -128,7 +133,8 @@ impl App {
             files: moved_files(&version),
             purpose: MovePurpose::Demotion { name: name.clone(), reason },
         };
-        Ok(placed(&name, &version, plan, &facts.registry))
+        let damage = self.damage_of(Some(&version));
+        Ok(placed(&name, &version, plan, &facts.registry, damage))
     }
 
     fn decide_rollback<A: Access>(
@@ -143,8 +149,9 @@ impl App {
         let version = version.ok_or_else(|| unknown_version(name, to.unwrap_or("before")))?;
         let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
         // One that is not in production comes to where the layout has it by now.
-        let present = in_production(&facts.registry, &name).map(|model| model.path.clone());
-        let to = present.unwrap_or_else(|| self.layout.model(&name));
+        let present = in_production(&facts.registry, &name);
+        let damage = self.damage_of(present);
+        let to = present.map_or_else(|| self.layout.model(&name), |model| model.path.clone());
         let id = MoveId(self.env.random());
         facts.decide(RegistryCommand::RollBack {
             name: name.clone(),
@@ -163,7 +170,7 @@ impl App {
             files: moved_files(&version),
             purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
         };
-        Ok(placed(&name, &version, plan, &facts.registry))
+        Ok(placed(&name, &version, plan, &facts.registry, damage))
     }
 
     /// What a decision about `name` looks at, and the version it is about: the one in production,
@@ -187,22 +194,6 @@ impl App {
         Ok((Facts::read(log, run, &self.caller.actor, key)?, version.cloned()))
     }
 
-    /// A demoted model can come back: every file of it must be in the blob store first.
-    fn keep_blobs(&self, version: &ModelVersion) -> Result<()> {
-        for file in &version.files {
-            if !self.blobs.contains(file.digest) {
-                let path = self.inside_folder(&version.path, &file.path)?;
-                if effect::has_digest(&path, file.digest)? != Some(true) {
-                    let message =
-                        format!("{} has not its recorded bytes, nor has a blob", path.display());
-                    return Err(Error::new(ErrorKind::Integrity, message));
-                }
-                self.blobs.put_file(&path)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Puts the plan of a production folder's change into the log, unless another is under way.
     pub(super) fn append_plan(&self, tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
         for (_, position) in tx.log().open_moves()? {
@@ -218,66 +209,87 @@ impl App {
         append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
     }
 
-    /// Moves the files of a plan that is in the log, and puts the end there.
-    pub(super) fn carry_out(&self, session: &Session<'_>, plan: &MovePlanned) -> Result<()> {
+    /// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
+    /// that was replaced or removed is kept, if it was not as recorded.
+    pub(super) fn carry_out(
+        &self,
+        session: &Session<'_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<String>> {
         let moved = match &plan.purpose {
             MovePurpose::Demotion { .. } => effect::remove(&self.root, plan),
-            other => {
-                let name = other.model().unwrap_or_default();
-                let present = self.store.read(|log| {
-                    let registry = fold_registry(log)?;
-                    Ok::<_, Error>(in_production(&registry, name).map(moved_files))
-                })?;
+            _ => {
+                let present = self.store.read(|log| self.present_files(log, plan))?;
                 effect::place(&self.root, &self.blobs, plan, present.as_deref())
             }
         };
-        session.transact_patiently(|tx| match &moved {
+        let kept = session.transact_patiently(|tx| match &moved {
             Ok(()) => self.complete(tx, plan, false),
             Err(error) => {
                 let reason = error.to_string();
                 let command = MoveCommand::RollBack { reason };
-                append_move(tx, &planned_state(plan), plan.id, command)
+                append_move(tx, &planned_state(plan), plan.id, command)?;
+                Ok(None)
             }
         })?;
         moved?;
         effect::clear(&self.root, plan)?;
         fuse::step();
-        Ok(())
+        Ok(kept)
+    }
+
+    /// The files of the version in production that a plan is about.
+    fn present_files<A: Access>(
+        &self,
+        log: &View<A>,
+        plan: &MovePlanned,
+    ) -> Result<Option<Vec<MovedFile>>> {
+        let registry = fold_registry(log)?;
+        let name = plan.purpose.model().unwrap_or_default();
+        Ok(in_production(&registry, name).map(moved_files))
     }
 
     /// Ends a move that a crash cut short, one way or the other, and tells which.
     pub(super) fn end_cut_move(&self, tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<String> {
         let recovered = match &plan.purpose {
             MovePurpose::Demotion { .. } => effect::recover_removal(&self.root, plan)?,
-            _ => effect::recover_place(&self.root, plan)?,
+            _ => {
+                let present = self.present_files(tx.log(), plan)?;
+                effect::recover_place(&self.root, plan, present.as_deref())?
+            }
         };
         if recovered == Recovered::Completed {
-            self.complete(tx, plan, true)?;
-            return Ok(format!("the move to {} was finished", plan.to));
+            let kept = self.complete(tx, plan, true)?;
+            let kept = kept.map(|kept| format!("; the damaged files are in {kept}"));
+            return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
         }
         let reason = "its process was gone".to_owned();
         append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
         Ok(format!("the move to {} was rolled back", plan.to))
     }
 
-    /// Records that the files of a move are where they shall be; takes them back where the
-    /// decision behind it does not hold any more.
+    /// Records that the files of a move are where they shall be; takes them back where the decision
+    /// behind it does not hold any more. Returns where a damaged folder is kept.
     pub(super) fn complete(
         &self,
         tx: &mut Tx<'_, '_>,
         plan: &MovePlanned,
         recovered: bool,
-    ) -> Result<()> {
+    ) -> Result<Option<String>> {
         let (run, command) = self.outcome(tx, plan)?;
         let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
         match facts.decide(command) {
             Ok(events) => {
                 let command = MoveCommand::Complete { recovered };
                 append_move(tx, &planned_state(plan), plan.id, command)?;
-                let relocated = self.relocated_before(tx, plan)?.map(Event::from).into_iter();
+                let damaged = self.found_damaged(tx.log(), plan, recovered)?;
+                let kept = damaged.as_ref().and_then(|damaged| damaged.kept.clone());
+                let relocated = self.relocated_before(tx, plan)?.map(Event::from);
+                let before = damaged.map(Event::from).into_iter().chain(relocated);
                 let events: Vec<Event> =
-                    relocated.chain(events.into_iter().map(Event::from)).collect();
-                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
+                    before.chain(events.into_iter().map(Event::from)).collect();
+                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+                Ok(kept)
             }
             Err(rejection) => {
                 match &plan.purpose {
@@ -286,7 +298,7 @@ impl App {
                 }
                 let reason = rejection.to_string();
                 append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
-                if recovered { Ok(()) } else { Err(rejection.into()) }
+                if recovered { Ok(None) } else { Err(rejection.into()) }
             }
         }
     }
@@ -331,6 +343,11 @@ impl App {
                 let version = registry.versions(&name).iter().find(|v| v.number == number);
                 let run = version.map_or(RunId([0; 16]), |version| version.run);
                 (run, RegistryCommand::RollBack { name, number, file_move, reason })
+            }
+            MovePurpose::Repair { name, number, reason } => {
+                let registry = fold_registry(tx.log())?;
+                let run = registry.production.get(&name).map_or(RunId([0; 16]), |m| m.run);
+                (run, RegistryCommand::Repair { name, number, file_move, reason })
             }
             MovePurpose::Archive(_)
             | MovePurpose::Restore(_)
@@ -430,7 +447,7 @@ impl App {
 }
 
 /// The production folder that a plan is about.
-fn folder(plan: &MovePlanned) -> &str {
+pub(super) fn folder(plan: &MovePlanned) -> &str {
     match plan.purpose {
         MovePurpose::Demotion { .. } | MovePurpose::Migration(_) => &plan.from,
         _ => &plan.to,
@@ -445,7 +462,7 @@ pub(super) fn in_production<'r>(
     registry.versions(name).iter().find(|version| version.number == number)
 }
 
-fn moved_files(version: &ModelVersion) -> Vec<MovedFile> {
+pub(super) fn moved_files(version: &ModelVersion) -> Vec<MovedFile> {
     let files = version.files.iter();
     files.map(|file| effect::from_blobs(&file.path, file.digest, file.bytes)).collect()
 }
@@ -454,7 +471,13 @@ fn unknown_version(name: &str, version: &str) -> Error {
     Rejection::Unknown { what: "version", name: format!("{version} of {name}") }.into()
 }
 
-fn placed(name: &str, version: &ModelVersion, plan: MovePlanned, after: &RegistryState) -> Placed {
+fn placed(
+    name: &str,
+    version: &ModelVersion,
+    plan: MovePlanned,
+    after: &RegistryState,
+    damage: FolderDamage,
+) -> Placed {
     let astray = after.aliases.iter().filter(|(_, (pointed, number))| {
         let current = after.production.get(pointed).map(|model| model.number);
         pointed == name && current != Some(*number)
@@ -465,6 +488,7 @@ fn placed(name: &str, version: &ModelVersion, plan: MovePlanned, after: &Registr
         version: version.version(),
         plan,
         astray: astray.map(|(alias, _)| alias.clone()).collect(),
+        damage,
         regenerated: Regenerated::default(),
     }
 }

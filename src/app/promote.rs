@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use super::actors::vouched;
 use super::layout::model_name;
 use super::papers::papers;
+use super::production::in_production;
+use super::repair::FolderDamage;
 use super::session::{Tx, signing_key};
 use super::train::ensemble;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
@@ -72,6 +74,8 @@ pub struct Promoted {
     pub request: RequestId,
     /// The move, unless it was only asked for.
     pub plan: Option<MovePlanned>,
+    /// How the folder that is replaced differs from its record.
+    pub damage: FolderDamage,
     /// Registry files that somebody had edited.
     pub regenerated: Regenerated,
 }
@@ -116,7 +120,7 @@ impl Facts {
     ) -> Result<Self> {
         let first = log.stream(run.into(), 0)?.into_iter().next();
         let (trainer, trainer_signed) = trainer_of(log, first.as_ref())?;
-        let began = first.as_ref().map(|first| first.header.recorded);
+        let began = first.as_ref().map(|first| first.header.dated());
         let started = first.and_then(|first| match first.event() {
             Ok(Event::Run(RunEvent::Started(started))) => Some(started),
             _ => None,
@@ -253,9 +257,10 @@ impl App {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let name = facts.name(self.layout.kind, options.name.as_deref());
             match self.decide_promotion(&mut facts, options) {
-                Ok((events, promoted)) => {
+                Ok((events, mut promoted)) => {
                     tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
                     if let Some(plan) = &promoted.plan {
+                        promoted.damage.lost = self.secure_present(tx.log(), &promoted.name)?;
                         self.append_plan(tx, plan)?;
                     }
                     Ok(Some(promoted))
@@ -274,7 +279,7 @@ impl App {
                 }
             }
         })?;
-        let promoted = match (decided, refused) {
+        let mut promoted = match (decided, refused) {
             (Some(promoted), _) => promoted,
             (None, Some(error)) => return Err(error),
             (None, None) => {
@@ -282,7 +287,7 @@ impl App {
             }
         };
         if let Some(plan) = &promoted.plan {
-            self.carry_out(session, plan)?;
+            promoted.damage.kept = self.carry_out(session, plan)?;
         }
         Ok(promoted)
     }
@@ -325,6 +330,7 @@ impl App {
             name: name.clone(),
             request,
             plan: None,
+            damage: FolderDamage::default(),
             regenerated: Regenerated::default(),
         };
         if !options.request_only {
@@ -340,6 +346,7 @@ impl App {
             }
             facts.decide(RegistryCommand::Grant { request, replace: options.replace })?;
             promoted.plan = Some(self.plan_files(facts, run, request, &name)?);
+            promoted.damage = self.damage_of(in_production(&facts.registry, &name));
         }
         Ok((events.into_iter().map(Event::from).collect(), promoted))
     }
@@ -503,9 +510,6 @@ impl From<EffectError> for Error {
             EffectError::Path(_) => Self::new(ErrorKind::Integrity, message),
             EffectError::TargetExists(_) => {
                 Self::new(ErrorKind::Conflict, message).hint("choose another name with --as")
-            }
-            EffectError::Foreign(_) => {
-                Self::new(ErrorKind::Conflict, message).hint("move it elsewhere first")
             }
             EffectError::Changed { .. } => Self::new(ErrorKind::Integrity, message),
         }

@@ -162,7 +162,9 @@ impl App {
             return Ok(Err(error.to_string()));
         }
         let source = match (&plan.purpose, plan.purpose.run(), plan.purpose.model()) {
-            (MovePurpose::Rollback { .. }, ..) => Some(effect::BLOBS.to_owned()),
+            (MovePurpose::Rollback { .. } | MovePurpose::Repair { .. }, ..) => {
+                Some(effect::BLOBS.to_owned())
+            }
             (_, Some(run), _) => Some(fold_run(log, run)?.folder),
             (_, None, Some(name)) => {
                 in_production(&fold_registry(log)?, name).map(|version| version.path.clone())
@@ -206,9 +208,9 @@ impl App {
                     Migrated::Model { name } => plan.to == layout.model(name),
                 }
             }
-            MovePurpose::Promotion { name, .. } | MovePurpose::Rollback { name, .. } => {
-                folder_name(&plan.to) == name
-            }
+            MovePurpose::Promotion { name, .. }
+            | MovePurpose::Rollback { name, .. }
+            | MovePurpose::Repair { name, .. } => folder_name(&plan.to) == name,
             MovePurpose::Demotion { .. } | MovePurpose::Removal(_) => {
                 plan.to == effect::BLOBS || plan.to == effect::REMOVED
             }

@@ -1,5 +1,7 @@
 //! After a change: views and registry files follow the log.
 
+use std::fmt::Write as _;
+
 use super::{App, Error, ErrorKind, Layout, Result};
 use crate::projection::files::{Exporter, Regenerated};
 use crate::projection::{Snapshot, ViewError, Views};
@@ -57,19 +59,38 @@ impl App {
         }
     }
 
-    /// Brings views and registry files up to date, and tells which files somebody had edited.
+    /// Brings views and registry files up to date, and tells which files somebody had edited. Where
+    /// they cannot be written, that is a warning: what was decided is in the log all the same.
     ///
     /// # Errors
-    /// When they cannot be written; what was decided is in the log all the same.
+    /// When the log is damaged.
     pub fn refresh(&self) -> Result<Regenerated> {
         self.refresh_in(&self.layout)
     }
 
     /// [`Self::refresh`] where the workspace has another layout by now.
     pub(super) fn refresh_in(&self, layout: &Layout) -> Result<Regenerated> {
-        self.views().update(&self.store)?;
-        let snapshot = self.snapshot()?;
-        Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
+        let refreshed = || -> Result<Regenerated> {
+            self.views().update(&self.store)?;
+            let snapshot = self.snapshot()?;
+            Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
+        };
+        refreshed().or_else(|error| {
+            if error.kind != ErrorKind::Io {
+                return Err(error);
+            }
+            let mut text = format!("what was decided is recorded, but {error}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(source) = cause {
+                let _ = write!(text, ": {source}");
+                cause = source.source();
+            }
+            text.push_str(
+                "; views and registry files follow with the next change, or `annals replay`",
+            );
+            self.warnings.push(text);
+            Ok(Regenerated::default())
+        })
     }
 
     /// [`Self::refresh`] after an invocation that may have failed: what it recorded on the way,

@@ -186,27 +186,7 @@ impl App {
         findings.extend(self.partings()?);
         findings.extend(self.misplaced(&self.snapshot()?)?);
         for model in self.snapshot()?.production()? {
-            for (path, digest, _) in &model.files {
-                let file = match self.inside_folder(&model.path, path) {
-                    Ok(file) => file,
-                    Err(error) => {
-                        findings.push(finding(
-                            format!("{}/{path} is not used: {error}", model.path),
-                            "put the recorded file or folder in the place of the link",
-                        ));
-                        continue;
-                    }
-                };
-                let found = std::fs::File::open(&file)
-                    .and_then(|mut file| crate::base::Digest::of_reader(&mut file));
-                let same = found.is_ok_and(|(found, _)| found.to_string() == *digest);
-                if !same {
-                    findings.push(finding(
-                        format!("{}/{path} is not what was promoted", model.path),
-                        "its recorded bytes are in the blob store under the digest in the log",
-                    ));
-                }
-            }
+            findings.extend(self.damaged_model(&model));
         }
         Ok(findings)
     }

@@ -368,6 +368,10 @@ fn of_registry(before: &RegistryState, event: &RegistryEvent) -> Option<Result<R
         RegistryEvent::Promoted(promoted) => back(&promoted.name),
         RegistryEvent::Demoted(demoted) => back(&demoted.name),
         RegistryEvent::RolledBack(rolled) => back(&rolled.name),
+        RegistryEvent::Repaired(repaired) => {
+            let name = &repaired.name;
+            return Some(Err(format!("the repair of {name} brought back what was recorded")));
+        }
         RegistryEvent::AliasSet(set) => Reverse::Alias(set.alias.clone(), set.previous.clone()),
         RegistryEvent::AliasRemoved(removed) => {
             let to = before.aliases.get(&removed.alias)?.clone();

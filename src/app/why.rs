@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::log::Names;
 use super::{App, Error, ErrorKind, LogQuery, Result, signing_key};
-use crate::base::{Digest, RequestId, RunId};
+use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
@@ -89,9 +89,19 @@ impl App {
     /// The chain behind the bytes with a digest: the model they are of, else the run that made
     /// them, else the runs that used them.
     fn bytes(&self, views: &Snapshot, what: &str, digest: &str) -> Result<Node> {
+        let mut models = Vec::new();
         for model in views.all_versions()?.iter().rev() {
             if let Some((path, ..)) = model.files.iter().find(|file| file.1.starts_with(digest)) {
-                return self.store.read(|log| model_node(log, model, Some(path)));
+                models.push(self.store.read(|log| model_node(log, model, Some(path)))?);
+            }
+        }
+        match models.len() {
+            0 => {}
+            1 => return Ok(models.remove(0)),
+            several => {
+                let detail = format!("{digest} is in {several} versions of production models");
+                let node = Node { what: "bytes".into(), detail, ..Node::default() };
+                return Ok(node.because(models));
             }
         }
         let file = Some(digest.to_owned());
@@ -142,14 +152,54 @@ fn model_node(log: &Reader, model: &ModelRow, file: Option<&String>) -> Result<N
         Node::new("file", detail, model.position)
     });
     let detail = format!("{} {} (number {})", model.name, model.version, model.number);
-    Ok(Node::new("model", detail, model.position).because(files).because([promotion]))
+    let placed = &model.placed;
+    let node = Node::new("model", detail, placed.position).because(files);
+    let placement = match placed.is_later(model) {
+        true => Some(placement_node(log, &mut names, placed.position)?),
+        false => None,
+    };
+    Ok(node.because(placement).because([promotion]))
+}
+
+/// The rollback or repair that put a version into production last.
+fn placement_node(log: &Reader, names: &mut Names, position: u64) -> Result<Node> {
+    let envelope = log.event(position)?;
+    let (mut detail, keys) = who(log, names, &envelope.header);
+    let (what, reason, file_move) = match envelope.event() {
+        Ok(Event::Registry(RegistryEvent::RolledBack(e))) => {
+            ("rollback", Some(e.reason), Some(e.file_move))
+        }
+        Ok(Event::Registry(RegistryEvent::Repaired(e))) => ("repair", e.reason, Some(e.file_move)),
+        // Its text was redacted: who and when are known all the same.
+        _ => ("placement", None, None),
+    };
+    if let Some(words) = envelope.header.invocation.and_then(|at| names.words(log, at)) {
+        detail = format!("{detail}: {words}");
+    }
+    if let Some(reason) = reason {
+        detail = format!("{detail}: {reason}");
+    }
+    let mut node = Node::new(what, detail, position).because(keys);
+    if let Some(file_move) = file_move {
+        node.because.extend(move_nodes(log, file_move)?);
+    }
+    Ok(node)
+}
+
+fn move_nodes(log: &Reader, file_move: MoveId) -> Result<Vec<Node>> {
+    let events = log.stream(file_move.into(), 0)?;
+    let node = |event: &Envelope| {
+        let text = format!("{} at {}", event.header.kind.name(), event.header.dated().human());
+        Node::new("move", text, event.header.position)
+    };
+    Ok(events.iter().map(node).collect())
 }
 
 /// Who did something, since when with which key.
 fn who(log: &Reader, names: &mut Names, header: &Header) -> (String, Vec<Node>) {
     let actor = names.actor(log, header.actor);
     let word = header.identity.word();
-    let text = format!("{} by {actor} ({word})", header.recorded.human());
+    let text = format!("{} by {actor} ({word})", header.dated().human());
     let key = signing_key(header).and_then(|at| {
         let Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) = log.event(at).ok()?.event()
         else {
@@ -172,11 +222,7 @@ fn promotion_node(
     }
     let mut node = Node::new("promotion", detail, header.position).because(keys);
     node.because.extend(request_nodes(log, names, promoted.request)?);
-    let plan = log.stream(promoted.file_move.into(), 0)?;
-    node.because.extend(plan.iter().map(|event| {
-        let text = format!("{} at {}", event.header.kind.name(), event.header.recorded.human());
-        Node::new("move", text, event.header.position)
-    }));
+    node.because.extend(move_nodes(log, promoted.file_move)?);
     if let Some((event, policy)) = policy_at(log, promoted.policy_revision)? {
         let (text, keys) = who(log, names, &event.header);
         let detail = format!("revision {} of {text}", promoted.policy_revision);

@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::actors::keys;
+use super::error::LOST_LOG;
 use super::layout::{Layout, Paths};
 use super::lens::Lens;
 use super::{Error, ErrorKind, LiveFiles, Result, fold_workspace};
 use crate::base::{Env, LogId, confine, durable};
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
-use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
-use crate::store::{Blobs, KeyRing, Store};
+use crate::domain::{Event, Name, Provenance, StreamId, kind_named, policy, workspace};
+use crate::store::{Blobs, Filter, KeyRing, Reader, Store, StoreError};
 use crate::tlog::NoteSigner;
 
 /// The file that marks a workspace.
@@ -65,6 +67,25 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Warnings about what a use case did, besides its answer. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Adds one, once.
+    pub fn push(&self, text: String) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+
+    /// Hands them out.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// One workspace, opened for one caller.
 #[derive(Debug)]
 pub struct App {
@@ -84,8 +105,51 @@ pub struct App {
     pub env: Env,
     /// Who calls.
     pub caller: Caller,
+    /// What the user is to be warned of once the verb has ended.
+    pub warnings: Warnings,
     keys: KeyRing,
     pub(super) lens: Lens,
+}
+
+/// How many commands changed something, as far as two.
+fn invocations(log: &Reader) -> Result<usize, StoreError> {
+    let started = Filter::kinds(kind_named("invocation.started"));
+    let mut count = 0;
+    log.scan(0..log.size(), &started, |_| {
+        count = 2.min(count + 1);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(count)
+}
+
+/// A workspace without its log, or without its settings, was damaged: it is not there to be made.
+fn refuse_lost_log(root: &Path) -> Result<()> {
+    let log = root.join(".annals/log.redb");
+    match fs::metadata(&log) {
+        Ok(meta) if meta.is_file() && meta.len() > 0 => {}
+        Ok(meta) if meta.is_file() => return Err(StoreError::Empty { path: log }.into()),
+        _ => {
+            let message = format!(
+                "{} is missing, and {} was in use: its events are lost",
+                log.display(),
+                root.display()
+            );
+            return Err(Error::new(ErrorKind::Integrity, message).hint(LOST_LOG));
+        }
+    }
+    if root.join(SETTINGS_FILE).is_file() { Ok(()) } else { Err(lost_settings(root)) }
+}
+
+fn lost_settings(root: &Path) -> Error {
+    let message = format!(
+        "{} is missing, and {} is in use: the project's name, the layout and the paths are unknown",
+        root.join(SETTINGS_FILE).display(),
+        root.display()
+    );
+    Error::new(ErrorKind::Integrity, message).hint(format!(
+        "put {SETTINGS_FILE} back from a copy or from version control; \
+         `annals log --log .annals/log.redb` reads the log meanwhile"
+    ))
 }
 
 impl App {
@@ -95,13 +159,14 @@ impl App {
     /// [`ErrorKind::NotFound`] outside of a workspace; [`ErrorKind::Data`] for a bad
     /// `annals.toml`.
     pub fn open(start: &Path, caller: Caller, dirs: &ConfigDirs, env: Env) -> Result<Self> {
-        let root =
-            start.ancestors().find(|dir| dir.join(SETTINGS_FILE).is_file()).ok_or_else(|| {
-                let message =
-                    format!("{} is not in a workspace (no {SETTINGS_FILE})", start.display());
-                Error::new(ErrorKind::NotFound, message)
-                    .hint("`annals init` makes a workspace here")
-            })?;
+        let is_workspace = |dir: &&Path| {
+            dir.join(SETTINGS_FILE).is_file() || Store::was_used(&dir.join(".annals"))
+        };
+        let root = start.ancestors().find(is_workspace).ok_or_else(|| {
+            let message = format!("{} is not in a workspace (no {SETTINGS_FILE})", start.display());
+            Error::new(ErrorKind::NotFound, message).hint("`annals init` makes a workspace here")
+        })?;
+        refuse_lost_log(root)?;
         let path = root.join(SETTINGS_FILE);
         let text = fs::read_to_string(&path)
             .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
@@ -130,20 +195,23 @@ impl App {
         let annals = root.join(".annals");
         let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
         let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
-        let begun = annals.join("log.redb").exists();
-        if begun && root.join(SETTINGS_FILE).exists() {
+        if root.join(SETTINGS_FILE).exists() || Store::was_used(&annals) {
+            refuse_lost_log(root)?;
             let message = format!("{} is a workspace already", root.display());
             return Err(Error::new(ErrorKind::Conflict, message)
                 .hint("`annals status` shows what is in it"));
         }
+        let begun = annals.join("log.redb").exists();
         durable::create_dir_all(&annals)
             .map_err(|e| Error::io(format!("make {}", annals.display()), e))?;
         // Settings come last: a log without them is what a crash has left, empty or founded.
         let make = if begun { Store::open } else { Store::create };
         let store = make(&annals, env.clone())?;
         let app = Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env);
-        if app.store.read(|log| Ok::<_, Error>(log.size()))? == 0 {
-            app.found()?;
+        match app.store.read(|log| Ok::<_, Error>(invocations(log)?))? {
+            0 => app.found()?,
+            1 => {}
+            _ => return Err(lost_settings(root)),
         }
         app.write_settings(&app.settings)?;
         app.settle_place();
@@ -171,7 +239,8 @@ impl App {
         let (blobs, live) = (Blobs::new(&annals.join("blobs")), LiveFiles::new(&annals));
         let keys = KeyRing::new(&dirs.keys);
         let lens = Lens::default();
-        Self { root, settings, layout, store, blobs, live, env, caller, keys, lens }
+        let warnings = Warnings::default();
+        Self { root, settings, layout, store, blobs, live, env, caller, warnings, keys, lens }
     }
 
     /// The first events: the log, its key, the rules.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::ui::Ui;
-use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker};
+use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker, Warnings};
 use crate::base::mask::mask_words;
 use crate::base::{Env, TimeSpan, Timestamp, fuse};
 
@@ -27,6 +27,8 @@ pub(super) struct Context {
     pub(super) ui: Ui,
     pub(super) env: Env,
     pub(super) cwd: PathBuf,
+    /// Of every workspace that was opened.
+    pub(super) warnings: Warnings,
 }
 
 impl Context {
@@ -34,12 +36,14 @@ impl Context {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
         arm_fuse();
-        Self { ui: Ui::new(format), env: clock_and_chance(), cwd }
+        let warnings = Warnings::default();
+        Self { ui: Ui::new(format), env: clock_and_chance(), cwd, warnings }
     }
 
     /// The workspace around the current folder.
     pub(super) fn app(&self) -> Result<App> {
-        let app = App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
+        let mut app = App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
+        app.warnings = self.warnings.clone();
         if let Some(note) = app.settle_place() {
             self.ui.warn(&note);
         }

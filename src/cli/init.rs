@@ -43,7 +43,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let named = root.file_name().map(|name| name.to_string_lossy().into_owned());
     let clean = |name: String| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
     let project = args.project.or(named.map(clean)).unwrap_or_else(|| "annals".into());
-    let app = App::init(
+    let mut app = App::init(
         &root,
         &project,
         args.layout.into(),
@@ -51,6 +51,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         &context.dirs()?,
         context.env.clone(),
     )?;
+    app.warnings = context.warnings.clone();
     app.refresh()?;
     context.ui.note(&format!("Workspace {project} in {}", root.display()));
     context.ui.note("Next: annals train --config baseline_small");

@@ -85,6 +85,10 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         return follow(app, query, context);
     }
     let lines = app.log(&query)?;
+    if let (Some(file), true) = (&args.file, lines.is_empty()) {
+        let more = if query.is_file_only() { "" } else { " that the other options let through" };
+        context.ui.note(&format!("No event{more} names the file or digest {file}."));
+    }
     context.ui.data(&lines, |ui| {
         let groups = grouped(&lines);
         groups.into_iter().flatten().try_for_each(|(first, line)| print(ui, line, first))

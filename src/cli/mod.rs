@@ -41,6 +41,7 @@ mod promote;
 mod prove;
 mod query;
 mod redact;
+mod repair;
 mod replay;
 mod report;
 mod reproduce;
@@ -126,6 +127,7 @@ enum Verb {
     Reject(promote::RejectArgs),
     Demote(production::DemoteArgs),
     Rollback(production::RollbackArgs),
+    Repair(repair::Args),
     Alias(production::AliasArgs),
     Version(production::VersionArgs),
     Actor(actor::Args),
@@ -199,6 +201,7 @@ pub fn main() -> ExitCode {
         *told.lock().unwrap_or_else(PoisonError::into_inner) = location;
     }));
     let ran = catch_unwind(AssertUnwindSafe(|| run(args.verb, &mut context)));
+    context.warnings.take().iter().for_each(|warning| context.ui.warn(warning));
     match ran {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => context.ui.fail(&error),
@@ -246,6 +249,7 @@ fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Reject(args) => promote::run_reject(args, context),
         Verb::Demote(args) => production::run_demote(&args, context),
         Verb::Rollback(args) => production::run_rollback(&args, context),
+        Verb::Repair(args) => repair::run(&args, context),
         Verb::Alias(args) => production::run_alias(args, context),
         Verb::Version(args) => production::run_version(args, context),
         Verb::Actor(args) => actor::run(args, context),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::promote::tell_edits;
+use super::repair::print_damage;
 use super::ui::{Table, size};
 use crate::app::{Placed, Result};
 use crate::base::Timestamp;
@@ -69,6 +70,7 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
         "dry_run": dry_run,
         "plan": placed.plan,
         "aliases_astray": placed.astray,
+        "damage": placed.damage,
     });
     context.ui.data(&value, |ui| {
         let Placed { name, number, version, .. } = placed;
@@ -78,6 +80,10 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
             table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
         }
         ui.table(&table)?;
+        if !placed.damage.found.is_empty() {
+            ui.line("The folder in production was not as recorded:")?;
+            print_damage(ui, &placed.damage, dry_run)?;
+        }
         for alias in &placed.astray {
             ui.note(&format!("The alias {alias} points at a version that is not in production."));
         }
@@ -201,12 +207,21 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
                 for version in &versions {
                     let approvals: Vec<String> =
                         version.approvals.iter().map(ToString::to_string).collect();
-                    let state = if current == Some(version.number) { "in production" } else { "" };
+                    let placed = &version.placed;
+                    let state = match current == Some(version.number) {
+                        true if placed.is_later(version) => {
+                            let since = Timestamp(placed.at).human();
+                            let (how, at) = (&placed.how, placed.position);
+                            format!("in production since {since} ({how}, event {at})")
+                        }
+                        true => "in production".into(),
+                        false => String::new(),
+                    };
                     table.row([
                         version.number.to_string(),
                         version.version.clone(),
                         Timestamp(version.promoted).human(),
-                        state.into(),
+                        state,
                         approvals.join(", "),
                         version.position.to_string(),
                     ]);

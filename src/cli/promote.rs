@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
+use super::repair::print_damage;
 use super::ui::{Table, size};
 use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
 
@@ -56,6 +57,7 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         "request": promoted.request,
         "dry_run": mode == "would",
         "plan": promoted.plan,
+        "damage": promoted.damage,
     });
     context.ui.data(&value, |ui| {
         let Some(plan) = &promoted.plan else {
@@ -74,7 +76,12 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         for file in &plan.files {
             table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
         }
-        ui.table(&table)
+        ui.table(&table)?;
+        if !promoted.damage.found.is_empty() {
+            ui.line("The folder in production was not as recorded:")?;
+            print_damage(ui, &promoted.damage, mode == "would")?;
+        }
+        Ok(())
     })
 }
 

@@ -73,6 +73,9 @@ fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Conte
     let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
     let promoted = app.event(model.position)?;
     let by = format!("{} ({})", promoted.actor, promoted.identity);
+    let placement = &model.placed;
+    let placed = app.event(placement.position)?;
+    let placed_by = format!("{} ({})", placed.actor, placed.identity);
     let aliases: Vec<String> = views
         .aliases()?
         .into_iter()
@@ -86,6 +89,8 @@ fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Conte
         "aliases": aliases,
         "promoted_by": by,
         "promoted": Timestamp(model.promoted),
+        "placed_by": placed_by,
+        "placed": Timestamp(placement.at),
     });
     context.ui.data(&value, |ui| {
         ui.line(&format!("model       {} ({state})", model.name))?;
@@ -100,6 +105,14 @@ fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Conte
             Timestamp(model.promoted).human(),
             model.position
         ))?;
+        if placement.is_later(model) {
+            ui.line(&format!(
+                "put back    {} by {placed_by}: {}, event {}",
+                Timestamp(placement.at).human(),
+                placement.how,
+                placement.position
+            ))?;
+        }
         let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
         ui.line(&format!("approved by {}", approvals.join(", ")))?;
         let mut table = Table::new(&["file", "size", "blake3"]);

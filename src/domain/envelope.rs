@@ -266,6 +266,9 @@ pub struct Header {
     pub identity: Identity,
 }
 
+/// Clocks of several machines differ by less; more is a clock that was wrong.
+pub const AHEAD_NS_MIN: i64 = 1_000_000_000;
+
 impl Header {
     /// When it happened, by the producer's clock.
     pub fn occurred(&self) -> Timestamp {
@@ -275,6 +278,12 @@ impl Header {
     /// The raw wall clock when it was recorded.
     pub fn wall(&self) -> Timestamp {
         self.recorded.plus_nanos(self.wall_offset_ns)
+    }
+
+    /// When it was recorded, for people. Where a clock was far ahead once, `recorded` stays there
+    /// for good, since it only grows; the wall clock of later events is what they are dated by.
+    pub fn dated(&self) -> Timestamp {
+        if self.wall_offset_ns < -AHEAD_NS_MIN { self.wall() } else { self.recorded }
     }
 }
 

@@ -27,8 +27,8 @@ mod text;
 pub mod workspace;
 
 pub use envelope::{
-    Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef, Provenance,
-    StreamId, StreamType, leaf_data, signing_message,
+    AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef,
+    Provenance, StreamId, StreamType, leaf_data, signing_message,
 };
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};

@@ -96,6 +96,11 @@ fn of_registry(event: &mut RegistryEvent, each: &mut EachText<'_>) {
         RegistryEvent::Refused(refused) => each("message", &mut refused.message),
         RegistryEvent::Demoted(demoted) => each("reason", &mut demoted.reason),
         RegistryEvent::RolledBack(back) => each("reason", &mut back.reason),
+        // Names of files that nobody recorded may name people.
+        RegistryEvent::FoundDamaged(damaged) => {
+            damaged.found.iter_mut().for_each(|file| each("found", &mut file.path));
+        }
+        RegistryEvent::Repaired(repaired) => optional("reason", &mut repaired.reason, each),
         RegistryEvent::VersionBumped(bumped) => optional("reason", &mut bumped.reason, each),
         RegistryEvent::AliasSet(set) => optional("reason", &mut set.reason, each),
         RegistryEvent::AliasRemoved(removed) => optional("reason", &mut removed.reason, each),
@@ -129,6 +134,7 @@ fn of_purpose(purpose: &mut MovePurpose, each: &mut EachText<'_>) {
         }
         MovePurpose::Archive(order) => each("reason", &mut order.reason),
         MovePurpose::Restore(order) => optional("reason", &mut order.reason, each),
+        MovePurpose::Repair { reason, .. } => optional("reason", reason, each),
         MovePurpose::Removal(order) => each("reason", &mut order.reason),
         MovePurpose::Promotion { .. } | MovePurpose::Migration(_) => {}
     }

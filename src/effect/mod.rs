@@ -8,16 +8,18 @@
 //! rename puts them in place. Folders of production models: `place.rs`, where to start reading.
 //! Whole folders of runs: `relocate.rs`.
 
+mod damage;
 mod pack;
 mod place;
 mod relocate;
 #[cfg(test)]
 mod tests;
 
+pub use damage::{holds_unknown, inspect};
 pub use pack::packed_logs;
 pub use place::{
-    clear, from_blobs, has_digest, place, recover_place, recover_removal, remove, take_back,
-    take_back_removal,
+    clear, from_blobs, has_digest, place, recover_place, recover_removal, remove, replaced,
+    take_back, take_back_removal,
 };
 
 use std::fs::{self, File};
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::Digest;
 use crate::base::confine::{self, ConfineError};
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::{MovePlanned, MovePurpose};
 
 pub use relocate::{
     Size, WEIGHTS, abandon_relocation, packed, recover_relocation, relocate, repacked, size,
@@ -55,9 +57,6 @@ pub enum EffectError {
     /// The target is taken.
     #[error("{} exists already", .0.display())]
     TargetExists(PathBuf),
-    /// A file that the log does not know of, where something is to be replaced or removed.
-    #[error("{} is not part of the model that the log knows", .0.display())]
-    Foreign(PathBuf),
     /// The bytes are not the ones of the plan.
     #[error("{} has digest {found}, expected {expected}", .path.display())]
     Changed {
@@ -99,16 +98,28 @@ pub const REMOVED: &str = ".annals/removed";
 /// # Errors
 /// [`EffectError::Path`] and [`EffectError::NotPlain`] for the first path that does not.
 pub fn check_plan(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
-    for folder in [&plan.from, &plan.to] {
+    // A production folder is renamed as a whole and never written into: one that is damaged, even
+    // a link, is taken out of the way, not followed.
+    let placed = match &plan.purpose {
+        MovePurpose::Demotion { .. } => Some(plan.from.as_str()),
+        MovePurpose::Promotion { .. }
+        | MovePurpose::Rollback { .. }
+        | MovePurpose::Repair { .. } => Some(plan.to.as_str()),
+        _ => None,
+    };
+    for folder in [plan.from.as_str(), plan.to.as_str()] {
         // What is in the blob store is named by digest.
         if folder != BLOBS && folder != REMOVED {
             confine::public(folder)?;
-            confine::inside(root, folder)?;
+            let inside =
+                if Some(folder) == placed { confine::parent_inside } else { confine::inside };
+            inside(root, folder)?;
         }
     }
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     let check = |folder: &Path, of: &str, path: &str| match of {
         BLOBS | REMOVED => confine::relative(path).map(drop),
+        of if Some(of) == placed => confine::relative(path).map(drop),
         _ => confine::inside(folder, path).map(drop),
     };
     for file in &plan.files {

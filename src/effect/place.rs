@@ -2,9 +2,9 @@
 //! every step can be taken back until its end is in the log.
 //!
 //! The new folder is made whole under a temporary name beside the target and exchanged with what
-//! stands there. What stood there waits under the temporary name until [`clear`]: a crash before
-//! the end is in the log finds both. Nothing is replaced or removed that is not exactly what the
-//! log says stands there.
+//! is there. The old folder waits under the temporary name until [`clear`]: a crash before the end
+//! is in the log finds both. A folder that holds anything the log does not know is never removed:
+//! it is kept in [`DAMAGED`], so that a damaged model can be replaced, removed and repaired.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,10 +12,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::{EffectError, Recovered, at, check, check_plan, plain, remove_dir, taken};
+use super::{
+    EffectError, Recovered, at, check, check_plan, holds_unknown, inspect, plain, remove_dir, taken,
+};
 use crate::base::{Digest, durable, fuse};
 use crate::domain::file_move::{MovePlanned, MovedFile};
 use crate::store::{Blobs, copy_file};
+
+/// Where damaged production folders are kept as they were found.
+const DAMAGED: &str = ".annals/damaged";
 
 /// The folders of one change.
 struct Places {
@@ -24,6 +29,9 @@ struct Places {
     temporary: PathBuf,
     /// The old folder, on file systems that cannot exchange.
     aside: PathBuf,
+    /// The old folder where it holds what the log does not know; beside the target where that is
+    /// on another file system.
+    kept: [PathBuf; 2],
 }
 
 impl Places {
@@ -32,7 +40,36 @@ impl Places {
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = |end: &str| target.with_file_name(format!(".{name}.{}.{end}", plan.id));
         let (temporary, aside) = (beside("tmp"), beside("old"));
-        Self { target, temporary, aside }
+        let of_move = format!("{name}.{}", plan.id.short(12));
+        let kept = [root.join(DAMAGED).join(of_move), beside("damaged")];
+        Self { target, temporary, aside, kept }
+    }
+
+    /// The folder that was kept because of what it holds.
+    fn kept(&self) -> Option<&Path> {
+        self.kept.iter().map(PathBuf::as_path).find(|path| is_there(path))
+    }
+
+    /// Keeps the old folder for good where it is not what `present` says.
+    fn keep_damaged(&self, present: &[MovedFile]) -> Result<(), EffectError> {
+        for waiting in [&self.temporary, &self.aside] {
+            if is_there(waiting) && holds_unknown(&inspect(waiting, present)) {
+                let [inside, beside] = &self.kept;
+                if let Some(parent) = inside.parent() {
+                    durable::create_dir_all(parent).map_err(at("make", parent))?;
+                }
+                match fs::rename(waiting, inside) {
+                    Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
+                        fs::rename(waiting, beside).map_err(at("rename", waiting))?;
+                    }
+                    renamed => {
+                        renamed.map_err(at("rename", waiting))?;
+                        durable::sync_parent(inside).map_err(at("sync", inside))?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), EffectError> {
@@ -46,10 +83,11 @@ impl Places {
 }
 
 /// Brings the planned files to `plan.to`, from their source or, where that is gone, from the blob
-/// store. `present` is what the log says stands there; none for a place that must be free.
+/// store. `present` is what the log says is there; none for a place that must be free. What is
+/// there instead of it is kept, see [`replaced`].
 ///
 /// # Errors
-/// When files cannot be had or written, or something else stands there. Nothing has then changed.
+/// When files cannot be had or written, or the place is not free. Nothing has then changed.
 pub fn place(
     root: &Path,
     blobs: &Blobs,
@@ -61,7 +99,7 @@ pub fn place(
     let checked = stage(root, blobs, plan, &places.temporary).and_then(|()| {
         fuse::step();
         match present {
-            Some(files) if places.target.exists() => holds(&places.target, files).map(|()| true),
+            Some(_) if is_there(&places.target) => Ok(true),
             _ => match taken(&places.target)? {
                 Some(taken) => Err(EffectError::TargetExists(taken)),
                 None => Ok(false),
@@ -80,24 +118,44 @@ pub fn place(
     };
     fuse::step();
     if renamed.is_err() {
-        recover_place(root, plan)?;
+        recover_place(root, plan, present)?;
     }
-    renamed.and_then(|()| places.sync())
+    renamed?;
+    places.sync()?;
+    let kept = present.map_or(Ok(()), |files| places.keep_damaged(files));
+    if kept.is_err() {
+        take_back(root, plan)?;
+    }
+    fuse::step();
+    kept
 }
 
 /// Finds out how far [`place`] got; the new folder stays, or everything is as it was before.
 ///
 /// # Errors
 /// When files cannot be read, renamed or removed.
-pub fn recover_place(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+pub fn recover_place(
+    root: &Path,
+    plan: &MovePlanned,
+    present: Option<&[MovedFile]>,
+) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
     let places = Places::of(root, &plan.to, plan);
-    if whole(&places.target, &plan.files) {
+    let keep = || present.map_or(Ok(()), |files| places.keep_damaged(files));
+    // A folder that is repaired may hold every planned file before the exchange too.
+    let repairs = present.is_some_and(|files| files == plan.files);
+    let arrived = if repairs { exact } else { whole };
+    if arrived(&places.target, &plan.files) {
+        keep()?;
         return Ok(Recovered::Completed);
     }
-    if !places.target.exists() && places.aside.exists() {
+    if !is_there(&places.target) && is_there(&places.aside) {
         fs::rename(&places.aside, &places.target).map_err(at("rename", &places.aside))?;
         places.sync()?;
+    }
+    if repairs {
+        // Somebody changed the repaired folder before its end was in the log: the old one waits.
+        keep()?;
     }
     places.clear()?;
     Ok(Recovered::RolledBack)
@@ -110,16 +168,22 @@ pub fn recover_place(root: &Path, plan: &MovePlanned) -> Result<Recovered, Effec
 pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = Places::of(root, &plan.to, plan);
-    let Places { target, temporary, aside } = &places;
-    if aside.exists() {
-        if target.exists() {
+    let Places { target, temporary, aside, .. } = &places;
+    if let Some(kept) = places.kept() {
+        remove_dir(temporary)?;
+        if is_there(target) {
+            fs::rename(target, temporary).map_err(at("rename", target))?;
+        }
+        fs::rename(kept, target).map_err(at("rename", kept))?;
+    } else if is_there(aside) {
+        if is_there(target) {
             remove_dir(temporary)?;
             fs::rename(target, temporary).map_err(at("rename", target))?;
         }
         fs::rename(aside, target).map_err(at("rename", aside))?;
     } else if whole(target, &plan.files) {
         // What waits under the temporary name is the old folder.
-        match temporary.exists() {
+        match is_there(temporary) {
             true => exchange(&places)?,
             false => fs::rename(target, temporary).map_err(at("rename", target))?,
         }
@@ -132,34 +196,40 @@ pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     places.clear()
 }
 
-/// Takes `plan.from` away, which must hold the planned files and nothing else. One that is gone
-/// already is as good.
+/// Takes `plan.from` away. One that is gone already is as good; one that is not what was planned
+/// is kept, see [`replaced`].
 ///
 /// # Errors
-/// When it holds anything else, or cannot be renamed. Nothing has then changed.
+/// When it cannot be renamed. Nothing has then changed.
 pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = Places::of(root, &plan.from, plan);
-    if !places.target.exists() {
+    if !is_there(&places.target) {
         return Ok(());
     }
-    holds(&places.target, &plan.files)?;
     remove_dir(&places.temporary)?;
     fs::rename(&places.target, &places.temporary).map_err(at("rename", &places.target))?;
     fuse::step();
-    places.sync()
+    let kept = places.sync().and_then(|()| places.keep_damaged(&plan.files));
+    if kept.is_err() {
+        take_back_removal(root, plan)?;
+    }
+    fuse::step();
+    kept
 }
 
 /// Finds out how far [`remove`] got.
 ///
 /// # Errors
-/// When files cannot be removed.
+/// When a folder cannot be kept.
 pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
-    match Places::of(root, &plan.from, plan).target.exists() {
-        true => Ok(Recovered::RolledBack),
-        false => Ok(Recovered::Completed),
+    let places = Places::of(root, &plan.from, plan);
+    if is_there(&places.target) {
+        return Ok(Recovered::RolledBack);
     }
+    places.keep_damaged(&plan.files)?;
+    Ok(Recovered::Completed)
 }
 
 /// Takes back what [`remove`] did.
@@ -169,10 +239,21 @@ pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, Eff
 pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = Places::of(root, &plan.from, plan);
-    if places.temporary.exists() && !places.target.exists() {
-        fs::rename(&places.temporary, &places.target).map_err(at("rename", &places.temporary))?;
+    let waiting = places.kept().unwrap_or(&places.temporary);
+    if is_there(waiting) && !is_there(&places.target) {
+        fs::rename(waiting, &places.target).map_err(at("rename", waiting))?;
     }
     places.sync()
+}
+
+/// The folder that a change replaced or removed, until [`clear`], and whether it is kept for good.
+pub fn replaced(root: &Path, folder: &str, plan: &MovePlanned) -> Option<(PathBuf, bool)> {
+    let places = Places::of(root, folder, plan);
+    let waiting = [&places.temporary, &places.aside].into_iter().find(|path| is_there(path));
+    match places.kept() {
+        Some(kept) => Some((kept.to_owned(), true)),
+        None => waiting.map(|path| (path.clone(), false)),
+    }
 }
 
 /// Removes what a change left under its temporary names, once its end is in the log.
@@ -212,23 +293,13 @@ fn whole(folder: &Path, files: &[MovedFile]) -> bool {
 }
 
 /// Whether `folder` holds `files` and nothing else.
-fn holds(folder: &Path, files: &[MovedFile]) -> Result<(), EffectError> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(inside) = folders.pop() {
-        for entry in fs::read_dir(&inside).map_err(at("read", &inside))? {
-            let entry = entry.map_err(at("read", &inside))?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(at("read", &inside))?);
-            let known = path
-                .strip_prefix(folder)
-                .is_ok_and(|relative| files.iter().any(|file| Path::new(&file.path) == relative));
-            match kind.is_dir() {
-                true => folders.push(path),
-                false if !known => return Err(EffectError::Foreign(path)),
-                false => {}
-            }
-        }
-    }
-    files.iter().try_for_each(|file| check(&folder.join(&file.path), file.digest))
+fn exact(folder: &Path, files: &[MovedFile]) -> bool {
+    inspect(folder, files).is_empty()
+}
+
+/// Whether there is anything, a link to nowhere included.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn exchange(places: &Places) -> Result<(), EffectError> {
@@ -244,7 +315,7 @@ fn exchange(places: &Places) -> Result<(), EffectError> {
 }
 
 fn exchange_in_steps(places: &Places) -> Result<(), EffectError> {
-    let Places { target, temporary, aside } = places;
+    let Places { target, temporary, aside, .. } = places;
     remove_dir(aside)?;
     fs::rename(target, aside).map_err(at("rename", target))?;
     fs::rename(temporary, target).map_err(at("rename", temporary))

@@ -100,35 +100,48 @@ pub struct Size {
     pub all: u64,
     /// Bytes of weights and training checkpoints among them.
     pub weights: u64,
-    /// Something in it that is neither a folder nor a plain file.
-    pub odd: Option<PathBuf>,
+    /// Why it cannot be moved: something in it that is no plain file, cannot be read or has a name
+    /// that cannot be recorded.
+    pub odd: Option<String>,
     /// Digest over the names, sizes and times of change of its files.
     pub state: Option<Digest>,
 }
 
-/// The size of a run's folder; nothing where it is not there. Reads no file.
-///
-/// # Errors
-/// When a folder cannot be read.
-pub fn size(root: &Path, folder: &str) -> Result<Size, EffectError> {
+/// The size of a run's folder; nothing where it is not there. Reads no file. What cannot be read or
+/// moved is odd: it bars this folder from being moved, and stops nothing else.
+pub fn size(root: &Path, folder: &str) -> Size {
     let mut size = Size::default();
     // A folder that is elsewhere holds up nothing but itself.
     let Ok(base) = run_folder(root, folder) else {
-        return Ok(Size { there: true, odd: Some(PathBuf::from(folder)), ..size });
+        let odd = Some(format!("a path of {folder} leaves the workspace or is a symbolic link"));
+        return Size { there: true, odd, ..size };
     };
     let mut seen = Vec::new();
     let mut folders = vec![(base.clone(), false)];
+    let unreadable = |path: &Path, e: &io::Error| format!("cannot read {}: {e}", path.display());
     while let Some((dir, weights)) = folders.pop() {
         let entries = match fs::read_dir(&dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.map_err(at("read", &dir))?,
+            Err(e) => {
+                size.odd = Some(unreadable(&dir, &e));
+                continue;
+            }
+            Ok(entries) => entries,
         };
         size.there = true;
         for entry in entries {
-            let entry = entry.map_err(at("read", &dir))?;
-            let path = entry.path();
-            let meta = entry.metadata().map_err(at("read", &path))?;
-            let weights = weights || entry.file_name() == WEIGHTS;
+            let (path, meta) = match entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) {
+                Ok(entry) => entry,
+                Err(e) => {
+                    size.odd = Some(unreadable(&dir, &e));
+                    continue;
+                }
+            };
+            let name = path.file_name().unwrap_or_default();
+            if name.to_str().is_none() {
+                size.odd = Some(format!("the name of {} is not UTF-8", path.display()));
+            }
+            let weights = weights || name == WEIGHTS;
             if meta.is_dir() {
                 folders.push((path, weights));
                 continue;
@@ -138,13 +151,14 @@ pub fn size(root: &Path, folder: &str) -> Result<Size, EffectError> {
             let name = path.strip_prefix(&base).unwrap_or(&path).to_string_lossy().into_owned();
             seen.push((name, meta.len(), meta.mtime(), meta.mtime_nsec()));
             if !meta.is_file() {
-                size.odd = Some(path);
+                let shown = path.display();
+                size.odd = Some(format!("{shown} is not a plain file; links are not followed"));
             }
         }
     }
     seen.sort();
     size.state = (!seen.is_empty()).then(|| Digest::of(format!("{seen:?}").as_bytes()));
-    Ok(size)
+    size
 }
 
 /// The files in the pack of an archived folder, by name.

@@ -45,7 +45,7 @@ fn a_folder_arrives_whole_and_the_sources_stay() {
     assert_eq!(fs::read(target.join("model.safetensors")).unwrap(), b"weights");
     assert!(root.join("experiments/hate_1/model").is_file());
     assert_eq!(fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_place(root, &plan, None).unwrap(), Recovered::Completed);
     let again = place(root, &blobs(root), &plan, None);
     assert!(matches!(again, Err(EffectError::TargetExists(_))));
     take_back(root, &plan).unwrap();
@@ -64,10 +64,10 @@ fn mov_1_a_crash_before_the_rename_leaves_the_sources_and_nothing_else() {
     let half = temporary(root, &plan);
     fs::create_dir_all(&half).unwrap();
     durable::write(&half.join("model.safetensors"), b"wei").unwrap();
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(recover_place(root, &plan, None).unwrap(), Recovered::RolledBack);
     assert!(!half.exists() && !root.join("models/production/hate").exists());
     place(root, &blobs(root), &plan, None).unwrap();
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_place(root, &plan, None).unwrap(), Recovered::Completed);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn mov_1_a_replacement_can_be_taken_back_until_it_is_cleared() {
     place(root, &blobs, &plan, Some(&old)).unwrap();
     assert_eq!(read_model(root), b"new");
     assert!(!root.join("production/hate/c").exists());
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_place(root, &plan, Some(&old)).unwrap(), Recovered::Completed);
     take_back(root, &plan).unwrap();
     assert_eq!(read_model(root), b"old");
     only_the_model_is_there(root);
@@ -139,50 +139,76 @@ fn mov_1_a_replacement_can_be_taken_back_until_it_is_cleared() {
 fn mov_1_a_replacement_cut_short_at_any_rename_is_undone() {
     let root = root();
     let root = root.path();
-    let (_, plan, _) = replacing(root);
+    let (_, plan, old) = replacing(root);
     let beside = |end: &str| root.join(format!("production/.hate.{}.{end}", plan.id));
     // Half staged.
     fs::create_dir_all(beside("tmp")).unwrap();
     durable::write(&beside("tmp").join("m"), b"ne").unwrap();
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(recover_place(root, &plan, Some(&old)).unwrap(), Recovered::RolledBack);
     only_the_model_is_there(root);
     // A file system that cannot exchange: between the two renames.
     fs::create_dir_all(beside("tmp")).unwrap();
     durable::write(&beside("tmp").join("m"), b"new").unwrap();
     fs::rename(root.join("production/hate"), beside("old")).unwrap();
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::RolledBack);
+    assert_eq!(recover_place(root, &plan, Some(&old)).unwrap(), Recovered::RolledBack);
     assert_eq!(read_model(root), b"old");
     only_the_model_is_there(root);
     // After both; the decision does not hold any more.
     fs::rename(root.join("production/hate"), beside("old")).unwrap();
     fs::create_dir_all(root.join("production/hate")).unwrap();
     durable::write(&root.join("production/hate/m"), b"new").unwrap();
-    assert_eq!(recover_place(root, &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_place(root, &plan, Some(&old)).unwrap(), Recovered::Completed);
     take_back(root, &plan).unwrap();
     assert_eq!(read_model(root), b"old");
     only_the_model_is_there(root);
 }
 
 #[test]
-fn what_the_log_does_not_know_is_neither_replaced_nor_removed() {
+fn what_the_log_does_not_know_is_kept_when_it_is_replaced_or_removed() {
+    let damages: [fn(&Path); 3] = [
+        |dir| durable::write(&dir.join("notes.txt"), b"mine").unwrap(),
+        |dir| durable::write(&dir.join("c"), b"2").unwrap(),
+        |dir| {
+            fs::rename(dir, dir.with_file_name("elsewhere")).unwrap();
+            std::os::unix::fs::symlink("elsewhere", dir).unwrap();
+        },
+    ];
+    for damage in damages {
+        let root = root();
+        let root = root.path();
+        let (blobs, plan, old) = replacing(root);
+        let removal = MovePlanned { from: plan.to.clone(), files: old.clone(), ..plan.clone() };
+        let folder = root.join("production/hate");
+        damage(&folder);
+        let found = inspect(&folder, &old);
+        assert!(holds_unknown(&found), "{found:?}");
+        // A free place was asked for: nothing is taken away for that.
+        let taken = place(root, &blobs, &plan, None);
+        assert!(matches!(taken, Err(EffectError::TargetExists(_))));
+        place(root, &blobs, &plan, Some(&old)).unwrap();
+        assert_eq!(recover_place(root, &plan, Some(&old)).unwrap(), Recovered::Completed);
+        let (kept, for_good) = replaced(root, &plan.to, &plan).unwrap();
+        assert!(for_good && kept.starts_with(root.join(".annals/damaged")));
+        assert_eq!(inspect(&kept, &old), found);
+        take_back(root, &plan).unwrap();
+        assert_eq!(inspect(&folder, &old), found);
+        remove(root, &removal).unwrap();
+        assert!(folder.symlink_metadata().is_err());
+        assert_eq!(recover_removal(root, &removal).unwrap(), Recovered::Completed);
+        take_back_removal(root, &removal).unwrap();
+        assert_eq!(inspect(&folder, &old), found);
+        remove(root, &removal).unwrap();
+        clear(root, &removal).unwrap();
+        assert_eq!(inspect(&kept, &old), found);
+    }
+}
+
+#[test]
+fn what_is_as_recorded_is_removed_and_not_kept() {
     let root = root();
     let root = root.path();
-    let (blobs, plan, old) = replacing(root);
-    let removal = MovePlanned { from: plan.to.clone(), files: old.clone(), ..plan.clone() };
-    durable::write(&root.join("production/hate/notes.txt"), b"mine").unwrap();
-    let foreign =
-        |result| matches!(result, Err(EffectError::Foreign(path)) if path.ends_with("notes.txt"));
-    assert!(foreign(place(root, &blobs, &plan, Some(&old))));
-    assert!(foreign(remove(root, &removal)));
-    fs::remove_file(root.join("production/hate/notes.txt")).unwrap();
-    durable::write(&root.join("production/hate/c"), b"2").unwrap();
-    let changed = |result| matches!(result, Err(EffectError::Changed { .. }));
-    assert!(changed(place(root, &blobs, &plan, Some(&old))));
-    assert!(changed(remove(root, &removal)));
-    assert!(matches!(place(root, &blobs, &plan, None), Err(EffectError::TargetExists(_))));
-    assert_eq!(read_model(root), b"old");
-    only_the_model_is_there(root);
-    durable::write(&root.join("production/hate/c"), b"1").unwrap();
+    let (_, plan, old) = replacing(root);
+    let removal = MovePlanned { from: plan.to.clone(), files: old, ..plan };
     remove(root, &removal).unwrap();
     assert!(!root.join("production/hate").exists());
     take_back_removal(root, &removal).unwrap();
@@ -192,6 +218,7 @@ fn what_the_log_does_not_know_is_neither_replaced_nor_removed() {
     clear(root, &removal).unwrap();
     assert_eq!(fs::read_dir(root.join("production")).unwrap().count(), 0);
     remove(root, &removal).unwrap();
+    assert!(!root.join(".annals/damaged").exists());
 }
 
 /// A plan that packs everything but the weights of a run's folder, and does not keep those.

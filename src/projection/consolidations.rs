@@ -43,7 +43,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
     let position = envelope.header.position;
     let row = ConsolidationRow {
         plan: applied.plan.to_string(),
-        at: envelope.header.recorded.0,
+        at: envelope.header.dated().0,
         policy_revision: applied.policy_revision,
         runs_before: applied.runs_before,
         archived: applied.archived,

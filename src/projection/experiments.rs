@@ -68,7 +68,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             Some(_) => Ok(()),
         };
     }
-    line["timestamp"] = json!(envelope.header.recorded);
+    line["timestamp"] = json!(envelope.header.dated());
     line["status"] = json!(match event {
         RunEvent::Resumed(_) => "running",
         RunEvent::Finished(_) => "completed",
@@ -84,7 +84,7 @@ fn first_line(envelope: &EnvelopeRef<'_>, started: &RunStarted) -> String {
     let run: RunId = started.run;
     json!({
         "experiment_id": started.experiment_id,
-        "timestamp": envelope.header.recorded,
+        "timestamp": envelope.header.dated(),
         "experiment_name": started.name,
         "description": started.description,
         "config_hash": started.config.short(8),

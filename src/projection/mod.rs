@@ -16,6 +16,7 @@
 pub mod actors;
 pub mod best;
 pub mod consolidations;
+mod create;
 pub mod experiments;
 pub mod files;
 pub mod judged;

@@ -40,7 +40,7 @@ pub struct MoveRow {
 
 fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
     let Event::Move(event) = event else { return Ok(()) };
-    let (key, at) = (envelope.header.stream.entity, envelope.header.recorded.0);
+    let (key, at) = (envelope.header.stream.entity, envelope.header.dated().0);
     let mut row = match (kv.get(&key)?, event) {
         (_, MoveEvent::Planned(planned)) => MoveRow {
             purpose: match &planned.purpose {
@@ -49,6 +49,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 MovePurpose::Archive(order) => order.archive.word().into(),
                 MovePurpose::Restore(_) => "restore".into(),
                 MovePurpose::Rollback { .. } => "rollback".into(),
+                MovePurpose::Repair { .. } => "repair".into(),
                 MovePurpose::Removal(_) => "removal".into(),
                 MovePurpose::Migration(_) => "migration".into(),
             },

@@ -9,11 +9,11 @@ use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RequestId, RunId};
 use crate::domain::registry::{Bump, ModelPromoted, RegistryEvent, Semver};
-use crate::domain::{EnvelopeRef, Event};
+use crate::domain::{EnvelopeRef, Event, Header};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 4,
+    revision: 5,
     kinds: &[
         "promotion.requested",
         "promotion.approved",
@@ -21,6 +21,7 @@ pub(super) const VIEW: Definition = Definition {
         "model.promoted",
         "model.demoted",
         "model.rolled_back",
+        "model.repaired",
         "model.version_bumped",
         "model.alias_set",
         "model.alias_removed",
@@ -140,6 +141,42 @@ pub struct ModelRow {
     pub promoted: i64,
     /// Position of the promotion.
     pub position: u64,
+    /// The last event that put it into production.
+    pub placed: PlacementRow,
+}
+
+/// The last event that put a version into production: its promotion, a rollback or a repair.
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct PlacementRow {
+    /// `promotion`, `rollback` or `repair`.
+    pub how: String,
+    /// Position of the event.
+    pub position: u64,
+    /// Who did it: position of the actor's registration.
+    #[serde(skip)]
+    pub actor: u64,
+    /// How the log knows that actor: `signed` or `claimed`.
+    pub identity: String,
+    /// When, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub at: i64,
+}
+
+impl PlacementRow {
+    fn of(how: &str, header: &Header) -> Self {
+        Self {
+            how: how.into(),
+            position: header.position,
+            actor: header.actor,
+            identity: header.identity.word().into(),
+            at: header.dated().0,
+        }
+    }
+
+    /// Whether it came after the promotion of `model`.
+    pub fn is_later(&self, model: &ModelRow) -> bool {
+        self.position != model.position
+    }
 }
 
 impl ModelRow {
@@ -177,30 +214,32 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
         RegistryEvent::Rejected(rejected) => {
             change(kv, rejected.request, |row| row.status = "rejected".into())
         }
-        RegistryEvent::Refused(_) => Ok(()),
+        RegistryEvent::Refused(_) | RegistryEvent::FoundDamaged(_) => Ok(()),
         RegistryEvent::Promoted(promoted) => promote(kv, envelope, promoted),
         RegistryEvent::Demoted(demoted) => change_name(kv, &demoted.name, |row| row.current = None),
-        RegistryEvent::RolledBack(back) => change_name(kv, &back.name, |row| {
-            row.current = Some(back.number);
-            row.history.push(back.number);
-        }),
+        RegistryEvent::RolledBack(back) => {
+            change_name(kv, &back.name, |row| {
+                row.current = Some(back.number);
+                row.history.push(back.number);
+            })?;
+            let placed = PlacementRow::of("rollback", &envelope.header);
+            change_version(kv, &back.name, back.number, |row| row.placed = placed)
+        }
+        RegistryEvent::Repaired(repaired) => {
+            let placed = PlacementRow::of("repair", &envelope.header);
+            change_version(kv, &repaired.name, repaired.number, |row| row.placed = placed)
+        }
         RegistryEvent::VersionBumped(bumped) => {
             change_name(kv, &bumped.name, |row| row.highest = parts(bumped.to))?;
-            let key = version_key(&bumped.name, bumped.number);
-            let Some(row) = kv.get(&key)? else { return Ok(()) };
-            let mut row: ModelRow = unpack(&VIEW, &row)?;
-            row.version = bumped.to.to_string();
-            kv.put(&key, pack(&row))
+            let to = bumped.to.to_string();
+            change_version(kv, &bumped.name, bumped.number, |row| row.version = to)
         }
         RegistryEvent::Relocated(relocated) => {
             let name = key(MODEL, relocated.name.as_bytes());
             let Some(row) = kv.get(&name)? else { return Ok(()) };
             for number in 1..=unpack::<NameRow>(&VIEW, &row)?.versions {
-                let key = version_key(&relocated.name, number);
-                let Some(row) = kv.get(&key)? else { continue };
-                let mut row: ModelRow = unpack(&VIEW, &row)?;
-                row.path.clone_from(&relocated.path);
-                kv.put(&key, pack(&row))?;
+                let path = relocated.path.clone();
+                change_version(kv, &relocated.name, number, |row| row.path = path)?;
             }
             Ok(())
         }
@@ -259,8 +298,9 @@ fn promote(
         actor: header.actor,
         identity: header.identity.word().into(),
         policy_revision: promoted.policy_revision,
-        promoted: header.recorded.0,
+        promoted: header.dated().0,
         position: header.position,
+        placed: PlacementRow::of("promotion", header),
     };
     kv.put(&name_key, pack(&name))?;
     kv.put(&version_key(&row.name, row.number), pack(&row))?;
@@ -279,6 +319,19 @@ fn change_name(kv: &mut dyn Kv, name: &str, f: impl FnOnce(&mut NameRow)) -> Res
     let key = key(MODEL, name.as_bytes());
     let Some(row) = kv.get(&key)? else { return Ok(()) };
     let mut row: NameRow = unpack(&VIEW, &row)?;
+    f(&mut row);
+    kv.put(&key, pack(&row))
+}
+
+fn change_version(
+    kv: &mut dyn Kv,
+    name: &str,
+    number: u32,
+    f: impl FnOnce(&mut ModelRow),
+) -> Result<(), ViewError> {
+    let key = version_key(name, number);
+    let Some(row) = kv.get(&key)? else { return Ok(()) };
+    let mut row: ModelRow = unpack(&VIEW, &row)?;
     f(&mut row);
     kv.put(&key, pack(&row))
 }

@@ -17,6 +17,7 @@ use redb::{
 };
 use rustix::fs::{FlockOperation, flock};
 
+use super::create::create;
 use super::kept::{self, Kept};
 use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
@@ -272,7 +273,7 @@ fn open_lock(dir: &Path) -> Result<File, ViewError> {
     confine::lock_file(&dir.join("views.lock")).map_err(io_error("open views.lock"))
 }
 
-fn remove(path: &Path) -> Result<(), ViewError> {
+pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove views.redb")(e)),
         _ => Ok(()),
@@ -286,11 +287,7 @@ fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
 
 fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError> {
     let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
-    // A link would lead to another file, perhaps a log.
-    if path.is_symlink() {
-        remove(path)?;
-    }
-    let db = Database::create(path)?;
+    let db = create(path)?;
     let mut txn = db.begin_write()?;
     txn.set_quick_repair(true);
     {

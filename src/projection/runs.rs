@@ -283,7 +283,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             archive: None,
             deleted: false,
             synthetic: started.data.synthetic.is_some(),
-            started: envelope.header.recorded.0,
+            started: envelope.header.dated().0,
             seconds: None,
             accuracy: None,
             f1_macro: None,
@@ -297,7 +297,7 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
         (Some(row), _) => unpack::<RunRow>(&VIEW, &row)?,
         (None, _) => return Ok(()),
     };
-    let seconds = envelope.header.recorded.seconds_since(Timestamp(row.started));
+    let seconds = envelope.header.dated().seconds_since(Timestamp(row.started));
     match event {
         RunEvent::Classified(classified) => row.category = classified.category,
         RunEvent::Pinned(_) => row.pinned = true,
@@ -381,7 +381,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         provenance: None,
         metrics: vec![],
         evaluations: vec![],
-        started: envelope.header.recorded.0,
+        started: envelope.header.dated().0,
         ended: None,
         duration_seconds: None,
         reason: None,
@@ -417,10 +417,10 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
     let mut end = |status: Status, reason: Option<&String>| {
         details.status = status;
         details.reason = reason.cloned();
-        details.ended = Some(envelope.header.recorded.0);
+        details.ended = Some(envelope.header.dated().0);
         details.ended_position = Some(envelope.header.position);
         details.duration_seconds =
-            Some(envelope.header.recorded.seconds_since(Timestamp(details.started)));
+            Some(envelope.header.dated().seconds_since(Timestamp(details.started)));
     };
     match event {
         RunEvent::Classified(classified) => {
@@ -433,7 +433,7 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.tags.extend(tagged.added.iter().cloned());
         }
         RunEvent::Noted(noted) => {
-            details.notes.push((envelope.header.recorded.0, noted.text.clone()));
+            details.notes.push((envelope.header.dated().0, noted.text.clone()));
         }
         RunEvent::Pinned(_) => details.pinned = true,
         RunEvent::Unpinned(_) => details.pinned = false,
@@ -442,7 +442,7 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.folder.clone_from(&archived.folder);
             details.archive = Some(Archived {
                 archive: archived.archive,
-                at: envelope.header.recorded.0,
+                at: envelope.header.dated().0,
                 rule: archived.rule.clone(),
                 reason: archived.reason.clone(),
                 policy_revision: archived.policy_revision,
@@ -471,7 +471,7 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
         RunEvent::Deleted(deleted) => {
             details.archive = None;
             details.deleted = Some(Deleted {
-                at: envelope.header.recorded.0,
+                at: envelope.header.dated().0,
                 plan: deleted.plan.to_string(),
                 reason: deleted.reason.clone(),
                 files: deleted.files.iter().map(gone).collect(),

@@ -96,6 +96,32 @@ impl Blobs {
         stored().map_err(StoreError::io(format!("store {}", from.display())))
     }
 
+    /// Stores the content of a file under `digest`, in the place of a damaged blob too.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobDamaged`] when the file has other bytes; [`StoreError::Io`].
+    pub fn restore(&self, digest: Digest, from: &Path) -> Result<(), StoreError> {
+        let stored = || -> io::Result<Digest> {
+            let path = self.path(digest);
+            durable::create_dir_all(&self.dir.join(digest.short(2)))?;
+            let copied = self.dir.join(format!(".incoming.{}.tmp", std::process::id()));
+            match fs::remove_file(&copied) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => copy_file(from, &copied)?,
+            }
+            let (found, _) = Digest::of_reader(&mut File::open(&copied)?)?;
+            if found == digest {
+                fs::rename(&copied, &path)?;
+                durable::sync_parent(&path)?;
+            } else {
+                fs::remove_file(&copied)?;
+            }
+            Ok(found)
+        };
+        let found = stored().map_err(StoreError::io(format!("store {}", from.display())))?;
+        expect_digest(digest, found)
+    }
+
     /// Reads a blob and checks its digest (BLB-1).
     ///
     /// # Errors
@@ -175,7 +201,13 @@ impl Blobs {
     }
 
     fn open(&self, digest: Digest) -> Result<File, StoreError> {
-        File::open(self.path(digest)).map_err(|e| match e.kind() {
+        let path = self.path(digest);
+        // Opening a pipe would wait for its other end.
+        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+            let source = io::Error::other("it is not a plain file");
+            return Err(StoreError::io(format!("read blob {digest}"))(source));
+        }
+        File::open(path).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => StoreError::BlobMissing { digest },
             _ => StoreError::io(format!("read blob {digest}"))(e),
         })

@@ -36,6 +36,12 @@ pub enum StoreError {
         /// Where one was expected.
         path: PathBuf,
     },
+    /// A log's file without a byte: every log has some from the moment it is made.
+    #[error("the log at {} is empty: its events are lost", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is something here already.
     #[error("{} exists already", .path.display())]
     Exists {

@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -128,7 +129,9 @@ impl Lock {
         let read = File::open(&self.room).and_then(|f| f.take(256).read_to_string(&mut holder));
         let holder = match holder.trim().split_once(' ') {
             Some((pid, verb)) if read.is_ok() => format!("process {pid} (annals {verb})"),
-            _ => "processes that are reading it".to_owned(),
+            _ => other_holder(&self.gate)
+                .or_else(|| other_holder(&self.room))
+                .unwrap_or_else(|| "processes that are reading it".to_owned()),
         };
         StoreError::Busy { holder, waited_ms: started.elapsed().as_millis() }
     }
@@ -173,6 +176,24 @@ impl Queue {
         *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.free.notify_one();
     }
+}
+
+/// Another process that holds a lock on `file`, as the kernel lists it: also a program that is not
+/// annals and wrote no name.
+fn other_holder(file: &Path) -> Option<String> {
+    let inode = format!(":{}", file.metadata().ok()?.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let own = std::process::id().to_string();
+    let pid = locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 4711 08:01:123 0 EOF`; one that waits has `->` instead.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, of, ..] = words.as_slice() else { return None };
+        (of.ends_with(&inode) && *pid != own).then(|| (*pid).to_owned())
+    })?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = if name.trim().is_empty() { "unknown" } else { name.trim() };
+    let file = file.file_name().unwrap_or_default().to_string_lossy();
+    Some(format!("process {pid} ({name}), which holds .annals/{file}"))
 }
 
 fn open_lock_file(path: &Path) -> io::Result<File> {

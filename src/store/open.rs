@@ -27,6 +27,9 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a burst holds the lock before it lets others in.
 const BURST_MAX: Duration = Duration::from_millis(50);
 
+/// Between two tries to open a file that a killed process has not let go of yet.
+const OPEN_RETRY: Duration = Duration::from_millis(5);
+
 const FILE_NAME: &str = "log.redb";
 
 /// The log of one workspace, or a copied log.
@@ -81,6 +84,19 @@ impl Store {
     pub fn open(dir: &Path, env: Env) -> Result<Self, StoreError> {
         let path = dir.join(FILE_NAME);
         if path.is_file() { Ok(Self::in_dir(dir, env)) } else { Err(StoreError::NoLog { path }) }
+    }
+
+    /// Whether `dir`, a workspace's `.annals`, holds what only a log that was used leaves behind.
+    /// Lock files and an unfinished log are what a crash of `annals init` leaves.
+    pub fn was_used(dir: &Path) -> bool {
+        let begun = ["lock", "lock.gate", FILE_NAME, "log.redb.new"];
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        let is_ours = |name: &str| names.iter().any(|found| found == name);
+        // A folder of that name that is somebody else's holds none of these.
+        let ours = [FILE_NAME, "views.redb", "blobs", "exports.json", "place.json"];
+        ours.iter().any(|name| is_ours(name))
+            && names.iter().any(|name| !begun.iter().any(|known| name == known))
     }
 
     /// A copied log, for reading only and without its workspace.
@@ -192,11 +208,7 @@ impl Store {
     /// [`StoreError::Busy`], [`StoreError::ReadOnly`], [`StoreError::NewerFormat`], damage.
     pub fn burst<'a>(&'a self, options: &WriteOptions<'a>) -> Result<Burst<'a>, StoreError> {
         let held = self.lock_for_writing(options)?;
-        let backend = self.files.open(true).map_err(|e| match e {
-            e if is_read_only(&e) => StoreError::ReadOnly { path: self.path() },
-            e => self.missing_or_failed(e),
-        })?;
-        let db = self.database(backend)?;
+        let db = self.database_for_writing()?;
         {
             let txn = db.begin_read()?;
             check_format(&Tables::<Reading>::open(&txn)?, true)?;
@@ -243,6 +255,29 @@ impl Store {
         })
     }
 
+    /// Who holds the log's own lock finds redb's taken only by a process that was killed and that
+    /// the kernel has not cleared away yet, or by a program that is not annals: waits for it.
+    fn database_for_writing(&self) -> Result<Database, StoreError> {
+        let started = Instant::now();
+        loop {
+            let backend = self.files.open(true).map_err(|e| match e {
+                e if is_read_only(&e) => StoreError::ReadOnly { path: self.path() },
+                e => self.missing_or_failed(e),
+            })?;
+            match self.database(backend) {
+                Err(error) if is_open_elsewhere(&error) => {
+                    if started.elapsed() >= LOCK_WAIT_MAX {
+                        let holder = "a program that does not take the log's lock".to_owned();
+                        let waited_ms = started.elapsed().as_millis();
+                        return Err(StoreError::Busy { holder, waited_ms });
+                    }
+                    std::thread::sleep(OPEN_RETRY);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
     pub(super) fn open_overlay(&self) -> Result<Database, StoreError> {
         let below = self.files.open(false).map_err(|e| self.missing_or_failed(e))?;
         let overlay = Overlay::new(below).map_err(self.failed("read"))?;
@@ -252,7 +287,7 @@ impl Store {
     /// redb makes a database of an empty file; for annals that is no log.
     fn database(&self, backend: Box<dyn redb::StorageBackend>) -> Result<Database, StoreError> {
         if backend.len().map_err(self.failed("read"))? == 0 {
-            return Err(StoreError::NoLog { path: self.path() });
+            return Err(StoreError::Empty { path: self.path() });
         }
         builder().create_with_backend(Boxed(backend)).map_err(|e| match e {
             DatabaseError::Storage(redb::StorageError::Io(e))
@@ -333,6 +368,11 @@ impl Burst<'_> {
         fuse::step();
         Ok(value)
     }
+}
+
+fn is_open_elsewhere(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database { source }
+        if matches!(**source, redb::Error::DatabaseAlreadyOpen))
 }
 
 pub(super) fn builder() -> Builder {

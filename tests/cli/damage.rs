@@ -110,7 +110,7 @@ fn a_file_that_ends_early_or_is_overwritten_is_damage_and_is_named() {
         }
     }
     std::fs::write(&path, b"").unwrap();
-    assert_eq!(ask(&alone, &["log"]).0, 4);
+    assert_eq!(ask(&alone, &["log"]).0, 10);
 }
 
 /// In a workspace too, the file is named, and views that are damaged are made anew.

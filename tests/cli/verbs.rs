@@ -102,6 +102,7 @@ const CHANGING: &[Case] = &[
     ("promote", &[], PROMOTED, In("production")),
     ("reject", &[REQUESTED], &["reject", "dusk", "--reason", "no"], In("actors")),
     ("rename", &[], &["rename", "day", "noon"], Here),
+    ("repair", &[], &["repair", "--all"], In("repair")),
     ("replay", &[], &["replay"], Here),
     ("reproduce", &[], &["reproduce", "day"], Here),
     ("restore", &[&["archive", "day"]], &["restore", "day"], In("archive")),
@@ -173,6 +174,13 @@ fn verbs(ward: &Workspace, verb: &[&str]) -> Vec<String> {
     let names = names.filter_map(|line| line.split_whitespace().next());
     let names = names.filter(|name| *name != "help");
     names.flat_map(|name| verbs(ward, &[verb, &[name]].concat())).collect()
+}
+
+/// Every verb that changes something, as the program lists its verbs.
+pub fn changing() -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = verbs(&Workspace::bare(), &[]).into_iter().collect();
+    found.retain(|verb| !READING.contains(&verb.as_str()));
+    found
 }
 
 #[test]

@@ -305,6 +305,30 @@ fn of_the_registry() -> Vec<Event> {
             file_move: MOVE,
         }
         .into(),
+        ModelFoundDamaged {
+            name: "hate_v1".into(),
+            number: 2,
+            path: "models/production/hate_v1".into(),
+            found: vec![
+                DamagedFile { path: "labels.json".into(), damage: Damage::Missing },
+                DamagedFile {
+                    path: "model.safetensors".into(),
+                    damage: Damage::Altered { found: digest(7) },
+                },
+                DamagedFile { path: "mine.txt".into(), damage: Damage::Added },
+            ],
+            unlisted: 0,
+            kept: Some(".annals/damaged/hate_v1.0102".into()),
+            file_move: MOVE,
+        }
+        .into(),
+        ModelRepaired {
+            name: "hate_v1".into(),
+            number: 2,
+            file_move: MOVE,
+            reason: Some("a disk failed".into()),
+        }
+        .into(),
         ModelAliasRemoved { alias: "champion".into(), reason: Some("no".into()) }.into(),
         ModelPromoted {
             request: REQUEST,

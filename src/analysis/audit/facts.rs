@@ -161,12 +161,13 @@ const NANOS_PER_HOUR: i64 = 3_600_000_000_000;
 /// A week, in hours.
 const GAP_HOURS_MIN: i64 = 7 * 24;
 /// Kinds that are decisions of a person.
-const DECISIONS: [&str; 7] = [
+const DECISIONS: [&str; 8] = [
     "promotion.requested",
     "promotion.approved",
     "model.promoted",
     "model.demoted",
     "model.rolled_back",
+    "model.repaired",
     "model.alias_set",
     "policy.changed",
 ];
@@ -254,7 +255,7 @@ impl Facts {
         let known = self.actors.get(&header.actor).cloned();
         At {
             position: header.position,
-            recorded: header.recorded,
+            recorded: header.dated(),
             actor: known.unwrap_or_else(|| format!("actor {}", header.actor)),
             claimed: header.identity == Identity::Claimed,
         }
@@ -273,14 +274,14 @@ impl Facts {
             }
         }
         if let Some(last) = self.last {
-            let hours = header.recorded.0.saturating_sub(last.0) / NANOS_PER_HOUR;
+            let hours = header.dated().0.saturating_sub(last.0) / NANOS_PER_HOUR;
             if hours > GAP_HOURS_MIN {
                 self.gaps.push((position, hours));
             }
         }
-        self.last = Some(header.recorded);
+        self.last = Some(header.dated());
         if let Some(run) = header.stream.run().and_then(|run| self.runs.get_mut(&run)) {
-            run.heard = header.recorded;
+            run.heard = header.dated();
         }
     }
 
@@ -350,7 +351,7 @@ impl Facts {
                 state: RunState::default(),
                 ended: None,
                 weights: false,
-                heard: header.recorded,
+                heard: header.dated(),
                 differed: vec![],
             };
             self.runs.insert(id, facts);

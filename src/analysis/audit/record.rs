@@ -86,8 +86,9 @@ pub(super) fn clock(facts: &Facts) -> Vec<Found> {
         let seconds = back.back_ns as f64 / 1e9;
         let events = back.last - back.first + 1;
         let what = format!(
-            "at {events} events the clock was up to {seconds:.0} s earlier than the log already \
-             was: it went back, or had gone ahead before"
+            "at {events} events the clock was up to {seconds:.0} s earlier than at event {}: it \
+             went back, or had gone ahead before; they are shown by their own clock",
+            back.first.saturating_sub(1)
         );
         let range = format!("log --positions {}..{}", back.first, back.last + 1);
         Found::new("the clock", what)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::archive::{Facts, changed_meanwhile};
+use super::super::cleanup::bars_one_run;
 use super::super::promote::{append_move, planned_state};
 use super::super::session::Tx;
 use super::super::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
@@ -106,8 +107,7 @@ impl App {
         for row in planned.plan.moving().filter(|row| before.after(row).is_none()) {
             match self.carry_out_row(session, &planned, row) {
                 Ok(()) => done.push(row.clone()),
-                // Somebody pinned, promoted or moved it meanwhile, or its place is taken.
-                Err(e) if matches!(e.kind, ErrorKind::Rejected | ErrorKind::Conflict) => {
+                Err(e) if bars_one_run(&e) => {
                     stayed.push((row.experiment_id.clone(), e.to_string()));
                 }
                 Err(error) => return Err(error),

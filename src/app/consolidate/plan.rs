@@ -161,7 +161,7 @@ impl App {
         let held = self.held(&views)?;
         let (members, places) = members(&views, &policy, held, self.layout.kind)?;
         let decided = consolidate(&policy, &members, self.env.now());
-        let sizes = self.sizes(&places)?;
+        let sizes = self.sizes(&places);
         let archived = self.layout.archive(Archive::Archived, &policy);
         let rows = members.into_iter().zip(places).zip(decided.into_iter().zip(sizes));
         let rows = rows.map(|((member, place), ((action, reason), size))| {
@@ -189,12 +189,11 @@ impl App {
     }
 
     /// The sizes of folders, several at a time: most of it is waiting for the file system.
-    fn sizes(&self, places: &[Place]) -> Result<Vec<Size>> {
+    fn sizes(&self, places: &[Place]) -> Vec<Size> {
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let part = places.len().div_ceil(threads).max(1);
-        let measure = |places: &[Place]| {
-            let sizes = places.iter().map(|place| effect::size(&self.root, &place.folder));
-            sizes.collect::<Result<Vec<Size>, _>>()
+        let measure = |places: &[Place]| -> Vec<Size> {
+            places.iter().map(|place| effect::size(&self.root, &place.folder)).collect()
         };
         std::thread::scope(|scope| {
             let parts: Vec<_> =
@@ -202,9 +201,9 @@ impl App {
             let mut sizes = Vec::with_capacity(places.len());
             for part in parts {
                 let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                sizes.extend(part?);
+                sizes.extend(part);
             }
-            Ok(sizes)
+            sizes
         })
     }
 }
@@ -213,9 +212,7 @@ impl App {
 fn feasible(action: Action, reason: String, size: &Size) -> (Action, String) {
     match (action, &size.odd) {
         (Action::Keep, _) => (action, reason),
-        (_, Some(odd)) => {
-            (Action::Keep, format!("{} is not a plain file; links are not followed", odd.display()))
-        }
+        (_, Some(odd)) => (Action::Keep, odd.clone()),
         (Action::Archive, None) if !size.there => {
             (Action::Keep, format!("{reason}; its folder is not there"))
         }

@@ -340,7 +340,7 @@ fn since(facts: &Facts, views: &Snapshot) -> Result<Option<Since>> {
     let mut later: Vec<&RunDetails> =
         facts.runs.values().filter(|run| run.started_position > last.position).collect();
     later.sort_by_key(|run| run.started_position);
-    let promoted = views.production()?.into_iter().filter(|model| model.position > last.position);
+    let promoted = views.production()?.into_iter().filter(|m| m.placed.position > last.position);
     Ok(Some(Since {
         at: Timestamp(last.at),
         began: later.into_iter().map(|run| run.experiment_id.clone()).collect(),

@@ -180,7 +180,7 @@ impl App {
         let scores = evaluations.iter().flat_map(line::scores).collect();
         let metrics = merged([last.collect(), scores, given]);
         let ended = self.report("run finish", |app, tx| {
-            let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.recorded);
+            let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
             let seconds = started.map_or(0.0, |started| app.env.now().seconds_since(started));
             let (epochs, parameters) = (finish.epochs, finish.parameters);
             let all = Finish { metrics, evaluations, steps, epochs, parameters, seconds };

@@ -56,7 +56,7 @@ impl App {
             for (run_id, experiment_id) in open {
                 let stream = StreamId { code: StreamType::Run.code(), entity: run_id.0 };
                 let Some(head) = log.head(stream)? else { continue };
-                let heard = log.event(head.last)?.header.recorded;
+                let heard = log.event(head.last)?.header.dated();
                 let hours = u64::try_from(now.0 - heard.0).unwrap_or(0) / NANOS_PER_HOUR;
                 if hours >= SILENT_HOURS {
                     silent.push(SilentRun { run_id, experiment_id, heard, hours });

@@ -117,10 +117,15 @@ impl App {
                     files.take(path, known);
                 }
             }
-            return match list {
+            let loaded = match list {
                 Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
                 None => files.load(programs),
             };
+            // Looked at only where loading failed: it reads every file.
+            return loaded.map_err(|error| match self.damaged_model(model).is_empty() {
+                true => error,
+                false => error.hint(format!("`annals repair {}` restores its files", model.name)),
+            });
         }
         if let Some(alias) = alias {
             let message = format!(

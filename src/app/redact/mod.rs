@@ -142,7 +142,7 @@ impl RedactedBy {
         let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) = by.event() else {
             return None;
         };
-        let (recorded, reason) = (by.header.recorded, redacted.reason);
+        let (recorded, reason) = (by.header.dated(), redacted.reason);
         Some(Self { position, actor: actor(by.header.actor), recorded, reason })
     }
 }

@@ -54,7 +54,7 @@ impl RunFolder {
             let place = app.layout.home(&app.layout.folder_name(run, number));
             let path = app.inside(&place)?;
             let claim = Beginning::claim(&app.annals_dir(), &experiment_id, &place);
-            let mut beginning = claim.map_err(failed(&path))?;
+            let Some(mut beginning) = claim.map_err(failed(&path))? else { continue };
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(failed(&path)(e)),

@@ -11,7 +11,7 @@ use crate::domain::workspace::LayoutKind;
 stream_events! {
     /// What can happen to one move of files.
     pub enum MoveEvent of Move {
-        0x0601 "move.planned" 1 Text Planned(MovePlanned),
+        0x0601 "move.planned" 2 Text Planned(MovePlanned),
         0x0602 "move.completed" 1 Decision Completed(MoveCompleted),
         0x0603 "move.rolled_back" 1 Text RolledBack(MoveRolledBack),
     }
@@ -71,6 +71,15 @@ pub enum MovePurpose {
     Removal(RemovalOrder),
     /// Files go where another layout has them.
     Migration(MigrationOrder),
+    /// The recorded files of a production model come back from the blob store.
+    Repair {
+        /// The production name.
+        name: String,
+        /// Number of the version.
+        number: u32,
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 /// Something that goes where another layout has it.
@@ -154,7 +163,10 @@ impl MovePurpose {
             Self::Archive(order) => Some(order.run),
             Self::Restore(order) => Some(order.run),
             Self::Removal(order) => Some(order.run),
-            Self::Demotion { .. } | Self::Rollback { .. } | Self::Migration(_) => None,
+            Self::Demotion { .. }
+            | Self::Rollback { .. }
+            | Self::Repair { .. }
+            | Self::Migration(_) => None,
         }
     }
 
@@ -164,6 +176,7 @@ impl MovePurpose {
             Self::Promotion { name, .. }
             | Self::Demotion { name, .. }
             | Self::Rollback { name, .. }
+            | Self::Repair { name, .. }
             | Self::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) => Some(name),
             Self::Archive(_) | Self::Restore(_) | Self::Removal(_) | Self::Migration(_) => None,
         }

@@ -67,6 +67,17 @@ pub enum RegistryCommand {
         /// Why.
         reason: String,
     },
+    /// Note that the recorded files of the version in production are in place again.
+    Repair {
+        /// The production name.
+        name: String,
+        /// Number of the version.
+        number: u32,
+        /// The move that brought its files.
+        file_move: MoveId,
+        /// Why.
+        reason: Option<String>,
+    },
     /// Call the version in production something else.
     BumpVersion {
         /// The production name.

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRolledBack,
-    ModelVersion, ModelVersionBumped, ProductionModel, PromotionApproved, PromotionRejected,
-    PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
-    next_version,
+    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRepaired,
+    ModelRolledBack, ModelVersion, ModelVersionBumped, ProductionModel, PromotionApproved,
+    PromotionRejected, PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request,
+    RequestStatus, next_version,
 };
 use crate::base::{RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
@@ -104,6 +104,16 @@ pub fn decide(
             }
             let reason = given_reason("the rollback", reason)?;
             Ok(vec![ModelRolledBack { name, number, from, file_move, reason }.into()])
+        }
+        RegistryCommand::Repair { name, number, file_move, reason } => {
+            if in_production(state, &name)?.number != number {
+                return Err(Rejection::WrongState {
+                    what: format!("version {number} of {name}"),
+                    state: "not in production".into(),
+                    wanted: "only the version in production can be repaired".into(),
+                });
+            }
+            Ok(vec![ModelRepaired { name, number, file_move, reason }.into()])
         }
         RegistryCommand::BumpVersion { name, bump, reason } => {
             let number = in_production(state, &name)?.number;

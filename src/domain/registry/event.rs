@@ -22,6 +22,8 @@ stream_events! {
         0x0309 "model.alias_set" 1 Text AliasSet(ModelAliasSet),
         0x030a "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
         0x030b "model.relocated" 1 Decision Relocated(ModelRelocated),
+        0x030c "model.found_damaged" 1 Text FoundDamaged(ModelFoundDamaged),
+        0x030d "model.repaired" 1 Text Repaired(ModelRepaired),
     }
 }
 
@@ -185,4 +187,78 @@ pub struct ModelRelocated {
     pub path: String,
     /// The move.
     pub file_move: MoveId,
+}
+
+/// A production folder did not hold what was recorded when it was replaced, removed or repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelFoundDamaged {
+    /// The production name.
+    pub name: String,
+    /// Number of the version that was in production.
+    pub number: u32,
+    /// Its folder, relative to the workspace.
+    pub path: String,
+    /// What was not as recorded.
+    pub found: Vec<DamagedFile>,
+    /// Differences beyond those that `found` lists.
+    pub unlisted: u64,
+    /// Where the folder was kept as it was found, relative to the workspace; none when files were
+    /// only missing.
+    pub kept: Option<String>,
+    /// The move that took the folder away.
+    pub file_move: MoveId,
+}
+
+/// One difference between a production folder and its record.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedFile {
+    /// Path inside the folder; `.` for the folder itself.
+    pub path: String,
+    /// How it differs.
+    pub damage: Damage,
+}
+
+/// How something in a production folder differs from its record.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Damage {
+    /// A recorded file is not there.
+    Missing,
+    /// A recorded file has other bytes.
+    Altered {
+        /// Digest of the bytes found.
+        found: Digest,
+    },
+    /// A file that was not recorded.
+    Added,
+    /// A link, a folder or something else where a file is expected.
+    NotAFile,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Damage {
+    /// One word for tables and messages.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Altered { .. } => "altered",
+            Self::Added => "added",
+            Self::NotAFile => "not a plain file (a symbolic link is not followed)",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A production folder holds its recorded files again, brought from the blob store.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRepaired {
+    /// The production name.
+    pub name: String,
+    /// Number of the version in production.
+    pub number: u32,
+    /// The move that brought the files.
+    pub file_move: MoveId,
+    /// Why, where a person gave a reason.
+    pub reason: Option<String>,
 }

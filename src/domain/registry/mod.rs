@@ -13,9 +13,10 @@ mod tests;
 pub use command::RegistryCommand;
 pub use decide::{RegistryFacts, decide};
 pub use event::{
-    ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRelocated, ModelRolledBack,
-    ModelVersionBumped, PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected,
-    PromotionRequested, RegistryEvent,
+    Damage, DamagedFile, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
+    ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersionBumped,
+    PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected, PromotionRequested,
+    RegistryEvent,
 };
 pub use state::{Approval, ProductionModel, RegistryState, Request, RequestStatus};
 pub use version::{Bump, ModelVersion, Semver, named_version, next_version};

@@ -137,7 +137,9 @@ impl RegistryState {
                     request.status = RequestStatus::Rejected;
                 }
             }
-            RegistryEvent::Refused(_) => {}
+            RegistryEvent::Refused(_)
+            | RegistryEvent::FoundDamaged(_)
+            | RegistryEvent::Repaired(_) => {}
             RegistryEvent::Promoted(promoted) => {
                 if let Some(request) = self.requests.get_mut(&promoted.request) {
                     request.status = RequestStatus::Granted;

@@ -67,7 +67,7 @@ impl Invocations {
             started.cwd,
             started.tool_version,
             end.map(|(seen, _)| seen.header.position),
-            end.map(|(seen, _)| seen.header.recorded),
+            end.map(|(seen, _)| seen.header.dated()),
             outcome,
             exit_code,
             message,
@@ -80,7 +80,7 @@ impl Rows for Invocations {
         let Some(Event::Invocation(event)) = seen.event() else { return };
         let key = seen.header.stream.entity;
         if let InvocationEvent::Started(started) = event {
-            let (position, recorded) = (seen.header.position, seen.header.recorded);
+            let (position, recorded) = (seen.header.position, seen.header.dated());
             self.0.insert(key, (position, recorded, seen.actor.to_owned(), started.clone()));
         } else if let Some(begun) = self.0.remove(&key) {
             Self::row(begun, Some((seen, event)), out);
@@ -168,7 +168,7 @@ impl Request {
 impl Rows for Promotions {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
-        let (position, recorded) = (seen.header.position, seen.header.recorded);
+        let (position, recorded) = (seen.header.position, seen.header.dated());
         let request = |run, name: &String, policy_revision| Request {
             position,
             recorded,
@@ -247,7 +247,7 @@ fn approvals(seen: &Seen<'_>, out: &mut Batch) {
         _ => return,
     };
     let identity = seen.header.identity.word();
-    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (position, recorded) = (seen.header.position, seen.header.dated());
     let (request, approver) = (request.to_string(), approver.clone());
     row![out; position, recorded, request, decision, approver, identity, reason];
 }
@@ -259,6 +259,7 @@ pub(super) const MODELS: Table = Table {
         "model.promoted",
         "model.demoted",
         "model.rolled_back",
+        "model.repaired",
         "model.version_bumped",
         "model.relocated",
     ],
@@ -275,6 +276,15 @@ pub(super) const MODELS: Table = Table {
         column("promoted", Type::Time, "when the log took the promotion"),
         ACTOR,
         IDENTITY,
+        column(
+            "placed_how",
+            Type::Text,
+            "what put it into production last: promotion, rollback or repair",
+        ),
+        column("placed_position", Type::Int, "position of that event"),
+        column("placed", Type::Time, "when the log took it"),
+        column("placed_by", Type::Text, "who did it"),
+        column("placed_identity", Type::Text, "signed or claimed"),
     ],
     fold: Fold::Whole(|| Box::new(Models::default())),
 };
@@ -293,19 +303,60 @@ struct Promoted {
     recorded: Timestamp,
     actor: String,
     identity: &'static str,
+    placed: Placement,
+}
+
+/// The last event that put a version into production.
+struct Placement {
+    how: &'static str,
+    position: u64,
+    recorded: Timestamp,
+    actor: String,
+    identity: &'static str,
+}
+
+impl Placement {
+    fn of(how: &'static str, seen: &Seen<'_>) -> Self {
+        Self {
+            how,
+            position: seen.header.position,
+            recorded: seen.header.dated(),
+            actor: seen.actor.to_owned(),
+            identity: seen.header.identity.word(),
+        }
+    }
+}
+
+impl Models {
+    fn place(&mut self, name: &str, number: u32, placed: Placement) {
+        let versions = self.promoted.get_mut(name).into_iter().flatten();
+        if let Some(version) = (1..).zip(versions).find(|(n, _)| *n == number) {
+            version.1.placed = placed;
+        }
+    }
 }
 
 impl Rows for Models {
     fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
         self.registry.evolve(event);
+        match event {
+            RegistryEvent::RolledBack(e) => {
+                self.place(&e.name, e.number, Placement::of("rollback", seen));
+            }
+            RegistryEvent::Repaired(e) => {
+                self.place(&e.name, e.number, Placement::of("repair", seen));
+            }
+            _ => {}
+        }
         if let RegistryEvent::Promoted(e) = event {
             let promoted = Promoted {
                 policy_revision: e.policy_revision,
                 position: seen.header.position,
-                recorded: seen.header.recorded,
+                recorded: seen.header.dated(),
                 actor: seen.actor.to_owned(),
                 identity: seen.header.identity.word(),
+                placed: Placement::of("promotion", seen),
             };
             self.promoted.entry(e.name.clone()).or_default().push(promoted);
         }
@@ -330,6 +381,11 @@ impl Rows for Models {
                     by.recorded,
                     by.actor,
                     by.identity,
+                    by.placed.how,
+                    by.placed.position,
+                    by.placed.recorded,
+                    by.placed.actor,
+                    by.placed.identity,
                 ];
             }
         }
@@ -361,7 +417,7 @@ fn policies(seen: &Seen<'_>, out: &mut Batch) {
     for (rule, value) in changed.policy.entries() {
         let change = changed.changes.iter().find(|change| change.key == rule);
         row![out; header.position,
-            header.recorded,
+            header.dated(),
             header.revision,
             seen.actor.to_owned(),
             header.identity.word(),

@@ -93,7 +93,7 @@ impl Run {
         Self {
             started: started.clone(),
             position: seen.header.position,
-            recorded: seen.header.recorded,
+            recorded: seen.header.dated(),
             actor: seen.actor.to_owned(),
             identity: seen.header.identity.word(),
             state: RunState::default(),
@@ -105,7 +105,7 @@ impl Run {
 
     fn take(&mut self, seen: &Seen<'_>, event: &RunEvent) {
         self.state.evolve_from(event, seen.header.provenance);
-        let here = Some((seen.header.position, seen.header.recorded));
+        let here = Some((seen.header.position, seen.header.dated()));
         match event {
             RunEvent::Finished(e) => {
                 (self.ended, self.reason) = (here, None);
@@ -200,7 +200,7 @@ pub(super) const PARAMS: Table = Table {
 
 fn params(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::Started(started))) = seen.event() else { return };
-    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (position, recorded) = (seen.header.position, seen.header.dated());
     for (name, value) in &started.parameters {
         row![out; position, recorded, started.run, name, value];
     }
@@ -233,7 +233,7 @@ fn metrics(seen: &Seen<'_>, out: &mut Batch) {
     let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
         return;
     };
-    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (position, recorded) = (seen.header.position, seen.header.dated());
     let provenance = seen.header.provenance.word();
     match event {
         RunEvent::MetricsRecorded(e) => {

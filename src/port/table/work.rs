@@ -84,7 +84,7 @@ impl Checkpoints {
 impl Rows for Checkpoints {
     fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
         let Some(run) = seen.header.stream.run() else { return };
-        let (position, recorded) = (seen.header.position, seen.header.recorded);
+        let (position, recorded) = (seen.header.position, seen.header.dated());
         match seen.event() {
             Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
                 let new = (position, recorded, saved.clone());
@@ -147,7 +147,7 @@ pub(super) const ARTIFACTS: Table = Table {
 fn artifacts(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event() else { return };
     let run = seen.header.stream.run().map(|run| run.to_string());
-    let (position, recorded) = (seen.header.position, seen.header.recorded);
+    let (position, recorded) = (seen.header.position, seen.header.dated());
     let (name, path) = (stored.name.clone(), stored.path.clone());
     let digest = stored.digest.to_string();
     row![out; position, recorded, run, name, path, digest, stored.bytes, stored.blob];
@@ -197,6 +197,7 @@ impl Moves {
             MovePurpose::Archive(_) => "archive",
             MovePurpose::Restore(_) => "restore",
             MovePurpose::Rollback { .. } => "rollback",
+            MovePurpose::Repair { .. } => "repair",
             MovePurpose::Removal(_) => "removal",
             MovePurpose::Migration(_) => "migration",
         };
@@ -219,7 +220,7 @@ impl Moves {
             plan.files.iter().map(|file| file.bytes).sum::<u64>(),
             status,
             end.map(|(seen, _)| seen.header.position),
-            end.map(|(seen, _)| seen.header.recorded),
+            end.map(|(seen, _)| seen.header.dated()),
             recovered,
             reason,
         ];
@@ -231,7 +232,7 @@ impl Rows for Moves {
         let Some(Event::Move(event)) = seen.event() else { return };
         let id = MoveId(seen.header.stream.entity);
         if let MoveEvent::Planned(plan) = event {
-            self.0.insert(id, (seen.header.position, seen.header.recorded, plan.clone()));
+            self.0.insert(id, (seen.header.position, seen.header.dated(), plan.clone()));
         } else if let Some(plan) = self.0.remove(&id) {
             Self::row(plan, Some((seen, event)), out);
         }
@@ -268,7 +269,7 @@ fn files(seen: &Seen<'_>, out: &mut Batch) {
         |role: &'static str, run: Option<RunId>, model: Option<&String>, file: File<'_>| {
             row![out;
                 seen.header.position,
-                seen.header.recorded,
+                seen.header.dated(),
                 seen.header.kind.name(),
                 role,
                 run.map(|run| run.to_string()),

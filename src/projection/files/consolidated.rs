@@ -49,6 +49,10 @@ struct ProductionModel {
     approved_by: Vec<String>,
     policy_revision: u64,
     position: u64,
+    in_production_since: Timestamp,
+    placed_by: String,
+    placed_how: String,
+    placed_position: u64,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -122,6 +126,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     for model in &facts.models {
         let run = facts.run_named(model.run());
         let (status, recommendation) = standing(run, &policy);
+        let placed = &model.placed;
         let entry = ProductionModel {
             path: model.path.clone(),
             version: model.version.clone(),
@@ -136,6 +141,10 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             approved_by: model.approvals.iter().map(ToString::to_string).collect(),
             policy_revision: model.policy_revision,
             position: model.position,
+            in_production_since: Timestamp(model.placed.at),
+            placed_by: format!("{} ({})", views.actor(placed.actor)?, placed.identity),
+            placed_how: placed.how.clone(),
+            placed_position: placed.position,
         };
         production_models.insert(model.name.clone(), entry);
     }
@@ -155,7 +164,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let promoted = production_models.len();
     let removed: BTreeMap<String, Removed> = facts.runs.iter().filter_map(removed).collect();
     let consolidated = views.consolidations()?.into_iter().map(|row| row.at).max();
-    let moved_to_production = facts.models.iter().map(|m| m.promoted).max();
+    let moved_to_production = facts.models.iter().map(|m| m.placed.at).max();
     Ok(File {
         project_name: facts.project.clone(),
         created_at: facts.created_at,

@@ -189,7 +189,10 @@ fn write_facts(
     writeln!(text, "| | |\n|---|---|")?;
     let version = format!("{} (number {})", model.version, model.number);
     writeln!(text, "| version | {version} |")?;
-    writeln!(text, "| in production since | {} |", Timestamp(model.promoted))?;
+    writeln!(text, "| promoted | {}, event {} |", Timestamp(model.promoted), model.position)?;
+    let placed = &model.placed;
+    let since = format!("{} ({}, event {})", Timestamp(placed.at), placed.how, placed.position);
+    writeln!(text, "| in production since | {since} |")?;
     writeln!(text, "| files | {}/ |", model.path)?;
     writeln!(text, "| approved by | {} |", cell(&model.approvers.join(", ")))?;
     writeln!(text, "| run | {} ({}) |", run.experiment_id, run.run())?;

@@ -120,10 +120,10 @@ impl Facts {
         let pending = pending(&runs, &models, views)?;
         let starts = runs.iter().map(|run| run.started);
         let ends = runs.iter().filter_map(|run| run.ended);
-        let promotions = models.iter().map(|model| model.promoted);
+        let placements = models.iter().map(|model| model.placed.at);
         let moved = moves.iter().map(|row| row.ended.unwrap_or(row.planned));
         let created_at = starts.clone().min().map(Timestamp);
-        let last_updated = starts.chain(ends).chain(promotions).chain(moved).max().map(Timestamp);
+        let last_updated = starts.chain(ends).chain(placements).chain(moved).max().map(Timestamp);
         Ok(Self { project: project.to_owned(), runs, models, pending, created_at, last_updated })
     }
 

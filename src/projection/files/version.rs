@@ -56,7 +56,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             number: model.number,
             aliases: aliases_of(model),
             files: files.collect(),
-            last_updated: Timestamp(model.promoted),
+            last_updated: Timestamp(model.placed.at),
             size_mb: (bytes as f64 / 1e4).round() / 100.0,
             exclude_checkpoints: true,
         };
@@ -65,7 +65,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let promotions = views.requests()?.iter().filter(|r| r.status == "granted").count();
     Ok(File {
         version: format!("1.{promotions}.0"),
-        last_updated: facts.models.iter().map(|m| m.promoted).max().map(Timestamp),
+        last_updated: facts.models.iter().map(|m| m.placed.at).max().map(Timestamp),
         model_prefix: facts.project.clone(),
         models: models.collect(),
         notes: BTreeMap::from([

@@ -1,0 +1,110 @@
+//! `annals repair`, and what is printed about production folders that were not as recorded.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::promote::tell_edits;
+use super::ui::Ui;
+use crate::app::{Error, FolderDamage, Repaired, Result};
+use crate::domain::registry::Damage;
+
+/// Differences printed one by one.
+const SHOWN_MAX: usize = 20;
+
+/// Restore the recorded files of production models from the blob store
+///
+/// What else is in a model's folder is not deleted: the folder is kept in .annals/damaged.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The production name
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    model: Option<String>,
+    /// Every model in production
+    #[arg(long)]
+    all: bool,
+    /// Why
+    #[arg(long)]
+    reason: Option<String>,
+    /// Show what would happen and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    let names = match &args.model {
+        Some(model) => vec![model.clone()],
+        None => app.snapshot()?.production()?.into_iter().map(|model| model.name).collect(),
+    };
+    let (mut repaired, mut failed) = (Vec::new(), Vec::new());
+    for name in &names {
+        let done = match args.dry_run {
+            true => app.plan_repair(name),
+            false => app.repair(name, args.reason.clone()),
+        };
+        match done {
+            Ok(model) => {
+                tell_edits(&model.regenerated, context);
+                repaired.push(model);
+            }
+            Err(error) => failed.push((name, error)),
+        }
+    }
+    let errors: Vec<_> = failed
+        .iter()
+        .map(|(name, error)| json!({ "name": name, "error": error.to_string() }))
+        .collect();
+    let value = json!({ "models": repaired, "failed": errors, "dry_run": args.dry_run });
+    context.ui.data(&value, |ui| {
+        if names.is_empty() {
+            ui.line("No model is in production.")?;
+        }
+        repaired.iter().try_for_each(|model| print(ui, model, args.dry_run))
+    })?;
+    let failures = failed.len();
+    let Some((name, first)) = failed.into_iter().next() else { return Ok(()) };
+    if failures == 1 && names.len() == 1 {
+        return Err(first);
+    }
+    let message =
+        format!("{failures} of {} models were not repaired, such as {name}: {first}", names.len());
+    let hints = first.hints.clone();
+    Err(hints.into_iter().fold(Error::new(first.kind, message), Error::hint))
+}
+
+fn print(ui: &mut Ui, model: &Repaired, dry_run: bool) -> Result<()> {
+    let Repaired { name, version, number, path, damage, .. } = model;
+    let named = format!("{name} {version} (version {number})");
+    if damage.found.is_empty() {
+        return ui.line(&format!("{named} is as recorded; nothing to repair"));
+    }
+    let verb = if dry_run { "would be repaired" } else { "was repaired" };
+    ui.line(&format!("{named} {verb}: {path}"))?;
+    print_damage(ui, damage, dry_run)
+}
+
+/// The differences, and where the folder is kept.
+pub(super) fn print_damage(ui: &mut Ui, damage: &FolderDamage, dry_run: bool) -> Result<()> {
+    for file in damage.found.iter().take(SHOWN_MAX) {
+        let found = match &file.damage {
+            Damage::Altered { found } => format!(" (blake3 {})", found.short(12)),
+            _ => String::new(),
+        };
+        ui.line(&format!("  {}: {}{found}", file.damage.word(), super::ui::escape(&file.path)))?;
+    }
+    if damage.found.len() > SHOWN_MAX {
+        ui.line(&format!("  and {} more", damage.found.len() - SHOWN_MAX))?;
+    }
+    for file in &damage.lost {
+        let file = super::ui::escape(file);
+        ui.warn(&format!("the recorded bytes of {file} are nowhere: they cannot come back"));
+    }
+    match &damage.kept {
+        Some(kept) => ui.note(&format!("The folder as it was found is kept in {kept}")),
+        None if dry_run && damage.found.iter().any(|file| file.damage != Damage::Missing) => {
+            ui.note("The folder as it is now would be kept in .annals/damaged");
+        }
+        None => {}
+    }
+    Ok(())
+}
