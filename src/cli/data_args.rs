@@ -1,10 +1,9 @@
 //! The flags that say where labelled texts are and how to read them.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, ErrorKind, ID_COLUMN, LabelColumns, LabelSpec, Result, Source};
+use crate::app::{ID_COLUMN, LabelColumns, LabelSpec, Result, Source};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Data")]
@@ -28,10 +27,11 @@ pub(super) struct DataArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     #[arg(conflicts_with_all = ["label_column", "labels", "labels_file"])]
     label_columns: Vec<String>,
-    /// The label column holds any number of labels, separated by commas
+    /// The label column holds any number of labels: separated by commas, or a list
     #[arg(long, conflicts_with = "label_columns")]
     multi_label: bool,
-    /// The labels in output order, such as `a,b` or `0=hate,1=offensive`; those found by default
+    /// The labels in output order, such as `a,b` or `0=hate,1=offensive` (by default those found);
+    /// a label with a comma in quotes
     #[arg(long)]
     labels: Option<String>,
     /// Names of the labels 0, 1, 2 and so on, one a line
@@ -46,6 +46,9 @@ pub(super) struct DataArgs {
     /// Column that names each series and is none of its numbers
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
+    /// Leave out rows with an empty text, and record how many; they are refused otherwise
+    #[arg(long)]
+    drop_empty: bool,
 }
 
 impl DataArgs {
@@ -59,13 +62,7 @@ impl DataArgs {
         let Some(path) = self.data else { return Ok(None) };
         let labels = match (&self.labels, &self.labels_file) {
             (Some(labels), _) => LabelSpec::parse(labels)?,
-            (None, Some(file)) => {
-                let file = context.cwd.join(file);
-                let text = fs::read_to_string(&file).map_err(|e| {
-                    Error::caused(ErrorKind::Data, format!("cannot read {}", file.display()), e)
-                })?;
-                LabelSpec::from_lines(&text)?
-            }
+            (None, Some(file)) => LabelSpec::from_file(&context.cwd.join(file))?,
             (None, None) => LabelSpec::Infer,
         };
         let label_columns = if !self.label_columns.is_empty() {
@@ -87,6 +84,7 @@ impl DataArgs {
             // Named by the settings.
             extra_columns: Vec::new(),
             id_column: self.id_column,
+            drop_empty: self.drop_empty,
         }))
     }
 }

@@ -36,6 +36,7 @@ mod out;
 mod plot;
 mod policy;
 mod predict;
+mod predict_out;
 mod production;
 mod promote;
 mod prove;

@@ -108,13 +108,14 @@ mod tests {
         "annals ensemble --data",
         "annals run exec --trainer",
     ];
-    const OUTPUTS: [&str; 11] = [
+    const OUTPUTS: [&str; 12] = [
         "annals checkpoint anchor to",
         "annals compare --out",
         "annals consolidate report --out",
         "annals export folder",
         "annals log copy target",
         "annals plot --out",
+        "annals predict --out",
         "annals query --out",
         "annals replay --out",
         "annals report --out",

@@ -1,15 +1,14 @@
 //! `annals predict`.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::PathBuf;
-
-use serde_json::{Map, json};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::ui::share;
+use super::out::OutPath;
+use super::predict_out::{Answer, OutFile, Outlet};
 use crate::app::{
-    BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, Model, Programs, Result, refuse_pickle,
+    BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, InputValue, Model, Programs, Result, TextFile,
+    refuse_pickle,
 };
 
 /// Classify texts or series of numbers with a run, a model in production or a folder
@@ -20,17 +19,27 @@ pub(super) struct Args {
     /// The texts
     #[arg(conflicts_with = "file")]
     texts: Vec<String>,
-    /// A file with a text in each line, - for standard input; for series a table or array
+    /// A table (.csv, .tsv, .jsonl, .parquet, also .gz), or a file with a text in each line, - for
+    /// standard input; for series a table or array
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Column of the texts in a table; the other columns are kept in the answers
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// The first line of a .csv or .tsv is data too; the columns are called 1, 2, 3
+    #[arg(long)]
+    no_header: bool,
     /// Column that names each series
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
+    /// Write the answers to this file instead: .jsonl, .csv or .parquet
+    #[arg(long, value_name = "FILE")]
+    out: Option<OutPath>,
     /// Texts that go through the model together; 1 answers each line as it comes
     #[arg(long, value_name = "N", default_value_t = BATCH_TEXTS)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4_096))]
     batch: usize,
-    /// Show unnormalised scores too
+    /// Show unnormalized scores too
     #[arg(long)]
     logits: bool,
 }
@@ -42,6 +51,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return Err(Error::new(ErrorKind::Usage, "no text was given")
             .hint("annals predict MODEL \"a text\", or --file FILE with a text in each line"));
     }
+    let file = args
+        .file
+        .as_ref()
+        .map(|file| if file == Path::new("-") { file.clone() } else { context.cwd.join(file) });
+    let out = args.out.as_ref().map(|out| out.place(context)).transpose()?;
+    let out = out.map(|out| OutFile::new(out, file.as_deref())).transpose()?;
     let folder = context.cwd.join(&args.model);
     refuse_pickle(&folder)?;
     let mut model = if folder.is_dir() {
@@ -55,100 +70,121 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             model.name, model.weights
         ));
     }
-    let Some(file) = &args.file else { return answer(&mut model, &args.texts, args, context) };
-    if model.series_length().is_some() {
-        let series = model.read_series(&context.cwd.join(file), &args.id_column)?;
-        for part in series.chunks(args.batch) {
-            let names: Vec<&str> = part.iter().map(|series| series.name.as_str()).collect();
-            let scores = model.series_scores(part)?;
-            print(&model, "series", &names, &scores, args, context)?;
-        }
-        return Ok(());
-    }
-    let name = file.display().to_string();
-    let lines: Box<dyn BufRead> = if name == "-" {
-        Box::new(BufReader::new(io::stdin()))
-    } else {
-        let file = File::open(context.cwd.join(file))
-            .map_err(|e| Error::caused(ErrorKind::Data, format!("cannot read {name}"), e))?;
-        Box::new(BufReader::new(file))
-    };
-    let mut texts = Vec::with_capacity(args.batch);
-    for (number, line) in lines.lines().enumerate() {
-        texts.push(line.map_err(|e| {
-            Error::caused(ErrorKind::Data, format!("cannot read line {} of {name}", number + 1), e)
-        })?);
-        if texts.len() == args.batch {
-            answer(&mut model, &texts, args, context)?;
-            texts.clear();
-        }
-    }
-    answer(&mut model, &texts, args, context)
-}
-
-fn answer(model: &mut Model, texts: &[String], args: &Args, context: &mut Context) -> Result<()> {
-    for part in texts.chunks(args.batch) {
-        let scores = model.scores(part)?;
-        let part: Vec<&str> = part.iter().map(String::as_str).collect();
-        print(model, "text", &part, &scores, args, context)?;
-    }
-    Ok(())
-}
-
-/// One line for each of `rows`, which are texts or the names of series.
-fn print(
-    model: &Model,
-    what: &str,
-    rows: &[&str],
-    scores: &[Vec<f32>],
-    args: &Args,
-    context: &mut Context,
-) -> Result<()> {
-    for (row, scores) in rows.iter().zip(scores) {
-        let probabilities = model.probabilities(scores);
-        let said = labels(model, &probabilities);
-        if context.ui.json() {
-            let all: Map<String, serde_json::Value> = model
-                .labels
-                .iter()
-                .zip(&probabilities)
-                .map(|(label, p)| (label.clone(), json!(p)))
-                .collect();
-            let mut line = json!({
-                what: row,
-                "labels": said,
-                "probabilities": all,
-                "model": model.name,
-                "weights": model.weights,
-            });
-            if model.multi_label {
-                let thresholds = model.labels.iter().zip(&model.thresholds);
-                let thresholds = thresholds.map(|(label, t)| (label.clone(), json!(t)));
-                line["threshold"] = thresholds.collect::<Map<_, _>>().into();
+    let outlet = Outlet::new(&model, args.logits, out);
+    let mut asking = Asking { model: &mut model, outlet, batch: args.batch, cut: 0, empty: 0 };
+    match &file {
+        None => asking.texts(&[], &args.texts, context)?,
+        Some(file) if asking.model.series_length().is_some() => {
+            let series = asking.model.read_series(file, &args.id_column)?;
+            for part in series.chunks(args.batch) {
+                let scores = asking.model.series_scores(part)?;
+                for (series, scores) in part.iter().zip(scores) {
+                    let name = InputValue::Text(series.name.clone());
+                    let columns = vec![("series".to_owned(), name)];
+                    let answer = Answer { shown: &series.name, columns, cut: None, scores };
+                    asking.outlet.put(asking.model, answer, context)?;
+                }
             }
-            if args.logits {
-                line["logits"] = json!(scores);
-            }
-            context.ui.line(&line.to_string())?;
-            continue;
         }
-        let top = probabilities.iter().copied().fold(0.0, f64::max);
-        let mut line = format!("{}  {}", share(Some(top)), said.join(", "));
-        if args.logits {
-            let scores: Vec<String> = scores.iter().map(|s| format!("{s:.6}")).collect();
-            line += &format!("  [{}]", scores.join(", "));
-        }
-        context.ui.line(&format!("{line}  {}", super::ui::escape(row)))?;
+        Some(file) => asking.file(file, args, context)?,
     }
-    Ok(())
+    asking.end(context)
 }
 
-fn labels(model: &Model, probabilities: &[f64]) -> Vec<String> {
-    let pairs = model.labels.iter().zip(probabilities);
-    if model.multi_label {
-        let reached = pairs.zip(&model.thresholds).filter(|((_, p), t)| p >= t);
-        return reached.map(|((label, _), _)| label.clone()).collect();
+/// A model that is asked.
+struct Asking<'m> {
+    model: &'m mut Model,
+    outlet: Outlet,
+    batch: usize,
+    /// Texts that were cut.
+    cut: u64,
+    /// Texts of nothing but white space.
+    empty: u64,
+}
+
+/// The columns of a row besides its text.
+type Columns = Vec<(String, InputValue)>;
+
+impl Asking<'_> {
+    fn file(&mut self, file: &Path, args: &Args, context: &mut Context) -> Result<()> {
+        match TextFile::open(file, !args.no_header)? {
+            TextFile::Table(table) => {
+                for remark in &table.remarks {
+                    context.ui.warn(remark);
+                }
+                let texts = table.texts(file, &args.text_column)?;
+                for (from, to) in self.outlet.rename(&table.names) {
+                    context
+                        .ui
+                        .warn(&format!("column \"{from}\" is called \"{to}\" in the answers"));
+                }
+                let names = &self.outlet.renamed(&table.names);
+                let columns = |row: Vec<InputValue>| names.iter().cloned().zip(row).collect();
+                let columns: Vec<Columns> = table.rows.into_iter().map(columns).collect();
+                self.texts(&columns, &texts, context)
+            }
+            TextFile::Lines(lines) => self.lines(lines, file, context),
+        }
     }
-    let best = pairs.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map(|(label, _)| label.clone()).into_iter().collect()
+
+    fn lines(&mut self, lines: Box<dyn BufRead>, file: &Path, context: &mut Context) -> Result<()> {
+        let mut texts = Vec::with_capacity(self.batch);
+        for (number, line) in (1_u64..).zip(lines.lines()) {
+            let mut line = line.map_err(|e| {
+                let message = format!("cannot read line {number} of {}", file.display());
+                Error::caused(ErrorKind::Data, message, e)
+            })?;
+            if number == 1 && line.starts_with('\u{feff}') {
+                line.remove(0);
+            }
+            texts.push(line);
+            if texts.len() == self.batch {
+                self.texts(&[], &texts, context)?;
+                texts.clear();
+            }
+        }
+        self.texts(&[], &texts, context)
+    }
+
+    /// Answers texts, whose rows in a table have `columns`.
+    fn texts(
+        &mut self,
+        columns: &[Columns],
+        texts: &[String],
+        context: &mut Context,
+    ) -> Result<()> {
+        for (number, part) in texts.chunks(self.batch).enumerate() {
+            let found = self.model.scores(part)?;
+            let answers = part.iter().zip(found.scores).zip(found.cut);
+            for (at, ((text, scores), cut)) in answers.enumerate() {
+                self.cut += u64::from(cut);
+                self.empty += u64::from(text.trim().is_empty());
+                let columns = match columns.get(number * self.batch + at) {
+                    Some(columns) => columns.clone(),
+                    None => vec![("text".to_owned(), InputValue::Text(text.clone()))],
+                };
+                let answer = Answer { shown: text, columns, cut: Some(cut), scores };
+                self.outlet.put(self.model, answer, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self, context: &mut Context) -> Result<()> {
+        if let (Some(limit), 1..) = (self.model.length_max(), self.cut) {
+            context.ui.warn(&format!(
+                "{} longer than the {limit} tokens that {} reads: the rest was cut off",
+                counted(self.cut),
+                self.model.name
+            ));
+        }
+        if self.empty > 0 {
+            context.ui.note(&format!("{} empty.", counted(self.empty)));
+        }
+        self.outlet.end(context)
+    }
+}
+
+fn counted(texts: u64) -> String {
+    if texts == 1 { "1 text is".to_owned() } else { format!("{texts} texts are") }
 }

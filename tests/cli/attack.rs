@@ -386,13 +386,14 @@ fn doctor_names_production_files_behind_links() {
 
 /// Every argument with which a verb writes a file or folder: a row for each of `OUTPUTS` in
 /// `src/cli/out.rs`.
-const OUTPUTS: [&[&str]; 11] = [
+const OUTPUTS: [&[&str]; 12] = [
     &["checkpoint", "anchor"],
     &["compare", "--out"],
     &["consolidate", "report", "--out"],
     &["export", "csv"],
     &["log", "copy"],
     &["plot", "curves", "one", "--out"],
+    &["predict", "one", "a text", "--out"],
     &["query", "select 1", "--out"],
     &["replay", "--out"],
     &["report", "--out"],

@@ -52,6 +52,7 @@ mod snapshot;
 mod support;
 mod tables;
 mod tamper;
+mod texts;
 mod undo;
 mod verbs;
 mod walk;

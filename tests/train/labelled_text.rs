@@ -109,15 +109,19 @@ fn emotions_come_in_three_files_without_header_and_many_labels_a_row() {
     else {
         return;
     };
-    let names = std::fs::read_to_string(file("labels.txt").unwrap()).unwrap();
+    let names = file("labels.txt").unwrap();
     let source = Source {
         valid,
         test,
         header: false,
         label_columns: LabelColumns::List("2".into()),
-        labels: LabelSpec::from_lines(&names).unwrap(),
+        labels: LabelSpec::from_file(&names).unwrap(),
         ..Source::of(train_file, "1", "2")
     };
+    let one = LabelColumns::One("2".into());
+    let forgotten = Source { label_columns: one, labels: LabelSpec::Infer, ..source.clone() };
+    let error = read(&forgotten).unwrap_err();
+    assert!(error.hint().unwrap().contains("--multi-label"), "{error}");
     let dataset = read(&source).unwrap();
     assert_eq!((dataset.labels.len(), dataset.multi), (28, true));
     let found = prepare(&dataset, &toy_config()).unwrap();

@@ -9,6 +9,7 @@ mod engine;
 mod ensemble;
 #[cfg(feature = "torch")]
 mod families;
+mod formats;
 mod hf;
 mod labelled_text;
 #[cfg(feature = "torch")]

@@ -15,7 +15,7 @@ use crate::projection::registry::ModelRow;
 use crate::train::classical::TextClassifier;
 use crate::train::config::{self, Architecture, TrainConfig};
 use crate::train::data::lexicon::Concepts;
-use crate::train::data::vocab::Vocab;
+use crate::train::data::vocab::{Tokens, Vocab};
 use crate::train::data::{self, Scaler};
 use crate::train::hf::{self, Tokenizer};
 use crate::train::protocol::ScoreSpec;
@@ -27,13 +27,21 @@ pub(super) enum Words {
 }
 
 impl Words {
-    /// Tokens of a text, and the concept of each where the model knows concepts.
-    pub(super) fn encode(&self, text: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+    /// Tokens of a text, marked with their concepts where the model knows concepts.
+    pub(super) fn encode(&self, text: &str) -> Result<Tokens> {
         match self {
             Self::Own { vocab, concepts, length_max } => {
                 Ok(concepts.encode(vocab, text, *length_max))
             }
-            Self::HuggingFace(tokenizer) => Ok((tokenizer.encode(text)?, vec![])),
+            Self::HuggingFace(tokenizer) => Ok(tokenizer.tokens(text)?),
+        }
+    }
+
+    /// Tokens to which texts are cut.
+    pub(super) fn length_max(&self) -> Option<u32> {
+        match self {
+            Self::Own { length_max, .. } => u32::try_from(*length_max).ok(),
+            Self::HuggingFace(tokenizer) => tokenizer.limit(),
         }
     }
 

@@ -23,6 +23,15 @@ const WAIT: Duration = Duration::from_secs(600);
 /// Texts that go through a model together.
 pub const BATCH_TEXTS: usize = 32;
 
+/// What a model gives for texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Unnormalized scores of each text, one for each label.
+    pub scores: Vec<Vec<f32>>,
+    /// Whether each text is longer than the model reads.
+    pub cut: Vec<bool>,
+}
+
 /// A loaded model.
 pub struct Model {
     /// What it is called: a production name, a run's unique name or a folder.
@@ -85,24 +94,38 @@ impl Model {
         Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
     }
 
-    /// Unnormalised scores of each text, one for each label.
+    /// Tokens of a text that the model reads; none where it reads all of it.
+    pub fn length_max(&self) -> Option<u32> {
+        match &self.inner {
+            Inner::Tokens { words, .. } => words.length_max(),
+            Inner::Ensemble(members) => members.iter().filter_map(Self::length_max).min(),
+            Inner::Texts(_) | Inner::Series { .. } => None,
+        }
+    }
+
+    /// Unnormalized scores of each text.
     ///
     /// # Errors
     /// When the model takes series, or the engine fails.
-    pub fn scores(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    pub fn scores(&mut self, texts: &[String]) -> Result<Scored> {
         match &mut self.inner {
-            Inner::Texts(model) => Ok(texts.iter().map(|text| model.scores(text)).collect()),
+            Inner::Texts(model) => Ok(Scored {
+                scores: texts.iter().map(|text| model.scores(text)).collect(),
+                cut: vec![false; texts.len()],
+            }),
             Inner::Tokens { words, engine } => {
                 // The bound on token ids is the engine's to check: it knows the weights.
                 let mut inputs = Inputs::tokens(u32::MAX);
-                let mut of_tokens = Vec::new();
+                let (mut of_tokens, mut cut) = (Vec::new(), Vec::new());
                 for text in texts {
-                    let (ids, concepts) = words.encode(text)?;
-                    inputs.push_tokens(&ids);
-                    of_tokens.extend(concepts);
+                    let tokens = words.encode(text)?;
+                    inputs.push_tokens(&tokens.ids);
+                    of_tokens.extend(tokens.marks);
+                    cut.push(tokens.cut);
                 }
                 let scores = rows(engine, inputs, of_tokens, texts.len())?;
-                Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
+                let scores = scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect();
+                Ok(Scored { scores, cut })
             }
             Inner::Series { scaler, .. } => {
                 let message =
@@ -112,7 +135,13 @@ impl Model {
                 ))
             }
             Inner::Ensemble(members) => {
-                together(members, self.multi_label, |model| model.scores(texts))
+                let mut cut = vec![false; texts.len()];
+                let scores = together(members, self.multi_label, |model| {
+                    let found = model.scores(texts)?;
+                    cut.iter_mut().zip(found.cut).for_each(|(any, cut)| *any |= cut);
+                    Ok(found.scores)
+                })?;
+                Ok(Scored { scores, cut })
             }
         }
     }

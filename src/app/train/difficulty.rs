@@ -60,7 +60,7 @@ fn losses(
     for indices in data.of_split(Split::Train).chunks(BATCH_TEXTS) {
         let text = |index: &usize| dataset.rows[data.rows[*index] as usize].text.clone();
         let texts: Vec<String> = indices.iter().map(text).collect();
-        for (index, scores) in indices.iter().zip(model.scores(&texts)?) {
+        for (index, scores) in indices.iter().zip(model.scores(&texts)?.scores) {
             let scores: Vec<f32> = order.iter().map(|at| scores[*at]).collect();
             losses[*index] = row_loss(&scores, data.targets.of(*index), dataset.multi) as f32;
         }

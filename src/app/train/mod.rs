@@ -11,6 +11,7 @@ mod reproduce;
 mod request;
 mod resume;
 mod settings;
+mod tell;
 mod translate;
 mod yardstick;
 
@@ -42,6 +43,9 @@ pub(super) use folder::RunFolder;
 use journal::Journal;
 use settings::Resolved;
 pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
+
+/// The parameter of runs that left out rows with an empty text.
+const DROP_EMPTY: &str = "data.drop_empty";
 
 /// What a training came to.
 #[derive(Debug)]
@@ -79,6 +83,8 @@ struct Beginning<'a> {
     data: DataRecord,
     threads: u32,
     device: &'a str,
+    /// Whether rows with an empty text were to be left out.
+    drop_empty: bool,
 }
 
 /// Everything that is known before the engine starts.
@@ -298,6 +304,10 @@ impl App {
             accelerators: cuda,
         });
         let mut stored = folder.inputs()?;
+        let mut parameters = request::flatten(begin.config);
+        if begin.drop_empty {
+            parameters.insert(DROP_EMPTY.to_owned(), "true".to_owned());
+        }
         let started = RunStarted {
             run,
             name: begin.name,
@@ -308,7 +318,7 @@ impl App {
             attempt: 1,
             config_name: begin.config_name,
             config: stored[0].digest,
-            parameters: request::flatten(begin.config),
+            parameters,
             seed: begin.config.training.seed,
             data: begin.data,
             environment,
@@ -457,6 +467,7 @@ impl<'a> Plan<'a> {
             data: self.data_record(prepared),
             threads: self.threads,
             device: &self.request.device,
+            drop_empty: matches!(&self.request.data, DataSource::File(source) if source.drop_empty),
         }
     }
 
@@ -487,12 +498,16 @@ impl<'a> Plan<'a> {
             synthetic: self.synthetic.clone(),
             labels: dataset.label_names(),
             split_rule: format!(
-                "{:?}, valid {}, test {}, seed {}{}",
+                "{:?}, valid {}, test {}, seed {}{}{}",
                 split.rule,
                 split.valid_fraction,
                 split.test_fraction,
                 self.config.training.seed,
-                if self.config.data.dedupe { ", deduplicated" } else { "" }
+                if self.config.data.dedupe { ", deduplicated" } else { "" },
+                match self.prepared.report.dropped_empty.len() {
+                    0 => String::new(),
+                    rows => format!(", rows with an empty text left out: {rows}"),
+                }
             )
             .to_lowercase(),
             splits: self
@@ -503,50 +518,6 @@ impl<'a> Plan<'a> {
                 .collect(),
             leaked_rows: self.prepared.leakage.rows_left() as u64,
             prepared,
-        }
-    }
-
-    fn tell(&self, screen: &mut dyn Screen) {
-        if let Some(synthetic) = &self.synthetic {
-            let what = if self.prepared.scaler.is_some() { "weeks" } else { "notes" };
-            screen.note(&format!(
-                "Training on {} generated {what} (synthetic, seed {}): a try-out, not evidence.",
-                synthetic.rows, synthetic.seed
-            ));
-        }
-        let names = self.dataset.label_names();
-        if self.dataset.labels_inferred {
-            screen.note(&format!("Labels, in sorted order: {}.", names.join(", ")));
-        }
-        for split in &self.prepared.splits {
-            let classes: Vec<String> =
-                names.iter().zip(&split.classes).map(|(name, n)| format!("{name} {n}")).collect();
-            screen.note(&format!(
-                "{:<5} {:>7} rows: {}",
-                split.split.word(),
-                split.rows,
-                classes.join(", ")
-            ));
-        }
-        if let Some(line) = self.prepared.report.tell_lengths() {
-            screen.note(&line);
-        }
-        if let Some(lexicon) = &self.prepared.lexicon {
-            screen.note(&format!(
-                "Lexicon: {} concepts of {} terms stand in the training rows.",
-                lexicon.concepts.len(),
-                lexicon.terms
-            ));
-        }
-        let leaked = self.prepared.leakage.rows_left();
-        if leaked > 0 {
-            screen.warn(&format!(
-                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe \
-                 removes them from train"
-            ));
-        }
-        if let Some(line) = self.prepared.report.tell_near() {
-            screen.warn(&line);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::ensemble;
 use super::folder::RunFolder;
-use super::{Attempt, Beginning, Programs, Results, Screen, start_engine};
+use super::{Attempt, Beginning, DROP_EMPTY, Programs, Results, Screen, start_engine};
 use crate::app::NewRun;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
 use crate::base::{Digest, RunId, Split};
@@ -278,6 +278,7 @@ impl Again<'_> {
             config_name: started.config_name.clone(),
             data: started.data.clone(),
             threads: self.options.threads.unwrap_or(environment.threads),
+            drop_empty: started.parameters.contains_key(DROP_EMPTY),
             device: self.options.device.as_deref().unwrap_or(&environment.device),
         }
     }

@@ -150,11 +150,15 @@ impl From<HfError> for Error {
 
 impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
-        let message = error.to_string();
-        match error {
+        let (message, hint) = (error.to_string(), error.hint());
+        let error = match error {
             DataError::Io { source, .. } => Self::caused(ErrorKind::Data, message, source),
             DataError::Pickle(pickle) => pickle.into(),
             _ => Self::new(ErrorKind::Data, message),
+        };
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }

@@ -18,3 +18,4 @@ pub use model::{Fit, TextClassifier, VECTORIZER_FILE};
 pub use run::{evaluate, train};
 pub use sparse::Sparse;
 pub use tfidf::Vectorizer;
+pub(in crate::train) use tfidf::has_word;

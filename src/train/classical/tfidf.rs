@@ -141,6 +141,13 @@ fn words(text: &str, lower: &mut String, mut each: impl FnMut(&str)) {
     }
 }
 
+/// Whether a text holds a term.
+pub(in crate::train) fn has_word(text: &str) -> bool {
+    let mut found = false;
+    words(text, &mut String::new(), |_| found = true);
+    found
+}
+
 impl Vectorizer {
     /// Learns the `features_max` most frequent terms of up to `ngram_max` words, on a tie those
     /// that come first in order, and gives the rows of `texts`.

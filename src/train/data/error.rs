@@ -142,6 +142,34 @@ pub enum DataError {
         /// All columns.
         known: Vec<String>,
     },
+    /// Another sign stands between the columns.
+    #[error("{}: no column \"{column}\": the columns seem to be separated by {found}, {expected} expected", path.display())]
+    Separator {
+        /// The file.
+        path: PathBuf,
+        /// As asked for.
+        column: String,
+        /// What separates them.
+        found: &'static str,
+        /// What the name of the file promises.
+        expected: &'static str,
+    },
+    /// Two columns of one name.
+    #[error("{}: two columns are called \"{column}\"; rename one of them", path.display())]
+    TwoColumns {
+        /// The file.
+        path: PathBuf,
+        /// Their name.
+        column: String,
+    },
+    /// Text in units of 16 or 32 bits.
+    #[error("{} is {encoding}, UTF-8 expected", path.display())]
+    Unicode {
+        /// The file.
+        path: PathBuf,
+        /// How it is encoded.
+        encoding: &'static str,
+    },
     /// A label that was not listed. It never becomes class 0.
     #[error("{}: row {row}: unknown label \"{label}\"{} (labels: {})", path.display(), near(.nearest.as_ref()), known.join(", "))]
     Label {
@@ -155,6 +183,90 @@ pub enum DataError {
         nearest: Option<String>,
         /// All labels.
         known: Vec<String>,
+        /// Whether the labels were given names of their own.
+        named: bool,
+    },
+    /// A row without a label where it needs one, or no row with a label.
+    #[error("{}: {}", path.display(), missing(*row, column))]
+    NoLabel {
+        /// The file.
+        path: PathBuf,
+        /// The row; none where no row has one.
+        row: Option<u64>,
+        /// The column.
+        column: String,
+    },
+    /// Several labels where a row has one.
+    #[error("{}: row {row} has {} labels ({}), one expected", path.display(), found.len(), found.join(", "))]
+    ManyLabels {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
+        /// The labels.
+        found: Vec<String>,
+    },
+    /// A list of 0 and 1 for each row where labels are expected.
+    #[error("{}: row {row}: column \"{column}\" holds a vector (a list with a number for each label), a list of labels expected", path.display())]
+    Vector {
+        /// The file.
+        path: PathBuf,
+        /// The first row that has one.
+        row: u64,
+        /// The column.
+        column: String,
+    },
+    /// Two labels or groups that are one number.
+    #[error("{}: column \"{column}\" holds \"{first}\" and \"{second}\", one number in two spellings; write it one way", path.display())]
+    Spellings {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// One of them.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Values that seem to be several labels each.
+    #[error("{}: column \"{column}\" has {labels} different labels made of {parts}, such as \"{example}\": rows seem to have several labels", path.display())]
+    Combined {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// How many labels as read.
+        labels: usize,
+        /// One of them.
+        example: String,
+        /// How many labels they are made of.
+        parts: usize,
+        /// What separates them.
+        sign: char,
+        /// Whether several labels are asked for.
+        multi: bool,
+    },
+    /// No row with a text.
+    #[error("{}: all {rows} rows have an empty text", path.display())]
+    AllEmpty {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        rows: usize,
+    },
+    /// Training texts without anything that the model reads.
+    #[error("the vocabulary is empty: {problem}")]
+    NoWords {
+        /// What is missing.
+        problem: String,
+    },
+    /// Training rows of a single class.
+    #[error("all {rows} training rows have the label \"{label}\", at least 2 labels are needed")]
+    OneTrainingClass {
+        /// The only label.
+        label: String,
+        /// How many rows.
+        rows: usize,
     },
     /// A label column with something else than a truth value.
     #[error("{}: row {row}: \"{found}\" in column \"{column}\", 0 or 1 expected", path.display())]
@@ -238,6 +350,57 @@ pub enum DataError {
     /// The tokenizer, or the folder to fine-tune from.
     #[error(transparent)]
     HuggingFace(#[from] HfError),
+}
+
+impl DataError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::EmptyText { .. } => {
+                Some("`--drop-empty` leaves such rows out and records how many".into())
+            }
+            Self::Unicode { path, encoding } => {
+                Some(format!("`iconv -f {encoding} -t UTF-8 {} > NEW`", path.display()))
+            }
+            Self::ManyLabels { .. } => {
+                Some("`--multi-label` is for rows with any number of labels".into())
+            }
+            Self::Vector { .. } => Some(
+                "write a column of 0 and 1 for each label and name them with --label-columns, or \
+                 list the names of the labels that a row has"
+                    .into(),
+            ),
+            Self::Combined { multi: false, sign: ',', .. } => Some(
+                "`--multi-label` reads them; if each is one label, list all of them with --labels, \
+                 those with a comma in quotes"
+                    .into(),
+            ),
+            Self::Combined { sign, .. } => Some(format!(
+                "`--multi-label` reads labels separated by commas, not by '{sign}'; if each is one \
+                 label, list all of them with --labels"
+            )),
+            Self::Label { label, known, named: false, .. } => {
+                let number: usize = label.parse().ok()?;
+                let are_words = known.iter().all(|label| label.parse::<f64>().is_err());
+                let pairs = known.iter().enumerate();
+                let pairs: Vec<String> = pairs.map(|(at, name)| format!("{at}={name}")).collect();
+                (are_words && number < known.len()).then(|| {
+                    format!("`--labels {}` names the values of the file", pairs.join(","))
+                })
+            }
+            Self::Width { found, .. } => {
+                Some(format!("`--set pat.length={found}` takes rows of that length"))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn missing(row: Option<u64>, column: &str) -> String {
+    match row {
+        Some(row) => format!("row {row}: column \"{column}\" is empty, a label expected"),
+        None => format!("no row has a label in column \"{column}\""),
+    }
 }
 
 fn near(nearest: Option<&String>) -> String {

@@ -33,6 +33,11 @@ impl Format {
         Some((format, gz))
     }
 
+    /// Whether files of the format are text.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv | Self::JsonLines)
+    }
+
     /// The word used in events.
     pub fn word(self) -> &'static str {
         match self {

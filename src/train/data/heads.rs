@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::DataError;
 use super::label::LabelSpec;
 use super::read::Dataset;
+use super::spelling::{Spelling, TwoSpellings};
 use crate::base::Split;
 use crate::train::config::HeadConfig;
 use crate::train::prepared::HeadTargets;
@@ -35,17 +36,23 @@ fn one(
         (!cell.is_empty()).then_some(cell)
     };
     let values: BTreeSet<&str> = kept.iter().filter_map(cell).collect();
+    let spelling = Spelling::of(&values).map_err(|TwoSpellings(first, second)| {
+        let path = dataset.files.first().map(|file| file.path.clone()).unwrap_or_default();
+        DataError::Spellings { path, column: head.column.clone(), first, second }
+    })?;
+    let cell = |row: &u32| cell(row).map(|value| spelling.name(value));
+    let values: BTreeSet<String> = kept.iter().filter_map(cell).collect();
     let trained = kept.iter().zip(splits).filter(|(_, split)| **split == Split::Train);
-    let trained: BTreeSet<&str> = trained.filter_map(|(row, _)| cell(row)).collect();
+    let trained: BTreeSet<String> = trained.filter_map(|(row, _)| cell(row)).collect();
     if trained.len() < 2 {
         return Err(DataError::Head {
             head: head.name.clone(),
             column: head.column.clone(),
-            found: trained.into_iter().map(str::to_owned).collect(),
+            found: trained.into_iter().collect(),
         });
     }
-    let labels = LabelSpec::Infer.labels(&values);
-    let class = |value: &str| {
+    let labels = LabelSpec::Infer.labels(&values.iter().map(String::as_str).collect());
+    let class = |value: String| {
         let class = labels.iter().position(|label| label.value == value);
         class.and_then(|class| u32::try_from(class).ok())
     };
@@ -115,5 +122,6 @@ mod tests {
         labels_inferred: true,
         multi: false,
         rows: Vec::new(),
+        remarks: Vec::new(),
     };
 }

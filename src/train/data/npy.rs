@@ -1,6 +1,8 @@
 //! Arrays of numbers as NumPy writes them: format versions 1 to 3 of
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use super::value::Value;
+
 /// The first bytes of a file.
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Headers are padded so that the data start at a multiple of this.
@@ -16,6 +18,8 @@ pub(super) struct Array<'b> {
     data: &'b [u8],
     size: usize,
     number: Number,
+    /// Whether whole numbers have a sign; none where they are not whole.
+    is_whole: Option<bool>,
     /// Whether column stands after column instead of row after row.
     fortran: bool,
 }
@@ -37,7 +41,29 @@ impl<'b> Array<'b> {
             return Err(format!("{rows} rows of {cols} numbers announced, {found} bytes found"));
         }
         let fortran = after(header, "fortran_order").is_some_and(|rest| rest.starts_with("True"));
-        Ok(Self { rows, cols, data, size, number, fortran })
+        let is_whole = match kind.as_bytes().get(1) {
+            Some(b'u') => Some(false),
+            Some(b'i') => Some(true),
+            _ => None,
+        };
+        Ok(Self { rows, cols, data, size, number, is_whole, fortran })
+    }
+
+    /// The only number of row `row`, with all its digits.
+    pub(super) fn label(&self, row: usize) -> Value {
+        let bytes = &self.data[row * self.size..(row + 1) * self.size];
+        let mut wide = [0; 16];
+        wide[..self.size].copy_from_slice(bytes);
+        match (self.is_whole, self.size) {
+            (Some(is_signed), _) => {
+                let value = i128::from_le_bytes(wide);
+                let unused = 128 - 8 * u32::try_from(self.size).unwrap_or(0);
+                Value::Int(if is_signed { value << unused >> unused } else { value })
+            }
+            (None, 4) => Value::Single(f32::from_le_bytes(bytes.try_into().unwrap_or_default())),
+            (None, 1) => Value::Bool(bytes[0] != 0),
+            (None, _) => Value::Float((self.number)(bytes)),
+        }
     }
 
     /// The numbers of row `row`.

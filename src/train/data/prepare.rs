@@ -8,11 +8,12 @@ use super::lexicon::{self, Learned, Source};
 use super::near;
 use super::rationale;
 use super::read::{Dataset, Row};
-use super::report::DataReport;
+use super::report::{DataReport, Found};
 use super::scaler::Scaler;
 use super::split::assign;
-use super::vocab::Vocab;
+use super::vocab::{SPECIALS, Tokens, Vocab};
 use crate::base::{Digest, Split};
+use crate::train::classical::has_word;
 use crate::train::config::{Architecture, TrainConfig};
 use crate::train::curriculum::difficulty;
 use crate::train::hf::Tokenizer;
@@ -72,8 +73,8 @@ impl Leakage {
 /// set), learns the vocabulary and turns texts into token ids.
 ///
 /// # Errors
-/// When the number of labels is not the configured one, a split is empty, or a head has nothing to
-/// tell apart.
+/// When the number of labels is not the configured one, a split is empty, the training rows have a
+/// single class or nothing that the model reads, or a head has nothing to tell apart.
 pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, DataError> {
     let labels = dataset.label_names();
     let configured = config.model.num_classes;
@@ -82,13 +83,17 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     }
     let splits = assign(dataset, &config.data.split, config.training.seed);
     let keys: Vec<Digest> = dataset.rows.iter().map(row_key).collect();
-    let mut leakage = find_leakage(&keys, &splits);
+    let is_empty: Vec<bool> = dataset.rows.iter().map(Row::is_empty).collect();
+    let mut leakage = find_leakage(&keys, &splits, &is_empty);
     leakage.removed = config.data.dedupe && leakage.rows_left() > 0;
     let is_kept = |row: &u32| {
-        !leakage.removed
-            || (leakage.train_rows.binary_search(row).is_err()
-                && leakage.valid_rows.binary_search(row).is_err())
+        !is_empty[*row as usize]
+            && (!leakage.removed
+                || leakage.train_rows.binary_search(row).is_err()
+                    && leakage.valid_rows.binary_search(row).is_err())
     };
+    let empty_rows =
+        (0..).zip(&is_empty).filter(|(_, empty)| **empty).map(|(row, _)| row).collect();
     let kept: Vec<u32> = (0..).take(dataset.rows.len()).filter(is_kept).collect();
     let kept_rows = || kept.iter().map(|row| &dataset.rows[*row as usize]);
     let targets = if dataset.multi {
@@ -100,16 +105,25 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let is_train = |row: &&u32| splits[**row as usize] == Split::Train;
     let train: Vec<&Row> =
         kept.iter().filter(is_train).map(|row| &dataset.rows[*row as usize]).collect();
-    let Taken { inputs, vocab, tokenizer, scaler, lexicon, concepts } =
-        take(&rows, &kept, &train, &labels, config)?;
+    let kept_splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
+    let heads = heads::targets(dataset, &kept, &kept_splits, &config.multitask.heads)?;
+    let mut prepared = Prepared {
+        labels,
+        rows: kept.clone(),
+        splits: kept_splits,
+        targets,
+        heads,
+        ..Prepared::default()
+    };
+    // Before anything is learned from rows that are too few.
+    let counts = count_splits(&prepared)?;
+    one_training_class(&prepared)?;
+    let Taken { inputs, vocab, tokenizer, scaler, lexicon, concepts, cut } =
+        take(&rows, &kept, &train, &prepared.labels, config)?;
+    (prepared.inputs, prepared.concepts) = (inputs, concepts);
     let texts: Vec<&str> = dataset.rows.iter().map(|row| row.text.as_str()).collect();
     let is_exact = |a: u32, b: u32| keys[a as usize] == keys[b as usize];
     let near = near::find(&texts, &splits, is_exact);
-    let splits: Vec<Split> = kept.iter().map(|row| splits[*row as usize]).collect();
-    let heads = heads::targets(dataset, &kept, &splits, &config.multitask.heads)?;
-    let mut prepared =
-        Prepared { labels, rows: kept, splits, targets, inputs, heads, ..Prepared::default() };
-    prepared.concepts = concepts;
     if let Some(vocab) = vocab.as_ref().filter(|_| config.attention.export_rows > 0) {
         prepared.vocabulary =
             (0..vocab.len()).filter_map(|id| vocab.token(id)).map(str::to_owned).collect();
@@ -117,8 +131,9 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, D
     let marks = u32::from(!config.attention.rationale_column.is_empty());
     prepared.concept_count = lexicon.as_ref().map_or(marks, |found| found.concepts.len());
     prepared.difficulty = difficulty(config, &prepared);
-    let splits = count_splits(&prepared)?;
-    let report = DataReport::new(config, &prepared, &splits, &leakage, &near);
+    let found = Found { leakage: &leakage, near: &near, empty_rows, cut };
+    let report = DataReport::new(config, &prepared, &counts, found);
+    let splits = counts;
     Ok(Preparation { report, prepared, lexicon, vocab, tokenizer, scaler, splits, leakage })
 }
 
@@ -131,6 +146,8 @@ struct Taken {
     scaler: Option<Scaler>,
     lexicon: Option<Learned>,
     concepts: Vec<u32>,
+    /// The rows whose text is longer than the model takes.
+    cut: Vec<u32>,
 }
 
 /// `kept` are the numbers of `rows` in the dataset.
@@ -151,29 +168,41 @@ fn take(
         return Ok(Taken { inputs, scaler: Some(scaler), ..Taken::default() });
     }
     if architecture.takes_texts() {
+        if !texts.clone().any(has_word) {
+            let problem = "no training text holds a word of two or more letters or digits";
+            return Err(DataError::NoWords { problem: problem.to_owned() });
+        }
         let inputs = Inputs::Texts(rows.iter().map(|row| row.text.clone()).collect());
         return Ok(Taken { inputs, ..Taken::default() });
     }
     if architecture == Architecture::Distilbert {
         let tokenizer = Tokenizer::for_training(config, labels, texts)?;
-        let mut inputs = Inputs::tokens(tokenizer.rows(config));
-        for row in rows {
-            inputs.push_tokens(&tokenizer.encode(&row.text)?);
+        if tokenizer.is_bare() {
+            return Err(rare_words(config));
         }
-        return Ok(Taken { inputs, tokenizer: Some(tokenizer), ..Taken::default() });
+        let (mut inputs, mut cut) = (Inputs::tokens(tokenizer.rows(config)), Vec::new());
+        for (row, number) in rows.iter().zip(kept) {
+            let tokens = tokenizer.tokens(&row.text)?;
+            inputs.push_tokens(&tokens.ids);
+            cut.extend(tokens.cut.then_some(*number));
+        }
+        return Ok(Taken { inputs, tokenizer: Some(tokenizer), cut, ..Taken::default() });
     }
     let vocab = Vocab::learn(texts.clone(), config.model.vocab_size, config.data.min_count);
+    if architecture == Architecture::Encoder && vocab.len() as usize <= SPECIALS.len() {
+        return Err(rare_words(config));
+    }
     let mut lexicon = None;
     if config.lexicon.is_on() {
         let source = Source::new(&config.lexicon)?;
         lexicon = Some(lexicon::learn(&source, texts, config.data.min_count)?);
     }
     let mut inputs = Inputs::tokens(vocab.len());
-    let mut concepts = Vec::new();
+    let (mut concepts, mut cut) = (Vec::new(), Vec::new());
     let max = config.model.max_seq_length as usize;
     let column = &config.attention.rationale_column;
     for (row, number) in rows.iter().zip(kept) {
-        let (ids, of_tokens) = if let Some(Learned { concepts: known, .. }) = &lexicon {
+        let tokens = if let Some(Learned { concepts: known, .. }) = &lexicon {
             known.encode(&vocab, &row.text, max)
         } else if let Some(cell) = row.extra.last().filter(|_| !column.is_empty()) {
             let wrong = |passage: &str| DataError::Rationale {
@@ -183,12 +212,32 @@ fn take(
             };
             rationale::encode(&vocab, &row.text, cell, max).map_err(wrong)?
         } else {
-            (vocab.encode(&row.text, max), Vec::new())
+            Tokens { marks: Vec::new(), ..vocab.tokens(&row.text, max) }
         };
-        inputs.push_tokens(&ids);
-        concepts.extend(of_tokens);
+        inputs.push_tokens(&tokens.ids);
+        concepts.extend(tokens.marks);
+        cut.extend(tokens.cut.then_some(*number));
     }
-    Ok(Taken { inputs, vocab: Some(vocab), lexicon, concepts, ..Taken::default() })
+    Ok(Taken { inputs, vocab: Some(vocab), lexicon, concepts, cut, ..Taken::default() })
+}
+
+fn rare_words(config: &TrainConfig) -> DataError {
+    let count = config.data.min_count;
+    let problem = format!("nothing in the training texts is there {count} times (data.min_count)");
+    DataError::NoWords { problem }
+}
+
+/// Refuses training rows with nothing to tell apart.
+fn one_training_class(prepared: &Prepared) -> Result<(), DataError> {
+    let counts = prepared.class_counts(Split::Train);
+    let mut used = counts.iter().zip(&prepared.labels).filter(|(rows, _)| **rows > 0);
+    match (used.next(), used.next(), prepared.targets.is_multi()) {
+        (Some((rows, label)), None, false) => {
+            let (label, rows) = (label.clone(), usize::try_from(*rows).unwrap_or(usize::MAX));
+            Err(DataError::OneTrainingClass { label, rows })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
@@ -204,17 +253,19 @@ fn count_splits(prepared: &Prepared) -> Result<Vec<SplitCounts>, DataError> {
         .collect()
 }
 
-fn find_leakage(keys: &[Digest], splits: &[Split]) -> Leakage {
+fn find_leakage(keys: &[Digest], splits: &[Split], is_empty: &[bool]) -> Leakage {
     let mut last: BTreeMap<Digest, Split> = BTreeMap::new();
-    for (key, split) in keys.iter().zip(splits) {
+    for ((key, split), _) in keys.iter().zip(splits).zip(is_empty).filter(|(_, empty)| !**empty) {
         // `Split` is ordered by use, so the largest is the one that must stay clean.
         last.entry(*key).and_modify(|known| *known = (*known).max(*split)).or_insert(*split);
     }
     let leaking = |wanted: Split| {
         let rows = (0_u32..).zip(keys).zip(splits);
-        rows.filter(|((_, key), split)| **split == wanted && last[*key] > wanted)
-            .map(|((row, _), _)| row)
-            .collect()
+        rows.filter(|((_, key), split)| {
+            **split == wanted && last.get(*key).is_some_and(|last| *last > wanted)
+        })
+        .map(|((row, _), _)| row)
+        .collect()
     };
     Leakage { train_rows: leaking(Split::Train), valid_rows: leaking(Split::Valid), removed: false }
 }
@@ -256,6 +307,7 @@ mod tests {
                     ..Row::default()
                 })
                 .collect(),
+            remarks: Vec::new(),
         }
     }
 

@@ -2,12 +2,12 @@
 //! datasets of ERASER (DeYoung et al. 2020, <https://arxiv.org/abs/1911.03429>). A cell holds
 //! passages of the row's own text, apart by `|`; an empty one says nothing.
 
-use super::vocab::{Vocab, words};
+use super::vocab::{Tokens, Vocab, words};
 
 /// What stands between two passages of a cell.
 const BETWEEN: char = '|';
 
-/// Token ids of `text`, and for each 1 where it belongs to a passage of `cell`, else 0.
+/// Tokens of `text`, each with the mark 1 where it belongs to a passage of `cell`, else 0.
 ///
 /// # Errors
 /// With the first passage that does not stand in the text.
@@ -16,7 +16,7 @@ pub(super) fn encode<'c>(
     text: &str,
     cell: &'c str,
     max: usize,
-) -> Result<(Vec<u32>, Vec<u32>), &'c str> {
+) -> Result<Tokens, &'c str> {
     let read = words(text);
     let mut marked = vec![false; read.len()];
     for passage in cell.split(BETWEEN).map(str::trim).filter(|passage| !passage.is_empty()) {
@@ -33,11 +33,7 @@ pub(super) fn encode<'c>(
             return Err(passage);
         }
     }
-    let (ids, places) = vocab.encode_words(&read, max);
-    // A place counts from 1; 0 is the token before all words.
-    let is_marked = |place: &usize| place.checked_sub(1).is_some_and(|word| marked[word]);
-    let marks = places.iter().map(|place| u32::from(is_marked(place))).collect();
-    Ok((ids, marks))
+    Ok(vocab.encode_words(&read, max, |word| u32::from(marked[word])))
 }
 
 #[cfg(test)]
@@ -48,7 +44,7 @@ mod tests {
 
     fn marks(cell: &str) -> Result<Vec<u32>, &str> {
         let vocab = Vocab::learn([TEXT; 3].into_iter(), 200, 1);
-        let (ids, marks) = encode(&vocab, TEXT, cell, 64)?;
+        let Tokens { ids, marks, .. } = encode(&vocab, TEXT, cell, 64)?;
         assert_eq!(ids, vocab.encode(TEXT, 64));
         Ok(marks)
     }

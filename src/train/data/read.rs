@@ -1,6 +1,6 @@
 //! Reads one file of labelled texts.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::format::Format;
 use super::label::{Label, LabelColumns, LabelSpec, classify};
-use super::parquet::{Table, Value};
+use super::spelling::{Spelling, TwoSpellings};
+use super::table::{Table, table};
+use super::value::Value;
 use crate::base::{Digest, Split, suggest};
 use crate::train::Pickle;
 
@@ -27,7 +29,7 @@ pub struct Source {
     pub header: bool,
     /// The column of the text.
     pub text_column: String,
-    /// Where the labels of a row stand.
+    /// Where the labels of a row are.
     pub label_columns: LabelColumns,
     /// How labels become classes.
     pub labels: LabelSpec,
@@ -37,6 +39,8 @@ pub struct Source {
     pub extra_columns: Vec<String>,
     /// The column of a name for each series, which is none of its numbers.
     pub id_column: String,
+    /// Whether rows with an empty text are left out; they are refused otherwise.
+    pub drop_empty: bool,
 }
 
 /// The column of names where no other is asked for.
@@ -56,6 +60,7 @@ impl Source {
             group_column: None,
             extra_columns: Vec::new(),
             id_column: ID_COLUMN.to_owned(),
+            drop_empty: false,
         }
     }
 
@@ -82,8 +87,10 @@ pub struct Dataset {
     pub labels_inferred: bool,
     /// Whether a row may have any number of labels.
     pub multi: bool,
-    /// The rows, in file order.
+    /// The rows, in file order; those without content are to be left out.
     pub rows: Vec<Row>,
+    /// What was read, but may be meant otherwise; for people.
+    pub remarks: Vec<String>,
 }
 
 /// One file of a dataset.
@@ -118,6 +125,13 @@ pub struct Row {
     pub extra: Vec<String>,
 }
 
+impl Row {
+    /// Whether there is nothing to learn from: the text is empty, and there are no numbers.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.text.trim().is_empty()
+    }
+}
+
 impl Dataset {
     /// The names of the classes, in order.
     pub fn label_names(&self) -> Vec<String> {
@@ -135,13 +149,13 @@ impl Dataset {
     }
 }
 
-/// A row as it stands in its file.
+/// A row as its file has it.
 #[derive(Debug, Default)]
 pub(super) struct RawRow {
     pub(super) text: String,
     pub(super) values: Vec<f32>,
     /// One cell, or one for each label column.
-    pub(super) labels: Vec<String>,
+    pub(super) labels: Vec<Value>,
     pub(super) group: Option<String>,
     pub(super) extra: Vec<String>,
 }
@@ -152,17 +166,16 @@ pub(super) struct RawRow {
 /// # Errors
 /// [`DataError`] for anything that is not understood, naming the file and the row.
 pub fn read(source: &Source) -> Result<Dataset, DataError> {
-    read_with(source, |file| {
-        let (path, content) = (file.path, &file.content[..]);
-        let rows = match file.format {
-            Format::Csv => read_separated(source, path, content, b',')?,
-            Format::Tsv => read_separated(source, path, content, b'\t')?,
-            Format::JsonLines => read_json_lines(source, path, content)?,
-            Format::Parquet => read_parquet(source, path, content)?,
-            Format::Npy => return Err(unknown(path, "csv, tsv, jsonl, parquet")),
-        };
-        Ok((rows, None))
-    })
+    read_with(source, |file| read_rows(source, file))
+}
+
+/// Reads all columns of one file of texts.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_table(path: &Path, header: bool) -> Result<Table, DataError> {
+    let (_, file) = load(path, None)?;
+    table(&file, header, None)
 }
 
 /// A file, unpacked.
@@ -173,30 +186,55 @@ pub(super) struct Loaded<'a> {
     pub(super) split: Option<Split>,
 }
 
-/// The rows of a file and, where another one holds their labels, that one.
-pub(super) type Decoded = (Vec<RawRow>, Option<DataFile>);
+/// The rows of a file.
+#[derive(Default)]
+pub(super) struct Decoded {
+    pub(super) rows: Vec<RawRow>,
+    /// The file of their labels, where it is another one.
+    pub(super) labels: Option<DataFile>,
+    /// What was read, but may be meant otherwise.
+    pub(super) remarks: Vec<String>,
+}
 
 /// Reads the files of `source`, each as `decode` understands it.
 pub(super) fn read_with(
     source: &Source,
     decode: impl Fn(&Loaded<'_>) -> Result<Decoded, DataError>,
 ) -> Result<Dataset, DataError> {
-    let (mut files, mut raw) = (Vec::new(), Vec::new());
+    let (mut files, mut raw, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
     for (path, split) in source.files() {
         let (mut file, loaded) = load(path, split)?;
-        let (rows, labels) = decode(&loaded)?;
-        if rows.is_empty() {
+        let decoded = decode(&loaded)?;
+        if decoded.rows.is_empty() {
             return Err(DataError::Empty { path: path.to_owned() });
         }
-        file.rows = rows.len();
-        raw.push((file.path.clone(), rows));
+        file.rows = decoded.rows.len();
+        raw.push((file.path.clone(), decoded.rows));
         files.push(file);
-        files.extend(labels);
+        files.extend(decoded.labels);
+        remarks.extend(decoded.remarks);
     }
+    unify_groups(source, &mut raw)?;
     let (labels, rows) = classify(source, raw)?;
     let labels_inferred = source.labels == LabelSpec::Infer && !source.label_columns.are_named();
     let multi = source.label_columns.is_multi();
-    Ok(Dataset { files, labels, labels_inferred, multi, rows })
+    Ok(Dataset { files, labels, labels_inferred, multi, rows, remarks })
+}
+
+/// Gives each group one spelling: rows of one patient, once `7` and once `7.0`, stay together.
+fn unify_groups(source: &Source, files: &mut [(PathBuf, Vec<RawRow>)]) -> Result<(), DataError> {
+    let rows = || files.iter().flat_map(|(_, rows)| rows);
+    let groups: BTreeSet<String> = rows().filter_map(|row| row.group.clone()).collect();
+    let spelling = Spelling::of(&groups.iter().map(String::as_str).collect());
+    let spelling = spelling.map_err(|TwoSpellings(first, second)| DataError::Spellings {
+        path: source.path.clone(),
+        column: source.group_column.clone().unwrap_or_default(),
+        first,
+        second,
+    })?;
+    let groups = files.iter_mut().flat_map(|(_, rows)| rows).filter_map(|row| row.group.as_mut());
+    groups.for_each(|group| *group = spelling.name(group));
+    Ok(())
 }
 
 /// Reads and unpacks a file; its rows are yet to be counted.
@@ -211,8 +249,8 @@ pub(super) fn load(path: &Path, split: Option<Split>) -> Result<(DataFile, Loade
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
     let (digest, bytes) = (Digest::of(&raw), raw.len() as u64);
     let mut content = if gz { unpack(&raw).map_err(io)? } else { raw };
-    if content.starts_with(BYTE_ORDER_MARK) {
-        content.drain(..BYTE_ORDER_MARK.len());
+    if format.is_text() {
+        content = plain_text(path, content)?;
     }
     let file = DataFile { path: path.to_owned(), digest, bytes, format, rows: 0, split };
     Ok((file, Loaded { path, format, content, split }))
@@ -228,189 +266,114 @@ fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Where in a record the columns stand.
-struct Columns {
-    text: usize,
-    labels: Vec<usize>,
-    group: Option<usize>,
-    /// None where a row has no such column, as rows of JSON may.
-    extra: Vec<Option<usize>>,
+/// Reads a small file of text, such as a list of names.
+pub(super) fn text_file(path: &Path) -> Result<String, DataError> {
+    let mut raw = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut raw))
+        .map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let content = plain_text(path, raw)?;
+    String::from_utf8(content).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        DataError::Encoding { path: path.to_owned(), row: line, line }
+    })
 }
 
-impl Columns {
-    /// Finds them among the columns of a file.
-    fn find(source: &Source, path: &Path, known: &[String]) -> Result<Self, DataError> {
-        let extra = source.extra_columns.iter().map(|name| column(path, known, name).map(Some));
-        let extra = extra.collect::<Result<_, _>>()?;
-        Ok(Self { extra, ..Self::needed(source, path, known)? })
-    }
-
-    /// Finds all but the extra ones.
-    fn needed(source: &Source, path: &Path, known: &[String]) -> Result<Self, DataError> {
-        let at = |name: &str| column(path, known, name);
-        Ok(Self {
-            text: at(&source.text_column)?,
-            labels: source.label_columns.names().map(at).collect::<Result<_, _>>()?,
-            group: source.group_column.as_deref().map(at).transpose()?,
-            extra: Vec::new(),
-        })
-    }
-
-    /// Takes the columns out of a record, given how to read one of its fields.
-    fn take<E>(&self, field: impl Fn(usize) -> Result<String, E>) -> Result<RawRow, E> {
-        Ok(RawRow {
-            text: field(self.text)?,
-            values: Vec::new(),
-            labels: self.labels.iter().map(|at| field(*at)).collect::<Result<_, _>>()?,
-            group: self.group.map(&field).transpose()?,
-            extra: self
-                .extra
-                .iter()
-                .map(|at| at.map_or(Ok(String::new()), &field))
-                .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-/// Opens a table; its columns are called 1, 2, 3 where the first line does not name them.
-pub(super) fn separated<'c>(
-    header: bool,
-    path: &Path,
-    content: &'c [u8],
-    by: u8,
-) -> Result<(csv::Reader<&'c [u8]>, Vec<String>), DataError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(by)
-        .has_headers(header)
-        // Tab-separated files quote nothing: a lone quote would swallow the rows after it.
-        .quoting(by == b',')
-        .from_reader(content);
-    let first = reader.byte_headers().map_err(|e| csv_error(path, 0, &e))?;
-    let names: Vec<String> = if header {
-        first.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
-    } else {
-        (1..=first.len()).map(|number| number.to_string()).collect()
+/// Text without a byte order mark.
+///
+/// # Errors
+/// [`DataError::Unicode`] for text in units of 16 or 32 bits.
+pub(super) fn plain_text(path: &Path, mut content: Vec<u8>) -> Result<Vec<u8>, DataError> {
+    let encoding = match content[..] {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
+        // Without a mark: the first sign of a table or of JSON is one that ASCII has.
+        [first, second, ..] if (first == 0) != (second == 0) => Some("UTF-16"),
+        _ => None,
     };
-    if names.is_empty() {
-        return Err(DataError::Empty { path: path.to_owned() });
+    if let Some(encoding) = encoding {
+        return Err(DataError::Unicode { path: path.to_owned(), encoding });
     }
-    Ok((reader, names))
+    if content.starts_with(BYTE_ORDER_MARK) {
+        content.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok(content)
 }
 
-fn read_separated(
-    source: &Source,
-    path: &Path,
-    content: &[u8],
-    by: u8,
-) -> Result<Vec<RawRow>, DataError> {
-    let (mut reader, names) = separated(source.header, path, content, by)?;
-    let columns = Columns::find(source, path, &names)?;
-    let mut rows = Vec::new();
-    for (index, record) in reader.byte_records().enumerate() {
-        let row = index as u64 + 1;
-        let record = record.map_err(|e| csv_error(path, row, &e))?;
-        rows.push(columns.take(|at| cell(path, row, &record, at).map(str::to_owned))?);
+/// The rows of a table of texts.
+fn read_rows(source: &Source, file: &Loaded<'_>) -> Result<Decoded, DataError> {
+    let labels = source.label_columns.names().count();
+    let wanted: Vec<&str> = [source.text_column.as_str()]
+        .into_iter()
+        .chain(source.label_columns.names())
+        .chain(source.group_column.as_deref())
+        .chain(source.extra_columns.iter().map(String::as_str))
+        .collect();
+    let table = table(file, source.header, Some(&wanted))?;
+    let mut rows = Vec::with_capacity(table.rows.len());
+    for (row, mut values) in (1..).zip(table.rows) {
+        let cell = |at: usize, value: &Value| text_of(file.path, row, wanted[at], value);
+        let group = source.group_column.as_ref().map(|_| labels + 1);
+        let extra = labels + 1 + usize::from(group.is_some());
+        rows.push(RawRow {
+            text: cell(0, &values[0])?,
+            values: Vec::new(),
+            group: group.map(|at| group_of(file.path, row, wanted[at], &values[at])).transpose()?,
+            extra: (extra..wanted.len())
+                .map(|at| cell(at, &values[at]))
+                .collect::<Result<_, _>>()?,
+            labels: values.drain(1..=labels).collect(),
+        });
     }
-    Ok(rows)
+    Ok(Decoded { rows, labels: None, remarks: table.remarks })
 }
 
-/// A field of a record as text.
-pub(super) fn cell<'r>(
+/// A value of a column that holds texts, numbers or truth values.
+pub(super) fn text_of(
     path: &Path,
     row: u64,
-    record: &'r csv::ByteRecord,
-    at: usize,
-) -> Result<&'r str, DataError> {
-    let bytes = record.get(at).unwrap_or_default();
-    std::str::from_utf8(bytes).map_err(|_| {
-        let line = record.position().map_or(0, csv::Position::line);
-        DataError::Encoding { path: path.to_owned(), row, line }
-    })
-}
-
-pub(super) fn csv_error(path: &Path, row: u64, error: &csv::Error) -> DataError {
-    let line = error.position().map_or(0, csv::Position::line);
-    let message = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{expected_len} fields expected, found {len}")
-        }
-        _ => error.to_string(),
-    };
-    DataError::Syntax { path: path.to_owned(), row, line, message }
-}
-
-pub(super) fn column(path: &Path, known: &[String], wanted: &str) -> Result<usize, DataError> {
-    known.iter().position(|name| name == wanted).ok_or_else(|| DataError::Column {
+    column: &str,
+    value: &Value,
+) -> Result<String, DataError> {
+    value.text().map_err(|kind| DataError::Cell {
         path: path.to_owned(),
-        column: wanted.to_owned(),
-        nearest: suggest::nearest(wanted, known.iter().map(String::as_str)).map(str::to_owned),
-        known: known.to_vec(),
+        row,
+        column: column.to_owned(),
+        problem: format!("{kind}, a text expected"),
     })
 }
 
-fn read_json_lines(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<RawRow>, DataError> {
-    let mut rows = Vec::new();
-    let lines = content.split(|byte| *byte == b'\n').enumerate();
-    for (index, bytes) in lines.filter(|(_, bytes)| !bytes.trim_ascii().is_empty()) {
-        let (row, line) = (rows.len() as u64 + 1, index as u64 + 1);
-        let path = || path.to_owned();
-        let syntax = |message: String| DataError::Syntax { path: path(), row, line, message };
-        let text = std::str::from_utf8(bytes).map_err(|_| DataError::Encoding {
-            path: path(),
-            row,
-            line,
-        })?;
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(text).map_err(|e| syntax(format!("not a JSON object: {e}")))?;
-        let known: Vec<String> = object.keys().cloned().collect();
-        let mut columns = Columns::needed(source, &path(), &known)?;
-        let extra = source.extra_columns.iter();
-        let given = |name: &String| known.iter().position(|k| k == name && !object[k].is_null());
-        columns.extra = extra.map(given).collect();
-        rows.push(columns.take(|at| {
-            let name = &known[at];
-            json_cell(&object[name])
-                .ok_or_else(|| syntax(format!("\"{name}\" is neither a text nor a number")))
-        })?);
+/// The group of a row. One that is empty is refused: all such rows would be one group.
+pub(super) fn group_of(
+    path: &Path,
+    row: u64,
+    column: &str,
+    value: &Value,
+) -> Result<String, DataError> {
+    let group = text_of(path, row, column, value)?;
+    if group.trim().is_empty() {
+        let problem = "is empty: every row needs a group".to_owned();
+        let column = column.to_owned();
+        return Err(DataError::Cell { path: path.to_owned(), row, column, problem });
     }
-    Ok(rows)
+    Ok(group)
 }
 
-fn read_parquet(source: &Source, path: &Path, content: &[u8]) -> Result<Vec<RawRow>, DataError> {
-    let bad = |problem: String| DataError::Content { path: path.to_owned(), problem };
-    let table = Table::open(content.to_vec()).map_err(bad)?;
-    let columns = Columns::find(source, path, table.names())?;
-    let extra: Vec<usize> = columns.extra.iter().copied().flatten().collect();
-    let needed = [columns.text].into_iter().chain(columns.labels.iter().copied());
-    let needed = needed.chain(columns.group).chain(extra.iter().copied());
-    let cells = needed
-        .map(|at| Ok((at, table.column(at).map_err(bad)?)))
-        .collect::<Result<BTreeMap<usize, Vec<Value>>, DataError>>()?;
-    let row = |row: usize| {
-        columns.take(|at| match &cells[&at][row] {
-            Value::Null if extra.contains(&at) => Ok(String::new()),
-            value => value.text().ok_or_else(|| DataError::Cell {
-                path: path.to_owned(),
-                row: row as u64 + 1,
-                column: table.names()[at].clone(),
-                problem: "is empty".to_owned(),
-            }),
-        })
-    };
-    (0..table.rows()).map(row).collect()
-}
-
-/// A text, number or truth value as text; a list of them joined as in one cell of a CSV file.
-fn json_cell(value: &serde_json::Value) -> Option<String> {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Array(parts) if !parts.is_empty() => {
-            let parts: Option<Vec<String>> = parts.iter().map(json_cell).collect();
-            Some(parts?.join(","))
+/// Where the column `wanted` is.
+pub(super) fn column(path: &Path, known: &[String], wanted: &str) -> Result<usize, DataError> {
+    let mut found = known.iter().enumerate().filter(|(_, name)| *name == wanted);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => Ok(at),
+        (Some(_), Some(_)) => {
+            Err(DataError::TwoColumns { path: path.to_owned(), column: wanted.to_owned() })
         }
-        _ => None,
+        (None, _) => Err(DataError::Column {
+            path: path.to_owned(),
+            column: wanted.to_owned(),
+            nearest: suggest::nearest(wanted, known.iter().map(String::as_str)).map(str::to_owned),
+            known: known.to_vec(),
+        }),
     }
 }
 
@@ -456,7 +419,7 @@ mod tests {
         let json = b"{\"text\":\"x\",\"label\":1}\n\n{\"text\":\"y\",\"label\":0}\n";
         let parquet = parquet::tests::sample();
         let error = read_as("x.parquet", &parquet, "").unwrap_err();
-        assert_eq!(error, "x.parquet: row 3: column \"text\" is empty");
+        assert_eq!(error, "x.parquet: row 3: the text is empty");
         let json = read_as("x.jsonl", json, "0=no,1=yes").unwrap();
         assert_eq!(json.label_names(), ["no", "yes"]);
         assert_eq!(json.rows[0].classes, [1]);
@@ -476,7 +439,7 @@ mod tests {
             ("x.csv", b"text,label\na,0\n\xff\xfe,1\n", "", "x.csv: row 2 (line 3) is not UTF-8"),
             ("x.csv", b"text,label\na,0\n  ,1\n", "", "x.csv: row 2: the text is empty"),
             ("x.csv", b"text,label\na,0\nb,0\n", "", "x.csv: all 2 rows have the label \"0\""),
-            ("x.csv", b"text,label\na,0\nb,\n", "", "x.csv: row 2: unknown label \"\""),
+            ("x.csv", b"text,label\na,0\nb,\n", "", "x.csv: row 2: column \"label\" is empty"),
             (
                 "x.csv",
                 b"text,label\na,0,7\n",
@@ -496,7 +459,7 @@ mod tests {
                 "x.jsonl",
                 b"{\"text\":[],\"label\":0}\n",
                 "",
-                "\"text\" is neither a text nor a number",
+                "row 1: column \"text\" is a list, a text expected",
             ),
             ("x.csv.gz", b"not gzip", "", "cannot read x.csv.gz"),
             ("x.xlsx", b"", "", "x.xlsx: unknown format"),

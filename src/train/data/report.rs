@@ -19,6 +19,8 @@ pub struct DataReport {
     pub splits: Vec<SplitReport>,
     /// How long rows are; none where all have the same length.
     pub lengths: Option<Lengths>,
+    /// Rows with an empty text, counted from 1 over all files: they were left out.
+    pub dropped_empty: Vec<u32>,
     /// Rows that repeat a text of another split, as the file counts them.
     pub repeated: Repeated,
     /// Rows of validation and test that nearly repeat a training text.
@@ -49,8 +51,10 @@ pub struct Lengths {
     pub p95: u32,
     /// The longest.
     pub max: u32,
-    /// Rows that reach the model's limit: their ends may be cut off.
+    /// Rows that reach the model's limit.
     pub at_the_limit: u64,
+    /// Rows that are longer: their ends are cut off.
+    pub cut: u64,
 }
 
 /// Rows whose text stands in a later split, counted from 1 as files are.
@@ -82,8 +86,7 @@ impl DataReport {
         config: &TrainConfig,
         prepared: &Prepared,
         splits: &[SplitCounts],
-        leakage: &Leakage,
-        near: &[NearDuplicate],
+        Found { leakage, near, empty_rows, cut }: Found<'_>,
     ) -> Self {
         let from_1 = |rows: &[u32]| rows.iter().map(|row| row + 1).collect();
         Self {
@@ -96,7 +99,8 @@ impl DataReport {
                     rows_by_label: split.classes.clone(),
                 })
                 .collect(),
-            lengths: lengths(&prepared.inputs, config.model.max_seq_length),
+            lengths: lengths(&prepared.inputs, config.model.max_seq_length, cut.len()),
+            dropped_empty: from_1(&empty_rows),
             repeated: Repeated {
                 train_rows: from_1(&leakage.train_rows),
                 valid_rows: from_1(&leakage.valid_rows),
@@ -119,9 +123,28 @@ impl DataReport {
         let Lengths { unit, median, p95, max, at_the_limit, .. } = self.lengths.as_ref()?;
         let mut line = format!("Length: median {median} {unit}, 95 % up to {p95}, longest {max}");
         if *at_the_limit > 0 {
-            line += &format!("; {at_the_limit} rows reach the limit and may be cut off");
+            line += &format!("; {at_the_limit} rows reach the limit");
         }
         Some(line + ".")
+    }
+
+    /// One line on texts that are cut, for people.
+    pub fn tell_cut(&self, limit: u32) -> Option<String> {
+        let rows = self.lengths.as_ref().map(|lengths| lengths.cut).filter(|rows| *rows > 0)?;
+        let texts = if rows == 1 { "1 text is".to_owned() } else { format!("{rows} texts are") };
+        Some(format!(
+            "{texts} longer than the {limit} tokens that the model reads; the rest is cut off \
+             (model.max_seq_length)"
+        ))
+    }
+
+    /// One line on rows that were left out, for people.
+    pub fn tell_dropped(&self) -> Option<String> {
+        let first = self.dropped_empty.first()?;
+        Some(format!(
+            "Left out rows with an empty text: {} (--drop-empty), the first is row {first}.",
+            self.dropped_empty.len()
+        ))
     }
 
     /// One line on rows that nearly repeat others, for people.
@@ -137,7 +160,16 @@ impl DataReport {
     }
 }
 
-fn lengths(inputs: &Inputs, limit: u32) -> Option<Lengths> {
+/// What was found in the rows.
+pub(super) struct Found<'a> {
+    pub(super) leakage: &'a Leakage,
+    pub(super) near: &'a [NearDuplicate],
+    pub(super) empty_rows: Vec<u32>,
+    /// The rows whose text is cut.
+    pub(super) cut: Vec<u32>,
+}
+
+fn lengths(inputs: &Inputs, limit: u32, cut: usize) -> Option<Lengths> {
     let (unit, limit) = match inputs {
         Inputs::Tokens { .. } => ("tokens", limit),
         Inputs::Texts(_) => ("bytes", u32::MAX),
@@ -153,6 +185,7 @@ fn lengths(inputs: &Inputs, limit: u32) -> Option<Lengths> {
         p95: at(0.95)?,
         max: *all.last()?,
         at_the_limit: all.iter().filter(|length| **length >= limit).count() as u64,
+        cut: cut as u64,
     })
 }
 
@@ -166,12 +199,13 @@ mod tests {
         for length in 1..=20 {
             tokens.push_tokens(&vec![1; length]);
         }
-        let found = lengths(&tokens, 19).unwrap();
+        let found = lengths(&tokens, 19, 1).unwrap();
+        let (at_the_limit, cut) = (2, 1);
         let expected =
-            Lengths { unit: "tokens", min: 1, median: 11, p95: 19, max: 20, at_the_limit: 2 };
+            Lengths { unit: "tokens", min: 1, median: 11, p95: 19, max: 20, at_the_limit, cut };
         assert_eq!(found, expected);
         let texts = Inputs::Texts(vec!["a".into(), "bcd".into()]);
-        assert_eq!(lengths(&texts, 2).unwrap().at_the_limit, 0, "texts are not cut");
-        assert_eq!(lengths(&Inputs::Series { width: 2, values: vec![0.0; 4] }, 2), None);
+        assert_eq!(lengths(&texts, 2, 0).unwrap().at_the_limit, 0, "texts are not cut");
+        assert_eq!(lengths(&Inputs::Series { width: 2, values: vec![0.0; 4] }, 2, 0), None);
     }
 }

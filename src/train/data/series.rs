@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::format::Format;
 use super::npy::Array;
-use super::read::{
-    DataFile, Dataset, Decoded, Loaded, RawRow, Source, cell, column, csv_error, load, read_with,
-    separated,
-};
-use super::series_table::{Wanted, check_width, finite, separator, table};
+use super::read::{DataFile, Dataset, Decoded, Loaded, RawRow, Source, group_of, load, read_with};
+use super::separated::{Record, Separated};
+use super::series_table::{Wanted, check_width, finite, table};
+use super::value::Value;
 
 /// A series to be scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +38,8 @@ pub fn read_series(source: &Source, length: u32) -> Result<Dataset, DataError> {
         let group = source.group_column.as_deref();
         let wanted = Wanted { labels: &labels, group, id: &source.id_column, length };
         let rows = table(file, source.header, &wanted)?;
-        Ok((rows.into_iter().map(|row| row.raw).collect(), None))
+        let rows = rows.into_iter().map(|row| row.raw).collect();
+        Ok(Decoded { rows, ..Decoded::default() })
     })
 }
 
@@ -93,7 +93,8 @@ fn labelled_array(source: &Source, file: &Loaded<'_>, length: u32) -> Result<Dec
     let rows = array(file, length)?;
     if source.label_columns.names().next().is_none() {
         let alone = |values| RawRow { values, ..RawRow::default() };
-        return Ok((rows.into_iter().map(alone).collect(), None));
+        let rows = rows.into_iter().map(alone).collect();
+        return Ok(Decoded { rows, ..Decoded::default() });
     }
     let (labels, mut labels_file) = labels_beside(source, file)?;
     if labels.len() != rows.len() {
@@ -106,7 +107,8 @@ fn labelled_array(source: &Source, file: &Loaded<'_>, length: u32) -> Result<Dec
     }
     labels_file.split = file.split;
     let joined = rows.into_iter().zip(labels);
-    Ok((joined.map(|(values, raw)| RawRow { values, ..raw }).collect(), Some(labels_file)))
+    let rows = joined.map(|(values, raw)| RawRow { values, ..raw }).collect();
+    Ok(Decoded { rows, labels: Some(labels_file), remarks: Vec::new() })
 }
 
 /// The labels of an array, from the first file beside it that may hold them.
@@ -118,18 +120,18 @@ fn labels_beside(source: &Source, file: &Loaded<'_>) -> Result<(Vec<RawRow>, Dat
         looked_for: looked_for.iter().map(|path| path.display().to_string()).collect(),
     })?;
     let (data_file, labels) = load(path, None)?;
-    if let Some(by) = separator(labels.format) {
-        let (mut reader, names) = separated(source.header, path, &labels.content, by)?;
-        let find = |name: &str| column(path, &names, name);
+    if let Some(mut reader) = Separated::open(&labels, source.header)? {
+        let find = |name: &str| reader.column(name);
         let at = source.label_columns.names().map(find).collect::<Result<Vec<_>, _>>()?;
-        let group = source.group_column.as_deref().map(find).transpose()?;
-        let mut rows = Vec::new();
-        for (row, record) in (1..).zip(reader.byte_records()) {
-            let record = record.map_err(|e| csv_error(path, row, &e))?;
-            let owned = |at: usize| cell(path, row, &record, at).map(str::to_owned);
+        let group = source.group_column.as_deref();
+        let group_at = group.map(|name| Ok::<_, DataError>((name, find(name)?))).transpose()?;
+        let (mut rows, mut record) = (Vec::new(), Record::default());
+        while reader.next(&mut record)? {
+            let cell = |at: usize| Ok(Value::Text(record.text(path, at)?.to_owned()));
+            let group = |(name, at)| group_of(path, record.row, name, &cell(at)?);
             rows.push(RawRow {
-                labels: at.iter().map(|at| owned(*at)).collect::<Result<_, _>>()?,
-                group: group.map(owned).transpose()?,
+                labels: at.iter().map(|at| cell(*at)).collect::<Result<_, DataError>>()?,
+                group: group_at.map(group).transpose()?,
                 ..RawRow::default()
             });
         }
@@ -140,9 +142,8 @@ fn labels_beside(source: &Source, file: &Loaded<'_>) -> Result<(Vec<RawRow>, Dat
     if array.cols != 1 {
         return Err(bad(format!("{} columns of labels, 1 expected", array.cols)));
     }
-    // Whole numbers lose their fraction in print: 1.0 is the label 1.
-    let label = |row: usize| array.row(row).map(|value| value.to_string()).collect();
-    let rows = (0..array.rows).map(|row| RawRow { labels: label(row), ..RawRow::default() });
+    let row = |row| RawRow { labels: vec![array.label(row)], ..RawRow::default() };
+    let rows = (0..array.rows).map(row);
     Ok((rows.collect(), data_file))
 }
 

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use super::error::DataError;
 use super::format::Format;
-use super::parquet::{Table, Value};
-use super::read::{Loaded, RawRow, cell, column, csv_error, separated, unknown};
+use super::parquet::Table;
+use super::read::{Loaded, RawRow, column, group_of, text_of, unknown};
+use super::separated::{Record, Separated};
+use super::value::Value;
 
 /// Columns that an error names.
 const NAMED_MAX: usize = 3;
@@ -43,10 +45,13 @@ struct Found {
 }
 
 impl Wanted<'_> {
-    fn find(&self, path: &Path, names: &[String]) -> Result<Found, DataError> {
-        let find = |name: &&str| column(path, names, name);
-        let labels = self.labels.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let group = self.group.as_ref().map(find).transpose()?;
+    fn find(
+        &self,
+        names: &[String],
+        find: impl Fn(&str) -> Result<usize, DataError>,
+    ) -> Result<Found, DataError> {
+        let labels = self.labels.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let group = self.group.map(&find).transpose()?;
         let at = |wanted: &str| names.iter().position(|name| name == wanted);
         let id = at(self.id);
         let unasked = if labels.is_empty() { at(LABEL_COLUMN) } else { None };
@@ -61,11 +66,14 @@ impl Found {
     /// Takes all but the numbers out of a row, given how to read one of its fields.
     fn take(
         &self,
-        field: impl Fn(usize) -> Result<String, DataError>,
+        (path, row): (&Path, u64),
+        names: &[String],
+        field: impl Fn(usize) -> Result<Value, DataError>,
     ) -> Result<TableRow, DataError> {
         let labels = self.labels.iter().map(|at| field(*at)).collect::<Result<_, _>>()?;
-        let group = self.group.map(&field).transpose()?;
-        let id = self.id.map(&field).transpose()?;
+        let group = |at: usize| group_of(path, row, &names[at], &field(at)?);
+        let id = |at: usize| text_of(path, row, &names[at], &field(at)?);
+        let (group, id) = (self.group.map(group).transpose()?, self.id.map(id).transpose()?);
         Ok(TableRow { raw: RawRow { labels, group, ..RawRow::default() }, id })
     }
 }
@@ -96,41 +104,29 @@ pub(super) fn table(
     header: bool,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<TableRow>, DataError> {
-    match (separator(file.format), file.format) {
-        (Some(by), _) => separated_rows(file, by, header, wanted),
-        (None, Format::Parquet) => parquet_rows(file, wanted),
-        (None, _) => Err(unknown(file.path, KNOWN)),
-    }
-}
-
-/// What stands between the fields of a record.
-pub(super) fn separator(format: Format) -> Option<u8> {
-    match format {
-        Format::Csv => Some(b','),
-        Format::Tsv => Some(b'\t'),
-        Format::JsonLines | Format::Npy | Format::Parquet => None,
+    match Separated::open(file, header)? {
+        Some(reader) => separated_rows(file.path, reader, wanted),
+        None if file.format == Format::Parquet => parquet_rows(file, wanted),
+        None => Err(unknown(file.path, KNOWN)),
     }
 }
 
 fn separated_rows(
-    file: &Loaded<'_>,
-    by: u8,
-    header: bool,
+    path: &Path,
+    mut reader: Separated<'_>,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<TableRow>, DataError> {
-    let path = file.path;
-    let (mut reader, names) = separated(header, path, &file.content, by)?;
-    let found = wanted.find(path, &names)?;
+    let names = reader.names().to_vec();
+    let found = wanted.find(&names, |name| reader.column(name))?;
     check_width(path, found.numbers.iter().map(|at| names[*at].clone()), wanted.length)?;
-    let mut rows = Vec::new();
-    for (row, record) in (1..).zip(reader.byte_records()) {
-        let record = record.map_err(|e| csv_error(path, row, &e))?;
-        let text = |at: usize| cell(path, row, &record, at);
-        let mut taken = found.take(|at| text(at).map(str::to_owned))?;
+    let (mut rows, mut record) = (Vec::new(), Record::default());
+    while reader.next(&mut record)? {
+        let field = |at: usize| Ok(Value::Text(record.text(path, at)?.to_owned()));
+        let mut taken = found.take((path, record.row), &names, field)?;
         let number = |at: &usize| {
-            let cell = text(*at)?;
+            let cell = record.text(path, *at)?;
             let value = finite(cell.trim().parse().ok());
-            value.ok_or_else(|| not_a_number(path, row, &names[*at], cell))
+            value.ok_or_else(|| not_a_number(path, record.row, &names[*at], cell))
         };
         taken.raw.values = found.numbers.iter().map(number).collect::<Result<_, _>>()?;
         rows.push(taken);
@@ -147,21 +143,16 @@ fn parquet_rows(file: &Loaded<'_>, wanted: &Wanted<'_>) -> Result<Vec<TableRow>,
     let path = file.path;
     let bad = |problem: String| DataError::Content { path: path.to_owned(), problem };
     let table = Table::open(file.content.clone()).map_err(bad)?;
-    let found = wanted.find(path, table.names())?;
+    let names = table.names();
+    let found = wanted.find(names, |name| column(path, names, name))?;
     let values = parquet_numbers(&table, path, &found.numbers, wanted.length)?;
     let others = found.labels.iter().copied().chain(found.group).chain(found.id);
     let cells = others
         .map(|at| Ok((at, table.column(at).map_err(bad)?)))
         .collect::<Result<BTreeMap<usize, Vec<Value>>, DataError>>()?;
     let row = |(row, values): (usize, Vec<f32>)| {
-        let mut taken = found.take(|at| {
-            cells[&at][row].text().ok_or_else(|| DataError::Cell {
-                path: path.to_owned(),
-                row: row as u64 + 1,
-                column: table.names()[at].clone(),
-                problem: "is empty".to_owned(),
-            })
-        })?;
+        let field = |at: usize| Ok(cells[&at][row].clone());
+        let mut taken = found.take((path, row as u64 + 1), names, field)?;
         taken.raw.values = values;
         Ok(taken)
     };
@@ -190,7 +181,7 @@ fn parquet_numbers(
     for at in columns {
         let cells = table.column(*at).map_err(bad)?;
         for (row, (values, cell)) in (1..).zip(rows.iter_mut().zip(cells)) {
-            let found = || not_a_number(path, row, &names[*at], &cell.text().unwrap_or_default());
+            let found = || not_a_number(path, row, &names[*at], &cell.to_json());
             values.push(finite(cell.number()).ok_or_else(found)?);
         }
     }
@@ -216,7 +207,7 @@ fn numbers_of(
         return Err(problem(format!("holds {} numbers, {width} expected", values.len())));
     }
     let number = |value: &Value| {
-        let found = value.text().unwrap_or_default();
+        let found = value.to_json();
         finite(value.number()).ok_or_else(|| not_a_number(path, row, column, &found))
     };
     values.iter().map(number).collect()

@@ -16,7 +16,9 @@ const STRATA: u64 = 0x7374_7261; // "stra"
 /// the splits that have no file of their own, whole groups together.
 pub fn assign(dataset: &Dataset, config: &SplitConfig, seed: u64) -> Vec<Split> {
     let fixed = dataset.fixed_splits();
-    let free: Vec<usize> = (0..fixed.len()).filter(|row| fixed[*row].is_none()).collect();
+    let free: Vec<usize> = (0..fixed.len())
+        .filter(|row| fixed[*row].is_none() && !dataset.rows[*row].is_empty())
+        .collect();
     let units = units(dataset, &free);
     let rule = Rule {
         valid: if dataset.has_file_of(Split::Valid) { 0.0 } else { config.valid_fraction },
@@ -147,7 +149,7 @@ mod tests {
         let label = |name: &str| Label { value: name.into(), name: name.into() };
         let (files, labels) = (vec![file(rows, None)], vec![label("a"), label("b")]);
         let rows = (0..rows).map(row).collect();
-        Dataset { files, labels, labels_inferred: true, multi: false, rows }
+        Dataset { files, labels, labels_inferred: true, multi: false, rows, remarks: vec![] }
     }
 
     fn file(rows: usize, split: Option<Split>) -> DataFile {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     fn of_class(class: u32) -> Row {
-        Row { classes: vec![class], ..Row::default() }
+        Row { classes: vec![class], text: "a text".into(), ..Row::default() }
     }
 
     #[test]

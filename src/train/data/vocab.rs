@@ -24,6 +24,17 @@ pub struct Vocab {
     ids: BTreeMap<String, u32>,
 }
 
+/// The tokens of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Their ids.
+    pub ids: Vec<u32>,
+    /// What else is known of each token, such as its concept; empty where nothing is.
+    pub marks: Vec<u32>,
+    /// Whether the text has more tokens than fit.
+    pub cut: bool,
+}
+
 /// A text that is not a vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VocabError {
@@ -107,23 +118,36 @@ impl Vocab {
 
     /// Token ids of `text`: `[CLS]`, then pieces, at most `max` in all.
     pub fn encode(&self, text: &str, max: usize) -> Vec<u32> {
-        self.encode_words(&words(text), max).0
+        self.tokens(text, max).ids
     }
 
-    /// Token ids of words, and for each the index of its word plus one; 0 for `[CLS]`.
-    pub fn encode_words(&self, words: &[String], max: usize) -> (Vec<u32>, Vec<usize>) {
-        let (mut ids, mut places) = (vec![CLS], vec![0]);
-        for (place, word) in (1..).zip(words) {
+    /// As [`encode`](Self::encode), and whether the text was cut.
+    pub fn tokens(&self, text: &str, max: usize) -> Tokens {
+        self.encode_words(&words(text), max, |_| 0)
+    }
+
+    /// Tokens of words, each with the mark of its word; `[CLS]` has the mark 0.
+    pub fn encode_words(
+        &self,
+        words: &[String],
+        max: usize,
+        mark: impl Fn(usize) -> u32,
+    ) -> Tokens {
+        let (mut ids, mut marks, max) = (vec![CLS], vec![0], max.max(1));
+        let mut cut = false;
+        for (place, word) in words.iter().enumerate() {
             if ids.len() >= max {
+                cut = true;
                 break;
             }
             self.encode_word(word, &mut ids);
-            places.resize(ids.len(), place);
+            marks.resize(ids.len(), mark(place));
         }
-        ids.truncate(max.max(1));
-        places.truncate(ids.len());
+        cut |= ids.len() > max;
+        ids.truncate(max);
+        marks.truncate(max);
         debug_assert!(!ids.contains(&PAD));
-        (ids, places)
+        Tokens { ids, marks, cut }
     }
 
     /// The longest known piece first; a word with an unknown letter is unknown as a whole.

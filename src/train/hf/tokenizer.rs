@@ -14,7 +14,7 @@ use tokenizers::{
 };
 
 use super::{HfError, TOKENIZER_FILE, VOCAB_FILE};
-use crate::train::data::vocab::learn_pieces;
+use crate::train::data::vocab::{Tokens, learn_pieces};
 
 /// The tokens a learned vocabulary starts with, in order, as in BERT's own.
 const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -92,17 +92,37 @@ impl Tokenizer {
         Ok(self)
     }
 
+    /// Tokens to which texts are cut, if they are.
+    pub fn limit(&self) -> Option<u32> {
+        u32::try_from(self.inner.get_truncation()?.max_length).ok()
+    }
+
     /// Token ids of `text`, special tokens included.
     ///
     /// # Errors
-    /// When the tokenizer refuses the text, as one without `[UNK]` does with unknown words.
+    /// As [`tokens`](Self::tokens).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, HfError> {
-        Ok(self.inner.encode(text, true).map_err(refused)?.get_ids().to_vec())
+        Ok(self.tokens(text)?.ids)
+    }
+
+    /// The tokens of `text`, special tokens included, and whether it was cut.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text, as one without `[UNK]` does with unknown words.
+    pub fn tokens(&self, text: &str) -> Result<Tokens, HfError> {
+        let found = self.inner.encode(text, true).map_err(refused)?;
+        let (ids, cut) = (found.get_ids().to_vec(), !found.get_overflowing().is_empty());
+        Ok(Tokens { ids, marks: Vec::new(), cut })
     }
 
     /// One more than the largest token id.
     pub fn len(&self) -> u32 {
         self.pieces().last_key_value().map_or(0, |(id, _)| id + 1)
+    }
+
+    /// Whether there are no tokens but the special ones that a vocabulary starts with.
+    pub fn is_bare(&self) -> bool {
+        self.len() as usize <= SPECIALS.len()
     }
 
     /// Whether there is no token.

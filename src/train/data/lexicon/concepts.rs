@@ -7,7 +7,7 @@ use super::LexiconError;
 use super::read::{self, HEADER, Term};
 use super::source::Source;
 use crate::base::Digest;
-use crate::train::data::vocab::{Vocab, words};
+use crate::train::data::vocab::{Tokens, Vocab, words};
 
 /// A thing that can be said in several ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,12 +137,10 @@ impl Concepts {
     }
 
     /// Tokens of a text and the concept of each, cut at `max` tokens.
-    pub fn encode(&self, vocab: &Vocab, text: &str, max: usize) -> (Vec<u32>, Vec<u32>) {
+    pub fn encode(&self, vocab: &Vocab, text: &str, max: usize) -> Tokens {
         let words = words(text);
-        let (ids, places) = vocab.encode_words(&words, max);
         let of_words = self.of_words(&words);
-        let of_place = |place: usize| place.checked_sub(1).map_or(0, |word| of_words[word]);
-        (ids, places.into_iter().map(of_place).collect())
+        vocab.encode_words(&words, max, |word| of_words[word])
     }
 
     /// The number of each word's concept; 0 where it has none. The longest term wins, then the one
@@ -323,7 +321,8 @@ mod tests {
         let files = Files::new(&[("x.tsv", TABLE)]);
         let found = files.learn(|config| config.file = "x.tsv".into(), &["low mood"]).unwrap();
         let vocab = Vocab::learn(["low low mo od mood"].into_iter(), 40, 1);
-        let (ids, concepts) = found.concepts.encode(&vocab, "no low mood, low", 9);
+        let Tokens { ids, marks: concepts, .. } =
+            found.concepts.encode(&vocab, "no low mood, low", 9);
         assert_eq!(ids, vocab.encode("no low mood, low", 9));
         let pieces: Vec<(&str, u32)> =
             ids.iter().zip(&concepts).map(|(id, c)| (vocab.token(*id).unwrap(), *c)).collect();
@@ -332,7 +331,7 @@ mod tests {
         let comma = pieces.iter().rposition(|(piece, _)| *piece == "[UNK]").unwrap();
         assert!(words[first..comma].iter().all(|concept| *concept == 1), "{pieces:?}");
         assert!(words[..first].iter().chain(&words[comma..]).all(|concept| *concept == 0));
-        assert_eq!(found.concepts.encode(&vocab, "no low mood, low", 2).1.len(), 2);
+        assert_eq!(found.concepts.encode(&vocab, "no low mood, low", 2).marks.len(), 2);
     }
 
     #[test]
@@ -407,6 +406,8 @@ mod tests {
             said("x.tsv", &format!("{header}A\t\t\t\n")),
             "x.tsv:2: a concept and its preferred name expected"
         );
+        let quoted = said("x.tsv", &format!("{header}A\t\"b\"\t\t\n"));
+        assert!(quoted.starts_with("x.tsv:2: \"b\": fields are not quoted"), "{quoted}");
         assert!(said("x.tsv", "A\tb\t\t\n").starts_with("x.tsv:1: a first line with the columns"));
         assert!(said("y.RRF", "C0000001|ENG\n").starts_with("y.RRF:1: 18 fields between bars"));
         let line = format!("D0000001{}\n", "|".repeat(18));

@@ -50,6 +50,10 @@ pub(super) fn table(
         let [concept, preferred, types, synonyms] = fields[..] else {
             return Err(format!("4 fields between tabs expected, found {}", fields.len()));
         };
+        // Read as they are, they would be part of a name, which then stands in no text.
+        if let Some(field) = fields.iter().find(|field| field.starts_with('"')) {
+            return Err(format!("{field}: fields are not quoted in this table; remove the quotes"));
+        }
         if concept.trim().is_empty() || preferred.trim().is_empty() {
             return Err("a concept and its preferred name expected".to_owned());
         }
@@ -125,6 +129,10 @@ fn each_line(
             return Ok(());
         }
         number += 1;
+        if number == 1 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
+            let problem = "UTF-16 found, UTF-8 expected".to_owned();
+            return Err(LexiconError::Line { path: path.to_owned(), line: number, problem });
+        }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let taken = std::str::from_utf8(bytes)
             .map_err(|_| "not UTF-8".to_owned())

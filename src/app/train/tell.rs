@@ -1,0 +1,70 @@
+//! What the user learns about the data before the training begins.
+
+use super::{Plan, Screen};
+
+/// Labels that a line for people names.
+const LABELS_SHOWN: usize = 20;
+
+impl Plan<'_> {
+    /// Reports the rows, and what may not be meant as it was read.
+    pub(super) fn tell(&self, screen: &mut dyn Screen) {
+        if let Some(synthetic) = &self.synthetic {
+            let what = if self.prepared.scaler.is_some() { "weeks" } else { "notes" };
+            screen.note(&format!(
+                "Training on {} generated {what} (synthetic, seed {}): a try-out, not evidence.",
+                synthetic.rows, synthetic.seed
+            ));
+        }
+        let names = self.dataset.label_names();
+        if self.dataset.labels_inferred {
+            screen.note(&format!("Labels, in sorted order: {}.", first_of(&names)));
+        }
+        for split in &self.prepared.splits {
+            let classes: Vec<String> =
+                names.iter().zip(&split.classes).map(|(name, n)| format!("{name} {n}")).collect();
+            screen.note(&format!(
+                "{:<5} {:>7} rows: {}",
+                split.split.word(),
+                split.rows,
+                first_of(&classes)
+            ));
+        }
+        for line in &self.dataset.remarks {
+            screen.warn(line);
+        }
+        if let Some(line) = self.prepared.report.tell_dropped() {
+            screen.warn(&line);
+        }
+        if let Some(line) = self.prepared.report.tell_lengths() {
+            screen.note(&line);
+        }
+        if let Some(line) = self.prepared.report.tell_cut(self.config.model.max_seq_length) {
+            screen.warn(&line);
+        }
+        if let Some(lexicon) = &self.prepared.lexicon {
+            screen.note(&format!(
+                "Lexicon: {} concepts of {} terms stand in the training rows.",
+                lexicon.concepts.len(),
+                lexicon.terms
+            ));
+        }
+        let leaked = self.prepared.leakage.rows_left();
+        if leaked > 0 {
+            screen.warn(&format!(
+                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe \
+                 removes them from train"
+            ));
+        }
+        if let Some(line) = self.prepared.report.tell_near() {
+            screen.warn(&line);
+        }
+    }
+}
+
+/// The first of many names.
+fn first_of(names: &[String]) -> String {
+    match names.get(..LABELS_SHOWN).filter(|_| names.len() > LABELS_SHOWN + 1) {
+        Some(first) => format!("{} and {} more", first.join(", "), names.len() - LABELS_SHOWN),
+        None => names.join(", "),
+    }
+}

@@ -1,0 +1,262 @@
+//! The answers of a model: a line for each, or a file of them.
+//!
+//! In a file a text with one label has the label itself in the column `labels`, and one with any
+//! number has a JSON list, which `--multi-label` reads back.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value as Json, json};
+
+use super::context::Context;
+use super::out;
+use super::ui::{escape, share};
+use crate::app::{Error, ErrorKind, InputValue, Model, Result};
+use crate::port::export::write_parquet;
+use crate::port::table::{CsvCells, Row, Value, write_csv};
+
+/// What the model gives for one row.
+pub(super) struct Answer<'t> {
+    /// The text, or the name of the series.
+    pub(super) shown: &'t str,
+    /// The columns of the row in its file, the text among them.
+    pub(super) columns: Vec<(String, InputValue)>,
+    /// Whether the text was cut; none for series.
+    pub(super) cut: Option<bool>,
+    /// Unnormalized scores.
+    pub(super) scores: Vec<f32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    JsonLines,
+    Csv,
+    Parquet,
+}
+
+/// A file that is to hold answers.
+pub(super) struct OutFile {
+    path: PathBuf,
+    kind: Kind,
+}
+
+impl OutFile {
+    /// The file at `path`, of the format that its name ends in.
+    ///
+    /// # Errors
+    /// When the ending is another one, or it is the file that is read.
+    pub(super) fn new(path: PathBuf, input: Option<&Path>) -> Result<Self> {
+        let kind = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("jsonl" | "ndjson") => Kind::JsonLines,
+            Some("csv") => Kind::Csv,
+            Some("parquet") => Kind::Parquet,
+            _ => {
+                let message = format!(
+                    "--out {}: the name ends in none of .jsonl, .csv, .parquet",
+                    path.display()
+                );
+                return Err(Error::new(ErrorKind::Usage, message));
+            }
+        };
+        let same = |input: &Path| {
+            let real = |path: &Path| std::fs::canonicalize(path).ok();
+            real(input).is_some_and(|input| real(&path).as_ref() == Some(&input))
+        };
+        if input.is_some_and(same) {
+            let message = format!("--out {} is the file that is read", path.display());
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        Ok(Self { path, kind })
+    }
+}
+
+/// Where answers go.
+pub(super) struct Outlet {
+    logits: bool,
+    out: Option<OutFile>,
+    /// Names that columns of an input file may not have.
+    reserved: Vec<String>,
+    columns: Vec<String>,
+    rows: Vec<Row>,
+    lines: Vec<u8>,
+    answers: u64,
+}
+
+impl Outlet {
+    pub(super) fn new(model: &Model, logits: bool, out: Option<OutFile>) -> Self {
+        let mut reserved: Vec<String> =
+            ["labels", "probabilities", "threshold", "logits", "truncated", "model", "weights"]
+                .map(str::to_owned)
+                .to_vec();
+        for kind in ["probability", "threshold", "logit"] {
+            reserved.extend(model.labels.iter().map(|label| format!("{kind}_{label}")));
+        }
+        let (columns, rows, lines) = (Vec::new(), Vec::new(), Vec::new());
+        Self { logits, out, reserved, columns, rows, lines, answers: 0 }
+    }
+
+    /// The columns that are called otherwise in the answers, with the names they get.
+    pub(super) fn rename(&self, names: &[String]) -> Vec<(String, String)> {
+        let renamed = self.renamed(names);
+        names.iter().cloned().zip(renamed).filter(|(from, to)| from != to).collect()
+    }
+
+    /// The names of the columns in the answers.
+    pub(super) fn renamed(&self, names: &[String]) -> Vec<String> {
+        let rename = |name: &String| {
+            let mut new = name.clone();
+            while self.reserved.contains(&new) || new != *name && names.contains(&new) {
+                new = format!("input_{new}");
+            }
+            new
+        };
+        names.iter().map(rename).collect()
+    }
+
+    /// Prints or keeps an answer.
+    pub(super) fn put(
+        &mut self,
+        model: &Model,
+        answer: Answer<'_>,
+        context: &mut Context,
+    ) -> Result<()> {
+        self.answers += 1;
+        let probabilities = model.probabilities(&answer.scores);
+        let given = labels(model, &probabilities);
+        match self.out.as_ref().map(|out| out.kind) {
+            None if context.ui.json() => {
+                context.ui.line(&self.object(model, &answer, &probabilities, &given))
+            }
+            None => context.ui.line(&self.line(&answer, &probabilities, &given)),
+            Some(Kind::JsonLines) => {
+                let line = self.object(model, &answer, &probabilities, &given);
+                self.lines.extend_from_slice(line.as_bytes());
+                self.lines.push(b'\n');
+                Ok(())
+            }
+            Some(Kind::Csv | Kind::Parquet) => {
+                self.row(model, answer, &probabilities, &given);
+                Ok(())
+            }
+        }
+    }
+
+    fn line(&self, answer: &Answer<'_>, probabilities: &[f64], given: &[&str]) -> String {
+        let top = probabilities.iter().copied().fold(0.0, f64::max);
+        let mut line = format!("{}  {}", share(Some(top)), given.join(", "));
+        if self.logits {
+            let scores: Vec<String> = answer.scores.iter().map(|s| format!("{s:.6}")).collect();
+            line += &format!("  [{}]", scores.join(", "));
+        }
+        format!("{line}  {}", escape(answer.shown))
+    }
+
+    /// An answer as JSON. The columns of the file keep all their digits, which a JSON value of
+    /// 64 bits would not.
+    fn object(
+        &self,
+        model: &Model,
+        answer: &Answer<'_>,
+        probabilities: &[f64],
+        given: &[&str],
+    ) -> String {
+        let by_label = |numbers: &[f64]| -> Map<String, Json> {
+            model.labels.iter().cloned().zip(numbers.iter().map(|n| json!(n))).collect()
+        };
+        let mut rest = json!({ "labels": given, "probabilities": by_label(probabilities) });
+        if let Some(cut) = answer.cut {
+            rest["truncated"] = cut.into();
+        }
+        rest["model"] = json!(model.name);
+        rest["weights"] = json!(model.weights);
+        if model.multi_label {
+            rest["threshold"] = by_label(&model.thresholds).into();
+        }
+        if self.logits {
+            rest["logits"] = json!(answer.scores);
+        }
+        let column =
+            |(name, value): &(String, InputValue)| format!("{}:{}", json!(name), value.to_json());
+        let columns: Vec<String> = answer.columns.iter().map(column).collect();
+        let rest = rest.to_string();
+        format!("{{{},{}", columns.join(","), rest.trim_start_matches('{'))
+    }
+
+    fn row(&mut self, model: &Model, answer: Answer<'_>, probabilities: &[f64], given: &[&str]) {
+        let labels = match given {
+            [one] if !model.multi_label => (*one).to_owned(),
+            many => json!(many).to_string(),
+        };
+        let mut cells: Vec<(String, Value)> =
+            answer.columns.into_iter().map(|(name, value)| (name, cell(&value))).collect();
+        cells.push(("labels".to_owned(), labels.into()));
+        for (label, probability) in model.labels.iter().zip(probabilities) {
+            cells.push((format!("probability_{label}"), (*probability).into()));
+        }
+        if model.multi_label {
+            for (label, threshold) in model.labels.iter().zip(&model.thresholds) {
+                cells.push((format!("threshold_{label}"), (*threshold).into()));
+            }
+        }
+        if self.logits {
+            for (label, score) in model.labels.iter().zip(&answer.scores) {
+                cells.push((format!("logit_{label}"), f64::from(*score).into()));
+            }
+        }
+        cells.extend(answer.cut.map(|cut| ("truncated".to_owned(), cut.into())));
+        cells.push(("model".to_owned(), model.name.clone().into()));
+        cells.push(("weights".to_owned(), model.weights.to_string().into()));
+        if self.columns.is_empty() {
+            self.columns = cells.iter().map(|(name, _)| name.clone()).collect();
+        }
+        self.rows.push(cells.into_iter().map(|(_, cell)| cell).collect());
+    }
+
+    /// Writes the file, if there is one.
+    pub(super) fn end(self, context: &mut Context) -> Result<()> {
+        let Some(OutFile { path, kind }) = self.out else { return Ok(()) };
+        let mut bytes = self.lines;
+        let written = match kind {
+            Kind::JsonLines => Ok(()),
+            Kind::Csv => write_csv(&mut bytes, &self.columns, &self.rows, CsvCells::Exact),
+            Kind::Parquet => write_parquet(&mut bytes, "answers", &self.columns, &[], &self.rows),
+        };
+        written.map_err(|e| Error::io("write the answers", e))?;
+        out::write(&path, &bytes)?;
+        context.ui.note(&format!("{} answers are in {}", self.answers, path.display()));
+        Ok(())
+    }
+}
+
+/// A cell of an input file as a cell of an output file; what has no type there is text.
+fn cell(value: &InputValue) -> Value {
+    match value {
+        _ if value.is_missing() => Value::Null,
+        InputValue::Bool(truth) => (*truth).into(),
+        InputValue::Int(number) => match i64::try_from(*number) {
+            Ok(number) => Value::Int(number),
+            Err(_) => number.to_string().into(),
+        },
+        InputValue::Float(number) => (*number).into(),
+        InputValue::Single(_) | InputValue::Number(_) => {
+            let text = value.text().unwrap_or_default();
+            match (text.parse::<i64>(), text.parse::<f64>()) {
+                (Ok(number), _) => Value::Int(number),
+                // A whole number beyond 64 bits would lose digits.
+                (_, Ok(number)) if text.contains(['.', 'e']) => Value::Real(number),
+                _ => text.into(),
+            }
+        }
+        InputValue::Text(text) => text.clone().into(),
+        InputValue::Null | InputValue::List(_) | InputValue::Object(_) => value.to_json().into(),
+    }
+}
+
+fn labels<'m>(model: &'m Model, probabilities: &[f64]) -> Vec<&'m str> {
+    let pairs = model.labels.iter().zip(probabilities);
+    if model.multi_label {
+        let reached = pairs.zip(&model.thresholds).filter(|((_, p), t)| p >= t);
+        return reached.map(|((label, _), _)| label.as_str()).collect();
+    }
+    let best = pairs.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(label, _)| label.as_str()).into_iter().collect()
+}
