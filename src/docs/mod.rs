@@ -4,6 +4,10 @@
 #[doc = include_str!("architecture.md")]
 pub mod architecture {}
 
+/// How labelled data is read.
+#[doc = include_str!("data.md")]
+pub mod data {}
+
 /// The log on disk, field by field.
 #[doc = include_str!("format.md")]
 pub mod format {}

@@ -76,7 +76,8 @@ fn parquet(rows: &[(String, Cell)]) -> Vec<u8> {
         Some(Int(_)) => "optional int64 label",
         Some(Float(_)) => "optional double label",
         Some(List(_)) => {
-            "optional group label (LIST) { repeated group list { optional binary element (UTF8); } }"
+            "optional group label (LIST) { repeated group list \
+             { optional binary element (UTF8); } }"
         }
         Some(Numbers(_)) => {
             "optional group label (LIST) { repeated group list { optional int64 element; } }"
@@ -498,7 +499,8 @@ proptest! {
             let path = place.put(format, &written(format, &rows));
             let found = read(&Source::of(path.clone(), "text", "label")).unwrap();
             let read: Vec<&str> = found.rows.iter().map(|row| row.text.as_str()).collect();
-            prop_assert_eq!(read, texts.iter().map(String::as_str).collect::<Vec<_>>(), "{}", format);
+            let written: Vec<&str> = texts.iter().map(String::as_str).collect();
+            prop_assert_eq!(read, written, "{}", format);
             prop_assert_eq!(found.label_names(), ["x", "y, \"z\""], "{}", format);
             let table = read_table(&path, true).unwrap();
             prop_assert_eq!(table.names, ["id", "text", "label"]);
@@ -510,7 +512,8 @@ proptest! {
     #[test]
     fn a_stray_quote_never_swallows_records_silently(row in 0_usize..30, at_end: bool, tsv: bool) {
         let (by, format) = if tsv { ('\t', "tsv") } else { (',', "csv") };
-        let mut content = if at_end { format!("label{by}text\n") } else { format!("text{by}label\n") };
+        let names = if at_end { ["label", "text"] } else { ["text", "label"] };
+        let mut content = format!("{}{by}{}\n", names[0], names[1]);
         for number in 0..30 {
             let quote = if number == row { "\"" } else { "" };
             let label = if number % 2 == 0 { "x" } else { "y" };

@@ -246,8 +246,8 @@ mod tests {
     #[test]
     fn python_and_pandas_are_read() {
         let found = object(
-            " {\"a\" : \"x\\n\\u00e9\\ud83d\\ude00\", \"b\":[1, 1e0,-0.5],\"c\":NaN,\"d\":{\"e\":[ ]},\
-             \"f\":12345678901234567890123,\"g\":null,\"h\":-Infinity}\r",
+            " {\"a\" : \"x\\n\\u00e9\\ud83d\\ude00\", \"b\":[1, 1e0,-0.5],\"c\":NaN,\
+             \"d\":{\"e\":[ ]},\"f\":12345678901234567890123,\"g\":null,\"h\":-Infinity}\r",
         )
         .unwrap();
         let number = |digits: &str| Value::Number(digits.into());

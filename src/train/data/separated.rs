@@ -323,8 +323,8 @@ impl<'c> Separated<'c> {
         }
         if let Some((row, line, spanned)) = self.reader.remarks.swallowed {
             lines.push(format!(
-                "{path}: row {row} (line {line}) has a quoted cell of {spanned} and more lines that \
-                 look like rows of their own; check its quotes"
+                "{path}: row {row} (line {line}) has a quoted cell of {spanned} and more lines \
+                 that look like rows of their own; check its quotes"
             ));
         }
         lines
