@@ -47,7 +47,7 @@ pub(super) struct DataArgs {
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
     /// Leave out rows with an empty text, and record how many; they are refused otherwise
-    #[arg(long)]
+    #[arg(long, requires = "data")]
     drop_empty: bool,
 }
 
