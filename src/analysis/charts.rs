@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::column::{Cell, cell};
 use super::plot::{Axis, Chart, Grid, Picture, Scale, Series};
-use crate::base::Split;
+use crate::base::{Split, counted};
+use crate::domain::run::TestRows;
 use crate::projection::runs::RunDetails;
 use crate::train::metric::PredictedRow;
 
@@ -32,11 +33,19 @@ fn tested(runs: &[RunDetails]) -> String {
     let made = runs.iter().filter(|run| run.synthetic).count();
     let rows = match (least, most) {
         (Some(least), Some(most)) if least == most => format!("n = {least} rows"),
-        (Some(least), Some(most)) => format!("n = {least} to {most} rows, not the same ones"),
+        (Some(least), Some(most)) => format!("n = {least} to {most} rows"),
         _ => "rows unknown".into(),
     };
+    let identities: Vec<TestRows> = runs.iter().map(|run| run.test_rows).collect();
+    let groups = TestRows::groups(&identities);
+    let sets: BTreeSet<usize> = groups.iter().flatten().copied().collect();
+    let same = match (sets.len(), groups.contains(&None)) {
+        (0 | 1, false) => String::new(),
+        (0, true) | (1, true) => ", not all recorded as the same rows".to_owned(),
+        (sets, _) => format!(", {sets} different sets of rows: not comparable across sets"),
+    };
     let made = if made > 0 { format!("; {made} on generated data") } else { String::new() };
-    format!("test split, {rows}; {} runs{made}", runs.len())
+    format!("test split, {rows}{same}; {}{made}", counted(runs.len(), "run"))
 }
 
 fn of_run(run: &RunDetails, split: Split) -> String {
@@ -103,7 +112,7 @@ pub fn history(runs: &[RunDetails], metric: &str, promotions: &[(i64, String)]) 
         Picture::Chart(Chart {
             title: format!("{} over time", plain(metric)),
             subtitle: tested(runs),
-            x: Axis { scale: Scale::Days, ..Axis::new("day the run ended (UTC)") },
+            x: Axis { scale: Scale::Days, ..Axis::new("time the run ended (UTC)") },
             y: Axis::new(&unit(metric)),
             series: vec![Series { name: plain(metric), points, words: Vec::new(), joined: false }],
             marks: promotions.iter().map(|(at, name)| (*at as f64 / DAY, name.clone())).collect(),
@@ -229,44 +238,64 @@ fn steps(ranked: &[(f32, bool)]) -> Vec<(u64, u64)> {
     steps
 }
 
-/// True against false positives.
+/// Area under a curve of points from left to right.
+fn area(points: &[(f64, f64)]) -> f64 {
+    points
+        .windows(2)
+        .map(|pair| (pair[1].0 - pair[0].0) * f64::midpoint(pair[0].1, pair[1].1))
+        .sum()
+}
+
+/// True against false positives, with the area under each curve.
 pub fn roc(run: &RunDetails, rows: &[PredictedRow]) -> Option<Picture> {
     let series = ranked(&run.labels, rows).into_iter().map(|(name, ranked)| {
         let steps = steps(&ranked);
         let (with, without) = steps.last().copied().unwrap_or((1, 1));
         let share = |(a, b): &(u64, u64)| (*b as f64 / without as f64, *a as f64 / with as f64);
-        let points = [(0.0, 0.0)].into_iter().chain(steps.iter().map(share)).collect();
-        Series { name: format!("{name} (n = {with})"), points, words: Vec::new(), joined: true }
+        let points: Vec<_> = [(0.0, 0.0)].into_iter().chain(steps.iter().map(share)).collect();
+        let name = format!("{name}: AUC {:.4} (n = {with})", area(&points));
+        Series { name, points, words: Vec::new(), joined: true }
     });
-    curve_of(run, "ROC", "false positive rate", "true positive rate", series.collect(), true)
+    curve_of(run, "ROC", ["false positive rate", "true positive rate"], series.collect(), true)
 }
 
-/// Precision against recall.
+/// Precision against recall, with the average precision of each label.
 pub fn precision_recall(run: &RunDetails, rows: &[PredictedRow]) -> Option<Picture> {
     let series = ranked(&run.labels, rows).into_iter().map(|(name, ranked)| {
         let steps = steps(&ranked);
         let with = steps.last().map_or(1, |last| last.0);
         let share = |(a, b): &(u64, u64)| (*a as f64 / with as f64, *a as f64 / (a + b) as f64);
-        let points = steps.iter().map(share).collect();
-        Series { name: format!("{name} (n = {with})"), points, words: Vec::new(), joined: true }
+        let points: Vec<_> = steps.iter().map(share).collect();
+        let recall = |n: usize| points.get(n).map_or(0.0, |point: &(f64, f64)| point.0);
+        let gained = (0..points.len()).map(|n| match n {
+            0 => points[0].0 * points[0].1,
+            n => (points[n].0 - recall(n - 1)) * points[n].1,
+        });
+        let name = format!("{name}: average precision {:.4} (n = {with})", gained.sum::<f64>());
+        Series { name, points, words: Vec::new(), joined: true }
     });
-    curve_of(run, "Precision against recall", "recall", "precision", series.collect(), false)
+    let axes = ["recall", "precision"];
+    curve_of(run, "Precision against recall", axes, series.collect(), false)
 }
 
 fn curve_of(
     run: &RunDetails,
     title: &str,
-    x: &str,
-    y: &str,
+    axes: [&str; 2],
     series: Vec<Series>,
     diagonal: bool,
 ) -> Option<Picture> {
+    // One curve has no legend.
+    let only = match series.as_slice() {
+        [only] => format!("; {}", only.name),
+        _ => String::new(),
+    };
     (!series.is_empty()).then(|| {
         Picture::Chart(Chart {
             title: title.into(),
-            subtitle: of_run(run, Split::Test),
-            x: Axis::share(x),
-            y: Axis::share(y),
+            subtitle: of_run(run, Split::Test) + &only,
+            x: Axis::share(axes[0]),
+            y: Axis::share(axes[1]),
             series,
             marks: Vec::new(),
             diagonal,

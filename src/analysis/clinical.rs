@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::compare::{Score, score};
 use super::stats::wilson;
-use crate::base::Split;
+use crate::base::{Split, counted};
 use crate::domain::Provenance;
+use crate::domain::run::Category;
 use crate::projection::runs::RunDetails;
 
 /// Positives below which a recall is not worth a conclusion: its 95 % interval is wider than a
@@ -47,12 +48,58 @@ pub struct ClinicalRun {
     pub disorders: Vec<Disorder>,
     /// Macro F1 with the clinical vocabulary, and without it on the same rows.
     pub vocabulary: Option<(f64, f64)>,
-    /// Comprehensiveness and sufficiency of the attention (`ERASER`).
-    pub interpretability: Vec<(&'static str, f64)>,
+    /// How well the attention explains the answers.
+    pub interpretability: Vec<Interpretability>,
     /// Calibration error.
     pub calibration: Option<Score>,
     /// Why nothing may be concluded from it; empty where something may.
     pub reservations: Vec<String>,
+}
+
+/// A score of how well the attention explains the answers (`ERASER`).
+#[derive(Clone, Debug, Serialize)]
+pub struct Interpretability {
+    /// `comprehensiveness` or `sufficiency`.
+    pub name: &'static str,
+    /// The score with the tokens that get most attention.
+    pub value: f64,
+    /// The same with as many tokens drawn at random: what any tokens would do.
+    pub random: Option<f64>,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Interpretability {
+    const ALL: [(&'static str, &'static str); 2] = [
+        (
+            "comprehensiveness",
+            "the drop in the predicted label's probability when the most attended tokens are \
+             removed; higher is better, and it should be above the random baseline",
+        ),
+        (
+            "sufficiency",
+            "the drop in the predicted label's probability when only the most attended tokens \
+             are kept; lower is better, and it should be below the random baseline",
+        ),
+    ];
+
+    fn of(run: &RunDetails) -> Vec<Self> {
+        let metric = |name: &str| run.metric(name, Split::Test);
+        let one = |(name, meaning): (&'static str, &'static str)| {
+            let (value, random) = (metric(name)?, metric(&format!("{name}_random")));
+            Some(Self { name, value, random, meaning })
+        };
+        Self::ALL.into_iter().filter_map(one).collect()
+    }
+
+    /// As people read it.
+    pub fn sentence(&self) -> String {
+        let random = match self.random {
+            Some(random) => format!("random baseline {random:.4}"),
+            None => "no random baseline recorded".to_owned(),
+        };
+        format!("{} {:.4} ({random}): {}", self.name, self.value, self.meaning)
+    }
 }
 
 /// One class of one run.
@@ -81,9 +128,9 @@ impl ClinicalRun {
         "missed",
         "of",
         "precision",
-        "false alarms",
+        "false positives",
         "size (MB)",
-        "reservations",
+        "limitations",
     ];
 
     /// The run as a row of a table.
@@ -123,10 +170,6 @@ impl ClinicalRun {
         let named: u64 = evaluation.confusion.iter().map(column).sum();
         let metric = |name: &str| run.metric(name, Split::Test);
         let vocabulary = metric("f1_macro").zip(metric("without_concepts.f1_macro"));
-        let interpretability = ["comprehensiveness", "sufficiency"]
-            .into_iter()
-            .filter_map(|name| Some((name, metric(name)?)))
-            .collect();
         Some(Self {
             experiment_id: run.experiment_id.clone(),
             positives: found.support,
@@ -138,7 +181,7 @@ impl ClinicalRun {
             model_bytes: run.model_bytes,
             disorders,
             vocabulary,
-            interpretability,
+            interpretability: Interpretability::of(run),
             calibration: score(run, "ece"),
             reservations: reservations(run, found.support),
         })
@@ -153,16 +196,24 @@ fn hits(recall: f64, support: u64) -> u64 {
 fn reservations(run: &RunDetails, positives: u64) -> Vec<String> {
     let mut why = Vec::new();
     if run.synthetic {
-        why.push("its data was generated".to_owned());
+        why.push("generated data".to_owned());
+    }
+    if run.category == Category::Debug {
+        why.push("a debug run".to_owned());
     }
     if positives < POSITIVES_MIN {
-        why.push(format!("only {positives} positives, at least {POSITIVES_MIN} are needed"));
+        let cases = counted(positives, "positive test row");
+        why.push(format!("only {cases}; at least {POSITIVES_MIN} are needed"));
     }
     if run.leaked_rows > 0 {
-        why.push(format!("{} test or valid rows stand in the training rows", run.leaked_rows));
+        let rows = counted(run.leaked_rows, "validation or test row");
+        why.push(format!("{rows} also among the training rows"));
     }
-    if matches!(run.provenance, Some(Provenance::Typed | Provenance::Imported)) {
-        why.push("its scores were typed in or imported, not measured here".to_owned());
+    match run.provenance {
+        Some(Provenance::Typed) => why.push("scores typed in, not measured".to_owned()),
+        Some(Provenance::Imported) => why.push("scores imported, not measured here".to_owned()),
+        Some(Provenance::Reported) => why.push("scores reported by a script".to_owned()),
+        _ => {}
     }
     why
 }
@@ -183,37 +234,48 @@ impl Clinical {
         Self { class: class.to_owned(), runs: found, without }
     }
 
-    /// What may be concluded, in words; a refusal that says why where nothing may.
+    /// The run with the highest recall among those that allow a conclusion.
+    pub fn best(&self) -> Option<&ClinicalRun> {
+        self.runs.iter().find(|run| run.reservations.is_empty())
+    }
+
+    /// What may be concluded, in words, or why nothing may.
     pub fn conclusion(&self) -> String {
         let class = &self.class;
-        let sound: Vec<&ClinicalRun> =
-            self.runs.iter().filter(|run| run.reservations.is_empty()).collect();
-        let Some(best) = sound.first() else {
+        let Some(best) = self.best() else {
             let mut why: Vec<&str> =
                 self.runs.iter().flat_map(|run| &run.reservations).map(String::as_str).collect();
             why.sort_unstable();
             why.dedup();
             return match why.as_slice() {
-                [] => format!("No conclusion: no run has test scores of {class}."),
-                why => format!("No conclusion about {class}: {}.", why.join("; ")),
+                [] => format!("No conclusion: no run has test scores for {class}."),
+                why => format!(
+                    "No conclusion about {class}: every run has a limitation ({}).",
+                    why.join("; ")
+                ),
             };
         };
         let (low, high) = best.recall_interval;
         let mut text = format!(
-            "{} misses fewest rows of {class}: {} of {} (recall {:.4}, 95 % interval {low:.4} to \
-             {high:.4}).",
-            best.experiment_id, best.false_negatives, best.positives, best.recall
+            "{} has the highest recall for {class}: it misses {} of {} (recall {:.4}, 95 % \
+             interval {low:.4} to {high:.4}).",
+            best.experiment_id,
+            best.false_negatives,
+            counted(best.positives, "positive test row"),
+            best.recall
         );
-        let rivals: Vec<&str> = sound[1..]
-            .iter()
+        let sound = self.runs.iter().filter(|run| run.reservations.is_empty());
+        let rivals: Vec<&str> = sound
+            .filter(|run| run.experiment_id != best.experiment_id)
             .filter(|run| run.recall_interval.1 >= low)
             .map(|run| run.experiment_id.as_str())
             .collect();
-        if !rivals.is_empty() {
+        if let Some(first) = rivals.first() {
             text.push_str(&format!(
-                " The intervals of {} reach into its own: which of them finds more is not decided; \
-                 `annals compare` tests two on the same rows.",
-                rivals.join(", ")
+                " The 95 % interval overlaps with that of {}, so the difference may be chance; \
+                 `annals compare {} {first}` tests two runs on the same test rows.",
+                rivals.join(", "),
+                best.experiment_id
             ));
         }
         text

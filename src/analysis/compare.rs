@@ -1,12 +1,14 @@
 //! Runs side by side: what was different, what came out, and whether that is more than chance.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::column::{Cell, parameter_cell};
 use super::stats::{Paired, paired};
-use crate::base::{Direction, Split};
+use crate::base::{Direction, Split, counted};
+use crate::domain::Provenance;
+use crate::domain::run::{Sameness, TestRows};
 use crate::projection::runs::RunDetails;
 use crate::train::metric::PredictedRow;
 
@@ -23,10 +25,10 @@ const OVER_ALL: &[&str] = &["_macro", "_weighted", "_micro"];
 pub struct Compared {
     /// The run.
     pub run: RunDetails,
-    /// Digests of its data files.
-    pub data: Vec<String>,
-    /// What it said of each test row; none where it kept nothing.
+    /// Its prediction for each test row; none where it kept none.
     pub predictions: Option<Vec<PredictedRow>>,
+    /// Numbers of its test rows in the order of their content; none where that is not known.
+    pub order: Option<Vec<u32>>,
 }
 
 /// Runs side by side; each row has one value a run, in the order of the runs.
@@ -128,7 +130,7 @@ pub fn compare(all: &[Compared]) -> Comparison {
     }
     Comparison {
         runs: runs.iter().map(|run| run.experiment_id.clone()).collect(),
-        cautions: cautions(all, unpaired.as_deref()),
+        cautions: cautions(&runs, paired_rows.is_some(), unpaired.as_deref()),
         parameters,
         same_parameters,
         scores: scores(&runs),
@@ -139,52 +141,121 @@ pub fn compare(all: &[Compared]) -> Comparison {
 }
 
 fn row_by_row(first: &Compared, second: &Compared) -> Result<Paired, String> {
-    if first.run.labels != second.run.labels {
+    let (one, two) = (&first.run, &second.run);
+    if label_set(one) != label_set(two) {
         return Err("their labels differ".into());
     }
-    if first.data != second.data {
-        return Err("they were trained and measured on different data files".into());
+    let sameness = one.test_rows.sameness(&two.test_rows);
+    match sameness {
+        Sameness::Different => return Err("they were measured on different test rows".into()),
+        Sameness::Unknown if one.data != two.data => {
+            return Err("it is not recorded that they were measured on the same test rows".into());
+        }
+        Sameness::Same | Sameness::Unknown => {}
     }
     let of = |one: &'_ Compared| -> Result<Vec<PredictedRow>, String> {
         let missing = || format!("{} kept no test predictions", one.run.experiment_id);
         one.predictions.clone().ok_or_else(missing)
     };
-    paired(&of(first)?, &of(second)?, &first.run.labels).map_err(|e| e.to_string())
+    let (mut rows, mut others) = (of(first)?, of(second)?);
+    if let (Sameness::Same, Some(order), Some(other)) = (sameness, &first.order, &second.order) {
+        // The same rows may have other numbers in another file.
+        number_by(order, &mut rows);
+        number_by(other, &mut others);
+    }
+    paired(&rows, &others, &one.labels).map_err(|e| e.to_string())
 }
 
-fn cautions(all: &[Compared], unpaired: Option<&str>) -> Vec<String> {
-    let mut cautions = Vec::new();
-    let differ =
-        |of: fn(&Compared) -> String| all.iter().map(of).collect::<BTreeSet<_>>().len() > 1;
-    if differ(|one| one.run.labels.join("\n")) {
-        cautions.push("The labels differ: these scores answer different questions.".into());
+/// Numbers predictions by the place of their row in `order`.
+fn number_by(order: &[u32], rows: &mut [PredictedRow]) {
+    let places: BTreeMap<u32, u32> = order.iter().copied().zip(0..).collect();
+    if rows.iter().all(|row| places.contains_key(&row.row)) {
+        rows.iter_mut().for_each(|row| row.row = places[&row.row]);
     }
-    if differ(|one| one.data.join("\n")) {
-        cautions.push("The data differ: differences between scores may come from the data.".into());
-    } else if differ(|one| format!("{:?}", one.run.rows)) {
-        cautions.push("The splits differ: the scores are of different test rows.".into());
-    } else if let Some(why) = unpaired {
+}
+
+fn label_set(run: &RunDetails) -> BTreeSet<&String> {
+    run.labels.iter().collect()
+}
+
+/// What keeps the scores of `runs` from being compared, one line for each reason. `paired` tells
+/// that two runs were compared row by row, which only runs of the same rows are.
+pub fn cautions(runs: &[&RunDetails], paired: bool, unpaired: Option<&str>) -> Vec<String> {
+    let mut cautions = Vec::new();
+    let names = |of: &dyn Fn(&RunDetails) -> bool| -> Vec<&str> {
+        runs.iter().filter(|run| of(run)).map(|run| run.experiment_id.as_str()).collect()
+    };
+    if runs.windows(2).any(|pair| label_set(pair[0]) != label_set(pair[1])) {
+        cautions.push("The labels differ: the scores are of different tasks.".into());
+    }
+    let rows = if paired { None } else { other_rows(runs) };
+    let same_rows = rows.is_none();
+    cautions.extend(rows);
+    if runs.windows(2).any(|pair| pair[0].data != pair[1].data) {
+        cautions.push(
+            "The training data differ: differences between scores may come from the data.".into(),
+        );
+    }
+    if let Some(why) = unpaired.filter(|_| same_rows) {
         cautions.push(format!("Not compared row by row: {why}."));
     }
-    for one in all {
-        let run = &one.run;
-        if run.synthetic {
-            cautions.push(format!(
-                "{} was measured on generated data, which says nothing about a model in use.",
-                run.experiment_id
-            ));
-        }
-        if run.leaked_rows > 0 {
-            cautions.push(format!(
-                "{}: {} valid and test rows also stand in the training rows.",
-                run.experiment_id, run.leaked_rows
-            ));
-        }
-        if run.metrics.is_empty() {
-            cautions.push(format!("{} has no final scores.", run.experiment_id));
-        }
+    let listed = [
+        (
+            names(&|run| run.synthetic),
+            "Measured on generated data, which is no evidence of quality",
+        ),
+        (names(&|run| is_from(run, Provenance::Typed)), "Scores typed in by hand, not measured"),
+        (names(&|run| is_from(run, Provenance::Imported)), "Scores imported, not measured here"),
+        (
+            names(&|run| is_from(run, Provenance::Reported)),
+            "Scores reported by a script, not measured by annals",
+        ),
+        (names(&|run| run.metrics.is_empty()), "No final scores"),
+    ];
+    let listed = listed.into_iter().filter(|(names, _)| !names.is_empty());
+    cautions.extend(listed.map(|(names, what)| format!("{what}: {}.", names.join(", "))));
+    let leaked: Vec<String> = runs
+        .iter()
+        .filter(|run| run.leaked_rows > 0)
+        .map(|run| format!("{} ({})", run.experiment_id, counted(run.leaked_rows, "row")))
+        .collect();
+    if !leaked.is_empty() {
+        let leaked = leaked.join(", ");
+        cautions.push(format!("Validation or test rows are also training rows: {leaked}."));
     }
     cautions
+}
+
+fn is_from(run: &RunDetails, provenance: Provenance) -> bool {
+    run.provenance == Some(provenance)
+}
+
+/// Which of `runs` were not measured on the same test rows, or not provably; none where all were.
+pub fn other_rows(runs: &[&RunDetails]) -> Option<String> {
+    let runs: Vec<&RunDetails> =
+        runs.iter().copied().filter(|run| !run.metrics.is_empty()).collect();
+    let identities: Vec<TestRows> = runs.iter().map(|run| run.test_rows).collect();
+    let groups = TestRows::groups(&identities);
+    let sets: BTreeSet<usize> = groups.iter().flatten().copied().collect();
+    let of = |wanted: Option<usize>| -> String {
+        let members = runs.iter().zip(&groups).filter(|(_, group)| **group == wanted);
+        members.map(|(run, _)| run.experiment_id.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    if sets.len() > 1 {
+        let lists: Vec<String> = sets.into_iter().map(|set| of(Some(set))).collect();
+        let unknown = match groups.contains(&None) {
+            true => format!("; of {} the test rows are not recorded", of(None)),
+            false => String::new(),
+        };
+        return Some(format!(
+            "Measured on different test rows, so scores cannot be compared across these groups: \
+             {}{unknown}.",
+            lists.join(" | ")
+        ));
+    }
+    (runs.len() > 1 && groups.contains(&None)).then(|| {
+        format!("Whether the runs have the same test rows is not recorded for: {}.", of(None))
+    })
 }
 
 fn parameters(runs: &[&RunDetails]) -> (Vec<ParameterRow>, usize) {

@@ -368,6 +368,10 @@ impl Picture {
                 self.set(at, Section::Workspace, "layout", "kind", e.to.word().to_owned());
             }
             WorkspaceEvent::LogsPacked(e) => self.file(at, &e.name, Some(&e.digest)),
+            WorkspaceEvent::CheckpointAnchored(e) => {
+                let name = format!("log checkpoint {}", e.size);
+                self.set(at, Section::Workspace, &name, "anchored in", e.location.clone());
+            }
             WorkspaceEvent::SnapshotTaken(e) => {
                 let name = format!("snapshot {}", e.manifest.short(LETTERS));
                 self.set(at, Section::Workspace, &name, "files", e.files.to_string());

@@ -25,8 +25,8 @@ pub enum Block {
         /// Row by row.
         rows: Vec<Vec<String>>,
     },
-    /// A picture.
-    Picture(Picture),
+    /// Pictures beside each other, as many as there is room for.
+    Pictures(Vec<Picture>),
     /// Text as it is, such as a log checkpoint.
     Verbatim(String),
 }
@@ -61,16 +61,24 @@ impl Document {
         for block in &self.blocks {
             let _ = match block {
                 Block::Heading(text) => writeln!(html, "<h2>{}</h2>", xml(text)),
-                Block::Text(text) => writeln!(html, "<p>{}</p>", xml(text)),
-                Block::Caution(text) => writeln!(html, "<p class=\"caution\">{}</p>", xml(text)),
+                Block::Text(text) => writeln!(html, "<p>{}</p>", inline(text)),
+                Block::Caution(text) => {
+                    writeln!(html, "<p class=\"caution\">{}</p>", inline(text))
+                }
                 Block::List(points) => {
-                    let points: String =
-                        points.iter().map(|point| format!("<li>{}</li>\n", xml(point))).collect();
+                    let points: String = points
+                        .iter()
+                        .map(|point| format!("<li>{}</li>\n", inline(point)))
+                        .collect();
                     writeln!(html, "<ul>\n{points}</ul>")
                 }
                 Block::Table { heading, rows } => writeln!(html, "{}", table(heading, rows)),
-                Block::Picture(picture) => {
-                    writeln!(html, "<figure>\n{}\n</figure>", picture.svg_inline())
+                Block::Pictures(pictures) => {
+                    html.push_str("<div class=\"pictures\">\n");
+                    for picture in pictures {
+                        let _ = writeln!(html, "<figure>\n{}\n</figure>", picture.svg_inline());
+                    }
+                    writeln!(html, "</div>")
                 }
                 Block::Verbatim(text) => writeln!(html, "<pre>{}</pre>", xml(text)),
             };
@@ -95,7 +103,11 @@ impl Document {
                     out.push_str(&markdown_table(heading, rows));
                     Ok(())
                 }
-                Block::Picture(picture) => out.write_str(&fenced(&picture.text())),
+                Block::Pictures(pictures) => {
+                    let drawn: Vec<String> =
+                        pictures.iter().map(|picture| fenced(&picture.text())).collect();
+                    out.write_str(&drawn.join("\n"))
+                }
                 Block::Verbatim(text) => out.write_str(&fenced(text)),
             };
         }
@@ -115,7 +127,7 @@ fn table(heading: &[String], rows: &[Vec<String>]) -> String {
             // A number, also one with its interval.
             let first = cell.split(' ').next().unwrap_or_default();
             let class = if first.parse::<f64>().is_ok() { " class=\"n\"" } else { "" };
-            let _ = write!(html, "<td{class}>{}</td>", xml(cell));
+            let _ = write!(html, "<td{class}>{}</td>", inline(cell));
         }
         html.push_str("</tr>\n");
     }
@@ -132,8 +144,41 @@ pub fn markdown_table(heading: &[String], rows: &[Vec<String>]) -> String {
     row(heading) + &rule + &rows.iter().map(|cells| row(cells)).collect::<String>()
 }
 
-/// A text on one line, without what Markdown would obey.
+/// Parts of a text, and which of them are commands of annals to be set as code. Other backticks
+/// are characters like any other, whatever a user called a run.
+fn parts(text: &str) -> Vec<(bool, &str)> {
+    const OPEN: &str = "`annals ";
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find(OPEN) {
+        let Some(end) = rest[at + 1..].find('`') else { break };
+        parts.push((false, &rest[..at]));
+        parts.push((true, &rest[at + 1..at + 1 + end]));
+        rest = &rest[at + end + 2..];
+    }
+    parts.push((false, rest));
+    parts
+}
+
+/// A text of a page, its commands as code.
+fn inline(text: &str) -> String {
+    let part = |(code, text): (bool, &str)| match code {
+        true => format!("<code>{}</code>", xml(text)),
+        false => xml(text),
+    };
+    parts(text).into_iter().map(part).collect()
+}
+
+/// A text on one line, its commands as code.
 fn line(text: &str) -> String {
+    let part = |(code, text): (bool, &str)| match code {
+        true => format!("`{}`", text.replace(char::is_control, " ")),
+        false => plain(text),
+    };
+    parts(text).into_iter().map(part).collect()
+}
+
+/// A text on one line, without what Markdown would obey.
+fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -169,6 +214,13 @@ mod tests {
                 Block::Verbatim("```\n</pre>\n".into()),
             ],
         }
+    }
+
+    #[test]
+    fn commands_are_code_and_other_backticks_are_not() {
+        let text = "`annals compare <a>` and `b` and `annals x";
+        assert_eq!(inline(text), "<code>annals compare &lt;a&gt;</code> and `b` and `annals x");
+        assert_eq!(line(text), "`annals compare <a>` and \\`b\\` and \\`annals x");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! To add a picture: a function in `charts.rs` that returns a [`plot::Picture`], and a kind in
 //! `cli/plot.rs`. To add a check of the audit: see `audit/`. Start reading in `compare.rs`.
 
+mod advice;
 pub mod audit;
 pub mod charts;
 pub mod clinical;

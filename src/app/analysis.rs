@@ -2,6 +2,7 @@
 //! and when models went into production.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{App, Error, ErrorKind, Result};
 use crate::analysis::charts::{self, Curve};
@@ -9,12 +10,14 @@ use crate::analysis::column;
 use crate::analysis::compare::Compared;
 use crate::analysis::document::Document;
 use crate::analysis::filter::Filter as Condition;
-use crate::analysis::report::Facts;
+use crate::analysis::report::{DataSet, Facts};
 use crate::base::suggest::nearest;
-use crate::base::{Digest, RunId, Split};
+use crate::base::{Digest, RunId, Split, Timestamp, counted};
 use crate::domain::Event;
-use crate::domain::run::{Environment, RunEvent};
+use crate::domain::registry::RegistryEvent;
+use crate::domain::run::{Environment, RunEvent, TEST_ROW_ORDER};
 use crate::projection::Snapshot;
+use crate::projection::best::Admission;
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
 use crate::store::Filter;
@@ -74,14 +77,8 @@ impl App {
     /// When the log cannot be read, or kept predictions are not what was recorded.
     pub fn compared(&self, runs: Vec<RunDetails>) -> Result<Vec<Compared>> {
         let with = |run: RunDetails| {
-            let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
-            let data = match event.event() {
-                Ok(Event::Run(RunEvent::Started(started))) => {
-                    started.data.files.iter().map(|file| file.digest.to_string()).collect()
-                }
-                _ => Vec::new(),
-            };
-            Ok(Compared { data, predictions: self.predictions(&run)?, run })
+            let (predictions, order) = (self.predictions(&run)?, self.test_row_order(&run)?);
+            Ok(Compared { predictions, order, run })
         };
         runs.into_iter().map(with).collect()
     }
@@ -107,19 +104,31 @@ impl App {
     /// # Errors
     /// When the bytes are not those that were recorded.
     pub fn predictions(&self, run: &RunDetails) -> Result<Option<Vec<PredictedRow>>> {
-        let stored = run.artifacts.iter().rev().find(|(name, ..)| name == PREDICTIONS);
+        let Some(bytes) = self.kept(run, PREDICTIONS)? else { return Ok(None) };
+        let rows = read_predictions(&bytes).map_err(|why| {
+            let id = &run.experiment_id;
+            Error::new(ErrorKind::Data, format!("the test predictions of {id}: {why}"))
+        })?;
+        Ok(Some(rows))
+    }
+
+    /// Numbers of the test rows of a run in the order of their content; none where that was not
+    /// recorded, or is not kept any more.
+    fn test_row_order(&self, run: &RunDetails) -> Result<Option<Vec<u32>>> {
+        let bytes = self.kept(run, TEST_ROW_ORDER)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The bytes of the newest artifact `name` of a run; none where the blob store has none.
+    pub(super) fn kept(&self, run: &RunDetails, name: &str) -> Result<Option<Vec<u8>>> {
+        let stored = run.artifacts.iter().rev().find(|(known, ..)| known == name);
         let Some(digest) = stored.and_then(|(_, _, digest)| digest.parse::<Digest>().ok()) else {
             return Ok(None);
         };
         if !self.blobs.path(digest).exists() {
             return Ok(None);
         }
-        let bytes = self.blobs.get(digest)?;
-        let rows = read_predictions(&bytes).map_err(|why| {
-            let id = &run.experiment_id;
-            Error::new(ErrorKind::Data, format!("the test predictions of {id}: {why}"))
-        })?;
-        Ok(Some(rows))
+        Ok(Some(self.blobs.get(digest)?))
     }
 
     /// Every series of a training by epochs; of points with equal step the last attempt's count.
@@ -167,6 +176,7 @@ impl App {
         })?;
         let runs = views.run_details()?;
         let production = views.production()?;
+        let best = views.best(Admission::Measured)?;
         let mut pictures = Vec::new();
         for model in &production {
             let Some(run) = runs.iter().find(|run| run.id == model.run) else { continue };
@@ -177,14 +187,28 @@ impl App {
                 pictures.extend(charts::calibration(run, &rows));
             }
         }
+        // How the best run trained is worth seeing before it is in production, too.
+        let leading = best.iter().find(|best| best.role == "best_f1_macro");
+        let leading =
+            leading.and_then(|b| runs.iter().find(|r| r.experiment_id == b.experiment_id));
+        if let Some(run) = leading.filter(|run| production.iter().all(|m| m.run != run.id)) {
+            let curves = self.curves(run.run())?;
+            pictures.extend(charts::curves(run, &curves, "loss"));
+            pictures.extend(charts::curves(run, &curves, "f1_macro"));
+            pictures.extend(charts::confusion(run, Split::Test));
+        }
         let facts = Facts {
             project: self.settings.project.clone(),
             events,
             recorded,
             checkpoint,
             policy_revision,
+            best,
+            left_out: views.best_explained(Admission::Measured)?.left_out,
+            data: self.data_sets(&runs)?,
             runs,
-            best: views.best()?,
+            audit: self.audit_record(events)?,
+            reasons: self.reasons(&production)?,
             candidates: views.candidates()?,
             production,
             promotions: self.promotions(&views)?,
@@ -193,6 +217,73 @@ impl App {
             pictures,
         };
         Ok(facts.document())
+    }
+
+    /// What finished runs were trained and tested on, each data once, oldest first.
+    fn data_sets(&self, runs: &[RunDetails]) -> Result<Vec<DataSet>> {
+        let mut sets: Vec<([u8; 32], DataSet)> = Vec::new();
+        for run in runs.iter().filter(|run| run.status == Status::Finished) {
+            if let Some((_, set)) = sets.iter_mut().find(|(data, _)| *data == run.data) {
+                set.runs += 1;
+                set.leaked_rows = set.leaked_rows.max(run.leaked_rows);
+                continue;
+            }
+            let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
+            let Ok(Event::Run(RunEvent::Started(started))) = event.event() else { continue };
+            let data = &started.data;
+            let mut files: Vec<String> = data
+                .files
+                .iter()
+                .map(|file| {
+                    let name = Path::new(&file.path).file_name().unwrap_or_default();
+                    let rows = match file.rows {
+                        0 => "rows not counted".to_owned(),
+                        rows => counted(rows, "row"),
+                    };
+                    format!("{} ({rows}, blake3 {})", name.to_string_lossy(), file.digest.short(12))
+                })
+                .collect();
+            if let Some(made) = &data.synthetic {
+                files.insert(0, format!("generated by {} (synthetic)", made.generator));
+            }
+            if files.is_empty() {
+                files.push("not stated".to_owned());
+            }
+            let rows: Vec<String> =
+                run.rows.iter().map(|(split, rows)| format!("{} {rows}", split.word())).collect();
+            let report = self.kept(run, "data_report")?;
+            let report = report.and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+            let near = report.and_then(|r| Some(r.get("nearly_repeated")?.as_array()?.len()));
+            sets.push((
+                run.data,
+                DataSet {
+                    files,
+                    first_used: Timestamp(run.started),
+                    split: format!("{} ({})", rows.join(", "), data.split_rule),
+                    runs: 1,
+                    near_duplicates: near,
+                    leaked_rows: run.leaked_rows,
+                },
+            ));
+        }
+        Ok(sets.into_iter().map(|(_, set)| set).collect())
+    }
+
+    /// What people wrote when they approved what is in production.
+    fn reasons(&self, production: &[ModelRow]) -> Result<Vec<(String, String)>> {
+        let mut reasons = Vec::new();
+        for model in production {
+            for approval in &model.approvals {
+                let at = approval.position;
+                let event = self.store.read(|log| Ok::<_, Error>(log.event(at)?))?;
+                if let Ok(Event::Registry(RegistryEvent::Approved(approved))) = event.event()
+                    && let Some(reason) = approved.reason
+                {
+                    reasons.push((model.name.clone(), format!("{}: {reason}", approval.approver)));
+                }
+            }
+        }
+        Ok(reasons)
     }
 
     /// When each version went into production, and its name: `hate 1.0.0`; also of names that

@@ -18,6 +18,9 @@ use crate::store::{Filter, Store};
 use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
 use crate::verify::{Options, verify};
 
+/// By how much a test score may be worse than a validation score in a report.
+const MARGIN: f64 = 0.05;
+
 /// What is asked of an audit.
 #[derive(Clone, Debug, Default)]
 pub struct AuditRequest {
@@ -50,7 +53,7 @@ impl App {
         }
         // Reads past damage, also in a workspace, where every other verb stops at it.
         let store = if self.lens.alone { self.store.clone() } else { self.store.clone().lenient() };
-        self.collect(&store, &mut facts)?;
+        self.collect(&store, &mut facts, None)?;
         if !self.lens.alone {
             facts.now = Some(self.env.now());
             // Views and files cannot be compared with what cannot be read.
@@ -64,6 +67,24 @@ impl App {
             found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
         }
         Ok(found)
+    }
+
+    /// What the checks find that need the events alone, up to a size of the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn audit_record(&self, size: u64) -> Result<Audit> {
+        let mut facts = Facts::new(MARGIN);
+        self.collect(&self.store, &mut facts, Some(size))?;
+        // Whoever is alive now says nothing about the record.
+        let of_now = [
+            "record-damaged",
+            "unsigned-tail",
+            "command-without-end",
+            "move-without-end",
+            "run-without-end",
+        ];
+        Ok(audit(&facts, |check| !check.workspace && !of_now.contains(&check.rule)))
     }
 
     /// The log's file, as somebody in the current folder calls it.
@@ -90,8 +111,9 @@ impl App {
         Ok(report.findings.into_iter().map(damage).collect())
     }
 
-    fn collect(&self, store: &Store, facts: &mut Facts) -> Result<()> {
-        facts.size = store.read(|log| Ok::<_, Error>(log.size()))?;
+    fn collect(&self, store: &Store, facts: &mut Facts, size: Option<u64>) -> Result<()> {
+        let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
+        facts.size = size.map_or(whole, |size| size.min(whole));
         scan(store, 0..facts.size, &Filter::default(), |envelope| {
             let event = Facts::wants(&envelope.header).then(|| envelope.event());
             facts.take(&envelope.header, event);

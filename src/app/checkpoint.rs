@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{App, Error, ErrorKind, Result};
-use crate::base::durable;
+use super::{App, Error, ErrorKind, Result, fold_workspace, git};
+use crate::base::{Digest, durable};
+use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, decide};
+use crate::domain::{Event, Provenance, StreamId};
 use crate::tlog::LogCheckpoint;
 
 /// Where a log checkpoint is put.
@@ -37,7 +39,8 @@ impl App {
         Ok(self.signer()?.map(|(_, signer)| signer.public().to_string()))
     }
 
-    /// Puts the newest log checkpoint into a file or tag; gives its size and the place.
+    /// Puts the newest log checkpoint into a file or tag and records where; gives its size and the
+    /// place.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where the file or tag exists.
@@ -46,7 +49,7 @@ impl App {
         let checkpoint = LogCheckpoint::peek(&note)
             .map_err(|e| Error::caused(ErrorKind::Integrity, "the log checkpoint is damaged", e))?;
         let size = checkpoint.size;
-        match anchor {
+        let (location, commit) = match anchor {
             Anchor::File(path) => {
                 if path.exists() {
                     let message = format!("{} exists already", path.display());
@@ -55,7 +58,8 @@ impl App {
                 }
                 durable::write(path, note.as_bytes())
                     .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
-                Ok((size, path.display().to_string()))
+                let known = path.strip_prefix(&self.root).unwrap_or(path);
+                (known.display().to_string(), None)
             }
             Anchor::GitTag => {
                 let tag = format!("annals-checkpoint-{size}");
@@ -72,8 +76,26 @@ impl App {
                         format!("git made no tag: {said}"),
                     ));
                 }
-                Ok((size, format!("the git tag {tag}")))
+                let commit = git::ask(&self.root, &["rev-parse", &format!("{tag}^{{commit}}")]);
+                (format!("the git tag {tag}"), commit.map(|text| text.trim().to_owned()))
             }
-        }
+        };
+        let anchored = CheckpointAnchored {
+            size,
+            note: Digest::of(note.as_bytes()),
+            location: location.clone(),
+            commit,
+        };
+        self.decide("checkpoint anchor", |tx| {
+            let command = WorkspaceCommand::AnchorCheckpoint(anchored);
+            let events = decide(&fold_workspace(tx.log())?, command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)
+        })
+        .map_err(|e| {
+            let message = format!("{location} holds the log checkpoint, but the log does not know");
+            Error::caused(e.kind, message, e)
+        })?;
+        Ok((size, location))
     }
 }

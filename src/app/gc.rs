@@ -106,12 +106,16 @@ impl Needs {
                 RunEvent::MetricsRecorded(_)
                 | RunEvent::CheckpointSaved(_)
                 | RunEvent::CheckpointPruned(_)
+                | RunEvent::Planned(_)
                 | RunEvent::Finished(_),
             )
             | Event::Move(_)
             | Event::Invocation(_)
-            | Event::Workspace(WorkspaceEvent::BlobsRemoved(_) | WorkspaceEvent::TextRedacted(_)) =>
-                {}
+            | Event::Workspace(
+                WorkspaceEvent::BlobsRemoved(_)
+                | WorkspaceEvent::CheckpointAnchored(_)
+                | WorkspaceEvent::TextRedacted(_),
+            ) => {}
             other => names(&serde_json::to_value(&other).unwrap_or_default(), &mut self.named),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{App, Error, Result, SilentRun};
+use super::{App, Error, Progress, Result, SilentRun};
 use crate::domain::run::RunStatus;
 use crate::store::WriteOptions;
 
@@ -17,6 +17,8 @@ pub struct Status {
     pub finished: usize,
     /// Runs under way.
     pub running: usize,
+    /// How far each of them is that recorded its plan, by unique name.
+    pub progress: Vec<(String, Progress)>,
     /// Runs that ended without a model.
     pub failed: usize,
     /// Runs that were stopped, or whose supervisor is gone.
@@ -91,6 +93,7 @@ impl App {
         let runs = views.runs()?;
         let mut counts = [0_usize; 4];
         let (mut archived, mut deleted, mut reported) = (0, 0, Vec::new());
+        let mut progress = Vec::new();
         for run in runs.iter() {
             let run = run?;
             if Self::is_reported(&run) {
@@ -100,7 +103,11 @@ impl App {
             deleted += usize::from(run.deleted);
             match self.status_of(&run)? {
                 RunStatus::Finished => counts[0] += 1,
-                RunStatus::Running | RunStatus::Unknown => counts[1] += 1,
+                RunStatus::Running | RunStatus::Unknown => {
+                    counts[1] += 1;
+                    let found = self.progress_of(&views, run.run)?;
+                    progress.extend(found.map(|found| (run.experiment_id.to_owned(), found)));
+                }
                 RunStatus::Failed => counts[2] += 1,
                 RunStatus::Interrupted => counts[3] += 1,
             }
@@ -133,6 +140,7 @@ impl App {
             runs: runs.len(),
             finished: counts[0],
             running: counts[1],
+            progress,
             failed: counts[2],
             interrupted: counts[3],
             archived,

@@ -8,6 +8,7 @@
 
 pub mod codec;
 pub mod confine;
+mod count;
 mod digest;
 pub mod durable;
 mod env;
@@ -20,6 +21,7 @@ mod measure;
 pub mod suggest;
 mod time;
 
+pub use count::{are, counted, plural};
 pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use fixed::fixed;

@@ -8,6 +8,7 @@ use super::lens::LogFile;
 use super::ui::{Table, Ui, escape};
 use crate::analysis::audit::{Audit, CHECKS, Finding, Severity, sarif};
 use crate::app::{App, AuditRequest, Error, ErrorKind, Result};
+use crate::base::counted;
 
 /// Make every check that a careful reviewer would make: of the record, of who decided and under
 /// which rules, of data, evidence and files. `--format sarif` writes SARIF 2.1.0 for code scanning.
@@ -61,6 +62,8 @@ impl FailOn {
 
 /// Checks whose findings mean that the record itself is damaged.
 const DAMAGE: [&str; 2] = ["record-damaged", "events-lost"];
+/// So many findings of one check and weight are shown; the others are counted.
+const OF_ONE_CHECK_MAX: usize = 3;
 /// So many positions of a finding are shown.
 const POSITIONS_MAX: usize = 6;
 
@@ -109,20 +112,29 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         let text = serde_json::to_string_pretty(&sarif(&audit, &app.log_name()));
         context.ui.line(&text.unwrap_or_default())?;
     } else {
-        context.ui.data(&audit, |ui| people(ui, &audit))?;
+        context.ui.data(&audit, |ui| people(ui, &audit, args.only.is_empty()))?;
     }
     verdict(args, &audit)
 }
 
-fn people(ui: &mut Ui, audit: &Audit) -> Result<()> {
-    for finding in &audit.findings {
-        print(ui, finding)?;
+fn people(ui: &mut Ui, audit: &Audit, cut: bool) -> Result<()> {
+    // Findings of one check and weight that are next to each other: many of them hide the rest.
+    let same = |a: &Finding, b: &Finding| (a.severity, a.rule) == (b.severity, b.rule);
+    for group in audit.findings.chunk_by(same) {
+        let shown =
+            if cut && group.len() > OF_ONE_CHECK_MAX + 1 { OF_ONE_CHECK_MAX } else { group.len() };
+        group[..shown].iter().try_for_each(|finding| print(ui, finding))?;
+        if let Some(finding) = group.get(shown) {
+            ui.line(&format!(
+                "         and {} of {} (annals audit --only {})",
+                counted(group.len() - shown, &format!("more {}", finding.severity.word())),
+                finding.rule,
+                finding.rule
+            ))?;
+        }
     }
     let counts = audit.counts;
-    let some = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        many => format!("{many} {word}s"),
-    };
+    let some = counted::<usize>;
     ui.line(&format!(
         "{}, {} and {} from {} of {}.",
         some(counts.error, "error"),
@@ -133,8 +145,8 @@ fn people(ui: &mut Ui, audit: &Audit) -> Result<()> {
     ))?;
     if !audit.left_out.is_empty() {
         ui.note(&format!(
-            "{} checks were left out, for they need a workspace and a whole record: {}",
-            audit.left_out.len(),
+            "{} left out, because they need a workspace and a whole record: {}",
+            counted(audit.left_out.len(), "check"),
             audit.left_out.join(", ")
         ));
     }
@@ -161,7 +173,7 @@ fn print(ui: &mut Ui, finding: &Finding) -> Result<()> {
 fn verdict(args: &Args, audit: &Audit) -> Result<()> {
     let damaged = audit.findings.iter().filter(|finding| DAMAGE.contains(&finding.rule)).count();
     if damaged > 0 {
-        let message = format!("the record is damaged: {damaged} findings say where");
+        let message = format!("the record is damaged ({})", counted(damaged, "finding"));
         return Err(Error::new(ErrorKind::Integrity, message)
             .hint("nothing was repaired; the other findings are from what could be read"));
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui};
-use crate::app::{App, Result};
-use crate::base::RunId;
+use crate::app::{Admission, App, Best, Ranking, Result};
+use crate::base::{RunId, counted};
 use crate::domain::RuleResult;
 
 /// Show which runs meet the policy, rule by rule
@@ -120,32 +120,50 @@ fn short(rule: &str) -> &str {
 }
 
 /// Show the best runs and where they were measured
+///
+/// Scores that were typed in, reported by a script or imported, and scores on test rows that are
+/// also training rows, do not count unless --all is given; they are marked then. Runs that were
+/// measured on different test rows are ranked separately by --explain.
 #[derive(Debug, clap::Args)]
 pub(super) struct BestArgs {
-    /// Show who came after the best, and which runs do not count and why
+    /// Show the order of the runs, and which runs do not count and why
     #[arg(long)]
     explain: bool,
+    /// Count typed, reported, imported and leaked results too
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     lens: Lens,
 }
 
 pub(super) fn run_best(args: &BestArgs, context: &mut Context) -> Result<()> {
-    args.lens.read(context, if args.explain { explain_best } else { print_best })
+    let admission = if args.all { Admission::Unproven } else { Admission::Measured };
+    args.lens.read(context, |app, context| match args.explain {
+        true => explain_best(app, admission, context),
+        false => print_best(app, admission, context),
+    })
 }
 
 /// Runs of a ranking that are shown.
 const RANKED_SHOWN_MAX: usize = 5;
 
-fn explain_best(app: &App, context: &mut Context) -> Result<()> {
-    let found = app.snapshot()?.best_explained()?;
+fn explain_best(app: &App, admission: Admission, context: &mut Context) -> Result<()> {
+    let found = app.snapshot()?.best_explained(admission)?;
     context.ui.data(&found, |ui| {
         for ranking in &found.rankings {
-            ui.line(&format!("{}: {} on the test split", ranking.role, ranking.metric))?;
-            let mut table = Table::new(&["", "experiment", "value", "event"]);
+            let Ranking { role, metric, .. } = ranking;
+            let rows = match &ranking.test_rows {
+                Some(rows) => format!("test rows {rows}"),
+                None => "test rows that are not recorded, so the order may mean nothing".to_owned(),
+            };
+            ui.line(&format!("{role}: {metric} on {rows}"))?;
+            let mut table = Table::new(&["", "experiment", "value", "event", "marks"]);
             let shown = ranking.runs.iter().take(RANKED_SHOWN_MAX).enumerate();
             for (place, (run, value, position)) in shown {
+                let marks = found.marks.get(run).map_or(String::new(), |marks| marks.join(", "));
                 let place = (place + 1).to_string();
-                table.row([place, run.clone(), format!("{value:.4}"), position.to_string()]);
+                let (value, position) = (format!("{value:.4}"), position.to_string());
+                table.row([place, run.clone(), value, position, marks]);
             }
             ui.table(&table)?;
             let more = ranking.runs.len().saturating_sub(RANKED_SHOWN_MAX);
@@ -169,29 +187,72 @@ fn explain_best(app: &App, context: &mut Context) -> Result<()> {
     })
 }
 
-fn print_best(app: &App, context: &mut Context) -> Result<()> {
-    let best = app.snapshot()?.best()?;
+fn print_best(app: &App, admission: Admission, context: &mut Context) -> Result<()> {
+    let views = app.snapshot()?;
+    let best = views.best(admission)?;
     context.ui.data(&best, |ui| {
         if best.is_empty() {
-            ui.note(
-                "No run qualifies: debug runs, generated data and metrics without evidence do not \
-                 count (see `annals policy show`).",
-            );
-            return Ok(());
+            ui.note("No run qualifies.");
+        } else {
+            table_of_best(ui, &best)?;
         }
-        let mut table =
-            Table::new(&["role", "experiment", "metric", "split", "value", "of runs", "event"]);
-        for entry in &best {
-            table.row(vec![
-                entry.role.into(),
-                entry.experiment_id.clone(),
-                entry.metric.clone(),
-                entry.split.word().into(),
-                format!("{:.4}", entry.value),
-                entry.runs.to_string(),
-                entry.position.to_string(),
-            ]);
+        let left_out = views.best_explained(admission)?.left_out;
+        let unproven = left_out.iter().filter(|left| left.unproven).count();
+        if unproven > 0 {
+            ui.note(&format!(
+                "{} not counted: typed, reported, imported or leaked scores. `annals best --all` \
+                 counts and marks them.",
+                counted(unproven, "run")
+            ));
         }
-        ui.table(&table)
+        let others = left_out.len() - unproven;
+        if others > 0 {
+            ui.dim(&format!(
+                "{} not counted by the policy; `annals best --explain` gives the reasons.",
+                counted(others, "run")
+            ));
+        }
+        Ok(())
     })
+}
+
+fn table_of_best(ui: &mut Ui, best: &[Best]) -> Result<()> {
+    let heading = ["role", "experiment", "metric", "split", "value", "of runs", "event", "marks"];
+    let mut table = Table::new(&heading);
+    for entry in best {
+        let value = match entry.spread {
+            Some(spread) => format!("mean {:.4}, spread {spread:.4}", entry.value),
+            None => format!("{:.4}", entry.value),
+        };
+        table.row([
+            entry.role.to_owned(),
+            entry.experiment_id.clone(),
+            entry.metric.clone(),
+            entry.split.word().to_owned(),
+            value,
+            entry.runs.to_string(),
+            entry.position.to_string(),
+            entry.marks.join(", "),
+        ]);
+    }
+    ui.table(&table)?;
+    for entry in best.iter().filter(|entry| entry.on_other_rows > 0) {
+        ui.warn(&format!(
+            "{}: {} measured on other test rows (or rows that are not recorded), so the values \
+             cannot be compared; `annals best --explain` ranks each set of test rows",
+            entry.role,
+            match entry.on_other_rows {
+                1 => "1 of the runs was".to_owned(),
+                several => format!("{several} of the runs were"),
+            }
+        ));
+    }
+    if let Some(stable) = best.iter().find(|entry| entry.spread.is_some()) {
+        ui.dim(&format!(
+            "{}: the mean of {}, and the highest minus the lowest value.",
+            stable.role,
+            counted(stable.runs, "seed")
+        ));
+    }
+    Ok(())
 }

@@ -6,10 +6,11 @@ use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::ui::{Table, Ui};
 use crate::analysis::column::{Cell, cell};
-use crate::analysis::compare::{Comparison, compare};
+use crate::analysis::compare::{Comparison, ParameterRow, Score, compare};
 use crate::analysis::document::markdown_table;
 use crate::analysis::stats::McNemar;
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::base::counted;
 use crate::port::export::write_parquet;
 use crate::port::table::{CsvCells, Row, Value};
 
@@ -30,8 +31,8 @@ const SIGNIFICANT: f64 = 0.05;
 
 /// Compare runs: parameters that differ, scores with intervals, classes, a test of two
 ///
-/// Without names, all finished runs. Up to five stand side by side; with --columns, or when there
-/// are more, each has a line. Two runs measured on the same test rows are tested (McNemar, paired
+/// Without names, all finished runs. Up to five are shown side by side; with --columns, or when
+/// there are more, each has a line. Two runs measured on the same test rows are tested (McNemar, paired
 /// bootstrap).
 ///
 ///   annals compare small large
@@ -76,7 +77,14 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         sort(&mut runs, column, args.ascending);
     }
     if runs.is_empty() {
-        context.ui.note("No run to compare.");
+        let message = match &args.condition {
+            Some(condition) => format!("No run meets the condition {condition:?}."),
+            None => "No run has finished yet; name runs to compare others.".to_owned(),
+        };
+        context.ui.note(&message);
+        if args.out.is_none() {
+            return context.ui.data(&compare(&[]), |_| Ok(()));
+        }
     }
     if args.columns.is_empty() && args.out.is_none() && runs.len() <= BESIDE_MAX {
         let found = compare(&app.compared(runs)?);
@@ -92,7 +100,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         let path = path.place(context)?;
         let bytes = file(&path, &runs, &columns, &value, csv_cells(args.spreadsheet))?;
         out::write(&path, &bytes)?;
-        context.ui.note(&format!("{} runs are in {}", runs.len(), path.display()));
+        context.ui.note(&format!("Wrote {} to {}", counted(runs.len(), "run"), path.display()));
         return Ok(());
     }
     context.ui.data(&value, |ui| {
@@ -193,51 +201,72 @@ fn beside(ui: &mut Ui, found: &Comparison) -> Result<()> {
     }
     let heading: Vec<&str> =
         [""].into_iter().chain(found.runs.iter().map(String::as_str)).collect();
+    let rows = |cells: Vec<Vec<String>>, names: Vec<String>| -> Vec<Vec<String>> {
+        names.into_iter().zip(cells).map(|(name, row)| [vec![name], row].concat()).collect()
+    };
     if !found.parameters.is_empty() {
-        let mut table = Table::new(&heading);
-        for row in &found.parameters {
-            table.row([row.key.clone()].into_iter().chain(row.shown()));
-        }
-        ui.table(&table)?;
+        let names = found.parameters.iter().map(|row| row.key.clone()).collect();
+        let cells = found.parameters.iter().map(ParameterRow::shown).collect();
+        ui.beside(&heading, &rows(cells, names))?;
     }
-    ui.dim(&format!("{} parameters are the same in all.", found.same_parameters));
+    if found.runs.len() > 1 && found.same_parameters > 0 {
+        let verb = if found.same_parameters == 1 { "is" } else { "are" };
+        let same = counted(found.same_parameters, "parameter");
+        ui.dim(&format!("{same} {verb} the same in all runs."));
+    }
     if !found.scores.is_empty() {
         ui.line("")?;
-        let mut table = Table::new(&heading);
-        for row in &found.scores {
-            let cells = row.values.iter().enumerate().map(|(index, value)| {
+        let cells = found.scores.iter().map(|row| {
+            let cell = |(index, value): (usize, &Option<Score>)| {
                 let best = if row.best == Some(index) { " *" } else { "" };
                 value.as_ref().map_or("-".into(), |score| score.shown() + best)
-            });
-            table.row([row.metric.clone()].into_iter().chain(cells));
-        }
-        ui.table(&table)?;
-        ui.dim("Scores are of the test split, with 95 % intervals; * is best.");
+            };
+            row.values.iter().enumerate().map(cell).collect()
+        });
+        let names = found.scores.iter().map(|row| row.metric.clone()).collect();
+        ui.beside(&heading, &rows(cells.collect(), names))?;
+        let values = || found.scores.iter().flat_map(|row| row.values.iter().flatten());
+        let intervals = match values().any(|score| score.low.is_some()) {
+            true => ", with 95 % intervals where they were measured",
+            false => "",
+        };
+        let starred = found.scores.iter().any(|row| row.best.is_some());
+        let star = if starred { "; * marks the best value" } else { "" };
+        ui.dim(&format!("Scores are of the test split{intervals}{star}."));
     }
     if !found.classes.is_empty() {
         ui.line("")?;
-        let mut table = Table::new(&heading);
-        for row in &found.classes {
-            let cells = row.values.iter().map(|value| {
-                value.as_ref().map_or("-".into(), |class| {
-                    format!(
-                        "F1 {:.4}, recall {:.4}, precision {:.4}, {} rows",
-                        class.f1, class.recall, class.precision, class.rows
-                    )
-                })
-            });
-            table.row([row.label.clone()].into_iter().chain(cells));
-        }
-        ui.table(&table)?;
+        classes(ui, found)?;
     }
     tested(ui, found)
+}
+
+/// One line for each class and run: five runs beside each other would not fit any screen.
+fn classes(ui: &mut Ui, found: &Comparison) -> Result<()> {
+    let mut table = Table::new(&["label", "run", "F1", "recall", "precision", "rows"]);
+    for row in &found.classes {
+        for (index, (run, value)) in found.runs.iter().zip(&row.values).enumerate() {
+            let label = if index == 0 { row.label.as_str() } else { "" };
+            let cells = match value {
+                Some(class) => {
+                    let [f1, recall, precision] =
+                        [class.f1, class.recall, class.precision].map(|v| format!("{v:.4}"));
+                    [f1, recall, precision, class.rows.to_string()]
+                }
+                None => ["-"; 4].map(str::to_owned),
+            };
+            let [f1, recall, precision, rows] = &cells;
+            table.row([label, run, f1, recall, precision, rows]);
+        }
+    }
+    ui.table(&table)
 }
 
 fn tested(ui: &mut Ui, found: &Comparison) -> Result<()> {
     let Some(paired) = &found.paired else { return Ok(()) };
     let (first, second) = (&found.runs[0], &found.runs[1]);
     ui.line("")?;
-    ui.line(&format!("On the same {} test rows:", paired.rows))?;
+    ui.line(&format!("On the same {}:", counted(paired.rows, "test row")))?;
     let McNemar { only_first, only_second, p } = paired.mcnemar.clone();
     let verdict = if p < SIGNIFICANT { "more than chance" } else { "may be chance" };
     ui.line(&format!(

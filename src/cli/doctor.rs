@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::app::{Error, ErrorKind, Result};
+use crate::base::counted;
 
 /// Look for what is not as it should be
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })?;
     match findings.len() {
         0 => Ok(()),
-        1 => Err(Error::new(ErrorKind::Findings, "1 finding")),
-        count => Err(Error::new(ErrorKind::Findings, format!("{count} findings"))),
+        count => Err(Error::new(ErrorKind::Findings, counted(count, "finding"))),
     }
 }

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::screen::Terminal;
 use super::show::{class_table, with_interval};
 use crate::app::{Programs, Result};
-use crate::base::Split;
+use crate::base::{Split, counted};
 
 /// Ask several finished runs together
 #[derive(Debug, clap::Args)]
@@ -41,9 +41,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     value["run_id"] = serde_json::json!(run.run());
     context.ui.data(&value, |ui| {
         ui.line(&format!(
-            "{} has {} members: test accuracy {}, macro F1 {}",
+            "{} has {}: test accuracy {}, macro F1 {}",
             run.experiment_id,
-            runs.len(),
+            counted(runs.len(), "member"),
             with_interval(&run, "accuracy", Split::Test),
             with_interval(&run, "f1_macro", Split::Test)
         ))?;

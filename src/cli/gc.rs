@@ -5,6 +5,7 @@ use serde_json::json;
 use super::context::Context;
 use super::ui::{Table, size};
 use crate::app::Result;
+use crate::base::{are, counted};
 
 /// Show, or remove, stored files that no run, model or other event needs any more
 #[derive(Debug, clap::Args)]
@@ -32,9 +33,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             table.row([&garbage.digest.to_string(), &size(garbage.bytes), garbage.why]);
         }
         ui.table(&table)?;
-        let verb = if args.apply { "are removed" } else { "are not needed any more" };
-        let (count, all) = (found.garbage.len(), found.blobs);
-        ui.note(&format!("{count} of {all} blobs {verb} ({}).", size(bytes)));
+        let (count, all) = (found.garbage.len(), counted(found.blobs, "blob"));
+        let verb = if args.apply { "removed" } else { "not needed any more" };
+        ui.note(&format!("{count} of {all} {} {verb} ({}).", are(&count), size(bytes)));
         if found.young > 0 {
             ui.note(&format!("{} more are younger than {} minutes.", found.young, args.min_age));
         }

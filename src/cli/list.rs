@@ -12,7 +12,7 @@ use super::lens::Lens;
 use super::train::CategoryArg;
 use super::ui::{Table, duration, share};
 use crate::analysis::column::cell;
-use crate::app::{App, Result, RunDetails, RunLine, Snapshot, check_columns};
+use crate::app::{App, Progress, Result, RunDetails, RunLine, Snapshot, check_columns};
 use crate::base::RunId;
 use crate::domain::run::{Archive, Category, RunStatus};
 
@@ -157,7 +157,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let letters = letters_to_tell_apart(runs.ids().collect());
     let production: BTreeSet<RunId> =
         views.production()?.into_iter().map(|m| RunId(m.run)).collect();
-    let mut list = List::new(args, letters);
+    let mut list = List::new(args, &views, letters);
     if args.needs_details() {
         let lines: BTreeMap<RunId, RunLine<'_>> =
             runs.iter().map(|run| run.map(|run| (run.run, run))).collect::<Result<_, _>>()?;
@@ -196,6 +196,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
 /// What is printed, row by row.
 struct List<'a> {
     args: &'a Args,
+    views: &'a Snapshot,
     letters: usize,
     table: Table,
     rows: Vec<serde_json::Value>,
@@ -204,11 +205,11 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    fn new(args: &'a Args, letters: usize) -> Self {
+    fn new(args: &'a Args, views: &'a Snapshot, letters: usize) -> Self {
         let columns: Vec<&str> = args.columns.iter().map(String::as_str).collect();
         let heading = if columns.is_empty() { HEADING } else { &columns };
         let table = Table::new(heading);
-        Self { args, letters, table, rows: Vec::new(), reported: Vec::new(), shown: 0 }
+        Self { args, views, letters, table, rows: Vec::new(), reported: Vec::new(), shown: 0 }
     }
 
     /// Adds a run, unless a filter leaves it out. False once the list is full.
@@ -246,7 +247,13 @@ impl<'a> List<'a> {
         }
         match details.filter(|_| !args.columns.is_empty()) {
             Some(details) => self.add_columns(details, context),
-            None => self.add_line(run, place, status, context),
+            None => {
+                let progress = match status {
+                    RunStatus::Running => app.progress_of(self.views, run.run)?,
+                    _ => None,
+                };
+                self.add_line(run, place, (status, progress), context);
+            }
         }
         Ok(true)
     }
@@ -261,7 +268,13 @@ impl<'a> List<'a> {
         }
     }
 
-    fn add_line(&mut self, run: &RunLine<'_>, place: &str, status: RunStatus, context: &Context) {
+    fn add_line(
+        &mut self,
+        run: &RunLine<'_>,
+        place: &str,
+        (status, progress): (RunStatus, Option<Progress>),
+        context: &Context,
+    ) {
         let data = if run.synthetic { "generated" } else { "real" };
         if context.ui.json() {
             self.rows.push(json!({
@@ -271,6 +284,7 @@ impl<'a> List<'a> {
                 "category": run.category.word(),
                 "pinned": run.pinned,
                 "status": status.word(),
+                "progress": progress,
                 "place": place,
                 "accuracy": run.accuracy,
                 "f1_macro": run.f1_macro,
@@ -284,7 +298,10 @@ impl<'a> List<'a> {
                 Cow::Owned(run.run.short(self.letters)),
                 run.experiment_id.into(),
                 run.category.word().into(),
-                status.word().into(),
+                match progress {
+                    Some(progress) => format!("running {} %", progress.percent()).into(),
+                    None => status.word().into(),
+                },
                 if run.pinned { format!("{place}, pinned").into() } else { place.into() },
                 share(run.accuracy),
                 share(run.f1_macro),

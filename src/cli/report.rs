@@ -120,8 +120,8 @@ fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
                     run.experiment_id
                 ))?;
             }
-            for (name, value) in &run.interpretability {
-                ui.line(&format!("{}: {name} {value:.4}", run.experiment_id))?;
+            for score in &run.interpretability {
+                ui.line(&format!("{}: {}", run.experiment_id, score.sentence()))?;
             }
         }
         ui.dim("Scores are of the test split.");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,6 +10,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::duration;
 use crate::app::{Error, Regenerated, Result, Screen, TrainEvent};
+use crate::base::counted;
 
 /// Counts how often the user asks for an end.
 pub(super) fn stop_signals() -> Result<Arc<AtomicUsize>> {
@@ -41,15 +43,36 @@ fn stage(stage: Option<(u32, u32)>) -> String {
 pub(super) struct Terminal<'a> {
     context: &'a mut Context,
     bar: Option<ProgressBar>,
+    speed: Speed,
+}
+
+/// Estimates the time left from the updates since the first one that was seen: the first updates
+/// of a process are slow, and a resumed run did not do its first steps here.
+#[derive(Debug, Default)]
+struct Speed {
+    first: Option<(Instant, u64)>,
+}
+
+impl Speed {
+    /// Updates and time below which an estimate would jump about.
+    const STEPS_MIN: u64 = 5;
+    const TIME_MIN: Duration = Duration::from_secs(5);
+
+    fn left(&mut self, step: u64, steps: u64, now: Instant) -> Option<f64> {
+        let (since, from) = *self.first.get_or_insert((now, step));
+        let (elapsed, done) = (now.saturating_duration_since(since), step.saturating_sub(from));
+        let enough = done >= Self::STEPS_MIN && elapsed >= Self::TIME_MIN;
+        enough.then(|| elapsed.as_secs_f64() / done as f64 * steps.saturating_sub(step) as f64)
+    }
 }
 
 impl<'a> Terminal<'a> {
     pub(super) fn new(context: &'a mut Context) -> Self {
         let bar = context.ui.has_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}  {eta} left");
+            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
             ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { context, bar }
+        Self { context, bar, speed: Speed::default() }
     }
 
     fn say(&mut self, say: impl FnOnce(&mut Context)) {
@@ -84,20 +107,22 @@ impl Screen for Terminal<'_> {
                     return;
                 }
                 let line = format!(
-                    "{} parameters on {} with {} threads, {} epochs of {} steps",
-                    started.parameters,
+                    "{} on {} with {}, {} of {}",
+                    counted(started.parameters, "parameter"),
                     started.device,
-                    started.threads,
-                    started.epochs,
-                    started.steps / started.epochs.max(1)
+                    counted(started.threads, "thread"),
+                    counted(started.epochs, "epoch"),
+                    counted(started.steps / started.epochs.max(1), "step")
                 );
                 self.note(&line);
             }
             TrainEvent::Progress(progress) => {
                 if let Some(bar) = &self.bar {
                     bar.set_position(progress.step);
+                    let left = self.speed.left(progress.step, progress.steps, Instant::now());
+                    let left = left.map_or_else(String::new, |s| format!("  {} left", duration(s)));
                     bar.set_message(format!(
-                        "epoch {}/{}{}  loss {:.4}  {:.0} rows/s",
+                        "epoch {}/{}{}  loss {:.4}  {:.0} rows/s{left}",
                         progress.epoch,
                         progress.epochs,
                         stage(progress.stage),
@@ -132,5 +157,20 @@ impl Drop for Terminal<'_> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_estimated_from_the_first_steps() {
+        let (mut speed, start) = (Speed::default(), Instant::now());
+        let mut left =
+            |step, seconds| speed.left(step, 1_100, start + Duration::from_secs(seconds));
+        assert_eq!(left(100, 0), None, "the first update says nothing of the speed");
+        assert_eq!(left(104, 60), None);
+        assert_eq!(left(200, 100), Some(900.0));
     }
 }

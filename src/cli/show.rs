@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui, duration, escape, share, size};
-use crate::app::{App, InvocationShown, ModelRow, Result, RunDetails, RunOrigin, Snapshot};
-use crate::base::{Split, Timestamp};
+use crate::app::{
+    App, InvocationShown, ModelRow, Progress, Result, RunDetails, RunOrigin, Snapshot,
+};
+use crate::base::{Split, Timestamp, counted};
 use crate::domain::metric::ClassScore;
+use crate::domain::run::RunStatus;
 
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
@@ -135,10 +138,18 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
     value["started"] = json!(Timestamp(run.started));
     let origin = app.origin(run)?;
     value["origin"] = json!(origin);
+    let progress = match status {
+        RunStatus::Running => app.progress(&app.snapshot()?, run)?,
+        _ => None,
+    };
+    value["progress"] = json!(progress);
     context.ui.data(&value, |ui| {
         ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
         ui.line(&format!("status      {}{reason}", status.word()))?;
+        if let Some(progress) = &progress {
+            ui.line(&format!("progress    {}", progress_line(progress)))?;
+        }
         let words = &run.category_words;
         let words =
             if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
@@ -269,6 +280,17 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
         ui.line(&format!("variable    {}={}", escape(name), escape(value)))?;
     }
     Ok(())
+}
+
+/// How far a running training is.
+pub(super) fn progress_line(progress: &Progress) -> String {
+    let Progress { step, steps, epochs, seconds_left } = progress;
+    let left = match seconds_left {
+        Some(seconds) => format!("about {} left", duration(*seconds)),
+        None => "too early to estimate the time left".to_owned(),
+    };
+    let epochs = counted(*epochs, "epoch");
+    format!("step {step} of {steps} ({} %, {epochs} planned); {left}", progress.percent())
 }
 
 /// A score, and where it was resampled the 95 % interval around it.

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::lens::Lens;
+use super::show::progress_line;
 use crate::app::Result;
 
 /// Summarize the workspace: runs, models in production, pending requests
@@ -34,6 +35,9 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
                 String::new()
             }
         ))?;
+        for (run, progress) in &status.progress {
+            ui.line(&format!("running     {run}: {}", progress_line(progress)))?;
+        }
         ui.line(&format!("production  {}", status.production))?;
         for model in &status.models {
             ui.line(&format!("  {} {} from {}", model.name, model.version, model.run))?;

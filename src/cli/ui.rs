@@ -53,6 +53,11 @@ impl Table {
         }
     }
 
+    /// Columns on screen that the widest line takes.
+    pub(super) fn width(&self) -> usize {
+        self.widths.iter().map(|width| width + 2).sum::<usize>().saturating_sub(2)
+    }
+
     fn headline(&self) -> String {
         let mut line = String::new();
         self.line(&mut line, self.heading.iter().map(|cell| (cell.as_str(), cell.width())));
@@ -107,6 +112,42 @@ impl Ui {
     /// Whether a progress bar makes sense.
     pub(super) fn has_terminal(&self) -> bool {
         io::stderr().is_terminal()
+    }
+
+    /// Columns of the screen; a usual width where the output is no terminal.
+    pub(super) fn columns(&self) -> usize {
+        const USUAL: usize = 120;
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+        size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL)
+    }
+
+    /// A table of a column for each of several things, as many tables below each other as it takes
+    /// to fit the screen; each begins with the first column.
+    pub(super) fn beside(&mut self, heading: &[&str], rows: &[Vec<String>]) -> Result<()> {
+        let columns = self.columns();
+        let (mut from, mut to) = (1, heading.len());
+        while from < heading.len() {
+            let part = |to: usize| {
+                let head: Vec<&str> =
+                    [heading[0]].into_iter().chain(heading[from..to].iter().copied()).collect();
+                let mut table = Table::new(&head);
+                for row in rows {
+                    table.row(row[..1].iter().chain(&row[from..to]));
+                }
+                table
+            };
+            let mut table = part(to);
+            while table.width() > columns && to > from + 1 {
+                to -= 1;
+                table = part(to);
+            }
+            self.table(&table)?;
+            if to < heading.len() {
+                self.line("")?;
+            }
+            (from, to) = (to, heading.len());
+        }
+        Ok(())
     }
 
     /// Prints data: an object for programs, or what `human` writes for people.

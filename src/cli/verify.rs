@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use crate::app::{Against, App, Error, ErrorKind, Result, VerifyOptions};
+use crate::base::{are, counted};
 
 /// Recompute the whole record from its stored bytes; exit code 10 when anything is wrong
 #[derive(Debug, clap::Args)]
@@ -39,20 +40,23 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         }
         if report.findings.is_empty() {
             ui.line(&format!(
-                "{} events are whole: positions, revisions, payloads, blocks, tree, indexes and {} \
-                 signed log checkpoints agree.",
-                report.size, report.log_checkpoints
+                "{} {} whole: positions, revisions, payloads, blocks, tree, indexes and {} agree.",
+                counted(report.size, "event"),
+                are(&report.size),
+                counted(report.log_checkpoints, "signed log checkpoint")
             ))?;
             ui.line(&format!("root {}", report.root))?;
             ui.note(&format!(
-                "{} events are signed with their actor's own key; all other names are claims.",
-                report.actor_signatures
+                "{} {} signed with the actor's own key; all other names are claims.",
+                counted(report.actor_signatures, "event"),
+                are(&report.actor_signatures)
             ));
         }
         if report.unsigned_tail > 0 {
             ui.note(&format!(
-                "{} events after the last signed log checkpoint are not signed yet.",
-                report.unsigned_tail
+                "{} after the last signed log checkpoint {} not signed yet.",
+                counted(report.unsigned_tail, "event"),
+                are(&report.unsigned_tail)
             ));
         }
         if !report.key_pinned && report.size > 0 {

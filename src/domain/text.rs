@@ -34,6 +34,9 @@ pub fn each_text(event: &mut Event, each: &mut EachText<'_>) {
         Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) => {
             optional("message", &mut taken.message, each);
         }
+        Event::Workspace(WorkspaceEvent::CheckpointAnchored(anchored)) => {
+            each("location", &mut anchored.location);
+        }
         Event::Move(MoveEvent::Completed(_)) | Event::Workspace(_) => {}
     }
 }
@@ -69,6 +72,7 @@ fn of_run(event: &mut RunEvent, each: &mut EachText<'_>) {
         RunEvent::Restored(restored) => optional("reason", &mut restored.reason, each),
         RunEvent::Deleted(deleted) => each("reason", &mut deleted.reason),
         RunEvent::Classified(_)
+        | RunEvent::Planned(_)
         | RunEvent::MetricsRecorded(_)
         | RunEvent::CheckpointSaved(_)
         | RunEvent::CheckpointPruned(_)

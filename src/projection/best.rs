@@ -5,52 +5,66 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::judged::Judged;
-use super::runs::{DETAILS, RunDetails, Status};
+use super::runs::{DETAILS, RunDetails};
 use super::{Snapshot, ViewError};
-use crate::base::{Digest, Direction, RunId, Split};
+use crate::base::{Digest, Direction, RunId, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Category, RunState, RunStatus};
+use crate::domain::run::{Category, RunState, RunStatus, TestRows};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
+/// Hexadecimal digits by which a set of test rows is named.
+const ROWS_DIGITS: usize = 12;
 
 /// The best run in one respect.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Best {
     /// The respect: `highest_accuracy`, `best_f1_macro`, …
     pub role: &'static str,
-    /// The run's unique name.
+    /// The run's unique name; for `most_stable` the newest run of its configuration.
     pub experiment_id: String,
     /// What was measured.
     pub metric: String,
     /// Where.
     pub split: Split,
-    /// The value; for `most_stable` the spread over the seeds.
+    /// The value; for `most_stable` the mean over the seeds.
     pub value: f64,
+    /// For `most_stable` the highest minus the lowest value over the seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     /// Position of the event that holds the value.
     pub position: u64,
-    /// How many runs were compared.
+    /// How many runs were compared; for `most_stable` how many seeds.
     pub runs: usize,
+    /// How many of them were not, or not provably, measured on the same test rows as this one.
+    pub on_other_rows: usize,
+    /// What weakens the evidence: `typed in`, `reported by a script`, `3 leaked rows`, …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<String>,
 }
 
 /// Why the best are the best.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BestExplained {
-    /// For each respect, the runs in order.
+    /// For each respect and each set of test rows, the runs in order.
     pub rankings: Vec<Ranking>,
+    /// What weakens the evidence of a ranked run, by its unique name.
+    pub marks: BTreeMap<String, Vec<String>>,
     /// Finished runs that do not count, and why.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Runs in order of one metric.
+/// Runs that were measured on the same test rows, in order of one metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ranking {
     /// The respect.
     pub role: &'static str,
     /// What was measured.
     pub metric: String,
+    /// The first digits of what identifies the test rows; none where they are not recorded.
+    pub test_rows: Option<String>,
     /// Unique name, value, and position of the event that holds it; best first.
     pub runs: Vec<(String, f64, u64)>,
 }
@@ -62,6 +76,17 @@ pub struct LeftOut {
     pub experiment_id: String,
     /// What keeps it out.
     pub why: Vec<&'static str>,
+    /// Whether it would count with [`Admission::Unproven`].
+    pub unproven: bool,
+}
+
+/// Which runs count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Those that annals measured or saw measured, on test rows that are not training rows.
+    Measured,
+    /// Also those whose scores were typed in, reported or imported, or whose test rows leaked.
+    Unproven,
 }
 
 /// A run against the rules in force.
@@ -112,60 +137,80 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn best_explained(&self) -> Result<BestExplained, ViewError> {
+    pub fn best_explained(&self, admission: Admission) -> Result<BestExplained, ViewError> {
         let (_, policy) = self.policy()?;
-        let runs = self.run_details()?;
-        let objections =
-            |run: &RunDetails| objections(&policy, run.category, run.synthetic, run.provenance);
-        let finished = runs.iter().filter(|run| run.status == Status::Finished);
-        let counts = |run: &&RunDetails| run.deleted.is_none() && objections(run).is_empty();
-        let allowed: Vec<&RunDetails> = finished.clone().filter(counts).collect();
-        let ranking = |(role, metric): (&'static str, String)| {
-            let of = |m: &&FinalMetric| m.key.name == metric && m.key.split == Some(Split::Test);
-            let mut found: Vec<(&RunDetails, &FinalMetric)> = allowed
-                .iter()
-                .filter_map(|run| Some((*run, run.metrics.iter().find(of)?)))
-                .collect();
-            // Stable: on a tie the earlier run keeps its place.
-            found.sort_by(|a, b| match a.1.key.direction {
-                Direction::Lower => a.1.value.total_cmp(&b.1.value),
-                _ => b.1.value.total_cmp(&a.1.value),
-            });
-            let row = |(run, metric): (&RunDetails, &FinalMetric)| {
-                let position = run.ended_position.unwrap_or(run.started_position);
-                (run.experiment_id.clone(), metric.value, position)
-            };
-            Ranking { role, runs: found.into_iter().map(row).collect(), metric: metric.clone() }
-        };
-        let rankings = roles(&policy).into_iter().map(ranking).filter(|r| !r.runs.is_empty());
-        let left_out = finished
-            .map(|run| LeftOut { experiment_id: run.experiment_id.clone(), why: objections(run) })
-            .filter(|left| !left.why.is_empty());
-        Ok(BestExplained { rankings: rankings.collect(), left_out: left_out.collect() })
+        let contest = Contest::new(&policy, admission);
+        let entries = self.judge(|run| {
+            let finished = run.state.status == RunStatus::Finished && !run.deleted;
+            finished.then(|| contest.enter(run).ok_or_else(|| contest.left_out(run)))
+        })?;
+        let (mut runs, mut left_out) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                Ok(run) => runs.push(run),
+                Err(left) => left_out.push(left),
+            }
+        }
+        let marks = runs.iter().filter(|run| !run.marks.is_empty());
+        let marks = marks.map(|run| (run.experiment_id.clone(), run.marks.clone())).collect();
+        Ok(BestExplained { rankings: contest.rankings(&runs), marks, left_out })
     }
 
     /// The best run in each respect; respects that no run qualifies for are left out.
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn best(&self) -> Result<Vec<Best>, ViewError> {
+    pub fn best(&self, admission: Admission) -> Result<Vec<Best>, ViewError> {
         let (_, policy) = self.policy()?;
-        let contest = Contest::new(&policy);
+        let contest = Contest::new(&policy, admission);
         Ok(contest.best(&self.judge(|run| contest.enter(run))?))
     }
+}
+
+/// What weakens the evidence of a run's scores.
+pub fn marks(run: &RunDetails) -> Vec<String> {
+    marks_of(run.provenance, run.leaked_rows, run.synthetic, run.category)
+}
+
+fn marks_of(
+    provenance: Option<Provenance>,
+    leaked_rows: u64,
+    synthetic: bool,
+    category: Category,
+) -> Vec<String> {
+    let mut marks = Vec::new();
+    match provenance {
+        Some(Provenance::Typed) => marks.push("typed in".to_owned()),
+        Some(Provenance::Reported) => marks.push("reported by a script".to_owned()),
+        Some(Provenance::Imported) => marks.push("imported".to_owned()),
+        Some(Provenance::Supervised) => marks.push("printed by a script".to_owned()),
+        _ => {}
+    }
+    if leaked_rows > 0 {
+        marks.push(counted(leaked_rows, "leaked row"));
+    }
+    if synthetic {
+        marks.push("generated data".to_owned());
+    }
+    if category == Category::Debug {
+        marks.push("debug run".to_owned());
+    }
+    marks
 }
 
 /// A run that counts, with what it is compared by.
 #[derive(Clone, Debug)]
 pub struct Contender {
     experiment_id: String,
-    /// Digest of its configuration without the seed, and its labels.
-    question: Digest,
+    /// Digest of its data and its configuration without the seed; none where nothing is known.
+    configuration: Option<Digest>,
+    test_rows: TestRows,
     seed: u64,
     /// Position of the event that holds its values.
     position: u64,
     /// On the test split.
     metrics: Vec<FinalMetric>,
+    marks: Vec<String>,
 }
 
 impl Contender {
@@ -177,38 +222,116 @@ impl Contender {
 /// What runs are compared in under a policy.
 pub struct Contest<'p> {
     policy: &'p Policy,
+    admission: Admission,
     roles: Vec<(&'static str, String)>,
 }
 
 impl<'p> Contest<'p> {
     /// The respects that `policy` knows.
-    pub fn new(policy: &'p Policy) -> Self {
-        Self { policy, roles: roles(policy) }
+    pub fn new(policy: &'p Policy, admission: Admission) -> Self {
+        Self { policy, admission, roles: roles(policy) }
     }
 
     /// None for a run that does not count.
     pub fn enter(&self, run: &Judged<'_>) -> Option<Contender> {
-        let RunState { status, category, synthetic, provenance, .. } = run.state;
-        let counts = status == RunStatus::Finished
-            && !run.deleted
-            && objections(self.policy, category, synthetic, provenance).is_empty();
+        let RunState { status, category, synthetic, provenance, leaked_rows, .. } = run.state;
         let asked = |m: &&FinalMetric| {
             m.key.split == Some(Split::Test) && self.roles.iter().any(|(_, n)| *n == m.key.name)
         };
+        let counts = status == RunStatus::Finished
+            && !run.deleted
+            && self.objections(&run.state).next().is_none();
         counts.then(|| Contender {
             experiment_id: run.experiment_id.to_owned(),
-            question: run.question(),
+            configuration: run.configuration(),
+            test_rows: run.test_rows().unwrap_or_default(),
             seed: run.seed,
             position: run.position,
             metrics: run.state.metrics.iter().filter(asked).cloned().collect(),
+            marks: marks_of(provenance, leaked_rows, synthetic, category),
         })
+    }
+
+    fn left_out(&self, run: &Judged<'_>) -> LeftOut {
+        let objections = || self.objections(&run.state);
+        LeftOut {
+            experiment_id: run.experiment_id.to_owned(),
+            unproven: objections().all(|(_, unproven)| unproven),
+            why: objections().map(|(why, _)| why).collect(),
+        }
+    }
+
+    /// What keeps a finished run out, and whether that is missing proof: debug runs and generated
+    /// data count only where the rules allow them, unproven scores only where they are admitted.
+    fn objections(&self, run: &RunState) -> impl Iterator<Item = (&'static str, bool)> {
+        let rules = &self.policy.production_promotion;
+        let unproven = self.admission == Admission::Measured;
+        let provenance = run.provenance;
+        let weak = match provenance {
+            // The default rules let reported runs become candidates, for people then judge them.
+            Some(Provenance::Reported) => Some("scores that a script reported"),
+            Some(provenance) if rules.evidence.contains(&provenance) => None,
+            Some(Provenance::Typed) => Some("scores that were typed in"),
+            Some(Provenance::Imported) => Some("scores that were imported"),
+            _ => Some("scores without the evidence that the policy requires"),
+        };
+        [
+            (!rules.allow_debug && run.category == Category::Debug)
+                .then_some(("a debug run", false)),
+            (!rules.allow_synthetic && run.synthetic).then_some(("generated data", false)),
+            weak.filter(|_| unproven).map(|weak| (weak, true)),
+            (unproven && run.leaked_rows > 0)
+                .then_some(("test or validation rows that are also training rows", true)),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// The best of `runs`, which are in the order they began, in each respect.
     pub fn best(&self, runs: &[Contender]) -> Vec<Best> {
-        let by_role = self.roles.iter().filter_map(|(role, metric)| best_by(runs, role, metric));
+        let groups = groups(runs);
+        let by_role =
+            self.roles.iter().filter_map(|(role, metric)| best_by(runs, &groups, role, metric));
         by_role.chain(most_stable(runs)).collect()
     }
+
+    /// The runs of each set of test rows in order of each metric; larger sets first.
+    fn rankings(&self, runs: &[Contender]) -> Vec<Ranking> {
+        let groups = groups(runs);
+        let mut rankings = Vec::new();
+        for (role, metric) in &self.roles {
+            let mut sets: BTreeMap<Option<usize>, Vec<(&Contender, &FinalMetric)>> =
+                BTreeMap::new();
+            for (run, group) in runs.iter().zip(&groups) {
+                let found = run.metric(metric).map(|found| (run, found));
+                found.into_iter().for_each(|entry| sets.entry(*group).or_default().push(entry));
+            }
+            let mut sets: Vec<_> = sets.into_values().collect();
+            sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+            for mut set in sets {
+                // Stable: on a tie the earlier run keeps its place.
+                set.sort_by(|a, b| match a.1.key.direction {
+                    Direction::Lower => a.1.value.total_cmp(&b.1.value),
+                    _ => b.1.value.total_cmp(&a.1.value),
+                });
+                let rows = set.first().map(|(run, _)| run.test_rows).unwrap_or_default();
+                let rows =
+                    rows.digest.or(rows.rule).map(|digest| Digest(digest).short(ROWS_DIGITS));
+                let row = |(run, metric): (&Contender, &FinalMetric)| {
+                    (run.experiment_id.clone(), metric.value, run.position)
+                };
+                let (metric, test_rows) = (metric.clone(), rows);
+                let runs = set.into_iter().map(row).collect();
+                rankings.push(Ranking { role, metric, test_rows, runs });
+            }
+        }
+        rankings
+    }
+}
+
+/// The set of test rows of each run.
+fn groups(runs: &[Contender]) -> Vec<Option<usize>> {
+    TestRows::groups(&runs.iter().map(|run| run.test_rows).collect::<Vec<_>>())
 }
 
 /// The respects and their metrics on the test split.
@@ -221,79 +344,80 @@ fn roles(policy: &Policy) -> Vec<(&'static str, String)> {
     roles
 }
 
-/// What keeps a finished run out: debug runs, generated data and metrics without evidence count
-/// only where the rules allow them.
-fn objections(
-    policy: &Policy,
-    category: Category,
-    synthetic: bool,
-    provenance: Option<Provenance>,
-) -> Vec<&'static str> {
-    let rules = &policy.production_promotion;
-    let mut why = Vec::new();
-    if !rules.allow_debug && category == Category::Debug {
-        why.push("a debug run");
-    }
-    if !rules.allow_synthetic && synthetic {
-        why.push("generated data");
-    }
-    if !provenance.is_some_and(|provenance| rules.evidence.contains(&provenance)) {
-        why.push("scores without the evidence that the policy asks for");
-    }
-    why
-}
-
-fn best_by(runs: &[Contender], role: &'static str, metric: &str) -> Option<Best> {
-    let measured: Vec<(&Contender, &FinalMetric)> =
-        runs.iter().filter_map(|run| Some((run, run.metric(metric)?))).collect();
+fn best_by(
+    runs: &[Contender],
+    groups: &[Option<usize>],
+    role: &'static str,
+    metric: &str,
+) -> Option<Best> {
+    let measured: Vec<(&Contender, Option<usize>, &FinalMetric)> = runs
+        .iter()
+        .zip(groups)
+        .filter_map(|(run, group)| Some((run, *group, run.metric(metric)?)))
+        .collect();
     // On a tie the earlier run keeps its place.
-    let (run, found) = measured.iter().copied().reduce(|best, next| {
-        if next.1.key.direction.is_better(next.1.value, best.1.value) { next } else { best }
+    let (run, group, found) = measured.iter().copied().reduce(|best, next| {
+        if next.2.key.direction.is_better(next.2.value, best.2.value) { next } else { best }
     })?;
+    let same = |other: &Option<usize>| group.is_some() && *other == group;
+    let on_same_rows = measured.iter().filter(|(_, other, _)| same(other)).count().max(1);
     (found.key.direction != Direction::Neutral).then(|| Best {
         role,
         experiment_id: run.experiment_id.clone(),
         metric: metric.to_owned(),
         split: Split::Test,
         value: found.value,
+        spread: None,
         position: run.position,
         runs: measured.len(),
+        on_other_rows: measured.len() - on_same_rows,
+        marks: run.marks.clone(),
     })
 }
 
 fn most_stable(runs: &[Contender]) -> Option<Best> {
-    // Runs of one question; of questions that are as stable the older wins.
+    // Of configurations that are as stable the older wins.
     let mut places: BTreeMap<Digest, usize> = BTreeMap::new();
-    let mut groups: Vec<Vec<&Contender>> = Vec::new();
+    let mut all: Vec<Vec<&Contender>> = Vec::new();
     for run in runs {
-        let place = *places.entry(run.question).or_insert(groups.len());
-        match groups.get_mut(place) {
+        let Some(configuration) = run.configuration else { continue };
+        let place = *places.entry(configuration).or_insert(all.len());
+        match all.get_mut(place) {
             Some(group) => group.push(run),
-            None => groups.push(vec![run]),
+            None => all.push(vec![run]),
         }
     }
-    let spread = |group: &[&Contender]| {
+    let by_seed = |group: &Vec<&Contender>| {
         let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
         for run in group {
             by_seed.insert(run.seed, run.metric("f1_macro")?.value);
         }
-        let (low, high) = by_seed
-            .values()
+        let values: Vec<f64> = by_seed.into_values().collect();
+        let (low, high) = values
+            .iter()
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
-        (by_seed.len() >= STABLE_RUNS_MIN).then_some((high - low, by_seed.len()))
+        (values.len() >= STABLE_RUNS_MIN).then_some((high - low, values))
     };
-    let (group, (spread, seeds)) = groups
+    let (group, (spread, values)) = all
         .iter()
-        .filter_map(|group| Some((group, spread(group)?)))
+        .filter_map(|group| Some((group, by_seed(group)?)))
         .min_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
     let last = group.last()?;
+    let sets = TestRows::groups(&group.iter().map(|run| run.test_rows).collect::<Vec<_>>());
+    let last_set = sets.last().copied().flatten();
     Some(Best {
         role: "most_stable",
         experiment_id: last.experiment_id.clone(),
         metric: "f1_macro".into(),
         split: Split::Test,
-        value: spread,
+        value: values.iter().sum::<f64>() / values.len() as f64,
+        spread: Some(spread),
         position: last.position,
-        runs: seeds,
+        runs: values.len(),
+        on_other_rows: sets[..sets.len() - 1]
+            .iter()
+            .filter(|set| last_set.is_none() || **set != last_set)
+            .count(),
+        marks: last.marks.clone(),
     })
 }

@@ -6,7 +6,7 @@ use super::runs::{ArchivedRunDetails, DETAILS, Status};
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::FinalMetric;
-use crate::domain::run::RunState;
+use crate::domain::run::{RunState, TestRows};
 
 /// A run whose files are there or not, without what no rule asks for.
 pub struct Judged<'a> {
@@ -81,6 +81,11 @@ impl<'a> Judged<'a> {
     /// Words for finding it.
     pub fn tags(&self) -> Vec<String> {
         self.row.tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+    }
+
+    /// Which rows it was tested on.
+    pub fn test_rows(&self) -> Result<TestRows, ViewError> {
+        value(&DETAILS, &self.row.test_rows)
     }
 
     /// A final value.

@@ -9,7 +9,8 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
-    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, add_rows,
+    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, TEST_ROWS,
+    TestRows, add_rows,
 };
 use crate::domain::{EnvelopeRef, Event, Provenance};
 
@@ -17,6 +18,7 @@ pub use super::run_list::{RunLine, RunList};
 
 const KINDS: &[&str] = &[
     "run.started",
+    "run.planned",
     "run.classified",
     "run.artifact_stored",
     "run.finished",
@@ -38,11 +40,11 @@ const KINDS: &[&str] = &[
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 6, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 7, kinds: KINDS, apply: apply_row };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 7, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 8, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -138,6 +140,20 @@ pub struct Deleted {
     pub position: u64,
 }
 
+/// The work that an attempt planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
+pub struct Planned {
+    /// Optimizer updates over all epochs.
+    pub steps: u64,
+    /// Passes over the training rows.
+    pub epochs: u32,
+    /// Updates done by earlier attempts.
+    pub from: u64,
+    /// When that was recorded, in nanoseconds since 1970.
+    #[serde(skip)]
+    pub at: i64,
+}
+
 /// Everything the registry and the rules need of a run.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
 pub struct RunDetails {
@@ -187,6 +203,9 @@ pub struct RunDetails {
     /// Digest over its configuration without the seed, and its labels.
     #[serde(skip)]
     pub question: [u8; 32],
+    /// Which rows it was tested on.
+    #[serde(skip)]
+    pub test_rows: TestRows,
     /// Whether its data was generated.
     pub synthetic: bool,
     /// Valid and test rows whose text stands in the training rows.
@@ -211,6 +230,8 @@ pub struct RunDetails {
     pub duration_seconds: Option<f64>,
     /// Why it failed or was interrupted.
     pub reason: Option<String>,
+    /// The work that its last attempt planned.
+    pub planned: Option<Planned>,
     /// Trained weights.
     pub parameter_count: Option<u64>,
     /// Size of the weights.
@@ -374,6 +395,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         parameters,
         seed: started.seed,
         data: data_digest(&started.data).0,
+        test_rows: TestRows::of_start(&started.data),
         synthetic: started.data.synthetic.is_some(),
         leaked_rows: started.data.leaked_rows,
         rows: started.data.splits.iter().map(|s| (s.split, s.rows)).collect(),
@@ -385,6 +407,7 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         ended: None,
         duration_seconds: None,
         reason: None,
+        planned: None,
         parameter_count: None,
         model_bytes: None,
         weights: None,
@@ -479,11 +502,13 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
                 position: envelope.header.position,
             });
         }
-        RunEvent::ArtifactStored(stored) => details.artifacts.push((
-            stored.name.clone(),
-            stored.path.clone(),
-            stored.digest.to_string(),
-        )),
+        RunEvent::ArtifactStored(stored) => {
+            if stored.name == TEST_ROWS {
+                details.test_rows.digest = Some(stored.digest.0);
+            }
+            let (name, path) = (stored.name.clone(), stored.path.clone());
+            details.artifacts.push((name, path, stored.digest.to_string()));
+        }
         RunEvent::Finished(finished) => {
             end(Status::Finished, None);
             details.duration_seconds = Some(finished.duration_seconds);
@@ -494,6 +519,11 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.model_bytes = Some(finished.model_bytes);
             details.weights = finished.weights.map(|weights| weights.to_string());
             add_rows(&mut details.rows, &finished.evaluations);
+        }
+        RunEvent::Planned(planned) => {
+            let from = planned.resumed_at_step.unwrap_or(0);
+            let (steps, epochs, at) = (planned.steps, planned.epochs, envelope.header.recorded.0);
+            details.planned = Some(Planned { steps, epochs, from, at });
         }
         RunEvent::Failed(failed) => end(Status::Failed, Some(&failed.reason)),
         RunEvent::Interrupted(interrupted) => {

@@ -80,6 +80,7 @@ impl Identities {
         match event {
             WorkspaceEvent::Created(_)
             | WorkspaceEvent::BlobsRemoved(_)
+            | WorkspaceEvent::CheckpointAnchored(_)
             | WorkspaceEvent::ConsolidationApplied(_)
             | WorkspaceEvent::LayoutChanged(_)
             | WorkspaceEvent::LogsPacked(_)

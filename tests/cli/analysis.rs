@@ -88,7 +88,7 @@ fn two_runs_stand_side_by_side_and_are_tested_on_the_same_rows() {
     assert!(lines(&sorted)[1].starts_with("triple "), "{}", sorted.out);
     let condition = "final_accuracy < 0.99 and ngram_max = 1";
     let one = ward.annals(&["compare", "--where", condition, "--out", "one.csv"]).ok();
-    assert!(one.err.contains("1 runs are in"), "{}", one.err);
+    assert!(one.err.contains("Wrote 1 run to"), "{}", one.err);
     let csv = std::fs::read_to_string(ward.path("one.csv")).unwrap();
     assert!(csv.lines().count() == 2 && csv.contains("single_"), "{csv}");
 }
@@ -204,14 +204,14 @@ fn the_critical_class_comes_first_and_generated_data_allow_no_conclusion() {
     assert!(best["experiment_id"].as_str().unwrap().starts_with("triple_"));
     assert_eq!((&best["false_negatives"], &best["recall"]), (&0.into(), &1.0.into()));
     let conclusion = found["conclusion"].as_str().unwrap();
-    assert!(conclusion.contains("misses fewest rows of risk: 0 of"), "{conclusion}");
+    assert!(conclusion.contains("has the highest recall for risk: it misses 0 of"), "{conclusion}");
 
     let ward = Workspace::new();
     ward.annals(&["train", "--config", "tfidf_logreg", "--name", "made", "--sample-size", "90"])
         .ok();
     let found = ward.annals(&["clinical", "--class", "suicide_risk"]).ok();
     assert!(found.out.contains("No conclusion about suicide_risk: "), "{}", found.out);
-    assert!(found.out.contains("its data was generated"), "{}", found.out);
+    assert!(found.out.contains("generated data"), "{}", found.out);
     assert!(found.out.contains("at least 30 are needed"), "{}", found.out);
 }
 
@@ -227,7 +227,7 @@ fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
     let html = report("a.html");
     assert_eq!(html, report("b.html"));
     assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("https://"));
-    for part in ["In production", "notes", "misses fewest rows of risk", "annals/", "<svg"] {
+    for part in ["In production", "notes", "has the highest recall for risk", "annals/", "<svg"] {
         assert!(html.contains(part), "{part}");
     }
     for part in ["Of 2 runs, 2 have their files in place", "No consolidation was applied."] {

@@ -150,6 +150,7 @@ fn of_runs() -> Vec<Event> {
         }
         .into(),
         MetricsRecorded { attempt: 1, batch: points() }.into(),
+        RunPlanned { attempt: 2, steps: 1_175, epochs: 5, resumed_at_step: Some(235) }.into(),
         TrainCheckpointSaved {
             attempt: 1,
             step: 50,
@@ -383,6 +384,13 @@ fn of_the_rest() -> Vec<Event> {
         }
         .into(),
         BlobsRemoved { digests: vec![digest(9)], bytes: 20 }.into(),
+        CheckpointAnchored {
+            size: 12,
+            note: digest(15),
+            location: "the git tag annals-checkpoint-12".into(),
+            commit: Some("c0ffee".into()),
+        }
+        .into(),
         LogsPacked {
             name: "logs_before_20250725.tar.gz".into(),
             digest: digest(9),

@@ -10,7 +10,8 @@ pub(super) fn leaked(facts: &Facts) -> Vec<Found> {
         .filter(|(_, run)| run.state.leaked_rows > 0 && run.state.status == RunStatus::Finished);
     let found = finished.map(|(id, run)| {
         let rows = run.state.leaked_rows;
-        let what = format!("{rows} rows of valid or test also stand in train");
+        let rows_are = if rows == 1 { "row is" } else { "rows are" };
+        let what = format!("{rows} validation or test {rows_are} also in the training rows");
         let found = |what: String| {
             Found::new(run.subject(), what)
                 .at(run.positions())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::of_production;
 use super::{Facts, Found, RunFacts, Severity};
-use crate::base::{Direction, Split};
+use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::stem;
@@ -23,7 +23,7 @@ pub(super) fn typed(facts: &Facts) -> Vec<Found> {
     });
     let found = typed.map(|(id, run)| {
         let count = run.state.metrics.len();
-        let what = format!("{count} scores were typed in; nothing measured them");
+        let what = format!("{} typed in; nothing measured them", counted(count, "score"));
         let found = |what: String| {
             Found::new(run.subject(), what)
                 .at(run.positions())
@@ -61,11 +61,35 @@ pub(super) fn untested(facts: &Facts) -> Vec<Found> {
     })
 }
 
+/// Rows of a class, in test and in validation, below which its scores differ by chance.
+const CLASS_ROWS_MIN: u64 = 30;
+/// Test rows below which a difference to validation is chance more often than not.
+const TEST_ROWS_MIN: u64 = 100;
+
+/// Whether a score is of one class that has too few rows to compare anything.
+fn is_of_few_rows(run: &RunFacts, name: &str) -> bool {
+    let split_of = |name: &str| {
+        ["precision_", "recall_", "f1_"]
+            .iter()
+            .find_map(|start| name.strip_prefix(start).map(str::to_owned))
+    };
+    let Some(label) = split_of(name).filter(|label| run.state.labels.contains(label)) else {
+        return false;
+    };
+    let rows = |split: Split| {
+        let classes = run.state.evaluation(split).map(|evaluation| &evaluation.classes);
+        classes.and_then(|all| all.iter().find(|class| class.label == label)).map(|c| c.support)
+    };
+    [Split::Test, Split::Valid]
+        .into_iter()
+        .any(|split| rows(split).is_none_or(|n| n < CLASS_ROWS_MIN))
+}
+
 /// Metrics by name: validation, test, and by how much test is worse.
 fn worse(run: &RunFacts, margin: f64) -> Vec<(&str, f64, f64, f64)> {
     let of = |split: Split| {
         let metrics = run.state.metrics.iter().filter(move |m| m.key.split == Some(split));
-        metrics.filter(|metric| is_score(metric))
+        metrics.filter(|metric| is_score(metric) && !is_of_few_rows(run, &metric.key.name))
     };
     let mut found: Vec<_> = of(Split::Test)
         .filter_map(|test| {
@@ -89,14 +113,19 @@ pub(super) fn below_validation(facts: &Facts) -> Vec<Found> {
         let (name, valid, test, by) = worse.first()?;
         let more = match worse.len() {
             1 => String::new(),
-            many => format!(", and {} metrics more", many - 1),
+            many => format!(", and {}", counted(many - 1, "more metric")),
         };
         let what = format!("{name} is {test:.4} on test and {valid:.4} on valid{more}");
-        let found = Found::new(run.subject(), what)
+        let mut found = Found::new(run.subject(), what)
             .at(run.ended)
             .value("margin", facts.margin)
             .value("worst", format!("{by:.4}"))
             .shown_by(format!("show {}", run.started.experiment_id));
+        let rows = run.state.rows.iter().find(|(split, _)| *split == Split::Test);
+        let tiny = rows.is_some_and(|(_, rows)| *rows < TEST_ROWS_MIN);
+        if run.state.category == Category::Debug || tiny {
+            found = found.weighs(Severity::Note);
+        }
         Some(worse.iter().fold(found, |found, (name, valid, test, _)| {
             found.value(name, format!("valid {valid}, test {test}"))
         }))
@@ -136,9 +165,9 @@ pub(super) fn reproduced_differently(facts: &Facts) -> Vec<Found> {
     let differed = facts.runs.values().filter(|run| !run.differed.is_empty());
     let found = differed.map(|run| {
         let what = format!(
-            "it came out otherwise {} times, and alike {} times",
-            run.differed.len(),
-            run.state.reproduced
+            "it came out differently {}, and equal {}",
+            counted(run.differed.len(), "time"),
+            counted(run.state.reproduced, "time")
         );
         Found::new(run.subject(), what)
             .at(run.differed.iter().copied())

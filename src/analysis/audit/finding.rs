@@ -1,10 +1,11 @@
 //! What an audit is: findings by weight, and how many checks were made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{CHECKS, Check, Facts};
+use super::{CHECKS, Check, Facts, RunFacts};
+use crate::domain::run::Category;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -174,8 +175,19 @@ pub fn audit(facts: &Facts, wanted: impl Fn(&Check) -> bool) -> Audit {
         audit.checks.push(check.rule);
         audit.findings.extend((check.find)(facts).into_iter().map(|found| finding(check, found)));
     }
-    // Within one weight the order is that of the checks.
-    audit.findings.sort_by_key(|finding| finding.severity);
+    // Within one weight what is in production or about the record comes before single runs, and
+    // debug runs come last; then the order is that of the checks.
+    let debug: BTreeSet<String> = facts
+        .runs
+        .values()
+        .filter(|run| run.state.category == Category::Debug)
+        .map(RunFacts::subject)
+        .collect();
+    let relevance = |finding: &Finding| match finding.subject.starts_with("run ") {
+        true if debug.contains(&finding.subject) => 2,
+        run => u8::from(run),
+    };
+    audit.findings.sort_by_key(|finding| (finding.severity, relevance(finding)));
     for finding in &audit.findings {
         match finding.severity {
             Severity::Error => audit.counts.error += 1,

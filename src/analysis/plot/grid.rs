@@ -3,32 +3,37 @@
 use std::fmt::Write as _;
 
 use super::Grid;
-use super::svg::{COLOURS, FONT, heading, text, xml};
+use super::label::{fit, width};
+use super::svg::{COLOURS, FONT, heading, heading_height, text, xml};
 
-/// Room for the title.
-const TOP: f64 = 62.0;
+/// The narrowest picture: its heading has to be read.
+const WIDTH_MIN: f64 = 480.0;
+/// Size of the names, and how much room they get at most.
+const NAME: f64 = 12.0;
+const NAME_ROOM: f64 = 220.0;
 
 impl Grid {
-    /// Width of the names at the left, side of a cell, and of all.
-    fn measures(&self) -> (f64, f64) {
-        let longest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    /// Width of the names at the left, side of a cell, width of all, and top of the names above.
+    fn measures(&self) -> (f64, f64, f64, f64) {
+        let longest = self.names.iter().map(|name| width(name, NAME)).fold(0.0, f64::max);
         let side = if self.names.len() > 12 { 34.0 } else { 64.0 };
-        (30.0 + 7.5 * longest.min(30) as f64, side)
+        let left = 32.0 + longest.min(NAME_ROOM);
+        let wide = (left + side * self.names.len() as f64 + 20.0).max(WIDTH_MIN);
+        (left, side, wide, heading_height(&self.subtitle, wide).max(50.0) + 12.0)
     }
 
     pub(super) fn size(&self) -> (f64, f64) {
-        let (left, side) = self.measures();
-        let grid = side * self.names.len() as f64;
-        ((left + grid + 20.0).max(420.0), TOP + left + grid + 20.0)
+        let (left, side, wide, above) = self.measures();
+        (wide, above + left + side * self.names.len() as f64 + 20.0)
     }
 
     pub(super) fn svg(&self) -> String {
-        let (left, side) = self.measures();
-        let top = TOP + left;
+        let (left, side, wide, above) = self.measures();
+        let top = above + left;
         let mut svg = String::new();
-        heading(&mut svg, &self.title, &self.subtitle);
+        heading(&mut svg, &self.title, &self.subtitle, wide);
         let middle = side * self.names.len() as f64 / 2.0;
-        text(&mut svg, (left + middle, TOP + 6.0), "middle", 12.0, &self.columns_are);
+        text(&mut svg, (left + middle, above + 6.0), "middle", NAME, &self.columns_are);
         let _ = writeln!(
             svg,
             "<text transform=\"translate(12 {:.1}) rotate(-90)\" text-anchor=\"middle\" \
@@ -38,14 +43,15 @@ impl Grid {
         );
         for (n, name) in self.names.iter().enumerate() {
             let at = side * n as f64 + side / 2.0;
-            text(&mut svg, (left - 6.0, top + at + 4.0), "end", 12.0, &cut(name));
+            let fitting = fit(name, NAME, NAME_ROOM);
+            text(&mut svg, (left - 6.0, top + at + 4.0), "end", NAME, &fitting);
             let _ = writeln!(
                 svg,
                 "<text transform=\"translate({:.1} {:.1}) rotate(-90)\" font-size=\"12\" \
                  font-family=\"{FONT}\" fill=\"currentColor\">{}</text>",
                 left + at + 4.0,
                 top - 6.0,
-                xml(&cut(name))
+                xml(&fitting)
             );
         }
         for (i, row) in self.counts.iter().enumerate() {
@@ -63,8 +69,10 @@ impl Grid {
                     if i == j { "0.9" } else { "0.2" }
                 );
                 let (cx, cy) = (x + side / 2.0, y + side / 2.0);
-                let size = if side < 50.0 { 10.0 } else { 13.0 };
-                text(&mut svg, (cx, cy + 3.0), "middle", size, &count.to_string());
+                let (size, count) = (if side < 50.0 { 10.0 } else { 13.0 }, count.to_string());
+                // A long number gets smaller, not wider than its cell.
+                let size = (size * ((side - 4.0) / width(&count, size)).min(1.0)).floor();
+                text(&mut svg, (cx, cy + 3.0), "middle", size, &count);
                 if side > 50.0 {
                     let percent = format!("{:.0} %", share * 100.0);
                     text(&mut svg, (cx, cy + 18.0), "middle", 10.0, &percent);
@@ -72,13 +80,5 @@ impl Grid {
             }
         }
         svg
-    }
-}
-
-fn cut(name: &str) -> String {
-    if name.chars().count() <= 30 {
-        name.into()
-    } else {
-        name.chars().take(29).collect::<String>() + "…"
     }
 }

@@ -5,6 +5,7 @@
 
 mod chart;
 mod grid;
+mod label;
 mod png;
 mod ruler;
 mod svg;
@@ -131,8 +132,7 @@ impl Picture {
     pub fn svg_inline(&self) -> String {
         let (width, height) = self.size();
         format!(
-            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" style=\"max-width:{width:.0}px\" \
-             role=\"img\" aria-label=\"{}\">\n{}</svg>",
+            "<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
             xml(self.title()),
             self.svg_body()
         )
@@ -225,9 +225,115 @@ mod tests {
             words(ruler(1e6, 6e7, Scale::Log)),
             ["1 M", "2 M", "5 M", "10 M", "20 M", "50 M"]
         );
-        assert_eq!(words(ruler(20_000.0, 20_002.0, Scale::Days))[0], "2024-10-04");
+        assert_eq!(words(ruler(20_000.0, 20_009.0, Scale::Days))[0], "2024-10-04");
+        let hours = words(ruler(20_000.5, 20_000.75, Scale::Days));
+        assert_eq!(hours[0], "10-04 12:00");
+        assert!(hours.len() > 3, "{hours:?}");
         let flat = Ruler::new(&Axis::new("x"), [3.0].into_iter());
         assert!(flat.low < 3.0 && flat.high > 3.0 && !flat.ticks().is_empty());
+    }
+
+    /// The boxes of all texts of a picture, as the font draws them.
+    fn boxes(picture: &Picture) -> (resvg::usvg::Size, Vec<(String, resvg::usvg::Rect)>) {
+        use resvg::usvg::{Node, Options, Tree, fontdb::Database};
+        let mut fonts = Database::new();
+        fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+        let options = Options { fontdb: std::sync::Arc::new(fonts), ..Options::default() };
+        let tree = Tree::from_str(&picture.svg_file(), &options).unwrap();
+        let mut found = Vec::new();
+        let mut groups = vec![tree.root()];
+        while let Some(group) = groups.pop() {
+            for node in group.children() {
+                match node {
+                    Node::Group(inner) => groups.push(inner),
+                    Node::Text(text) => {
+                        let words = text.chunks().iter().map(|chunk| chunk.text()).collect();
+                        found.push((words, text.abs_bounding_box()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        (tree.size(), found)
+    }
+
+    fn assert_readable(picture: &Picture) {
+        let (size, boxes) = boxes(picture);
+        assert!(boxes.len() > 3, "the font draws nothing");
+        for (n, (words, one)) in boxes.iter().enumerate() {
+            let inside = one.left() >= 0.0
+                && one.top() >= 0.0
+                && one.right() <= size.width()
+                && one.bottom() <= size.height();
+            assert!(inside, "{words:?} is cut: {one:?} in {size:?}");
+            for (other, two) in &boxes[n + 1..] {
+                let apart = one.right() <= two.left()
+                    || two.right() <= one.left()
+                    || one.bottom() <= two.top()
+                    || two.bottom() <= one.top();
+                assert!(apart, "{words:?} and {other:?} print over each other");
+            }
+        }
+    }
+
+    mod readable {
+        use super::*;
+        use proptest::prelude::*;
+
+        fn name() -> impl Strategy<Value = String> {
+            prop_oneof!["[a-z_]{1,12}", "[A-Z][a-zA-Z0-9_ ]{10,60}", "W{1,40}"]
+        }
+
+        fn scale() -> impl Strategy<Value = Scale> {
+            prop_oneof![Just(Scale::Linear), Just(Scale::Log), Just(Scale::Days)]
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(64))]
+            #[test]
+            fn labels_of_charts_neither_overlap_nor_leave_the_picture(
+                title in name(),
+                subtitle in proptest::collection::vec(name(), 1..6),
+                axes in (name(), name(), scale()),
+                values in proptest::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, name()), 1..14),
+                spread in prop_oneof![Just(1e-6), Just(0.02), Just(1.0), Just(40.0), Just(1e9)],
+                joined in any::<bool>(),
+                marks in proptest::collection::vec((0.0..1.0_f64, name()), 0..6),
+            ) {
+                let (x, y, scale) = axes;
+                let at = |value: f64| 20_000.7 + value * spread;
+                let points = values.iter().map(|(px, py, _)| (at(*px), py * spread)).collect();
+                let words: Vec<String> = values.iter().map(|(.., word)| word.clone()).collect();
+                let one = Series { name: title.clone(), points, words, joined };
+                let two = Series { words: Vec::new(), ..one.clone() };
+                assert_readable(&Picture::Chart(Chart {
+                    title,
+                    subtitle: subtitle.join(" "),
+                    x: Axis { scale, ..Axis::new(&x) },
+                    y: Axis::new(&y),
+                    series: vec![one, two],
+                    marks: marks.into_iter().map(|(x, word)| (at(x), word)).collect(),
+                    diagonal: false,
+                }));
+            }
+
+            #[test]
+            fn labels_of_grids_neither_overlap_nor_leave_the_picture(
+                names in proptest::collection::vec(name(), 2..16),
+                subtitle in proptest::collection::vec(name(), 1..6),
+                most in prop_oneof![Just(9_u64), Just(99_999), Just(u64::MAX / 100)],
+            ) {
+                let counts = vec![vec![most; names.len()]; names.len()];
+                assert_readable(&Picture::Grid(Grid {
+                    title: "Labels against predictions".into(),
+                    subtitle: subtitle.join("; "),
+                    rows_are: "label".into(),
+                    columns_are: "predicted".into(),
+                    names,
+                    counts,
+                }));
+            }
+        }
     }
 
     #[test]

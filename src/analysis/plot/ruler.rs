@@ -6,6 +6,13 @@ use crate::analysis::column::number;
 /// Ticks wanted on an axis.
 const TICKS: usize = 6;
 
+/// A minute as a part of a day.
+const MINUTE: f64 = 1.0 / 1_440.0;
+/// Days up to which times are written instead of dates.
+const TIMES_DAYS_MAX: f64 = 3.0;
+/// Round numbers of minutes.
+const MINUTES: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 180.0, 360.0, 720.0];
+
 /// Where values lie on an axis of some length.
 pub(super) struct Ruler {
     pub(super) scale: Scale,
@@ -23,8 +30,13 @@ impl Ruler {
         } else if low > high {
             (low, high) = (0.0, 1.0);
         } else if axis.scale == Scale::Days {
-            // Whole days, at least one: nothing smaller has a name on this axis.
-            (low, high) = (low.floor(), high.floor() + 1.0);
+            // Whole days, or times of a day where all is within a few of them.
+            if high - low > TIMES_DAYS_MAX {
+                (low, high) = (low.floor(), high.floor() + 1.0);
+            } else {
+                let room = ((high - low) * 0.05).max(2.0 * MINUTE);
+                (low, high) = (low - room, high + room);
+            }
         } else if axis.scale == Scale::Log {
             (low, high) = (low / 1.2, high * 1.2);
         } else {
@@ -47,6 +59,9 @@ impl Ruler {
         if of_powers.len() > 1 {
             return of_powers;
         }
+        if self.scale == Scale::Days && self.high - self.low <= TIMES_DAYS_MAX * 1.2 {
+            return self.time_ticks();
+        }
         let rough = (self.high - self.low) / TICKS as f64;
         let power = 10_f64.powf(rough.log10().floor());
         let nice = [1.0, 2.0, 5.0, 10.0].into_iter().find(|n| n * power >= rough).unwrap_or(10.0);
@@ -64,6 +79,16 @@ impl Ruler {
             _ => format!("{value:.digits$}"),
         };
         (first..=last).map(|n| n as f64 * step).map(|value| (value, word(value))).collect()
+    }
+
+    /// Times of a day, a round number of minutes apart.
+    fn time_ticks(&self) -> Vec<(f64, String)> {
+        let rough = (self.high - self.low) / TICKS as f64 / MINUTE;
+        let minutes = MINUTES.into_iter().find(|m| *m >= rough).unwrap_or(1_440.0);
+        let first = (self.low / MINUTE / minutes).ceil() as i64;
+        let last = (self.high / MINUTE / minutes).floor() as i64;
+        let values = (first..=last).map(|n| n as f64 * minutes * MINUTE);
+        values.map(|value| (value, time(value))).collect()
     }
 
     fn log_ticks(&self) -> Vec<(f64, String)> {
@@ -85,6 +110,13 @@ fn short(value: f64) -> String {
         v if v >= 1e3 => format!("{} k", number(v / 1e3)),
         v => number(v),
     }
+}
+
+/// A moment in days since 1970 as `11-21 18:30`.
+fn time(days: f64) -> String {
+    let minutes = (days / MINUTE).round() as i64;
+    let human = crate::base::Timestamp(minutes.saturating_mul(60_000_000_000)).human();
+    human.get(5..16).unwrap_or_default().to_owned()
 }
 
 /// A day since 1970 as `2026-11-21`.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Series;
+use super::label::{Labels, fit, wrap};
 
 /// Size of a chart in CSS pixels.
 pub(super) const WIDTH: f64 = 720.0;
@@ -12,11 +13,32 @@ pub(super) const HEIGHT: f64 = 440.0;
 pub(super) const COLOURS: [&str; 6] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 const DASHES: [&str; 6] = ["", "7 4", "2 3", "10 3 2 3", "4 2", "1 2"];
+/// Size of words inside a chart.
+pub(super) const WORD: f64 = 11.0;
 pub(super) const FONT: &str = "'Ubuntu', 'Helvetica Neue', Arial, sans-serif";
 
-pub(super) fn heading(svg: &mut String, title: &str, subtitle: &str) {
-    text(svg, (12.0, 24.0), "start", 16.0, title);
-    text(svg, (12.0, 44.0), "start", 12.0, subtitle);
+/// Sizes of the title, of the subtitle and of its lines.
+const TITLE: f64 = 16.0;
+const SUBTITLE: f64 = 12.0;
+const SUBTITLE_LINE: f64 = 15.0;
+const SUBTITLE_LINES_MAX: usize = 3;
+const MARGIN: f64 = 12.0;
+
+fn subtitle_lines(subtitle: &str, width: f64) -> Vec<String> {
+    wrap(subtitle, SUBTITLE, width - 2.0 * MARGIN, SUBTITLE_LINES_MAX)
+}
+
+/// Room for title and subtitle in a picture of some width.
+pub(super) fn heading_height(subtitle: &str, width: f64) -> f64 {
+    32.0 + SUBTITLE_LINE * subtitle_lines(subtitle, width).len() as f64
+}
+
+pub(super) fn heading(svg: &mut String, title: &str, subtitle: &str, width: f64) {
+    let title = fit(title, TITLE, width - 2.0 * MARGIN);
+    text(svg, (MARGIN, 24.0), "start", TITLE, &title);
+    for (n, line) in subtitle_lines(subtitle, width).iter().enumerate() {
+        text(svg, (MARGIN, 44.0 + SUBTITLE_LINE * n as f64), "start", SUBTITLE, line);
+    }
 }
 
 pub(super) fn text(svg: &mut String, at: (f64, f64), anchor: &str, size: f64, words: &str) {
@@ -52,15 +74,32 @@ pub(super) fn draw(svg: &mut String, n: usize, series: &Series, points: &[(f64, 
     }
     // Markers on a line of many points would hide it.
     if !series.joined || points.len() <= 40 {
-        for (index, (x, y)) in points.iter().enumerate() {
-            marker(svg, n, colour, (*x, *y));
-            if let Some(word) = series.words.get(index) {
-                // Above a line that rises there is room at the left.
-                let left = series.joined || *x > WIDTH * 0.7;
-                let (anchor, shift) = if left { ("end", -8.0) } else { ("start", 8.0) };
-                text(svg, (x + shift, y - 6.0), anchor, 11.0, word);
-            }
+        points.iter().for_each(|at| marker(svg, n, colour, *at));
+    }
+}
+
+/// The words beside the points of a series, each where it covers no other.
+pub(super) fn words(svg: &mut String, labels: &mut Labels, series: &Series, points: &[(f64, f64)]) {
+    for (word, (x, y)) in series.words.iter().zip(points) {
+        // Above a line that rises there is room at the left.
+        let sides = if series.joined { [-1.0, 1.0] } else { [1.0, -1.0] };
+        let near = |down: f64| {
+            sides.map(|side| {
+                let anchor = if side > 0.0 { "start" } else { "end" };
+                ((x + side * 8.0, y + down), anchor)
+            })
+        };
+        let heights = (0..12).flat_map(|n| {
+            let away = 15.0 * f64::from(n);
+            [-6.0 - away, 14.0 + away]
+        });
+        let Some((at, anchor)) = labels.place(word, WORD, heights.flat_map(near)) else {
+            continue;
+        };
+        if (at.1 - y).abs() > 20.0 {
+            line(svg, (*x, *y), at, "stroke-opacity=\"0.3\"");
         }
+        text(svg, at, anchor, WORD, word);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::domain::run::{Archive, Category, RunState, RunStatus};
 use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
 use crate::projection::Snapshot;
-use crate::projection::best::{Contender, Contest};
+use crate::projection::best::{Admission, Contender, Contest};
 use crate::projection::judged::Judged;
 
 /// What decides which run of a series is the best, the first that was measured.
@@ -232,22 +232,27 @@ fn members(
         named.insert(request.run(), "was in production".into());
     }
     named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
-    let (contest, metrics) = (Contest::new(policy), metrics(layout));
+    // A run that is the best only where unproven scores count too is kept as well.
+    let contests = [Admission::Measured, Admission::Unproven].map(|a| Contest::new(policy, a));
+    let metrics = metrics(layout);
     let found = views.judge(|run| {
-        let found = || (member(run, policy, &named, &metrics), contest.enter(run));
-        (!run.deleted).then(found)
+        let entries = || [0, 1].map(|contest: usize| contests[contest].enter(run));
+        (!run.deleted).then(|| (member(run, policy, &named, &metrics), entries()))
     })?;
-    let (found, contenders): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let (found, entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let (mut members, places): (Vec<Member>, Vec<Place>) = found.into_iter().unzip();
     let keys: Vec<(String, ConfigKey)> =
         places.iter().map(|place| (place.stem.clone(), place.config)).collect();
     for (member, series) in members.iter_mut().zip(series(&keys)) {
         member.series = series;
     }
-    let contenders: Vec<Contender> = contenders.into_iter().flatten().collect();
-    for best in contest.best(&contenders) {
-        for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
-            member.held.get_or_insert_with(|| format!("best of all: {}", best.role));
+    let (measured, all): (Vec<_>, Vec<_>) = entries.into_iter().map(|[a, b]| (a, b)).unzip();
+    for (contest, contenders) in contests.iter().zip([measured, all]) {
+        let contenders: Vec<Contender> = contenders.into_iter().flatten().collect();
+        for best in contest.best(&contenders) {
+            for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
+                member.held.get_or_insert_with(|| format!("best of all: {}", best.role));
+            }
         }
     }
     Ok((members, places))

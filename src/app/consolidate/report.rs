@@ -12,6 +12,7 @@ use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy};
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
+use crate::projection::best::Admission;
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::runs::RunDetails;
 
@@ -132,7 +133,7 @@ impl Facts {
         let (policy_revision, policy) = views.policy()?;
         let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let runs = views.run_details()?;
-        for best in views.best()? {
+        for best in views.best(Admission::Measured)? {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
         Ok(Self {

@@ -2,6 +2,7 @@
 //! like any other. Its probabilities and thresholds are the means of its members'; its scores are
 //! those on the test rows that all of them kept apart.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,11 @@ use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
 use crate::domain::run::{
     ArtifactStored, Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunStarted, RunState,
-    RunStatus, classify, decide,
+    RunStatus, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows, classify, decide,
 };
 use crate::domain::{Envelope, Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
-use crate::train::metric::{Evaluation, Scorer, Thresholds};
+use crate::train::metric::{Evaluation, PREDICTIONS_FILE, Scorer, Thresholds, predictions_file};
 use crate::train::prepared::Prepared;
 
 /// The list of members, in the folder of an ensemble.
@@ -49,8 +50,12 @@ struct Member {
     finished: RunFinished,
     weights: Digest,
     data: Prepared,
-    /// Indices of the test rows in `data`, by their number in the data file.
+    /// Indices of the test rows in `data`, in one order for all members.
     rows: Vec<usize>,
+    /// Which rows they are.
+    test_rows: TestRows,
+    /// Their numbers in the data file, in the order of their content, where that was recorded.
+    order: Option<Vec<u32>>,
 }
 
 /// An ensemble that is to be recorded.
@@ -111,8 +116,12 @@ impl App {
         for note in self.recover()?.notes {
             screen.note(&note);
         }
-        let members: Vec<Member> =
+        let mut members: Vec<Member> =
             texts.iter().map(|text| self.member(text)).collect::<Result<_>>()?;
+        // The same rows may have other numbers in other files.
+        if members.iter().all(|member| member.order.is_some()) {
+            members.iter_mut().for_each(Member::order_by_content);
+        }
         for (index, member) in members.iter().enumerate() {
             if members[..index].iter().any(|other| other.run == member.run) {
                 let message = format!("{} is named twice", member.started.experiment_id);
@@ -182,7 +191,17 @@ impl App {
         })?;
         let mut rows = data.of_split(Split::Test);
         rows.sort_by_key(|row| data.rows[*row]);
-        Ok(Member { run, state, started, finished, weights, data, rows })
+        let mut test_rows = TestRows::of_start(&started.data);
+        test_rows.digest = state.artifacts.get(TEST_ROWS).map(|rows| rows.digest.0);
+        let order = self.order_of(&state)?;
+        Ok(Member { run, state, started, finished, weights, data, rows, test_rows, order })
+    }
+
+    fn order_of(&self, state: &RunState) -> Result<Option<Vec<u32>>> {
+        let Some(known) = state.artifacts.get(TEST_ROW_ORDER) else { return Ok(None) };
+        let Some(path) = &known.path else { return Ok(None) };
+        let bytes = self.file_of(state, path, known.digest)?;
+        Ok(serde_json::from_slice(&bytes).ok())
     }
 
     fn record_ensemble(
@@ -202,7 +221,8 @@ impl App {
                 })
                 .collect(),
         };
-        let stored = self.copy_members(&manifest, members, folder)?;
+        let mut stored = self.copy_members(&manifest, members, folder)?;
+        stored.extend(self.keep_answers(made, folder)?);
         self.put_blobs(folder, &stored)?;
         let started = self.ensemble_started(made, &stored[0], folder);
         let finished = ensemble_finished(made, &stored[0]);
@@ -261,6 +281,25 @@ impl App {
         Ok(stored)
     }
 
+    /// The predictions for the test rows and what identifies these rows, so that an ensemble is
+    /// compared row by row like any other run.
+    fn keep_answers(&self, made: &Made<'_>, folder: &RunFolder) -> Result<Vec<ArtifactStored>> {
+        let mut stored = Vec::new();
+        let first = &made.members[0];
+        for name in [TEST_ROWS, TEST_ROW_ORDER] {
+            let Some(known) = first.state.artifacts.get(name) else { continue };
+            let Some(path) = &known.path else { continue };
+            folder.write(path, &self.file_of(&first.state, path, known.digest)?)?;
+            stored.push(folder.file(name, path)?);
+        }
+        let predictions = &made.evaluation.predictions;
+        if !predictions.is_empty() {
+            folder.write(PREDICTIONS_FILE, &predictions_file(predictions, &first.data.labels))?;
+            stored.push(folder.file("test_predictions", PREDICTIONS_FILE)?);
+        }
+        Ok(stored)
+    }
+
     fn ensemble_started(
         &self,
         made: &Made<'_>,
@@ -278,6 +317,12 @@ impl App {
             device: "cpu",
             accelerators: Vec::new(),
         });
+        let mut data = first.data.clone();
+        for file in members[1..].iter().flat_map(|member| &member.started.data.files) {
+            if data.files.iter().all(|known| known.digest != file.digest) {
+                data.files.push(file.clone());
+            }
+        }
         RunStarted {
             run,
             name: name.to_string(),
@@ -291,7 +336,7 @@ impl App {
             parameters: [("ensemble.members".to_owned(), serde_json::json!(names).to_string())]
                 .into(),
             seed: first.seed,
-            data: first.data.clone(),
+            data,
             environment,
             trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -336,14 +381,31 @@ impl Member {
         {
             return refused("labels");
         }
-        if files(self) != files(other) {
+        let sameness = self.test_rows.sameness(&other.test_rows);
+        let known = sameness == Sameness::Same && self.order.is_some() && other.order.is_some();
+        if !known && files(self) != files(other) {
             return refused("data files");
         }
         let targets = |member: &Self| member.data.targets.select(&member.rows);
-        if numbers(self) != numbers(other) || targets(self) != targets(other) {
+        if sameness == Sameness::Different
+            || (!known && numbers(self) != numbers(other))
+            || targets(self) != targets(other)
+        {
             return refused("test rows");
         }
         Ok(())
+    }
+
+    /// Puts the test rows in the order of their content, where all of them have a place in it.
+    fn order_by_content(&mut self) {
+        let order = self.order.iter().flatten().copied().zip(0_u32..);
+        let places: BTreeMap<u32, u32> = order.collect();
+        let place = |row: &usize| places.get(&self.data.rows[*row]).copied();
+        if self.rows.iter().all(|row| place(row).is_some()) {
+            let mut rows = self.rows.clone();
+            rows.sort_by_key(place);
+            self.rows = rows;
+        }
     }
 
     fn evaluate(

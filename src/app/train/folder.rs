@@ -11,10 +11,12 @@ use super::{Plan, Results};
 use crate::app::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, confine, durable};
-use crate::domain::run::ArtifactStored;
+use crate::domain::run::{ArtifactStored, TEST_ROW_ORDER, TEST_ROWS};
 use crate::domain::workspace::LayoutKind;
 use crate::train::classical::VECTORIZER_FILE;
-use crate::train::data::{REPORT_FILE, SCALER_FILE};
+use crate::train::data::{
+    REPORT_FILE, SCALER_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity,
+};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::metric::{PREDICTIONS_FILE, predictions_file};
 use crate::train::prepared::Prepared;
@@ -140,6 +142,10 @@ impl RunFolder {
         }
         self.write("config/labels.json", &pretty(&labels(prepared)))?;
         self.write(&format!("config/{REPORT_FILE}"), &pretty(&json!(plan.prepared.report)))?;
+        let test_rows = TestRowIdentity::of(&plan.dataset, prepared);
+        self.write(&format!("config/{TEST_ROWS_FILE}"), test_rows.text.as_bytes())?;
+        let order = json!(test_rows.order).to_string();
+        self.write(&format!("config/{TEST_ROW_ORDER_FILE}"), order.as_bytes())?;
         let path = self.path.join("config/dataset.bin");
         let digest = plan.prepared.prepared.write(&path).map_err(|e| {
             Error::caused(ErrorKind::Io, format!("cannot write {}", path.display()), e)
@@ -156,6 +162,8 @@ impl RunFolder {
             ("tokenizer", hf::TOKENIZER_FILE),
             ("scaler", SCALER_FILE),
             ("data_report", REPORT_FILE),
+            (TEST_ROWS, TEST_ROWS_FILE),
+            (TEST_ROW_ORDER, TEST_ROW_ORDER_FILE),
         ];
         for (name, file) in known {
             let path = format!("config/{file}");

@@ -5,7 +5,7 @@ use crate::domain::metric::{
     ClassScore, Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint,
 };
 use crate::domain::run::{
-    BestPoint, RunCommand, RunFinished, TrainCheckpointPruned, TrainCheckpointSaved,
+    BestPoint, RunCommand, RunFinished, RunPlanned, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 use crate::train::{self, Finished, TrainEvent};
 
@@ -30,7 +30,16 @@ pub(super) fn fact(event: &TrainEvent, started: Timestamp, attempt: u32) -> Opti
             let path = dir.to_string_lossy().into_owned();
             Some(RunCommand::PruneCheckpoint(TrainCheckpointPruned { step: *step, path }))
         }
-        TrainEvent::Started(_) | TrainEvent::Progress(_) | TrainEvent::EpochEnded(_) => None,
+        // A model that is fitted in one go has no steps to plan.
+        TrainEvent::Started(planned) => (planned.steps > 1).then(|| {
+            RunCommand::Plan(RunPlanned {
+                attempt,
+                steps: planned.steps,
+                epochs: u32::try_from(planned.epochs).unwrap_or(u32::MAX),
+                resumed_at_step: planned.resumed_at_step,
+            })
+        }),
+        TrainEvent::Progress(_) | TrainEvent::EpochEnded(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests about one run.
 
 use super::{
-    ArtifactStored, Classification, RunFinished, RunReproduced, RunResumed, RunStarted,
+    ArtifactStored, Classification, RunFinished, RunPlanned, RunReproduced, RunResumed, RunStarted,
     TrainCheckpointPruned, TrainCheckpointSaved,
 };
 use crate::domain::metric::MetricBatch;
@@ -13,6 +13,8 @@ pub enum RunCommand {
     Start(Box<RunStarted>, Classification),
     /// Go on from a training checkpoint; its attempt is counted here.
     Resume(Box<RunResumed>),
+    /// Note how much work lies ahead.
+    Plan(RunPlanned),
     /// Take in points.
     RecordMetrics(MetricBatch),
     /// Note a training checkpoint.

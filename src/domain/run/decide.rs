@@ -2,7 +2,7 @@
 
 use super::{
     CandidateAssessed, Ending, MetricsRecorded, RunClassified, RunCommand, RunEvent, RunFailed,
-    RunInterrupted, RunState, RunStatus,
+    RunInterrupted, RunPlanned, RunState, RunStatus,
 };
 use crate::domain::policy::{Policy, assess};
 use crate::domain::{Name, Provenance, Rejection};
@@ -87,6 +87,9 @@ pub fn decide(
                 return Err(not_finite(name, point.value, point.step));
             }
             Ok(vec![MetricsRecorded { attempt: state.attempt, batch }.into()])
+        }
+        RunCommand::Plan(planned) => {
+            Ok(vec![RunPlanned { attempt: state.attempt, ..planned }.into()])
         }
         RunCommand::SaveCheckpoint(saved) => Ok(vec![saved.into()]),
         RunCommand::PruneCheckpoint(pruned) => Ok(vec![pruned.into()]),

@@ -35,6 +35,7 @@ stream_events! {
         0x0416 "run.restored" 1 Text Restored(RunRestored),
         0x0417 "run.deleted" 1 Text Deleted(RunDeleted),
         0x0418 "run.relocated" 2 Decision Relocated(RunRelocated),
+        0x0419 "run.planned" 1 Fact Planned(RunPlanned),
     }
 }
 
@@ -180,6 +181,19 @@ pub struct RunClassified {
     pub matched: Vec<String>,
     /// Revision of the policy whose words were used; version 1 did not tell.
     pub policy_revision: Option<u64>,
+}
+
+/// The trainer knows how much work lies ahead; early stopping may end it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunPlanned {
+    /// The attempt.
+    pub attempt: u32,
+    /// Optimizer updates over all epochs.
+    pub steps: u64,
+    /// Passes over the training rows.
+    pub epochs: u32,
+    /// Updates done before, where the attempt resumes from a training checkpoint.
+    pub resumed_at_step: Option<u64>,
 }
 
 /// Points were measured.

@@ -7,6 +7,7 @@ mod decide;
 mod event;
 mod life;
 mod state;
+mod test_rows;
 mod upcast;
 
 #[cfg(test)]
@@ -21,10 +22,11 @@ pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
     EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RenamedFile,
     RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted,
-    RunNoted, RunPinned, RunRelocated, RunRenamed, RunReproduced, RunRestored, RunResumed,
-    RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
+    RunNoted, RunPinned, RunPlanned, RunRelocated, RunRenamed, RunReproduced, RunRestored,
+    RunResumed, RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
     TrainCheckpointSaved,
 };
 pub(in crate::domain) use life::printable;
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};
+pub use test_rows::{Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows};

@@ -216,7 +216,10 @@ impl Fold for RunState {
                 (self.archive, self.pack, self.pack_digest) = (None, None, None);
                 self.checkpoints.clear();
             }
-            RunEvent::MetricsRecorded(_) | RunEvent::Assessed(_) | RunEvent::Noted(_) => {}
+            RunEvent::MetricsRecorded(_)
+            | RunEvent::Assessed(_)
+            | RunEvent::Noted(_)
+            | RunEvent::Planned(_) => {}
             RunEvent::CheckpointSaved(saved) => {
                 let (path, digest, best) = (saved.path.clone(), saved.digest, saved.best);
                 self.checkpoints.insert(saved.step, SavedTrainCheckpoint { path, digest, best });

@@ -1,11 +1,13 @@
 //! Requests about the log itself.
 
-use super::{LogsPacked, SnapshotTaken, TextRedacted};
+use super::{CheckpointAnchored, LogsPacked, SnapshotTaken, TextRedacted};
 use crate::base::{LogId, PublicKey};
 
 /// What can be asked of the log itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkspaceCommand {
+    /// Note where a log checkpoint was put.
+    AnchorCheckpoint(CheckpointAnchored),
     /// Let one file stand for the logs of runs.
     PackLogs(LogsPacked),
     /// Begin the log.

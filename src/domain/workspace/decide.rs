@@ -74,6 +74,7 @@ pub fn decide(
                 None => Ok(vec![pack.into()]),
             }
         }
+        WorkspaceCommand::AnchorCheckpoint(anchored) => Ok(vec![anchored.into()]),
         WorkspaceCommand::TakeSnapshot(taken) if state.snapshots.contains(&taken) => Ok(vec![]),
         WorkspaceCommand::TakeSnapshot(taken) => {
             let message = taken.message.as_deref();

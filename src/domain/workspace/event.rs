@@ -19,6 +19,7 @@ stream_events! {
         0x0113 "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
         0x0114 "text.redacted" 1 Decision TextRedacted(TextRedacted),
         0x0118 "logs.packed" 1 Decision LogsPacked(LogsPacked),
+        0x0119 "checkpoint.anchored" 1 Text CheckpointAnchored(CheckpointAnchored),
     }
 }
 
@@ -33,6 +34,19 @@ pub struct WorkspaceCreated {
     pub project: String,
     /// The annals that began it.
     pub tool_version: String,
+}
+
+/// A signed log checkpoint was put where it can be kept out of reach.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointAnchored {
+    /// Events in the log when the log checkpoint was signed.
+    pub size: u64,
+    /// Digest of the signed note.
+    pub note: Digest,
+    /// Where: `git tag annals-checkpoint-12`, or `file` and its path.
+    pub location: String,
+    /// The commit that a tag points at.
+    pub commit: Option<String>,
 }
 
 /// An actor was seen for the first time. Its own header names itself as actor.

@@ -60,6 +60,7 @@ impl Fold for WorkspaceState {
             }
             WorkspaceEvent::KeyVouched(_)
             | WorkspaceEvent::BlobsRemoved(_)
+            | WorkspaceEvent::CheckpointAnchored(_)
             | WorkspaceEvent::ConsolidationApplied(_)
             | WorkspaceEvent::TextRedacted(_) => {}
             WorkspaceEvent::LayoutChanged(changed) => self.layout = Some(changed.to),

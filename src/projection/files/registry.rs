@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::super::best::{Admission, Best};
 use super::super::runs::{RunDetails, Status};
-use super::super::{Snapshot, ViewError, best::Best};
+use super::super::{Snapshot, ViewError};
 use super::Facts;
 use crate::base::{Split, Timestamp};
 use crate::domain::run::Category;
@@ -66,7 +67,8 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         };
         models.insert(run.experiment_id.clone(), model);
     }
-    let best_models = views.best()?.into_iter().map(|best| (best.role, best)).collect();
+    let best_models =
+        views.best(Admission::Measured)?.into_iter().map(|best| (best.role, best)).collect();
     Ok(File {
         project_name: facts.project.clone(),
         created_at: facts.created_at,

@@ -34,6 +34,7 @@ mod spelling;
 pub mod split;
 mod suspect;
 mod table;
+mod test_rows;
 mod value;
 pub mod vocab;
 
@@ -46,4 +47,5 @@ pub use report::{DataReport, REPORT_FILE};
 pub use scaler::{SCALER_FILE, Scaler, ScalerError};
 pub use series::{Series, read_series, read_unlabelled};
 pub use table::Table;
+pub use test_rows::{TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
 pub use value::Value;
