@@ -133,7 +133,7 @@ pub fn compare(all: &[Compared]) -> Comparison {
         cautions: cautions(&runs, paired_rows.is_some(), unpaired.as_deref()),
         parameters,
         same_parameters,
-        scores: scores(&runs),
+        scores: scores(&runs, paired_rows.is_some() || other_rows(&runs).is_none()),
         classes: classes(&runs),
         paired: paired_rows,
         unpaired,
@@ -306,7 +306,8 @@ pub fn score(run: &RunDetails, metric: &str) -> Option<Score> {
     Some(Score { value, low: end("ci_low"), high: end("ci_high") })
 }
 
-fn scores(runs: &[&RunDetails]) -> Vec<ScoreRow> {
+/// Scores by name; of runs on different test rows none is the best.
+fn scores(runs: &[&RunDetails], comparable: bool) -> Vec<ScoreRow> {
     let mut names: Vec<(&str, Direction)> = Vec::new();
     for metric in runs.iter().flat_map(|run| &run.metrics) {
         let name = metric.key.name.as_str();
@@ -322,7 +323,8 @@ fn scores(runs: &[&RunDetails]) -> Vec<ScoreRow> {
     names.sort_by_key(|(name, _)| (place(name), *name));
     let row = |(name, direction): (&str, Direction)| {
         let values: Vec<Option<Score>> = runs.iter().map(|run| score(run, name)).collect();
-        ScoreRow { metric: name.to_owned(), direction, best: best(&values, direction), values }
+        let best = best(&values, direction).filter(|_| comparable);
+        ScoreRow { metric: name.to_owned(), direction, best, values }
     };
     names.into_iter().map(row).collect()
 }
@@ -361,4 +363,52 @@ fn classes(runs: &[&RunDetails]) -> Vec<ClassRow> {
         values: runs.iter().map(|run| cell(run, label)).collect(),
     };
     labels.into_iter().map(row).filter(|row| row.values.iter().any(Option::is_some)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::metric::{FinalMetric, MetricKey};
+    use proptest::prelude::*;
+
+    fn run(n: usize, digest: Option<u8>, data: u8, rows: u64) -> RunDetails {
+        let key = MetricKey {
+            name: "accuracy".into(),
+            split: Some(Split::Test),
+            direction: Direction::Higher,
+        };
+        RunDetails {
+            experiment_id: format!("run_{n}"),
+            test_rows: TestRows { digest: digest.map(|byte| [byte; 32]), rule: None },
+            data: [data; 32],
+            rows: vec![(Split::Train, rows), (Split::Test, 100)],
+            metrics: vec![FinalMetric { key, value: 0.5 }],
+            ..RunDetails::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_on_the_same_test_rows_are_never_warned_about_other_rows(
+            runs in proptest::collection::vec((0_u8..3, 0_u64..3), 2..6), digest: u8,
+        ) {
+            let same: Vec<RunDetails> = runs
+                .iter()
+                .enumerate()
+                .map(|(n, (data, rows))| run(n, Some(digest), *data, *rows))
+                .collect();
+            let same: Vec<&RunDetails> = same.iter().collect();
+            prop_assert_eq!(other_rows(&same), None);
+            let all = cautions(&same, false, None);
+            prop_assert!(!all.iter().any(|caution| caution.contains("test rows")), "{:?}", all);
+            // One run of other rows, or of rows that are not recorded, is always named.
+            for other in [Some(digest.wrapping_add(1)), None] {
+                let other = run(9, other, runs[0].0, runs[0].1);
+                let mixed: Vec<&RunDetails> = same.iter().copied().chain([&other]).collect();
+                let all = cautions(&mixed, false, None);
+                let rows: Vec<_> = all.iter().filter(|c| c.contains("test rows")).collect();
+                prop_assert!(rows.len() == 1 && rows[0].contains("run_9"), "{:?}", all);
+            }
+        }
+    }
 }

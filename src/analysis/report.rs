@@ -9,6 +9,7 @@ use super::compare::score;
 use super::document::{Block, Document};
 use super::plot::{Picture, Scale};
 use crate::base::{Split, Timestamp, counted};
+use crate::domain::Provenance;
 use crate::domain::run::{Category, TestRows};
 use crate::projection::best::{Best, Candidate, LeftOut, marks};
 use crate::projection::consolidations::ConsolidationRow;
@@ -348,7 +349,8 @@ impl Facts {
         let mut order: Vec<&RunDetails> = self.counted_runs().collect();
         let key =
             |run: &RunDetails| run.metric("f1_macro", Split::Test).unwrap_or(f64::NEG_INFINITY);
-        order.sort_by(|a, b| key(b).total_cmp(&key(a)));
+        // Scores that nobody measured here come last, whatever they are.
+        order.sort_by(|a, b| stated(a).cmp(&stated(b)).then(key(b).total_cmp(&key(a))));
         let sets = TestRows::groups(&order.iter().map(|run| run.test_rows).collect::<Vec<_>>());
         let critical = clinical.and_then(Clinical::best).map(|best| best.experiment_id.as_str());
         let roles = |run: &RunDetails| {
@@ -423,7 +425,8 @@ impl Facts {
     }
 
     fn drawings(&self) -> Vec<Block> {
-        let runs: Vec<RunDetails> = self.counted_runs().cloned().collect();
+        let runs: Vec<RunDetails> =
+            self.counted_runs().filter(|run| !stated(run)).cloned().collect();
         let pictures = [
             charts::against(&runs, "parameters", "f1_macro", Scale::Log),
             charts::history(&runs, "f1_macro", &self.promotions),
@@ -526,6 +529,12 @@ impl Facts {
         }
         blocks
     }
+}
+
+/// Whether scores were stated by a person or a script instead of measured.
+fn stated(run: &RunDetails) -> bool {
+    use Provenance::{Imported, Reported, Typed};
+    matches!(run.provenance, Some(Typed | Reported | Imported))
 }
 
 fn shown(run: &RunDetails, metric: &str) -> String {

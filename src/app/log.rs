@@ -549,7 +549,7 @@ impl Names {
 
 /// The fields people look for first.
 pub(super) fn summary(event: &Value) -> String {
-    const FIRST: [&str; 12] = [
+    const FIRST: [&str; 13] = [
         "experiment_id",
         "name",
         "category",
@@ -559,6 +559,7 @@ pub(super) fn summary(event: &Value) -> String {
         "step",
         "path",
         "verb",
+        "location",
         "to",
         "approver",
         "project",

@@ -236,15 +236,17 @@ fn table_of_best(ui: &mut Ui, best: &[Best]) -> Result<()> {
         ]);
     }
     ui.table(&table)?;
-    for entry in best.iter().filter(|entry| entry.on_other_rows > 0) {
+    let other: Vec<String> = best
+        .iter()
+        .filter(|entry| entry.on_other_rows > 0)
+        .map(|entry| format!("{} ({} of {})", entry.role, entry.on_other_rows, entry.runs))
+        .collect();
+    if !other.is_empty() {
         ui.warn(&format!(
-            "{}: {} measured on other test rows (or rows that are not recorded), so the values \
-             cannot be compared; `annals best --explain` ranks each set of test rows",
-            entry.role,
-            match entry.on_other_rows {
-                1 => "1 of the runs was".to_owned(),
-                several => format!("{several} of the runs were"),
-            }
+            "runs on other test rows, or on rows that are not recorded, were compared for {}: \
+             their values cannot be compared with the best one; `annals best --explain` ranks \
+             each set of test rows",
+            other.join(", ")
         ));
     }
     if let Some(stable) = best.iter().find(|entry| entry.spread.is_some()) {

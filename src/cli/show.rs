@@ -231,6 +231,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
                 share(run.metric("loss", split)),
             ))?;
             ui.table(&class_table(&evaluation.classes))?;
+            head_scores(run, split).iter().try_for_each(|line| ui.line(line))?;
         }
         Ok(())
     })
@@ -281,6 +282,27 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
     }
     Ok(())
 }
+
+/// The scores of each auxiliary head on a split, a line each.
+pub(super) fn head_scores(run: &RunDetails, split: Split) -> Vec<String> {
+    let mut heads: Vec<(&str, Vec<String>)> = Vec::new();
+    for metric in run.metrics.iter().filter(|metric| metric.key.split == Some(split)) {
+        let Some((head, name)) = metric.key.name.split_once('.') else { continue };
+        if name.starts_with("ci_") || name.contains('.') || !HEAD_SCORES.contains(&name) {
+            continue;
+        }
+        let score = format!("{name} {}", share(Some(metric.value)));
+        match heads.iter_mut().find(|(known, _)| *known == head) {
+            Some((_, scores)) => scores.push(score),
+            None => heads.push((head, vec![score])),
+        }
+    }
+    let line = |(head, scores): (&str, Vec<String>)| format!("{head}: {}", scores.join(", "));
+    heads.into_iter().map(line).collect()
+}
+
+/// Scores of a head that are shown.
+const HEAD_SCORES: [&str; 4] = ["accuracy", "balanced_accuracy", "f1_macro", "loss"];
 
 /// How far a running training is.
 pub(super) fn progress_line(progress: &Progress) -> String {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::data_args::DataArgs;
 use super::screen::{Terminal, stop_signals};
-use super::show::{class_table, with_interval};
+use super::show::{class_table, head_scores, with_interval};
 use super::ui::{Table, duration, share};
 use crate::app::{
     App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Spread, TrainRequest,
@@ -293,6 +293,7 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
         if let Some(test) = test {
             ui.table(&class_table(&test.classes))?;
         }
+        head_scores(run, Split::Test).iter().try_for_each(|line| ui.line(line))?;
         ui.line(&format!("folder {}", run.folder))?;
         if run.synthetic {
             ui.note("The data was generated: these numbers say nothing about a model in use.");

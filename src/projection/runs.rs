@@ -47,10 +47,13 @@ pub(super) const DETAILS: Definition =
     Definition { name: "run_details", revision: 8, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Under way, if its supervisor is alive.
+    #[default]
     Running,
     /// Ended with a model.
     Finished,
@@ -155,7 +158,7 @@ pub struct Planned {
 }
 
 /// Everything the registry and the rules need of a run.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
 pub struct RunDetails {
     /// The run's id.
     #[serde(skip)]

@@ -249,3 +249,87 @@ fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
     assert!(markdown.contains("\\<script\\>"), "{markdown}");
     assert!(!markdown.replace("\\<", "").contains("<script"), "{markdown}");
 }
+
+/// A file of rows whose label is told by a word, but not always.
+fn notes(ward: &Workspace, file: &str, rows: std::ops::Range<u32>) {
+    let row = |n: u32| {
+        let (word, label) = if n % 2 == 0 { ("bright", "calm") } else { ("dark", "risk") };
+        let word = if n % 7 == 0 { "grey" } else { word };
+        format!("a {word} day number {n} {},{label}\n", n * 31 % 17)
+    };
+    let csv: String = rows.map(row).collect();
+    std::fs::write(ward.path(file), format!("text,label\n{csv}")).unwrap();
+}
+
+fn train_on(ward: &Workspace, name: &str, train: &str, test: &str) {
+    let columns = ["--text-column", "text", "--label-column", "label"];
+    let words = ["train", "--config", "tfidf_logreg", "--name", name, "--data", train];
+    ward.annals(&[&words[..], &["--test", test, "--category", "baseline"], &columns].concat()).ok();
+}
+
+#[test]
+fn the_test_rows_alone_decide_what_is_compared() {
+    let ward = Workspace::new();
+    // The test rows have other numbers in the second run, for its training file is shorter.
+    notes(&ward, "long.csv", 0..300);
+    notes(&ward, "short.csv", 1000..1200);
+    notes(&ward, "test.csv", 2000..2150);
+    notes(&ward, "other.csv", 3000..3120);
+    train_on(&ward, "one", "long.csv", "test.csv");
+    train_on(&ward, "two", "short.csv", "test.csv");
+    train_on(&ward, "three", "long.csv", "other.csv");
+    let same = ward.annals(&["compare", "one", "two"]).ok();
+    assert!(!same.err.contains("test rows"), "{}", same.err);
+    assert!(same.out.contains("On the same 150 test rows:"), "{}", same.out);
+    let different = ward.annals(&["compare", "one", "three"]).ok();
+    assert!(different.err.contains("Measured on different test rows"), "{}", different.err);
+    assert!(!different.out.contains("McNemar") && !different.out.contains(" *"));
+    assert!(!different.err.contains("marks the best"), "{}", different.err);
+    // An ensemble keeps its predictions and is compared like its members.
+    ward.annals(&["ensemble", "create", "both", "one", "two"]).ok();
+    let both = ward.annals(&["compare", "both", "two"]).ok();
+    assert!(both.out.contains("On the same 150 test rows:"), "{}", both.out);
+    ward.annals(&["ensemble", "create", "x", "one", "three"]).refused(5, "has other data files");
+
+    let ranked = ward.annals(&["best", "--explain", "--format", "json"]).ok().json();
+    let sets = ranked["rankings"].as_array().unwrap().iter();
+    let sets: Vec<_> = sets.filter(|ranking| ranking["role"] == "best_f1_macro").collect();
+    assert_eq!(sets.len(), 2, "one list for each set of test rows");
+    let best = ward.annals(&["best"]).ok();
+    assert!(best.err.contains("on other test rows"), "{}", best.err);
+}
+
+#[test]
+fn reported_scores_are_the_best_only_on_request_and_marked() {
+    let ward = two_runs();
+    let run = ward.annals(&["run", "start", "--name", "said"]).ok().out.trim().to_owned();
+    ward.annals(&["run", "finish", &run, "test/accuracy=1.0", "test/f1_macro=1.0"]).ok();
+    let best = |args: &[&str]| {
+        let found = ward.annals(&[&["best", "--format", "json"], args].concat()).ok().json();
+        let all = found.as_array().unwrap().clone();
+        all.into_iter().find(|best| best["role"] == "best_f1_macro").unwrap()
+    };
+    assert!(best(&[])["experiment_id"].as_str().unwrap().starts_with("triple_"));
+    let note = ward.annals(&["best"]).ok().err;
+    assert!(note.contains("1 run not counted"), "{note}");
+    ward.annals(&["train", "--config", "toy", "--name", "x", "--category", "baseline"]).ok();
+    let marked = ward.annals(&["best", "--all"]).ok().out;
+    assert!(marked.contains("reported by a script"), "{marked}");
+}
+
+#[test]
+fn an_anchor_is_in_the_record() {
+    let ward = two_runs();
+    ward.annals(&["checkpoint", "anchor", "anchor.note"]).ok();
+    let events = ward.annals(&["log", "--kind", "checkpoint.anchored", "--format", "json"]);
+    let events = events.ok().json();
+    assert_eq!(events.as_array().map(Vec::len), Some(1), "{events}");
+}
+
+#[test]
+fn nothing_to_compare_is_told_without_counting_parameters() {
+    let ward = two_runs();
+    let none = ward.annals(&["compare", "--where", "accuracy > 2"]).ok();
+    assert!(none.err.contains("No run meets the condition"), "{}", none.err);
+    assert!(!none.err.contains("parameter") && none.out.is_empty(), "{}{}", none.err, none.out);
+}

@@ -74,6 +74,7 @@ mod tests {
             labels: labels.map(label).to_vec(),
             labels_inferred: false,
             multi: false,
+            remarks: vec![],
             rows: rows.iter().map(row).collect(),
         };
         let prepared = Prepared {
