@@ -163,7 +163,8 @@ fn row_by_row(first: &Compared, second: &Compared) -> Result<Paired, String> {
         number_by(order, &mut rows);
         number_by(other, &mut others);
     }
-    paired(&rows, &others, &one.labels).map_err(|e| e.to_string())
+    let multi = one.evaluations.iter().all(|e| e.confusion.is_empty());
+    paired(&rows, &others, &one.labels, multi).map_err(|e| e.to_string())
 }
 
 /// Numbers predictions by the place of their row in `order`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::base::score::{Counts, f1_macro};
 use crate::train::metric::PredictedRow;
 
 /// Resamples of the paired bootstrap.
@@ -75,7 +76,8 @@ pub enum Unpaired {
     Empty,
 }
 
-/// Compares two runs row by row; macro F1 is the mean over `labels`.
+/// Compares two runs row by row. `labels` are those of the model; `multi` where a row may have any
+/// number of them.
 ///
 /// # Errors
 /// When they were not measured on the same rows.
@@ -83,6 +85,7 @@ pub fn paired(
     first: &[PredictedRow],
     second: &[PredictedRow],
     labels: &[String],
+    multi: bool,
 ) -> Result<Paired, Unpaired> {
     let by_row = |rows: &'_ [PredictedRow]| -> BTreeMap<u32, PredictedRow> {
         rows.iter().map(|row| (row.row, row.clone())).collect()
@@ -119,7 +122,7 @@ pub fn paired(
     Ok(Paired {
         rows: pairs.len() as u64,
         mcnemar: McNemar { only_first, only_second, p },
-        differences: bootstrap(&pairs, labels.len()),
+        differences: bootstrap(&pairs, labels.len(), multi),
     })
 }
 
@@ -142,9 +145,9 @@ fn exact_p(a: u64, b: u64) -> f64 {
     (2.0 * sum).min(1.0)
 }
 
-fn bootstrap(pairs: &[Pair], labels: usize) -> Vec<Difference> {
+fn bootstrap(pairs: &[Pair], labels: usize, multi: bool) -> Vec<Difference> {
     let once: Vec<u32> = vec![1; pairs.len()];
-    let found = scores(pairs, &once, labels);
+    let found = scores(pairs, &once, labels, multi);
     let mut state = SEED;
     let mut drawn: [Vec<f64>; 2] = [Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES)];
     let mut times = vec![0; pairs.len()];
@@ -153,7 +156,7 @@ fn bootstrap(pairs: &[Pair], labels: usize) -> Vec<Difference> {
         for _ in 0..pairs.len() {
             times[below(&mut state, pairs.len())] += 1;
         }
-        for (values, value) in drawn.iter_mut().zip(scores(pairs, &times, labels)) {
+        for (values, value) in drawn.iter_mut().zip(scores(pairs, &times, labels, multi)) {
             values.push(value);
         }
     }
@@ -168,33 +171,28 @@ fn bootstrap(pairs: &[Pair], labels: usize) -> Vec<Difference> {
 }
 
 /// Accuracy and macro F1 of the second minus those of the first; row `i` counts `times[i]` times.
-fn scores(pairs: &[Pair], times: &[u32], labels: usize) -> [f64; 2] {
-    let mut rows = 0.0;
-    let mut right = [0.0; 2];
-    let mut counts = [vec![[0.0_f64; 3]; labels], vec![[0.0; 3]; labels]];
+fn scores(pairs: &[Pair], times: &[u32], labels: usize, multi: bool) -> [f64; 2] {
+    let mut rows = 0;
+    let mut right = [0_u64; 2];
+    let mut counts = [vec![Counts::default(); labels], vec![Counts::default(); labels]];
     for (pair, times) in pairs.iter().zip(times) {
-        let times = f64::from(*times);
+        let times = u64::from(*times);
         rows += times;
         for which in 0..2 {
             let said = &pair.said[which];
-            right[which] += if *said == pair.truth { times } else { 0.0 };
+            right[which] += if *said == pair.truth { times } else { 0 };
             for label in &pair.truth {
-                counts[which][*label][0] += times;
-                counts[which][*label][2] += if said.contains(label) { times } else { 0.0 };
+                counts[which][*label].support += times;
+                counts[which][*label].hits += if said.contains(label) { times } else { 0 };
             }
             for label in said {
-                counts[which][*label][1] += times;
+                counts[which][*label].predicted += times;
             }
         }
     }
-    let f1 = |counts: &[[f64; 3]]| {
-        let each = counts.iter().map(|[truth, said, hits]| match truth + said {
-            0.0 => 0.0,
-            sum => 2.0 * hits / sum,
-        });
-        each.sum::<f64>() / labels as f64
-    };
-    [(right[1] - right[0]) / rows, f1(&counts[1]) - f1(&counts[0])]
+    let accuracy = |which: usize| right[which] as f64 / rows as f64;
+    let f1 = |which: usize| f1_macro(&counts[which], multi);
+    [accuracy(1) - accuracy(0), f1(1) - f1(0)]
 }
 
 /// The next number below `n` (`SplitMix64`: Steele, Lea and Flood, 2014).
@@ -256,23 +254,25 @@ mod tests {
         let other = |n: u32| if n.is_multiple_of(2) { "b" } else { "a" };
         let said = |n: u32, wrong: u32| if n % 10 < wrong { other(n) } else { truth(n) };
         let run = |wrong| (0..400).map(|n| row(n, truth(n), said(n, wrong))).collect::<Vec<_>>();
-        let found = paired(&run(4), &run(1), &labels()).unwrap();
+        let found = paired(&run(4), &run(1), &labels(), false).unwrap();
         assert_eq!((found.mcnemar.only_first, found.mcnemar.only_second), (0, 120));
         assert!(found.mcnemar.p < 1e-30);
         let accuracy = &found.differences[0];
         assert!((accuracy.value - 0.3).abs() < 1e-12);
         assert!(accuracy.low > 0.25 && accuracy.low < 0.3 && accuracy.high < 0.35);
-        assert_eq!(found, paired(&run(4), &run(1), &labels()).unwrap());
-        let same = paired(&run(4), &run(4), &labels()).unwrap();
+        assert_eq!(found, paired(&run(4), &run(1), &labels(), false).unwrap());
+        let same = paired(&run(4), &run(4), &labels(), false).unwrap();
         assert_eq!((same.mcnemar.p, same.differences[0].value), (1.0, 0.0));
     }
 
     #[test]
     fn other_rows_are_not_compared() {
         let first = [row(1, "a", "a"), row(2, "b", "a")];
-        let error = paired(&first, &[row(1, "a", "a"), row(3, "b", "a")], &labels()).unwrap_err();
+        let error =
+            paired(&first, &[row(1, "a", "a"), row(3, "b", "a")], &labels(), false).unwrap_err();
         assert_eq!(error, Unpaired::Rows { first: 2, second: 2, both: 1 });
-        let error = paired(&first, &[row(1, "b", "a"), row(2, "b", "a")], &labels()).unwrap_err();
+        let error =
+            paired(&first, &[row(1, "b", "a"), row(2, "b", "a")], &labels(), false).unwrap_err();
         assert_eq!(error, Unpaired::Labels { row: 1 });
     }
 }

@@ -18,6 +18,7 @@ mod id;
 pub mod limits;
 pub mod mask;
 mod measure;
+pub mod score;
 pub mod suggest;
 mod time;
 

@@ -14,6 +14,7 @@ use super::screen::stop_signals;
 use super::ui::{Table, share, size};
 use crate::app::{App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Result, StartRun};
 use crate::base::{RunId, Split};
+use crate::domain::metric::Evaluation;
 use crate::domain::run::{Category, RunState};
 
 /// Track runs of other trainers: scripts in any language, or a command that annals supervises
@@ -253,6 +254,9 @@ fn exec(
             false => std::io::stdout().write_all(&printed.bytes),
         };
     })?;
+    if let Some(run) = app.snapshot()?.run(executed.run)? {
+        warn_of_absent_labels(&run.evaluations, context);
+    }
     let value = json!({
         "run_id": executed.run,
         "experiment_id": executed.experiment_id,
@@ -264,6 +268,13 @@ fn exec(
     } else {
         context.ui.note(&text);
         Ok(())
+    }
+}
+
+/// Warns where a reported confusion matrix has no row of a label.
+fn warn_of_absent_labels(evaluations: &[Evaluation], context: &mut Context) {
+    for warning in evaluations.iter().filter_map(Evaluation::absent_labels) {
+        context.ui.warn(&warning);
     }
 }
 
@@ -279,6 +290,7 @@ fn read_json(path: &std::path::Path) -> Result<serde_json::Value> {
 }
 
 fn print(run: &RunState, context: &mut Context) -> Result<()> {
+    warn_of_absent_labels(&run.evaluations, context);
     let value = json!({
         "run_id": run.id,
         "experiment_id": run.experiment_id,

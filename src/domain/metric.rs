@@ -4,6 +4,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::score::{self, Counts};
 use crate::base::{Direction, Split, Timestamp};
 
 /// What is measured: a name on a split, with its declared direction.
@@ -182,22 +183,43 @@ impl Evaluation {
         if let Some(twice) = (1..size).find(|i| labels[..*i].contains(&labels[*i])) {
             return Err(format!("the label {:?} stands there twice", labels[twice]));
         }
-        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
-        let classes = labels.iter().enumerate().map(|(i, label)| {
-            let right = confusion[i][i];
-            let support: u64 = confusion[i].iter().sum();
-            let predicted: u64 = confusion.iter().map(|row| row[i]).sum();
-            ClassScore {
-                label: label.clone(),
-                precision: share(right, predicted),
-                recall: share(right, support),
-                f1: share(2 * right, support + predicted),
-                support,
-            }
-        });
-        let classes = classes.collect();
+        let of_label = |(label, counts): (&String, Counts)| ClassScore {
+            label: label.clone(),
+            precision: counts.precision(),
+            recall: counts.recall(),
+            f1: counts.f1(),
+            support: counts.support,
+        };
+        let classes = labels.iter().zip(Counts::of_confusion(&confusion)).map(of_label).collect();
         let rows = confusion.iter().flatten().sum();
         Ok(Self { split, rows, classes, confusion })
+    }
+
+    /// The scores that follow from the confusion matrix, as training computes them; none without
+    /// a matrix.
+    pub fn scores(&self) -> Vec<(String, f64)> {
+        if self.confusion.is_empty() {
+            return Vec::new();
+        }
+        let right: u64 = self.confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
+        let counts = Counts::of_confusion(&self.confusion);
+        let accuracy = ("accuracy", score::ratio(right as f64, self.rows as f64));
+        let mcc = ("mcc", score::matthews(&self.confusion));
+        let all = [accuracy].into_iter().chain(score::averages(&counts, false)).chain([mcc]);
+        let mut scores: Vec<_> = all.map(|(name, value)| (name.to_owned(), value)).collect();
+        for class in &self.classes {
+            let parts =
+                [("precision", class.precision), ("recall", class.recall), ("f1", class.f1)];
+            scores.extend(parts.map(|(name, v)| (format!("{name}_{}", class.label), v)));
+        }
+        scores
+    }
+
+    /// A warning that names the labels that no row has.
+    pub fn absent_labels(&self) -> Option<String> {
+        let absent = self.classes.iter().filter(|class| class.support == 0);
+        let absent: Vec<&str> = absent.map(|class| class.label.as_str()).collect();
+        score::absent_labels(self.split.word(), &absent, self.confusion.is_empty())
     }
 }
 

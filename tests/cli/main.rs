@@ -48,6 +48,7 @@ mod redact;
 mod registry_keys;
 mod repair;
 mod resume;
+mod scores;
 mod snapshot;
 mod support;
 mod tables;

@@ -35,6 +35,9 @@ impl Plan<'_> {
         if let Some(line) = self.prepared.report.tell_dropped() {
             screen.warn(&line);
         }
+        for line in self.prepared.report.tell_absent(self.dataset.multi) {
+            screen.warn(&line);
+        }
         if let Some(line) = self.prepared.report.tell_lengths() {
             screen.note(&line);
         }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::near::NearDuplicate;
 use super::prepare::{Leakage, SplitCounts};
+use crate::base::{Split, score};
 use crate::train::config::TrainConfig;
 use crate::train::prepared::{Inputs, Prepared};
 
@@ -116,6 +117,18 @@ impl DataReport {
                 })
                 .collect(),
         }
+    }
+
+    /// A line for each of validation and test that lacks labels, for people; `multi` where a row
+    /// may have any number of labels.
+    pub fn tell_absent(&self, multi: bool) -> Vec<String> {
+        let scored = self.splits.iter().filter(|split| split.split != Split::Train.word());
+        let line = |split: &SplitReport| {
+            let absent = self.labels.iter().zip(&split.rows_by_label).filter(|(_, n)| **n == 0);
+            let absent: Vec<&str> = absent.map(|(label, _)| label.as_str()).collect();
+            score::absent_labels(split.split, &absent, multi)
+        };
+        scored.filter_map(line).collect()
     }
 
     /// One line on lengths, for people.

@@ -3,7 +3,8 @@
 
 use super::evaluation::MetricValue;
 use super::ranking::Curve;
-use super::score::{Counts, direction_of, mean_f1, mean_recall};
+use super::score::direction_of;
+use crate::base::score::{Counts, balanced_accuracy, f1_macro};
 use crate::train::random::Stream;
 
 const PURPOSE: u64 = 0x626f_6f74; // "boot"
@@ -46,9 +47,9 @@ pub(super) fn intervals(
         }
         let (right, counts) = count(answers, &times, classes);
         accuracy.push(right as f64 / answers.len().max(1) as f64);
-        f1.push(mean_f1(&counts));
+        f1.push(f1_macro(&counts, !one_class));
         if one_class {
-            balanced.push(mean_recall(&counts));
+            balanced.push(balanced_accuracy(&counts));
         }
         let areas: Vec<f64> = curves.iter().filter_map(|curve| curve.area(&times)).collect();
         if !areas.is_empty() {

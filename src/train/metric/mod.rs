@@ -1,10 +1,11 @@
 //! Scores of predictions against labels, each with its declared direction.
 //!
 //! Pure functions of logits and labels, in `f64`, in row order: the same numbers on every
-//! machine for the same logits. Precision, recall and F1 are 0 where their divisor is 0.
+//! machine for the same logits. What counts decide is defined in [`crate::base::score`].
 //!
-//! To add a metric: a line in [`NAMES`] and in `score.rs`, or in `ranking.rs` if it needs every
-//! answer; with an interval, in `interval.rs`. Start reading at [`Scorer`].
+//! To add a metric: a line in [`NAMES`] and in `base/score.rs` if counts decide it, in `score.rs`
+//! if it needs each row, or in `ranking.rs` if it needs every answer; with an interval, in
+//! `interval.rs`. Start reading at [`Scorer`].
 
 mod evaluation;
 mod interval;

@@ -54,9 +54,8 @@ impl Ranking {
         for scores in &mut self.scores {
             scores.sort_by(|a, b| b.0.total_cmp(&a.0));
         }
-        let mean = |area: fn(&[(f64, bool)]) -> f64| {
-            let counted = self.looked_for().iter().filter(|scores| is_mixed(scores));
-            let areas: Vec<f64> = counted.map(|scores| area(scores)).collect();
+        let mean = |area: fn(&[(f64, bool)]) -> Option<f64>| {
+            let areas: Vec<f64> = self.looked_for().iter().filter_map(|all| area(all)).collect();
             (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
         };
         let areas = if self.scores.is_empty() {
@@ -112,11 +111,6 @@ impl Curve {
     }
 }
 
-/// Whether some rows have the label and some do not: only then is there a curve.
-fn is_mixed(scores: &[(f64, bool)]) -> bool {
-    scores.iter().any(|(_, has)| *has) && scores.iter().any(|(_, has)| !*has)
-}
-
 /// Rows with and without the label in each group of equal scores; `scores` fall.
 fn groups(scores: &[(f64, bool)]) -> impl Iterator<Item = (u64, u64)> {
     scores.chunk_by(|a, b| a.0 == b.0).map(|group| {
@@ -126,9 +120,9 @@ fn groups(scores: &[(f64, bool)]) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// The share of pairs of a row with and a row without the label in which the first scores higher;
-/// equal scores count half.
-fn roc_auc(scores: &[(f64, bool)]) -> f64 {
-    right_pairs(groups(scores)).unwrap_or(0.0)
+/// equal scores count half. None where all rows have the label, or none has it.
+fn roc_auc(scores: &[(f64, bool)]) -> Option<f64> {
+    right_pairs(groups(scores))
 }
 
 /// Of groups of rows with and without the label, by falling score; none without a pair.
@@ -143,15 +137,16 @@ fn right_pairs(groups: impl Iterator<Item = (u64, u64)>) -> Option<f64> {
     (pairs > 0).then(|| twice_right as f64 / (2 * pairs) as f64)
 }
 
-/// The mean of the precision at each threshold, weighted by the recall won there.
-fn average_precision(scores: &[(f64, bool)]) -> f64 {
+/// The mean of the precision at each threshold, weighted by the recall won there. None where no
+/// row has the label.
+fn average_precision(scores: &[(f64, bool)]) -> Option<f64> {
     let (mut hits, mut said, mut area) = (0_u64, 0_u64, 0.0);
     for (with, without) in groups(scores) {
         hits += with;
         said += with + without;
         area += with as f64 * (hits as f64 / said as f64);
     }
-    area / hits as f64
+    (hits > 0).then(|| area / hits as f64)
 }
 
 /// The mean distance of confidence from accuracy, over bins of confidence open below.
@@ -231,10 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_all_or_no_rows_have_has_no_curve() {
-        let mut ranking = Ranking::new(2, false);
-        ranking.add(0, &[0.0, 0.0], &[1]);
-        ranking.judge(false);
-        check(ranking, &[("ece", 0.5)]);
+    fn a_label_that_all_or_no_rows_have_has_no_roc_curve() {
+        for (class, expected) in [(1, &[("pr_auc", 1.0), ("ece", 0.5)][..]), (0, &[("ece", 0.5)])] {
+            let mut ranking = Ranking::new(2, false);
+            ranking.add(0, &[0.0, 0.0], &[class]);
+            ranking.judge(false);
+            check(ranking, expected);
+        }
     }
 }

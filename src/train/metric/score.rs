@@ -5,13 +5,14 @@ use super::interval::{Answer, intervals};
 use super::predictions::{PROBABILITIES_MAX, Prediction};
 use super::ranking::Ranking;
 use super::threshold::{self, Thresholds, probability};
+use crate::base::score::{Counts, averages, matthews, ratio};
 use crate::base::{Direction, Split};
 use crate::train::prepared::Targets;
 
 /// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
-/// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` and `pr_auc` are
-/// means over the labels that some rows have and some have not; of two classes they are those of
-/// the second.
+/// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` is the mean over
+/// the labels that some rows have and some have not, `pr_auc` over those that some rows have; of
+/// two classes they are those of the second.
 pub const NAMES: &[&str] = &[
     "loss",
     "accuracy",
@@ -92,14 +93,6 @@ struct Undecided {
     row: u32,
     probabilities: Box<[f64]>,
     truth: Box<[u32]>,
-}
-
-/// What is counted of one label.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) hits: u64,
-    pub(super) predicted: u64,
-    pub(super) support: u64,
 }
 
 impl Scorer {
@@ -223,8 +216,8 @@ impl Scorer {
         self.losses.sort_by_key(|(row, _)| *row);
         let rows = self.losses.len() as u64;
         let classes: Vec<ClassScore> =
-            labels.iter().zip(&self.counts).map(|(label, counts)| counts.score(label)).collect();
-        let mut metrics = self.summary(&classes);
+            labels.iter().zip(&self.counts).map(|(label, c)| class_score(label, *c)).collect();
+        let mut metrics = self.summary();
         metrics.extend(self.ranking.finish().into_iter().map(|(name, v)| metric(name, v)));
         for class in &classes {
             let parts =
@@ -259,88 +252,30 @@ impl Scorer {
         all
     }
 
-    fn summary(&self, classes: &[ClassScore]) -> Vec<MetricValue> {
-        let rows = self.losses.len() as f64;
-        let supports: f64 = classes.iter().map(|class| class.support as f64).sum();
-        let macro_mean = |part: fn(&ClassScore) -> f64| {
-            ratio(classes.iter().map(part).sum(), classes.len() as f64)
-        };
-        let weighted = |part: fn(&ClassScore) -> f64| {
-            ratio(classes.iter().map(|c| part(c) * c.support as f64).sum(), supports)
-        };
-        let sum = |part: fn(&Counts) -> u64| self.counts.iter().map(part).sum::<u64>() as f64;
-        let (hits, answers) = (sum(|c| c.hits), sum(|c| c.predicted) + supports);
-        let mut values = vec![
-            ("loss", ratio(self.losses.iter().map(|(_, loss)| loss).sum(), rows)),
-            ("accuracy", ratio(self.right as f64, rows)),
-            ("f1_macro", mean_f1(&self.counts)),
-            ("f1_micro", ratio(2.0 * hits, answers)),
-            ("f1_weighted", weighted(|c| c.f1)),
-            ("precision_macro", macro_mean(|c| c.precision)),
-            ("precision_weighted", weighted(|c| c.precision)),
-            ("recall_macro", macro_mean(|c| c.recall)),
-            ("recall_weighted", weighted(|c| c.recall)),
-        ];
-        if !self.confusion.is_empty() {
-            values.push(("balanced_accuracy", mean_recall(&self.counts)));
+    fn summary(&self) -> Vec<MetricValue> {
+        let (rows, multi) = (self.losses.len() as f64, self.confusion.is_empty());
+        let loss = ratio(self.losses.iter().map(|(_, loss)| loss).sum(), rows);
+        let mut values = vec![("loss", loss), ("accuracy", ratio(self.right as f64, rows))];
+        values.extend(averages(&self.counts, multi));
+        if !multi {
             values.push(("mcc", matthews(&self.confusion)));
         }
         values.into_iter().map(|(name, value)| metric(name, value)).collect()
     }
 }
 
-impl Counts {
-    fn score(self, label: &str) -> ClassScore {
-        let (hits, support, predicted) =
-            (self.hits as f64, self.support as f64, self.predicted as f64);
-        ClassScore {
-            label: label.to_owned(),
-            precision: ratio(hits, predicted),
-            recall: ratio(hits, support),
-            f1: self.f1(),
-            support: self.support,
-        }
+fn class_score(label: &str, counts: Counts) -> ClassScore {
+    ClassScore {
+        label: label.to_owned(),
+        precision: counts.precision(),
+        recall: counts.recall(),
+        f1: counts.f1(),
+        support: counts.support,
     }
-
-    pub(super) fn f1(self) -> f64 {
-        ratio(2.0 * self.hits as f64, (self.support + self.predicted) as f64)
-    }
-}
-
-/// The mean of the labels' F1.
-pub(super) fn mean_f1(counts: &[Counts]) -> f64 {
-    ratio(counts.iter().map(|counts| counts.f1()).sum(), counts.len() as f64)
-}
-
-/// The mean recall over the labels that occur, as scikit-learn has it.
-pub(super) fn mean_recall(counts: &[Counts]) -> f64 {
-    let present = counts.iter().filter(|counts| counts.support > 0);
-    let (sum, labels) = present.fold((0.0, 0.0), |(sum, labels), counts| {
-        (sum + counts.hits as f64 / counts.support as f64, labels + 1.0)
-    });
-    ratio(sum, labels)
 }
 
 fn metric(name: &str, value: f64) -> MetricValue {
     MetricValue { name: name.to_owned(), direction: direction_of(name), value }
-}
-
-/// Matthews' correlation for many classes (Gorodkin, "Comparing two K-category assignments by a
-/// K-category correlation coefficient", 2004).
-fn matthews(confusion: &[Vec<u64>]) -> f64 {
-    let classes = confusion.len();
-    let truth: Vec<f64> = confusion.iter().map(|row| row.iter().sum::<u64>() as f64).collect();
-    let said: Vec<f64> =
-        (0..classes).map(|j| confusion.iter().map(|row| row[j]).sum::<u64>() as f64).collect();
-    let rows: f64 = truth.iter().sum();
-    let right: f64 = (0..classes).map(|i| confusion[i][i] as f64).sum();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    let spread = (rows * rows - dot(&truth, &truth)) * (rows * rows - dot(&said, &said));
-    ratio(right * rows - dot(&truth, &said), spread.sqrt())
-}
-
-fn ratio(over: f64, under: f64) -> f64 {
-    if under == 0.0 { 0.0 } else { over / under }
 }
 
 fn argmax(scores: &[f32]) -> usize {

@@ -1,6 +1,6 @@
 //! Where a row may have any number of labels: from which probability on it has each.
 
-use super::score::Counts;
+use crate::base::score::Counts;
 use crate::train::config::Threshold;
 use crate::train::prepared::Prepared;
 
