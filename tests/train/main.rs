@@ -14,3 +14,4 @@ mod hf;
 mod labelled_text;
 #[cfg(feature = "torch")]
 mod pat;
+mod references;

@@ -40,7 +40,8 @@ pub struct Task<'a> {
     pub rows: &'a Sparse,
     /// The class of each row, below `outputs`; with one output 1 for yes and 0 for no.
     pub classes: &'a [u32],
-    /// How much each row counts.
+    /// The weight of each row's class. The support vector machine with several outputs uses it
+    /// for the output of that class alone, as liblinear does.
     pub weights: &'a [f64],
     /// Scores to learn: one for each class, or a single one for yes and no.
     pub outputs: usize,

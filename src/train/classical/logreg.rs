@@ -4,14 +4,18 @@
 //!
 //! Newton's method with conjugate gradients for the step (Nocedal and Wright, "Numerical
 //! Optimization", algorithm 7.1) and the diagonal as preconditioner, because the intercepts are
-//! curved thousands of times more than the weights. The penalty bounds the distance to the
-//! optimum by the length of the gradient, which is where it stops. One thread: sums have one
-//! order, and the matrix is small.
+//! curved thousands of times more than the weights. The penalty bounds the distance of the weights
+//! to the optimum by the length of the gradient; of the intercepts, which have no penalty, the
+//! gradient is measured in their own curvature. One thread: sums have one order, and the matrix is
+//! small.
 
 use super::linear::{Linear, Task};
 
 /// Length of the gradient at which the optimum is reached.
 const GRADIENT_MAX: f64 = 1e-4;
+/// Distance of an intercept to where its gradient is zero, by its curvature alone. With a small
+/// `c` intercepts are hardly curved, and a short gradient can be far from the optimum.
+const INTERCEPT_MAX: f64 = 1e-5;
 const NEWTON_STEPS_MAX: usize = 200;
 const CG_STEPS_MAX: usize = 500;
 const HALVINGS_MAX: usize = 60;
@@ -36,7 +40,7 @@ pub fn fit(task: &Task<'_>, mut go_on: impl FnMut(f64) -> bool) -> Fitted {
     for _ in 0..NEWTON_STEPS_MAX {
         let (objective, gradient, probabilities) = newton.look();
         objectives.push(objective);
-        converged = length(&gradient) <= GRADIENT_MAX;
+        converged = newton.is_optimal(&gradient, &probabilities);
         if !go_on(objective) || converged {
             break;
         }
@@ -63,6 +67,12 @@ impl Newton<'_, '_> {
         for output in self.at.chunks_exact(self.width) {
             model.weights.extend(&output[..self.width - 1]);
             model.intercept.push(output[self.width - 1]);
+        }
+        // Softmax does not change when one number is added to every score: the one that makes
+        // the intercepts sum to 0 is scikit-learn's, and the weights sum to 0 by the penalty.
+        if self.task.outputs > 1 {
+            let mean = model.intercept.iter().sum::<f64>() / self.task.outputs as f64;
+            model.intercept.iter_mut().for_each(|intercept| *intercept -= mean);
         }
         model
     }
@@ -139,6 +149,19 @@ impl Newton<'_, '_> {
             self.add(index, &errors, &mut gradient);
         }
         (self.penalty(&self.at) + self.task.c * sum, gradient, probabilities)
+    }
+
+    fn is_optimal(&self, gradient: &[f64], probabilities: &[f64]) -> bool {
+        let outputs = self.task.outputs;
+        let mut curvature = vec![0.0; outputs];
+        for (p, weight) in probabilities.chunks_exact(outputs).zip(self.task.weights) {
+            for (sum, p) in curvature.iter_mut().zip(p) {
+                *sum += self.task.c * weight * p * (1.0 - p);
+            }
+        }
+        let intercepts = gradient.chunks_exact(self.width).map(|output| output[self.width - 1]);
+        length(gradient) <= GRADIENT_MAX
+            && intercepts.zip(curvature).all(|(slope, curve)| slope.abs() <= INTERCEPT_MAX * curve)
     }
 
     /// The second derivative times `vector`.

@@ -1,6 +1,10 @@
 //! Linear support vector machine, one against the rest, with squared hinge loss:
 //! `0.5 * |weights|^2 + c * sum(w_i * max(0, 1 - y_i * score_i)^2)`. The intercept is the weight of
-//! a column that is always 1, so it is penalised too, as in scikit-learn's `LinearSVC`.
+//! a column that is always 1, so it is penalized too, as in scikit-learn's `LinearSVC`.
+//!
+//! As in liblinear, which `LinearSVC` calls, the weight of a class counts for the positive rows of
+//! its own output only: with several outputs the rows of all other classes weigh 1. With one
+//! output both classes have their weight.
 //!
 //! Dual coordinate descent (Hsieh et al., "A Dual Coordinate Descent Method for Large-scale Linear
 //! SVM", ICML 2008, algorithm 1 for the squared hinge). Rows are visited in an order that follows
@@ -55,6 +59,8 @@ struct Output<'a, 't> {
     task: &'a Task<'t>,
     /// 1 for the output's own rows, -1 for the others.
     signs: Vec<f64>,
+    /// How much each row counts for this output.
+    weights: Vec<f64>,
     /// 1 / (2 * c * w_i): what the squared hinge adds to the diagonal.
     slack: Vec<f64>,
     /// Length of each row, squared, with the constant column and the slack.
@@ -65,11 +71,15 @@ impl<'a, 't> Output<'a, 't> {
     fn new(task: &'a Task<'t>, output: usize) -> Self {
         let rows = 0..task.rows.len();
         let own = if task.outputs == 1 { 1 } else { output };
-        let sign = |row: usize| if task.classes[row] as usize == own { 1.0 } else { -1.0 };
-        let slack: Vec<f64> = task.weights.iter().map(|w| 0.5 / (task.c * w)).collect();
+        let is_own = |row: usize| task.classes[row] as usize == own;
+        let sign = |row: usize| if is_own(row) { 1.0 } else { -1.0 };
+        let counts = |row: usize| task.outputs == 1 || is_own(row);
+        let weight = |row: usize| if counts(row) { task.weights[row] } else { 1.0 };
+        let weights: Vec<f64> = rows.clone().map(weight).collect();
+        let slack: Vec<f64> = weights.iter().map(|w| 0.5 / (task.c * w)).collect();
         let square = |row: usize| task.rows.row(row).map(|(_, v)| v * v).sum::<f64>() + 1.0;
         let diagonal = rows.clone().map(|row| square(row) + slack[row]).collect();
-        Self { task, signs: rows.map(sign).collect(), slack, diagonal }
+        Self { task, signs: rows.map(sign).collect(), weights, slack, diagonal }
     }
 
     fn score(&self, row: usize, weights: &[f64], intercept: f64) -> f64 {
@@ -79,7 +89,7 @@ impl<'a, 't> Output<'a, 't> {
     fn objective(&self, weights: &[f64], intercept: f64) -> f64 {
         let loss = |row: usize| {
             let short = (1.0 - self.signs[row] * self.score(row, weights, intercept)).max(0.0);
-            self.task.weights[row] * short * short
+            self.weights[row] * short * short
         };
         let squares = weights.iter().map(|w| w * w).sum::<f64>() + intercept * intercept;
         0.5 * squares + self.task.c * (0..self.signs.len()).map(loss).sum::<f64>()

@@ -257,10 +257,12 @@ pub enum ClassWeights {
 }
 
 impl ClassWeights {
-    /// The weight of each class, given the training rows of each. A class without rows weighs 1.
+    /// The weight of each class, given the training rows of each. A class without rows weighs 1
+    /// and is not counted, as scikit-learn knows only the classes that occur.
     pub fn weights(self, counts: &[u64]) -> Vec<f64> {
         let rows: u64 = counts.iter().sum();
-        let balanced = |count: u64| rows as f64 / (counts.len() as f64 * count as f64);
+        let classes = counts.iter().filter(|count| **count > 0).count();
+        let balanced = |count: u64| rows as f64 / (classes as f64 * count as f64);
         counts
             .iter()
             .map(|count| match self {
