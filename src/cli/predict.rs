@@ -70,6 +70,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             model.name, model.weights
         ));
     }
+    for note in &model.notes {
+        context.ui.warn(note);
+    }
     let outlet = Outlet::new(&model, args.logits, out);
     let mut asking = Asking { model: &mut model, outlet, batch: args.batch, cut: 0, empty: 0 };
     match &file {

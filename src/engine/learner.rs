@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use annals::base::{Digest, Split};
-use annals::train::config::{DistilbertConfig, TrainConfig};
+use annals::train::config::{Architecture, TrainConfig};
+use annals::train::hf::Weights;
 use annals::train::pat;
 use annals::train::prepared::{Prepared, Targets};
 use annals::train::protocol::JobSpec;
@@ -32,6 +33,8 @@ struct TorchLearner {
     objective: Objective,
     device: Device,
     bf16: bool,
+    /// Layers of a DistilBERT, whose weights have other layouts too.
+    distilbert_layers: Option<u32>,
 }
 
 /// Builds the learner of a job. Threads are fixed first: they decide the order of sums.
@@ -57,7 +60,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     };
     let network = arch::build(&vars.root(), &shape)?;
     if job.resume_from.is_none() {
-        init(&job.config.distilbert, &vars)?;
+        init(&job.config, &vars)?;
         init_encoder(&job.config, &vars)?;
     }
     let weights: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
@@ -74,31 +77,53 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
         objective: Objective::new(Loss::new(training, &class_weights, device), &job.config),
         device,
         bf16,
+        distilbert_layers: (job.config.model.architecture == Architecture::Distilbert)
+            .then_some(job.config.model.n_layer),
     }))
 }
 
-/// Takes the weights of the folder to fine-tune from, if there is one. A classifier it lacks stays
-/// as it was made.
-fn init(from: &DistilbertConfig, vars: &nn::VarStore) -> Result<(), LearnError> {
+/// Takes the weights of the folder to fine-tune from, if there is one. What they lack of a
+/// classifier stays as it was made.
+fn init(config: &TrainConfig, vars: &nn::VarStore) -> Result<(), LearnError> {
+    let from = &config.distilbert;
     if from.init_from.is_empty() {
         return Ok(());
     }
-    let file = format!("{}/{WEIGHTS_FILE}", from.init_from);
-    let bytes = read(Path::new(&from.init_from), WEIGHTS_FILE)?;
-    let found = Digest::of(&bytes).to_string();
-    if found != from.init_digest {
-        let message = format!("digest {found}, {} expected", from.init_digest);
-        return Err(state_error(&file, message));
+    let weights = open(Path::new(&from.init_from), config.model.n_layer)?;
+    if weights.digest.to_string() != from.init_digest {
+        let message = format!("digest {}, {} expected", weights.digest, from.init_digest);
+        return Err(state_error(&from.init_from, message));
     }
-    let parsed = parse(&bytes, &file)?;
-    let has_head = parsed.tensor("classifier.weight").is_ok();
+    let fresh = weights.missing_head();
+    let mut all: Vec<(String, Tensor)> = vars.variables().into_iter().collect();
+    all.retain(|(name, _)| !fresh.contains(&name.as_str()));
+    copy(&weights, all, &from.init_from)
+}
+
+/// The weights of a DistilBERT, in whatever layout they are.
+fn open(folder: &Path, layers: u32) -> Result<Weights, LearnError> {
+    let file = folder.display().to_string();
+    Weights::open(folder, layers).map_err(|e| state_error(&file, e.to_string()))
+}
+
+/// Copies saved numbers into tensors, which change their type to that of the network.
+fn copy(weights: &Weights, to: Vec<(String, Tensor)>, file: &str) -> Result<(), LearnError> {
     no_grad(|| {
-        for (name, mut tensor) in vars.variables() {
-            if !has_head && !name.starts_with("distilbert.") {
-                continue;
+        for (name, mut tensor) in to {
+            let bad = |message: String| state_error(file, message);
+            let saved = weights.get(&name).ok_or_else(|| bad(format!("{name} is missing")))?;
+            let kind = match saved.dtype {
+                Dtype::F16 => Kind::Half,
+                Dtype::BF16 => Kind::BFloat16,
+                Dtype::F64 => Kind::Double,
+                _ => Kind::Float,
+            };
+            if saved.shape != shape_of(&tensor) {
+                let expected = tensor.size();
+                let message = format!("{name} has shape {:?}, {expected:?} expected", saved.shape);
+                return Err(bad(message));
             }
-            let saved = take(&parsed, &name, &tensor).map_err(|m| state_error(&file, m))?;
-            tensor.copy_(&saved);
+            tensor.copy_(&Tensor::from_data_size(saved.bytes, &tensor.size(), kind));
         }
         Ok(())
     })
@@ -217,6 +242,9 @@ impl Learner for TorchLearner {
     }
 
     fn load_weights(&mut self, dir: &Path) -> Result<(), LearnError> {
+        if let Some(layers) = self.distilbert_layers {
+            return copy(&open(dir, layers)?, self.sorted(), &dir.display().to_string());
+        }
         let weights = read(dir, WEIGHTS_FILE)?;
         let parsed = parse(&weights, WEIGHTS_FILE)?;
         no_grad(|| {

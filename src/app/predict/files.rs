@@ -273,6 +273,7 @@ impl Files {
         Ok(Model {
             recorded: self.weights.as_ref().is_some_and(|(_, digest)| digest.is_some()),
             thresholds: self.thresholds_of(&labels)?,
+            notes: Vec::new(),
             name: self.name,
             weights,
             labels: labels.classes,

@@ -46,6 +46,8 @@ pub struct Model {
     pub multi_label: bool,
     /// From which probability on a text has each label; empty where it has one class.
     pub thresholds: Vec<f64>,
+    /// What a user has to know of its files.
+    pub notes: Vec<String>,
     pub(super) inner: Inner,
 }
 
@@ -254,6 +256,7 @@ impl Model {
             labels: members[0].labels.clone(),
             multi_label: members[0].multi_label,
             thresholds: ensemble::mean_thresholds(&thresholds),
+            notes: Vec::new(),
             inner: Inner::Ensemble(members),
         })
     }
@@ -261,7 +264,8 @@ impl Model {
     fn hugging_face(folder: &Path, programs: &Programs) -> Result<Self> {
         let found = Pretrained::open(folder)?;
         if !found.has_head() {
-            let message = format!("{} has no classifier", folder.display());
+            let notes = found.notes.join("; ");
+            let message = format!("{} has no classifier: {notes}", folder.display());
             return Err(Error::new(ErrorKind::Data, message)
                 .hint("train one: annals train --config distilbert --init FOLDER"));
         }
@@ -270,14 +274,14 @@ impl Model {
         config.model.max_seq_length = found.length_max;
         found.settle(&mut config)?;
         let words = Words::HuggingFace(Box::new(found.tokenizer.limited(found.length_max)?));
-        let labels =
-            Labels { classes: found.model.labels(), multi_label: found.model.is_multi_label() };
+        let labels = Labels { classes: found.labels, multi_label: found.multi_label };
         let spec = labels.spec(words.rows(&config), config, folder);
         Ok(Self {
             name: folder.display().to_string(),
             weights: found.weights,
             recorded: false,
             thresholds: labels.halves(),
+            notes: found.notes,
             multi_label: labels.multi_label,
             labels: labels.classes,
             inner: Inner::Tokens { words, engine: Box::new(start(programs, spec)?) },

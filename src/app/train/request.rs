@@ -93,7 +93,7 @@ pub trait Screen {
 
 /// Merges the settings; files they name are looked for in `folder`.
 pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved> {
-    let Resolved { mut config, name, notes } = merged(request)?;
+    let Resolved { mut config, name, mut notes } = merged(request)?;
     let lexicon = &mut config.lexicon;
     if lexicon.names_a_file() {
         for file in [&mut lexicon.file, &mut lexicon.types_file] {
@@ -102,7 +102,7 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
             }
         }
     }
-    settle_init(&mut config)?;
+    notes.extend(settle_init(&mut config)?);
     settle_encoder(&mut config, folder)?;
     Ok(Resolved { config, name, notes })
 }
@@ -129,17 +129,20 @@ fn settle_encoder(config: &mut TrainConfig, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lets the folder to fine-tune from decide what it decides, and names its weights by digest.
-fn settle_init(config: &mut TrainConfig) -> Result<()> {
+/// Lets the folder to fine-tune from decide what it decides, and names its weights by digest. Gives
+/// what a user has to know of them.
+fn settle_init(config: &mut TrainConfig) -> Result<Vec<String>> {
     if config.distilbert.init_from.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let given = Path::new(&config.distilbert.init_from);
     let folder = fs::canonicalize(given).map_err(|e| {
         Error::caused(ErrorKind::Data, format!("cannot read {}", given.display()), e)
     })?;
     refuse_pickle(&folder)?;
-    Ok(Pretrained::open(&folder)?.settle(config)?)
+    let found = Pretrained::open(&folder)?;
+    found.settle(config)?;
+    Ok(found.notes.iter().map(|note| format!("{}: {note}", folder.display())).collect())
 }
 
 impl From<HfError> for Error {

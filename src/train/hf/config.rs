@@ -10,26 +10,36 @@ use serde_json::{Map, Value, json};
 use super::{CONFIG_FILE, HfError, SIDE_FILES, Tokenizer};
 use crate::train::config::TrainConfig;
 
-/// What `config.json` says of a DistilBERT.
+/// What `config.json` says of a DistilBERT, with the defaults and the other names that Transformers
+/// knows.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ModelFile {
-    model_type: String,
     #[serde(default = "gelu")]
     activation: String,
     /// Width.
+    #[serde(default = "sizes::dim", alias = "hidden_size")]
     pub dim: u32,
     /// Attention heads.
+    #[serde(default = "sizes::heads", alias = "num_attention_heads")]
     pub n_heads: u32,
     /// Layers.
+    #[serde(default = "sizes::layers", alias = "num_hidden_layers")]
     pub n_layers: u32,
     /// Width of the feed-forward layers.
+    #[serde(default = "sizes::hidden")]
     pub hidden_dim: u32,
     /// Rows of the position table.
+    #[serde(default = "sizes::positions")]
     pub max_position_embeddings: u32,
     /// Rows of the token table.
+    #[serde(default = "sizes::vocabulary")]
     pub vocab_size: u32,
     #[serde(default)]
-    id2label: BTreeMap<u32, String>,
+    id2label: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    label2id: Option<BTreeMap<String, Value>>,
+    #[serde(skip)]
+    num_labels: Option<Value>,
     #[serde(default)]
     problem_type: Option<String>,
 }
@@ -37,6 +47,31 @@ pub struct ModelFile {
 fn gelu() -> String {
     "gelu".to_owned()
 }
+
+/// What Transformers takes for what `config.json` leaves out.
+mod sizes {
+    pub(super) fn dim() -> u32 {
+        768
+    }
+    pub(super) fn heads() -> u32 {
+        12
+    }
+    pub(super) fn layers() -> u32 {
+        6
+    }
+    pub(super) fn hidden() -> u32 {
+        3_072
+    }
+    pub(super) fn positions() -> u32 {
+        512
+    }
+    pub(super) fn vocabulary() -> u32 {
+        30_522
+    }
+}
+
+/// Labels of a classifier at most, as for any model.
+const LABELS_MAX: u64 = 10_000;
 
 impl ModelFile {
     /// Reads and checks the file of `folder`.
@@ -53,8 +88,13 @@ impl ModelFile {
         if kind != "distilbert" {
             return Err(bad(format!("model_type distilbert expected, found {kind}")));
         }
-        let file: Self = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
-        if file.activation != "gelu" {
+        if !value["quantization_config"].is_null() {
+            return Err(bad("quantized weights are not read (quantization_config)".into()));
+        }
+        let num_labels = value.get("num_labels").cloned();
+        let mut file: Self = serde_json::from_value(value).map_err(|e| bad(e.to_string()))?;
+        file.num_labels = num_labels;
+        if !["gelu", "gelu_python"].contains(&file.activation.as_str()) {
             return Err(bad(format!("activation gelu expected, found {}", file.activation)));
         }
         if file.n_heads == 0 || !file.dim.is_multiple_of(file.n_heads) {
@@ -63,21 +103,63 @@ impl ModelFile {
                 file.dim, file.n_heads
             )));
         }
-        debug_assert_eq!(file.model_type, kind);
         Ok(file)
     }
 
-    /// The labels, in the order of the scores; two unnamed ones where none are listed.
-    pub fn labels(&self) -> Vec<String> {
-        if self.id2label.is_empty() {
-            return vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()];
-        }
-        self.id2label.values().cloned().collect()
+    /// The labels of the classifier, in the order of the scores, and whether a text may have any
+    /// number of them; `LABEL_0` and so on where none are named.
+    ///
+    /// # Errors
+    /// The reason why these are not the labels of a classifier.
+    pub fn labels(&self) -> Result<(Vec<String>, bool), String> {
+        let count = match &self.num_labels {
+            None => None,
+            Some(count) => match count.as_u64().filter(|count| *count <= LABELS_MAX) {
+                Some(count) => Some(count),
+                None => return Err(format!("num_labels is {count}, 2 to {LABELS_MAX} expected")),
+            },
+        };
+        let labels = match (&self.id2label, count) {
+            (Some(named), _) if count.is_none_or(|count| count == named.len() as u64) => {
+                names(named)?
+            }
+            // Where both differ, the number counts and the names are lost, as in Transformers.
+            _ => (0..count.unwrap_or(2)).map(|id| format!("LABEL_{id}")).collect(),
+        };
+        let multi_label = match self.problem_type.as_deref() {
+            _ if labels.len() < 2 => {
+                let count = labels.len();
+                return Err(format!("{count} labels are no classifier, 2 and more are needed"));
+            }
+            None | Some("single_label_classification") => false,
+            Some("multi_label_classification") => true,
+            Some(other) => return Err(format!("problem_type {other} is not supported")),
+        };
+        Ok((labels, multi_label))
     }
 
-    /// Whether a text may have any number of labels.
-    pub fn is_multi_label(&self) -> bool {
-        self.problem_type.as_deref() == Some("multi_label_classification")
+    /// Where `config.json` contradicts itself about the labels, and what counts.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let named = self.id2label.as_ref()?;
+        if let Some(count) = self.num_labels.as_ref().and_then(Value::as_u64)
+            && count != named.len() as u64
+        {
+            return Some(format!(
+                "{CONFIG_FILE}: num_labels is {count}, id2label has {} labels; num_labels counts \
+                 and the names are not used, as in Transformers",
+                named.len()
+            ));
+        }
+        let ids = self.label2id.as_ref()?;
+        let differs = |(id, name): &(&String, &Value)| {
+            let found = ids.get(&plain(name)?).map(plain);
+            found.filter(|found| found.as_ref() != Some(*id))
+        };
+        let (id, name) = named.iter().find(|entry| differs(entry).is_some())?;
+        Some(format!(
+            "{CONFIG_FILE}: id2label calls class {id} {name}, label2id gives {name} another \
+             number; id2label counts, as in Transformers"
+        ))
     }
 
     /// Gives `config` the sizes of this model.
@@ -98,16 +180,13 @@ pub fn side_files(
     multi_label: bool,
     tokenizer: &Tokenizer,
 ) -> [(&'static str, Vec<u8>); 5] {
-    let specials = json!({
-        "cls_token": "[CLS]", "mask_token": "[MASK]", "pad_token": "[PAD]", "sep_token": "[SEP]",
-        "unk_token": "[UNK]",
-    });
+    let specials = tokenizer.specials();
     let mut settings = json!({
         "clean_up_tokenization_spaces": true,
         "model_max_length": config.model.max_seq_length,
         "tokenizer_class": "PreTrainedTokenizerFast",
     });
-    if let (Value::Object(settings), Value::Object(specials)) = (&mut settings, &specials) {
+    if let Value::Object(settings) = &mut settings {
         settings.extend(specials.clone());
     }
     let [model, whole, tokenizer_config, special, vocab] = SIDE_FILES;
@@ -115,7 +194,7 @@ pub fn side_files(
         (model, pretty(&model_json(config, labels, multi_label, tokenizer))),
         (whole, tokenizer.to_json().as_bytes().to_vec()),
         (tokenizer_config, pretty(&settings)),
-        (special, pretty(&specials)),
+        (special, pretty(&Value::Object(specials))),
         (vocab, tokenizer.to_vocab_text().into_bytes()),
     ]
 }
@@ -154,6 +233,39 @@ fn model_json(
         "sinusoidal_pos_embds": false,
         "vocab_size": tokenizer.rows(config),
     })
+}
+
+/// The names of classes 0, 1, 2 and so on.
+fn names(named: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
+    let mut by_id = BTreeMap::new();
+    for (id, name) in named {
+        let number: u32 = id.trim().parse().map_err(|_| format!("id2label has the id {id:?}"))?;
+        let name = plain(name).ok_or_else(|| format!("id2label calls class {id} {name}"))?;
+        if by_id.insert(number, name).is_some() {
+            return Err(format!("id2label names class {number} twice"));
+        }
+    }
+    if let Some((expected, _)) = (0..).zip(by_id.keys()).find(|(at, id)| at != *id) {
+        let ids: Vec<String> = by_id.keys().map(u32::to_string).collect();
+        return Err(format!(
+            "id2label names the classes {}, but not class {expected}",
+            ids.join(", ")
+        ));
+    }
+    let names: Vec<String> = by_id.into_values().collect();
+    match (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
+        Some(at) => Err(format!("id2label calls two classes {:?}, one of them {at}", names[at])),
+        None => Ok(names),
+    }
+}
+
+/// A text, or a number as text.
+fn plain(name: &Value) -> Option<String> {
+    match name {
+        Value::String(name) if !name.is_empty() => Some(name.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn pretty(value: &Value) -> Vec<u8> {

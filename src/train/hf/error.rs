@@ -25,9 +25,9 @@ pub enum HfError {
         problem: String,
     },
     /// Other weights than the settings name.
-    #[error("{} has digest {found}, {expected} expected", path.display())]
+    #[error("the weights in {} have digest {found}, {expected} expected", path.display())]
     Digest {
-        /// The file.
+        /// The folder.
         path: PathBuf,
         /// What the settings name.
         expected: String,

@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
-
-use super::{HfError, ModelFile, Tokenizer};
+use super::weights::{self, Weights};
+use super::{CONFIG_FILE, HfError, ModelFile, Tokenizer};
 use crate::base::Digest;
-use crate::train::WEIGHTS_FILE;
 use crate::train::config::{Architecture, TrainConfig};
 
 /// A folder whose files fit each other.
@@ -20,45 +18,79 @@ pub struct Pretrained {
     pub tokenizer: Tokenizer,
     /// Most tokens of a text.
     pub length_max: u32,
+    /// The labels of the classifier, in the order of its outputs; none without a classifier.
+    pub labels: Vec<String>,
+    /// Whether a text may have any number of them.
+    pub multi_label: bool,
     /// Digest of the weights.
     pub weights: Digest,
+    /// What a user has to know of the weights: tensors that are missing or were not used.
+    pub notes: Vec<String>,
     has_head: bool,
 }
 
 impl Pretrained {
-    /// Reads the folder: every header is checked, and the weights are digested.
+    /// Reads the folder: every name and shape is checked, and the weights are digested.
     ///
     /// # Errors
     /// When a file is missing or damaged, or they do not fit each other.
     pub fn open(folder: &Path) -> Result<Self, HfError> {
         let model = ModelFile::read(folder)?;
         let tokenizer = Tokenizer::read(folder)?;
-        let path = folder.join(WEIGHTS_FILE);
-        let bytes = fs::read(&path).map_err(|source| HfError::Io { path: path.clone(), source })?;
-        let bad = |problem: String| HfError::File { path: path.clone(), problem };
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
-        let tokens = "distilbert.embeddings.word_embeddings.weight";
-        let table = tensors.tensor(tokens).map_err(|e| bad(e.to_string()))?;
-        let wanted = [model.vocab_size as usize, model.dim as usize];
-        if table.shape() != wanted {
-            let found = table.shape();
-            return Err(bad(format!("{tokens} has shape {found:?}, config.json says {wanted:?}")));
-        }
+        let weights = Weights::open(folder, model.n_layers)?;
+        check_body(folder, &model, &weights)?;
         if tokenizer.len() > model.vocab_size {
             let (tokens, rows) = (tokenizer.len(), model.vocab_size);
             return Err(HfError::Vocabulary { path: folder.to_owned(), tokens, rows });
         }
-        let head = tensors.tensor("classifier.weight").ok();
-        let labels = model.labels().len();
-        if let Some(rows) = head.as_ref().and_then(|head| head.shape().first())
-            && *rows != labels
-        {
-            return Err(bad(format!("{rows} outputs, config.json lists {labels} labels")));
+        let mut notes = Vec::new();
+        let (mut labels, mut multi_label) = (Vec::new(), false);
+        if let Some(head) = weights.get("classifier.weight") {
+            let bad = |problem| HfError::File { path: folder.join(CONFIG_FILE), problem };
+            (labels, multi_label) = model.labels().map_err(bad)?;
+            notes.extend(model.contradiction());
+            let (outputs, listed) = (head.shape.first().copied().unwrap_or(0), labels.len());
+            if outputs != listed {
+                let problem = format!("{outputs} outputs, {CONFIG_FILE} has {listed} labels");
+                return Err(HfError::File { path: weights.path_of("classifier.weight"), problem });
+            }
+            let width = model.dim as usize;
+            for (name, shape) in [
+                ("classifier.weight", vec![outputs, width]),
+                ("classifier.bias", vec![outputs]),
+                ("pre_classifier.weight", vec![width, width]),
+                ("pre_classifier.bias", vec![width]),
+            ] {
+                if weights.get(name).is_some() {
+                    check_shape(&weights, name, &shape)?;
+                }
+            }
         }
-        let has_head = head.is_some();
+        let missing = weights.missing_head();
+        if !missing.is_empty() {
+            notes.push(format!(
+                "{} missing from the weights: newly initialized",
+                missing.join(", ")
+            ));
+        }
+        if !weights.ignored.is_empty() {
+            let ignored = weights.ignored.join(", ");
+            notes.push(format!("not used of the weights: {ignored}"));
+        }
         let length_max = length_max(folder).min(model.max_position_embeddings);
-        let weights = Digest::of(&bytes);
-        Ok(Self { folder: folder.to_owned(), model, tokenizer, length_max, weights, has_head })
+        let (has_head, weights) = (missing.is_empty(), weights.digest);
+        let folder = folder.to_owned();
+        Ok(Self {
+            folder,
+            model,
+            tokenizer,
+            length_max,
+            labels,
+            multi_label,
+            weights,
+            notes,
+            has_head,
+        })
     }
 
     /// Makes `config` train from this folder: its sizes, its place and the weights' digest.
@@ -81,7 +113,7 @@ impl Pretrained {
         let expected = &mut config.distilbert.init_digest;
         let found = self.weights;
         if !expected.is_empty() && *expected != found.to_string() {
-            let path = self.folder.join(WEIGHTS_FILE);
+            let path = self.folder.clone();
             return Err(HfError::Digest { path, expected: expected.clone(), found });
         }
         *expected = found.to_string();
@@ -94,19 +126,58 @@ impl Pretrained {
     /// # Errors
     /// When the labels or their order differ.
     pub fn check_labels(&self, labels: &[String]) -> Result<(), HfError> {
-        let known = self.model.labels();
-        let named = !(0..).zip(&known).all(|(i, label)| *label == format!("LABEL_{i}"));
+        let known = &self.labels;
+        let named = !(0..).zip(known).all(|(i, label)| *label == format!("LABEL_{i}"));
         let fits = if named { known == labels } else { known.len() == labels.len() };
-        if !self.has_head || fits {
+        if known.is_empty() || fits {
             return Ok(());
         }
         let (known, found) = (known.join(", "), labels.join(", "));
         Err(HfError::Labels { path: self.folder.clone(), known, found })
     }
 
-    /// Whether the weights have a classifier; a fresh one is made where they have none.
+    /// Whether the weights have a whole classifier; what they lack of one is made afresh.
     pub fn has_head(&self) -> bool {
         self.has_head
+    }
+}
+
+/// Refuses weights whose body is not the one that `config.json` describes.
+fn check_body(folder: &Path, model: &ModelFile, weights: &Weights) -> Result<(), HfError> {
+    let (width, hidden) = (model.dim as usize, model.hidden_dim as usize);
+    for name in weights::body(model.n_layers) {
+        let parts: Vec<&str> = name.rsplit('.').take(2).collect();
+        let shape = match parts[..] {
+            ["weight", "word_embeddings"] => vec![model.vocab_size as usize, width],
+            ["weight", "position_embeddings"] => {
+                vec![model.max_position_embeddings as usize, width]
+            }
+            ["weight", "lin1"] => vec![hidden, width],
+            ["bias", "lin1"] => vec![hidden],
+            ["weight", "lin2"] => vec![width, hidden],
+            ["weight", part] if part.ends_with("_lin") => vec![width, width],
+            _ => vec![width],
+        };
+        if weights.get(&name).is_none() {
+            let mut problem = format!("the weights have no {name}");
+            if let Some(other) = weights.ignored.first() {
+                problem += &format!(" (they have {other})");
+            }
+            return Err(HfError::File { path: folder.to_owned(), problem });
+        }
+        check_shape(weights, &name, &shape)?;
+    }
+    Ok(())
+}
+
+fn check_shape(weights: &Weights, name: &str, wanted: &[usize]) -> Result<(), HfError> {
+    match weights.get(name) {
+        Some(found) if found.shape != wanted => {
+            let found = found.shape;
+            let problem = format!("{name} has shape {found:?}, {CONFIG_FILE} says {wanted:?}");
+            Err(HfError::File { path: weights.path_of(name), problem })
+        }
+        _ => Ok(()),
     }
 }
 

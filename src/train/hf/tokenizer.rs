@@ -2,7 +2,6 @@
 //! crate's gives another vocabulary every time (huggingface/tokenizers issue 1794).
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -10,10 +9,10 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::{
     NormalizedString, Normalizer as _, OffsetReferential, OffsetType, PreTokenizedString,
-    PreTokenizer as _, TruncationParams,
+    PreTokenizer as _, TruncationDirection, TruncationParams,
 };
 
-use super::{HfError, TOKENIZER_FILE, VOCAB_FILE};
+use super::{HfError, auto};
 use crate::train::data::vocab::{Tokens, learn_pieces};
 
 /// The tokens a learned vocabulary starts with, in order, as in BERT's own.
@@ -21,31 +20,23 @@ const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// As BERT has it: longer words are unknown.
 const WORD_CHARS_MAX: usize = 100;
 
-/// Texts to token ids, exactly as `transformers` does with the same file.
+/// Texts to token ids, exactly as `transformers` does with the same files.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     json: String,
+    /// Which end of a text that is too long is cut off.
+    cut: TruncationDirection,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json`, or `vocab.txt` where there is none.
+    /// Reads `tokenizer.json`, or `vocab.txt` where there is none, with what
+    /// `tokenizer_config.json` says of them.
     ///
     /// # Errors
-    /// When neither can be read, or is not a tokenizer.
+    /// When neither can be read, or is not a tokenizer of BERT's kind.
     pub fn read(folder: &Path) -> Result<Self, HfError> {
-        let path = folder.join(TOKENIZER_FILE);
-        let is_whole = path.exists();
-        let path = if is_whole { path } else { folder.join(VOCAB_FILE) };
-        let text = fs::read_to_string(&path)
-            .map_err(|source| HfError::Io { path: path.clone(), source })?;
-        let made = if is_whole {
-            Self::from_json(text)
-        } else {
-            let lowercase = lowercases(folder);
-            Self::from_json(json_of(text.lines(), lowercase))
-        };
-        made.map_err(|error| HfError::File { path, problem: error.to_string() })
+        Self::from_json(auto::read(folder)?)
     }
 
     /// Takes the content of a `tokenizer.json`.
@@ -54,9 +45,10 @@ impl Tokenizer {
     /// When it is not a tokenizer.
     pub fn from_json(json: String) -> Result<Self, HfError> {
         let mut inner = tokenizers::Tokenizer::from_bytes(json.as_bytes()).map_err(refused)?;
+        let cut = inner.get_truncation().map_or_else(Default::default, |given| given.direction);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(refused)?;
-        Ok(Self { inner, json })
+        Ok(Self { inner, json, cut })
     }
 
     /// Learns at most `size` pieces from `texts`: the most frequent pair is merged first, equal
@@ -79,7 +71,7 @@ impl Tokenizer {
             }
         }
         let pieces = learn_pieces(&counts, &SPECIALS, size, min_count);
-        Self::from_json(json_of(pieces.iter().map(String::as_str), true))
+        Self::from_json(json_of(pieces.iter().map(String::as_str)))
     }
 
     /// Cuts texts to `max` tokens, the special ones included.
@@ -87,7 +79,8 @@ impl Tokenizer {
     /// # Errors
     /// When `max` leaves no place beside the special tokens.
     pub fn limited(mut self, max: u32) -> Result<Self, HfError> {
-        let params = TruncationParams { max_length: max as usize, ..TruncationParams::default() };
+        let (max_length, direction) = (max as usize, self.cut);
+        let params = TruncationParams { max_length, direction, ..TruncationParams::default() };
         self.inner.with_truncation(Some(params)).map_err(refused)?;
         Ok(self)
     }
@@ -135,6 +128,26 @@ impl Tokenizer {
         &self.json
     }
 
+    /// The special tokens by their keys in `tokenizer_config.json`.
+    pub fn specials(&self) -> Map<String, Value> {
+        let whole: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        let ends = whole["post_processor"]["single"].as_array();
+        let end = |part: Option<&Value>| part.map(|part| part["SpecialToken"]["id"].clone());
+        let added = |token: &str| {
+            let mut added = whole["added_tokens"].as_array().into_iter().flatten();
+            added.find(|known| known["content"] == token).map(|known| known["content"].clone())
+        };
+        let all = [
+            ("cls_token", end(ends.and_then(|ends| ends.first()))),
+            ("mask_token", added("[MASK]")),
+            ("pad_token", added("[PAD]")),
+            ("sep_token", end(ends.and_then(|ends| ends.last()))),
+            ("unk_token", Some(whole["model"]["unk_token"].clone())),
+        ];
+        let all = all.into_iter().filter_map(|(key, token)| Some((key.to_owned(), token?)));
+        all.filter(|(_, token)| token.is_string()).collect()
+    }
+
     /// The content of `vocab.txt`: the token of each id, `[unused<id>]` where there is none.
     pub fn to_vocab_text(&self) -> String {
         let pieces = self.pieces();
@@ -151,15 +164,8 @@ impl Tokenizer {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refused(error: tokenizers::Error) -> HfError {
+pub(super) fn refused(error: tokenizers::Error) -> HfError {
     HfError::Tokenizer(error.to_string())
-}
-
-/// `do_lower_case` of `tokenizer_config.json`; BERT's default is true.
-fn lowercases(folder: &Path) -> bool {
-    let settings = fs::read(folder.join("tokenizer_config.json")).unwrap_or_default();
-    let settings: Value = serde_json::from_slice(&settings).unwrap_or_default();
-    settings["do_lower_case"].as_bool().unwrap_or(true)
 }
 
 /// The words BERT sees in a text.
@@ -173,15 +179,11 @@ fn words(text: &str) -> Result<Vec<String>, HfError> {
     Ok(splits.into_iter().map(|(word, ..)| word.to_owned()).collect())
 }
 
-/// A `tokenizer.json` of BERT's kind over `pieces`, in the order of their ids.
-fn json_of<'a>(pieces: impl Iterator<Item = &'a str>, lowercase: bool) -> String {
+/// A `tokenizer.json` of BERT's kind over `pieces`, in the order of their ids, in lower case.
+fn json_of<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
     let vocab: Map<String, Value> =
         pieces.zip(0_u32..).map(|(piece, id)| (piece.to_owned(), json!(id))).collect();
     let id = |token: &str| vocab.get(token).cloned().unwrap_or_default();
-    let special = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
-    let second = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 1 } });
-    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
-    let named = |token: &str| json!({ "id": token, "ids": [id(token)], "tokens": [token] });
     let added: Vec<Value> = SPECIALS
         .iter()
         .filter(|token| vocab.contains_key(**token))
@@ -192,31 +194,52 @@ fn json_of<'a>(pieces: impl Iterator<Item = &'a str>, lowercase: bool) -> String
             })
         })
         .collect();
-    let whole = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": {
-            "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-            "strip_accents": null, "lowercase": lowercase,
-        },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [special("[CLS]"), text("A", 0), special("[SEP]")],
-            "pair": [
-                special("[CLS]"), text("A", 0), special("[SEP]"), text("B", 1), second("[SEP]"),
-            ],
-            "special_tokens": { "[CLS]": named("[CLS]"), "[SEP]": named("[SEP]") },
-        },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": {
-            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": WORD_CHARS_MAX, "vocab": vocab,
-        },
+    let normalizer = json!({
+        "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+        "strip_accents": null, "lowercase": true,
     });
+    let mut whole = word_piece(&vocab, "[UNK]", normalizer);
+    whole["added_tokens"] = Value::from(added);
+    whole["post_processor"] = template(("[CLS]", &id("[CLS]")), ("[SEP]", &id("[SEP]")));
     let mut text = serde_json::to_string_pretty(&whole).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// A tokenizer of BERT's kind without special tokens.
+pub(super) fn word_piece(vocab: &Map<String, Value>, unknown: &str, normalizer: Value) -> Value {
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [],
+        "normalizer": normalizer,
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": null,
+        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
+        "model": {
+            "type": "WordPiece", "unk_token": unknown, "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": WORD_CHARS_MAX, "vocab": vocab,
+        },
+    })
+}
+
+/// Puts a token with its id before a text and one after it.
+pub(super) fn template(first: (&str, &Value), last: (&str, &Value)) -> Value {
+    let special = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+    let second = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 1 } });
+    let text = |name: &str, kind: u32| json!({ "Sequence": { "id": name, "type_id": kind } });
+    let named =
+        |(token, id): (&str, &Value)| json!({ "id": token, "ids": [id], "tokens": [token] });
+    let mut tokens = Map::new();
+    tokens.insert(first.0.to_owned(), named(first));
+    tokens.insert(last.0.to_owned(), named(last));
+    json!({
+        "type": "TemplateProcessing",
+        "single": [special(first.0), text("A", 0), special(last.0)],
+        "pair": [
+            special(first.0), text("A", 0), special(last.0), text("B", 1), second(last.0),
+        ],
+        "special_tokens": tokens,
+    })
 }
