@@ -139,9 +139,7 @@ fn tokens_equal_those_of_transformers() {
     for name in FIXTURES {
         let Some((from, expected)) = fixture(name) else { return };
         let plain = tempfile::tempdir().unwrap();
-        for file in ["vocab.txt", "tokenizer_config.json"] {
-            fs::copy(from.join(file), plain.path().join(file)).unwrap();
-        }
+        fs::copy(from.join("vocab.txt"), plain.path().join("vocab.txt")).unwrap();
         let max = expected["max_length"].as_u64().unwrap() as u32;
         for folder in [from.as_path(), plain.path()] {
             let tokenizer = Tokenizer::read(folder).unwrap().limited(max).unwrap();
