@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::log::Names;
 use super::{App, Error, ErrorKind, LogQuery, Result, signing_key};
-use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::base::{Digest, MoveId, RequestId, RunId, counted};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
@@ -329,10 +329,10 @@ fn run_node(log: &Reader, names: &mut Names, run: RunId, before: Option<u64>) ->
 
 fn results(finished: &RunFinished, header: &Header) -> Node {
     let detail = format!(
-        "{} steps, {} epochs; {} metrics, {}",
-        finished.steps,
-        finished.epochs,
-        finished.metrics.len(),
+        "{}, {}; {}, {}",
+        counted(finished.steps, "step"),
+        counted(finished.epochs, "epoch"),
+        counted(finished.metrics.len(), "metric"),
         header.provenance.word()
     );
     let of_split = |m: &FinalMetric| {

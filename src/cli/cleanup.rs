@@ -5,6 +5,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
 use crate::app::{App, Cleanup, CleanupRequest, Result};
+use crate::base::counted;
 
 /// Move old debug runs and old failures into their archives, as the policy says
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 
 fn totals(cleanup: &Cleanup, planned: bool) -> String {
     let count = cleanup.moving().count();
-    let runs = if count == 1 { "1 run".to_owned() } else { format!("{count} runs") };
+    let runs = counted(count, "run");
     let bytes: u64 = cleanup.moving().map(|found| found.bytes).sum();
     let saved: Option<u64> = cleanup.moving().map(|found| found.bytes_saved).sum();
     let saved = saved.map_or("as much as packing gives".to_owned(), size);

@@ -9,7 +9,7 @@ use super::lens::LogFile;
 use super::ui::{Ui, escape};
 use crate::analysis::diff::Section;
 use crate::app::{App, LogChange, Moment, Result};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, counted};
 
 /// Show what changed in the record between two moments, and the command that did it
 ///
@@ -64,7 +64,7 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     context.ui.data(&found, |ui| {
         let events = found.to.size - found.from.size;
         let (from, to) = (moment(&found.from), moment(&found.to));
-        ui.line(&format!("From {from} to {to}: {events} events."))?;
+        ui.line(&format!("From {from} to {to}: {}.", counted(events, "event")))?;
         if found.changes.is_empty() {
             ui.note("Nothing is different.");
             return Ok(());

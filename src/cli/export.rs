@@ -7,6 +7,7 @@ use super::lens::Lens;
 use super::out::OutPath;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::counted;
 use crate::port::export::Format;
 use crate::port::table::CsvCells;
 
@@ -67,7 +68,11 @@ fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             }
             let exported = app.export_tiles(&folder)?;
             return context.ui.data(&exported, |ui| {
-                ui.line(&format!("{} events in {} files", exported.size, exported.files))
+                ui.line(&format!(
+                    "{} in {}",
+                    counted(exported.size, "event"),
+                    counted(exported.files, "file")
+                ))
             });
         }
     };

@@ -8,6 +8,7 @@ use super::init::LayoutArg;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
 use crate::app::{Migration, Result};
+use crate::base::counted;
 
 /// Show where things lie, or move everything to where the other layout has it
 #[derive(Debug, clap::Args)]
@@ -96,7 +97,7 @@ fn migrate(to: LayoutArg, apply: bool, context: &mut Context) -> Result<()> {
 
 fn told(migration: &Migration, applied: bool) -> String {
     let count = migration.moves.len();
-    let folders = if count == 1 { "1 folder".to_owned() } else { format!("{count} folders") };
+    let folders = counted(count, "folder");
     let to = migration.to.word();
     match (applied, count, migration.from == migration.to) {
         (_, 0, true) => format!("everything is where the layout {to} has it"),
@@ -119,7 +120,7 @@ fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
         }
         ui.table(&table)?;
         let count = pack.logs.len();
-        let logs = if count == 1 { "1 log".to_owned() } else { format!("{count} logs") };
+        let logs = counted(count, "log");
         ui.dim(&match (count, pack.bytes_after) {
             (0, _) => "no log is that old".to_owned(),
             (_, Some(after)) => {

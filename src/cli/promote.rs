@@ -6,6 +6,7 @@ use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, size};
 use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
+use crate::base::counted;
 
 /// Put a run's model into production, if the policy and the people agree
 #[derive(Debug, clap::Args)]
@@ -116,10 +117,10 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
         let names: Vec<String> =
             approvals.map(|(approver, signed)| format!("{approver} ({})", word(*signed))).collect();
         ui.line(&format!(
-            "{} has {} of {} approvals: {}",
+            "{} has {} of {}: {}",
             decided.name,
             names.len(),
-            decided.needed,
+            counted(decided.needed, "approval"),
             names.join(", ")
         ))?;
         ui.dim(&format!("The policy asks for {}.", decided.terms));

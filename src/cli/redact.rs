@@ -9,6 +9,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, RedactRequest, Redaction, Result, Stays};
+use crate::base::counted;
 
 /// Take texts out of the record: notes, reasons, descriptions, tags, words of commands, files
 ///
@@ -66,10 +67,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn told(done: &Redaction) -> Vec<String> {
-    let (events, files) = (done.events.len(), done.files.len());
+    let (events, files) = (counted(done.events.len(), "event"), counted(done.files.len(), "file"));
     let mut lines = vec![match done.position {
-        Some(at) => format!("Redacted {events} events and {files} files; event {at} says so."),
-        None => format!("{events} events and {files} files would be redacted."),
+        Some(at) => format!("Redacted {events} and {files}, recorded in event {at}."),
+        None => format!("{events} and {files} would be redacted."),
     }];
     for stays in &done.stays {
         lines.push(match stays {

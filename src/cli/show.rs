@@ -185,11 +185,11 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         if let Some(deleted) = &run.deleted {
             let plan = deleted.plan.get(..16).unwrap_or_default();
             ui.line(&format!(
-                "deleted     {} by consolidation {plan}: {}; {} in {} files; event {}",
+                "deleted     {} by consolidation {plan}: {}; {} in {}; event {}",
                 Timestamp(deleted.at).human(),
                 deleted.reason,
                 size(deleted.bytes),
-                deleted.files.len(),
+                counted(deleted.files.len(), "file"),
                 deleted.position,
             ))?;
         }
@@ -206,7 +206,8 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             run.leaked_rows
         ))?;
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
-            ui.line(&format!("model       {count} parameters, {}", size(bytes)))?;
+            let count = counted(count, "parameter");
+            ui.line(&format!("model       {count}, {}", size(bytes)))?;
         }
         if let Some(origin) = &origin {
             show_origin(ui, origin)?;
@@ -223,9 +224,9 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             let split = evaluation.split;
             ui.line("")?;
             ui.line(&format!(
-                "{} ({} rows): accuracy {}, macro F1 {}, loss {}",
+                "{} ({}): accuracy {}, macro F1 {}, loss {}",
                 split.word(),
-                evaluation.rows,
+                counted(evaluation.rows, "row"),
                 with_interval(run, "accuracy", split),
                 with_interval(run, "f1_macro", split),
                 share(run.metric("loss", split)),

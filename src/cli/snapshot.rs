@@ -9,6 +9,7 @@ use super::ui::{Table, size};
 use crate::app::{
     App, Content, Error, ErrorKind, Manifest, Programs, Result, SnapshotLine, SnapshotRequest,
 };
+use crate::base::counted;
 
 /// Digits of a digest that tables show.
 const DIGITS: usize = 12;
@@ -93,7 +94,11 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             let told = size(manifest.bytes());
             let value = json!({ "snapshot": line.snapshot, "to": to, "files": count });
             context.ui.data(&value, |ui| {
-                ui.line(&format!("Snapshot {name} is in {}: {count} files, {told}.", to.display()))
+                ui.line(&format!(
+                    "Snapshot {name} is in {}: {}, {told}.",
+                    to.display(),
+                    counted(count, "file")
+                ))
             })
         }
         Verb::Diff { first, second } => diff(&app, &first, &second, context),
@@ -123,7 +128,8 @@ fn create(
         "left_out": manifest.left_out,
     });
     context.ui.data(&value, |ui| {
-        ui.line(&format!("Snapshot {name}: {} files, {}.", told.0, told.1))?;
+        let files = counted(told.0, "file");
+        ui.line(&format!("Snapshot {name}: {files}, {}.", told.1))?;
         if !taken.new {
             ui.note("It was taken before; nothing is different since then.");
         }
@@ -214,7 +220,8 @@ fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
     context.ui.data(&json!({ "snapshot": line.snapshot, "found": found }), |ui| {
         if wrong == 0 {
             let told = size(found.bytes);
-            return ui.line(&format!("Snapshot {name} is whole: {} files, {told}.", found.files));
+            let files = counted(found.files, "file");
+            return ui.line(&format!("Snapshot {name} is whole: {files}, {told}."));
         }
         let mut table = Table::new(&["file", "what is wrong"]);
         found.wrong.iter().for_each(|(path, what)| table.row([path, what]));

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::lens::Lens;
 use super::show::progress_line;
 use crate::app::Result;
+use crate::base::counted;
 
 /// Summarize the workspace: runs, models in production, pending requests
 #[derive(Debug, clap::Args)]
@@ -50,8 +51,9 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
             ))?;
         }
         ui.line(&format!(
-            "log         {} events, {} after the last signed log checkpoint",
-            status.events, status.unsigned_tail
+            "log         {}, {} after the last signed log checkpoint",
+            counted(status.events, "event"),
+            status.unsigned_tail
         ))?;
         ui.line(&format!("policy      revision {}", status.policy_revision))?;
         for silent in &status.silent_runs {
