@@ -124,7 +124,7 @@ def trained(program, where, number):
     architecture = chosen.choice(["tfidf_svm", "tfidf_logreg"])
     classes, many = chosen.randint(2, 5), chosen.random() < 0.4
     kind, ngrams = chosen.choice(["none", "balanced", "sqrt_balanced"]), chosen.randint(1, 3)
-    c = float(f"{10 ** chosen.uniform(-3, 2):.2g}")
+    c = float(f"{10 ** chosen.uniform(-4, 4):.2g}")
     labels = [f"label{label}" for label in range(classes)]
 
     def table(name, count, seed, lacks=None):
