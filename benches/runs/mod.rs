@@ -58,6 +58,7 @@ pub(crate) fn started(run: RunId, experiment_id: String, n: u64) -> Event {
             cargo_lock: None,
         },
         trainer: "engine".into(),
+        unstated: std::collections::BTreeSet::new(),
     }
     .into()
 }

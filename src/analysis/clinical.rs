@@ -7,7 +7,7 @@ use super::compare::{Score, score};
 use super::stats::wilson;
 use crate::base::{Split, counted};
 use crate::domain::Provenance;
-use crate::domain::run::Category;
+use crate::domain::run::{Category, Unstated};
 use crate::projection::runs::RunDetails;
 
 /// Positives below which a recall is not worth a conclusion: its 95 % interval is wider than a
@@ -208,6 +208,9 @@ fn reservations(run: &RunDetails, positives: u64) -> Vec<String> {
     if run.leaked_rows > 0 {
         let rows = counted(run.leaked_rows, "validation or test row");
         why.push(format!("{rows} also among the training rows"));
+    }
+    if !run.stated(Unstated::LeakedRows) {
+        why.push("whether test rows are also training rows is not stated".to_owned());
     }
     match run.provenance {
         Some(Provenance::Typed) => why.push("scores typed in, not measured".to_owned()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::Split;
+use crate::domain::run::Unstated;
 use crate::projection::runs::RunDetails;
 
 /// Facts of a run that are neither parameters nor scores.
@@ -92,9 +93,13 @@ fn fact(run: &RunDetails, name: &str) -> Option<Cell> {
         "category" => text(run.category.word()),
         "config" => text(&run.config_name),
         "tags" => text(&run.tags.join(",")),
-        "seed" => count(Some(run.seed)),
-        "synthetic" => text(if run.synthetic { "yes" } else { "no" }),
-        "leaked_rows" => count(Some(run.leaked_rows)),
+        "seed" => count(run.stated(Unstated::Seed).then_some(run.seed)),
+        "synthetic" => match run.shown_origin() {
+            "generated" => text("yes"),
+            "real" => text("no"),
+            _ => Some(Cell::Missing),
+        },
+        "leaked_rows" => count(run.stated(Unstated::LeakedRows).then_some(run.leaked_rows)),
         "train_rows" => count(rows(Split::Train)),
         "test_rows" => count(rows(Split::Test)),
         "duration_minutes" => {
@@ -135,7 +140,10 @@ fn score(run: &RunDetails, name: &str) -> Option<Cell> {
         },
         None => (Split::Test, name.strip_prefix("final_").unwrap_or(name)),
     };
-    run.metric(metric, split).map(Cell::Number)
+    // A metric that names no split is what its plain name means, if there is none on test.
+    let unsplit = || run.metrics.iter().find(|m| m.key.name == name && m.key.split.is_none());
+    let value = run.metric(metric, split).or_else(|| unsplit().map(|metric| metric.value));
+    value.map(Cell::Number)
 }
 
 /// Every column that at least one of the runs has a value in.
@@ -147,6 +155,9 @@ pub fn names<'a>(runs: impl Iterator<Item = &'a RunDetails>) -> BTreeSet<String>
             names.extend(key.rsplit('.').next().map(str::to_owned));
         }
         for metric in &run.metrics {
+            if metric.key.split.is_none() {
+                names.insert(metric.key.name.clone());
+            }
             if let Some(split) = metric.key.split {
                 names.insert(format!("{}.{}", split.word(), metric.key.name));
                 if split == Split::Test {

@@ -8,7 +8,8 @@ use super::column::{Cell, parameter_cell};
 use super::stats::{Paired, paired};
 use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
-use crate::domain::run::{Sameness, TestRows};
+use crate::domain::metric::FinalMetric;
+use crate::domain::run::{Sameness, TestRows, Unstated};
 use crate::projection::runs::RunDetails;
 use crate::train::metric::PredictedRow;
 
@@ -211,10 +212,19 @@ pub fn cautions(runs: &[&RunDetails], paired: bool, unpaired: Option<&str>) -> V
             names(&|run| is_from(run, Provenance::Reported)),
             "Scores reported by a script, not measured by annals",
         ),
+        (
+            names(&|run| !run.stated(Unstated::LeakedRows)),
+            "Whether test rows are also training rows is not stated",
+        ),
         (names(&|run| run.metrics.is_empty()), "No final scores"),
     ];
     let listed = listed.into_iter().filter(|(names, _)| !names.is_empty());
     cautions.extend(listed.map(|(names, what)| format!("{what}: {}.", names.join(", "))));
+    for run in runs {
+        for series in run.unrecorded.iter().filter(|series| series.diverged()) {
+            cautions.push(format!("{}: {}.", run.experiment_id, series.line()));
+        }
+    }
     let leaked: Vec<String> = runs
         .iter()
         .filter(|run| run.leaked_rows > 0)
@@ -275,7 +285,7 @@ fn parameters(runs: &[&RunDetails]) -> (Vec<ParameterRow>, usize) {
         .filter(|row| differs(&row.values))
         .collect();
     let same = all - rows.len();
-    let seeds = runs.iter().map(|run| Some(run.seed.to_string())).collect();
+    let seeds = runs.iter().map(|run| Some(run.shown_seed())).collect();
     let configs = runs.iter().map(|run| Some(run.config_name.clone())).collect();
     for (name, values) in [("seed", seeds), ("config", configs)] {
         let values: Vec<Option<String>> = values;
@@ -327,7 +337,29 @@ fn scores(runs: &[&RunDetails], comparable: bool) -> Vec<ScoreRow> {
         let best = best(&values, direction).filter(|_| comparable);
         ScoreRow { metric: name.to_owned(), direction, best, values }
     };
-    names.into_iter().map(row).collect()
+    let mut rows: Vec<ScoreRow> = names.into_iter().map(row).collect();
+    rows.extend(without_split(runs));
+    rows
+}
+
+/// Values that name no split, in rows of their own: they are not known to be of the test rows.
+fn without_split(runs: &[&RunDetails]) -> Vec<ScoreRow> {
+    fn of(run: &RunDetails) -> impl Iterator<Item = &FinalMetric> {
+        run.metrics.iter().filter(|metric| metric.key.split.is_none())
+    }
+    let keyed = |metric: &FinalMetric| (metric.key.name.clone(), metric.key.direction);
+    let found: BTreeMap<String, Direction> =
+        runs.iter().flat_map(|run| of(run)).map(keyed).collect();
+    let row = |(name, direction): (String, Direction)| {
+        let value = |run: &&RunDetails| {
+            let found = of(run).find(|metric| metric.key.name == name);
+            found.map(|metric| Score { value: metric.value, low: None, high: None })
+        };
+        let values: Vec<Option<Score>> = runs.iter().map(value).collect();
+        let best = best(&values, direction);
+        ScoreRow { metric: format!("{name} (no split)"), direction, best, values }
+    };
+    found.into_iter().map(row).collect()
 }
 
 fn best(values: &[Option<Score>], direction: Direction) -> Option<usize> {

@@ -144,6 +144,8 @@ impl From<StoreError> for Error {
             | StoreError::CommandReused { .. } => ErrorKind::Conflict,
             StoreError::KeyMode { .. } => ErrorKind::Rejected,
             StoreError::NoLog { .. } | StoreError::NoEvent { .. } => ErrorKind::NotFound,
+            // Tried again it would be as large.
+            StoreError::PayloadTooLarge { .. } => ErrorKind::Data,
             StoreError::SequenceGap { .. }
             | StoreError::InvocationClosed { .. }
             | StoreError::Dropped => ErrorKind::Bug,

@@ -104,6 +104,7 @@ impl Needs {
             // Of these the digests tell what was, and the files above whether it is needed.
             Event::Run(
                 RunEvent::MetricsRecorded(_)
+                | RunEvent::MetricsUnrecorded(_)
                 | RunEvent::CheckpointSaved(_)
                 | RunEvent::CheckpointPruned(_)
                 | RunEvent::Planned(_)

@@ -66,6 +66,7 @@ mod workspace;
 pub use crate::projection::Snapshot;
 pub use crate::projection::best::{Admission, Best, Ranking};
 pub use crate::projection::files::Regenerated;
+pub use crate::projection::metrics::MetricRow;
 pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::supervise::{Printed, serve_guard};
@@ -87,7 +88,8 @@ pub use engine::serve_own_engine;
 pub use error::{Error, ErrorKind, Result};
 pub use export::{Exported, ExportedTiles};
 pub use external::{
-    ExecRequest, Executed, FinishRun, MetricPoints, SilentRun, StartRun, StartedRun, Tracker,
+    ExecRequest, Executed, FinishRun, MetricPoints, ReportedBy, SilentRun, StartRun, StartedRun,
+    Tracker,
 };
 pub use gc::{Collected, Garbage};
 pub use invocation::InvocationShown;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::base::Split;
-use crate::domain::run::{RunStarted, RunState};
+use crate::domain::run::{NOT_STATED, RunStarted, RunState, Unstated};
 
 /// Every paper by its file name; the caller leaves out those that the run wrote.
 pub(super) fn papers(
@@ -75,8 +75,8 @@ fn training_info(run: &RunState, started: &RunStarted) -> Value {
         "config": started.config_name,
         "config_digest": started.config,
         "data_digests": started.data.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
-        "synthetic_data": started.data.synthetic.is_some(),
-        "seed": started.seed,
+        "synthetic_data": run.origin_known().then_some(run.synthetic),
+        "seed": run.stated(Unstated::Seed).then_some(started.seed),
         "trainer": started.trainer,
         "classes": started.data.labels,
         "weights": run.artifacts.get("weights").map(|weights| weights.digest),
@@ -117,7 +117,10 @@ fn write_card(
     if let Some(weights) = run.artifacts.get("weights") {
         writeln!(card, "| weights (blake3) | {} |", weights.digest)?;
     }
-    writeln!(card, "| seed | {} |", started.seed)?;
+    match run.stated(Unstated::Seed) {
+        true => writeln!(card, "| seed | {} |", started.seed)?,
+        false => writeln!(card, "| seed | {NOT_STATED} |")?,
+    }
     if let Some(provenance) = run.provenance {
         writeln!(card, "| scores came from | {} |", provenance.word())?;
     }

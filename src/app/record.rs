@@ -6,7 +6,7 @@
 //! not in the log; training resumes from its checkpoint and says it again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use super::{Error, ErrorKind, Result, Session};
@@ -58,12 +58,17 @@ impl Recorder<'_> {
     fn group(&mut self, first: RunCommand, queue: &Receiver<RunCommand>) -> Result<Vec<Event>> {
         let until = Instant::now() + GROUP_WAIT;
         let mut events = Vec::new();
-        self.decide(first, &mut events)?;
-        while events.len() < METRIC_GROUP_BATCHES_MAX {
-            match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(command) => self.decide(command, &mut events)?,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        let mut next = Some(first);
+        while let Some(command) = next {
+            // A crash between a training checkpoint and its record costs the work since the one
+            // before: its record waits for no company.
+            let last = matches!(command, RunCommand::SaveCheckpoint(_));
+            self.decide(command, &mut events)?;
+            if last || events.len() >= METRIC_GROUP_BATCHES_MAX {
+                break;
             }
+            // Nothing came in time, or nothing comes any more.
+            next = queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
         }
         Ok(events)
     }

@@ -11,7 +11,9 @@ use crate::base::{Digest, MoveId, RequestId, RunId, counted};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
-use crate::domain::run::{Environment, RunEvent, RunFinished, RunStarted, RunState};
+use crate::domain::run::{
+    Environment, NOT_STATED, RunEvent, RunFinished, RunStarted, RunState, Unstated,
+};
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Envelope, Event, Header, StreamId};
 use crate::projection::Snapshot;
@@ -360,13 +362,19 @@ fn start_nodes(started: &RunStarted, position: u64) -> Vec<Node> {
             format!("generated: {}, {} rows, seed {}", made.generator, made.rows, made.seed);
         nodes.push(Node::new("data", detail, position));
     }
+    let stated = |fact, value: u64| match started.unstated.contains(&fact) {
+        true => NOT_STATED.to_owned(),
+        false => value.to_string(),
+    };
     let detail = format!(
-        "{}; prepared blake3:{}; {} leaked rows",
-        started.data.split_rule, started.data.prepared, started.data.leaked_rows
+        "{}; prepared blake3:{}; leaked rows: {}",
+        started.data.split_rule,
+        started.data.prepared,
+        stated(Unstated::LeakedRows, started.data.leaked_rows)
     );
     nodes.push(Node::new("split", detail, position));
-    let detail =
-        format!("{} blake3:{}, seed {}", started.config_name, started.config, started.seed);
+    let seed = stated(Unstated::Seed, started.seed);
+    let detail = format!("{} blake3:{}, seed {seed}", started.config_name, started.config);
     nodes.push(Node::new("config", detail, position));
     nodes.push(environment(&started.environment, position));
     nodes

@@ -10,6 +10,7 @@ use super::ui::{Table, Ui};
 use crate::app::{Admission, App, Best, Ranking, Result};
 use crate::base::{RunId, counted};
 use crate::domain::RuleResult;
+use crate::domain::run::NOT_STATED;
 
 /// Show which runs meet the policy, rule by rule
 #[derive(Debug, clap::Args)]
@@ -69,7 +70,12 @@ fn rule_by_rule(ui: &mut Ui, run: &str, rules: &[RuleResult]) -> Result<()> {
     ui.line(&format!("{run} {verdict} a candidate"))?;
     let mut table = Table::new(&["", "rule", "asks", "found"]);
     for rule in rules {
-        let verdict = if rule.passed { "ok" } else { "NO" };
+        let verdict = match rule.passed {
+            // What nobody stated is not met, it is only not refused.
+            true if rule.found == NOT_STATED => "??",
+            true => "ok",
+            false => "NO",
+        };
         table.row([verdict, &rule.rule, &rule.required, &rule.found]);
     }
     ui.table(&table)

@@ -4,7 +4,7 @@ use super::archive::PackArg;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{App, Cleanup, CleanupRequest, Result};
+use crate::app::{App, Cleanup, CleanupRequest, ErrorKind, Result};
 use crate::base::counted;
 
 /// Move old debug runs and old failures into their archives, as the policy says
@@ -66,6 +66,12 @@ fn totals(cleanup: &Cleanup, planned: bool) -> String {
         cleanup.keep,
         cleanup.policy_revision
     )
+}
+
+/// Whether a run has ended, well or not. What was refused is no run: it moves nobody's files.
+pub(super) fn is_one_more<T>(ended: &Result<T>) -> bool {
+    let kinds = [ErrorKind::TrainingFailed, ErrorKind::Interrupted];
+    !matches!(ended, Err(error) if !kinds.contains(&error.kind))
 }
 
 /// After a run has ended: what the policy says about old runs. The run itself is not in question.

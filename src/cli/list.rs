@@ -14,7 +14,7 @@ use super::ui::{Table, duration, share};
 use crate::analysis::column::cell;
 use crate::app::{App, Progress, Result, RunDetails, RunLine, Snapshot, check_columns};
 use crate::base::RunId;
-use crate::domain::run::{Archive, Category, RunStatus};
+use crate::domain::run::{Archive, Category, NOT_STATED, RunStatus};
 
 const HEADING: &[&str] = &[
     "id",
@@ -188,6 +188,9 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             ui.note("No run meets these conditions.");
         } else if args.columns.is_empty() {
             ui.dim("Scores are of the test split.");
+            if list.unsplit {
+                ui.dim("* The run names no split for these scores.");
+            }
         }
         Ok(())
     })
@@ -202,14 +205,16 @@ struct List<'a> {
     rows: Vec<serde_json::Value>,
     reported: Vec<(RunId, String)>,
     shown: usize,
+    /// Whether scores are shown whose split is not known.
+    unsplit: bool,
 }
 
 impl<'a> List<'a> {
     fn new(args: &'a Args, views: &'a Snapshot, letters: usize) -> Self {
         let columns: Vec<&str> = args.columns.iter().map(String::as_str).collect();
         let heading = if columns.is_empty() { HEADING } else { &columns };
-        let table = Table::new(heading);
-        Self { args, views, letters, table, rows: Vec::new(), reported: Vec::new(), shown: 0 }
+        let (table, rows, reported) = (Table::new(heading), Vec::new(), Vec::new());
+        Self { args, views, letters, table, rows, reported, shown: 0, unsplit: false }
     }
 
     /// Adds a run, unless a filter leaves it out. False once the list is full.
@@ -275,7 +280,16 @@ impl<'a> List<'a> {
         (status, progress): (RunStatus, Option<Progress>),
         context: &Context,
     ) {
-        let data = if run.synthetic { "generated" } else { "real" };
+        let data = match run.synthetic {
+            true => "generated",
+            false if run.origin_stated => "real",
+            false => NOT_STATED,
+        };
+        self.unsplit |= run.unsplit && (run.accuracy.is_some() || run.f1_macro.is_some());
+        let score = |value: Option<f64>| match value {
+            Some(_) if run.unsplit => Cow::from(format!("{} *", share(value))),
+            _ => share(value),
+        };
         if context.ui.json() {
             self.rows.push(json!({
                 "run_id": run.run,
@@ -288,8 +302,8 @@ impl<'a> List<'a> {
                 "place": place,
                 "accuracy": run.accuracy,
                 "f1_macro": run.f1_macro,
-                "split": "test",
-                "synthetic_data": run.synthetic,
+                "split": (!run.unsplit).then_some("test"),
+                "synthetic_data": (run.synthetic || run.origin_stated).then_some(run.synthetic),
                 "seconds": run.seconds,
                 "started": run.started,
             }));
@@ -303,8 +317,8 @@ impl<'a> List<'a> {
                     None => status.word().into(),
                 },
                 if run.pinned { format!("{place}, pinned").into() } else { place.into() },
-                share(run.accuracy),
-                share(run.f1_macro),
+                score(run.accuracy),
+                score(run.f1_macro),
                 data.into(),
                 run.seconds.map_or("-".into(), |seconds| duration(seconds).into()),
                 run.started.human().into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -12,7 +12,10 @@ use super::context::Context;
 use super::edit::warn_of_secrets;
 use super::screen::stop_signals;
 use super::ui::{Table, share, size};
-use crate::app::{App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Result, StartRun};
+use crate::app::{
+    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Printed, ReportedBy, Result,
+    StartRun,
+};
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
 use crate::domain::run::{Category, RunState};
@@ -112,24 +115,24 @@ struct StartArgs {
     /// One setting
     #[arg(long = "param", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
-    /// The seed that the script uses
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// The seed that the script uses; not stated by default
+    #[arg(long)]
+    seed: Option<u64>,
     /// A data file, recorded by digest
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
-    /// The data was generated
-    #[arg(long)]
-    synthetic: bool,
+    /// The data was generated; `--synthetic false` states that it is real
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    synthetic: Option<bool>,
     /// The labels, in the order of the model's outputs
     #[arg(long, value_delimiter = ',')]
     labels: Vec<String>,
     /// Rows of a split, such as test=300
     #[arg(long, value_name = "SPLIT=ROWS", value_parser = rows)]
     rows: Vec<(Split, u64)>,
-    /// Valid and test rows that also stand in the training rows
-    #[arg(long, default_value_t = 0)]
-    leaked_rows: u64,
+    /// Valid and test rows that also stand in the training rows; not stated by default
+    #[arg(long)]
+    leaked_rows: Option<u64>,
     /// Where it computes
     #[arg(long)]
     device: Option<String>,
@@ -190,7 +193,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let ends = matches!(args.verb, Verb::Finish { .. } | Verb::Fail { .. } | Verb::Exec { .. });
     let done = run_verb(&app, args.verb, context);
-    if ends {
+    if ends && super::cleanup::is_one_more(&done) {
         super::cleanup::housekeep(&app, false, context);
     }
     done
@@ -204,7 +207,10 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
         }
         Verb::Log { run, metrics, step, epoch } => {
             let run = find(app, &run)?;
-            let step = app.log_metrics(run, &MetricPoints { values: metrics, step, epoch })?;
+            let step = app.log_metrics(
+                run,
+                &MetricPoints { values: metrics, step, epoch, source: source() },
+            )?;
             context.ui.data(&json!({ "step": step }), |_| Ok(()))
         }
         Verb::Save { run, file, what } => {
@@ -217,7 +223,8 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Finish { run, metrics, confusion, epochs, parameters } => {
             let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
             let confusions = confusions.collect::<Result<_>>()?;
-            let finish = FinishRun { values: metrics, confusions, epochs, parameters };
+            let finish =
+                FinishRun { values: metrics, confusions, epochs, parameters, source: source() };
             print(&app.finish_run(find(app, &run)?, &finish)?, context)
         }
         Verb::Fail { run, reason, exit_code } => {
@@ -247,13 +254,17 @@ fn exec(
     let stop = stop_signals()?;
     // The command's words go where they would have gone; annals' own answer comes after them.
     let json = context.ui.json();
-    let executed = app.exec(&request, &stop, &mut |printed| {
-        // Whoever reads has had enough: the record goes on.
+    let mut echo = |printed: &Printed| {
+        // Whoever reads has had enough: the record goes on. A progress bar has no end of line.
         let _ = match printed.error || json {
             true => std::io::stderr().write_all(&printed.bytes),
-            false => std::io::stdout().write_all(&printed.bytes),
+            false => {
+                let mut out = std::io::stdout();
+                out.write_all(&printed.bytes).and_then(|()| out.flush())
+            }
         };
-    })?;
+    };
+    let executed = app.exec(&request, &stop, &mut echo, &mut |note| context.ui.warn(note))?;
     if let Some(run) = app.snapshot()?.run(executed.run)? {
         warn_of_absent_labels(&run.evaluations, context);
     }
@@ -261,6 +272,7 @@ fn exec(
         "run_id": executed.run,
         "experiment_id": executed.experiment_id,
         "status": executed.status.word(),
+        "notes": executed.notes,
     });
     let text = format!("{} is {}", executed.experiment_id, executed.status.word());
     if json {
@@ -276,6 +288,11 @@ fn warn_of_absent_labels(evaluations: &[Evaluation], context: &mut Context) {
     for warning in evaluations.iter().filter_map(Evaluation::absent_labels) {
         context.ui.warn(&warning);
     }
+}
+
+/// A person types at a terminal; a script is called without one.
+fn source() -> ReportedBy {
+    if std::io::stdin().is_terminal() { ReportedBy::Person } else { ReportedBy::CommandLine }
 }
 
 fn find(app: &App, text: &str) -> Result<RunId> {

@@ -1,5 +1,6 @@
 //! What a training shows while it runs, and how the user ends it.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,29 +10,56 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::duration;
-use crate::app::{Error, Regenerated, Result, Screen, TrainEvent};
+use crate::app::{Error, ErrorKind, Regenerated, Result, Screen, TrainEvent};
 use crate::base::counted;
 
-/// Counts how often the user asks for an end.
+/// A second signal this soon is the first one: `timeout` and a terminal send it to the process and
+/// to its group.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
+/// How long a process that got SIGTERM takes at most before it ends what it supervises, and how
+/// long after that before it ends itself.
+const TERM_GRACE: Duration = Duration::from_secs(6);
+/// How often the user asks for an end until the process ends at once, whatever it waits for.
+const AT_ONCE: usize = 3;
+
+/// Counts how often the user asks for an end. SIGTERM asks again by itself, since whoever sends it
+/// does not wait for long. Whatever the process waits for, the third request ends it: what it
+/// supervises ends with it, and the next changing verb records the run as interrupted.
 pub(super) fn stop_signals() -> Result<Arc<AtomicUsize>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
     let stop = Arc::new(AtomicUsize::new(0));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        count(signal, &stop)?;
-    }
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(|e| Error::io("listen for signals", e))?;
+    let counted = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        let mut last: Option<Instant> = None;
+        for signal in signals.forever() {
+            if last.is_some_and(|last| last.elapsed() < SAME_REQUEST) {
+                continue;
+            }
+            last = Some(Instant::now());
+            let asked = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            if asked >= AT_ONCE {
+                end_at_once();
+            }
+            if asked == 1 && signal == SIGTERM {
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || {
+                    std::thread::sleep(TERM_GRACE);
+                    counted.fetch_max(2, Ordering::SeqCst);
+                    std::thread::sleep(TERM_GRACE);
+                    end_at_once();
+                });
+            }
+        }
+    });
     Ok(stop)
 }
 
-/// Counts a signal on a thread that waits for it.
-fn count(signal: i32, stop: &Arc<AtomicUsize>) -> Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([signal])
-        .map_err(|e| Error::io("listen for signals", e))?;
-    let stop = Arc::clone(stop);
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            stop.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    Ok(())
+fn end_at_once() -> ! {
+    let note = b"error: ended at once; the next changing command records the run as interrupted\n";
+    let _ = std::io::stderr().write_all(note);
+    std::process::exit(ErrorKind::Interrupted.exit_code().into())
 }
 
 /// The stage of a curriculum, where there is one.

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui, duration, escape, share, size};
+use crate::analysis::column::number;
 use crate::app::{
-    App, InvocationShown, ModelRow, Progress, Result, RunDetails, RunOrigin, Snapshot,
+    App, InvocationShown, MetricRow, ModelRow, Progress, Result, RunDetails, RunOrigin, Snapshot,
 };
 use crate::base::{Split, Timestamp, counted};
+use crate::domain::Provenance;
 use crate::domain::metric::ClassScore;
-use crate::domain::run::RunStatus;
+use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
 
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
@@ -136,6 +138,20 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
     value["run_id"] = json!(run.run());
     value["started_by"] = json!(actor);
     value["started"] = json!(Timestamp(run.started));
+    let origin_known = run.synthetic || run.stated(Unstated::DataOrigin);
+    let facts = [
+        ("seed", run.stated(Unstated::Seed)),
+        ("leaked_rows", run.stated(Unstated::LeakedRows)),
+        ("synthetic", origin_known),
+    ];
+    for (fact, _) in facts.into_iter().filter(|(_, stated)| !stated) {
+        value[fact] = Value::Null;
+    }
+    let series = if RunStatus::from(run.status) == RunStatus::Finished {
+        vec![]
+    } else {
+        app.snapshot()?.metrics(run.run())?
+    };
     let origin = app.origin(run)?;
     value["origin"] = json!(origin);
     let progress = match status {
@@ -197,14 +213,12 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             ui.line(&format!("not kept    {}", run.dropped.join(", ")))?;
         }
         ui.line(&format!("config      {} {}", run.config_name, run.config_digest))?;
-        ui.line(&format!("seed        {}", run.seed))?;
+        ui.line(&format!("seed        {}", run.shown_seed()))?;
         let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();
-        let data = if run.synthetic { "generated (synthetic)" } else { "real" };
-        ui.line(&format!(
-            "data        {data}; rows: {}; leaked rows: {}",
-            rows.join(", "),
-            run.leaked_rows
-        ))?;
+        let data = if run.synthetic { "generated (synthetic)" } else { run.shown_origin() };
+        let rows = if rows.is_empty() { NOT_STATED.to_owned() } else { rows.join(", ") };
+        let leaked = run.shown_leaked_rows();
+        ui.line(&format!("data        {data}; rows: {rows}; leaked rows: {leaked}"))?;
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
             let count = counted(count, "parameter");
             ui.line(&format!("model       {count}, {}", size(bytes)))?;
@@ -234,7 +248,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             ui.table(&class_table(&evaluation.classes))?;
             head_scores(run, split).iter().try_for_each(|line| ui.line(line))?;
         }
-        Ok(())
+        show_scores(run, &series, ui)
     })
 }
 
@@ -314,6 +328,46 @@ pub(super) fn progress_line(progress: &Progress) -> String {
     };
     let epochs = counted(*epochs, "epoch");
     format!("step {step} of {steps} ({} %, {epochs} planned); {left}", progress.percent())
+}
+
+/// Scores of runs of other trainers, and what is known of runs without final ones.
+fn show_scores(run: &RunDetails, series: &[MetricRow], ui: &mut Ui) -> Result<()> {
+    let lines: Vec<String> = run.unrecorded.iter().map(UnrecordedSeries::line).collect();
+    lines.iter().try_for_each(|line| ui.line(&format!("unrecorded  {line}")))?;
+    let of_split = |split: Option<Split>| split.map_or("-", Split::word);
+    if RunStatus::from(run.status) == RunStatus::Finished {
+        let measured = run.provenance == Some(Provenance::Engine) && !run.evaluations.is_empty();
+        if measured {
+            return Ok(());
+        }
+        if run.metrics.is_empty() {
+            return ui.line("metrics     none recorded");
+        }
+        let from = run.provenance.map_or("", Provenance::word);
+        ui.line("")?;
+        ui.line(&format!("final values ({from}):"))?;
+        let mut table = Table::new(&["split", "metric", "value"]);
+        for metric in &run.metrics {
+            table.row([of_split(metric.key.split), &metric.key.name, &number(metric.value)]);
+        }
+        return ui.table(&table);
+    }
+    if series.is_empty() {
+        return Ok(());
+    }
+    ui.line("")?;
+    ui.line("last values, of a run without final ones:")?;
+    let mut table = Table::new(&["split", "metric", "points", "step", "value"]);
+    for row in series {
+        table.row([
+            of_split(row.split).to_owned(),
+            row.name.clone(),
+            row.points.to_string(),
+            row.last.0.to_string(),
+            number(row.last.1),
+        ]);
+    }
+    ui.table(&table)
 }
 
 /// A score, and where it was resampled the 95 % interval around it.

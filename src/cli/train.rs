@@ -174,8 +174,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             app.train(&request, &stop, &mut Terminal::new(context)).map(|trained| vec![trained])
         }
     };
-    // However the run ended, there is one more.
-    super::cleanup::housekeep(&app, tidy, context);
+    if super::cleanup::is_one_more(&runs) {
+        super::cleanup::housekeep(&app, tidy, context);
+    }
     let runs = runs?;
     match runs.as_slice() {
         [trained] => summary(trained, context)?,

@@ -74,6 +74,7 @@ fn of_run(event: &mut RunEvent, each: &mut EachText<'_>) {
         RunEvent::Classified(_)
         | RunEvent::Planned(_)
         | RunEvent::MetricsRecorded(_)
+        | RunEvent::MetricsUnrecorded(_)
         | RunEvent::CheckpointSaved(_)
         | RunEvent::CheckpointPruned(_)
         | RunEvent::ArtifactStored(_)

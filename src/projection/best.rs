@@ -11,7 +11,7 @@ use crate::base::{Digest, Direction, RunId, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Category, RunState, RunStatus, TestRows};
+use crate::domain::run::{Category, RunState, RunStatus, TestRows, Unstated};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
@@ -205,7 +205,8 @@ pub struct Contender {
     /// Digest of its data and its configuration without the seed; none where nothing is known.
     configuration: Option<Digest>,
     test_rows: TestRows,
-    seed: u64,
+    /// None where nobody stated it.
+    seed: Option<u64>,
     /// Position of the event that holds its values.
     position: u64,
     /// On the test split.
@@ -245,7 +246,7 @@ impl<'p> Contest<'p> {
             experiment_id: run.experiment_id.to_owned(),
             configuration: run.configuration(),
             test_rows: run.test_rows().unwrap_or_default(),
-            seed: run.seed,
+            seed: run.state.stated(Unstated::Seed).then_some(run.seed),
             position: run.position,
             metrics: run.state.metrics.iter().filter(asked).cloned().collect(),
             marks: marks_of(provenance, leaked_rows, synthetic, category),
@@ -390,7 +391,9 @@ fn most_stable(runs: &[Contender]) -> Option<Best> {
     let by_seed = |group: &Vec<&Contender>| {
         let mut by_seed: BTreeMap<u64, f64> = BTreeMap::new();
         for run in group {
-            by_seed.insert(run.seed, run.metric("f1_macro")?.value);
+            // Two unknown seeds may be one.
+            let Some(seed) = run.seed else { continue };
+            by_seed.insert(seed, run.metric("f1_macro")?.value);
         }
         let values: Vec<f64> = by_seed.into_values().collect();
         let (low, high) = values

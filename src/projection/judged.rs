@@ -6,7 +6,7 @@ use super::runs::{ArchivedRunDetails, DETAILS, Status};
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::FinalMetric;
-use crate::domain::run::{RunState, TestRows};
+use crate::domain::run::{RunState, TestRows, Unstated};
 
 /// A run whose files are there or not, without what no rule asks for.
 pub struct Judged<'a> {
@@ -49,10 +49,12 @@ impl<'a> Judged<'a> {
             pinned: row.pinned,
             synthetic: row.synthetic,
             leaked_rows: row.leaked_rows.to_native(),
+            unstated: value::<Vec<Unstated>>(&DETAILS, &row.unstated)?.into_iter().collect(),
             rows: value::<Vec<(Split, u64)>>(&DETAILS, &row.rows)?,
             provenance: value(&DETAILS, &row.provenance)?,
             metrics: value(&DETAILS, &row.metrics)?,
             evaluations: value(&DETAILS, &row.evaluations)?,
+            unrecorded: value(&DETAILS, &row.unrecorded)?,
             reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
             ..RunState::default()
         };

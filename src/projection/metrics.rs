@@ -5,11 +5,12 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{Direction, RunId, Split};
+use crate::domain::metric::{MetricKey, MetricPoint};
 use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition =
-    Definition { name: "metrics", revision: 1, kinds: &["run.metrics_recorded"], apply };
+    Definition { name: "metrics", revision: 2, kinds: &["run.metrics_recorded"], apply };
 
 /// One series of one run.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
@@ -22,10 +23,35 @@ pub struct MetricRow {
     pub direction: Direction,
     /// Points recorded.
     pub points: u64,
+    /// Greatest step of all points; they may come in any order.
+    pub highest_step: u64,
     /// Step and value of the last point; the last attempt wins.
     pub last: (u64, f64),
     /// Step and value of the best point; the last one where neither way is better.
     pub best: (u64, f64),
+}
+
+impl MetricRow {
+    /// The series with one more point.
+    pub fn with(row: Option<Self>, key: &MetricKey, point: &MetricPoint) -> Self {
+        let now = (point.step, point.value);
+        let mut row = row.unwrap_or_else(|| Self {
+            name: key.name.clone(),
+            split: key.split,
+            direction: key.direction,
+            points: 0,
+            highest_step: now.0,
+            last: now,
+            best: now,
+        });
+        row.points += 1;
+        row.highest_step = row.highest_step.max(now.0);
+        row.last = now;
+        if row.direction == Direction::Neutral || row.direction.is_better(now.1, row.best.1) {
+            row.best = now;
+        }
+        row
+    }
 }
 
 fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
@@ -44,20 +70,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
         let (Some(row), Some(key)) = (rows.get_mut(index), recorded.batch.keys.get(index)) else {
             continue;
         };
-        let now = (point.step, point.value);
-        let row = row.get_or_insert_with(|| MetricRow {
-            name: key.name.clone(),
-            split: key.split,
-            direction: key.direction,
-            points: 0,
-            last: now,
-            best: now,
-        });
-        row.points += 1;
-        row.last = now;
-        if row.direction == Direction::Neutral || row.direction.is_better(now.1, row.best.1) {
-            row.best = now;
-        }
+        *row = Some(MetricRow::with(row.take(), key, &point));
     }
     for row in rows.into_iter().flatten() {
         kv.put(&key_of(&row.name, row.split), pack(&row))?;

@@ -29,6 +29,8 @@ pub struct RunLine<'a> {
     pub deleted: bool,
     /// Whether its data was generated.
     pub synthetic: bool,
+    /// Whether that is known.
+    pub origin_stated: bool,
     /// When it began.
     pub started: Timestamp,
     /// Seconds from start to end; none while it runs.
@@ -37,6 +39,8 @@ pub struct RunLine<'a> {
     pub accuracy: Option<f64>,
     /// On the test split.
     pub f1_macro: Option<f64>,
+    /// Whether these scores name no split, and are not known to be of the test split.
+    pub unsplit: bool,
     /// Position of the invocation that trains it.
     pub invocation: Option<u64>,
 }
@@ -83,6 +87,8 @@ impl RunList {
                 archive: value(&VIEW, &row.archive)?,
                 deleted: row.deleted,
                 synthetic: row.synthetic,
+                origin_stated: row.origin_stated,
+                unsplit: row.unsplit,
                 started: Timestamp(row.started.to_native()),
                 seconds: number(&row.seconds),
                 accuracy: number(&row.accuracy),

@@ -9,8 +9,8 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
-    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, TEST_ROWS,
-    TestRows, add_rows,
+    Archive as Place, Category, DataRecord, DroppedFile, NOT_STATED, RunEvent, RunState, RunStatus,
+    TEST_ROWS, TestRows, UnrecordedSeries, Unstated, add_rows,
 };
 use crate::domain::{EnvelopeRef, Event, Provenance};
 
@@ -27,6 +27,7 @@ const KINDS: &[&str] = &[
     "run.resumed",
     "candidate.assessed",
     "run.reproduced",
+    "run.metrics_unrecorded",
     "run.tagged",
     "run.noted",
     "run.pinned",
@@ -93,10 +94,12 @@ pub(super) struct RunRow {
     pub(super) archive: Option<Place>,
     pub(super) deleted: bool,
     pub(super) synthetic: bool,
+    pub(super) origin_stated: bool,
     pub(super) started: i64,
     pub(super) seconds: Option<f64>,
     pub(super) accuracy: Option<f64>,
     pub(super) f1_macro: Option<f64>,
+    pub(super) unsplit: bool,
     pub(super) position: u64,
     pub(super) invocation: Option<u64>,
 }
@@ -213,6 +216,8 @@ pub struct RunDetails {
     pub synthetic: bool,
     /// Valid and test rows whose text stands in the training rows.
     pub leaked_rows: u64,
+    /// Facts that nobody stated: what stands in their place is no fact.
+    pub unstated: Vec<Unstated>,
     /// Rows of each split.
     pub rows: Vec<(Split, u64)>,
     /// The labels, in the order of the model's outputs.
@@ -221,6 +226,8 @@ pub struct RunDetails {
     pub provenance: Option<Provenance>,
     /// Final values.
     pub metrics: Vec<FinalMetric>,
+    /// Values that are no points of the run, and why.
+    pub unrecorded: Vec<UnrecordedSeries>,
     /// Predictions against labels.
     pub evaluations: Vec<Evaluation>,
     /// When it began, in nanoseconds since 1970.
@@ -261,6 +268,32 @@ impl RunDetails {
         self.archive.is_none() && self.deleted.is_none()
     }
 
+    /// The seed, as people read it.
+    pub fn shown_seed(&self) -> String {
+        let stated = self.stated(Unstated::Seed);
+        if stated { self.seed.to_string() } else { NOT_STATED.into() }
+    }
+
+    /// The rows of valid and test that also stand in train, as people read it.
+    pub fn shown_leaked_rows(&self) -> String {
+        let stated = self.stated(Unstated::LeakedRows);
+        if stated { self.leaked_rows.to_string() } else { NOT_STATED.into() }
+    }
+
+    /// Where its data came from: `generated`, `real` or unknown.
+    pub fn shown_origin(&self) -> &'static str {
+        match self.synthetic {
+            true => "generated",
+            false if self.stated(Unstated::DataOrigin) => "real",
+            false => NOT_STATED,
+        }
+    }
+
+    /// Whether somebody stated the fact.
+    pub fn stated(&self, fact: Unstated) -> bool {
+        !self.unstated.contains(&fact)
+    }
+
     /// The run's id.
     pub fn run(&self) -> RunId {
         RunId(self.id)
@@ -282,9 +315,11 @@ impl RunDetails {
             category: self.category,
             synthetic: self.synthetic,
             leaked_rows: self.leaked_rows,
+            unstated: self.unstated.iter().copied().collect(),
             rows: self.rows.clone(),
             provenance: self.provenance,
             metrics: self.metrics.clone(),
+            unrecorded: self.unrecorded.clone(),
             evaluations: self.evaluations.clone(),
             reproduced: u32::try_from(equal.count()).unwrap_or(u32::MAX),
             ..RunState::default()
@@ -307,10 +342,12 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
             archive: None,
             deleted: false,
             synthetic: started.data.synthetic.is_some(),
+            origin_stated: !started.unstated.contains(&Unstated::DataOrigin),
             started: envelope.header.dated().0,
             seconds: None,
             accuracy: None,
             f1_macro: None,
+            unsplit: false,
             position: envelope.header.position,
             // A script that reports has no process whose end could be noticed.
             invocation: envelope
@@ -331,14 +368,15 @@ fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Resu
         RunEvent::Restored(_) => row.archive = None,
         RunEvent::Deleted(_) => (row.archive, row.deleted) = (None, true),
         RunEvent::Finished(finished) => {
-            let value = |name: &str| {
-                let test =
-                    |m: &&FinalMetric| m.key.name == name && m.key.split == Some(Split::Test);
-                finished.metrics.iter().find(test).map(|m| m.value)
+            let value = |name: &str, split| {
+                let found = |m: &&FinalMetric| m.key.name == name && m.key.split == split;
+                finished.metrics.iter().find(found).map(|m| m.value)
             };
+            let both = |split| (value("accuracy", split), value("f1_macro", split));
             row.status = Status::Finished;
-            row.accuracy = value("accuracy");
-            row.f1_macro = value("f1_macro");
+            row.unsplit = both(Some(Split::Test)) == (None, None);
+            let split = (!row.unsplit).then_some(Split::Test);
+            (row.accuracy, row.f1_macro) = both(split);
             row.seconds = Some(finished.duration_seconds);
         }
         RunEvent::Failed(_) => (row.status, row.seconds) = (Status::Failed, Some(seconds)),
@@ -401,10 +439,12 @@ fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
         test_rows: TestRows::of_start(&started.data),
         synthetic: started.data.synthetic.is_some(),
         leaked_rows: started.data.leaked_rows,
+        unstated: started.unstated.iter().copied().collect(),
         rows: started.data.splits.iter().map(|s| (s.split, s.rows)).collect(),
         labels: started.data.labels.clone(),
         provenance: None,
         metrics: vec![],
+        unrecorded: vec![],
         evaluations: vec![],
         started: envelope.header.dated().0,
         ended: None,
@@ -536,6 +576,9 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
             details.status = Status::Running;
             (details.reason, details.ended, details.ended_position) = (None, None, None);
             details.duration_seconds = None;
+        }
+        RunEvent::MetricsUnrecorded(noted) => {
+            details.unrecorded.extend(noted.series.iter().cloned());
         }
         RunEvent::Reproduced(reproduced) => {
             details.reproductions.push((reproduced.by.to_string(), reproduced.equal));

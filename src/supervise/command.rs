@@ -1,8 +1,8 @@
-//! A foreign command: started in a process group of its own, its output heard line by line. It does
+//! A foreign command: started in a process group of its own, its output heard as it comes. It does
 //! not outlive annals ([`super::serve_guard`]).
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -15,12 +15,11 @@ use super::engine::SuperviseError;
 use super::exit::signal_name;
 use super::guard::Guard;
 
-/// Lines that may wait before the command has to.
-const QUEUE_LINES: usize = 4_096;
-/// Longest piece of a line that is handed over at once, in bytes.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// Pieces that may wait before the command has to, and the size of one.
+const QUEUE_PIECES: usize = 64;
+const PIECE_BYTES: usize = 64 * 1024;
 
-/// One line that a command printed, with its end.
+/// What a command printed in one piece: part of a line, or several lines.
 #[derive(Clone, Debug)]
 pub struct Printed {
     /// Whether it came from its error output.
@@ -45,7 +44,7 @@ pub struct End {
 /// What is heard next.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// A line.
+    /// A piece of output.
     Printed(Printed),
     /// Nothing yet.
     Silence,
@@ -98,7 +97,7 @@ impl Command {
             .process_group(guard.group())
             .spawn();
         let mut child = child.inspect_err(|_| guard.release()).map_err(failed)?;
-        let (sender, printed) = sync_channel(QUEUE_LINES);
+        let (sender, printed) = sync_channel(QUEUE_PIECES);
         if let Some(output) = child.stdout.take() {
             listen(output, false, sender.clone());
         }
@@ -110,18 +109,19 @@ impl Command {
 
     /// Waits for what is heard next, at most `wait`.
     pub fn hear(&mut self, wait: Duration) -> Output {
-        match self.printed.recv_timeout(wait) {
-            Ok(printed) => Output::Printed(printed),
-            // A grandchild may hold the pipes open for longer than the command lives.
-            Err(RecvTimeoutError::Timeout) => match self.child.try_wait() {
-                Ok(Some(status)) => Output::Ended(self.end(status)),
-                _ => Output::Silence,
-            },
-            Err(RecvTimeoutError::Disconnected) => match self.child.wait() {
-                Ok(status) => Output::Ended(self.end(status)),
-                Err(_) => Output::Silence,
-            },
+        let silence = match self.printed.recv_timeout(wait) {
+            Ok(printed) => return Output::Printed(printed),
+            Err(silence) => silence,
+        };
+        // A grandchild may hold the pipes open for longer than the command lives.
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Output::Ended(self.end(status));
         }
+        if silence == RecvTimeoutError::Disconnected {
+            // It has closed its output and goes on.
+            std::thread::sleep(wait);
+        }
+        Output::Silence
     }
 
     /// Passes Ctrl-C on.
@@ -160,13 +160,17 @@ impl Drop for Command {
 
 fn listen(output: impl Read + Send + 'static, error: bool, sender: SyncSender<Printed>) {
     std::thread::spawn(move || {
-        let mut output = BufReader::new(output);
+        let (mut output, mut buffer) = (output, vec![0; PIECE_BYTES]);
         loop {
-            let mut bytes = Vec::new();
-            match (&mut output).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes) {
+            match output.read(&mut buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => return,
-                Ok(_) if sender.send(Printed { error, bytes }).is_err() => return,
-                Ok(_) => {}
+                Ok(size) => {
+                    let bytes = buffer[..size].to_vec();
+                    if sender.send(Printed { error, bytes }).is_err() {
+                        return;
+                    }
+                }
             }
         }
     });

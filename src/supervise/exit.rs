@@ -39,7 +39,7 @@ pub(super) fn signal_name(signal: i32) -> &'static str {
         6 => "SIGABRT",
         7 => "SIGBUS",
         8 => "SIGFPE",
-        9 => "SIGKILL; out of memory is a common cause",
+        9 => "SIGKILL",
         11 => "SIGSEGV",
         13 => "SIGPIPE",
         15 => "SIGTERM",

@@ -39,6 +39,7 @@ mod pickles;
 mod pictures;
 mod policy;
 mod predict;
+mod printed;
 mod production;
 mod query;
 mod random;

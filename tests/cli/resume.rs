@@ -95,6 +95,95 @@ fn trn_1_twenty_kills_change_no_bit() {
     ward.annals(&["replay", "--check"]).ok();
     let resumed = ward.annals(&["log", "--kind", "run.resumed", "--format", "json"]).ok().json();
     assert!(resumed.as_array().unwrap().len() >= 8, "{resumed}");
+    every_point_is_recorded(&ward, run);
+}
+
+/// Whenever they were killed, runs that ended have every point that the uninterrupted one has, with
+/// its value, or the audit names the gap.
+fn every_point_is_recorded(ward: &Workspace, runs: usize) {
+    let points = |name: &str| -> std::collections::BTreeMap<String, f64> {
+        let sql = format!(
+            "select m.name, m.split, m.step, m.value from metrics m join runs r on r.run = m.run \
+             where r.name = '{name}' and m.kind = 'run.metrics_recorded' order by m.position"
+        );
+        let rows = ward.annals(&["query", &sql, "--format", "json"]).ok().json();
+        let row = |row: &serde_json::Value| {
+            let key = format!("{}/{} at {}", row["split"], row["name"], row["step"]);
+            (key, row["value"].as_f64().unwrap())
+        };
+        rows.as_array().unwrap().iter().map(row).collect()
+    };
+    let timed = |key: &String| key.contains("per_second") || key.contains("seconds");
+    let of = |name: &str| -> Vec<(String, f64)> {
+        points(name).into_iter().filter(|(key, _)| !timed(key)).collect()
+    };
+    let audit = ward.annals(&["audit", "--format", "json"]).out;
+    let expected = of("whole");
+    assert!(expected.len() > 100, "{}", expected.len());
+    for number in 1..=runs {
+        let name = format!("cut{number}");
+        if weights(ward, &name).is_some() && !audit.contains("metrics-missing") {
+            assert_eq!(of(&name), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_resume_one_goes_on_and_the_other_changes_nothing() {
+    let ward = Workspace::new();
+    let mut refused = 0;
+    for (number, delay) in [0_u64, 0, 10, 30, 60, 150].into_iter().enumerate() {
+        let name = format!("two{number}");
+        let moment = |_| has_checkpoint(&ward, &name);
+        assert!(!cut_short(&ward, &train(&name), moment, 2), "{name} was too quick");
+        let args = ["train", "--resume", &name];
+        let mut both = [ward.spawn(&args), {
+            std::thread::sleep(Duration::from_millis(delay));
+            ward.spawn(&args)
+        }];
+        let codes: Vec<i32> = both.iter_mut().filter_map(|c| c.wait().unwrap().code()).collect();
+        let run = ward.annals(&["show", &name, "--format", "json"]).ok().json();
+        assert_eq!(run["status"], "finished", "{name}: {codes:?} {}", run["reason"]);
+        assert!(codes.contains(&0) && codes.iter().all(|c| [0, 5].contains(c)), "{codes:?}");
+        refused += codes.iter().filter(|code| **code == 5).count();
+        let failed = ward.annals(&["log", "--run", &name, "--kind", "run.failed"]).ok().out;
+        assert!(!failed.contains("run.failed"), "{failed}");
+    }
+    assert!(refused >= 4, "{refused} were refused");
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["doctor"]).ok();
+}
+
+#[test]
+fn a_training_goes_on_from_what_the_log_has_caught_up_with() {
+    let ward = Workspace::new();
+    let recorded = |_| {
+        let saved = ["log", "--kind", "run.train_checkpoint_saved", "--format", "json"];
+        has_checkpoint(&ward, "cut")
+            && !ward.annals(&saved).ok().json().as_array().unwrap().is_empty()
+    };
+    assert!(!cut_short(&ward, &train("cut"), recorded, 0));
+    let checkpoints = folder(&ward, "cut").unwrap().join("checkpoints");
+    let newest = || {
+        let steps = std::fs::read_dir(&checkpoints).unwrap().filter_map(|entry| {
+            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+            name.strip_prefix("step-")?.parse::<u64>().ok()
+        });
+        steps.max().unwrap()
+    };
+    // One that the log does not know, as if it had been saved just before a crash.
+    let (known, unknown) = (newest(), newest() + 5);
+    let dir = |step: u64| checkpoints.join(format!("step-{step:08}"));
+    std::fs::create_dir(dir(unknown)).unwrap();
+    for entry in std::fs::read_dir(dir(known)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, dir(unknown).join(path.file_name().unwrap())).unwrap();
+    }
+    let resumed = ward.annals(&["train", "--resume", "cut"]).ok();
+    let passed = format!("update {unknown} is passed over: the log ends before it");
+    assert!(resumed.err.contains(&passed), "{}", resumed.err);
+    let audit = ward.annals(&["audit", "--format", "json"]).out;
+    assert!(!audit.contains("metrics-missing"), "{audit}");
 }
 
 fn folder(ward: &Workspace, name: &str) -> Option<std::path::PathBuf> {

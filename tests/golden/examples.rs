@@ -84,6 +84,7 @@ fn started() -> RunStarted {
             cargo_lock: Some(digest(8)),
         },
         trainer: "annals-engine 0.1.0".into(),
+        unstated: std::collections::BTreeSet::new(),
     }
 }
 
@@ -151,6 +152,20 @@ fn of_runs() -> Vec<Event> {
         .into(),
         MetricsRecorded { attempt: 1, batch: points() }.into(),
         RunPlanned { attempt: 2, steps: 1_175, epochs: 5, resumed_at_step: Some(235) }.into(),
+        MetricsUnrecorded {
+            attempt: 1,
+            series: vec![UnrecordedSeries {
+                name: "loss".into(),
+                split: Some(Split::Train),
+                reason: UnrecordedReason::NotFinite,
+                values: 2,
+                first_step: Some(3),
+                last_step: Some(4),
+                ends_so: true,
+            }],
+            others: 0,
+        }
+        .into(),
         TrainCheckpointSaved {
             attempt: 1,
             step: 50,

@@ -140,6 +140,12 @@ pub static CHECKS: &[Check] = &[
         evidence::typed,
     ),
     check(
+        "metrics-missing",
+        Warning,
+        "a run that went on from a training checkpoint which the log had not caught up with",
+        evidence::missing,
+    ),
+    check(
         "reported-scores",
         Note,
         "a model in production whose scores annals did not watch being measured",

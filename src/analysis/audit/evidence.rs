@@ -8,7 +8,7 @@ use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::stem;
-use crate::domain::run::{Category, RunStatus};
+use crate::domain::run::{Category, RunStatus, Unstated};
 
 pub(super) fn debug(facts: &Facts) -> Vec<Found> {
     of_production(facts, |run| {
@@ -46,6 +46,23 @@ pub(super) fn reported(facts: &Facts) -> Vec<Found> {
         let what = "its scores are what a program reported; annals did not watch it".into();
         reported.then(|| (what, vec![("provenance", "reported".into())]))
     })
+}
+
+pub(super) fn missing(facts: &Facts) -> Vec<Found> {
+    let found = facts.runs.values().flat_map(|run| {
+        run.unrecorded.iter().map(|gap| {
+            let what = format!(
+                "metrics of the updates after {} up to {} may be missing: it went on from a \
+                 training checkpoint that was never recorded",
+                gap.recorded, gap.step
+            );
+            Found::new(run.subject(), what)
+                .at([gap.position])
+                .value("recorded_step", gap.recorded)
+                .value("resumed_step", gap.step)
+        })
+    });
+    found.collect()
 }
 
 /// The ends of intervals stand beside their values and are judged with them.
@@ -145,10 +162,14 @@ fn question(run: &RunFacts) -> (Vec<(&str, &str)>, String, &[String]) {
 pub(super) fn one_seed(facts: &Facts) -> Vec<Found> {
     let mut seeds: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
     for run in facts.runs.values().filter(|run| run.state.status == RunStatus::Finished) {
-        seeds.entry(question(run)).or_default().insert(run.started.seed);
+        let seeds = seeds.entry(question(run)).or_default();
+        seeds.extend(run.state.stated(Unstated::Seed).then_some(run.started.seed));
     }
     of_production(facts, |run| {
         let tried = seeds.get(&question(run)).map_or(0, BTreeSet::len);
+        if !run.state.stated(Unstated::Seed) {
+            return Some(("nobody stated its seed".into(), vec![]));
+        }
         let what = format!("its settings were tried with seed {} only", run.started.seed);
         (tried == 1).then(|| (what, vec![("seed", run.started.seed.to_string())]))
     })

@@ -41,6 +41,21 @@ pub struct RunFacts {
     pub heard: Timestamp,
     /// Positions where it came out otherwise when it was trained again.
     pub differed: Vec<u64>,
+    /// Where it went on from a training checkpoint that was never recorded.
+    pub unrecorded: Vec<Unrecorded>,
+    saved: BTreeSet<u64>,
+}
+
+/// A run went on from a training checkpoint that was never recorded: what was measured between the
+/// last recorded one and it may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// The event that resumed the run.
+    pub position: u64,
+    /// Update of the last training checkpoint recorded before.
+    pub recorded: u64,
+    /// Update the run went on from.
+    pub step: u64,
 }
 
 impl RunFacts {
@@ -353,6 +368,8 @@ impl Facts {
                 weights: false,
                 heard: header.dated(),
                 differed: vec![],
+                unrecorded: vec![],
+                saved: BTreeSet::new(),
             };
             self.runs.insert(id, facts);
         }
@@ -365,6 +382,12 @@ impl Facts {
                 run.weights = finished.weights.is_some();
             }
             RunEvent::Failed(_) | RunEvent::Interrupted(_) => run.ended = Some(header.position),
+            RunEvent::CheckpointSaved(saved) => drop(run.saved.insert(saved.step)),
+            RunEvent::Resumed(resumed) if !run.saved.contains(&resumed.step) => {
+                let recorded = run.saved.iter().copied().filter(|step| *step < resumed.step).max();
+                let (position, step) = (header.position, resumed.step);
+                run.unrecorded.push(Unrecorded { position, recorded: recorded.unwrap_or(0), step });
+            }
             RunEvent::Reproduced(again) if !again.equal => run.differed.push(header.position),
             _ => {}
         }

@@ -1,37 +1,34 @@
 //! A command that is supervised from its start to its end: what it prints as lines of JSON is
 //! recorded as it comes, everything it prints is kept, and how it ended is in the log (SUP-1).
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
-use super::line::{self, Said, merged};
-use super::report::{Finish, finished};
+use super::heard::Heard;
+use super::report::finished;
 use super::start::StartRun;
 use crate::app::NewRun;
 use crate::app::record::Recorder;
 use crate::app::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, Session};
-use crate::base::limits::METRIC_BATCH_POINTS_MAX;
-use crate::base::mask::Masker;
-use crate::base::{RunId, Split, Timestamp, confine};
+use crate::base::{RunId, confine};
 use crate::domain::Provenance;
-use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
+use crate::domain::metric::FinalMetric;
 use crate::domain::run::{ArtifactStored, Ending, RunCommand, RunState, RunStatus};
-use crate::supervise::{Command, Output, Printed};
+use crate::supervise::{Command, End, Output, Printed};
 
 /// Facts that may wait for the log before listening waits.
-const QUEUE_FACTS: usize = 1_024;
+const QUEUE_FACTS: usize = 64;
 /// How often an end asked for by the user is noticed.
 const LISTEN: Duration = Duration::from_millis(50);
-/// How long points wait for company.
-const GATHER: Duration = Duration::from_millis(250);
-/// Last lines of the error output that are kept for `run.failed`.
-const TAIL_LINES: usize = 20;
+/// How long to wait for the recorder when its queue is full.
+const FULL: Duration = Duration::from_millis(10);
 
 /// A command to be supervised.
 #[derive(Clone, Debug)]
@@ -57,63 +54,14 @@ pub struct Executed {
     pub status: RunStatus,
     /// Final values.
     pub metrics: Vec<FinalMetric>,
-}
-
-/// Points that wait for company: one event for each would make the log ten times as large.
-#[derive(Default)]
-struct Pending {
-    keys: Vec<MetricKey>,
-    points: Vec<MetricPoint>,
-    since: Option<Instant>,
-}
-
-impl Pending {
-    fn push(&mut self, values: &[FinalMetric], step: u64, epoch: f64, at: Timestamp) {
-        self.since.get_or_insert_with(Instant::now);
-        for FinalMetric { key, value } in values {
-            let known = self.keys.iter().position(|known| known == key);
-            let index = known.unwrap_or_else(|| {
-                self.keys.push(key.clone());
-                self.keys.len() - 1
-            });
-            let key = u16::try_from(index).unwrap_or(u16::MAX);
-            self.points.push(MetricPoint { key, step, epoch, value: *value, at });
-        }
-    }
-
-    fn flush_if_due(&mut self, facts: &SyncSender<RunCommand>) {
-        let full = self.points.len() >= METRIC_BATCH_POINTS_MAX;
-        if full || self.since.is_some_and(|since| since.elapsed() >= GATHER) {
-            self.flush(facts);
-        }
-    }
-
-    fn flush(&mut self, facts: &SyncSender<RunCommand>) {
-        let Self { keys, points, .. } = std::mem::take(self);
-        for part in points.chunks(METRIC_BATCH_POINTS_MAX) {
-            let batch = MetricBatch::new(keys.clone(), part);
-            // A recorder that has ended refuses facts; why comes out when it is joined.
-            let _ = facts.send(RunCommand::RecordMetrics(batch));
-        }
-    }
-}
-
-/// What was heard of a command so far.
-#[derive(Default)]
-struct Heard {
-    pending: Pending,
-    steps: u64,
-    epochs: f64,
-    last: BTreeMap<(Option<Split>, String), FinalMetric>,
-    last_given: Vec<FinalMetric>,
-    evaluations: Vec<Evaluation>,
-    saves: Vec<(String, PathBuf)>,
-    tail: Vec<String>,
+    /// What was not recorded, or under another name, by name and count.
+    pub notes: Vec<String>,
 }
 
 impl App {
     /// Runs a command as a run. `stop` counts how often the user asked for an end: once passes
-    /// Ctrl-C on, twice kills. `echo` gets everything the command prints.
+    /// Ctrl-C on, twice kills. `echo` gets everything the command prints, `tell` what was not recorded
+    /// of it.
     ///
     /// # Errors
     /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the command ended so,
@@ -123,6 +71,7 @@ impl App {
         request: &ExecRequest,
         stop: &AtomicUsize,
         echo: &mut dyn FnMut(&Printed),
+        tell: &mut dyn FnMut(&str),
     ) -> Result<Executed> {
         let prepared = self.prepare_start(&request.start)?;
         self.recover()?;
@@ -141,6 +90,7 @@ impl App {
             let by = Provenance::Supervised;
             self.record_external_start(tx, &request.start, &prepared, &folder, by)
         });
+        folder.note_start(&begun);
         let state = match begun {
             Ok(state) => state,
             Err(error) => {
@@ -151,9 +101,9 @@ impl App {
         let run = state.id.unwrap_or(RunId([0; 16]));
         // Without the registry files the log is as good.
         let _ = self.refresh();
-        let result = self.supervise(&session, request, state, &folder, stop, echo);
+        let result = self.supervise(&session, request, state, &folder, (stop, echo), tell);
         let settled = match &result {
-            Err(error) => self.settle(&session, run, error).map(|_| ()),
+            Err(error) => self.settle(&session, run, error),
             Ok(_) => Ok(()),
         };
         let ended = session.finish_with(settled.and(result));
@@ -167,8 +117,8 @@ impl App {
         request: &ExecRequest,
         state: RunState,
         folder: &RunFolder,
-        stop: &AtomicUsize,
-        echo: &mut dyn FnMut(&Printed),
+        (stop, echo): (&AtomicUsize, &mut dyn FnMut(&Printed)),
+        tell: &mut dyn FnMut(&str),
     ) -> Result<Executed> {
         let (run, started) = (state.id.unwrap_or(RunId([0; 16])), session.now());
         let variables = [
@@ -184,49 +134,13 @@ impl App {
         let mut log = confine::append_file(&path)
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
         let mut heard = Heard::default();
-        // Each stream has its own lines.
-        let (mut masker, mut error_masker) = (Masker::default(), Masker::default());
-        let mut asked = 0;
-        let abandon = AtomicBool::new(false);
-        let recorder = Recorder {
-            session,
-            run,
-            state,
-            provenance: Provenance::Supervised,
-            abandon: &abandon,
-            complain: &|_| {},
-        };
-        let end = std::thread::scope(|scope| {
-            let (facts, queue) = sync_channel(QUEUE_FACTS);
-            let recording = scope.spawn(move || recorder.run(&queue));
-            let end = loop {
-                let now = stop.load(Ordering::SeqCst);
-                if now > asked {
-                    asked = now;
-                    if now == 1 { command.interrupt() } else { command.kill() }
-                }
-                heard.pending.flush_if_due(&facts);
-                match command.hear(LISTEN) {
-                    Output::Silence => {}
-                    Output::Ended(end) => break end,
-                    Output::Printed(printed) => {
-                        // The log of the output is a convenience: a full disk ends no training.
-                        let masker = if printed.error { &mut error_masker } else { &mut masker };
-                        let kept = masker.bytes(&printed.bytes);
-                        let _ = log.write_all(&kept);
-                        echo(&printed);
-                        heard.take(&printed, &kept, session);
-                    }
-                }
-            };
-            heard.pending.flush(&facts);
-            drop(facts);
-            match recording.join() {
-                Ok(recorded) => recorded.map(|_| end),
-                Err(_) => Err(Error::new(ErrorKind::Bug, "BUG: the recorder panicked")),
-            }
-        })?;
-        drop(log);
+        let watch = Watch { session, stop, abandon: AtomicBool::new(false) };
+        // The log of the output is a convenience: a full disk ends no training.
+        let mut keep = |lines: &[u8]| drop(log.write_all(lines));
+        let end = watch.listen(run, state, &mut command, &mut heard, (echo, &mut keep));
+        drop((log, command));
+        let asked = stop.load(Ordering::SeqCst);
+        let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
         let seconds = session.now().seconds_since(started);
         let (ending, error) = match (end.success, asked) {
             (true, _) => (None, None),
@@ -236,7 +150,7 @@ impl App {
                     reason: end.reason,
                     signal: end.signal,
                     exit_code: end.exit_code,
-                    stderr_tail: heard.tail.join("\n"),
+                    stderr_tail: heard.tail(),
                 };
                 (Some(ending), Some(Error::new(ErrorKind::TrainingFailed, message)))
             }
@@ -247,78 +161,154 @@ impl App {
             }
         };
         let mut stored: Vec<ArtifactStored> = Vec::new();
+        let mut unkept = Vec::new();
         if ending.is_none() {
-            let saves = heard.saves.iter().chain(&request.save);
-            for (what, file) in saves {
+            let printed = std::mem::take(&mut heard.saves);
+            let all = printed.iter().map(|save| (save, false));
+            for ((what, file), asked) in all.chain(request.save.iter().map(|save| (save, true))) {
                 let file = self.caller.cwd.join(file);
-                stored.push(self.keep(&self.relative(&folder.path), &file, what)?);
+                match self.keep(&self.relative(&folder.path), &file, what) {
+                    Ok(kept) => stored.push(kept),
+                    Err(error) => {
+                        heard.no_file(&format!("{what}: {}", file.display()));
+                        tell(&format!("{what} was not kept: {error}"));
+                        unkept.extend(asked.then_some(error));
+                    }
+                }
             }
         }
         stored.extend(folder.file("log", &folder.log_file()).ok());
         self.put_blobs(folder, &stored)?;
+        let finish = heard.finish(seconds);
         let state = session.transact_patiently(|tx| {
-            let commands = stored.into_iter().map(RunCommand::StoreArtifact).collect();
+            let mut commands: Vec<RunCommand> =
+                stored.into_iter().map(RunCommand::StoreArtifact).collect();
+            commands.push(RunCommand::NoteUnrecorded(heard.unrecorded()));
             self.tell(tx, run, Provenance::Supervised, |_| Ok(commands))?;
             self.tell(tx, run, Provenance::Supervised, |state| {
-                let ending = ending.unwrap_or_else(|| finished(state, heard.finish(seconds)));
+                let ending = ending.unwrap_or_else(|| finished(state, finish));
                 Ok(vec![RunCommand::End(ending)])
             })
         })?;
-        match error {
-            Some(error) => Err(error),
-            None => Ok(Executed {
-                run,
-                experiment_id: state.experiment_id,
-                status: state.status,
-                metrics: state.metrics,
-            }),
+        let notes = heard.notes();
+        notes.iter().for_each(|note| tell(note));
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let (experiment_id, status) = (state.experiment_id, state.status);
+        if let Some(error) = unkept.into_iter().next() {
+            let message = format!("{experiment_id} finished, but a file of --save was not kept");
+            return Err(Error::caused(ErrorKind::Data, message, error)
+                .hint("what the command printed is recorded; the run has no such file"));
+        }
+        Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
+    }
+}
+
+/// Stays with a command to its end.
+struct Watch<'a> {
+    session: &'a Session<'a>,
+    stop: &'a AtomicUsize,
+    /// Set when the user insists on an end: nothing waits for the log from then on.
+    abandon: AtomicBool,
+}
+
+impl Watch<'_> {
+    fn listen(
+        &self,
+        run: RunId,
+        state: RunState,
+        command: &mut Command,
+        heard: &mut Heard,
+        (echo, keep): (&mut dyn FnMut(&Printed), &mut dyn FnMut(&[u8])),
+    ) -> Result<End> {
+        let complaint = Mutex::new(None);
+        let complain = |error: &Error| {
+            let text = format!(
+                "cannot write to the log ({error}); the command continues and writing is retried"
+            );
+            *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        };
+        let recorder = Recorder {
+            session: self.session,
+            run,
+            state,
+            provenance: Provenance::Supervised,
+            abandon: &self.abandon,
+            complain: &complain,
+        };
+        std::thread::scope(|scope| {
+            let (facts, queue) = sync_channel(QUEUE_FACTS);
+            let recording = scope.spawn(move || recorder.run(&queue));
+            let mut ended = None;
+            let mut asked = 0;
+            loop {
+                self.obey(command, &mut asked);
+                heard.pending.seal_if_due();
+                let told = complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(text) = told {
+                    echo(&Printed { error: true, bytes: format!("{text}\n").into_bytes() });
+                }
+                if !hand_over(heard, &facts) {
+                    // The command has to wait for the log; who asks for an end has not.
+                    if self.abandon.load(Ordering::SeqCst) && ended.is_some() {
+                        break;
+                    }
+                    std::thread::sleep(FULL);
+                } else if ended.is_some() {
+                    break;
+                } else {
+                    match command.hear(LISTEN) {
+                        Output::Silence => {}
+                        Output::Printed(printed) => {
+                            echo(&printed);
+                            heard.take(printed.error, &printed.bytes, self.session.now());
+                            keep(&heard.kept());
+                        }
+                        Output::Ended(end) => {
+                            heard.end(self.session.now());
+                            keep(&heard.kept());
+                            heard.pending.seal();
+                            ended = Some(end);
+                        }
+                    }
+                }
+            }
+            drop(facts);
+            match recording.join() {
+                Ok(Err(error)) => Err(error),
+                Ok(Ok(_)) => {
+                    ended.ok_or_else(|| Error::new(ErrorKind::Bug, "BUG: a command without an end"))
+                }
+                Err(_) => Err(Error::new(ErrorKind::Bug, "BUG: the recorder panicked")),
+            }
+        })
+    }
+
+    /// Passes on what the user asks for: once Ctrl-C, twice the end.
+    fn obey(&self, command: &mut Command, asked: &mut usize) {
+        let now = self.stop.load(Ordering::SeqCst);
+        if now == *asked {
+            return;
+        }
+        *asked = now;
+        if now == 1 {
+            command.interrupt();
+        } else {
+            self.abandon.store(true, Ordering::SeqCst);
+            command.kill();
         }
     }
 }
 
-impl Heard {
-    /// Takes in one line, of which `kept` is without secrets.
-    fn take(&mut self, printed: &Printed, kept: &[u8], session: &Session<'_>) {
-        let text = String::from_utf8_lossy(&printed.bytes);
-        if printed.error {
-            self.tail.push(String::from_utf8_lossy(kept).trim_end().to_owned());
-            if self.tail.len() > TAIL_LINES {
-                self.tail.remove(0);
-            }
-            return;
-        }
-        match line::said(&text) {
-            None => {}
-            Some(Said::Final(values)) => self.last_given.extend(values),
-            Some(Said::Evaluation(evaluation)) => {
-                self.evaluations.retain(|known| known.split != evaluation.split);
-                self.evaluations.push(evaluation);
-            }
-            Some(Said::Save(path, what)) => self.saves.push((what, path)),
-            Some(Said::Points { step, epoch, values }) => {
-                self.epochs = epoch.unwrap_or(self.epochs).max(self.epochs);
-                let step =
-                    step.unwrap_or_else(|| epoch.map_or(self.steps + 1, |e| e.max(0.0) as u64));
-                self.steps = self.steps.max(step);
-                self.pending.push(&values, step, epoch.unwrap_or(0.0), session.now());
-                for metric in values {
-                    let key = (metric.key.split, metric.key.name.clone());
-                    self.last.insert(key, metric);
-                }
-            }
+/// Gives the recorder what is ready; whether nothing is left. A recorder that has ended refuses
+/// facts; why comes out when it is joined.
+fn hand_over(heard: &mut Heard, facts: &SyncSender<RunCommand>) -> bool {
+    while let Some(command) = heard.pending.next() {
+        if let Err(TrySendError::Full(command)) = facts.try_send(command) {
+            heard.pending.put_back(command);
+            return false;
         }
     }
-
-    fn finish(self, seconds: f64) -> Finish {
-        let scores = self.evaluations.iter().flat_map(line::scores).collect();
-        let last = self.last.into_values().collect();
-        Finish {
-            metrics: merged([last, scores, self.last_given]),
-            evaluations: self.evaluations,
-            steps: self.steps,
-            epochs: self.epochs.max(0.0) as u32,
-            parameters: None,
-            seconds,
-        }
-    }
+    true
 }

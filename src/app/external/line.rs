@@ -1,66 +1,73 @@
 //! The words of scripts: metrics by name, on the command line and as lines of JSON.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::{Direction, Split};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::train::metric::{can_choose, direction_of};
 
-/// Something that a supervised command printed for the record.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Said {
-    /// Points of one step.
-    Points {
-        /// Updates done; none where the line does not say.
-        step: Option<u64>,
-        /// Passes done.
-        epoch: Option<f64>,
-        /// What was measured.
-        values: Vec<FinalMetric>,
-    },
-    /// Final values.
-    Final(Vec<FinalMetric>),
-    /// A confusion matrix.
-    Evaluation(Evaluation),
-    /// A file to keep, and what it is.
-    Save(PathBuf, String),
-}
-
 /// Reads `valid/loss`, `accuracy` or `test/regret:lower`. The direction is declared after the
 /// colon; without it the scores that annals itself computes have theirs, and others have none.
+/// Another word for a split is refused: two words would make two series one.
 pub(super) fn metric_key(text: &str) -> Result<MetricKey> {
     let bad = |why: &str| {
         Error::new(ErrorKind::Usage, format!("the metric {text:?} {why}"))
             .hint("a metric is NAME, SPLIT/NAME or SPLIT/NAME:lower, split train, valid or test")
     };
-    let (rest, direction) = match text.rsplit_once(':') {
+    let (rest, direction) = declared(text);
+    let (split, name) = match rest.split_once('/') {
+        Some((word, name)) => match Split::ALL.into_iter().find(|split| split.word() == word) {
+            Some(split) => (Some(split), name),
+            None if split_of(word).is_some() => {
+                return Err(bad("does not name its split train, valid or test"));
+            }
+            None => (None, rest),
+        },
+        None => (None, rest),
+    };
+    if !is_name(name) {
+        return Err(bad("has no name of 1 to 100 bytes"));
+    }
+    Ok(key(name, split, direction))
+}
+
+/// What stands before `:lower`, `:higher` or `:neutral`, and which it is.
+pub(super) fn declared(text: &str) -> (&str, Option<Direction>) {
+    match text.rsplit_once(':') {
         Some((rest, "lower")) => (rest, Some(Direction::Lower)),
         Some((rest, "higher")) => (rest, Some(Direction::Higher)),
         Some((rest, "neutral")) => (rest, Some(Direction::Neutral)),
-        Some(_) => return Err(bad("does not say lower, higher or neutral after the colon")),
-        None => (text, None),
-    };
-    let (split, name) = match rest.split_once('/') {
-        Some((word, name)) => {
-            let split = Split::ALL.into_iter().find(|split| split.word() == word);
-            (Some(split.ok_or_else(|| bad("names no split before the slash"))?), name)
-        }
-        None => (None, rest),
-    };
-    if name.is_empty() || name.len() > METRIC_NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(bad("has no name of 1 to 100 bytes"));
+        _ => (text, None),
     }
+}
+
+/// The split that a word of trainers means.
+pub(super) fn split_of(word: &str) -> Option<Split> {
+    match word.to_ascii_lowercase().as_str() {
+        "train" | "training" => Some(Split::Train),
+        "valid" | "val" | "validation" | "dev" | "eval" | "evaluation" => Some(Split::Valid),
+        "test" | "testing" => Some(Split::Test),
+        _ => None,
+    }
+}
+
+/// Whether a metric may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= METRIC_NAME_BYTES_MAX && !name.chars().any(char::is_control)
+}
+
+/// A metric whose direction is declared or that of the score of this name.
+pub(super) fn key(name: &str, split: Option<Split>, direction: Option<Direction>) -> MetricKey {
     let known = || if is_known(name) { direction_of(name) } else { Direction::Neutral };
     let direction = direction.unwrap_or_else(known);
-    Ok(MetricKey { name: name.to_owned(), split, direction })
+    MetricKey { name: name.to_owned(), split, direction }
 }
 
 /// Longest name of a metric.
-const METRIC_NAME_BYTES_MAX: usize = 100;
+pub(super) const METRIC_NAME_BYTES_MAX: usize = 100;
 
 fn is_known(name: &str) -> bool {
     can_choose(name) || ["loss", "ece"].contains(&name)
@@ -85,41 +92,19 @@ pub(super) fn finite(metric: FinalMetric) -> Result<FinalMetric> {
     Err(Error::new(ErrorKind::Data, message))
 }
 
-/// Reads a line that a supervised command printed; none for one that is not for the record.
-pub(super) fn said(line: &str) -> Option<Said> {
-    let line = line.trim();
-    if !line.starts_with('{') {
-        return None;
+/// Reads several, each of a series of its own.
+pub(super) fn metric_values(texts: &[String]) -> Result<Vec<FinalMetric>> {
+    let values: Vec<FinalMetric> =
+        texts.iter().map(|text| metric_value(text)).collect::<Result<_>>()?;
+    let same =
+        |a: &FinalMetric, b: &FinalMetric| (a.key.split, &a.key.name) == (b.key.split, &b.key.name);
+    for (index, metric) in values.iter().enumerate() {
+        if values[..index].iter().any(|other| same(other, metric)) {
+            let message = format!("{:?} gives a value to {} again", texts[index], metric.key.name);
+            return Err(Error::new(ErrorKind::Usage, message).hint("give each metric once"));
+        }
     }
-    let object: Map<String, Value> = serde_json::from_str(line).ok()?;
-    if let Some(path) = object.get("save").and_then(Value::as_str) {
-        let what = object.get("as").and_then(Value::as_str).unwrap_or("weights");
-        return Some(Said::Save(PathBuf::from(path), what.to_owned()));
-    }
-    if let Some(confusion) = object.get("confusion") {
-        return Some(Said::Evaluation(evaluation(confusion).ok()?));
-    }
-    let split = object.get("split").and_then(Value::as_str);
-    if let Some(Value::Object(values)) = object.get("final") {
-        return Some(Said::Final(numbers(values, split)));
-    }
-    let values = numbers(&object, split);
-    let step = object.get("step").and_then(Value::as_u64);
-    let epoch = object.get("epoch").and_then(Value::as_f64);
-    (!values.is_empty()).then_some(Said::Points { step, epoch, values })
-}
-
-/// The numbers of an object, as metrics of `split` where their names tell none.
-fn numbers(values: &Map<String, Value>, split: Option<&str>) -> Vec<FinalMetric> {
-    let split = Split::ALL.into_iter().find(|known| Some(known.word()) == split);
-    let metrics = values.iter().filter(|(key, _)| !["step", "epoch"].contains(&key.as_str()));
-    let metrics = metrics.filter_map(|(key, value)| {
-        let value = value.as_f64()?;
-        let mut key = metric_key(key).ok()?;
-        key.split = key.split.or(split);
-        Some(FinalMetric { key, value })
-    });
-    metrics.collect()
+    Ok(values)
 }
 
 /// Reads `{"split": "test", "labels": […], "matrix": [[…]]}`; rows of the matrix are the true
@@ -170,29 +155,17 @@ mod tests {
         assert_eq!(key("test/f1_macro").split, Some(Split::Test));
         assert_eq!(key("regret").direction, Direction::Neutral);
         assert_eq!(key("test/regret:lower").direction, Direction::Lower);
-        for bad in ["", "dev/loss", "loss:down", "test/", "a\nb", &"x".repeat(101)] {
+        for (text, name) in [("map:50", "map:50"), ("timing(s)/gen", "timing(s)/gen")] {
+            assert_eq!((key(text).name.as_str(), key(text).split), (name, None));
+        }
+        for bad in ["", "dev/loss", "Val/loss", "test/", "a\nb", &"x".repeat(101)] {
             assert!(metric_key(bad).is_err(), "{bad:?}");
         }
+        let twice = ["valid/a=1", "a=2", "valid/a=3"].map(str::to_owned);
+        assert!(metric_values(&twice[..2]).is_ok() && metric_values(&twice).is_err());
         assert_eq!(metric_value("a=b=2.5e-1").unwrap().key.name, "a=b");
         for bad in ["loss", "loss=", "loss=x", "loss=nan", "loss=inf"] {
             assert!(metric_value(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn lines_of_json_are_for_the_record_and_others_are_not() {
-        let Some(Said::Points { step, epoch, values }) =
-            said(r#"{"step": 3, "epoch": 0.5, "split": "valid", "loss": 0.25, "note": "x"}"#)
-        else {
-            panic!("no points")
-        };
-        assert_eq!((step, epoch, values.len()), (Some(3), Some(0.5), 1));
-        assert_eq!(values[0].key.split, Some(Split::Valid));
-        let last = said(r#"{"final": {"test/accuracy": 1}}"#);
-        assert!(matches!(last, Some(Said::Final(values)) if values.len() == 1));
-        assert_eq!(said(r#"{"save": "m.pt"}"#), Some(Said::Save("m.pt".into(), "weights".into())));
-        for plain in ["loss 0.3", "{", "{\"a\": NaN}", "{\"a\": \"b\"}", "[1]", ""] {
-            assert_eq!(said(plain), None, "{plain}");
         }
     }
 

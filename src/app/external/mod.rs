@@ -4,17 +4,22 @@
 //! What a script reports has provenance `reported`, what a supervised command prints `supervised`.
 //! A reported run has no supervisor whose end could be noticed: it runs until the script says
 //! otherwise, and people are told when it has been silent (`silent.rs`). Start reading in
-//! `report.rs`, then `exec.rs`.
+//! `report.rs`, then `exec.rs`; what a line means is in `printed.rs`, what becomes of it in
+//! `heard.rs`.
 
 mod exec;
+mod heard;
 mod line;
+mod literal;
+mod pending;
+mod printed;
 mod report;
 mod silent;
 mod start;
 mod tracker;
 
 pub use exec::{ExecRequest, Executed};
-pub use report::{FinishRun, MetricPoints};
+pub use report::{FinishRun, MetricPoints, ReportedBy};
 pub use silent::SilentRun;
 pub use start::{StartRun, StartedRun};
 pub use tracker::Tracker;

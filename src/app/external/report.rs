@@ -1,18 +1,24 @@
 //! What a script reports of its run: points, files, the end. Each call is one invocation, and in
 //! the log when it returns.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::heard::{EPOCH_MAX, STEP_MAX};
 use super::line::{self, merged};
+use super::pending::Pending;
 use crate::app::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};
-use crate::base::{Digest, RunId, durable};
-use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricPoint};
+use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
+use crate::base::{Digest, RunId, Split, Timestamp, codec, durable};
+use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
-    ArtifactStored, Ending, RunCommand, RunFacts, RunFinished, RunState, decide,
+    ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
+    RunState, UnrecordedReason, UnrecordedSeries, decide,
 };
-use crate::domain::{Event, Name, Provenance};
-use crate::store::copy_file;
+use crate::domain::{Event, Name, Provenance, kind_named};
+use crate::projection::metrics::MetricRow;
+use crate::store::{Filter, copy_file};
 
 /// Metrics of one step.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +29,31 @@ pub struct MetricPoints {
     pub step: Option<u64>,
     /// Passes over the training rows done.
     pub epoch: Option<f64>,
+    /// Who gives them.
+    pub source: ReportedBy,
+}
+
+/// Who gives values to a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportedBy {
+    /// A program that uses annals as a library.
+    #[default]
+    Program,
+    /// Somebody through the command line: a script, or a person without a terminal.
+    CommandLine,
+    /// A person at a terminal.
+    Person,
+}
+
+impl ReportedBy {
+    /// How points come to the log. A value is taken for a script's as long as nothing tells that a
+    /// person typed it.
+    fn provenance(self) -> Provenance {
+        match self {
+            Self::Program | Self::CommandLine => Provenance::Reported,
+            Self::Person => Provenance::Typed,
+        }
+    }
 }
 
 /// How a run ended well.
@@ -36,6 +67,8 @@ pub struct FinishRun {
     pub epochs: u32,
     /// Trainable numbers, where known.
     pub parameters: Option<u64>,
+    /// Who gives them.
+    pub source: ReportedBy,
 }
 
 /// What [`RunFinished`] is made from.
@@ -55,28 +88,32 @@ impl App {
     /// [`ErrorKind::Usage`] and [`ErrorKind::Data`] for a bad metric; [`ErrorKind::Rejected`]
     /// when the run has ended.
     pub fn log_metrics(&self, run: RunId, points: &MetricPoints) -> Result<u64> {
-        let values: Vec<FinalMetric> =
-            points.values.iter().map(|text| line::metric_value(text)).collect::<Result<_>>()?;
+        let values = line::metric_values(&points.values)?;
         if values.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "no metric was given")
                 .hint("annals run log RUN valid/loss=0.3 valid/accuracy=0.9 --step 10"));
         }
-        let step = match (points.step, points.epoch) {
-            (Some(step), _) => step,
-            (None, Some(epoch)) => epoch.max(0.0) as u64,
-            (None, None) => self.next_step(run)?,
-        };
-        let batch = batch(&values, step, points.epoch, self.env.now());
+        let (given, now) = (given_step(points.step, points.epoch)?, self.env.now());
+        let mut step = given.unwrap_or(0);
+        let known = self.known_series(run)?;
+        let by = points.source.provenance();
         self.report("run log", |app, tx| {
-            app.tell(tx, run, Provenance::Reported, |_| Ok(vec![RunCommand::RecordMetrics(batch)]))
+            if given.is_none() {
+                // Inside the transaction: two callers never get the same.
+                let highest = known.now(tx, run)?.iter().map(|row| row.highest_step).max();
+                let next = highest.map_or(0, |highest| highest + 1);
+                step = if next <= STEP_MAX { next } else { return Err(no_next_step()) };
+            }
+            let commands = batches(&values, step, points.epoch, now);
+            app.tell(tx, run, by, |_| Ok(commands))
         })?;
         Ok(step)
     }
 
-    /// One more than the last step of any series of a run.
-    fn next_step(&self, run: RunId) -> Result<u64> {
-        let rows = self.snapshot()?.metrics(run)?;
-        Ok(rows.iter().map(|row| row.last.0).max().map_or(0, |last| last.saturating_add(1)))
+    /// The series of a run as the views have them, to be brought up to date in a transaction.
+    fn known_series(&self, run: RunId) -> Result<KnownSeries> {
+        let snapshot = self.snapshot()?;
+        Ok(KnownSeries { rows: snapshot.metrics(run)?, size: snapshot.size() })
     }
 
     /// Keeps a file of a run under way, in its folder and in the blob store, as `what`: `weights`,
@@ -163,29 +200,25 @@ impl App {
     /// # Errors
     /// For bad values, and when the run has ended.
     pub fn finish_run(&self, run: RunId, finish: &FinishRun) -> Result<RunState> {
-        let given: Vec<FinalMetric> =
-            finish.values.iter().map(|text| line::metric_value(text)).collect::<Result<_>>()?;
+        let given = line::metric_values(&finish.values)?;
         let evaluations: Vec<Evaluation> =
             finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
-        let rows = self.snapshot()?.metrics(run)?;
-        let steps = rows.iter().map(|row| row.last.0).max().unwrap_or(0);
-        let last = rows.into_iter().map(|row| FinalMetric {
-            key: crate::domain::metric::MetricKey {
-                name: row.name,
-                split: row.split,
-                direction: row.direction,
-            },
-            value: row.last.1,
-        });
-        let scores = evaluations.iter().flat_map(line::scores).collect();
-        let metrics = merged([last.collect(), scores, given]);
+        let known = self.known_series(run)?;
         let ended = self.report("run finish", |app, tx| {
+            let rows = known.now(tx, run)?;
+            let steps = rows.iter().map(|row| row.highest_step).max().unwrap_or(0);
+            let last: Vec<FinalMetric> = rows.into_iter().map(last_value).collect();
+            let scores: Vec<FinalMetric> = evaluations.iter().flat_map(line::scores).collect();
+            let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
+            let metrics = merged([last, scores, given]);
+            let (metrics, left) = fitting(metrics, &evaluations);
             let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
             let seconds = started.map_or(0.0, |started| app.env.now().seconds_since(started));
             let (epochs, parameters) = (finish.epochs, finish.parameters);
             let all = Finish { metrics, evaluations, steps, epochs, parameters, seconds };
-            app.tell(tx, run, Provenance::Reported, |state| {
-                Ok(vec![RunCommand::End(finished(state, all))])
+            app.tell(tx, run, by, |state| {
+                let left = RunCommand::NoteUnrecorded(too_many(&left));
+                Ok(vec![left, RunCommand::End(finished(state, all))])
             })
         })?;
         self.refresh()?;
@@ -246,19 +279,145 @@ impl App {
     }
 }
 
-/// Points of one step, at one time.
-pub(super) fn batch(
+/// Points of one step, at one time, in batches that fit into events.
+fn batches(
     values: &[FinalMetric],
     step: u64,
     epoch: Option<f64>,
-    at: crate::base::Timestamp,
-) -> MetricBatch {
-    let epoch = epoch.unwrap_or(0.0);
-    let points: Vec<MetricPoint> = (0_u16..)
-        .zip(values)
-        .map(|(key, metric)| MetricPoint { key, step, epoch, value: metric.value, at })
-        .collect();
-    MetricBatch::new(values.iter().map(|metric| metric.key.clone()).collect(), &points)
+    at: Timestamp,
+) -> Vec<RunCommand> {
+    let mut pending = Pending::default();
+    for FinalMetric { key, value } in values {
+        pending.push(key, step, epoch.unwrap_or(0.0), *value, at);
+    }
+    pending.seal();
+    std::iter::from_fn(|| pending.next()).collect()
+}
+
+/// The step that was given, or the epoch where that is whole; none where neither tells it.
+fn given_step(step: Option<u64>, epoch: Option<f64>) -> Result<Option<u64>> {
+    let usage = |message: String| Err(Error::new(ErrorKind::Usage, message));
+    match (step, epoch) {
+        (_, Some(epoch)) if !(0.0..=EPOCH_MAX).contains(&epoch) => {
+            usage(format!("the epoch {epoch} is not a number from 0 to {EPOCH_MAX}"))
+        }
+        (Some(step), _) if step > STEP_MAX => {
+            usage(format!("the step {step} is more than {STEP_MAX}"))
+        }
+        (Some(step), _) => Ok(Some(step)),
+        (None, Some(epoch)) if epoch.fract() == 0.0 => Ok(Some(epoch as u64)),
+        (None, _) => Ok(None),
+    }
+}
+
+fn no_next_step() -> Error {
+    let message = format!("no step comes after {STEP_MAX}, the last one of the run");
+    Error::new(ErrorKind::Data, message).hint("give one with --step")
+}
+
+/// The series of a run at one size of the log.
+struct KnownSeries {
+    rows: Vec<MetricRow>,
+    size: u64,
+}
+
+impl KnownSeries {
+    /// The series as they are in a transaction: with the points that were recorded since.
+    fn now(&self, tx: &Tx<'_, '_>, run: RunId) -> Result<Vec<MetricRow>> {
+        let log = tx.log();
+        let keyed = |row: &MetricRow| ((row.split, row.name.clone()), row.clone());
+        let mut rows: BTreeMap<(Option<Split>, String), MetricRow> =
+            self.rows.iter().map(keyed).collect();
+        for envelope in log.events(self.size..log.size(), &Filter::stream(run.into()))? {
+            let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = envelope.event() else {
+                continue;
+            };
+            for point in recorded.batch.points() {
+                let Some(key) = recorded.batch.keys.get(usize::from(point.key)) else { continue };
+                let row = rows.remove(&(key.split, key.name.clone()));
+                rows.insert((key.split, key.name.clone()), MetricRow::with(row, key, &point));
+            }
+        }
+        Ok(rows.into_values().collect())
+    }
+}
+
+fn last_value(row: MetricRow) -> FinalMetric {
+    let MetricRow { name, split, direction, last, .. } = row;
+    FinalMetric { key: MetricKey { name, split, direction }, value: last.1 }
+}
+
+/// Whether points of a run were typed in.
+fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
+    let log = tx.log();
+    let begins = log.stream(run.into(), 0)?.first().map_or(0, |first| first.header.position);
+    let points = Filter {
+        kinds: kind_named("run.metrics_recorded").map(|kind| vec![kind]),
+        ..Filter::stream(run.into())
+    };
+    let mut typed = false;
+    log.scan(begins..log.size(), &points, |event| {
+        typed |= event.header.provenance == Provenance::Typed;
+        Ok::<_, Error>(())
+    })?;
+    Ok(typed)
+}
+
+/// How the final values of a run came to the log: typed, if a person gave them or the points behind
+/// them, or if nothing that a program measured stands behind a value that was given as a word.
+fn provenance(
+    source: ReportedBy,
+    given: &[FinalMetric],
+    measured: [&[FinalMetric]; 2],
+    typed: bool,
+) -> Provenance {
+    let backed = |metric: &FinalMetric| {
+        let mut all = measured.into_iter().flatten();
+        all.any(|other| (other.key.split, &other.key.name) == (metric.key.split, &metric.key.name))
+    };
+    match source {
+        ReportedBy::Program => Provenance::Reported,
+        ReportedBy::CommandLine if !typed && given.iter().all(backed) => Provenance::Reported,
+        ReportedBy::Person | ReportedBy::CommandLine => Provenance::Typed,
+    }
+}
+
+/// The final values that fit into an event beside the evaluations, and the rest. Values on test
+/// rows come first.
+pub(super) fn fitting(
+    metrics: Vec<FinalMetric>,
+    evaluations: &[Evaluation],
+) -> (Vec<FinalMetric>, Vec<FinalMetric>) {
+    const REST_BYTES: usize = 1_024;
+    let taken = codec::encode(&evaluations.to_vec()).len() + REST_BYTES;
+    let mut room = PAYLOAD_INLINE_BYTES_MAX.saturating_sub(taken);
+    let mut ordered = metrics;
+    ordered.sort_by_key(|metric| std::cmp::Reverse(metric.key.split));
+    let (mut kept, left): (Vec<FinalMetric>, Vec<FinalMetric>) =
+        ordered.into_iter().partition(|metric| {
+            let bytes = codec::encode(metric).len();
+            let fits = bytes <= room;
+            room = if fits { room - bytes } else { 0 };
+            fits
+        });
+    kept.sort_by(|a, b| (a.key.split, &a.key.name).cmp(&(b.key.split, &b.key.name)));
+    (kept, left)
+}
+
+/// The account of final values for which there is no room.
+fn too_many(left: &[FinalMetric]) -> MetricsUnrecorded {
+    let named = left.iter().take(1);
+    let series = named.map(|metric| UnrecordedSeries {
+        name: metric.key.name.clone(),
+        split: metric.key.split,
+        reason: UnrecordedReason::TooMany,
+        values: 1,
+        first_step: None,
+        last_step: None,
+        ends_so: false,
+    });
+    let others = (left.len() as u64).saturating_sub(1);
+    MetricsUnrecorded { attempt: 1, series: series.collect(), others }
 }
 
 /// The end of a run that ended well; its model is what was saved as `weights`.

@@ -1,6 +1,6 @@
 //! How a run of another trainer begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunFacts, RunStarted, RunState,
-    SplitRows, Synthetic, classify, decide,
+    SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated, classify, decide,
 };
 use crate::domain::{Event, Name, Provenance};
 
@@ -36,17 +36,17 @@ pub struct StartRun {
     /// Settings by dotted key: JSON text, or plain text.
     pub parameters: BTreeMap<String, String>,
     /// Everything random follows from it, as far as the script says so.
-    pub seed: u64,
+    pub seed: Option<u64>,
     /// Data files, recorded by digest.
     pub data: Vec<PathBuf>,
-    /// Whether the data was generated.
-    pub synthetic: bool,
+    /// Whether the data was generated, where that is known.
+    pub synthetic: Option<bool>,
     /// The labels, in the order of the model's outputs.
     pub labels: Vec<String>,
     /// Rows of each split.
     pub rows: Vec<(Split, u64)>,
-    /// Valid and test rows that also stand in the training rows.
-    pub leaked_rows: u64,
+    /// Valid and test rows that also stand in the training rows, where that is known.
+    pub leaked_rows: Option<u64>,
     /// Where it computes.
     pub device: Option<String>,
     /// The program that trains.
@@ -94,6 +94,7 @@ impl App {
         let begun = self.decide("run start", |tx| {
             self.record_external_start(tx, start, &prepared, &folder, Provenance::Reported)
         });
+        folder.note_start(&begun);
         let state = begun.inspect_err(|_| folder.discard())?;
         self.refresh()?;
         let run = state.id.unwrap_or(RunId([0; 16]));
@@ -164,10 +165,11 @@ impl App {
             config_name: prepared.config_name.clone(),
             config: config.digest,
             parameters: prepared.parameters.clone(),
-            seed: start.seed,
+            seed: start.seed.unwrap_or(0),
             data: prepared.data.clone(),
             environment: prepared.environment.clone(),
             trainer: start.trainer.clone().unwrap_or_else(|| "not named".into()),
+            unstated: unstated(start),
         };
         let run = started.run;
         let mut stored = vec![config];
@@ -223,6 +225,16 @@ fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     }
 }
 
+/// The facts that nobody stated.
+fn unstated(start: &StartRun) -> BTreeSet<Unstated> {
+    let facts = [
+        (Unstated::Seed, start.seed.is_none()),
+        (Unstated::DataOrigin, start.synthetic.is_none()),
+        (Unstated::LeakedRows, start.leaked_rows.is_none()),
+    ];
+    facts.into_iter().filter(|(_, unknown)| *unknown).map(|(fact, _)| fact).collect()
+}
+
 fn data_record(start: &StartRun) -> Result<DataRecord> {
     let mut files = Vec::new();
     for path in &start.data {
@@ -236,17 +248,17 @@ fn data_record(start: &StartRun) -> Result<DataRecord> {
     let splits = start.rows.iter();
     Ok(DataRecord {
         files,
-        synthetic: start.synthetic.then(|| Synthetic {
+        synthetic: start.synthetic.unwrap_or(false).then(|| Synthetic {
             generator: "the script's own".into(),
             rows,
-            seed: start.seed,
+            seed: start.seed.unwrap_or(0),
         }),
         labels: start.labels.clone(),
-        split_rule: "as the script says".into(),
+        split_rule: SCRIPT_SPLIT_RULE.into(),
         splits: splits
             .map(|(split, rows)| SplitRows { split: *split, rows: *rows, per_label: vec![] })
             .collect(),
-        leaked_rows: start.leaked_rows,
+        leaked_rows: start.leaked_rows.unwrap_or(0),
         prepared: Digest::of(digests.as_bytes()),
     })
 }

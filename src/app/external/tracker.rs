@@ -81,7 +81,7 @@ impl Tracker {
         metrics: &[(&str, f64)],
         epoch: Option<f64>,
     ) -> Result<()> {
-        let points = MetricPoints { values: words(metrics), step: None, epoch };
+        let points = MetricPoints { values: words(metrics), epoch, ..MetricPoints::default() };
         self.app.log_metrics(run, &points).map(|_| ())
     }
 

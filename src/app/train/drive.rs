@@ -1,7 +1,7 @@
 //! Listens to the engine until the run has ended, and hands what it says to the recorder.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::train::{Finished, Interrupted};
 const QUEUE_FACTS: usize = 1_024;
 /// How often an end asked for by the user is noticed.
 const LISTEN: Duration = Duration::from_millis(50);
+
+/// How long to wait for the recorder when its queue is full.
+const FULL: Duration = Duration::from_millis(10);
 
 /// How the engine's work ended.
 pub(super) enum Driven {
@@ -95,17 +98,7 @@ impl Listener<'_> {
         abandon: &AtomicBool,
         (screen, journal): (&mut dyn Screen, &mut Journal),
     ) -> Option<Driven> {
-        let asked = asked(self.stop);
-        if asked > self.asked {
-            self.asked = asked;
-            if asked == 1 {
-                screen.note("Stopping after this step; once more ends it at once.");
-                engine.stop();
-            } else {
-                abandon.store(true, Ordering::SeqCst);
-                engine.kill();
-            }
-        }
+        self.obey(engine, abandon, screen);
         match engine.hear(LISTEN) {
             // Nothing was asked of it but to train.
             Heard::Silence | Heard::Ready | Heard::Scores(_) => None,
@@ -113,7 +106,7 @@ impl Listener<'_> {
                 screen.event(&event);
                 journal.event(self.session.now(), &event);
                 if let Some(fact) = translate::fact(&event, self.started, self.attempt) {
-                    self.record(fact, engine);
+                    self.record(fact, engine, abandon, screen);
                 }
                 None
             }
@@ -134,12 +127,44 @@ impl Listener<'_> {
         }
     }
 
-    /// A recorder that has ended refuses facts; why comes out when it is joined.
-    fn record(&mut self, fact: RunCommand, engine: &mut Engine) {
-        let refused = self.facts.as_ref().is_some_and(|facts| facts.send(fact).is_err());
-        if refused {
-            self.facts = None;
+    /// Passes on what the user asks for: once the end of the step, twice the end.
+    fn obey(&mut self, engine: &mut Engine, abandon: &AtomicBool, screen: &mut dyn Screen) {
+        let asked = asked(self.stop);
+        if asked == self.asked {
+            return;
+        }
+        self.asked = asked;
+        if asked == 1 {
+            screen.note("Stopping after this step; once more ends it at once.");
             engine.stop();
+        } else {
+            abandon.store(true, Ordering::SeqCst);
+            engine.kill();
+        }
+    }
+
+    /// Hands a fact to the recorder. While its queue is full the engine has to wait for the log;
+    /// the user has not. A recorder that has ended refuses facts; why comes out when it is joined.
+    fn record(
+        &mut self,
+        mut fact: RunCommand,
+        engine: &mut Engine,
+        abandon: &AtomicBool,
+        screen: &mut dyn Screen,
+    ) {
+        while let Some(facts) = &self.facts {
+            match facts.try_send(fact) {
+                Ok(()) => return,
+                Err(TrySendError::Full(back)) if !abandon.load(Ordering::SeqCst) => fact = back,
+                Err(TrySendError::Full(_)) => return,
+                Err(TrySendError::Disconnected(_)) => {
+                    self.facts = None;
+                    engine.stop();
+                    return;
+                }
+            }
+            std::thread::sleep(FULL);
+            self.obey(engine, abandon, screen);
         }
     }
 }

@@ -339,6 +339,7 @@ impl App {
             data,
             environment,
             trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
+            unstated: std::collections::BTreeSet::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The folder of a run: made once under a name nobody has, filled before and after training.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub(in crate::app) struct RunFolder {
     layout: Layout,
     /// Until the run is in the log, a crash leaves a folder to be removed.
     _beginning: Option<Beginning>,
+    /// Whether the log may name the folder: nothing removes it from then on.
+    recorded: Cell<bool>,
 }
 
 impl RunFolder {
@@ -71,7 +74,8 @@ impl RunFolder {
                     }
                     durable::sync_parent(&path).map_err(failed(&path))?;
                     let layout = app.layout.clone();
-                    return Ok(Self { path, experiment_id, layout, _beginning: Some(beginning) });
+                    let (_beginning, recorded) = (Some(beginning), Cell::new(false));
+                    return Ok(Self { path, experiment_id, layout, _beginning, recorded });
                 }
             }
         }
@@ -87,7 +91,8 @@ impl RunFolder {
     /// For a folder that is not inside the workspace.
     pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Result<Self> {
         let (path, experiment_id) = (app.inside(folder)?, experiment_id.to_owned());
-        Ok(Self { path, experiment_id, layout: app.layout.clone(), _beginning: None })
+        let (layout, recorded) = (app.layout.clone(), Cell::new(true));
+        Ok(Self { path, experiment_id, layout, _beginning: None, recorded })
     }
 
     /// Path inside the folder of a file of settings.
@@ -102,11 +107,15 @@ impl RunFolder {
         there.or_else(|| self.layout.inside("log", LOG_FILE)).unwrap_or_else(|| LOG_FILE.to_owned())
     }
 
-    /// Removes the folder of a run that never began. One with training checkpoints did begin, and
-    /// its log was exchanged meanwhile: hours of work stay.
+    /// Notes what came of writing the run's start. Where it is unsure whether the log has it, the
+    /// folder stays; the next changing verb removes it if the log has no such run.
+    pub(in crate::app) fn note_start<T>(&self, start: &Result<T>) {
+        self.recorded.set(!matches!(start, Err(error) if error.kind != ErrorKind::Io));
+    }
+
+    /// Removes the folder of a run whose start was never recorded.
     pub(in crate::app) fn discard(&self) {
-        let saved = fs::read_dir(self.path.join("checkpoints"));
-        if saved.is_ok_and(|mut entries| entries.next().is_some()) {
+        if self.recorded.get() {
             return;
         }
         // Left over, it is a folder that no run names: untidy, not wrong.

@@ -6,6 +6,7 @@ mod drive;
 pub(in crate::app) mod ensemble;
 pub(super) mod folder;
 mod journal;
+mod owner;
 mod repeat;
 mod reproduce;
 mod request;
@@ -15,7 +16,7 @@ mod tell;
 mod translate;
 mod yardstick;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use repeat::Spread;
@@ -27,7 +28,6 @@ use super::environment::Facts;
 use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::app::NewRun;
 use crate::base::{Digest, RunId};
-use crate::domain::policy::Policy;
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
     RunState, RunStatus, SplitRows, Synthetic, classify, decide,
@@ -41,6 +41,7 @@ use crate::train::protocol::JobSpec;
 use drive::Driven;
 pub(super) use folder::RunFolder;
 use journal::Journal;
+use owner::log_lost;
 use settings::Resolved;
 pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
 
@@ -251,39 +252,12 @@ impl App {
         if let Err(error) = &result {
             // Where the log takes nothing any more, the invocation stays open in it: the next
             // changing verb finds it without a process and ends the run.
-            let Ok(status) = self.settle(&session, run, error) else { return result };
-            if status == RunStatus::Unknown {
-                folder.discard();
+            if self.settle(&session, run, error).is_err() {
+                return result;
             }
+            folder.discard();
         }
         session.finish_with(result)
-    }
-
-    /// Ends a run that began and could not be ended as it should, and tells its status (SUP-1).
-    pub(super) fn settle(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        error: &Error,
-    ) -> Result<RunStatus> {
-        session.transact_patiently(|tx| {
-            let state = fold_run(tx.log(), run)?;
-            if state.status != RunStatus::Running {
-                return Ok(state.status);
-            }
-            let facts = RunFacts {
-                policy: &Policy::default(),
-                policy_revision: 0,
-                provenance: Provenance::Supervised,
-            };
-            let reason = error.to_string();
-            let stderr_tail = String::new();
-            let ending = Ending::Fail { reason, signal: None, exit_code: None, stderr_tail };
-            let events = decide(&state, RunCommand::End(ending), &facts)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(run, &events, Provenance::Supervised)?;
-            Ok(RunStatus::Failed)
-        })
     }
 
     /// The run's start, its category and its inputs, in one transaction.
@@ -323,6 +297,7 @@ impl App {
             data: begin.data,
             environment,
             trainer: hello.program.clone(),
+            unstated: BTreeSet::new(),
         };
         if let Some(diff) = &diff {
             self.blobs.put(diff.as_bytes())?;
@@ -336,7 +311,7 @@ impl App {
             });
         }
         self.put_blobs(folder, &stored)?;
-        session.transact(|tx| {
+        let recorded = session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
             let criteria = &policy.policy.debug_experiments.criteria;
             let class = classify(&started.name, &started.tags, criteria, begin.category);
@@ -355,7 +330,9 @@ impl App {
                 tx.append(run, &events, Provenance::Engine)?;
             }
             Ok((state, started))
-        })
+        });
+        folder.note_start(&recorded);
+        recorded
     }
 
     pub(super) fn put_blobs(&self, folder: &RunFolder, stored: &[ArtifactStored]) -> Result<()> {
@@ -403,6 +380,9 @@ impl App {
         session.transact_patiently(|tx| {
             let policy = fold_policy(tx.log())?;
             let mut state = fold_run(tx.log(), run)?;
+            if state.status == RunStatus::Unknown {
+                return Err(log_lost(folder));
+            }
             let facts = RunFacts {
                 policy: &policy.policy,
                 policy_revision: policy.revision(),

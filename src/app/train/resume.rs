@@ -31,6 +31,8 @@ struct Found {
     /// Folder of the training checkpoint, relative to the run's.
     checkpoint: PathBuf,
     step: u64,
+    /// What to tell the user about the choice of the checkpoint.
+    notes: Vec<String>,
 }
 
 impl App {
@@ -52,6 +54,7 @@ impl App {
         let found = self.resumable(text)?;
         self.may_begin("train")?;
         let name = &found.started.experiment_id;
+        found.notes.iter().for_each(|note| screen.warn(note));
         screen.note(&format!("{name} goes on after update {}.", found.step));
         let session = self.begin("train")?;
         let result = self.resume_in(&session, &found, programs, stop, screen);
@@ -121,18 +124,17 @@ impl App {
         let config = config::recorded(&String::from_utf8_lossy(&text))
             .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
         unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
-        let newest = Checkpoints::open(&folder.path).and_then(|checkpoints| checkpoints.newest());
-        let newest = newest.map_err(|e| {
+        let all = Checkpoints::at(&folder.path).all().map_err(|e| {
             Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e)
         })?;
-        let checkpoint = newest.ok_or_else(|| {
+        let (chosen, notes) = choose(&all, |step| state.checkpoints.contains_key(&step));
+        let (step, checkpoint) = chosen.ok_or_else(|| {
             let message = format!("{name} has no whole training checkpoint");
             Error::new(ErrorKind::NotFound, message).hint(
                 "it ended before the first was saved, or its files were changed; `annals train` \
                  begins anew, and --set training.save_steps=N saves more often",
             )
         })?;
-        let step = Checkpoints::step_of(&checkpoint).unwrap_or(0);
         if let Some(saved) = state.checkpoints.get(&step) {
             let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
                 Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
@@ -143,7 +145,7 @@ impl App {
                     .hint("remove its folder: training goes on from the one before"));
             }
         }
-        Ok(Found { run, state, started, config, folder, checkpoint, step })
+        Ok(Found { run, state, started, config, folder, checkpoint, step, notes })
     }
 
     fn record_resume(
@@ -182,6 +184,31 @@ impl App {
             Ok(state)
         })
     }
+}
+
+/// The training checkpoint to go on from, and what to tell about it: the newest whole one that the
+/// log names. What was measured before it is then in the log too, because an engine reports in
+/// order. A newer one was saved shortly before a crash, and points measured before it would be
+/// missing for ever.
+fn choose(
+    all: &[(u64, PathBuf, bool)],
+    recorded: impl Fn(u64) -> bool,
+) -> (Option<(u64, PathBuf)>, Vec<String>) {
+    let whole = || all.iter().filter(|(_, _, whole)| *whole);
+    let best = whole().find(|(step, ..)| recorded(*step));
+    let Some((chosen, dir, _)) = best.or_else(|| whole().next()) else { return (None, vec![]) };
+    let mut notes = Vec::new();
+    for (step, _, whole) in all.iter().filter(|(step, ..)| step > chosen) {
+        let why = if *whole { "the log ends before it" } else { "it is damaged" };
+        notes.push(format!("the training checkpoint of update {step} is passed over: {why}"));
+    }
+    if best.is_none() {
+        notes.push(format!(
+            "the log has no training checkpoint that is still on disk: metrics of the updates up \
+             to {chosen} may be missing from it, which `annals audit` reports"
+        ));
+    }
+    (Some((*chosen, dir.clone())), notes)
 }
 
 /// The bytes of a file of the run, if they are those that were recorded.

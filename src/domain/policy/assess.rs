@@ -6,7 +6,7 @@ use super::{Policy, ProductionPromotion};
 use crate::base::{Split, fixed};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
-use crate::domain::run::{Category, RunState, RunStatus};
+use crate::domain::run::{Category, NOT_STATED, RunState, RunStatus, Unstated};
 
 /// A missing value; it fails its rule and never counts as 0.
 const NOT_MEASURED: &str = "not measured";
@@ -52,13 +52,18 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         "synthetic_data",
         rules.allow_synthetic || !run.synthetic,
         if rules.allow_synthetic { "any data" } else { "no generated data" },
-        if run.synthetic { "generated data" } else { "real data" },
+        match run.synthetic {
+            true => "generated data",
+            false if run.unstated.contains(&Unstated::DataOrigin) => NOT_STATED,
+            false => "real data",
+        },
     ));
     found.push(rule(
         "leakage",
         rules.allow_leakage || run.leaked_rows == 0,
         if rules.allow_leakage { "any" } else { "0 rows" },
         match run.leaked_rows {
+            0 if run.unstated.contains(&Unstated::LeakedRows) => NOT_STATED.into(),
             0 => "0 rows".into(),
             leaked => Cow::from(format!("{leaked} rows")),
         },
@@ -73,6 +78,11 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
     let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map_or(0, |(_, n)| *n);
     found.push(count("min_test_rows", rows, rules.min_test_rows, Some(rules.split)));
     found.extend(scores(rules, &run.metrics, run.evaluation(rules.split)));
+    let diverged: Vec<String> =
+        run.unrecorded.iter().filter(|series| series.diverged()).map(|s| s.line()).collect();
+    if !diverged.is_empty() {
+        found.push(rule("finite_metrics", false, "metrics stay finite", diverged.join("; ")));
+    }
     let (reproduced, least) = (run.reproduced.into(), rules.min_reproduced.into());
     found.push(count("min_reproduced", reproduced, least, None));
     Assessment { rules: found }

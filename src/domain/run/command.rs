@@ -1,8 +1,8 @@
 //! Requests about one run.
 
 use super::{
-    ArtifactStored, Classification, RunFinished, RunPlanned, RunReproduced, RunResumed, RunStarted,
-    TrainCheckpointPruned, TrainCheckpointSaved,
+    ArtifactStored, Classification, MetricsUnrecorded, RunFinished, RunPlanned, RunReproduced,
+    RunResumed, RunStarted, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 use crate::domain::metric::MetricBatch;
 
@@ -17,6 +17,8 @@ pub enum RunCommand {
     Plan(RunPlanned),
     /// Take in points.
     RecordMetrics(MetricBatch),
+    /// Note values that are no points.
+    NoteUnrecorded(MetricsUnrecorded),
     /// Note a training checkpoint.
     SaveCheckpoint(TrainCheckpointSaved),
     /// Note that a training checkpoint was removed.

@@ -91,6 +91,11 @@ pub fn decide(
         RunCommand::Plan(planned) => {
             Ok(vec![RunPlanned { attempt: state.attempt, ..planned }.into()])
         }
+        RunCommand::NoteUnrecorded(unrecorded) if unrecorded.series.is_empty() => Ok(vec![]),
+        RunCommand::NoteUnrecorded(mut unrecorded) => {
+            unrecorded.attempt = state.attempt;
+            Ok(vec![unrecorded.into()])
+        }
         RunCommand::SaveCheckpoint(saved) => Ok(vec![saved.into()]),
         RunCommand::PruneCheckpoint(pruned) => Ok(vec![pruned.into()]),
         RunCommand::StoreArtifact(stored) => Ok(vec![stored.into()]),

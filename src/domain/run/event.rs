@@ -1,12 +1,12 @@
 //! Facts about one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Archive, Category, Pack};
+use super::{Archive, Category, MetricsUnrecorded, Pack, Unstated};
 use crate::base::{Digest, MoveId, RunId, Split};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
@@ -14,7 +14,7 @@ use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
 stream_events! {
     /// What can happen to one run.
     pub enum RunEvent of Run {
-        0x0401 "run.started" 1 Text Started(RunStarted),
+        0x0401 "run.started" 2 Text Started(RunStarted),
         0x0402 "run.classified" 2 Decision Classified(RunClassified),
         0x0403 "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
         0x0404 "run.train_checkpoint_saved" 1 Fact CheckpointSaved(TrainCheckpointSaved),
@@ -26,6 +26,7 @@ stream_events! {
         0x040a "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
         0x040b "run.resumed" 1 Decision Resumed(RunResumed),
         0x040c "run.reproduced" 1 Decision Reproduced(RunReproduced),
+        0x040d "run.metrics_unrecorded" 1 Fact MetricsUnrecorded(MetricsUnrecorded),
         0x0410 "run.tagged" 1 Text Tagged(RunTagged),
         0x0411 "run.noted" 1 Text Noted(RunNoted),
         0x0412 "run.pinned" 1 Text Pinned(RunPinned),
@@ -70,7 +71,12 @@ pub struct RunStarted {
     pub environment: Environment,
     /// The program that trains, such as `annals-engine 0.1.0`.
     pub trainer: String,
+    /// Facts that nobody stated: what stands in their place above is no fact.
+    pub unstated: BTreeSet<Unstated>,
 }
+
+/// The split rule of a run whose rows annals never saw (stored).
+pub const SCRIPT_SPLIT_RULE: &str = "as the script says";
 
 /// What a run learns from.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]

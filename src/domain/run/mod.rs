@@ -8,6 +8,7 @@ mod event;
 mod life;
 mod state;
 mod test_rows;
+mod unrecorded;
 mod upcast;
 
 #[cfg(test)]
@@ -23,10 +24,11 @@ pub use event::{
     EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RenamedFile,
     RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted,
     RunNoted, RunPinned, RunPlanned, RunRelocated, RunRenamed, RunReproduced, RunRestored,
-    RunResumed, RunStarted, RunTagged, RunUnpinned, SplitRows, Synthetic, TrainCheckpointPruned,
-    TrainCheckpointSaved,
+    RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE, SplitRows, Synthetic,
+    TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub(in crate::domain) use life::printable;
 pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};
 pub use test_rows::{Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows};
+pub use unrecorded::{MetricsUnrecorded, NOT_STATED, UnrecordedReason, UnrecordedSeries, Unstated};

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted};
+use super::{
+    Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted, UnrecordedSeries, Unstated,
+};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{Fold, Provenance, Rejection};
@@ -97,6 +99,8 @@ pub struct RunState {
     pub synthetic: bool,
     /// Valid and test rows whose text also stands in the training rows.
     pub leaked_rows: u64,
+    /// Facts that nobody stated.
+    pub unstated: BTreeSet<Unstated>,
     /// Rows of each split.
     pub rows: Vec<(Split, u64)>,
     /// The labels, in the order of the model's outputs.
@@ -111,6 +115,8 @@ pub struct RunState {
     pub artifacts: BTreeMap<String, Artifact>,
     /// Its training checkpoints, by step.
     pub checkpoints: BTreeMap<u64, SavedTrainCheckpoint>,
+    /// Values that are no points of the run, and why.
+    pub unrecorded: Vec<UnrecordedSeries>,
     /// How often it was reproduced with the same weights and numbers.
     pub reproduced: u32,
 }
@@ -119,6 +125,16 @@ impl RunState {
     /// Predictions against labels on `split`.
     pub fn evaluation(&self, split: Split) -> Option<&Evaluation> {
         self.evaluations.iter().find(|e| e.split == split)
+    }
+
+    /// Whether somebody stated the fact.
+    pub fn stated(&self, fact: Unstated) -> bool {
+        !self.unstated.contains(&fact)
+    }
+
+    /// Whether it is known if its data was generated.
+    pub fn origin_known(&self) -> bool {
+        self.synthetic || self.stated(Unstated::DataOrigin)
     }
 
     /// Refuses a run that is not under way.
@@ -155,6 +171,7 @@ impl RunState {
         self.tags.clone_from(&started.tags);
         self.synthetic = started.data.synthetic.is_some();
         self.leaked_rows = started.data.leaked_rows;
+        self.unstated.clone_from(&started.unstated);
         self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
         self.labels.clone_from(&started.data.labels);
     }
@@ -220,6 +237,9 @@ impl Fold for RunState {
             | RunEvent::Assessed(_)
             | RunEvent::Noted(_)
             | RunEvent::Planned(_) => {}
+            RunEvent::MetricsUnrecorded(noted) => {
+                self.unrecorded.extend(noted.series.iter().cloned());
+            }
             RunEvent::CheckpointSaved(saved) => {
                 let (path, digest, best) = (saved.path.clone(), saved.digest, saved.best);
                 self.checkpoints.insert(saved.step, SavedTrainCheckpoint { path, digest, best });

@@ -7,7 +7,7 @@ use super::{
     row,
 };
 use crate::base::{RunId, Split, Timestamp};
-use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState};
+use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState, Unstated};
 use crate::domain::{Event, Provenance};
 
 pub(super) const RUNS: Table = Table {
@@ -122,6 +122,8 @@ impl Run {
         let (start, state) = (self.started, self.state);
         let environment = start.environment;
         let (git, finished) = (environment.git, self.finished.as_ref());
+        let unstated = start.unstated;
+        let stated = |fact| !unstated.contains(&fact);
         row![out;
             run,
             state.experiment_id,
@@ -142,9 +144,9 @@ impl Run {
             state.provenance.map(Provenance::word),
             start.config_name,
             start.config.to_string(),
-            start.seed.to_string(),
-            state.synthetic,
-            state.leaked_rows,
+            stated(Unstated::Seed).then(|| start.seed.to_string()),
+            (state.synthetic || stated(Unstated::DataOrigin)).then_some(state.synthetic),
+            stated(Unstated::LeakedRows).then_some(state.leaked_rows),
             start.data.prepared.to_string(),
             start.trainer,
             environment.tool_version,

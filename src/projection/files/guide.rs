@@ -201,12 +201,12 @@ fn write_facts(
         writeln!(text, "| took | {seconds:.1} s |")?;
     }
     writeln!(text, "| configuration | {} (blake3 {}) |", run.config_name, run.config_digest)?;
-    writeln!(text, "| seed | {} |", run.seed)?;
+    writeln!(text, "| seed | {} |", run.shown_seed())?;
     writeln!(text, "| data (blake3) | {} |", Digest(run.data))?;
     for (split, rows) in &run.rows {
         writeln!(text, "| rows of {} | {rows} |", split.word())?;
     }
-    writeln!(text, "| leaked rows | {} |", run.leaked_rows)?;
+    writeln!(text, "| leaked rows | {} |", run.shown_leaked_rows())?;
     writeln!(text, "| labels | {} |", cell(&run.labels.join(", ")))?;
     if let Some(count) = run.parameter_count {
         writeln!(text, "| weights, number | {count} |")?;
@@ -292,7 +292,7 @@ fn write_reproducibility(text: &mut String, facts: &Facts) -> std::fmt::Result {
         let Some(run) = facts.run_named(model.run()) else { continue };
         let (config, data) = (short(&run.config_digest), short(&Digest(run.data).to_string()));
         let weights = run.weights.as_deref().map(short).unwrap_or_default();
-        let (name, id, seed) = (&model.name, &run.experiment_id, run.seed);
+        let (name, id, seed) = (&model.name, &run.experiment_id, run.shown_seed());
         let again = reproduced(run);
         writeln!(text, "| {name} | {id} | {config} | {data} | {seed} | {weights} | {again} |")?;
     }

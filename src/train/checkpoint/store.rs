@@ -128,7 +128,8 @@ impl Checkpoints {
         Ok(Self { run_dir: run_dir.to_owned() })
     }
 
-    /// Those below `run_dir`, for reading only.
+    /// Those below `run_dir`, for reading only: nothing is made or removed, since another process
+    /// may be saving there.
     pub fn at(run_dir: &Path) -> Self {
         Self { run_dir: run_dir.to_owned() }
     }
@@ -143,20 +144,26 @@ impl Checkpoints {
         dir.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
     }
 
-    /// The newest checkpoint that is whole, to resume from: after a crash the log may name an older
-    /// one that was already pruned.
+    /// Update and folder of each checkpoint that has a name, newest first, and whether it is whole.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn newest(&self) -> Result<Option<PathBuf>, CheckpointError> {
+    pub fn all(&self) -> Result<Vec<(u64, PathBuf, bool)>, CheckpointError> {
         let folder = self.run_dir.join(FOLDER);
-        let mut dirs = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(at(&folder))?,
+        };
+        let mut all = Vec::new();
+        for entry in entries {
             let dir = Path::new(FOLDER).join(entry.map_err(at(&folder))?.file_name());
-            dirs.extend(Self::step_of(&dir).map(|step| (step, dir)));
+            if let Some(step) = Self::step_of(&dir) {
+                let whole = self.verify(&dir).is_ok();
+                all.push((step, dir, whole));
+            }
         }
-        dirs.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
-        Ok(dirs.into_iter().map(|(_, dir)| dir).find(|dir| self.verify(dir).is_ok()))
+        all.sort_by_key(|(step, ..)| std::cmp::Reverse(*step));
+        Ok(all)
     }
 
     /// The full path of the checkpoint in `dir`, which a log or a message may name.
