@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Gone;
 use crate::base::confine;
@@ -35,6 +35,9 @@ const ANSWERING_SPINS: u32 = 4_000;
 /// network 4 cores learned 420 rows/s with them and 340 without; of four at once each 152 and 216
 /// (with 4,000: 460 and 91).
 const TRAINING_SPINS: u32 = 1_000;
+/// How long an engine may take to end after its last message, and how often that is looked at.
+const END_WAIT: Duration = Duration::from_secs(10);
+const END_POLL: Duration = Duration::from_millis(2);
 /// How long an engine may take to greet.
 const HELLO_WAIT: Duration = Duration::from_secs(60);
 
@@ -258,10 +261,21 @@ impl Engine {
         }
     }
 
-    /// Waits for the process, which has closed its socket or said its last word, and for the end
-    /// of its output.
+    /// Waits for the process, which has closed its socket or sent its last message, and for the end
+    /// of its output. A process that does not end by itself is ended.
     fn reap(&mut self) -> Option<std::process::ExitStatus> {
-        let status = self.child.wait().ok();
+        let until = Instant::now() + END_WAIT;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < until => std::thread::sleep(END_POLL),
+                Ok(None) => {
+                    let _ = self.child.kill();
+                    break self.child.wait().ok();
+                }
+                Ok(status) => break status,
+                Err(_) => break None,
+            }
+        };
         if let Some(output) = self.output.take() {
             let _ = output.join();
         }

@@ -155,6 +155,22 @@ fn of_two_that_resume_one_goes_on_and_the_other_changes_nothing() {
 }
 
 #[test]
+fn a_log_that_is_replaced_under_a_training_takes_no_file_with_it() {
+    let ward = Workspace::new();
+    let before = std::fs::read(ward.path(".annals/log.redb")).unwrap();
+    let args = train("cut");
+    let mut training = ward.spawn(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    crate::support::wait_for("a training checkpoint", || {
+        has_checkpoint(&ward, "cut").then_some(())
+    });
+    std::fs::write(ward.path("other.redb"), before).unwrap();
+    std::fs::rename(ward.path("other.redb"), ward.path(".annals/log.redb")).unwrap();
+    assert_eq!(training.wait().unwrap().code(), Some(6));
+    assert!(has_checkpoint(&ward, "cut"), "the folder of the run was removed");
+    ward.annals(&["verify"]).ok();
+}
+
+#[test]
 fn a_training_goes_on_from_what_the_log_has_caught_up_with() {
     let ward = Workspace::new();
     let recorded = |_| {

@@ -9,6 +9,10 @@ use super::literal::{Literal, Object, object};
 /// Deepest path of names: `{"eval": {"top": {"1": 0.5}}}` is `eval/top/1`.
 const PATH_DEPTH_MAX: usize = 8;
 
+/// Braces in a line that are tried as the start of an object, and the longest key looked for.
+const BRACES_MAX: usize = 64;
+const KEY_BYTES_MAX: usize = 4_096;
+
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Line {
@@ -25,7 +29,8 @@ pub(super) enum Line {
 pub(super) fn read(text: &str, returned: bool) -> Line {
     let text = without_escapes(text);
     let text = text.trim().trim_start_matches('\u{feff}');
-    let found = text.match_indices('{').find(|(at, _)| is_keyed(&text[*at..]));
+    let braces = text.match_indices('{').take(BRACES_MAX);
+    let found = braces.into_iter().find(|(at, _)| is_keyed(&text[*at..]));
     let Some((at, _)) = found else {
         let empty = text.starts_with('{') && text.ends_with('}') && text.len() == 2;
         return if empty { Line::Data(vec![]) } else { Line::Plain };
@@ -45,15 +50,18 @@ pub(super) fn read(text: &str, returned: bool) -> Line {
 
 /// Whether a text begins like an object with a first key.
 fn is_keyed(text: &str) -> bool {
-    let inside = text[1..].trim_start();
-    match inside.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let key = &inside[1..];
-            // A long key is no key; the search has an end.
-            key.bytes().take(1_000).any(|byte| byte == quote as u8) && key.contains(':')
-        }
-        _ => false,
-    }
+    let inside = text[1..].trim_start().as_bytes();
+    let Some(quote @ (b'"' | b'\'')) = inside.first() else { return false };
+    // An escaped quote does not end the key; a very long key is none.
+    let key = inside[1..].iter().take(KEY_BYTES_MAX);
+    let mut escaped = false;
+    let end = key.into_iter().position(|byte| {
+        let ends = byte == quote && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    let after = end.map(|end| &inside[end + 2..]);
+    after.is_some_and(|after| after.trim_ascii_start().first() == Some(&b':'))
 }
 
 fn has_number(object: &Object) -> bool {
@@ -219,6 +227,14 @@ mod tests {
             assert_eq!(read(line, false), Line::Plain, "{line}");
         }
         assert_eq!(read("a set {'x'} of names: one", false), Line::Plain);
+        assert_eq!(keys(r#"{"a\"b": 1}"#, false), Some(vec!["a\"b".into()]));
+        // Whatever a line holds, it is read in no time.
+        for piece in ["{\"", "{\"a\"", "{'a':", "{\"a\": [", "{'a': f(", "\u{1b}["] {
+            let line = piece.repeat(1_000_000 / piece.len());
+            let begun = std::time::Instant::now();
+            let _ = read(&line, false);
+            assert!(begun.elapsed().as_secs() < 10, "{piece}");
+        }
     }
 
     #[test]

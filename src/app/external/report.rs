@@ -14,7 +14,7 @@ use crate::base::{Digest, RunId, Split, Timestamp, codec, durable};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
     ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
-    RunState, UnrecordedReason, UnrecordedSeries, decide,
+    RunState, RunStatus, UnrecordedReason, UnrecordedSeries, decide,
 };
 use crate::domain::{Event, Name, Provenance, kind_named};
 use crate::projection::metrics::MetricRow;
@@ -267,6 +267,12 @@ impl App {
     ) -> Result<RunState> {
         let policy = fold_policy(tx.log())?;
         let mut state = fold_run(tx.log(), run)?;
+        if state.status == RunStatus::Unknown {
+            let message = format!("the log has no run {run} any more: it was replaced");
+            return Err(Error::new(ErrorKind::Conflict, message).hint(
+                "nothing was recorded in it; the files of the run were left where they are",
+            ));
+        }
         let facts =
             RunFacts { policy: &policy.policy, policy_revision: policy.revision(), provenance };
         for command in commands(&state)? {
