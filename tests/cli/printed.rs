@@ -10,9 +10,11 @@ fn exec(ward: &Workspace, name: &str, text: &str) -> crate::support::Answer {
 }
 
 fn points(ward: &Workspace, name: &str) -> Vec<(String, u64, f64)> {
+    let run = ward.annals(&["show", name, "--format", "json"]).ok().json();
     let sql = format!(
-        "select m.name, m.split, m.step, m.value from metrics m join runs r on r.run = m.run \
-         where r.name = '{name}' and m.kind = 'run.metrics_recorded' order by m.name, m.step"
+        "select name, split, step, value from metrics where run = '{}' \
+         and kind = 'run.metrics_recorded' order by name, step",
+        run["run_id"].as_str().unwrap()
     );
     let rows = ward.annals(&["query", &sql, "--format", "json"]).ok().json();
     let point = |row: &serde_json::Value| {
