@@ -104,6 +104,10 @@ fn file(ward: &Workspace, name: &str) -> serde_json::Value {
 /// A run of another trainer that reports `more` when it finishes.
 fn reported(ward: &Workspace, name: &str, more: &[&str]) -> String {
     let run = ward.annals(&["run", "start", "--name", name]).ok().out.trim().to_owned();
+    let measured = more.iter().filter(|word| word.contains('='));
+    for metric in measured {
+        ward.annals(&["run", "log", &run, metric]).ok();
+    }
     ward.annals(&[&["run", "finish", &run], more].concat()).ok();
     run
 }
@@ -159,9 +163,11 @@ fn what_is_no_score_is_best_at_nothing() {
 #[test]
 fn numbers_that_somebody_typed_are_no_candidate() {
     let ward = Workspace::new();
-    let run = reported(&ward, "forest", &["test/accuracy=0.6", "test/f1_macro=0.5"]);
+    let run = ward.annals(&["run", "start", "--name", "forest"]).ok().out.trim().to_owned();
+    ward.annals(&["run", "finish", &run, "test/accuracy=0.6", "test/f1_macro=0.5"]).ok();
     let judged = ward.annals(&["candidates", &run]).ok().out;
     assert!(judged.contains("is not a candidate"), "{judged}");
+    assert!(judged.contains("NO  evidence") && judged.contains("typed"), "{judged}");
     // No rows, no class by class scores: they do not count as met, nor as 0.
     assert!(judged.contains("NO  min_class_f1") && judged.contains("not measured"), "{judged}");
     ward.annals(&["promote", &run]).refused(5, "not measured");

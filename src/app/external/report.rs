@@ -370,7 +370,8 @@ fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
 }
 
 /// How the final values of a run came to the log: typed, if a person gave them or the points behind
-/// them, or if nothing that a program measured stands behind a value that was given as a word.
+/// them, or if no recorded point or confusion matrix supports a value that is given as a result, on
+/// test rows or on rows that nobody named.
 fn provenance(
     source: ReportedBy,
     given: &[FinalMetric],
@@ -378,6 +379,9 @@ fn provenance(
     typed: bool,
 ) -> Provenance {
     let backed = |metric: &FinalMetric| {
+        if matches!(metric.key.split, Some(Split::Train | Split::Valid)) {
+            return true;
+        }
         let mut all = measured.into_iter().flatten();
         all.any(|other| (other.key.split, &other.key.name) == (metric.key.split, &metric.key.name))
     };
