@@ -60,8 +60,8 @@ pub struct Executed {
 
 impl App {
     /// Runs a command as a run. `stop` counts how often the user asked for an end: once passes
-    /// Ctrl-C on, twice kills. `echo` gets everything the command prints, `tell` what was not recorded
-    /// of it.
+    /// Ctrl-C on, twice kills. `echo` gets everything the command prints, `tell` what was not
+    /// recorded of it.
     ///
     /// # Errors
     /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the command ended so,

@@ -276,7 +276,7 @@ impl Heard {
         match value {
             Literal::Number(text) => text.parse().ok(),
             Literal::NotFinite(_) => Some(f64::NAN),
-            // Words beside numbers are no metrics; a number written as a text might be meant as one.
+            // Words are no metrics; a number written as a text might be meant as one.
             Literal::Text(text) if text.trim().parse::<f64>().is_err() => None,
             Literal::Null => None,
             Literal::Object(inner) if inner.is_empty() => None,

@@ -187,13 +187,14 @@ fn steps_are_as_given_or_refused() {
 #[test]
 fn whole_epochs_are_steps_and_fractions_are_counted() {
     let mut whole = heard(
-        "{\"epoch\": 1, \"split\": \"train\", \"a\": 1}\n{\"epoch\": 1, \"split\": \"valid\", \"a\": 2}\n\
-         {\"epoch\": 2, \"split\": \"train\", \"a\": 3}\n{\"epoch\": 2, \"split\": \"train\", \"a\": 4}\n",
+        "{'epoch': 1, 'split': 'train', 'a': 1}\n{'epoch': 1, 'split': 'valid', 'a': 2}\n\
+         {'epoch': 2, 'split': 'train', 'a': 3}\n{'epoch': 2, 'split': 'train', 'a': 4}\n",
     );
     let steps: Vec<u64> = points(&mut whole).into_iter().map(|(_, step, _)| step).collect();
     assert_eq!(steps, [1, 1, 2, 3]);
     let mut fractions = heard(
-        "{'loss': 0.7, 'epoch': 0.5}\n{'loss': 0.6, 'epoch': 1.0}\n{'eval_loss': 0.5, 'epoch': 1.0}\n",
+        "{'loss': 0.7, 'epoch': 0.5}\n{'loss': 0.6, 'epoch': 1.0}\n\
+         {'eval_loss': 0.5, 'epoch': 1.0}\n",
     );
     let found = points(&mut fractions);
     let wanted = [point("loss", 1, 0.7), point("loss", 2, 0.6), point("valid/loss", 3, 0.5)];
