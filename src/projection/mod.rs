@@ -31,6 +31,7 @@ mod row;
 mod run_list;
 mod runner;
 pub mod runs;
+mod stated;
 #[cfg(test)]
 mod tests;
 

@@ -9,8 +9,8 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
-    Archive as Place, Category, DataRecord, DroppedFile, NOT_STATED, RunEvent, RunState, RunStatus,
-    TEST_ROWS, TestRows, UnrecordedSeries, Unstated, add_rows,
+    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, TEST_ROWS,
+    TestRows, UnrecordedSeries, Unstated, add_rows,
 };
 use crate::domain::{EnvelopeRef, Event, Provenance};
 
@@ -266,32 +266,6 @@ impl RunDetails {
     /// Whether its files are where active runs lie.
     pub fn is_active(&self) -> bool {
         self.archive.is_none() && self.deleted.is_none()
-    }
-
-    /// The seed, as people read it.
-    pub fn shown_seed(&self) -> String {
-        let stated = self.stated(Unstated::Seed);
-        if stated { self.seed.to_string() } else { NOT_STATED.into() }
-    }
-
-    /// The rows of valid and test that also stand in train, as people read it.
-    pub fn shown_leaked_rows(&self) -> String {
-        let stated = self.stated(Unstated::LeakedRows);
-        if stated { self.leaked_rows.to_string() } else { NOT_STATED.into() }
-    }
-
-    /// Where its data came from: `generated`, `real` or unknown.
-    pub fn shown_origin(&self) -> &'static str {
-        match self.synthetic {
-            true => "generated",
-            false if self.stated(Unstated::DataOrigin) => "real",
-            false => NOT_STATED,
-        }
-    }
-
-    /// Whether somebody stated the fact.
-    pub fn stated(&self, fact: Unstated) -> bool {
-        !self.unstated.contains(&fact)
     }
 
     /// The run's id.
