@@ -48,7 +48,7 @@ fn agrees_with_the_record(config: &str) {
 
     ward.annals(&["predict", "notes"]).refused(2, "no text was given");
     ward.annals(&["predict", "nothing", "x"]).refused(4, "there is no run");
-    ward.annals(&["predict", "notes", "--file", "missing"]).refused(3, "cannot read missing");
+    ward.annals(&["predict", "notes", "--file", "missing"]).refused(3, "missing");
     let weights = "models/production/triage/model.safetensors";
     let mut bytes = ward.read(weights);
     let last = bytes.len() - 1;

@@ -376,7 +376,7 @@ fn what_can_be_meant_otherwise_is_remarked_upon() {
     }
     swallowed += "x,closed\"\n";
     let cases: &[(&str, &str, &str)] = &[
-        ("csv", "text,label\n\"a\" b,x\nc,y\n", "1 cells have text after a closing quote"),
+        ("csv", "text,label\n\"a\" b,x\nc,y\n", "cells with text after a closing quote: 1,"),
         ("csv", &swallowed, "row 1 (line 2) has a quoted cell of"),
         (
             "jsonl",

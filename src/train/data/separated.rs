@@ -317,8 +317,8 @@ impl<'c> Separated<'c> {
         let mut lines = Vec::new();
         if let Some((row, line, count)) = self.reader.remarks.after_quote {
             lines.push(format!(
-                "{path}: {count} cells have text after a closing quote, the first in row {row} \
-                 (line {line}); they were read without the quotes"
+                "{path}: cells with text after a closing quote: {count}, the first in row {row} \
+                 (line {line}); the quotes were left out"
             ));
         }
         if let Some((row, line, spanned)) = self.reader.remarks.swallowed {

@@ -150,7 +150,7 @@ fn json_lines(path: &Path, content: &[u8], wanted: Option<&[&str]>) -> Result<Ta
     table.rows.iter_mut().for_each(|row| row.resize(names.len(), Value::Null));
     table.remarks.extend(twice.map(|(row, line, key, count)| {
         format!(
-            "{}: {count} rows have a key twice, the first is \"{key}\" in row {row} (line {line}); \
+            "{}: rows with a key twice: {count}, the first is \"{key}\" in row {row} (line {line}); \
              the last value was read",
             path.display()
         )
