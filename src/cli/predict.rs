@@ -11,6 +11,9 @@ use crate::app::{
     refuse_pickle,
 };
 
+/// The column of the texts where no other is named.
+const TEXT_COLUMN: &str = "text";
+
 /// Classify texts or series of numbers with a run, a model in production or a folder
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,9 +26,9 @@ pub(super) struct Args {
     /// standard input; for series a table or array
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Column of the texts in a table; the other columns are kept in the answers
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    text_column: String,
+    /// Column of the texts in a table ("text" by default); the others are kept in the answers
+    #[arg(long, value_name = "NAME", requires = "file")]
+    text_column: Option<String>,
     /// The first line of a .csv or .tsv is data too; the columns are called 1, 2, 3
     #[arg(long)]
     no_header: bool,
@@ -115,7 +118,8 @@ impl Asking<'_> {
                 for remark in &table.remarks {
                     context.ui.warn(remark);
                 }
-                let texts = table.texts(file, &args.text_column)?;
+                let column = args.text_column.as_deref().unwrap_or(TEXT_COLUMN);
+                let texts = table.texts(file, column)?;
                 for (from, to) in self.outlet.rename(&table.names) {
                     context
                         .ui
@@ -125,6 +129,14 @@ impl Asking<'_> {
                 let columns = |row: Vec<InputValue>| names.iter().cloned().zip(row).collect();
                 let columns: Vec<Columns> = table.rows.into_iter().map(columns).collect();
                 self.texts(&columns, &texts, context)
+            }
+            TextFile::Lines(_) if args.text_column.is_some() => {
+                let message = format!(
+                    "--text-column is for tables (.csv, .tsv, .jsonl, .parquet); {} has a text in \
+                     each line",
+                    file.display()
+                );
+                Err(Error::new(ErrorKind::Usage, message))
             }
             TextFile::Lines(lines) => self.lines(lines, file, context),
         }

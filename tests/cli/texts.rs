@@ -160,6 +160,8 @@ fn tables_are_answered_row_by_row_and_keep_their_columns() {
     let answers =
         lines(&ward.annals(&["predict", "toy", "--file", "q.txt", "--format", "json"]).ok().out);
     assert_eq!(answers.len(), 3, "a plain file has a text in each line");
+    let asked = ["predict", "toy", "--file", "q.txt", "--text-column", "tweet"];
+    ward.annals(&asked).refused(2, "--text-column is for tables");
     let long = vec!["cannot sleep"; 400].join(" ");
     let one = ward.annals(&["predict", "toy", &long]).ok();
     assert!(one.err.contains("1 text is longer than the"), "{}", one.err);
