@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::run_files::files_of_details;
 use super::{App, Error, ErrorKind, Result};
 use crate::analysis::charts::{self, Curve};
 use crate::analysis::column;
@@ -99,17 +100,21 @@ impl App {
         })
     }
 
-    /// What a run said of each test row; none where nothing was kept, or is not kept any more.
+    /// What a run said of each test row; none where nothing was kept, or is not kept any more, see
+    /// [`Self::predictions_lost`].
     ///
     /// # Errors
     /// When the bytes are not those that were recorded.
     pub fn predictions(&self, run: &RunDetails) -> Result<Option<Vec<PredictedRow>>> {
         let Some(bytes) = self.kept(run, PREDICTIONS)? else { return Ok(None) };
-        let rows = read_predictions(&bytes).map_err(|why| {
-            let id = &run.experiment_id;
-            Error::new(ErrorKind::Data, format!("the test predictions of {id}: {why}"))
-        })?;
-        Ok(Some(rows))
+        match read_predictions(&bytes) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(_) if self.redacted_files()?.contains_key(&Digest::of(&bytes)) => Ok(None),
+            Err(why) => {
+                let id = &run.experiment_id;
+                Err(Error::new(ErrorKind::Data, format!("the test predictions of {id}: {why}")))
+            }
+        }
     }
 
     /// Numbers of the test rows of a run in the order of their content; none where that was not
@@ -129,6 +134,28 @@ impl App {
             return Ok(None);
         }
         Ok(Some(self.blobs.get(digest)?))
+    }
+
+    /// The reason why the test predictions of a run are not there; none where it kept none, or has
+    /// them.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn predictions_lost(&self, run: &RunDetails) -> Result<Option<String>> {
+        let stored = files_of_details(run).into_iter().rev().find(|file| file.name == PREDICTIONS);
+        let Some(file) = stored else { return Ok(None) };
+        let id = &run.experiment_id;
+        let lost = match self.redacted_files()?.get(&file.digest) {
+            Some(at) if self.predictions(run)?.is_none() => {
+                Some(format!("the test predictions of {id} were redacted at event {at}"))
+            }
+            _ if self.blobs.contains(file.digest) => None,
+            _ if run.deleted.is_some() => {
+                Some(format!("the test predictions of {id} were removed with its files"))
+            }
+            _ => Some(format!("the test predictions of {id} are in no blob")),
+        };
+        Ok(lost)
     }
 
     /// Every series of a training by epochs; of points with equal step the last attempt's count.
@@ -209,7 +236,7 @@ impl App {
             runs,
             audit: self.audit_record(events)?,
             reasons: self.reasons(&production)?,
-            candidates: views.candidates()?,
+            candidates: self.candidates(&views)?,
             production,
             promotions: self.promotions(&views)?,
             consolidations: views.consolidations()?,

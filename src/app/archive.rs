@@ -19,15 +19,10 @@ use crate::domain::{Event, Provenance, Rejection, StreamId};
 use crate::effect::{self, EffectError, Recovered};
 use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
-use crate::store::{Access, View};
+use crate::store::{Access, Store, View};
 
 /// Runs that may lie under one name in one place.
 const SAME_PLACE_MAX: u32 = 1_000;
-
-/// Whether a file of a run is a weight or belongs to a training checkpoint.
-fn weighs(path: &str) -> bool {
-    path.strip_prefix(effect::WEIGHTS).is_some_and(|rest| rest.starts_with('/'))
-}
 
 /// How a run shall be archived.
 #[derive(Clone, Debug)]
@@ -55,6 +50,8 @@ pub struct Moved {
     pub bytes_before: u64,
     /// Size of its files afterwards; none where nothing was moved yet and files will be packed.
     pub bytes_after: Option<u64>,
+    /// Files of a run that comes back which were not kept and which no blob has.
+    pub lost: Vec<String>,
     /// Registry files that somebody had edited.
     pub regenerated: Regenerated,
 }
@@ -112,9 +109,15 @@ fn unmoved<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
 /// Puts the plan of a run's move into the log, unless another is on its way to the same place:
 /// what lies there after a crash must be one run's.
 pub(super) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
-    let target = plan.to.to_lowercase();
-    for (_, position) in tx.log().open_moves()? {
-        if let Ok(Event::Move(MoveEvent::Planned(other))) = tx.log().event(position)?.event()
+    no_other_move(tx.log(), &plan.to)?;
+    append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+}
+
+/// Refuses a move to where another is on its way.
+fn no_other_move<A: Access>(log: &View<A>, to: &str) -> Result<()> {
+    let target = to.to_lowercase();
+    for (_, position) in log.open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
             && other.to.to_lowercase() == target
         {
             let message = format!("another folder is on its way to {}", other.to);
@@ -122,7 +125,11 @@ pub(super) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Resu
                 .hint("try again when that `annals` has ended"));
         }
     }
-    append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+    Ok(())
+}
+
+fn not_being_moved_to(store: &Store, to: &str) -> Result<()> {
+    store.read(|log| no_other_move(log, to))
 }
 
 impl App {
@@ -135,10 +142,11 @@ impl App {
         facts.may_archive()?;
         let files = effect::survey(&self.root, &facts.run.folder)?;
         let bytes_before = files.iter().map(|file| file.bytes).sum();
-        let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) =
-            files.into_iter().partition(|f| request.drop_weights && weighs(&f.path));
+        let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) = files
+            .into_iter()
+            .partition(|f| request.drop_weights && effect::is_weight_file(&f.path));
         if let Some(pack) = request.pack {
-            for file in kept.iter_mut().filter(|file| !weighs(&file.path)) {
+            for file in kept.iter_mut().filter(|file| !effect::is_weight_file(&file.path)) {
                 file.path = format!("{}/{}", pack.file(), file.source);
             }
         }
@@ -159,18 +167,19 @@ impl App {
         let archive = self.layout.archive(request.archive, &facts.policy.policy);
         let to = format!("{archive}/{}", folder_name(&facts.run.folder));
         let to = self.unless_taken(run, &to)?;
+        not_being_moved_to(&self.store, &to)?;
         let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
             plan,
             bytes_before,
             bytes_after: request.pack.is_none().then_some(bytes_kept),
+            lost: vec![],
             regenerated: Regenerated::default(),
         })
     }
 
-    /// `to`, with a number where another run lies there (W-3): a layout may name folders by the
-    /// day. Where somebody else's folder is in the way, the move is refused later.
+    /// `to`, with a number where another run is there (W-3): a layout may name folders by the day.
     fn unless_taken(&self, run: RunId, to: &str) -> Result<String> {
         let mut place = to.to_owned();
         for number in 2..SAME_PLACE_MAX {
@@ -186,7 +195,13 @@ impl App {
             }
             place = format!("{to}_{number}");
         }
-        Ok(place)
+        // Somebody else's folder is in the way: the move itself would refuse it.
+        match effect::taken(&self.root.join(&place))? {
+            Some(taken) => {
+                Err(Error::from(EffectError::TargetExists(taken)).hint("move it elsewhere first"))
+            }
+            None => Ok(place),
+        }
     }
 
     fn relocation(
@@ -241,6 +256,7 @@ impl App {
         let facts = self.store.read(|log| Facts::read(log, run))?;
         may_restore(&facts.run)?;
         let state = &facts.run;
+        not_being_moved_to(&self.store, &state.home)?;
         let mut files = effect::survey(&self.root, &state.folder)?;
         let bytes_before = files.iter().map(|file| file.bytes).sum();
         if let Some(pack) = state.pack {
@@ -258,6 +274,8 @@ impl App {
             self.blobs.contains(digest).then_some(DroppedFile { path, digest, bytes })
         });
         let from_blobs: Vec<DroppedFile> = from_blobs.collect();
+        let comes_back = |path: &&String| from_blobs.iter().any(|file| file.path == **path);
+        let lost = state.dropped.iter().filter(|path| !comes_back(path)).cloned().collect();
         let bytes_after = files.iter().map(|f| f.bytes).sum::<u64>()
             + from_blobs.iter().map(|f| f.bytes).sum::<u64>();
         let order = RestoreOrder { run, reason, pack: state.pack, from_blobs };
@@ -268,6 +286,7 @@ impl App {
             plan,
             bytes_before,
             bytes_after: Some(bytes_after),
+            lost,
             regenerated: Regenerated::default(),
         })
     }

@@ -2,20 +2,18 @@
 //!
 //! A blob is needed while a run that did not drop it names it as its file, while an event of any
 //! other stream names it (a model that was ever in production may come back), and where any event
-//! names it that is not known to let it go. One that is young is kept: whoever stored it may be
-//! about to name it.
+//! names it that is not known to let it go: [`BlobUses`]. One that is young is kept: whoever stored
+//! it may be about to name it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::session::Tx;
 use super::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, fuse};
-use crate::domain::run::RunEvent;
 use crate::domain::workspace::{BlobsRemoved, WorkspaceEvent};
-use crate::domain::{EnvelopeRef, Event, Provenance, StreamId};
+use crate::domain::{BlobUse, BlobUses, Event, HOLDING, Provenance, StreamId, kind_named};
 use crate::store::{Access, Filter, StoredBlob, View};
 
 /// Most blobs that one event names: payloads are small.
@@ -44,104 +42,25 @@ pub struct Collected {
     pub young: usize,
 }
 
-/// What events say about blobs.
-#[derive(Default)]
-struct Needs {
-    /// Files of runs: who still has a use for a blob.
-    holders: BTreeMap<Digest, BTreeSet<([u8; 16], String)>>,
-    /// Named by anything else that keeps it.
-    named: BTreeSet<Digest>,
-    /// Lists of snapshots, which name more.
-    snapshots: BTreeSet<Digest>,
-}
-
-impl Needs {
-    fn of<A: Access>(log: &View<A>) -> Result<Self> {
-        let mut needs = Self::default();
-        log.scan(0..log.size(), &Filter::default(), |envelope| {
-            let event = envelope.event().map_err(|e| {
-                let position = envelope.header.position;
-                let message =
-                    format!("event {position} cannot be read ({e}): what it needs is unknown");
-                Error::new(ErrorKind::Conflict, message)
-                    .hint("a newer annals may read it; nothing was removed")
-            })?;
-            needs.take_in(envelope, event);
-            Ok::<_, Error>(())
+/// The uses of every blob, by the log alone; the lists of snapshots name more.
+fn blob_uses<A: Access>(log: &View<A>) -> Result<(BlobUses, BTreeSet<Digest>)> {
+    let (mut uses, mut manifests) = (BlobUses::default(), BTreeSet::new());
+    log.scan(0..log.size(), &Filter::default(), |envelope| {
+        let event = envelope.event().map_err(|e| {
+            let position = envelope.header.position;
+            let message =
+                format!("event {position} cannot be read ({e}): what it needs is unknown");
+            Error::new(ErrorKind::Conflict, message)
+                .hint("a newer annals may read it; nothing was removed")
         })?;
-        Ok(needs)
-    }
-
-    fn take_in(&mut self, envelope: &EnvelopeRef<'_>, event: Event) {
-        let entity = envelope.header.stream.entity;
-        match event {
-            Event::Run(RunEvent::ArtifactStored(stored)) => {
-                if stored.blob {
-                    let path = stored.path.unwrap_or(stored.name);
-                    self.holders.entry(stored.digest).or_default().insert((entity, path));
-                }
-            }
-            Event::Run(RunEvent::Archived(archived)) => {
-                for file in archived.dropped {
-                    if let Some(holders) = self.holders.get_mut(&file.digest) {
-                        holders.remove(&(entity, file.path));
-                    }
-                }
-            }
-            Event::Run(RunEvent::Deleted(_)) => {
-                for holders in self.holders.values_mut() {
-                    holders.retain(|(holder, _)| *holder != entity);
-                }
-            }
-            Event::Run(RunEvent::Restored(restored)) => {
-                for file in restored.recovered {
-                    self.holders.entry(file.digest).or_default().insert((entity, file.path));
-                }
-            }
-            Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) => {
-                self.snapshots.insert(taken.manifest);
-            }
-            // Of these the digests tell what was, and the files above whether it is needed.
-            Event::Run(
-                RunEvent::MetricsRecorded(_)
-                | RunEvent::MetricsUnrecorded(_)
-                | RunEvent::CheckpointSaved(_)
-                | RunEvent::CheckpointPruned(_)
-                | RunEvent::Planned(_)
-                | RunEvent::Finished(_),
-            )
-            | Event::Move(_)
-            | Event::Invocation(_)
-            | Event::Workspace(
-                WorkspaceEvent::BlobsRemoved(_)
-                | WorkspaceEvent::CheckpointAnchored(_)
-                | WorkspaceEvent::TextRedacted(_),
-            ) => {}
-            other => names(&serde_json::to_value(&other).unwrap_or_default(), &mut self.named),
+        uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
+        uses.mention(&event);
+        if let Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) = event {
+            manifests.insert(taken.manifest);
         }
-    }
-
-    /// Why nothing needs a blob; none where something does.
-    fn unneeded(&self, digest: Digest) -> Option<&'static str> {
-        if self.named.contains(&digest) {
-            return None;
-        }
-        match self.holders.get(&digest) {
-            None => Some("no event names it"),
-            Some(holders) if holders.is_empty() => Some("every run that had it dropped it"),
-            Some(_) => None,
-        }
-    }
-}
-
-/// Every digest that stands somewhere in `value`.
-fn names(value: &Value, found: &mut BTreeSet<Digest>) {
-    match value {
-        Value::String(text) => found.extend(text.parse::<Digest>()),
-        Value::Array(items) => items.iter().for_each(|item| names(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| names(field, found)),
-        _ => {}
-    }
+        Ok::<_, Error>(())
+    })?;
+    Ok((uses, manifests))
 }
 
 impl App {
@@ -150,23 +69,58 @@ impl App {
     /// # Errors
     /// When log or blobs cannot be read, or an event is of a later version.
     pub fn plan_garbage(&self, age_minutes: u32) -> Result<Collected> {
+        self.may_collect(age_minutes)?;
         let needs = self.store.read(|log| self.needs(log))?;
         self.garbage(&needs, age_minutes)
     }
 
-    fn needs<A: Access>(&self, log: &View<A>) -> Result<Needs> {
-        let mut needs = Needs::of(log)?;
-        for manifest in std::mem::take(&mut needs.snapshots) {
+    /// Young blobs may be about to be named by another process.
+    fn may_collect(&self, age_minutes: u32) -> Result<()> {
+        if age_minutes > 0 || !self.live.any_alive() {
+            return Ok(());
+        }
+        let message = "another annals is at work and may be about to name what it has stored";
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("leave --min-age out, or try again when it has ended"))
+    }
+
+    fn needs<A: Access>(&self, log: &View<A>) -> Result<BlobUses> {
+        let (mut needs, manifests) = blob_uses(log)?;
+        for manifest in manifests {
             let kept = self
                 .manifest(manifest)
                 .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
-            needs.named.extend(kept.files().map(|(_, digest, _)| digest));
-            needs.named.insert(manifest);
+            kept.files().for_each(|(_, digest, _)| needs.keep(digest));
         }
         Ok(needs)
     }
 
-    fn garbage(&self, needs: &Needs, age_minutes: u32) -> Result<Collected> {
+    /// Blobs that the record needs and that are not in the store: digest, position of the event
+    /// that named it first, and the file that it is. Their bytes are not read.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn missing_blobs(&self) -> Result<Vec<(Digest, u64, String)>> {
+        let mut uses = BlobUses::default();
+        let holding = Filter::kinds(HOLDING.into_iter().filter_map(kind_named));
+        self.store.read(|log| {
+            log.scan(0..log.size(), &holding, |envelope| {
+                // An event of a later version says nothing that this annals could check.
+                if let Ok(event) = envelope.event() {
+                    uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
+                }
+                Ok::<_, Error>(())
+            })
+        })?;
+        let needed = uses.all().filter(|(_, found)| found.is_needed());
+        let missing = needed.filter(|(digest, _)| !self.blobs.contains(*digest));
+        let line = |(digest, found): (Digest, &BlobUse)| {
+            (digest, found.first, found.path().unwrap_or_default().to_owned())
+        };
+        Ok(missing.map(line).collect())
+    }
+
+    fn garbage(&self, needs: &BlobUses, age_minutes: u32) -> Result<Collected> {
         let before = self.before(age_minutes);
         let all = self.blobs.all()?;
         let mut collected = Collected { blobs: all.len(), ..Collected::default() };
@@ -194,11 +148,7 @@ impl App {
     /// As [`Self::plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
     /// another annals is at work.
     pub fn collect_garbage(&self, age_minutes: u32) -> Result<Collected> {
-        if age_minutes == 0 && self.live.any_alive() {
-            let message = "another annals is at work and may be about to name what it has stored";
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("leave --min-age out, or try again when it has ended"));
-        }
+        self.may_collect(age_minutes)?;
         let session = self.begin("gc")?;
         let result =
             session.transact(|tx| self.record_garbage(tx, age_minutes)).and_then(|found| {

@@ -1,6 +1,6 @@
 //! The audit log, for reading: filters, newest first, and what one invocation did.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::redact::RedactedBy;
+use super::subject::Subject;
+use super::summary::summary;
 use super::window::{WINDOW_BYTES, windows};
 use super::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
-use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, Outcome};
-use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, StreamId, all_kinds, kind_named};
+use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, all_kinds, kind_named};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
 /// What to show of the log; the default is all of it.
@@ -94,14 +94,6 @@ pub struct LogFilter {
     file: Option<String>,
     refused: bool,
     dated: (Option<Timestamp>, Option<Timestamp>),
-}
-
-/// A production name, and the requests and moves that were made for it.
-#[derive(Debug)]
-struct Subject {
-    name: String,
-    streams: BTreeSet<StreamId>,
-    requests: BTreeSet<[u8; 16]>,
 }
 
 impl App {
@@ -298,28 +290,6 @@ impl App {
         }
     }
 
-    fn subject(&self, name: &str) -> Result<Subject> {
-        let made = ["promotion.requested", "move.planned"].into_iter().filter_map(kind_named);
-        let (mut streams, mut requests) = (BTreeSet::new(), BTreeSet::new());
-        self.store.read(|log| {
-            log.scan(0..log.size(), &Filter::kinds(made), |event| {
-                match event.event() {
-                    Ok(Event::Registry(RegistryEvent::Requested(made))) if made.name == name => {
-                        requests.insert(made.request.0);
-                    }
-                    Ok(Event::Move(MoveEvent::Planned(plan)))
-                        if plan.purpose.model() == Some(name) =>
-                    {
-                        streams.insert(event.header.stream);
-                    }
-                    _ => {}
-                }
-                Ok::<_, Error>(())
-            })
-        })?;
-        Ok(Subject { name: name.to_owned(), streams, requests })
-    }
-
     /// One event with its header.
     ///
     /// # Errors
@@ -399,27 +369,6 @@ impl LogFilter {
         (!self.refused || refused())
             && self.model.as_ref().is_none_or(|model| model.concerns(&envelope.header, &event))
             && self.file.as_ref().is_none_or(names)
-    }
-}
-
-impl Subject {
-    fn concerns(&self, header: &Header, event: &Event) -> bool {
-        let Event::Registry(event) = event else { return self.streams.contains(&header.stream) };
-        match event {
-            RegistryEvent::Requested(e) => e.name == self.name,
-            RegistryEvent::Approved(e) => self.requests.contains(&e.request.0),
-            RegistryEvent::Rejected(e) => self.requests.contains(&e.request.0),
-            RegistryEvent::Refused(e) => e.name == self.name,
-            RegistryEvent::Promoted(e) => e.name == self.name,
-            RegistryEvent::Demoted(e) => e.name == self.name,
-            RegistryEvent::RolledBack(e) => e.name == self.name,
-            RegistryEvent::FoundDamaged(e) => e.name == self.name,
-            RegistryEvent::Repaired(e) => e.name == self.name,
-            RegistryEvent::VersionBumped(e) => e.name == self.name,
-            RegistryEvent::Relocated(e) => e.name == self.name,
-            RegistryEvent::AliasSet(e) => e.name == self.name,
-            RegistryEvent::AliasRemoved(_) => false,
-        }
     }
 }
 
@@ -547,103 +496,9 @@ impl Names {
     }
 }
 
-/// The fields people look for first.
-pub(super) fn summary(event: &Value) -> String {
-    const FIRST: [&str; 13] = [
-        "experiment_id",
-        "name",
-        "category",
-        "candidate",
-        "reason",
-        "message",
-        "step",
-        "path",
-        "verb",
-        "location",
-        "to",
-        "approver",
-        "project",
-    ];
-    let Value::Object(fields) = event else { return String::new() };
-    if let Some(text) = changes(fields) {
-        return text.chars().take(100).collect();
-    }
-    let found = FIRST.iter().filter_map(|key| {
-        let text = match fields.get(*key)? {
-            Value::Null | Value::Array(_) | Value::Object(_) => return None,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        Some(format!("{key} {text}"))
-    });
-    let text = found.take(3).collect::<Vec<_>>().join(", ");
-    text.chars().take(100).collect()
-}
-
-/// What events changed that tell what was before: rules of the policy, versions, aliases.
-fn changes(fields: &serde_json::Map<String, Value>) -> Option<String> {
-    let text = |key: &str| match fields.get(key)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let because = text("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
-    if let Some(Value::Array(changes)) = fields.get("changes") {
-        let one = |change: &Value| {
-            let word = |key: &str| change.get(key).and_then(Value::as_str).map(str::to_owned);
-            Some(match word("old") {
-                Some(old) => format!("{} {old} -> {}", word("key")?, word("new")?),
-                None => format!("{} {}", word("key")?, word("new")?),
-            })
-        };
-        let all: Vec<String> = changes.iter().filter_map(one).collect();
-        let told = match all.as_slice() {
-            [] => return None,
-            [one] => one.clone(),
-            [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
-        };
-        return Some(told + &because);
-    }
-    let name = text("name")?;
-    let (number, from) = (text("number")?, text("from"));
-    if let Some(alias) = text("alias") {
-        return Some(format!("{alias} -> {name}@{number}{because}"));
-    }
-    let to = text("to");
-    let (before, after) = (from?, to.unwrap_or_else(|| format!("version {number}")));
-    Some(format!("{name} {before} -> {after}{because}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_changed_is_in_the_line() {
-        for (event, line) in [
-            (
-                json!({"policy": {}, "changes": [{"key": "a.b", "old": "1", "new": "2"}],
-                    "reason": "tighter"}),
-                "a.b 1 -> 2: tighter",
-            ),
-            (
-                json!({"changes": [{"key": "a", "new": "2"}, {"key": "b", "new": "3"}]}),
-                "a 2 (and 1 more)",
-            ),
-            (
-                json!({"name": "night", "number": 1, "from": 2, "reason": "worse"}),
-                "night 2 -> version 1: worse",
-            ),
-            (
-                json!({"name": "night", "number": 1, "from": "1.0.0", "to": "1.1.0"}),
-                "night 1.0.0 -> 1.1.0",
-            ),
-            (json!({"alias": "champion", "name": "night", "number": 2}), "champion -> night@2"),
-            (json!({"name": "night", "reason": "old"}), "name night, reason old"),
-        ] {
-            assert_eq!(summary(&event), line);
-        }
-    }
 
     #[test]
     fn stars_stand_for_anything() {

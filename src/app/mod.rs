@@ -15,6 +15,7 @@ mod analysis;
 mod archive;
 mod audit;
 mod beginning;
+mod candidates;
 mod checkpoint;
 mod cleanup;
 mod consolidate;
@@ -45,6 +46,7 @@ mod predict;
 mod production;
 mod progress;
 mod promote;
+mod promotion_facts;
 mod prove;
 mod query;
 mod record;
@@ -53,9 +55,12 @@ mod redact;
 mod refresh;
 mod repair;
 mod replay;
+mod run_files;
 mod session;
 mod snapshot;
 mod status;
+mod subject;
+mod summary;
 mod train;
 mod undo;
 mod verify;
@@ -91,6 +96,7 @@ pub use external::{
     ExecRequest, Executed, FinishRun, MetricPoints, ReportedBy, SilentRun, StartRun, StartedRun,
     Tracker,
 };
+pub use find::Named;
 pub use gc::{Collected, Garbage};
 pub use invocation::InvocationShown;
 pub use layout::{FOLDER_VARIABLES, Layout, NewRun, Paths};

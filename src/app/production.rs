@@ -196,16 +196,7 @@ impl App {
 
     /// Puts the plan of a production folder's change into the log, unless another is under way.
     pub(super) fn append_plan(&self, tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
-        for (_, position) in tx.log().open_moves()? {
-            if let Ok(Event::Move(MoveEvent::Planned(other))) = tx.log().event(position)?.event()
-                && folder(&other) == folder(plan)
-            {
-                let message = format!("{} is being changed by another process", folder(plan));
-                return Err(Error::new(ErrorKind::Conflict, message).hint(
-                    "try again when it has ended; `annals status` clears what was cut short",
-                ));
-            }
-        }
+        no_other_change(tx.log(), plan)?;
         append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
     }
 
@@ -444,6 +435,20 @@ impl App {
         }
         said
     }
+}
+
+/// Refuses the plan of a production folder's change while another is under way.
+pub(super) fn no_other_change<A: Access>(log: &View<A>, plan: &MovePlanned) -> Result<()> {
+    for (_, position) in log.open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
+            && folder(&other) == folder(plan)
+        {
+            let message = format!("{} is being changed by another process", folder(plan));
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("try again when it has ended; `annals status` clears what was cut short"));
+        }
+    }
+    Ok(())
 }
 
 /// The production folder that a plan is about.

@@ -1,54 +1,26 @@
 //! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
 //! are in the log before the first file is copied, and the end after the last.
 
-use std::collections::BTreeSet;
-
-use super::actors::vouched;
-use super::layout::model_name;
 use super::papers::papers;
-use super::production::in_production;
+use super::production::{in_production, no_other_change};
+pub(super) use super::promotion_facts::Facts;
 use super::repair::FolderDamage;
-use super::session::{Tx, signing_key};
+use super::run_files::{Location, MODEL_FILES, RecordedFile, SIDE_FILES, files_of_state};
+use super::session::Tx;
 use super::train::ensemble;
-use super::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
-use crate::base::{MoveId, RequestId, RunId, Split, Timestamp};
+use super::{App, Error, ErrorKind, Result, Session};
+use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::file_move::{
     self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
 };
-use crate::domain::metric::FinalMetric;
-use crate::domain::policy::PolicyState;
-use crate::domain::registry::{
-    self, PromotionRefused, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState,
-};
-use crate::domain::run::{RunEvent, RunStarted, RunState};
-use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
-use crate::domain::{Envelope, Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
+use crate::domain::registry::{PromotionRefused, RegistryCommand, RegistryEvent};
+use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
 use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
-use crate::store::{Access, View};
-
-/// The files a model is asked with: what they are as artifacts of a run, and their name elsewhere.
-pub(super) const ASKED: [(&str, &str); 10] = [
-    (ensemble::ARTIFACT, ensemble::MANIFEST),
-    ("weights", "model.safetensors"),
-    ("config", "config.yaml"),
-    ("vocabulary", "vocab.txt"),
-    ("concepts", "concepts.tsv"),
-    ("tokenizer", "tokenizer.json"),
-    ("vectorizer", "vectorizer.json"),
-    ("scaler", "scaler.json"),
-    ("labels", "labels.json"),
-    ("thresholds", "thresholds.json"),
-];
 
 /// What goes into production besides them.
-const PROMOTED: [(&str, &str); 5] = [
-    ("training_info", "training_info.json"),
-    ("model_card", "README.md"),
-    ("config.json", "config.json"),
-    ("tokenizer_config.json", "tokenizer_config.json"),
-    ("special_tokens_map.json", "special_tokens_map.json"),
-];
+const PAPERS: [(&str, &str); 2] =
+    [("training_info", "training_info.json"), ("model_card", "README.md")];
 
 /// How a run shall be promoted.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +44,8 @@ pub struct Promoted {
     pub name: String,
     /// The request.
     pub request: RequestId,
+    /// Whether this promotion opens the request.
+    pub(super) opened: bool,
     /// The move, unless it was only asked for.
     pub plan: Option<MovePlanned>,
     /// How the folder that is replaced differs from its record.
@@ -93,112 +67,6 @@ pub struct Decided {
     pub terms: String,
     /// The unique name of the run.
     pub run: String,
-}
-
-/// Everything a decision about a promotion looks at, read in one transaction.
-pub(super) struct Facts {
-    pub(super) run: RunState,
-    /// How the run began.
-    started: Option<RunStarted>,
-    began: Option<Timestamp>,
-    policy: PolicyState,
-    pub(super) registry: RegistryState,
-    trainer: String,
-    trainer_signed: bool,
-    actor: String,
-    key: Option<u64>,
-    vouched: BTreeSet<u64>,
-}
-
-impl Facts {
-    /// `key` is the one that signs the decision.
-    pub(super) fn read<A: Access>(
-        log: &View<A>,
-        run: RunId,
-        actor: &str,
-        key: Option<u64>,
-    ) -> Result<Self> {
-        let first = log.stream(run.into(), 0)?.into_iter().next();
-        let (trainer, trainer_signed) = trainer_of(log, first.as_ref())?;
-        let began = first.as_ref().map(|first| first.header.dated());
-        let started = first.and_then(|first| match first.event() {
-            Ok(Event::Run(RunEvent::Started(started))) => Some(started),
-            _ => None,
-        });
-        Ok(Self {
-            started,
-            began,
-            run: fold_run(log, run)?,
-            policy: fold_policy(log)?,
-            registry: fold_registry(log)?,
-            trainer,
-            trainer_signed,
-            actor: actor.to_owned(),
-            key,
-            vouched: vouched(log)?,
-        })
-    }
-
-    pub(super) fn decide(
-        &mut self,
-        command: RegistryCommand,
-    ) -> Result<Vec<RegistryEvent>, Rejection> {
-        let facts = RegistryFacts {
-            policy: &self.policy.policy,
-            policy_revision: self.policy.revision(),
-            actor: &self.actor,
-            run: &self.run,
-            trainer: &self.trainer,
-            trainer_signed: self.trainer_signed,
-            key: self.key,
-            vouched: &self.vouched,
-        };
-        let events = registry::decide(&self.registry, command, &facts)?;
-        events.iter().for_each(|event| self.registry.evolve_from(event, self.key));
-        Ok(events)
-    }
-
-    /// The given name, else the first free `<experiment name>_v<n>`; in the layout
-    /// `training-output` `<model type>_v<auc>`, with the date where that is taken.
-    fn name(&self, layout: LayoutKind, given: Option<&str>) -> String {
-        let taken = |name: &String| {
-            self.registry.production.contains_key(name)
-                || self.registry.requests.values().any(|r| r.requested.name == *name)
-        };
-        let numbered = |n: u32| format!("{}_v{n}", self.run.name);
-        let by_auc = self.started.as_ref().zip(self.auc());
-        let by_auc =
-            by_auc.filter(|_| layout == LayoutKind::TrainingOutput).map(|(started, auc)| {
-                let name = model_name(&started.config_name, auc, None);
-                let dated = model_name(&started.config_name, auc, self.began);
-                [name, dated]
-            });
-        let free = by_auc.into_iter().flatten().chain((1..).map(numbered));
-        given.map_or_else(
-            || free.into_iter().find(|name| !taken(name)).unwrap_or_default(),
-            str::to_owned,
-        )
-    }
-
-    /// The area under the ROC curve on the test rows, else on the valid ones.
-    fn auc(&self) -> Option<f64> {
-        [Split::Test, Split::Valid].into_iter().find_map(|split| {
-            let of = |m: &&FinalMetric| {
-                (m.key.name == "roc_auc" || m.key.name == "auc") && m.key.split == Some(split)
-            };
-            self.run.metrics.iter().find(of).map(|metric| metric.value)
-        })
-    }
-}
-
-/// Who started a run, by name, and whether that is signed.
-fn trainer_of<A: Access>(log: &View<A>, first: Option<&Envelope>) -> Result<(String, bool)> {
-    let Some(first) = first else { return Ok((String::new(), false)) };
-    let name = match log.event(first.header.actor)?.event() {
-        Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => actor.name,
-        _ => format!("actor {}", first.header.actor),
-    };
-    Ok((name, signing_key(&first.header).is_some()))
 }
 
 /// A refused step: what the user reads, and what the log keeps.
@@ -230,9 +98,12 @@ impl App {
     /// As [`Self::promote`]; nothing is recorded.
     pub fn plan_promotion(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
         let key = self.signer()?.and_then(|(own, _)| own);
-        let mut facts = self.store.read(|log| Facts::read(log, run, &self.caller.actor, key))?;
-        let decided = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
-        Ok(decided.1)
+        self.store.read(|log| {
+            let mut facts = Facts::read(log, run, &self.caller.actor, key)?;
+            let (_, planned) = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
+            planned.plan.as_ref().map_or(Ok(()), |plan| no_other_change(log, plan))?;
+            Ok(planned)
+        })
     }
 
     /// Promotes a run: asks, approves where the rules let the actor, copies the files, records it.
@@ -256,11 +127,17 @@ impl App {
         let decided = session.transact(|tx| {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let name = facts.name(self.layout.kind, options.name.as_deref());
-            match self.decide_promotion(&mut facts, options) {
+            let decided = self.decide_promotion(&mut facts, options).and_then(|decided| {
+                let plan = decided.1.plan.as_ref();
+                plan.map_or(Ok(()), |plan| no_other_change(tx.log(), plan))?;
+                Ok(decided)
+            });
+            match decided {
                 Ok((events, mut promoted)) => {
                     tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
                     if let Some(plan) = &promoted.plan {
                         promoted.damage.lost = self.secure_present(tx.log(), &promoted.name)?;
+                        self.keep_papers(&facts, plan)?;
                         self.append_plan(tx, plan)?;
                     }
                     Ok(Some(promoted))
@@ -287,12 +164,35 @@ impl App {
             }
         };
         if let Some(plan) = &promoted.plan {
-            promoted.damage.kept = self.carry_out(session, plan)?;
+            match self.carry_out(session, plan) {
+                Ok(kept) => promoted.damage.kept = kept,
+                Err(error) => {
+                    if promoted.opened {
+                        self.withdraw(session, run, promoted.request, &error);
+                    }
+                    return Err(error);
+                }
+            }
         }
         Ok(promoted)
     }
 
-    /// The events of a promotion up to the plan of its move.
+    /// Closes a request that was opened by a promotion that failed: left open, it would bar the
+    /// run from another name, and the next `undo`.
+    fn withdraw(&self, session: &Session<'_>, run: RunId, request: RequestId, why: &Error) {
+        let reason = format!("withdrawn, since its promotion failed: {why}");
+        let withdrawn = session.transact_patiently(|tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let events = facts.decide(RegistryCommand::Reject { request, reason })?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
+        });
+        // Where the log cannot be written, the request stays open; the failure itself is returned.
+        drop(withdrawn);
+    }
+
+    /// The events of a promotion up to the plan of its move. Everything that would refuse the move
+    /// itself is judged here, before a request is opened.
     fn decide_promotion(
         &self,
         facts: &mut Facts,
@@ -300,14 +200,15 @@ impl App {
     ) -> Result<(Vec<Event>, Promoted), Refused> {
         let run =
             facts.run.id.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such run"))?;
+        facts.files.refuse_removed()?;
         let mut events: Vec<RegistryEvent> = Vec::new();
         let open = facts.registry.open_request_of(run);
         let open = open.map(|(id, request)| (id, request.requested.name.clone()));
-        let (request, name) = match open {
+        let (request, name, opened) = match open {
             Some((request, name))
                 if !options.request_only && options.name.as_ref().is_none_or(|n| *n == name) =>
             {
-                (request, name)
+                (request, name, false)
             }
             _ => {
                 let (request, name) = (
@@ -321,14 +222,29 @@ impl App {
                     reason,
                     replace: options.replace,
                 };
-                events.extend(facts.decide(command)?);
-                (request, name)
+                let waiting = facts.waiting(run, &name);
+                let requested = facts.decide(command).map_err(|rejection| {
+                    let mut refused = Refused::from(rejection);
+                    if refused.error.kind == ErrorKind::Conflict {
+                        refused.error.hints.push(waiting.unwrap_or_else(other_name));
+                    }
+                    refused
+                })?;
+                events.extend(requested);
+                (request, name, true)
             }
         };
+        let plan = self.plan_files(facts, run, request, &name)?;
+        if !facts.registry.production.contains_key(&name)
+            && let Some(taken) = effect::taken(&self.root.join(&plan.to)).map_err(Error::from)?
+        {
+            return Err(Error::from(EffectError::TargetExists(taken)).hint(other_name()).into());
+        }
         let mut promoted = Promoted {
             experiment_id: facts.run.experiment_id.clone(),
             name: name.clone(),
             request,
+            opened,
             plan: None,
             damage: FolderDamage::default(),
             regenerated: Regenerated::default(),
@@ -344,8 +260,13 @@ impl App {
                     events.extend(approval);
                 }
             }
-            facts.decide(RegistryCommand::Grant { request, replace: options.replace })?;
-            promoted.plan = Some(self.plan_files(facts, run, request, &name)?);
+            let granted =
+                facts.decide(RegistryCommand::Grant { request, replace: options.replace });
+            granted.map_err(|rejection| {
+                let Refused { error, failed } = rejection.into();
+                Refused { error: facts.with_void(error), failed }
+            })?;
+            promoted.plan = Some(plan);
             promoted.damage = self.damage_of(in_production(&facts.registry, &name));
         }
         Ok((events.into_iter().map(Event::from).collect(), promoted))
@@ -362,7 +283,9 @@ impl App {
         let mut files: Vec<MovedFile> = Vec::new();
         let of_members = state.artifacts.keys().filter(|name| ensemble::is_of_member(name));
         let of_members = of_members.map(|name| (name.as_str(), name.as_str()));
-        for (what, target) in ASKED.into_iter().chain(PROMOTED).chain(of_members) {
+        for (what, target) in
+            MODEL_FILES.into_iter().chain(PAPERS).chain(SIDE_FILES).chain(of_members)
+        {
             if let Some(artifact) = state.artifacts.get(what)
                 && let Some(source) = &artifact.path
                 && let target = like(target, source)
@@ -376,32 +299,37 @@ impl App {
                 });
             }
         }
-        // What is promoted is what was recorded, not what lies there by now.
+        self.model_available(&facts.files, &files_of_state(state))?;
+        // What is promoted is what was recorded, not what is in the folder by now.
         for file in &files {
-            let path = self.inside_folder(&state.folder, &file.source)?;
-            let (digest, blob) = (file.digest, self.blobs.contains(file.digest));
-            match effect::has_digest(&path, digest)? {
-                Some(true) => {}
-                Some(false) => {
-                    let message = format!(
-                        "{} was changed after it was recorded: {digest} is in the log",
-                        path.display()
-                    );
-                    return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
-                        "the recorded bytes are in .annals/blobs/{}/{digest}",
-                        digest.short(2)
-                    )));
+            let recorded =
+                RecordedFile { name: &file.path, path: &file.source, digest: file.digest };
+            match self.locate(&facts.files, recorded)? {
+                Location::Blob => {}
+                Location::Pack(pack) => {
+                    let id = &state.experiment_id;
+                    let message = format!("{} of {id} is in {} alone", file.source, pack.file());
+                    return Err(Error::new(ErrorKind::Rejected, message)
+                        .hint(format!("`annals restore {id}` unpacks it")));
                 }
-                None if blob => {}
-                None => {
-                    let message = format!("{} is gone, and no blob has its bytes", path.display());
-                    return Err(Error::new(ErrorKind::Integrity, message));
+                Location::Folder(path) => {
+                    let digest = file.digest;
+                    if effect::has_digest(&path, digest)? == Some(false) {
+                        let message = format!(
+                            "{} was changed after it was recorded: {digest} is in the log",
+                            path.display()
+                        );
+                        return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
+                            "the recorded bytes are in .annals/blobs/{}/{digest}",
+                            digest.short(2)
+                        )));
+                    }
                 }
             }
         }
         for (path, bytes) in papers(state, facts.started.as_ref(), name) {
             if !files.iter().any(|file| file.path == path) {
-                let digest = self.blobs.put(&bytes)?;
+                let digest = Digest::of(&bytes);
                 files.push(effect::from_blobs(path, digest, bytes.len() as u64));
             }
         }
@@ -415,10 +343,23 @@ impl App {
         })
     }
 
+    /// Puts the papers that annals writes itself into the blob store, from where a move takes them.
+    fn keep_papers(&self, facts: &Facts, plan: &MovePlanned) -> Result<()> {
+        let MovePurpose::Promotion { name, .. } = &plan.purpose else { return Ok(()) };
+        for (path, bytes) in papers(&facts.run, facts.started.as_ref(), name) {
+            let digest = Digest::of(&bytes);
+            if plan.files.iter().any(|file| file.path == path && file.digest == digest) {
+                self.blobs.put(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Approves a request.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`] when the actor may not, which is then in the log.
+    /// [`ErrorKind::Rejected`] when the actor may not, or files of the run cannot be had, which is
+    /// then in the log.
     pub fn approve(
         &self,
         request: RequestId,
@@ -445,6 +386,10 @@ impl App {
     ) -> Result<Decided> {
         let decided = self.decide(verb, |tx| {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            if matches!(command, RegistryCommand::Approve { .. }) {
+                facts.files.refuse_removed()?;
+                self.model_available(&facts.files, &files_of_state(&facts.run))?;
+            }
             let events = facts.decide(command)?;
             let events: Vec<Event> = events.into_iter().map(Event::from).collect();
             tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
@@ -472,6 +417,10 @@ impl App {
             }
         }
     }
+}
+
+fn other_name() -> String {
+    "choose another name with --as".into()
 }
 
 /// `target` with the ending of `source`: other trainers keep other formats under the same words.
@@ -508,9 +457,7 @@ impl From<EffectError> for Error {
             EffectError::Io { source, .. } => Self::caused(ErrorKind::Io, message, source),
             EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
             EffectError::Path(_) => Self::new(ErrorKind::Integrity, message),
-            EffectError::TargetExists(_) => {
-                Self::new(ErrorKind::Conflict, message).hint("choose another name with --as")
-            }
+            EffectError::TargetExists(_) => Self::new(ErrorKind::Conflict, message),
             EffectError::Changed { .. } => Self::new(ErrorKind::Integrity, message),
         }
     }

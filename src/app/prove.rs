@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::actors::keys;
-use super::log::summary;
 use super::redact::names;
+use super::summary::summary;
 use super::{App, Error, ErrorKind, Node, Result};
 use crate::base::{Digest, Timestamp};
 use crate::domain::Envelope;

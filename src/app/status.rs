@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
+use super::run_files::decides_in_model;
 use super::{App, Error, Progress, Result, SilentRun};
+use crate::base::Digest;
 use crate::domain::run::RunStatus;
+use crate::projection::Snapshot;
+use crate::projection::registry::{ApprovalRow, RequestRow};
 use crate::store::WriteOptions;
 
 /// What is in the workspace.
@@ -118,7 +122,7 @@ impl App {
                 id: request.request().short(8),
                 run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
                 name: request.name.clone(),
-                approvals: request.approvals.len(),
+                approvals: self.counted_approvals(&views, &request)?,
                 needed: policy.production_promotion.approvals,
             });
         }
@@ -127,7 +131,7 @@ impl App {
             let run = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
             models.push(ModelInProduction { name: model.name, version: model.version, run });
         }
-        let candidates = views.candidates()?;
+        let candidates = self.candidates(&views)?;
         let (events, signed) = self.store.read(|log| {
             let size = views.size();
             let signed = log.checkpoint_before(size)?.map_or(0, |(size, _)| size);
@@ -155,6 +159,17 @@ impl App {
             silent_runs: if past { vec![] } else { self.silent_runs(reported)? },
             changed_files: if past { vec![] } else { self.exporter().edited() },
         })
+    }
+
+    /// Approvals of a request that were given after files of its run were redacted last.
+    fn counted_approvals(&self, views: &Snapshot, request: &RequestRow) -> Result<usize> {
+        let redacted = self.redacted_files()?;
+        let run = views.run(request.run())?;
+        let digests = run.iter().flat_map(|run| &run.artifacts);
+        let digests = digests.filter_map(|(_, _, digest)| digest.parse().ok());
+        let last = digests.filter_map(|digest: Digest| redacted.get(&digest)).max();
+        let counts = |approval: &&ApprovalRow| last.is_none_or(|at| approval.position > *at);
+        Ok(request.approvals.iter().filter(counts).count())
     }
 
     /// What is not as it should be.
@@ -191,10 +206,26 @@ impl App {
             let (what, advice) = silent.advice();
             findings.push(finding(what, &advice));
         }
+        for (digest, position, file) in self.missing_blobs()? {
+            findings.push(finding(
+                format!("blob {digest:.16} is missing: {file}, named by event {position}"),
+                "take it from a copy of the workspace; nothing else has the recorded bytes",
+            ));
+        }
         findings.extend(self.partings()?);
         findings.extend(self.misplaced(&self.snapshot()?)?);
+        let redacted = self.redacted_files()?;
         for model in self.snapshot()?.production()? {
             findings.extend(self.damaged_model(&model));
+            for (path, digest, _) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
+                let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
+                findings.extend(redacted.map(|at| {
+                    finding(
+                        format!("{}/{path} was redacted at event {at}", model.path),
+                        "the model answers differently since; put another run into production",
+                    )
+                }));
+            }
         }
         Ok(findings)
     }

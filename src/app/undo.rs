@@ -38,6 +38,13 @@ pub struct Undone {
     pub regenerated: Regenerated,
 }
 
+impl Undone {
+    /// What the record has as the reason of the reverse.
+    fn reason(&self) -> String {
+        format!("undo of `annals {}` at {}", self.command, self.position)
+    }
+}
+
 /// A command that takes another back.
 enum Reverse {
     Life(RunId, LifeCommand),
@@ -55,7 +62,24 @@ impl App {
     /// # Errors
     /// As [`Self::undo`]; nothing is recorded.
     pub fn plan_undo(&self) -> Result<Undone> {
-        self.reversal().map(|(undone, _)| undone)
+        let (undone, reverse) = self.reversal()?;
+        let reason = undone.reason();
+        // What the reverse itself would be refused for, so is the undo.
+        match &reverse {
+            Reverse::Restore(run) => drop(self.plan_restore(*run, None)?),
+            Reverse::Archive(run, archive, pack) => {
+                let (archive, pack) = (*archive, *pack);
+                let request =
+                    ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
+                drop(self.plan_archive(*run, &request)?);
+            }
+            Reverse::Demote(name) => drop(self.plan_demotion(name, &reason)?),
+            Reverse::RollBack(name, number) => {
+                drop(self.plan_rollback(name, Some(&number.to_string()), &reason)?);
+            }
+            Reverse::Life(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
+        }
+        Ok(undone)
     }
 
     /// Takes back the last command of the caller that changed something.
@@ -77,7 +101,7 @@ impl App {
             }
             found => found?,
         };
-        let reason = format!("undo of `annals {}` at {}", undone.command, undone.position);
+        let reason = undone.reason();
         undone.regenerated = match reverse {
             Reverse::Life(run, command) => self.edit_run("undo", run, command)?.regenerated,
             Reverse::Restore(run) => self.restore(run, Some(reason))?.regenerated,
@@ -187,28 +211,60 @@ impl App {
         };
         let actor = log.name(TAG_ACTOR, &self.caller.actor)?.ok_or_else(none)?;
         let mut end = log.size();
+        // Commands that changed nothing in the end.
+        let mut idle = BTreeSet::new();
         while end > 0 {
             let begin = end.saturating_sub(WINDOW);
             let mut found = None;
             log.scan(begin..end, &Filter::default(), |envelope| {
                 let header = &envelope.header;
-                if header.actor == actor && changes(&header.kind.name()) {
-                    found = header.invocation;
+                let start = header.invocation.filter(|start| !idle.contains(start));
+                if header.actor == actor && changes(&header.kind.name()) && start.is_some() {
+                    found = start;
                 }
                 Ok::<_, StoreError>(())
             })?;
-            if let Some(start) = found {
-                return Ok(start);
+            match found {
+                Some(start) if is_withdrawn(log, start)? => {
+                    idle.insert(start);
+                }
+                Some(start) => return Ok(start),
+                None => end = begin,
             }
-            end = begin;
         }
         Err(none())
     }
 }
 
+/// Whether all that a command did was to open promotion requests that it closed again, as a
+/// promotion does whose files could not be copied.
+fn is_withdrawn<A: Access>(log: &View<A>, start: u64) -> Result<bool> {
+    let (mut open, mut closed, mut other) = (BTreeSet::new(), false, false);
+    log.scan(start..log.size(), &Filter::default(), |envelope| {
+        let header = &envelope.header;
+        if header.invocation != Some(start) || !changes(&header.kind.name()) {
+            return Ok(());
+        }
+        match envelope.event() {
+            Ok(Event::Registry(RegistryEvent::Requested(e))) => {
+                open.insert(e.request);
+            }
+            Ok(Event::Registry(RegistryEvent::Approved(e))) => other |= !open.contains(&e.request),
+            Ok(Event::Registry(RegistryEvent::Rejected(e))) => {
+                closed = true;
+                other |= !open.remove(&e.request);
+            }
+            _ => other = true,
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(closed && !other && open.is_empty())
+}
+
 /// Whether events of a kind are what a command did, and not that it was there.
 fn changes(kind: &str) -> bool {
-    !(kind.starts_with("invocation.") || kind.starts_with("move.") || kind == "actor.registered")
+    let others = ["actor.registered", "promotion.refused"];
+    !(kind.starts_with("invocation.") || kind.starts_with("move.") || others.contains(&kind))
 }
 
 impl Reverse {

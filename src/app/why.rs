@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::log::Names;
-use super::{App, Error, ErrorKind, LogQuery, Result, signing_key};
+use super::{App, Error, ErrorKind, LogQuery, Named, Result, signing_key};
 use crate::base::{Digest, MoveId, RequestId, RunId, counted};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
@@ -68,10 +68,17 @@ impl App {
     /// [`ErrorKind::NotFound`] for what no event names; when the log cannot be read.
     pub fn why(&self, what: &str, cwd: &Path) -> Result<Node> {
         let views = self.snapshot()?;
-        if let Some(model) = self.find_version(&views, what)? {
-            return self.store.read(|log| model_node(log, &model, None));
-        }
         let path = cwd.join(what);
+        let named = self.find_named(&views, what);
+        match &named {
+            Ok(Named::Version(model)) => {
+                return self.store.read(|log| model_node(log, model, None));
+            }
+            Ok(Named::Run(run)) if !path.is_file() => {
+                return self.store.read(|log| run_node(log, &mut Names::default(), *run, None));
+            }
+            _ => {}
+        }
         let digest = if path.is_file() {
             let read = File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
             read.map_err(|e| Error::io(format!("read {}", path.display()), e))?.0.to_string()
@@ -79,11 +86,8 @@ impl App {
             what.strip_prefix("blake3:").unwrap_or(what).to_owned()
         };
         let digits = digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
-        if !digits {
-            return match self.find_run(&views, what) {
-                Ok(run) => self.store.read(|log| run_node(log, &mut Names::default(), run, None)),
-                Err(error) => Err(error.hint("a model, a run, a file or a digest has a history")),
-            };
+        if let (false, Err(error)) = (digits, named) {
+            return Err(error.hint("a model, a run, a file or a digest has a history"));
         }
         self.bytes(&views, what, &digest)
     }

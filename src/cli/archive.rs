@@ -113,8 +113,19 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
         "to": plan.to,
         "bytes_before": moved.bytes_before,
         "bytes_after": moved.bytes_after,
+        "lost": moved.lost,
         "plan": plan,
     });
+    if !moved.lost.is_empty() {
+        let word = if planned { "would be restored" } else { "is restored" };
+        context.ui.warn(&format!(
+            "{} {word} without {} (weights, training checkpoints) that were not kept when it was \
+             archived and that no blob has: {}",
+            moved.experiment_id,
+            files_counted(moved.lost.len()),
+            moved.lost.join(", ")
+        ));
+    }
     context.ui.data(&value, |ui| {
         ui.line(&format!("{} {verb} from {} to {}", moved.experiment_id, plan.from, plan.to))?;
         if planned {
@@ -127,6 +138,10 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
             None => ui.line(&format!("{} before packing", size(moved.bytes_before))),
         }
     })
+}
+
+fn files_counted(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 fn files(moved: &Moved, ui: &mut Ui) -> Result<()> {

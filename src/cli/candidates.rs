@@ -38,8 +38,8 @@ struct Line<'a> {
 pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Result<()> {
     let views = app.snapshot()?;
     let candidates = match only {
-        Some(text) => views.candidate(app.find_run(&views, text)?)?.into_iter().collect(),
-        None => views.candidates()?,
+        Some(text) => vec![app.candidate(&views, app.find_run(&views, text)?)?],
+        None => app.candidates(&views)?,
     };
     let value: Vec<_> = candidates
         .iter()

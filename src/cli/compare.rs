@@ -87,7 +87,12 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         }
     }
     if args.columns.is_empty() && args.out.is_none() && runs.len() <= BESIDE_MAX {
-        let found = compare(&app.compared(runs)?);
+        let lost: Vec<String> = runs
+            .iter()
+            .filter_map(|run| app.predictions_lost(run).transpose())
+            .collect::<Result<_>>()?;
+        let mut found = compare(&app.compared(runs)?);
+        found.cautions.extend(lost.into_iter().map(|lost| sentence(&lost)));
         return context.ui.data(&found, |ui| beside(ui, &found));
     }
     let columns: Vec<&str> = match args.columns.as_slice() {
@@ -110,6 +115,13 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         }
         ui.table(&table)
     })
+}
+
+/// A reason as a sentence of its own.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
 /// Orders runs by a column, largest first unless `ascending`; a missing value is last either way.

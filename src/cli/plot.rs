@@ -180,8 +180,9 @@ fn one(
         return Err(Error::new(ErrorKind::Usage, message).hint("name one: annals plot KIND RUN"));
     };
     let kept = || {
-        app.predictions(run)?
-            .ok_or_else(|| nothing(&format!("{} kept no test predictions", run.experiment_id)))
+        let lost = app.predictions_lost(run)?;
+        let none = || format!("{} kept no test predictions", run.experiment_id);
+        app.predictions(run)?.ok_or_else(|| nothing(&lost.unwrap_or_else(none)))
     };
     let mixed = "no label that some test rows have and some have not";
     match args.kind {

@@ -14,7 +14,7 @@ use crate::domain::registry::Bump;
 /// Take a model out of production; its files stay in the blob store
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoteArgs {
-    /// The production name
+    /// The production name, or an alias or NAME@VERSION of what is in production
     model: String,
     /// Why
     #[arg(long)]
@@ -26,18 +26,19 @@ pub(super) struct DemoteArgs {
 
 pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
     let app = context.app()?;
+    let name = app.production_name(&args.model)?;
     if args.dry_run {
-        let planned = app.plan_demotion(&args.model, &args.reason)?;
+        let planned = app.plan_demotion(&name, &args.reason)?;
         return print(&planned, "would leave production", true, context);
     }
-    let demoted = app.demote(&args.model, &args.reason)?;
+    let demoted = app.demote(&name, &args.reason)?;
     print(&demoted, "is not in production any more", false, context)
 }
 
 /// Bring an earlier version of a production model back
 #[derive(Debug, clap::Args)]
 pub(super) struct RollbackArgs {
-    /// The production name
+    /// The production name; NAME@VERSION means --to VERSION
     model: String,
     /// The version, such as 2, v2 or 1.1.0; the one before the present one by default
     #[arg(long, value_name = "VERSION")]
@@ -52,7 +53,11 @@ pub(super) struct RollbackArgs {
 
 pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result<()> {
     let app = context.app()?;
-    let (name, to, reason) = (&args.model, args.to.as_deref(), &args.reason);
+    let (name, version) = app.model_and_version(&args.model)?;
+    // An alias names the model here; which version comes back, it does not say.
+    let version = version.filter(|_| args.model.contains('@')).map(|number| number.to_string());
+    let (to, reason) = (args.to.as_deref().or(version.as_deref()), &args.reason);
+    let name = &name;
     if args.dry_run {
         let planned = app.plan_rollback(name, to, reason)?;
         return print(&planned, "would be in production", true, context);
@@ -106,7 +111,7 @@ enum AliasVerb {
     Set {
         /// The alias, such as champion
         alias: String,
-        /// The production name, or NAME@VERSION for one that is not the present one
+        /// The production name, or NAME@VERSION or an alias for a version that is not the present one
         model: String,
         /// Why
         #[arg(long)]
@@ -146,8 +151,9 @@ pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
             })
         }
         AliasVerb::Set { alias, model, reason } => {
+            let (name, version) = app.model_and_version(&model)?;
+            let model = version.map_or_else(|| name.clone(), |number| format!("{name}@{number}"));
             let number = app.set_alias(&alias, &model, reason)?;
-            let name = model.split('@').next().unwrap_or_default();
             let value = json!({ "alias": alias, "name": name, "number": number });
             context.ui.data(&value, |ui| ui.line(&format!("{alias} is {name}, version {number}")))
         }
@@ -200,6 +206,7 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
     let app = context.app()?;
     match args.verb {
         VersionVerb::List { model } => {
+            let (model, _) = app.model_and_version(&model)?;
             let (versions, current) = app.versions(&model)?;
             context.ui.data(&versions, |ui| {
                 let mut table =
@@ -235,7 +242,7 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
                 Part::Minor => Bump::Minor,
                 Part::Patch => Bump::Patch,
             };
-            let bumped = app.bump_version(&model, bump, reason)?;
+            let bumped = app.bump_version(&app.production_name(&model)?, bump, reason)?;
             context.ui.data(&bumped, |ui| {
                 ui.line(&format!("{}: {} -> {}", bumped.name, bumped.from, bumped.to))
             })

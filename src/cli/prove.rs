@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, Proof, Result};
+use crate::app::{Error, Named, Proof, Result};
 
 /// Prove with the public key alone that an event is in the log, or check such a proof
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A position, a run, or a production model
+    /// A position, a run, or a production model (NAME, NAME@VERSION or alias)
     #[arg(required_unless_present = "check")]
     what: Option<String>,
     /// Check a proof file instead
@@ -42,10 +42,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         Ok(position) => position,
         Err(_) => {
             let views = app.snapshot()?;
-            match views.production()?.into_iter().find(|model| model.name == what) {
-                Some(model) => model.position,
-                None => {
-                    let run = app.find_run(&views, what)?;
+            match app.find_named(&views, what)? {
+                Named::Version(model) => model.position,
+                Named::Run(run) => {
                     let details = views.run(run)?;
                     details.map_or(0, |run| run.ended_position.unwrap_or(run.started_position))
                 }

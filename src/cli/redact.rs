@@ -16,7 +16,9 @@ use crate::base::counted;
 /// The text goes out of every event, file, view and page of the workspace, wherever it stands;
 /// `[redacted at POSITION]` stands there instead. Who did it and why stays for ever, in a signed
 /// event, and every proof still holds. Names, numbers, digests, rules and approvals say what is
-/// true and cannot be taken out. Copies, exports and bundles made before are out of reach.
+/// true and cannot be taken out, and files that decide what a model answers (weights, vocabulary,
+/// tokenizer, configuration, labels, thresholds) keep their bytes: a text in them is refused. Copies,
+/// exports and bundles made before are out of reach.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Events whose texts go, by position
@@ -38,7 +40,8 @@ pub(super) struct Args {
     /// Why; stays in the record for ever
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Leave a text where it decides something, such as a name; without this nothing is done then
+    /// Leave a text where it decides something, such as a name or the vocabulary of a model; without
+    /// this nothing is done then
     #[arg(long)]
     partly: bool,
     /// Only show what would go
@@ -74,7 +77,7 @@ fn told(done: &Redaction) -> Vec<String> {
     }];
     for stays in &done.stays {
         lines.push(match stays {
-            Stays::Event { .. } => format!("It stays in {stays}."),
+            Stays::Event { .. } | Stays::Deciding { .. } => format!("It stays in {stays}."),
             Stays::File { .. } => format!("It also stands in {stays}."),
         });
     }

@@ -7,7 +7,8 @@ use super::lens::Lens;
 use super::ui::{Table, Ui, duration, escape, share, size};
 use crate::analysis::column::number;
 use crate::app::{
-    App, InvocationShown, MetricRow, ModelRow, Progress, Result, RunDetails, RunOrigin, Snapshot,
+    App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
+    Snapshot,
 };
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
@@ -17,7 +18,7 @@ use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A run (id, prefix or name), a production model (NAME, or NAME@VERSION), an invocation
+    /// A run (id, prefix or name), a production model (NAME, NAME@VERSION or alias), an invocation
     /// (invocation/ID, as `annals log --format json` names it), or a position in the log
     what: String,
     #[command(flatten)]
@@ -41,12 +42,13 @@ fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {
         return context.ui.data(&shown, |ui| invocation(ui, &shown));
     }
     let views = app.snapshot()?;
-    if let Some(model) = app.find_version(&views, what)? {
-        return show_model(app, &views, &model, context);
+    match app.find_named(&views, what)? {
+        Named::Version(model) => show_model(app, &views, &model, context),
+        Named::Run(id) => match views.run(id)? {
+            Some(details) => show_run(app, context, &details),
+            None => Ok(()),
+        },
     }
-    let id = app.find_run(&views, what)?;
-    let Some(details) = views.run(id)? else { return Ok(()) };
-    show_run(app, context, &details)
 }
 
 fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {

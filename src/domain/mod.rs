@@ -14,6 +14,7 @@
 #[macro_use]
 mod macros;
 
+mod blobs;
 mod envelope;
 pub mod file_move;
 pub mod invocation;
@@ -26,6 +27,7 @@ pub mod run;
 mod text;
 pub mod workspace;
 
+pub use blobs::{BlobUse, BlobUses, HOLDING};
 pub use envelope::{
     AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef,
     Provenance, StreamId, StreamType, leaf_data, signing_message,

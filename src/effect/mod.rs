@@ -31,8 +31,8 @@ use crate::base::confine::{self, ConfineError};
 use crate::domain::file_move::{MovePlanned, MovePurpose};
 
 pub use relocate::{
-    Size, WEIGHTS, abandon_relocation, packed, recover_relocation, relocate, repacked, size,
-    survey, survey_pack,
+    Size, abandon_relocation, is_weight_file, packed, packed_file, recover_relocation, relocate,
+    repacked, size, survey, survey_pack,
 };
 
 /// Files that cannot be moved.

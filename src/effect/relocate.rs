@@ -25,8 +25,14 @@ use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
 use crate::store::{Blobs, copy_file};
 
-/// The folder of a run in which weights and training checkpoints lie.
-pub const WEIGHTS: &str = "checkpoints";
+/// The folders of a run that hold weights: its own with the training checkpoints, and those of the
+/// members of an ensemble.
+const WEIGHTS: [&str; 2] = ["checkpoints", "members"];
+
+/// Whether a file of a run, by its path in the run's folder, is in a folder of weights.
+pub fn is_weight_file(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(folder, _)| WEIGHTS.contains(&folder))
+}
 
 /// What a plan does beside moving.
 #[derive(Clone, Copy, Default)]
@@ -141,7 +147,7 @@ pub fn size(root: &Path, folder: &str) -> Size {
             if name.to_str().is_none() {
                 size.odd = Some(format!("the name of {} is not UTF-8", path.display()));
             }
-            let weights = weights || name == WEIGHTS;
+            let weights = weights || (dir == base && WEIGHTS.iter().any(|folder| name == *folder));
             if meta.is_dir() {
                 folders.push((path, weights));
                 continue;
@@ -173,6 +179,31 @@ pub fn survey_pack(
     let file = run_folder(root, folder)?.join(pack.file());
     plain(&file)?;
     pack::digests(pack, &file).map_err(at("unpack", &file))
+}
+
+/// The bytes of one file in the pack of an archived folder; none where it is not in it.
+///
+/// # Errors
+/// When the pack cannot be read.
+pub fn packed_file(
+    root: &Path,
+    folder: &str,
+    pack: Pack,
+    path: &str,
+) -> Result<Option<Vec<u8>>, EffectError> {
+    let file = run_folder(root, folder)?.join(pack.file());
+    plain(&file)?;
+    let mut found = None;
+    let read = pack::read(pack, &file, |name, bytes| {
+        if name == path {
+            let mut whole = Vec::new();
+            bytes.read_to_end(&mut whole)?;
+            found = Some(whole);
+        }
+        Ok(())
+    });
+    read.map_err(at("unpack", &file))?;
+    Ok(found)
 }
 
 /// The bytes of a pack in which `each` has other bytes for some files; none where it has for none.

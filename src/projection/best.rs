@@ -89,6 +89,9 @@ pub enum Admission {
     Unproven,
 }
 
+/// The rule that the files of a model can be had; it is judged where files are known.
+pub const FILES_RULE: &str = "files";
+
 /// A run against the rules in force.
 #[derive(Clone, Debug)]
 pub struct Candidate {

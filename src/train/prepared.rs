@@ -279,10 +279,18 @@ impl Prepared {
     /// # Errors
     /// When the file is missing, has another digest, or contradicts itself.
     pub fn read(path: &Path, expected: Digest) -> Result<Self, PreparedError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| PreparedError::Io { path: path.to_owned(), source })?;
+        Self::decode(path, &bytes, expected)
+    }
+
+    /// As [`Self::read`], of the bytes of the file.
+    ///
+    /// # Errors
+    /// When they have another digest, or contradict themselves.
+    pub fn decode(path: &Path, bytes: &[u8], expected: Digest) -> Result<Self, PreparedError> {
         let path_buf = || path.to_owned();
-        let bytes =
-            std::fs::read(path).map_err(|source| PreparedError::Io { path: path_buf(), source })?;
-        let found = Digest::of(&bytes);
+        let found = Digest::of(bytes);
         if found != expected {
             return Err(PreparedError::Digest { path: path_buf(), expected, found });
         }

@@ -24,11 +24,8 @@ pub use kinship::{Kinship, Leaf, Parting, kinship};
 use redaction::Redactions;
 pub use report::{Finding, Report};
 
-use crate::base::Digest;
-use crate::domain::registry::RegistryEvent;
-use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{EnvelopeRef, Event, Kind, kind_named};
+use crate::domain::{BlobUses, EnvelopeRef, Event, HOLDING, Kind, kind_named};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
@@ -102,8 +99,8 @@ struct Check<'a> {
     /// Recomputed roots at the sizes that log checkpoints speak of.
     roots: BTreeMap<u64, Hash>,
     wanted: BTreeSet<u64>,
-    /// Blobs that events name: where first, and the files that still need them.
-    blobs: BTreeMap<Digest, (u64, BTreeSet<Holder>)>,
+    /// Blobs that events name, and the files that still need them.
+    blobs: BlobUses,
     findings: Vec<Finding>,
     last_good: Option<u64>,
     checkpoints: usize,
@@ -118,23 +115,11 @@ struct Check<'a> {
     nodes: BTreeMap<(u8, u64), Hash>,
 }
 
-/// What a blob is kept for: the run or the promotion, and the file's path in it.
-type Holder = ([u8; 16], String);
-
 /// The kinds that name actors, keys, blobs and what was redacted.
-static NAMING: LazyLock<[Kind; 9]> = LazyLock::new(|| {
-    [
-        "actor.registered",
-        "key.created",
-        "key.vouched",
-        "snapshot.taken",
-        "text.redacted",
-        "run.artifact_stored",
-        "run.archived",
-        "run.restored",
-        "model.promoted",
-    ]
-    .map(|name| kind_named(name).expect("BUG: unknown kind"))
+static NAMING: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    let own = ["actor.registered", "key.created", "key.vouched", "text.redacted"];
+    let all = own.into_iter().chain(HOLDING);
+    all.map(|name| kind_named(name).expect("BUG: unknown kind")).collect()
 });
 
 impl<'a> Check<'a> {
@@ -151,7 +136,7 @@ impl<'a> Check<'a> {
             state: State { signed: log.state().signed, ..State::default() },
             roots: BTreeMap::from([(0, crate::tlog::empty_root())]),
             wanted,
-            blobs: BTreeMap::new(),
+            blobs: BlobUses::default(),
             findings: vec![],
             last_good: None,
             checkpoints: 0,
@@ -277,47 +262,17 @@ impl<'a> Check<'a> {
         if !NAMING.contains(&header.kind) {
             return;
         }
-        match event.event() {
-            Ok(Event::Workspace(WorkspaceEvent::SnapshotTaken(taken))) => {
-                let (_, holders) =
-                    self.blobs.entry(taken.manifest).or_insert((at, BTreeSet::new()));
-                holders.insert((header.stream.entity, taken.manifest.to_string()));
-            }
+        let named = event.event();
+        if let Ok(named) = &named {
+            self.blobs.apply(at, header.stream.entity, named);
+        }
+        match named {
             Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
                 self.redactions.told(header, redacted);
             }
             Ok(Event::Workspace(named)) => {
                 let wrong = self.identities.named(header, &named, &self.state.origin);
                 self.findings.extend(wrong);
-            }
-            Ok(Event::Run(RunEvent::ArtifactStored(stored))) if stored.blob => {
-                let holder = (header.stream.entity, stored.path.unwrap_or(stored.name));
-                let (_, holders) = self.blobs.entry(stored.digest).or_insert((at, BTreeSet::new()));
-                holders.insert(holder);
-            }
-            // Any version may come back, so none of its files may go.
-            Ok(Event::Registry(RegistryEvent::Promoted(promoted))) => {
-                for file in promoted.files {
-                    let holder = (promoted.request.0, file.path);
-                    let (_, holders) =
-                        self.blobs.entry(file.digest).or_insert((at, BTreeSet::new()));
-                    holders.insert(holder);
-                }
-            }
-            // What was dropped may be gone (BLB-2).
-            Ok(Event::Run(RunEvent::Archived(archived))) => {
-                for file in archived.dropped {
-                    if let Some((_, holders)) = self.blobs.get_mut(&file.digest) {
-                        holders.remove(&(header.stream.entity, file.path));
-                    }
-                }
-            }
-            Ok(Event::Run(RunEvent::Restored(restored))) => {
-                for file in restored.recovered {
-                    if let Some((_, holders)) = self.blobs.get_mut(&file.digest) {
-                        holders.insert((header.stream.entity, file.path));
-                    }
-                }
             }
             _ => {}
         }
@@ -507,12 +462,12 @@ impl<'a> Check<'a> {
 
     fn finish(mut self) -> Report {
         if let Some(blobs) = &self.options.blobs {
-            for (digest, (at, holders)) in &self.blobs {
-                if holders.is_empty() && !blobs.contains(*digest) {
+            for (digest, found) in self.blobs.all() {
+                if !found.is_needed() && !blobs.contains(digest) {
                     continue;
                 }
-                if let Err(error) = blobs.verify(*digest) {
-                    self.findings.push(Finding::broken(*at, &error));
+                if let Err(error) = blobs.verify(digest) {
+                    self.findings.push(Finding::broken(found.first, &error));
                 }
             }
         }

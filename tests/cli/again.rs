@@ -96,7 +96,8 @@ fn what_is_not_as_recorded_is_not_reproduced() {
     let mut bytes = std::fs::read(&rows).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&rows, bytes).unwrap();
-    ward.annals(&["reproduce", "notes"]).refused(4, "dataset.bin with digest");
+    ward.annals(&["reproduce", "notes"])
+        .refused(10, "dataset.bin was changed after it was recorded");
     ward.train("broken", &["--set", "toy.fail_at_step=3"]).refused(8, "asked to fail");
     ward.annals(&["reproduce", "broken"]).refused(5, "broken_");
     let runs = ward.annals(&["list", "--format", "json"]).ok().json();

@@ -100,7 +100,7 @@ fn the_best_stays_one_stands_for_its_series_and_the_others_leave_a_tombstone() {
     // What is gone is gone, and every verb says so.
     ward.annals(&["restore", &removed]).refused(5, "is deleted");
     ward.annals(&["archive", &removed]).refused(5, "is deleted");
-    ward.annals(&["predict", &removed, "a calm night"]).refused(5, "were taken away");
+    ward.annals(&["predict", &removed, "a calm night"]).refused(5, "were removed by consolidation");
     ward.allow_synthetic();
     ward.annals(&["promote", &removed]).refused(5, "only a finished run");
     // Done is done.

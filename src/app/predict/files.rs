@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::model::{Inner, Model, start};
+use crate::app::run_files::{Location, RunFiles, decides, files_of_details};
 use crate::app::train::ensemble;
 use crate::app::train::folder::THRESHOLDS_FILE;
-use crate::app::{App, Error, ErrorKind, Programs, Result, environment, refuse_pickle};
+use crate::app::{App, Error, ErrorKind, Named, Programs, Result, environment, refuse_pickle};
 use crate::base::Digest;
+use crate::effect;
 use crate::projection::registry::ModelRow;
 use crate::train::classical::TextClassifier;
 use crate::train::config::{self, Architecture, TrainConfig};
@@ -105,82 +107,58 @@ impl App {
     /// # Errors
     /// When there is no such model, it has no weights, or a file is not the one that was recorded.
     pub fn model(&self, text: &str, programs: &Programs) -> Result<Model> {
-        let (mut list, mut of_members) = (None, Vec::new());
         let views = self.snapshot()?;
-        let production = views.production()?;
-        let alias = views.aliases()?.into_iter().find(|alias| alias.alias == text);
-        let named = |model: &&ModelRow| match &alias {
-            Some(alias) => (&model.name, model.number) == (&alias.name, alias.number),
-            None => model.name == text,
-        };
-        if let Some(model) = production.iter().find(named) {
-            let mut files = Files { name: model.name.clone(), ..Files::default() };
-            for (path, digest, _) in &model.files {
-                let known = (self.inside_folder(&model.path, path)?, digest.parse().ok());
-                if path == ensemble::MANIFEST {
-                    list = Some(known);
-                } else if ensemble::is_of_member(path) {
-                    of_members.push((path.clone(), known));
-                } else {
-                    files.take(path, known);
+        let run = match self.find_named(&views, text)? {
+            Named::Run(run) => run,
+            Named::Version(model) => {
+                let current = views.production()?.into_iter().find(|m| m.name == model.name);
+                let is_current = current.is_some_and(|current| current.number == model.number);
+                if is_current {
+                    return self.model_in_production(&model, programs);
                 }
+                // A name or an alias means what is in production; a version means that version.
+                if !text.contains('@') {
+                    let message = format!(
+                        "{text} points at version {} of {}, which is not in production",
+                        model.number, model.name
+                    );
+                    return Err(Error::new(ErrorKind::Rejected, message)
+                        .hint(format!("`annals rollback {} --to {}`", model.name, model.number)));
+                }
+                model.run()
             }
-            let loaded = match list {
-                Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
-                None => files.load(programs),
-            };
-            // Looked at only where loading failed: it reads every file.
-            return loaded.map_err(|error| match self.damaged_model(model).is_empty() {
-                true => error,
-                false => error.hint(format!("`annals repair {}` restores its files", model.name)),
-            });
-        }
-        if let Some(alias) = alias {
-            let message = format!(
-                "{text} points at version {} of {}, which is not in production",
-                alias.number, alias.name
-            );
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .hint(format!("`annals rollback {} --to {}`", alias.name, alias.number)));
-        }
-        let run = self.find_run(&views, text)?;
+        };
         let details = views
             .run(run)?
             .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        if let Some(deleted) = &details.deleted {
-            let message = format!(
-                "the files of {} were taken away by consolidation {}: {}",
-                details.experiment_id,
-                deleted.plan.get(..16).unwrap_or_default(),
-                deleted.reason
-            );
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .hint("`annals reproduce` trains it again from its record"));
-        }
+        let place = RunFiles::of_details(&details, self.redacted_files()?);
+        let recorded = files_of_details(&details);
+        self.model_available(&place, &recorded)?;
         let mut files = Files { name: details.experiment_id.clone(), ..Files::default() };
-        for (name, path, digest) in &details.artifacts {
-            let Some(path) = path else { continue };
-            let digest: Option<Digest> = digest.parse().ok();
-            let mut file = self.inside_folder(&details.folder, path)?;
-            // What an archive packed is in the blob store as well.
-            if details.archive.is_some()
-                && !file.exists()
-                && let Some(blob) = digest.filter(|digest| self.blobs.contains(*digest))
-            {
-                file = self.blobs.path(blob);
-            }
-            let known = Some((file, digest));
-            match name.as_str() {
+        let (mut list, mut of_members) = (None, Vec::new());
+        for file in recorded.into_iter().filter(|file| decides(file.name)) {
+            let path = match self.locate(&place, file)? {
+                Location::Folder(path) => path,
+                // Weights are loaded from a folder that holds everything they are loaded with.
+                Location::Blob if !effect::is_weight_file(file.path) => {
+                    self.blobs.path(file.digest)
+                }
+                Location::Blob | Location::Pack(_) => {
+                    let id = &files.name;
+                    let message = match place.was_dropped(file.path) {
+                        true => format!("{} when it was archived", file.not_kept(id)),
+                        false => format!("{} of {id} is not in its folder", file.path),
+                    };
+                    return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
+                        "`annals restore {id}` brings it back from the archive and the blob store"
+                    )));
+                }
+            };
+            let known = Some((path, Some(file.digest)));
+            match file.name {
                 ensemble::ARTIFACT => list = known,
                 member if ensemble::is_of_member(member) => {
                     of_members.extend(known.map(|known| (member.to_owned(), known)));
-                }
-                "weights" if details.dropped.contains(path) => {
-                    let message = format!("the weights of {} were not kept", files.name);
-                    return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
-                        "`annals restore {}` brings them back while the blob store has them",
-                        files.name
-                    )));
                 }
                 "config" => files.config = known,
                 "labels" => files.labels = known,
@@ -203,6 +181,32 @@ impl App {
             return Err(Error::new(ErrorKind::Rejected, message));
         }
         files.load(programs)
+    }
+}
+
+impl App {
+    fn model_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
+        let (mut list, mut of_members) = (None, Vec::new());
+        let mut files = Files { name: model.name.clone(), ..Files::default() };
+        for (path, digest, _) in &model.files {
+            let known = (self.inside_folder(&model.path, path)?, digest.parse().ok());
+            if path == ensemble::MANIFEST {
+                list = Some(known);
+            } else if ensemble::is_of_member(path) {
+                of_members.push((path.clone(), known));
+            } else {
+                files.take(path, known);
+            }
+        }
+        let loaded = match list {
+            Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
+            None => files.load(programs),
+        };
+        // Looked at only where loading failed: it reads every file.
+        loaded.map_err(|error| match self.damaged_model(model).is_empty() {
+            true => error,
+            false => error.hint(format!("`annals repair {}` restores its files", model.name)),
+        })
     }
 }
 

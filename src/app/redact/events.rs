@@ -10,6 +10,7 @@ use crate::app::{Error, ErrorKind, Result};
 use crate::base::Digest;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::RunEvent;
+use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{
     EnvelopeRef, Event, Kind, Payload, PayloadRef, each_text, kind_info, kind_named,
 };
@@ -204,6 +205,10 @@ fn mask_one(
         if named != bytes {
             fields.insert("digests".into());
             bytes = named;
+            if let Some(sized) = sized(kind, version, &bytes, needles) {
+                bytes = sized;
+                version = kind_info(kind).map_or(version, |info| info.version);
+            }
         }
     }
     if needles.text_in(&bytes) {
@@ -227,6 +232,25 @@ fn mask_one(
         bytes,
         fields,
     }))
+}
+
+/// An event with the sizes of the packs that it names; none where they are right.
+fn sized(kind: Kind, version: u16, bytes: &[u8], needles: &Needles) -> Option<Vec<u8>> {
+    let mut event = Event::decode(kind, version, bytes).ok()?;
+    match &mut event {
+        Event::Run(RunEvent::Archived(archived)) => {
+            let packed = archived.packed.as_mut()?;
+            let size = needles.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
+            let loose = archived.bytes_after.saturating_sub(packed.bytes);
+            packed.bytes = size;
+            archived.bytes_after = loose + size;
+        }
+        Event::Workspace(WorkspaceEvent::LogsPacked(packed)) => {
+            packed.bytes = needles.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
+        }
+        _ => return None,
+    }
+    Some(event.encode())
 }
 
 fn version(envelope: &EnvelopeRef<'_>) -> u16 {
@@ -255,15 +279,17 @@ fn places(value: &Value, path: &str, needles: &Needles, found: &mut BTreeSet<Str
     }
 }
 
-/// Refuses files that decide what a model is.
+/// Refuses files that decide what is true: weights, and files of a model that was ever in
+/// production. Another file that decides what a run's model answers may go when it is named by its
+/// digest; the run is no candidate from then on.
 ///
 /// # Errors
-/// [`ErrorKind::Rejected`] for weights and for files of a model that was ever in production.
+/// [`ErrorKind::Rejected`] for such a file.
 pub(super) fn may_go<A: Access>(log: &View<A>, blobs: &BTreeSet<Digest>) -> Result<()> {
     if blobs.is_empty() {
         return Ok(());
     }
-    let kinds = ["run.finished", "model.promoted"];
+    let kinds = ["run.finished", "run.artifact_stored", "model.promoted"];
     let filter = Filter::kinds(kinds.into_iter().filter_map(kind_named));
     let deciding = |digest: Digest, what: &str| {
         let message = format!("{digest:.16} is {what}: what it is decides what is true");
@@ -275,6 +301,11 @@ pub(super) fn may_go<A: Access>(log: &View<A>, blobs: &BTreeSet<Digest>) -> Resu
                 if let Some(digest) = run.weights.filter(|digest| blobs.contains(digest)) {
                     return Err(deciding(digest, "the weights of a run"));
                 }
+            }
+            Ok(Event::Run(RunEvent::ArtifactStored(stored)))
+                if stored.name == "weights" && blobs.contains(&stored.digest) =>
+            {
+                return Err(deciding(stored.digest, "the weights of a run"));
             }
             Ok(Event::Registry(RegistryEvent::Promoted(promoted))) => {
                 let mut files = promoted.files.iter().map(|file| file.digest);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Stays;
+use super::deciding::{DecidingFiles, DecidingHits};
 use super::needles::Needles;
 use crate::app::{App, Error, Result};
 use crate::base::confine::{self, Folder};
@@ -41,6 +42,8 @@ pub(super) struct NewFiles {
     pub(super) digests: BTreeMap<Digest, Digest>,
     /// Files of others in which a text stands.
     pub(super) stays: Vec<Stays>,
+    /// Files that keep a text because they decide a result.
+    pub(super) deciding: DecidingHits,
 }
 
 pub(super) struct NewFile {
@@ -88,6 +91,7 @@ impl App {
     pub(super) fn mask_files(
         &self,
         scope: &Scope,
+        deciding: &DecidingFiles,
         texts: &BTreeSet<String>,
         blobs: &BTreeSet<Digest>,
         position: u64,
@@ -97,7 +101,7 @@ impl App {
         let mut new = NewFiles::default();
         loop {
             let needles = Needles::new(texts, &new.digests)?;
-            let mask = Mask { needles, blobs, position };
+            let mask = Mask { needles, deciding, blobs, position };
             let mut next = NewFiles::default();
             for path in &paths {
                 self.mask_file(scope, &mask, path, &mut next)?;
@@ -129,17 +133,16 @@ impl App {
         let packed = packed.into_iter().find(|(ending, _)| path.ends_with(ending));
         // A blob has no ending; logs packed together lie among them.
         let blob = path.starts_with(".annals/blobs/") && starts_as_gzip(&full).map_err(failed)?;
-        let blob = blob.then(|| {
-            effect::repacked(Pack::Gz, &full, |bytes| mask.bytes(bytes, &mut new.digests))
-        });
+        let blob =
+            blob.then(|| effect::repacked(Pack::Gz, &full, |bytes| mask.bytes(path, bytes, new)));
         let masked = if let Some((_, pack)) = packed {
-            effect::repacked(pack, &full, |bytes| mask.bytes(bytes, &mut new.digests))?
+            effect::repacked(pack, &full, |bytes| mask.bytes(path, bytes, new))?
         } else if let Some(Ok(masked)) = blob {
             masked
         } else if mask.blobs.is_empty() && !found().map_err(failed)? {
             None
         } else {
-            mask.bytes(&fs::read(&full).map_err(failed)?, &mut new.digests)
+            mask.bytes(path, &fs::read(&full).map_err(failed)?, new)
         };
         if let Some(bytes) = masked {
             let old = self.reader(path).and_then(|mut file| Digest::of_reader(&mut file));
@@ -279,6 +282,11 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
 }
 
 impl NewFiles {
+    /// The sizes of files that are not as long as before: packs.
+    pub(super) fn sizes(&self) -> BTreeMap<Digest, u64> {
+        self.files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.len() as u64)).collect()
+    }
+
     fn push(&mut self, path: &str, old: Digest, bytes: Vec<u8>) {
         let new = Digest::of(&bytes);
         self.digests.insert(old, new);
@@ -316,23 +324,43 @@ impl Scope {
 
 struct Mask<'a> {
     needles: Needles,
+    deciding: &'a DecidingFiles,
     blobs: &'a BTreeSet<Digest>,
     position: u64,
 }
 
 impl Mask<'_> {
-    /// What stands in the place of these bytes; none where they may stay.
-    fn bytes(&self, bytes: &[u8], digests: &mut BTreeMap<Digest, Digest>) -> Option<Vec<u8>> {
+    /// What replaces the bytes of the file at `path`, or of one in the pack there; none where they
+    /// stay.
+    fn bytes(&self, path: &str, bytes: &[u8], new: &mut NewFiles) -> Option<Vec<u8>> {
         let old = Digest::of(bytes);
-        let new = if self.blobs.contains(&old) {
-            format!("redacted at {}\n", self.position).into_bytes()
+        let masked = if self.blobs.contains(&old) {
+            self.filler(bytes.len())
         } else if self.needles.stand_in(bytes) {
+            let by_digest = || self.deciding.by_digest(old).map(str::to_owned);
+            if let Some(what) = self.deciding.by_path(path).or_else(by_digest) {
+                if self.needles.text_in(bytes) {
+                    new.deciding.insert((path.to_owned(), what));
+                }
+                return None;
+            }
             self.needles.in_file(bytes, self.position)
         } else {
             return None;
         };
-        digests.insert(old, Digest::of(&new));
-        Some(new)
+        let digest = Digest::of(&masked);
+        if digest == old {
+            return None;
+        }
+        new.digests.insert(old, digest);
+        Some(masked)
+    }
+
+    /// What replaces a file as a whole: as long as the file, so that recorded sizes stay right.
+    fn filler(&self, length: usize) -> Vec<u8> {
+        let mut filler = format!("redacted at {}\n", self.position).into_bytes();
+        filler.resize(length, b' ');
+        filler
     }
 }
 

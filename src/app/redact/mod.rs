@@ -13,6 +13,7 @@
 //!
 //! [`Store::rewrite`]: crate::store::Store::rewrite
 
+mod deciding;
 mod events;
 mod files;
 mod needles;
@@ -22,6 +23,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
+use self::deciding::{DecidingFiles, DecidingHits};
 use self::events::{Chosen, MaskedEvent};
 use self::files::{NewFiles, Scope};
 use self::needles::{Needles, placeholder};
@@ -78,6 +80,13 @@ pub enum Stays {
         kind: String,
         /// Where in it.
         field: Field,
+    },
+    /// In a file whose bytes decide a result.
+    Deciding {
+        /// Its path, from the workspace.
+        path: String,
+        /// Of which run or model it is which file.
+        decides: String,
     },
     /// In a file that is not annals'.
     File {
@@ -174,9 +183,19 @@ impl App {
     /// # Errors
     /// As [`Self::redact`]; nothing is recorded.
     pub fn plan_redaction(&self, request: &RedactRequest) -> Result<Redaction> {
+        self.nobody_writes()?;
         let scope = self.redaction_scope()?;
-        let plan = self.store.read(|log| self.redaction(log, log.size(), request, &scope))?;
-        Ok(plan.report(None))
+        let signed = self.signer()?.is_some_and(|(own, _)| own.is_some());
+        self.store.read(|log| {
+            let plan = self.redaction(log, log.size(), request, &scope)?;
+            let redacted = TextRedacted {
+                reason: request.reason.clone(),
+                events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
+                files: plan.files.digests.iter().take(NAMED_PER_RECORD).map(renamed).collect(),
+            };
+            decide(&fold_workspace(log)?, WorkspaceCommand::Redact { redacted, signed })?;
+            Ok(plan.report(None))
+        })
     }
 
     /// The file of a run that `text` names: its digest, or the beginning of it.
@@ -197,11 +216,7 @@ impl App {
         // Two would put files in place for each other.
         let _alone = self.alone("redact")?;
         self.recover()?;
-        if self.live.any_alive() {
-            let message = "another annals is at work and may be writing what shall go";
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("try again when it has ended; `annals status` shows it"));
-        }
+        self.nobody_writes()?;
         let scope = self.redaction_scope()?;
         // In the order of all locks: views, then log.
         let views = self.views().hold()?;
@@ -231,6 +246,15 @@ impl App {
         Ok(report)
     }
 
+    fn nobody_writes(&self) -> Result<()> {
+        if !self.live.any_alive() {
+            return Ok(());
+        }
+        let message = "another annals is at work and may be writing what shall go";
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("try again when it has ended; `annals status` shows it"))
+    }
+
     fn redaction<A: Access>(
         &self,
         log: &View<A>,
@@ -254,8 +278,12 @@ impl App {
             }
             self.keep_deciding(log, &mut chosen, &said)?;
         }
-        let files = self.mask_files(scope, &chosen.texts, &request.blobs, first)?;
-        let needles = Needles::new(&chosen.texts, &files.digests)?;
+        let deciding = DecidingFiles::of(log)?;
+        let files = self.mask_files(scope, &deciding, &chosen.texts, &request.blobs, first)?;
+        if !files.deciding.is_empty() && !request.partly {
+            return Err(deciding_refused(&files.deciding));
+        }
+        let needles = Needles::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
         let (events, _) = events::mask(log, log.size(), &chosen, &needles, &said)?;
         if events.is_empty() && files.files.is_empty() {
             let message = "what shall go stands in no event and in no file of annals";
@@ -267,6 +295,8 @@ impl App {
                 guessable.push(event.position);
             }
         }
+        let deciding = files.deciding.iter().cloned();
+        stays.extend(deciding.map(|(path, decides)| Stays::Deciding { path, decides }));
         stays.extend(files.stays.iter().cloned());
         Ok(Plan { events, files, stays, guessable })
     }
@@ -332,6 +362,20 @@ impl App {
     }
 }
 
+fn deciding_refused(hits: &DecidingHits) -> Error {
+    let named: BTreeSet<&str> = hits.iter().map(|(_, what)| what.as_str()).collect();
+    let shown: Vec<&str> = named.iter().copied().take(3).collect();
+    let more = named.len().saturating_sub(shown.len());
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let message = format!(
+        "the text also occurs in files that decide what a model answers: {}{more}",
+        shown.join("; ")
+    );
+    Error::new(ErrorKind::Rejected, message)
+        .hint("nothing was changed; with --partly these files stay as they are")
+        .hint("--blob DIGEST redacts a file other than weights as a whole, unless it was in production")
+}
+
 fn stays_refused(stays: &[Stays]) -> Error {
     let first: Vec<String> = stays.iter().take(3).map(ToString::to_string).collect();
     let more = stays.len().saturating_sub(first.len());
@@ -348,6 +392,7 @@ impl Display for Stays {
             Self::Event { position, kind, field } => {
                 write!(f, "event {position} ({kind}), {field}")
             }
+            Self::Deciding { path, decides } => write!(f, "{path} ({decides})"),
             Self::File { path } => write!(f, "{path}, which is not annals'"),
         }
     }

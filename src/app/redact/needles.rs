@@ -15,6 +15,8 @@ const TEXT_BYTES_MIN: usize = 4;
 /// Looks for texts and digests, and puts others in their place.
 pub(super) struct Needles {
     texts: BTreeSet<String>,
+    /// Sizes of files that have new bytes, by the digest of those.
+    sizes: BTreeMap<Digest, u64>,
     patterns: Vec<(Vec<u8>, Form)>,
     /// Finds whether there is any, also in a stream.
     any: AhoCorasick,
@@ -61,7 +63,17 @@ impl Needles {
             built.map_err(|e| Error::new(ErrorKind::Usage, format!("too many texts: {e}")))
         };
         let (any, longest) = (build(MatchKind::Standard)?, build(MatchKind::LeftmostLongest)?);
-        Ok(Self { texts: texts.clone(), patterns, any, longest })
+        Ok(Self { texts: texts.clone(), sizes: BTreeMap::new(), patterns, any, longest })
+    }
+
+    /// With the sizes of files, for events that name them.
+    pub(super) fn with_sizes(self, sizes: BTreeMap<Digest, u64>) -> Self {
+        Self { sizes, ..self }
+    }
+
+    /// The size of a file with new bytes.
+    pub(super) fn size_of(&self, digest: Digest) -> Option<u64> {
+        self.sizes.get(&digest).copied()
     }
 
     /// Whether any of them stands in `bytes`.

@@ -3,6 +3,7 @@
 //! those on the test rows that all of them kept apart.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::folder::RunFolder;
 use super::{Programs, Screen, translate};
 use crate::app::NewRun;
 use crate::app::environment::{self, Facts};
+use crate::app::run_files::{DATASET, MODEL_FILES, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
 use crate::domain::run::{
@@ -46,6 +48,7 @@ pub(in crate::app) struct ListedMember {
 struct Member {
     run: RunId,
     state: RunState,
+    place: RunFiles,
     started: RunStarted,
     finished: RunFinished,
     weights: Digest,
@@ -184,23 +187,28 @@ impl App {
         else {
             return refused(&format!("is {}: members have finished", state.status.word()));
         };
+        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
+        self.model_available(&place, &files_of_state(&state))?;
         let Some(weights) = finished.weights else { return refused("has no weights") };
-        let path = self.inside_folder(&state.folder, "config/dataset.bin")?;
-        let data = Prepared::read(&path, started.data.prepared).map_err(|e| {
+        let digest = started.data.prepared;
+        let rows = RecordedFile { name: "rows", path: DATASET, digest };
+        let bytes = self.recorded_bytes(&place, rows)?;
+        let data = Prepared::decode(Path::new(DATASET), &bytes, digest).map_err(|e| {
             Error::caused(ErrorKind::Data, format!("the rows of {}", state.experiment_id), e)
         })?;
         let mut rows = data.of_split(Split::Test);
         rows.sort_by_key(|row| data.rows[*row]);
         let mut test_rows = TestRows::of_start(&started.data);
         test_rows.digest = state.artifacts.get(TEST_ROWS).map(|rows| rows.digest.0);
-        let order = self.order_of(&state)?;
-        Ok(Member { run, state, started, finished, weights, data, rows, test_rows, order })
+        let order = self.order_of(&state, &place)?;
+        Ok(Member { run, state, place, started, finished, weights, data, rows, test_rows, order })
     }
 
-    fn order_of(&self, state: &RunState) -> Result<Option<Vec<u32>>> {
+    fn order_of(&self, state: &RunState, place: &RunFiles) -> Result<Option<Vec<u32>>> {
         let Some(known) = state.artifacts.get(TEST_ROW_ORDER) else { return Ok(None) };
         let Some(path) = &known.path else { return Ok(None) };
-        let bytes = self.file_of(state, path, known.digest)?;
+        let recorded = RecordedFile { name: TEST_ROW_ORDER, path, digest: known.digest };
+        let bytes = self.recorded_bytes(place, recorded)?;
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
@@ -265,10 +273,11 @@ impl App {
             let made = folder.path.join(&place);
             durable::create_dir_all(&made)
                 .map_err(|e| Error::io(format!("make {}", made.display()), e))?;
-            for (artifact, file) in crate::app::promote::ASKED {
+            for (artifact, file) in MODEL_FILES {
                 let Some(known) = member.state.artifacts.get(artifact) else { continue };
-                let Some(source) = &known.path else { continue };
-                let bytes = self.file_of(&member.state, source, known.digest)?;
+                let Some(path) = &known.path else { continue };
+                let recorded = RecordedFile { name: artifact, path, digest: known.digest };
+                let bytes = self.recorded_bytes(&member.place, recorded)?;
                 let target = format!("{place}/{file}");
                 folder.write(&target, &bytes)?;
                 stored.push(folder.file(&target, &target)?);

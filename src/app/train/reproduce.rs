@@ -9,6 +9,7 @@ use super::ensemble;
 use super::folder::RunFolder;
 use super::{Attempt, Beginning, DROP_EMPTY, Programs, Results, Screen, start_engine};
 use crate::app::NewRun;
+use crate::app::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::policy::Policy;
@@ -217,7 +218,11 @@ impl App {
             );
             return Err(Error::new(ErrorKind::Rejected, message));
         };
-        let config = self.file_of(&state, settings_of(&state), started.config)?;
+        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
+        place.refuse_removed()?;
+        let settings =
+            RecordedFile { name: "config", path: settings_of(&state), digest: started.config };
+        let config = self.recorded_bytes(&place, settings)?;
         let config = config::recorded(&String::from_utf8_lossy(&config))
             .map_err(|e| Error::new(ErrorKind::Data, format!("settings of {name}: {e}")))?;
         Ok(Recorded { run, state, started, weights, numbers, config })
@@ -225,32 +230,19 @@ impl App {
 
     /// What the training reads, by its path in the run's folder, as it was recorded.
     fn inputs(&self, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
-        let stored = original.state.artifacts.values();
+        let place = self.store.read(|log| RunFiles::of_state(log, &original.state))?;
         let settings = settings_of(&original.state);
-        let mut wanted: Vec<(&str, Digest)> = stored
-            .filter_map(|artifact| Some((artifact.path.as_deref()?, artifact.digest)))
-            .filter(|(path, _)| path.starts_with("config/") || *path == settings)
-            .collect();
-        wanted.push(("config/dataset.bin", original.started.data.prepared));
-        let read = |(path, digest): (&str, Digest)| {
-            Ok((path.to_owned(), self.file_of(&original.state, path, digest)?))
+        let mut wanted = files_of_state(&original.state);
+        wanted.retain(|file| file.path.starts_with("config/") || file.path == settings);
+        let digest = original.started.data.prepared;
+        wanted.push(RecordedFile { name: "rows", path: DATASET, digest });
+        let read = |file: RecordedFile<'_>| {
+            let bytes = self.recorded_bytes(&place, file).map_err(|e| {
+                e.hint("a run is reproduced from the bytes it was trained on, or not at all")
+            })?;
+            Ok((file.path.to_owned(), bytes))
         };
         wanted.into_iter().map(read).collect()
-    }
-
-    /// A file of a run with the recorded digest: from its folder, else from the blobs.
-    pub(super) fn file_of(&self, state: &RunState, path: &str, digest: Digest) -> Result<Vec<u8>> {
-        let full = self.inside_folder(&state.folder, path)?;
-        let bytes = std::fs::read(&full).ok().filter(|bytes| Digest::of(bytes) == digest);
-        if let Some(bytes) = bytes {
-            return Ok(bytes);
-        }
-        if self.blobs.contains(digest) {
-            return Ok(self.blobs.get(digest)?);
-        }
-        let message = format!("{} with digest {digest} is not there any more", full.display());
-        Err(Error::new(ErrorKind::NotFound, message)
-            .hint("a run is reproduced from the bytes it was trained on, or not at all"))
     }
 }
 

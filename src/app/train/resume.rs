@@ -9,6 +9,7 @@ use super::folder::RunFolder;
 use super::reproduce::settings_of;
 use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
 use crate::app::environment::Facts;
+use crate::app::run_files::RunFiles;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
 use crate::base::{Digest, RunId};
 use crate::domain::policy::Policy;
@@ -16,6 +17,7 @@ use crate::domain::run::{
     RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, decide,
 };
 use crate::domain::{Envelope, Event, Provenance};
+use crate::effect;
 use crate::supervise::Engine;
 use crate::train::checkpoint::Checkpoints;
 use crate::train::config::{self, TrainConfig};
@@ -119,6 +121,14 @@ impl App {
             return Err(Error::new(ErrorKind::Rejected, message)
                 .hint(format!("`annals restore {name}` brings it back")));
         }
+        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
+        for (what, digest) in [("settings", started.config), ("rows", started.data.prepared)] {
+            if let Some(at) = place.redacted_at(digest) {
+                let message = format!("the {what} of {name} were redacted at event {at}");
+                return Err(Error::new(ErrorKind::Rejected, message)
+                    .hint("with other settings or rows it would be another run"));
+            }
+        }
         let folder = RunFolder::of(self, &state.folder, name)?;
         let text = unchanged(&folder, settings_of(&state), started.config)?;
         let config = config::recorded(&String::from_utf8_lossy(&text))
@@ -128,7 +138,13 @@ impl App {
             Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e)
         })?;
         let (chosen, notes) = choose(&all, |step| state.checkpoints.contains_key(&step));
+        let dropped = state.dropped.iter().any(|path| effect::is_weight_file(path));
         let (step, checkpoint) = chosen.ok_or_else(|| {
+            if dropped {
+                let message =
+                    format!("the training checkpoints of {name} were dropped when it was archived");
+                return Error::new(ErrorKind::Rejected, message).hint("`annals train` begins anew");
+            }
             let message = format!("{name} has no whole training checkpoint");
             Error::new(ErrorKind::NotFound, message).hint(
                 "it ended before the first was saved, or its files were changed; `annals train` \

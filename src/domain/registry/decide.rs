@@ -172,6 +172,12 @@ fn check_alias(state: &RegistryState, alias: &str) -> Result<(), Rejection> {
     if alias == "production" {
         return Err(invalid("production is what `annals promote` decides about".into()));
     }
+    if let Some(other) = differs_in_case(state, alias) {
+        return Err(Rejection::Exists {
+            what: "a name that differs from this alias only in case,",
+            name: other.to_owned(),
+        });
+    }
     match state.models.contains_key(alias) {
         true => Err(Rejection::Exists { what: "production name", name: alias.to_owned() }),
         false => Ok(()),
@@ -192,7 +198,14 @@ fn may_be_promoted(
     let Some(run) = facts.run.id else {
         return Err(Rejection::Unknown { what: "run", name: facts.run.experiment_id.clone() });
     };
-    if facts.run.status != RunStatus::Finished || facts.run.deleted {
+    if facts.run.deleted {
+        return Err(Rejection::WrongState {
+            what,
+            state: "removed".into(),
+            wanted: "only a run whose files are kept can be promoted".into(),
+        });
+    }
+    if facts.run.status != RunStatus::Finished {
         return Err(Rejection::WrongState {
             what,
             state: facts.run.status.word().into(),
@@ -322,7 +335,27 @@ fn may_be_granted<'s>(
     Ok(found)
 }
 
+/// A production name, of a model or of an open request, or an alias that is `name` but for its
+/// case: on some file systems both would be one folder, and to people they are one name.
+fn differs_in_case<'s>(state: &'s RegistryState, name: &str) -> Option<&'s str> {
+    // One that has versions of its own, from before this was a rule, goes on.
+    if state.models.contains_key(name) || state.aliases.contains_key(name) {
+        return None;
+    }
+    let folded = name.to_lowercase();
+    let open = state.requests.values().filter(|r| r.status == RequestStatus::Open);
+    let names = state.models.keys().chain(state.aliases.keys());
+    let mut names = names.chain(open.map(|request| &request.requested.name));
+    names.find(|other| *other != name && other.to_lowercase() == folded).map(String::as_str)
+}
+
 fn may_take(state: &RegistryState, name: &str, replace: bool) -> Result<(), Rejection> {
+    if let Some(other) = differs_in_case(state, name) {
+        return Err(Rejection::Exists {
+            what: "a production name that differs from this one only in case,",
+            name: other.to_owned(),
+        });
+    }
     let name = name.to_owned();
     match state.production.contains_key(&name) && !replace {
         true => Err(Rejection::Exists { what: "production model", name }),

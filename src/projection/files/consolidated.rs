@@ -250,7 +250,9 @@ fn active_entry(run: &RunDetails, policy: &Policy, archival_pending: bool) -> Ac
         status: super::registry::word(run.status),
         completed_at: run.ended.map(Timestamp),
         final_metrics: super::registry::final_metrics(run),
-        promotion_candidate: run.status == Status::Finished && run.assess(policy).is_candidate(),
+        promotion_candidate: run.status == Status::Finished
+            && run.deleted.is_none()
+            && run.assess(policy).is_candidate(),
         archival_pending,
     }
 }
@@ -297,6 +299,7 @@ fn next_steps(facts: &Facts, policy: &Policy) -> Vec<String> {
     let promoted: Vec<_> = facts.models.iter().map(super::super::registry::ModelRow::run).collect();
     let waiting = facts.runs.iter().filter(|run| {
         run.status == Status::Finished
+            && run.deleted.is_none()
             && !promoted.contains(&run.run())
             && run.assess(policy).is_candidate()
     });
