@@ -102,7 +102,7 @@ fn the_best_stays_one_stands_for_its_series_and_the_others_leave_a_tombstone() {
     ward.annals(&["archive", &removed]).refused(5, "is deleted");
     ward.annals(&["predict", &removed, "a calm night"]).refused(5, "were removed by consolidation");
     ward.allow_synthetic();
-    ward.annals(&["promote", &removed]).refused(5, "only a finished run");
+    ward.annals(&["promote", &removed]).refused(5, "were removed by consolidation");
     // Done is done.
     let again = ward.annals(&["consolidate", "apply", &digest(&planned)]).ok();
     assert!(again.out.contains("was applied before"), "{}", again.out);

@@ -50,7 +50,7 @@ fn with_own_weights() -> Workspace {
     own.copy()
 }
 
-/// Every file with its bytes, but for the log, the views and the lock files.
+/// Every file with its bytes, but for the log, the views, lock files and what a copy notes.
 fn files(ward: &Workspace) -> BTreeMap<String, Vec<u8>> {
     fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -58,7 +58,7 @@ fn files(ward: &Workspace) -> BTreeMap<String, Vec<u8>> {
             let name = path.strip_prefix(root).unwrap().display().to_string();
             if path.is_dir() {
                 walk(&path, root, found);
-            } else if !name.ends_with(".redb") && !name.ends_with(".lock") {
+            } else if ![".redb", ".lock", "place.json"].iter().any(|end| name.ends_with(end)) {
                 found.insert(name, std::fs::read(&path).unwrap());
             }
         }
@@ -179,7 +179,7 @@ fn redaction_leaves_bytes_that_decide_a_result() {
     let word = words.next_back().unwrap().to_owned();
     let label = run["labels"][0].as_str().unwrap().to_owned();
     let texts = [
-        ("dtype", "model.safetensors"),
+        ("dtype", "weights of run day"),
         (word.as_str(), "voc"),
         ("max_seq_length", "config"),
         (label.as_str(), "labels"),

@@ -38,6 +38,8 @@ use crate::store::{Access, Filter, Reader, View};
 
 /// Most events and files that one record names: payloads are small.
 const NAMED_PER_RECORD: usize = 200;
+/// Most files that decide a result which a refusal names.
+const DECIDING_NAMED_MAX: usize = 12;
 
 /// What shall go, and why.
 #[derive(Clone, Debug, Default)]
@@ -363,8 +365,10 @@ impl App {
 }
 
 fn deciding_refused(hits: &DecidingHits) -> Error {
-    let named: BTreeSet<&str> = hits.iter().map(|(_, what)| what.as_str()).collect();
-    let shown: Vec<&str> = named.iter().copied().take(3).collect();
+    // Named files first; files of training checkpoints are many.
+    let named: BTreeSet<(bool, &str)> =
+        hits.iter().map(|(_, what)| (what.contains('/'), what.as_str())).collect();
+    let shown: Vec<&str> = named.iter().map(|(_, what)| *what).take(DECIDING_NAMED_MAX).collect();
     let more = named.len().saturating_sub(shown.len());
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
     let message = format!(
