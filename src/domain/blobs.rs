@@ -128,6 +128,7 @@ impl BlobUses {
                 | RunEvent::Deleted(_)
                 | RunEvent::Restored(_)
                 | RunEvent::MetricsRecorded(_)
+                | RunEvent::MetricsUnrecorded(_)
                 | RunEvent::CheckpointSaved(_)
                 | RunEvent::CheckpointPruned(_)
                 | RunEvent::Planned(_)
