@@ -47,6 +47,17 @@ impl Split {
     }
 }
 
+/// Whether a value counts rows, by its metric's name: it is shown without decimals.
+pub fn is_count(metric: &str, value: f64) -> bool {
+    let counts = metric == "support" || metric.starts_with("support_");
+    counts && value >= 0.0 && value.fract() == 0.0 && value < 9e15
+}
+
+/// Whether a metric is a bound of another one's interval.
+pub fn is_bound(metric: &str) -> bool {
+    metric.ends_with(".ci_low") || metric.ends_with(".ci_high")
+}
+
 /// Which way a metric gets better. Declared with the metric, never guessed from its name.
 #[derive(
     rkyv::Archive,

@@ -16,9 +16,11 @@ mod fixed;
 pub mod fuse;
 mod id;
 pub mod limits;
+pub mod markdown;
 pub mod mask;
 mod measure;
 pub mod score;
+pub mod settings;
 pub mod suggest;
 mod time;
 
@@ -27,5 +29,5 @@ pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use fixed::fixed;
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};
-pub use measure::{Direction, Split};
+pub use measure::{Direction, Split, is_bound, is_count};
 pub use time::{ParseTimeError, TimeSpan, Timestamp};

@@ -5,7 +5,7 @@ use serde::Serialize as SerializeJson;
 
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
-use crate::base::{Digest, RunId, Split, Timestamp};
+use crate::base::{Digest, RunId, Split, Timestamp, settings};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
@@ -199,7 +199,7 @@ pub struct RunDetails {
     pub config_name: String,
     /// Digest of the configuration.
     pub config_digest: String,
-    /// The configuration, flattened, without its seed.
+    /// The settings that decided something, flattened, without the seed.
     pub parameters: Vec<(String, String)>,
     /// Everything random follows from it.
     pub seed: u64,
@@ -385,9 +385,9 @@ fn apply_details(
 
 fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
     let RunEvent::Started(started) = event else { return None };
-    let parameters = started.parameters.iter().filter(|(key, _)| *key != "training.seed");
-    let parameters: Vec<(String, String)> =
-        parameters.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut parameters = settings::recorded(&started.parameters);
+    parameters.remove("training.seed");
+    let parameters: Vec<(String, String)> = parameters.into_iter().collect();
     Some(RunDetails {
         question: question(&parameters, &started.data.labels).0,
         id: started.run.0,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Damage, LostEvents, Workspace};
-use crate::base::{RequestId, RunId, Timestamp};
+use crate::base::{RequestId, RunId, Timestamp, settings};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted};
 use crate::domain::policy::{Policy, PolicyEvent};
@@ -362,7 +362,10 @@ impl Facts {
         if let RunEvent::Started(started) = event {
             let facts = RunFacts {
                 at: self.at(header),
-                started: started.clone(),
+                started: RunStarted {
+                    parameters: settings::recorded(&started.parameters),
+                    ..started.clone()
+                },
                 state: RunState::default(),
                 ended: None,
                 weights: false,

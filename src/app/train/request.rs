@@ -9,7 +9,7 @@ use super::Flat;
 use super::folder::RunFolder;
 use super::settings::{ConfigSource, Resolved, merged};
 use crate::app::{Error, ErrorKind, Result, refuse_pickle};
-use crate::base::Digest;
+use crate::base::{Digest, settings};
 use crate::domain::run::{Category, Synthetic};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
@@ -215,7 +215,7 @@ pub(super) fn sample(
     Ok((dataset, Some(synthetic)))
 }
 
-/// The settings by dotted key, values as JSON text.
+/// The settings that the architecture uses, by dotted key, values as JSON text.
 pub(super) fn flatten(config: &TrainConfig) -> Flat {
     fn walk(prefix: &str, value: &Value, flat: &mut Flat) {
         match value {
@@ -235,5 +235,5 @@ pub(super) fn flatten(config: &TrainConfig) -> Flat {
     walk("", &serde_json::to_value(config).unwrap_or(Value::Null), &mut flat);
     // Said elsewhere in the event.
     flat.retain(|key, _| key != "tags" && key != "description");
-    flat
+    settings::used(&flat)
 }

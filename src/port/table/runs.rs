@@ -6,7 +6,7 @@ use super::{
     ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
-use crate::base::{RunId, Split, Timestamp};
+use crate::base::{RunId, Split, Timestamp, settings};
 use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState, Unstated};
 use crate::domain::{Event, Provenance};
 
@@ -188,7 +188,7 @@ impl Rows for Runs {
 
 pub(super) const PARAMS: Table = Table {
     name: "params",
-    about: "one row for each setting of each run",
+    about: "one row for each setting of each run that its architecture uses",
     kinds: &["run.started"],
     columns: &[
         super::POSITION,
@@ -203,7 +203,7 @@ pub(super) const PARAMS: Table = Table {
 fn params(seen: &Seen<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::Started(started))) = seen.event() else { return };
     let (position, recorded) = (seen.header.position, seen.header.dated());
-    for (name, value) in &started.parameters {
+    for (name, value) in &settings::recorded(&started.parameters) {
         row![out; position, recorded, started.run, name, value];
     }
 }

@@ -6,8 +6,9 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::{Architecture, TrainConfig};
+use super::types::TrainConfig;
 use super::validate::Rule;
+use crate::base::settings;
 
 /// How the encoder reads beside its layers.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
@@ -138,32 +139,6 @@ pub struct AttentionConfig {
 /// What the loss of the labels is called beside those of the heads.
 pub const MAIN: &str = "main";
 
-/// The sections that are for some architectures alone.
-const SECTIONS: [&str; 9] = [
-    "attention.",
-    "curriculum.",
-    "distilbert.",
-    "encoder.",
-    "lexicon.",
-    "multitask.",
-    "pat.",
-    "tfidf.",
-    "toy.",
-];
-
-/// Those of an architecture.
-fn own_sections(architecture: Architecture) -> &'static [&'static str] {
-    match architecture {
-        Architecture::Encoder => {
-            &["attention.", "curriculum.", "encoder.", "lexicon.", "multitask."]
-        }
-        Architecture::Distilbert => &["curriculum.", "distilbert."],
-        Architecture::Pat => &["pat."],
-        Architecture::TfidfLogreg | Architecture::TfidfSvm => &["tfidf."],
-        Architecture::Toy => &["curriculum.", "toy."],
-    }
-}
-
 /// A key that decides nothing beside another.
 #[derive(Clone, Debug)]
 pub(super) struct Unused {
@@ -178,16 +153,14 @@ pub(super) struct Unused {
 impl Unused {
     /// Whether it is, or begins, `key`.
     pub(super) fn matches(&self, key: &str) -> bool {
-        if self.key.ends_with('.') { key.starts_with(self.key) } else { key == self.key }
+        settings::is_or_holds(self.key, key)
     }
 }
 
 /// All keys that decide nothing.
 pub(super) fn unused_keys(config: &TrainConfig) -> Vec<Unused> {
     let architecture = config.model.architecture;
-    let own = own_sections(architecture);
-    let foreign = SECTIONS.iter().filter(|section| !own.contains(section));
-    let keys = architecture.unused_keys().iter().chain(foreign).copied();
+    let keys = settings::unused_by(architecture.word()).into_iter();
     let beside = format!("for the architecture {}", architecture.word());
     let of = |key| Unused { key, beside: beside.clone(), by: "model.architecture" };
     let mut unused: Vec<Unused> = keys.map(of).collect();

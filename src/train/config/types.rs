@@ -93,50 +93,6 @@ impl Architecture {
     pub fn takes_series(self) -> bool {
         matches!(self, Self::Pat)
     }
-
-    /// Keys of the common sections, or beginnings of keys, that decide nothing for it.
-    pub(super) fn unused_keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Encoder | Self::Distilbert => &[],
-            Self::Pat => &["model.vocab_size", "model.max_seq_length", "data.min_count"],
-            Self::TfidfLogreg | Self::TfidfSvm => &[
-                "model.vocab_size",
-                "model.n_embd",
-                "model.num_heads",
-                "model.n_layer",
-                "model.max_seq_length",
-                "model.dropout",
-                "model.attention_dropout",
-                "training.batch_size",
-                "training.accumulation_steps",
-                "training.num_epochs",
-                "training.learning_rate",
-                "training.weight_decay",
-                "training.gradient_clip_norm",
-                "training.schedule",
-                "training.cosine_cycles",
-                "training.warmup_fraction",
-                "training.warmup_steps",
-                "training.label_smoothing",
-                "training.focal_gamma",
-                "training.precision",
-                "training.early_stopping.",
-                "training.keep_best",
-                "training.keep_last",
-                "training.save_steps",
-                "data.min_count",
-            ],
-            Self::Toy => &[
-                "model.n_embd",
-                "model.num_heads",
-                "model.n_layer",
-                "model.attention_dropout",
-                "training.label_smoothing",
-                "training.focal_gamma",
-                "training.precision",
-            ],
-        }
-    }
 }
 
 /// What the network looks like.
