@@ -1,9 +1,9 @@
 //! Signed log checkpoints, shown and put out of reach.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use super::{App, Error, ErrorKind, Result, fold_workspace, git};
+use super::git::Tree;
+use super::{App, Error, ErrorKind, Result, fold_workspace};
 use crate::base::{Digest, durable};
 use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, decide};
 use crate::domain::{Event, Provenance, StreamId};
@@ -63,21 +63,15 @@ impl App {
             }
             Anchor::GitTag => {
                 let tag = format!("annals-checkpoint-{size}");
-                let made = Command::new("git")
-                    .arg("-C")
-                    .arg(&self.root)
-                    .args(["tag", "--annotate", "--cleanup=verbatim", "-m", &note, &tag])
-                    .output()
-                    .map_err(|e| Error::io("run git", e))?;
-                if !made.status.success() {
-                    let said = String::from_utf8_lossy(&made.stderr).trim().to_owned();
-                    return Err(Error::new(
-                        ErrorKind::Conflict,
-                        format!("git made no tag: {said}"),
-                    ));
-                }
-                let commit = git::ask(&self.root, &["rev-parse", &format!("{tag}^{{commit}}")]);
-                (format!("the git tag {tag}"), commit.map(|text| text.trim().to_owned()))
+                let tree = Tree::around(&self.root)?.ok_or_else(|| {
+                    let message = format!("{} is in no git tree", self.root.display());
+                    Error::new(ErrorKind::NotFound, message)
+                        .hint("`annals checkpoint anchor FILE` writes a file instead")
+                })?;
+                let words = ["tag", "--annotate", "--cleanup=verbatim", "-m", &note, &tag];
+                tree.must(&words).map_err(|e| Error::new(ErrorKind::Conflict, e.to_string()))?;
+                let commit = tree.ask(&["rev-parse", &format!("{tag}^{{commit}}")]);
+                (format!("the git tag {tag}"), commit)
             }
         };
         let anchored = CheckpointAnchored {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use super::{App, Error, Result, fold_policy, git};
+use super::git::Tree;
+use super::{App, Error, Result, fold_policy};
 use crate::base::Digest;
 use crate::base::mask::mask_text;
 use crate::domain::run::{Environment, Git};
@@ -38,7 +38,7 @@ impl App {
 
     /// The environment of a run, and the difference of its code from the last commit.
     pub(super) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
-        let (git, diff) = git_state(&self.root);
+        let (git, diff) = self.git_state();
         let environment = Environment {
             tool_version: env!("CARGO_PKG_VERSION").into(),
             libtorch: facts.libtorch.map(str::to_owned),
@@ -55,6 +55,23 @@ impl App {
             cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
         };
         (environment, diff)
+    }
+
+    /// The code's commit, and how the code differs from it, secrets masked.
+    fn git_state(&self) -> (Option<Git>, Option<String>) {
+        let tree = Tree::around(&self.root).ok().flatten();
+        let commit = |tree: &Tree| tree.ask(&["rev-parse", "--verify", "HEAD"]);
+        let Some((tree, commit)) = tree.and_then(|tree| commit(&tree).map(|c| (tree, c))) else {
+            return (None, None);
+        };
+        let branch = tree.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        let difference = self.difference(&tree, &[]);
+        // What cannot be compared is not known to be the commit's.
+        let dirty = !matches!(difference, Ok(None));
+        let text = difference.ok().flatten().filter(|text| !text.is_empty());
+        let diff = text.map(|text| mask_text(&String::from_utf8_lossy(&text)));
+        let digest = diff.as_ref().map(|diff| Digest::of(diff.as_bytes()));
+        (Some(Git { commit, branch, dirty, diff: digest }), diff)
     }
 }
 
@@ -89,19 +106,4 @@ fn memory_bytes() -> u64 {
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
-}
-
-fn git_state(root: &Path) -> (Option<Git>, Option<String>) {
-    let ask = |words: &[&str]| git::ask(root, words);
-    let Some(commit) = ask(&["rev-parse", "HEAD"]) else { return (None, None) };
-    let branch = ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-    let diff = ask(&["diff", "HEAD", "--no-color", "--no-ext-diff"]).unwrap_or_default();
-    let diff = (!diff.is_empty()).then(|| mask_text(&diff));
-    let git = Git {
-        commit: commit.trim().to_owned(),
-        branch: branch.map(|branch| branch.trim().to_owned()),
-        dirty: diff.is_some(),
-        diff: diff.as_ref().map(|diff| Digest::of(diff.as_bytes())),
-    };
-    (Some(git), diff)
 }

@@ -1,6 +1,7 @@
 //! The files of the code: what git keeps or would take, or the whole folder where there is no git.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -8,7 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Content, Entry, escaped, unescaped};
-use crate::app::{App, Error, Result, git};
+use crate::app::git::{Tree, staged_path};
+use crate::app::{App, Error, Result};
 use crate::projection::files;
 
 /// Files up to this size are read whole: their blob needs no copy if it is there already.
@@ -33,8 +35,8 @@ const PACKAGE_FILES: [&str; 11] = [
 pub(super) struct Code {
     /// The top of the git tree, or the workspace where no git looks after it.
     pub(super) top: PathBuf,
-    /// Whether that is a git tree.
-    pub(super) git: bool,
+    /// The git tree, where there is one.
+    pub(super) tree: Option<Tree>,
     /// Paths relative to `top`, escaped, ordered.
     pub(super) paths: BTreeSet<String>,
 }
@@ -50,17 +52,15 @@ impl App {
     /// # Errors
     /// When git or a folder cannot be read.
     pub(super) fn code(&self) -> Result<Code> {
-        let found = git::top(&self.root)?;
-        let git = found.is_some();
-        let top = found.unwrap_or_else(|| self.root.clone());
+        let tree = Tree::around(&self.root)?;
+        let top = tree.as_ref().map_or_else(|| self.root.clone(), |tree| tree.top.clone());
         let mut paths = BTreeSet::new();
-        if git {
-            tracked(&top, "", &mut paths)?;
-        } else {
-            walk(&top, "", &|path| self.is_own(path), &mut paths)?;
+        match &tree {
+            Some(tree) => tracked(tree, "", &mut paths)?,
+            None => walk(&top, "", &|path| self.is_own(path), &mut paths)?,
         }
         self.retain_code(&top, &mut paths);
-        Ok(Code { top, git, paths })
+        Ok(Code { top, tree, paths })
     }
 
     /// The files of the code that are not as the last commit has them; none where no git looks
@@ -69,27 +69,55 @@ impl App {
     /// # Errors
     /// When git cannot be asked.
     pub(in crate::app) fn uncommitted(&self) -> Result<Option<Vec<String>>> {
-        let Some(top) = git::top(&self.root)? else { return Ok(None) };
-        // Each row is two letters, a blank and the path; without renames there is one path a row.
-        let status = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"];
-        let said = git::must(&top, &[&["--no-optional-locks"][..], &status].concat())?;
-        let rows = said.split(|byte| *byte == 0).filter_map(|row| row.get(3..));
-        let mut paths: BTreeSet<String> = rows.map(escaped).collect();
-        self.retain_code(&top, &mut paths);
+        let Some(tree) = Tree::around(&self.root)? else { return Ok(None) };
+        let mut paths = tree.changes(true)?.iter().map(|path| escaped(path)).collect();
+        self.retain_code(&tree.top, &mut paths);
         Ok(Some(paths.into_iter().collect()))
+    }
+
+    /// How the code that git keeps differs from the last commit, as `git diff` prints it with
+    /// `more` options; none where it does not. What annals generates is no code: a registry file
+    /// that was committed and written again makes no tree dirty.
+    ///
+    /// # Errors
+    /// When git cannot be asked.
+    pub(in crate::app) fn difference(&self, tree: &Tree, more: &[&str]) -> Result<Option<Vec<u8>>> {
+        let all: BTreeSet<String> = tree.changes(false)?.iter().map(|path| escaped(path)).collect();
+        let mut code = all.clone();
+        self.retain_code(&tree.top, &mut code);
+        if code.is_empty() {
+            return Ok(None);
+        }
+        let words = ["diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"];
+        let mut words: Vec<OsString> = words.iter().chain(more).map(OsString::from).collect();
+        words.extend(["--ignore-submodules=dirty", "--", ":(top)"].map(OsString::from));
+        // Whole folders where they are annals' own: arguments are limited in size.
+        let own: BTreeSet<&str> =
+            all.difference(&code).map(|path| self.own_part(&tree.top, path)).collect();
+        for path in own {
+            let mut exclude = OsString::from(":(top,exclude,literal)");
+            exclude.push(unescaped(path).unwrap_or_default());
+            words.push(exclude);
+        }
+        tree.must(&words).map(Some)
     }
 
     /// Leaves out, of paths relative to `top`, what annals made.
     fn retain_code(&self, top: &Path, paths: &mut BTreeSet<String>) {
+        paths.retain(|path| self.own_part(top, path).is_empty());
+    }
+
+    /// The beginning of `path`, relative to `top`, that annals made; empty where it did not.
+    fn own_part<'p>(&self, top: &Path, path: &'p str) -> &'p str {
         let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
         let prefix = root.strip_prefix(top).unwrap_or(Path::new(""));
         let prefix = escaped(prefix.as_os_str().as_bytes());
-        paths.retain(|path| {
-            Path::new(path).strip_prefix(&prefix).ok().and_then(Path::to_str).is_none_or(|path| {
-                let parts = path.match_indices('/').map(|(at, _)| &path[..at]).chain([path]);
-                !parts.into_iter().any(|part| self.is_own(part))
-            })
-        });
+        let Ok(rest) = Path::new(path).strip_prefix(&prefix) else { return "" };
+        let rest = rest.to_str().unwrap_or_default();
+        let above = path.len().saturating_sub(rest.len());
+        let ends = rest.match_indices('/').map(|(at, _)| at).chain([rest.len()]);
+        let own = ends.into_iter().find(|end| self.is_own(&rest[..*end]));
+        own.map_or("", |end| &path[..above + end])
     }
 
     /// Whether annals made what lies at `path` in the workspace: the log, runs, models in
@@ -146,16 +174,14 @@ impl App {
     }
 }
 
-/// What git keeps of `dir` or would take, and the same of the trees inside it.
-fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()> {
-    let kept = git::must(dir, &["ls-files", "-z", "--stage"])?;
-    let others = git::must(dir, &["ls-files", "-z", "--others", "--exclude-standard"])?;
-    for line in kept.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
-        // `<mode> <object> <stage>\t<path>`
-        let tab = line.iter().position(|byte| *byte == b'\t').map_or(0, |tab| tab + 1);
-        let path = escaped(&line[tab..]);
-        if line.starts_with(b"160000 ") {
-            inner(dir, prefix, &path, found)?;
+/// What git keeps of a tree or would take, and the same of the trees inside it.
+fn tracked(tree: &Tree, prefix: &str, found: &mut BTreeSet<String>) -> Result<()> {
+    let kept = tree.must(&["ls-files", "-z", "--stage"])?;
+    let others = tree.must(&["ls-files", "-z", "--others", "--exclude-standard"])?;
+    for (is_link, path) in kept.split(|byte| *byte == 0).filter_map(staged_path) {
+        let path = escaped(path);
+        if is_link {
+            inner(tree, prefix, &path, found)?;
         } else {
             found.insert(format!("{prefix}{path}"));
         }
@@ -163,7 +189,7 @@ fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()>
     for line in others.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
         let path = escaped(line);
         match path.strip_suffix('/') {
-            Some(path) => inner(dir, prefix, path, found)?,
+            Some(path) => inner(tree, prefix, path, found)?,
             None => {
                 found.insert(format!("{prefix}{path}"));
             }
@@ -174,11 +200,9 @@ fn tracked(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<()>
 
 /// A submodule, or a tree of its own that nobody made one; a submodule that was never fetched has
 /// no files.
-fn inner(dir: &Path, prefix: &str, path: &str, found: &mut BTreeSet<String>) -> Result<()> {
-    let inside = dir.join(unescaped(path).unwrap_or_default());
-    if !inside.join(".git").exists() {
-        return Ok(());
-    }
+fn inner(tree: &Tree, prefix: &str, path: &str, found: &mut BTreeSet<String>) -> Result<()> {
+    let inside = tree.top.join(unescaped(path).unwrap_or_default());
+    let Some(inside) = Tree::inner(&inside)? else { return Ok(()) };
     tracked(&inside, &format!("{prefix}{path}/"), found)
 }
 
