@@ -353,6 +353,8 @@ fn promoted(run: RunId, model: u64) -> [Event; 2] {
         trainer: "bench".into(),
         policy_revision: 0,
         reason: None,
+        intended_use: None,
+        limits: None,
     };
     let path = format!("models/production/{name}");
     let promoted = ModelPromoted {

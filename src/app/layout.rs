@@ -3,6 +3,7 @@
 //! `consolidated` keeps runs below `experiments/`, `training-output` below `training/` with models
 //! in `model_weights/`. A run's id is the same in both; only its folder is called otherwise.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -67,17 +68,23 @@ impl Layout {
         [LayoutKind::Consolidated, LayoutKind::TrainingOutput].map(Self::new)
     }
 
-    /// The layout of a workspace: as its settings say, and `variable` of the environment.
+    /// The layout of a workspace: as its settings say, the variables of the environment, and those
+    /// of a file `.env` in the workspace where the environment lacks them.
     ///
     /// # Errors
     /// [`ErrorKind::Data`] and [`ErrorKind::Usage`] for a folder outside of the workspace.
     pub fn of(
         root: &Path,
         settings: &Settings,
-        variable: impl Fn(&str) -> Option<String>,
+        variables: &BTreeMap<String, String>,
     ) -> Result<Self> {
         let paths = &settings.paths;
         let mut layout = Self::new(settings.layout);
+        let of_file = match layout.kind {
+            LayoutKind::TrainingOutput => dotenv(root)?,
+            LayoutKind::Consolidated => BTreeMap::new(),
+        };
+        let variable = |name: &str| variables.get(name).or_else(|| of_file.get(name)).cloned();
         let named = |path: &Option<String>, key: &str| -> Result<Option<String>> {
             let inside = |path: &String| {
                 inside(root, path).ok_or_else(|| {
@@ -95,7 +102,7 @@ impl Layout {
             let path = inside(root, &text).ok_or_else(|| {
                 let message = format!("{name}={text} leaves the workspace {}", root.display());
                 Error::new(ErrorKind::Usage, message)
-                    .hint("name a folder inside of it, or unset it")
+                    .hint("name a folder inside of it, or unset it, in the environment or in .env")
             })?;
             Ok(Some(path))
         };
@@ -189,6 +196,43 @@ pub(super) fn model_name(model: &str, auc: f64, date: Option<Timestamp>) -> Stri
     format!("{}_v{auc:.4}{}", plain(model), date.unwrap_or_default())
 }
 
+/// The variables of the layout in the workspace's `.env`, where there is one.
+fn dotenv(root: &Path) -> Result<BTreeMap<String, String>> {
+    let path = root.join(".env");
+    // A pipe or a link is nobody's settings.
+    if !std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+        return Ok(BTreeMap::new());
+    }
+    let text =
+        std::fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+    Ok(variables_in(&String::from_utf8_lossy(&text)))
+}
+
+/// The variables of the layout in lines of `NAME=value`, as shells and dotenv read them: `export`
+/// in front, single or double quotes, comments. The last of a name counts.
+fn variables_in(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let Some(name) = FOLDER_VARIABLES.iter().find(|known| **known == name.trim()) else {
+            continue;
+        };
+        let value = value.trim();
+        let quoted = ['"', '\''].into_iter().find_map(|quote| {
+            value.strip_prefix(quote)?.split_once(quote).map(|(inside, _)| inside)
+        });
+        let plain = || value.split(" #").next().unwrap_or(value).trim_end();
+        let value = quoted.unwrap_or_else(plain);
+        match value.is_empty() {
+            true => found.remove(*name),
+            false => found.insert((*name).to_owned(), value.to_owned()),
+        };
+    }
+    found
+}
+
 fn numbered(name: String, number: u32) -> String {
     if number == 1 { name } else { format!("{name}_{number}") }
 }
@@ -231,6 +275,23 @@ mod tests {
             ".git/x",
         ] {
             assert_eq!(inside(root, path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_variables_is_read_as_shells_read_it() {
+        for (text, expected) in [
+            ("TRAINING_DIR=\"./t3\"", Some("./t3")),
+            ("export TRAINING_DIR='t 4' # here", Some("t 4")),
+            ("  TRAINING_DIR = t5 # here\r", Some("t5")),
+            ("# TRAINING_DIR=t6", None),
+            ("TRAINING_DIR=\nOTHER=x\nTRAINING_DIRS=y", None),
+            ("TRAINING_DIR=a\nTRAINING_DIR=b#c", Some("b#c")),
+            ("TRAINING_DIR=\"a\"\nTRAINING_DIR=''", None),
+        ] {
+            let found = variables_in(text);
+            assert_eq!(found.get("TRAINING_DIR").map(String::as_str), expected, "{text}");
+            assert!(found.keys().all(|name| FOLDER_VARIABLES.contains(&name.as_str())));
         }
     }
 

@@ -29,12 +29,14 @@ mod external;
 mod find;
 mod gc;
 mod git;
+mod gitignore;
 mod invocation;
 mod layout;
 mod lens;
 mod live;
 mod log;
 mod migrate;
+mod model_card;
 mod output;
 mod packs;
 mod papers;
@@ -98,6 +100,7 @@ pub use external::{
 };
 pub use find::Named;
 pub use gc::{Collected, Garbage};
+pub use gitignore::GitIgnore;
 pub use invocation::InvocationShown;
 pub use layout::{FOLDER_VARIABLES, Layout, NewRun, Paths};
 pub use live::LiveFiles;
@@ -119,7 +122,8 @@ pub use repair::{FolderDamage, Repaired};
 use session::signing_key;
 pub use session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use snapshot::{
-    Change, Content, Difference, Entry, Manifest, SnapshotLine, SnapshotRequest, Taken, Verified,
+    Change, Content, Difference, Entry, Manifest, PythonEnvironment, SnapshotLine, SnapshotRequest,
+    Taken, Verified,
 };
 pub use status::{Finding, ModelInProduction, OpenRequest, Status};
 pub use train::{
@@ -129,4 +133,4 @@ pub use train::{
 pub use undo::Undone;
 pub use verify::{Against, VerifyOptions};
 pub use why::Node;
-pub use workspace::{App, Caller, ConfigDirs, Settings, Warnings};
+pub use workspace::{App, Caller, ConfigDirs, Settings, Warnings, caller_folders};

@@ -113,7 +113,7 @@ fn generated(root: &Path, inside: &str) -> bool {
 fn owned_folders(root: &Path) -> Vec<String> {
     let settings = fs::read_to_string(root.join(SETTINGS_FILE)).ok();
     let settings = settings.and_then(|text| toml::from_str::<Settings>(&text).ok());
-    let own = settings.and_then(|settings| Layout::of(root, &settings, |_| None).ok());
+    let own = settings.and_then(|settings| Layout::of(root, &settings, &BTreeMap::new()).ok());
     let policy = Policy::default();
     let mut folders = Vec::new();
     for layout in own.into_iter().chain(Layout::all()) {

@@ -1,24 +1,70 @@
-//! The papers of a production model that its run did not write itself, made from the record alone:
-//! `config.json`, `labels.json`, `training_info.json` and the model card.
-
-use std::fmt::Write as _;
+//! The papers of a model, made from the record alone and of one shape for all kinds of runs:
+//! `config.json`, `labels.json`, `training_info.json` and, in `model_card.rs`, the model card.
 
 use serde_json::{Map, Value, json};
 
-use crate::base::Split;
-use crate::domain::run::{NOT_STATED, RunStarted, RunState, Unstated};
+use super::model_card::model_card;
+use crate::base::{Split, Timestamp, is_count, settings};
+use crate::domain::registry::Semver;
+use crate::domain::run::{RunFinished, RunStarted, RunState};
+use crate::domain::{Provenance, RuleResult};
+
+/// Name of the scores of the classical baseline in `training_info.json`.
+pub(super) const BASELINE: &str = "tfidf_logreg_on_the_same_rows";
+/// Name of the mean time of one prediction in `training_info.json`, in milliseconds.
+pub(super) const INFERENCE_MS: &str = "avg_inference_time_ms";
+
+/// What `training_info.json` alone knows.
+pub(super) const MEASURED: [&str; 2] = [BASELINE, INFERENCE_MS];
+
+/// What the papers of a run are made from.
+pub(super) struct Record<'a> {
+    pub(super) started: &'a RunStarted,
+    /// How it ended; none where it did not finish.
+    pub(super) finished: Option<&'a RunFinished>,
+    pub(super) provenance: Option<Provenance>,
+    /// Who trained it, as the log knows.
+    pub(super) trainer: String,
+    /// When it began.
+    pub(super) began: Option<Timestamp>,
+    /// Its seed, where somebody stated it.
+    pub(super) seed: Option<u64>,
+    /// Valid and test rows that are training rows too, where somebody stated or counted them.
+    pub(super) leaked_rows: Option<u64>,
+    /// Whether its data was generated, where somebody stated it.
+    pub(super) synthetic: Option<bool>,
+    /// `data_report.json` of the run; null where there is none.
+    pub(super) report: Value,
+    /// What was measured and is no metric, by the names of `training_info.json`.
+    pub(super) measured: Map<String, Value>,
+    /// The run's files, by what they are.
+    pub(super) artifacts: Vec<String>,
+}
+
+/// How a run comes into production.
+pub(super) struct Production {
+    pub(super) name: String,
+    pub(super) number: u32,
+    pub(super) version: Semver,
+    pub(super) promoter: String,
+    pub(super) approvals: Vec<String>,
+    pub(super) reason: Option<String>,
+    pub(super) intended_use: Option<String>,
+    pub(super) limits: Option<String>,
+    pub(super) policy_revision: u64,
+    pub(super) rules: Vec<RuleResult>,
+}
 
 /// Every paper by its file name; the caller leaves out those that the run wrote.
 pub(super) fn papers(
+    record: &Record<'_>,
     run: &RunState,
-    started: Option<&RunStarted>,
-    name: &str,
+    production: &Production,
 ) -> Vec<(&'static str, Vec<u8>)> {
-    let Some(started) = started else { return vec![] };
     let mut papers = vec![
-        ("config.json", pretty(&config(started))),
-        ("training_info.json", pretty(&training_info(run, started))),
-        ("README.md", model_card(run, started, name).into_bytes()),
+        ("config.json", pretty(&config(record.started))),
+        ("training_info.json", pretty(&training_info(record))),
+        ("README.md", model_card(record, Some(production)).into_bytes()),
     ];
     if !run.labels.is_empty() {
         papers.push(("labels.json", pretty(&labels(&run.labels))));
@@ -26,12 +72,12 @@ pub(super) fn papers(
     papers
 }
 
-/// The settings as they were recorded, with their groups.
+/// The settings that decided something, with their groups.
 fn config(started: &RunStarted) -> Value {
     let mut root = Map::new();
     root.insert("name".into(), json!(started.config_name));
     root.insert("digest".into(), json!(started.config));
-    for (key, text) in &started.parameters {
+    for (key, text) in &settings::recorded(&started.parameters) {
         let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
         let parts: Vec<&str> = key.split('.').collect();
         insert(&mut root, &parts, value);
@@ -61,78 +107,101 @@ fn labels(names: &[String]) -> Value {
     json!({ "label2id": label2id, "id2label": id2label, "classes": names })
 }
 
-fn training_info(run: &RunState, started: &RunStarted) -> Value {
-    let mut metrics: Map<String, Value> = Map::new();
-    for metric in &run.metrics {
-        let split = metric.key.split.map_or("run", Split::word);
-        let group = metrics.entry(split.to_owned()).or_insert_with(|| json!({}));
-        group[&metric.key.name] = json!(metric.value);
-    }
-    json!({
-        "experiment_id": run.experiment_id,
+/// A value as JSON; counts have no decimals.
+fn number(name: &str, value: f64) -> Value {
+    if is_count(name, value) { json!(value as u64) } else { json!(value) }
+}
+
+/// What was trained, on what, where, for how long and how well. What nobody measured or stated is
+/// left out.
+pub(super) fn training_info(record: &Record<'_>) -> Value {
+    let started = record.started;
+    let (data, environment) = (&started.data, &started.environment);
+    let files = data.files.iter().map(|file| {
+        json!({
+            "path": file.path, "rows": file.rows, "bytes": file.bytes, "blake3": file.digest
+        })
+    });
+    let mut info = json!({
+        "experiment_id": started.experiment_id,
         "experiment_name": started.name,
         "run_id": started.run,
         "config": started.config_name,
         "config_digest": started.config,
-        "data_digests": started.data.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
-        "synthetic_data": run.origin_known().then_some(run.synthetic),
-        "seed": run.stated(Unstated::Seed).then_some(started.seed),
+        "data_files": files.collect::<Vec<_>>(),
+        "data_digests": data.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
+        "synthetic_data": record.synthetic,
+        "seed": record.seed,
         "trainer": started.trainer,
-        "classes": started.data.labels,
-        "weights": run.artifacts.get("weights").map(|weights| weights.digest),
-        "evidence": run.provenance.map(crate::domain::Provenance::word),
-        "metrics": metrics,
-    })
+        "device": environment.device,
+        "threads": environment.threads,
+        "num_classes": data.labels.len(),
+        "classes": data.labels,
+    });
+    let mut put = |key: &str, value: Value| {
+        info[key] = value;
+    };
+    if let Some(git) = &environment.git {
+        put("git_commit", json!(git.commit));
+        put("git_branch", json!(git.branch));
+        put("git_dirty", json!(git.dirty));
+    }
+    if let Some(provenance) = record.provenance {
+        put("evidence", json!(provenance.word()));
+    }
+    for (key, value) in &record.measured {
+        put(key, value.clone());
+    }
+    let Some(finished) = record.finished else { return info };
+    put("training_time_seconds", json!(finished.duration_seconds));
+    put("training_time_minutes", json!(finished.duration_seconds / 60.0));
+    for (key, count) in [("steps", finished.steps), ("epochs", finished.epochs.into())] {
+        if count > 0 {
+            put(key, json!(count));
+        }
+    }
+    if let Some(best) = &finished.best {
+        put("best_epoch", json!(best.epoch));
+        put("chosen_by", json!(format!("{} on valid", best.metric)));
+    }
+    if let Some(count) = finished.parameter_count {
+        put("parameters", json!(count));
+    }
+    if let Some(weights) = finished.weights {
+        put("weights", json!(weights));
+        put("weights_bytes", json!(finished.model_bytes));
+    }
+    if let Some(rate) = finished.rows_per_second {
+        put("rows_per_second", json!(rate));
+    }
+    put("metrics", metrics(finished, Some(Split::Test)));
+    let measured = |split: Option<Split>| finished.metrics.iter().any(|m| m.key.split == split);
+    if measured(None) {
+        put("metrics_without_split", metrics(finished, None));
+    }
+    let splits = Split::ALL.into_iter().filter(|split| measured(Some(*split)));
+    let splits = splits.map(|split| {
+        let found = finished.evaluations.iter().find(|evaluation| evaluation.split == split);
+        let scores = json!({
+            "rows": found.map(|evaluation| evaluation.rows),
+            "metrics": metrics(finished, Some(split)),
+            "confusion": found.map(|evaluation| &evaluation.confusion),
+        });
+        (split.word().to_owned(), scores)
+    });
+    let splits: Map<String, Value> = splits.collect();
+    put("evaluations", Value::Object(splits));
+    info
 }
 
-fn model_card(run: &RunState, started: &RunStarted, name: &str) -> String {
-    let mut card = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_card(&mut card, run, started, name);
-    card
+/// The final values of one split, by name.
+fn metrics(finished: &RunFinished, split: Option<Split>) -> Value {
+    let of_split = finished.metrics.iter().filter(|metric| metric.key.split == split);
+    let named = of_split.map(|m| (m.key.name.clone(), number(&m.key.name, m.value)));
+    Value::Object(named.collect())
 }
 
-fn write_card(
-    card: &mut String,
-    run: &RunState,
-    started: &RunStarted,
-    name: &str,
-) -> std::fmt::Result {
-    writeln!(card, "# {name}\n")?;
-    if started.data.synthetic.is_some() {
-        writeln!(card, "**Trained on generated data. Not evidence of anything; not for use.**\n")?;
-    }
-    if !started.description.is_empty() {
-        writeln!(card, "{}\n", started.description)?;
-    }
-    writeln!(card, "| | |\n|---|---|\n| run | {} ({}) |", run.experiment_id, started.run)?;
-    writeln!(
-        card,
-        "| configuration | {} |\n| trainer | {} |",
-        started.config_name, started.trainer
-    )?;
-    for file in &started.data.files {
-        writeln!(card, "| data (blake3) | {} |", file.digest)?;
-    }
-    if let Some(weights) = run.artifacts.get("weights") {
-        writeln!(card, "| weights (blake3) | {} |", weights.digest)?;
-    }
-    match run.stated(Unstated::Seed) {
-        true => writeln!(card, "| seed | {} |", started.seed)?,
-        false => writeln!(card, "| seed | {NOT_STATED} |")?,
-    }
-    if let Some(provenance) = run.provenance {
-        writeln!(card, "| scores came from | {} |", provenance.word())?;
-    }
-    writeln!(card, "\n| split | metric | value |\n|---|---|---|")?;
-    for metric in &run.metrics {
-        let split = metric.key.split.map_or("", Split::word);
-        writeln!(card, "| {split} | {} | {:.4} |", metric.key.name, metric.value)?;
-    }
-    Ok(())
-}
-
-fn pretty(value: &Value) -> Vec<u8> {
+pub(super) fn pretty(value: &Value) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
     bytes.push(b'\n');
     bytes

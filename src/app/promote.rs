@@ -1,7 +1,9 @@
 //! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
 //! are in the log before the first file is copied, and the end after the last.
 
-use super::papers::papers;
+use serde_json::{Map, Value};
+
+use super::papers::{MEASURED, Production, Record, papers};
 use super::production::{in_production, no_other_change};
 pub(super) use super::promotion_facts::Facts;
 use super::repair::FolderDamage;
@@ -13,14 +15,19 @@ use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::file_move::{
     self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
 };
-use crate::domain::registry::{PromotionRefused, RegistryCommand, RegistryEvent};
+use crate::domain::policy::assess;
+use crate::domain::registry::{self, PromotionRefused, RegistryCommand, RegistryEvent};
+use crate::domain::run::Unstated;
 use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
 use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
 
-/// What goes into production besides them.
+/// What goes into production besides them. README.md is written anew, with what a promotion adds.
 const PAPERS: [(&str, &str); 2] =
-    [("training_info", "training_info.json"), ("model_card", "README.md")];
+    [("training_info", "training_info.json"), (CARD, "model_card.md")];
+
+/// The model card of the run itself.
+const CARD: &str = "model_card";
 
 /// How a run shall be promoted.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +36,10 @@ pub struct PromoteOptions {
     pub name: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// What the model is meant for.
+    pub intended_use: Option<String>,
+    /// What it must not be used for or cannot do.
+    pub limits: Option<String>,
     /// Only ask: others approve.
     pub request_only: bool,
     /// Whether the name may be in production; the run then becomes its next version.
@@ -208,6 +219,9 @@ impl App {
             Some((request, name))
                 if !options.request_only && options.name.as_ref().is_none_or(|n| *n == name) =>
             {
+                if options.intended_use.is_some() || options.limits.is_some() {
+                    return Err(stated_late(request, &name).into());
+                }
                 (request, name, false)
             }
             _ => {
@@ -215,11 +229,12 @@ impl App {
                     RequestId(self.env.random()),
                     facts.name(self.layout.kind, options.name.as_deref()),
                 );
-                let reason = options.reason.clone();
                 let command = RegistryCommand::Request {
                     request,
                     name: name.clone(),
-                    reason,
+                    reason: options.reason.clone(),
+                    intended_use: options.intended_use.clone(),
+                    limits: options.limits.clone(),
                     replace: options.replace,
                 };
                 let waiting = facts.waiting(run, &name);
@@ -234,7 +249,7 @@ impl App {
                 (request, name, true)
             }
         };
-        let plan = self.plan_files(facts, run, request, &name)?;
+        let mut plan = self.plan_files(facts, run, request, &name)?;
         if !facts.registry.production.contains_key(&name)
             && let Some(taken) = effect::taken(&self.root.join(&plan.to)).map_err(Error::from)?
         {
@@ -266,6 +281,8 @@ impl App {
                 let Refused { error, failed } = rejection.into();
                 Refused { error: facts.with_void(error), failed }
             })?;
+            // They name who approved.
+            self.add_papers(facts, &mut plan);
             promoted.plan = Some(plan);
             promoted.damage = self.damage_of(in_production(&facts.registry, &name));
         }
@@ -286,6 +303,10 @@ impl App {
         for (what, target) in
             MODEL_FILES.into_iter().chain(PAPERS).chain(SIDE_FILES).chain(of_members)
         {
+            // The card that training wrote is in README.md whole; a script's is the script's own.
+            if what == CARD && state.provenance == Some(Provenance::Engine) {
+                continue;
+            }
             if let Some(artifact) = state.artifacts.get(what)
                 && let Some(source) = &artifact.path
                 && let target = like(target, source)
@@ -327,12 +348,6 @@ impl App {
                 }
             }
         }
-        for (path, bytes) in papers(state, facts.started.as_ref(), name) {
-            if !files.iter().any(|file| file.path == path) {
-                let digest = Digest::of(&bytes);
-                files.push(effect::from_blobs(path, digest, bytes.len() as u64));
-            }
-        }
         Ok(MovePlanned {
             id: MoveId(self.env.random()),
             purpose: MovePurpose::Promotion { request, run, name: name.to_owned() },
@@ -343,16 +358,75 @@ impl App {
         })
     }
 
+    /// Adds the papers that annals writes itself to the plan of a move.
+    fn add_papers(&self, facts: &Facts, plan: &mut MovePlanned) {
+        for (path, bytes) in self.papers_of(facts, &plan.purpose) {
+            if !plan.files.iter().any(|file| file.path == path) {
+                let digest = Digest::of(&bytes);
+                plan.files.push(effect::from_blobs(path, digest, bytes.len() as u64));
+            }
+        }
+    }
+
     /// Puts the papers that annals writes itself into the blob store, from where a move takes them.
     fn keep_papers(&self, facts: &Facts, plan: &MovePlanned) -> Result<()> {
-        let MovePurpose::Promotion { name, .. } = &plan.purpose else { return Ok(()) };
-        for (path, bytes) in papers(&facts.run, facts.started.as_ref(), name) {
+        for (path, bytes) in self.papers_of(facts, &plan.purpose) {
             let digest = Digest::of(&bytes);
             if plan.files.iter().any(|file| file.path == path && file.digest == digest) {
                 self.blobs.put(&bytes)?;
             }
         }
         Ok(())
+    }
+
+    /// The papers that the record makes, by file name.
+    fn papers_of(&self, facts: &Facts, purpose: &MovePurpose) -> Vec<(&'static str, Vec<u8>)> {
+        let MovePurpose::Promotion { request, name, .. } = purpose else { return vec![] };
+        let Some(started) = &facts.started else { return vec![] };
+        let run = &facts.run;
+        // A file that is gone leaves out what only it knew.
+        let json = |artifact: &str| {
+            let bytes = run.artifacts.get(artifact).map(|file| self.blobs.get(file.digest));
+            let bytes = bytes.and_then(std::result::Result::ok).unwrap_or_default();
+            serde_json::from_slice::<Value>(&bytes).unwrap_or_default()
+        };
+        let mut measured = Map::new();
+        if let Value::Object(info) = json("training_info") {
+            measured.extend(info.into_iter().filter(|(key, _)| MEASURED.contains(&key.as_str())));
+        }
+        let identity = |signed: bool| if signed { "signed" } else { "claimed" };
+        let record = Record {
+            started,
+            finished: facts.finished.as_ref(),
+            provenance: run.provenance,
+            trainer: format!("{} ({})", facts.trainer, identity(facts.trainer_signed)),
+            began: facts.began,
+            seed: run.stated(Unstated::Seed).then_some(started.seed),
+            leaked_rows: run.stated(Unstated::LeakedRows).then_some(run.leaked_rows),
+            synthetic: run.origin_known().then_some(run.synthetic),
+            report: json("data_report"),
+            measured,
+            artifacts: run.artifacts.keys().cloned().collect(),
+        };
+        let versions = facts.registry.versions(name);
+        let asked = facts.registry.requests.get(request);
+        let requested = asked.map(|request| &request.requested);
+        let approvals = asked.iter().flat_map(|request| &request.approvals);
+        let approvals =
+            approvals.map(|a| format!("{} ({})", a.approver, identity(a.key.is_some())));
+        let production = Production {
+            name: name.to_owned(),
+            number: u32::try_from(versions.len()).map_or(u32::MAX, |n| n.saturating_add(1)),
+            version: registry::next_version(versions, registry::Bump::Minor),
+            promoter: format!("{} ({})", facts.actor, identity(facts.key.is_some())),
+            approvals: approvals.collect(),
+            reason: requested.and_then(|requested| requested.reason.clone()),
+            intended_use: requested.and_then(|requested| requested.intended_use.clone()),
+            limits: requested.and_then(|requested| requested.limits.clone()),
+            policy_revision: facts.policy.revision(),
+            rules: assess(&facts.policy.policy, run).rules,
+        };
+        papers(&record, run, &production)
     }
 
     /// Approves a request.
@@ -417,6 +491,17 @@ impl App {
             }
         }
     }
+}
+
+/// Refuses statements about a model that come after the request for it was made.
+fn stated_late(request: RequestId, name: &str) -> Error {
+    let message = format!(
+        "request {request} for {name} was made already; intended use and limits are stated in the \
+         request, before anybody approves it"
+    );
+    Error::new(ErrorKind::Rejected, message).hint(format!(
+        "`annals reject {request} --reason WHY`, then request it again with them"
+    ))
 }
 
 fn other_name() -> String {

@@ -14,7 +14,7 @@ use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
     self, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState, RequestStatus,
 };
-use crate::domain::run::{RunEvent, RunStarted, RunState};
+use crate::domain::run::{RunEvent, RunFinished, RunStarted, RunState};
 use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
 use crate::domain::{Envelope, Event, Rejection, StreamId};
 use crate::store::{Access, View};
@@ -24,13 +24,15 @@ pub(super) struct Facts {
     pub(super) run: RunState,
     /// How the run began.
     pub(super) started: Option<RunStarted>,
-    began: Option<Timestamp>,
+    /// How it ended, if it finished.
+    pub(super) finished: Option<RunFinished>,
+    pub(super) began: Option<Timestamp>,
     pub(super) policy: PolicyState,
     pub(super) registry: RegistryState,
-    trainer: String,
-    trainer_signed: bool,
+    pub(super) trainer: String,
+    pub(super) trainer_signed: bool,
     pub(super) actor: String,
-    key: Option<u64>,
+    pub(super) key: Option<u64>,
     vouched: BTreeSet<u64>,
     /// Where the run's files are.
     pub(super) files: RunFiles,
@@ -55,7 +57,12 @@ impl Facts {
         actor: &str,
         key: Option<u64>,
     ) -> Result<Self> {
-        let first = log.stream(run.into(), 0)?.into_iter().next();
+        let events = log.stream(run.into(), 0)?;
+        let finished = events.iter().rev().find_map(|envelope| match envelope.event() {
+            Ok(Event::Run(RunEvent::Finished(finished))) => Some(finished),
+            _ => None,
+        });
+        let first = events.into_iter().next();
         let (trainer, trainer_signed) = trainer_of(log, first.as_ref())?;
         let began = first.as_ref().map(|first| first.header.dated());
         let started = first.and_then(|first| match first.event() {
@@ -67,6 +74,7 @@ impl Facts {
         let (registry, void) = registry_for(log, &run, &files)?;
         Ok(Self {
             started,
+            finished,
             began,
             run,
             policy: fold_policy(log)?,

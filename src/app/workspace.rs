@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::actors::keys;
 use super::error::LOST_LOG;
-use super::layout::{Layout, Paths};
+use super::layout::{FOLDER_VARIABLES, Layout, Paths};
 use super::lens::Lens;
-use super::{Error, ErrorKind, LiveFiles, Result, fold_workspace};
+use super::snapshot::PYTHON_VARIABLES;
+use super::{Error, ErrorKind, GitIgnore, LiveFiles, Result, fold_workspace, gitignore};
 use crate::base::{Env, LogId, confine, durable};
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
@@ -36,10 +37,13 @@ pub struct Caller {
     pub argv: Vec<String>,
     /// Environment variables that change results, from a fixed list.
     pub variables: BTreeMap<String, String>,
-    /// Environment variables that move folders, see [`FOLDER_VARIABLES`].
-    ///
-    /// [`FOLDER_VARIABLES`]: super::FOLDER_VARIABLES
+    /// Environment variables that name folders, see [`caller_folders`].
     pub folders: BTreeMap<String, String>,
+}
+
+/// Environment variables that name folders: those of a layout, and of a Python environment.
+pub fn caller_folders() -> impl Iterator<Item = &'static str> {
+    FOLDER_VARIABLES.into_iter().chain(PYTHON_VARIABLES)
 }
 
 /// Folders of the user, outside every workspace.
@@ -174,12 +178,13 @@ impl App {
             let message = format!("{}: {}", path.display(), e.message());
             Error::new(ErrorKind::Data, message)
         })?;
-        let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
+        let layout = Layout::of(root, &settings, &caller.folders)?;
         let store = Store::open(&root.join(".annals"), env.clone())?;
         Ok(Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env))
     }
 
-    /// Makes a workspace in `root`: settings, an empty log, a signing key, the default policy.
+    /// Makes a workspace in `root`: settings, an empty log, a signing key, the default policy,
+    /// and what git shall not keep.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where there is one; [`ErrorKind::Io`] where files cannot be made.
@@ -190,11 +195,11 @@ impl App {
         caller: Caller,
         dirs: &ConfigDirs,
         env: Env,
-    ) -> Result<Self> {
+    ) -> Result<(Self, GitIgnore)> {
         let project = Name::new(project)?;
         let annals = root.join(".annals");
         let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
-        let layout = Layout::of(root, &settings, |name| caller.folders.get(name).cloned())?;
+        let layout = Layout::of(root, &settings, &caller.folders)?;
         if root.join(SETTINGS_FILE).exists() || Store::was_used(&annals) {
             refuse_lost_log(root)?;
             let message = format!("{} is a workspace already", root.display());
@@ -213,9 +218,10 @@ impl App {
             1 => {}
             _ => return Err(lost_settings(root)),
         }
+        let ignored = gitignore::protect(&app.root, &app.layout)?;
         app.write_settings(&app.settings)?;
         app.settle_place();
-        Ok(app)
+        Ok((app, ignored))
     }
 
     /// Writes `annals.toml`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::ui::size;
 use crate::app::{ModelLine, Phase, Report, Shelf, Since};
+use crate::base::markdown::escape;
 use crate::domain::policy::Action;
 
 /// The report as Markdown, in the order its readers know.
@@ -52,7 +53,8 @@ fn recommendations(report: &Report, text: &mut String) {
         for (number, row) in (1..).zip(rows) {
             let to = row.to.as_ref().map_or(String::new(), |to| format!(" → `{to}`"));
             let (name, bytes) = (&row.experiment_id, size(row.bytes));
-            line(text, &format!("{number}. **{name}**{to}: {} ({bytes})", row.reason));
+            let reason = escape(&row.reason);
+            line(text, &format!("{number}. **{name}**{to}: {reason} ({bytes})"));
         }
         if report.planned.plan.count(action) == 0 {
             line(text, "None.");
@@ -77,8 +79,8 @@ fn summary(report: &Report, text: &mut String) {
             text,
             &format!(
                 "| {} | {} | {} | {} | {best_for} |",
-                cell(&model.experiment_id),
-                cell(&model.architecture),
+                escape(&model.experiment_id),
+                escape(&model.architecture),
                 percent(model.accuracy),
                 percent(model.f1_macro),
             ),
@@ -103,6 +105,9 @@ fn shelf_text(text: &mut String, number: usize, shelf: &Shelf) {
     if let Some(best) = &shelf.best {
         best_text(text, best);
     }
+    for (run, ending) in &shelf.endings {
+        line(text, &format!("- {run}: {}", escape(ending)));
+    }
     line(text, "");
 }
 
@@ -112,7 +117,7 @@ fn best_text(text: &mut String, best: &ModelLine) {
     line(text, &format!("  - Accuracy: {accuracy}, F1-macro: {f1}"));
     line(text, &format!("  - Architecture: {}", best.architecture));
     for issue in &best.issues {
-        line(text, &format!("  - Not met: {issue}"));
+        line(text, &format!("  - Not met: {}", escape(issue)));
     }
 }
 
@@ -120,7 +125,7 @@ fn phase_text(text: &mut String, number: usize, phase: &Phase) {
     line(text, &format!("### Phase {number}: {}\n", phase.title));
     line(text, &format!("State: {} ({} done, {} left)\n", phase.state(), phase.done, phase.left));
     for (number, step) in (1..).zip(&phase.steps) {
-        line(text, &format!("{number}. {step}"));
+        line(text, &format!("{number}. {}", escape(step)));
     }
     if !phase.steps.is_empty() {
         line(text, "");
@@ -158,10 +163,6 @@ fn counted(runs: usize) -> String {
 
 fn percent(value: Option<f64>) -> String {
     value.map_or("-".into(), |value| format!("{:.1}%", value * 100.0))
-}
-
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
 }
 
 fn line(text: &mut String, line: &str) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::ui::Ui;
-use crate::app::{App, Caller, ConfigDirs, Error, FOLDER_VARIABLES, Result, Tracker, Warnings};
+use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker, Warnings, caller_folders};
 use crate::base::mask::mask_words;
 use crate::base::{Env, TimeSpan, Timestamp, fuse};
 
@@ -65,7 +65,7 @@ impl Context {
             cwd: self.cwd.clone(),
             argv: mask_words(&argv),
             variables: RECORDED.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
-            folders: FOLDER_VARIABLES.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
+            folders: caller_folders().filter_map(|name| named(&name)).collect::<BTreeMap<_, _>>(),
         }
     }
 

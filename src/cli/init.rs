@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::context::Context;
-use crate::app::{App, Result};
+use crate::app::{App, GitIgnore, Result};
 use crate::domain::workspace::LayoutKind;
 
 /// Make a workspace here: settings, an empty log, a signing key, the default policy
@@ -43,7 +43,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let named = root.file_name().map(|name| name.to_string_lossy().into_owned());
     let clean = |name: String| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
     let project = args.project.or(named.map(clean)).unwrap_or_else(|| "annals".into());
-    let mut app = App::init(
+    let (mut app, ignored) = App::init(
         &root,
         &project,
         args.layout.into(),
@@ -54,6 +54,19 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     app.warnings = context.warnings.clone();
     app.refresh()?;
     context.ui.note(&format!("Workspace {project} in {}", root.display()));
+    match ignored {
+        GitIgnore::Written => context.ui.note(
+            "Wrote .gitignore: git keeps out the log, data and weights, and takes the registry files",
+        ),
+        GitIgnore::Added(lines) => {
+            context.ui.note(&format!("Added to .gitignore: {}", lines.join(" ")));
+        }
+        GitIgnore::Enough => {}
+        GitIgnore::Advised(lines) => context.ui.warn(&format!(
+            ".gitignore was left as it is; to keep the log, data and weights out of git it needs: {}",
+            lines.join(" ")
+        )),
+    }
     context.ui.note("Next: annals train --config baseline_small");
     Ok(())
 }

@@ -19,6 +19,12 @@ pub(super) struct Args {
     /// Why
     #[arg(long)]
     reason: Option<String>,
+    /// What the model is meant for: a statement for its model card
+    #[arg(long, value_name = "TEXT")]
+    intended_use: Option<String>,
+    /// What it must not be used for, or cannot do: a statement for its model card
+    #[arg(long, value_name = "TEXT")]
+    limits: Option<String>,
     /// Only ask; others approve
     #[arg(long)]
     request: bool,
@@ -39,6 +45,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let options = PromoteOptions {
         name: args.name,
         reason: args.reason,
+        intended_use: args.intended_use,
+        limits: args.limits,
         request_only: args.request,
         replace: args.replace,
     };

@@ -7,7 +7,8 @@ use super::context::Context;
 use super::out::OutPath;
 use super::ui::{Table, size};
 use crate::app::{
-    App, Content, Error, ErrorKind, Manifest, Programs, Result, SnapshotLine, SnapshotRequest,
+    App, Content, Error, ErrorKind, Manifest, Programs, PythonEnvironment, Result, SnapshotLine,
+    SnapshotRequest,
 };
 use crate::base::counted;
 
@@ -184,13 +185,20 @@ fn facts(line: &SnapshotLine, manifest: &Manifest) -> Vec<(&'static str, String)
         ("cpu", format!("{}, {} threads", environment.cpu, environment.cpus)),
         ("rust", manifest.rust.clone().unwrap_or_else(none)),
         ("libtorch", environment.libtorch.clone().unwrap_or_else(none)),
-        ("packages", joined(&manifest.packages)),
+        ("python", manifest.python.as_ref().map_or_else(none, python)),
+        ("pinned by", joined(&manifest.packages)),
         ("policy", format!("revision {}", manifest.policy_revision)),
         ("models", joined(&models)),
         ("runs", joined(&runs)),
         ("left out", joined(&manifest.left_out)),
         ("files", format!("{} ({})", manifest.entries.len(), size(manifest.bytes()))),
     ]
+}
+
+fn python(environment: &PythonEnvironment) -> String {
+    let version = environment.version.as_deref().unwrap_or("of an unknown version");
+    let packages = environment.packages.len();
+    format!("{version}, {packages} packages in {} (--format json lists them)", environment.path)
 }
 
 fn contents(manifest: &Manifest) -> Table {

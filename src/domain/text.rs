@@ -95,7 +95,11 @@ fn of_environment(environment: &mut Environment, each: &mut EachText<'_>) {
 
 fn of_registry(event: &mut RegistryEvent, each: &mut EachText<'_>) {
     match event {
-        RegistryEvent::Requested(requested) => optional("reason", &mut requested.reason, each),
+        RegistryEvent::Requested(requested) => {
+            optional("reason", &mut requested.reason, each);
+            optional("intended_use", &mut requested.intended_use, each);
+            optional("limits", &mut requested.limits, each);
+        }
         RegistryEvent::Approved(approved) => optional("reason", &mut approved.reason, each),
         RegistryEvent::Rejected(rejected) => each("reason", &mut rejected.reason),
         RegistryEvent::Refused(refused) => each("message", &mut refused.message),

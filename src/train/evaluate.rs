@@ -1,5 +1,7 @@
 //! Scores one split with the model as it is: the labels, and every auxiliary head.
 
+use std::time::{Duration, Instant};
+
 use super::config::TrainConfig;
 use super::learner::{Batch, Learner};
 use super::metric::{Evaluation, MetricValue, NAMES, ScoreError, Scorer, Thresholds, direction_of};
@@ -10,7 +12,7 @@ use crate::base::Split;
 
 /// Scores the rows of `split`, where they may have any number of labels by `thresholds`; `change`
 /// may alter a batch before it is scored. The scores of a head are called after it:
-/// `severity.f1_macro`.
+/// `severity.f1_macro`. The time that the model itself took is added to `spent`.
 pub(super) fn evaluate(
     learner: &mut dyn Learner,
     data: &Prepared,
@@ -18,6 +20,7 @@ pub(super) fn evaluate(
     split: Split,
     thresholds: Thresholds,
     change: &dyn Fn(&mut Batch),
+    spent: &mut Duration,
 ) -> Result<Evaluation, TrainError> {
     let seed = config.training.seed;
     let rows = data.of_split(split);
@@ -25,7 +28,7 @@ pub(super) fn evaluate(
     let lengths: Vec<u32> = rows.iter().map(|row| lengths[*row]).collect();
     let collator = Collator::new(data);
     if config.pat.pretrain {
-        return reconstruction(learner, data, config, split);
+        return reconstruction(learner, data, config, split, spent);
     }
     let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi()).with(thresholds);
     let mut heads: Vec<Scorer> =
@@ -34,7 +37,9 @@ pub(super) fn evaluate(
         let rows: Vec<usize> = indices.iter().map(|index| rows[*index]).collect();
         let mut batch = collator.batch(&rows);
         change(&mut batch);
+        let begun = Instant::now();
         let output = learner.evaluate(&batch)?;
+        *spent += begun.elapsed();
         let failed = |source| TrainError::Score { split, source };
         scorer.add(&output.logits, &batch.targets, &batch.rows).map_err(failed)?;
         for (head, (scorer, scores)) in heads.iter_mut().zip(&output.heads).enumerate() {
@@ -58,12 +63,16 @@ fn reconstruction(
     data: &Prepared,
     config: &TrainConfig,
     split: Split,
+    spent: &mut Duration,
 ) -> Result<Evaluation, TrainError> {
     let rows = data.of_split(split);
     let collator = Collator::new(data);
     let mut sum = 0.0;
     for indices in rows.chunks(config.eval_batch_rows()) {
-        let losses = learner.evaluate(&collator.batch(indices))?.logits;
+        let batch = collator.batch(indices);
+        let begun = Instant::now();
+        let losses = learner.evaluate(&batch)?.logits;
+        *spent += begun.elapsed();
         for (index, loss) in indices.iter().zip(losses) {
             if !loss.is_finite() {
                 let source = ScoreError::NotFinite { row: data.rows[*index], value: loss };

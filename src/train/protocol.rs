@@ -43,7 +43,7 @@ use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, RunId};
 
 /// The version spoken here.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 /// Longest body of a frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -422,7 +422,7 @@ mod tests {
         let (mut parent, mut engine) = UnixStream::pair().unwrap();
         send(&mut engine, &FromEngine::Hello(engine_hello(7))).unwrap();
         let error = greet_engine(&mut parent, "annals 1").unwrap_err();
-        assert_eq!(error.to_string(), "protocol version 2 expected, found 7 (annals-engine 9.9)");
+        assert_eq!(error.to_string(), "protocol version 3 expected, found 7 (annals-engine 9.9)");
     }
 
     #[test]

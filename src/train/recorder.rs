@@ -194,6 +194,9 @@ pub struct Finished {
     pub seconds: f64,
     /// Training rows per second, over the time spent in updates.
     pub rows_per_s: f64,
+    /// Milliseconds that scoring one test row took, as the mean over all; none where there are no
+    /// test rows.
+    pub inference_ms: Option<f64>,
 }
 
 /// The end of a training that was asked to stop.

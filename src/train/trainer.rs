@@ -406,7 +406,8 @@ impl<'a> Trainer<'a> {
     fn evaluate_valid(&mut self) -> Result<Evaluation, TrainError> {
         let config = &self.job.config;
         let thresholds = Thresholds::of(config.training.threshold, self.data);
-        evaluate(self.learner, self.data, config, Split::Valid, thresholds, &|_| {})
+        let mut spent = Duration::ZERO;
+        evaluate(self.learner, self.data, config, Split::Valid, thresholds, &|_| {}, &mut spent)
     }
 
     /// Scores the test rows by the thresholds of the validation rows.
@@ -414,9 +415,11 @@ impl<'a> Trainer<'a> {
         &mut self,
         thresholds: &[f64],
         change: &dyn Fn(&mut Batch),
+        spent: &mut Duration,
     ) -> Result<Evaluation, TrainError> {
         let thresholds = Thresholds::Given(thresholds.to_vec());
-        evaluate(self.learner, self.data, &self.job.config, Split::Test, thresholds, change)
+        let config = &self.job.config;
+        evaluate(self.learner, self.data, config, Split::Test, thresholds, change, spent)
     }
 
     /// What the concepts of a lexicon do for the test rows: the same scores without them.
@@ -426,7 +429,8 @@ impl<'a> Trainer<'a> {
             return Ok(Vec::new());
         }
         let without = |batch: &mut Batch| batch.concepts.fill(0);
-        let scores = self.evaluate_test(thresholds, &without)?;
+        let mut spent = Duration::ZERO;
+        let scores = self.evaluate_test(thresholds, &without, &mut spent)?;
         Ok(prefixed("without_concepts", scores.metrics).collect())
     }
 
@@ -484,7 +488,9 @@ impl<'a> Trainer<'a> {
         let best_dir = Checkpoints::dir(best.step);
         self.checkpoints.load(&best_dir, self.learner)?;
         let valid = self.evaluate_valid()?;
-        let mut test = self.evaluate_test(&valid.thresholds, &|_| {})?;
+        let mut spent = Duration::ZERO;
+        let mut test = self.evaluate_test(&valid.thresholds, &|_| {}, &mut spent)?;
+        let tested = test.rows as f64;
         test.metrics.extend(self.without_concepts(&valid.thresholds)?);
         let (config, dir) = (&self.job.config, &self.job.run_dir);
         test.metrics.extend(explain(self.learner, self.data, config, dir)?);
@@ -505,6 +511,7 @@ impl<'a> Trainer<'a> {
             parameters: self.learner.parameter_count(),
             seconds: self.clock.start.elapsed().as_secs_f64(),
             rows_per_s: self.clock.rows_per_s(),
+            inference_ms: (tested > 0.0).then(|| spent.as_secs_f64() * 1e3 / tested),
         })))
     }
 

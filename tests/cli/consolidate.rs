@@ -280,3 +280,77 @@ fn the_report_tells_what_there_is_what_was_done_and_what_is_left() {
     assert!(value["bytes_saved"].as_u64().unwrap() > 1_000);
     assert_eq!(value["phases"].as_array().unwrap().len(), 4);
 }
+
+/// The names in a list of the report, or of the registry.
+fn texts(value: &Value) -> Vec<String> {
+    let items = value.as_array().into_iter().flatten();
+    items.map(|item| item.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// The report, the plan and the registry files say one thing about each run, before and after.
+#[test]
+fn the_report_does_not_contradict_itself() {
+    let ward = messy();
+    ward.allow_synthetic();
+    ward.annals(&["policy", "set", "production_promotion.min_accuracy_threshold", "0.1"]).ok();
+    ward.annals(&["policy", "set", "production_promotion.min_f1_macro_threshold", "0.1"]).ok();
+    ward.annals(&["run", "start", "--name", "broken"]).ok();
+    ward.annals(&["run", "fail", "broken", "--reason", "no <memory> left"]).ok();
+    let consistent = |when: &str| {
+        let report = ward.annals(&["consolidate", "report", "--format", "json"]).ok().json();
+        let text = ward.annals(&["consolidate", "report"]).ok().out;
+        let rows = report["planned"]["plan"]["rows"].as_array().unwrap().clone();
+        let going: Vec<&str> = rows
+            .iter()
+            .filter(|row| row["action"] != "keep")
+            .map(|row| row["experiment_id"].as_str().unwrap())
+            .collect();
+        let phases = report["phases"].as_array().unwrap();
+        let promoted = [texts(&phases[0]["steps"]), texts(&report["next_steps"])].concat();
+        for step in promoted.iter().filter(|step| step.starts_with("Promote")) {
+            assert!(!going.iter().any(|run| step.contains(run)), "{when}: {step}, {going:?}");
+        }
+        // Nothing was done by a consolidation before there was one.
+        if report["since"].is_null() {
+            for phase in &phases[1..] {
+                assert_eq!(phase["done"], 0, "{when}: {phase}");
+            }
+            assert!(phases[3]["left"].as_u64().unwrap() > 0, "{when}: {}", phases[3]);
+        }
+        let incomplete = &report["inventory"][4];
+        assert!(incomplete["best"].is_null(), "{when}: {incomplete}");
+        let ending = incomplete["endings"][0][1].as_str().unwrap();
+        assert_eq!(ending, "failed: no <memory> left");
+        assert!(text.contains("failed: no &lt;memory&gt; left"), "{text}");
+        // Each run is listed under its own name.
+        for shelf in report["inventory"].as_array().unwrap() {
+            for series in shelf["series"].as_array().unwrap() {
+                let name = series[0].as_str().unwrap();
+                assert!(["night", "baseline_micro", "mock_test", "broken"].contains(&name));
+            }
+        }
+        let file = |name: &str| serde_json::from_slice::<Value>(&ward.read(name)).unwrap();
+        let registry = file("models_registry_consolidated.json");
+        let models = file("models_registry.json");
+        for run in registry["removed_experiments"].as_object().unwrap().keys() {
+            let next = texts(&registry["next_steps"]);
+            assert!(!next.iter().any(|step| step.contains(run.as_str())), "{when}: {next:?}");
+            assert_eq!(models["models"][run]["location"], "removed");
+        }
+        report
+    };
+    let before = consistent("before");
+    let digest = before["planned"]["plan_digest"].as_str().unwrap().to_owned();
+    ward.annals(&["consolidate", "apply", &digest]).ok();
+    let after = consistent("after");
+    let of = |report: &Value| -> Vec<String> {
+        let shelves = report["inventory"].as_array().unwrap().iter();
+        let series = shelves.flat_map(|shelf| shelf["series"].as_array().unwrap().clone());
+        let mut names: Vec<String> =
+            series.map(|series| series[0].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert_eq!(of(&before), of(&after), "series keep their names");
+}

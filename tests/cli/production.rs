@@ -34,7 +34,8 @@ fn whole(ward: &Workspace) -> Option<u64> {
         .collect();
     let registry: serde_json::Value =
         serde_json::from_slice(&ward.read("MODEL_VERSION.json")).unwrap();
-    let model = &registry["models"]["notes"];
+    let model = &registry["details"]["notes"];
+    assert_eq!(registry["models"]["notes"], model["version"]);
     let Some(number) = model["number"].as_u64() else {
         assert!(names.is_empty(), "{names:?}");
         return None;
@@ -182,7 +183,10 @@ fn aliases_and_versions() {
     ward.annals(&["alias", "remove", "champion"]).refused(4, "no alias");
     let registry: serde_json::Value =
         serde_json::from_slice(&ward.read("MODEL_VERSION.json")).unwrap();
-    assert_eq!(registry["models"]["notes"]["version"], "2.0.0");
-    assert_eq!(registry["models"]["notes"]["aliases"], serde_json::json!(["challenger"]));
+    // One version on top, of each model and in the details, whatever was bumped or rolled back.
+    assert_eq!(registry["version"], "2.0.0");
+    assert_eq!(registry["models"], serde_json::json!({ "notes": "2.0.0" }));
+    assert_eq!(registry["details"]["notes"]["version"], "2.0.0");
+    assert_eq!(registry["details"]["notes"]["aliases"], serde_json::json!(["challenger"]));
     assert_eq!(whole(&ward), Some(1));
 }

@@ -278,6 +278,8 @@ fn of_the_registry() -> Vec<Event> {
             trainer: "mara".into(),
             policy_revision: 1,
             reason: Some("it is better".into()),
+            intended_use: Some("triage, read by a nurse".into()),
+            limits: Some("no minors".into()),
         }
         .into(),
         PromotionApproved { request: REQUEST, approver: "ines".into(), reason: None }.into(),

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::super::{App, Result};
 use super::plan::{PlanRow, Planned, metrics};
-use crate::base::{Split, Timestamp};
+use crate::base::{RequestId, Split, Timestamp, settings};
 use crate::domain::RuleResult;
-use crate::domain::policy::{Action, Class, Policy};
+use crate::domain::policy::{Action, Class, Policy, stem};
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
 use crate::projection::best::Admission;
@@ -28,8 +28,10 @@ pub struct Shelf {
     pub runs: usize,
     /// Its series: name, runs whose files are there, runs whose files are gone.
     pub series: Vec<(String, usize, usize)>,
-    /// The best of it.
+    /// The best of it; none for runs without a model.
     pub best: Option<ModelLine>,
+    /// Runs without a model whose files are there, with how they ended and why.
+    pub endings: Vec<(String, String)>,
 }
 
 /// A model in numbers.
@@ -126,6 +128,10 @@ struct Facts {
     production: BTreeMap<[u8; 16], String>,
     roles: BTreeMap<String, Vec<String>>,
     past: Vec<ConsolidationRow>,
+    /// Requests that are open, by run.
+    open: BTreeMap<[u8; 16], RequestId>,
+    /// Runs about whose promotion somebody decided already.
+    decided: BTreeSet<[u8; 16]>,
 }
 
 impl Facts {
@@ -133,6 +139,9 @@ impl Facts {
         let (policy_revision, policy) = views.policy()?;
         let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let runs = views.run_details()?;
+        let requests = views.requests()?;
+        let (open, closed): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| request.status == "open");
         for best in views.best(Admission::Measured)? {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
@@ -143,7 +152,26 @@ impl Facts {
             production: views.production()?.into_iter().map(|m| (m.run, m.name)).collect(),
             roles,
             past: views.consolidations()?,
+            open: open.into_iter().map(|request| (request.run, request.request())).collect(),
+            decided: closed.into_iter().map(|request| request.run).collect(),
         })
+    }
+
+    /// The command that takes a run into production, where the plan keeps the run, it meets the
+    /// rules, and nobody decided about it yet. A run that the plan takes away is not promoted.
+    fn promotion(&self, row: &PlanRow) -> Option<(String, String)> {
+        let run = self.runs.get(&row.experiment_id)?;
+        let waits = row.class == Class::ProductionReady
+            && row.action == Action::Keep
+            && run.is_active()
+            && !self.production.contains_key(&run.id);
+        if let Some(request) = self.open.get(&run.id).filter(|_| waits) {
+            let what = format!("Decide on the request for {}", row.experiment_id);
+            return Some((what, format!("annals approve {request}")));
+        }
+        let free = waits && !self.decided.contains(&run.id);
+        let id = &row.experiment_id;
+        free.then(|| (format!("Promote {id}"), format!("annals promote {id}")))
     }
 
     fn model(&self, name: &str) -> Option<ModelLine> {
@@ -181,18 +209,18 @@ fn role(role: &str) -> &str {
     }
 }
 
+/// Layers, width and vocabulary of a network; the architecture's name for what has none.
 fn architecture(run: &RunDetails) -> String {
-    let parameter = |key: &str| {
-        let found = run.parameters.iter().find(|(name, _)| name == key);
-        found.and_then(|(_, value)| value.parse::<u64>().ok())
-    };
+    let found = |key: &str| run.parameters.iter().find(|(name, _)| name == key).map(|(_, v)| v);
+    let parameter = |key: &str| found(key).and_then(|value| value.parse::<u64>().ok());
+    let word = found("model.architecture").map(|word| word.trim_matches('"'));
     match (parameter("model.n_layer"), parameter("model.n_embd"), parameter("model.vocab_size")) {
         (Some(layers), Some(width), Some(words)) if words >= 1000 => {
             format!("{layers}L-{width}D-{}K", words / 1000)
         }
         (Some(layers), Some(width), Some(words)) => format!("{layers}L-{width}D-{words}"),
         (Some(layers), Some(width), None) => format!("{layers}L-{width}D"),
-        _ => run.config_name.clone(),
+        _ => word.and_then(settings::title).unwrap_or(&run.config_name).to_owned(),
     }
 }
 
@@ -211,7 +239,6 @@ impl App {
                 && !matches!(row.class, Class::Incomplete | Class::TestMock)
         };
         let performance = rows.iter().filter(stays).filter_map(|r| facts.model(&r.experiment_id));
-        let phases = self.phases(&planned, &facts);
         let saved = facts.past.iter().map(|row| row.bytes_before.saturating_sub(row.bytes_after));
         Ok(Report {
             project: self.settings.project.clone(),
@@ -223,28 +250,29 @@ impl App {
             bytes_saved: saved.sum(),
             bytes_to_save: planned.plan.bytes_saved(),
             since: since(&facts, &views)?,
-            next_steps: next_steps(&planned, &phases, &facts),
-            phases,
+            next_steps: next_steps(&planned, &facts),
+            phases: self.phases(&planned, &facts),
             planned,
         })
     }
 
     fn phases(&self, planned: &Planned, facts: &Facts) -> Vec<Phase> {
         let rows = &planned.plan.rows;
-        let waiting = rows.iter().filter(|row| {
-            let id = facts.runs.get(&row.experiment_id).map(|run| run.id);
-            row.class == Class::ProductionReady
-                && !id.is_some_and(|id| facts.production.contains_key(&id))
-        });
         let ours = |run: &&RunDetails| {
             let rule = run.archive.as_ref().and_then(|archive| archive.rule.as_ref());
             rule.is_some_and(|rule| rule.starts_with(RULE))
         };
         let line = |row: &PlanRow| format!("{} ({})", row.experiment_id, row.reason);
         let steps = |action: Action| rows.iter().filter(|r| r.action == action).map(line).collect();
-        let edited = self.exporter().edited();
+        let mut registry: Vec<String> = self.exporter().edited();
+        registry.iter_mut().for_each(|file| *file = format!("{file} was edited by hand"));
+        if planned.plan.moving().next().is_some() {
+            registry.push("written again when the plan is applied".to_owned());
+        }
         let deleted = facts.runs.values().filter(|run| run.deleted.is_some()).count();
-        let waiting: Vec<String> = waiting.map(|row| row.experiment_id.clone()).collect();
+        let waiting = rows.iter().filter_map(|row| facts.promotion(row));
+        let waiting: Vec<String> =
+            waiting.map(|(what, command)| format!("{what}: {command}")).collect();
         vec![
             Phase {
                 title: "Create Production Model Archive",
@@ -264,7 +292,12 @@ impl App {
                 left: planned.plan.count(Action::Remove),
                 steps: steps(Action::Remove),
             },
-            Phase { title: "Update Registry", done: 1, left: edited.len(), steps: edited },
+            Phase {
+                title: "Update Registry",
+                done: facts.past.len(),
+                left: registry.len(),
+                steps: registry,
+            },
         ]
     }
 }
@@ -284,23 +317,34 @@ fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<Shelf> {
     let shelf = |class: Class| {
         let mut series: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.class == class) {
-            series.entry(row.series.clone()).or_default().0 += 1;
+            // Under the run's own name: the runs of a series may have several.
+            let run = facts.runs.get(&row.experiment_id);
+            let name = run.map_or(row.experiment_id.as_str(), |run| &run.experiment_name);
+            series.entry(stem(name)).or_default().0 += 1;
         }
         for (name, run) in facts.runs.iter().filter(|(_, run)| run.deleted.is_some()) {
             let (status, id) = (RunStatus::from(run.status), &run.experiment_name);
             let gone = !planned.contains_key(name.as_str());
             if gone && Class::of(status, run.category, id, &run.tags, false) == class {
-                series.entry(crate::domain::policy::stem(id)).or_default().1 += 1;
+                series.entry(stem(id)).or_default().1 += 1;
             }
         }
         let of_class = rows.iter().filter(|row| row.class == class);
-        let models = of_class.filter_map(|row| facts.model(&row.experiment_id));
+        let of_class: Vec<&PlanRow> = of_class.collect();
+        let incomplete = class == Class::Incomplete;
+        let models = of_class.iter().filter_map(|row| facts.model(&row.experiment_id));
+        let endings = of_class.iter().filter_map(|row| {
+            let run = facts.runs.get(&row.experiment_id).filter(|_| incomplete)?;
+            let why = run.reason.as_ref().map_or(String::new(), |why| format!(": {why}"));
+            Some((row.experiment_id.clone(), format!("{}{why}", run.status.word())))
+        });
         let value = |model: &ModelLine| model.f1_macro.or(model.accuracy).unwrap_or(f64::MIN);
         Shelf {
             class,
             runs: series.values().map(|(there, gone)| there + gone).sum(),
             series: series.into_iter().map(|(name, (there, gone))| (name, there, gone)).collect(),
-            best: models.max_by(|a, b| value(a).total_cmp(&value(b))),
+            best: models.filter(|_| !incomplete).max_by(|a, b| value(a).total_cmp(&value(b))),
+            endings: endings.collect(),
         }
     };
     Class::ALL.into_iter().map(shelf).collect()
@@ -324,13 +368,14 @@ fn criteria(facts: &Facts, metrics: &[&str]) -> Vec<String> {
             rules.min_test_rows,
             facts.policy_revision
         ),
-        "Series: equal name apart from versions, dates and seeds, or equal configuration and data"
+        "Series: runs of one name apart from versions, dates and seeds, and runs of one \
+         configuration on the same data"
             .into(),
-        "Never touched: running, pinned, in production or asked for, once in production, best of \
-         all, archived by hand"
+        "Always kept: runs that are running, pinned, in production now or before, requested for \
+         production, best of all by a metric, or archived by hand"
             .into(),
         format!(
-            "Without a model: removed {} days after the end",
+            "Failed and interrupted runs: kept for {} days after they ended, then removed",
             facts.policy.failed_experiments.archive_after_days
         ),
     ]
@@ -351,14 +396,14 @@ fn since(facts: &Facts, views: &Snapshot) -> Result<Option<Since>> {
     }))
 }
 
-fn next_steps(planned: &Planned, phases: &[Phase], facts: &Facts) -> Vec<String> {
+fn next_steps(planned: &Planned, facts: &Facts) -> Vec<String> {
     let mut steps = Vec::new();
     if planned.plan.moving().next().is_some() {
         let digest = planned.plan_digest.short(16);
         steps.push(format!("Execute the plan: `annals consolidate apply {digest}`"));
     }
-    for run in phases.iter().take(1).flat_map(|phase| &phase.steps) {
-        steps.push(format!("Promote {run}: `annals promote {run}`"));
+    for (what, command) in planned.plan.rows.iter().filter_map(|row| facts.promotion(row)) {
+        steps.push(format!("{what}: `{command}`"));
     }
     let named: BTreeSet<&String> = facts.roles.keys().collect();
     for name in named {

@@ -27,7 +27,7 @@ use crate::base::RunId;
 /// # let ward = root.path().join("ward");
 /// # std::fs::create_dir(&ward)?;
 /// # let layout = Default::default();
-/// # let app = App::init(&ward, "ward", layout, caller, &dirs, Env::system())?;
+/// # let (app, _) = App::init(&ward, "ward", layout, caller, &dirs, Env::system())?;
 /// # let tracker = Tracker::new(app);
 /// # let model = ward.join("model.safetensors");
 /// # std::fs::write(&model, b"weights")?;

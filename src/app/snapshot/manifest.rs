@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::PythonEnvironment;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::{Digest, RunId};
 use crate::domain::run::Environment;
 
 /// The format written today.
-pub(super) const FORMAT: u16 = 2;
+pub(super) const FORMAT: u16 = 3;
 
 /// The first format whose names are escaped; before that a name had to be UTF-8.
 const ESCAPED_SINCE: u16 = 2;
@@ -63,6 +64,9 @@ pub struct Manifest {
     pub environment: Environment,
     /// What `rustc --version` says; none where it is not there.
     pub rust: Option<String>,
+    /// The Python packages that are installed; formats before 3 did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonEnvironment>,
     /// Files of `code/` that pin packages.
     pub packages: Vec<String>,
     /// Revision of the policy in `config/policy.json`.
@@ -199,6 +203,7 @@ mod tests {
             tree: None,
             environment,
             rust: None,
+            python: None,
             packages: vec![],
             policy_revision: 0,
             models: vec![],

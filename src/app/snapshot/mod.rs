@@ -11,6 +11,7 @@
 
 mod code;
 mod manifest;
+mod python;
 mod restore;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use serde::Serialize;
 
 use self::manifest::{escaped, unescaped};
 use super::environment::{Facts, cpus};
-use super::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run, fold_workspace, git};
+use super::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run, fold_workspace};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::run::RunState;
 use crate::domain::workspace::{self, SnapshotTaken, WorkspaceCommand, WorkspaceEvent};
@@ -30,6 +31,8 @@ use crate::store::{Access, View};
 use crate::supervise::Engine;
 
 pub use manifest::{Content, Entry, Manifest};
+pub(super) use python::PYTHON_VARIABLES;
+pub use python::PythonEnvironment;
 pub use restore::{Change, Difference, Verified};
 
 /// Plain permissions of what has no file of its own.
@@ -136,9 +139,10 @@ impl App {
             device: "cpu",
             accelerators: vec![],
         });
-        if let Some(git) = environment.git.as_mut().filter(|git| git.dirty) {
-            let words = ["diff", "HEAD", "--binary", "--no-color", "--no-ext-diff"];
-            let difference = git::must(&code.top, &words)?;
+        let tree = code.tree.as_ref();
+        if let Some((git, tree)) = environment.git.as_mut().zip(tree)
+            && let Some(difference) = self.difference(tree, &["--binary"])?
+        {
             let entry = self.keep_bytes("uncommitted.diff", &difference)?;
             git.diff = Some(Digest::of(&difference));
             entries.push(entry);
@@ -159,12 +163,11 @@ impl App {
         Ok(Manifest {
             format: manifest::FORMAT,
             origin,
-            workspace_in_tree: inside.filter(|_| code.git),
-            tree: git::ask(&code.top, &["rev-parse", "HEAD^{tree}"])
-                .filter(|_| code.git)
-                .map(|tree| tree.trim().to_owned()),
+            workspace_in_tree: inside.filter(|_| tree.is_some()),
+            tree: tree.and_then(|tree| tree.ask(&["rev-parse", "--verify", "HEAD^{tree}"])),
             environment,
             rust: rustc(&code.top),
+            python: PythonEnvironment::find(&root, &code.top, &self.caller.folders),
             packages,
             policy_revision,
             models,
@@ -313,9 +316,19 @@ fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, SnapshotTaken)>> {
     Ok(taken.collect())
 }
 
-/// The compiler that the code's folder asks for.
+/// The compiler: what the code's folder pins, as it is written there, else the one that runs. It
+/// is not asked in the code's folder, whose `rust-toolchain.toml` may name any program.
 fn rustc(top: &Path) -> Option<String> {
-    let output = Command::new("rustc").arg("--version").current_dir(top).output().ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    (output.status.success() && !said.is_empty()).then_some(said)
+    for name in ["rust-toolchain.toml", "rust-toolchain"] {
+        let Ok(text) = std::fs::read_to_string(top.join(name)) else { continue };
+        let channel = text.lines().find_map(|line| {
+            let value = line.split_once('=').filter(|(key, _)| key.trim() == "channel");
+            value.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
+        });
+        let channel = channel.unwrap_or_else(|| text.trim().to_owned());
+        return Some(format!("{channel} (pinned by {name})"));
+    }
+    let output = Command::new("rustc").arg("--version").current_dir("/").output().ok()?;
+    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !printed.is_empty()).then_some(printed)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::manifest::{Content, Manifest};
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, durable, fuse};
+use crate::base::{Digest, RunId, durable, fuse};
 use crate::store::{StoreError, copy_file};
 
 /// The snapshot's list in a restored folder.
@@ -180,6 +180,21 @@ impl App {
         }
     }
 
+    /// The unique names of runs, by their ids as text.
+    fn names_of<'r>(
+        &self,
+        runs: impl Iterator<Item = &'r RunId>,
+    ) -> Result<BTreeMap<String, String>> {
+        let views = self.snapshot()?;
+        let mut names = BTreeMap::new();
+        for run in runs {
+            if let Some(details) = views.run(*run)? {
+                names.insert(run.to_string(), details.experiment_id);
+            }
+        }
+        Ok(names)
+    }
+
     /// How the second snapshot differs from the first.
     ///
     /// # Errors
@@ -187,9 +202,15 @@ impl App {
     pub fn compare_snapshots(&self, first: Digest, second: Digest) -> Result<Difference> {
         let (first, second) = (self.manifest(first)?, self.manifest(second)?);
         let (before, after) = (facts(&first), facts(&second));
+        let names = self.names_of(first.runs.iter().chain(&second.runs))?;
         let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        let told = |facts: &BTreeMap<String, String>, key: &String| {
-            facts.get(key).cloned().unwrap_or_else(|| "none".into())
+        let named = |text: &str| names.get(text).cloned().unwrap_or_else(|| text.to_owned());
+        let told = |facts: &BTreeMap<String, Vec<String>>, key: &String| {
+            let values = facts.get(key).filter(|values| !values.is_empty());
+            values.map_or_else(
+                || "none".to_owned(),
+                |values| values.iter().map(|text| named(text)).collect::<Vec<_>>().join(", "),
+            )
         };
         let facts = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
         let facts = facts.map(|key| (key.clone(), told(&before, key), told(&after, key)));
@@ -213,7 +234,7 @@ fn changes(first: &Manifest, second: &Manifest) -> Vec<Change> {
 }
 
 /// What a snapshot says beside its files, by key.
-fn facts(manifest: &Manifest) -> BTreeMap<String, String> {
+fn facts(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
     let mut facts = BTreeMap::new();
     if let Ok(Value::Object(mut fields)) = serde_json::to_value(manifest) {
         // The files are compared one by one, and these lists follow from them.
@@ -225,18 +246,29 @@ fn facts(manifest: &Manifest) -> BTreeMap<String, String> {
     facts
 }
 
-fn flatten(prefix: &str, value: Value, facts: &mut BTreeMap<String, String>) {
+/// The parts of each fact, as people read them: a list has several.
+fn flatten(prefix: &str, value: Value, facts: &mut BTreeMap<String, Vec<String>>) {
     match value {
         Value::Object(fields) => fields.into_iter().for_each(|(key, value)| {
             let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
             flatten(&key, value, facts);
         }),
         Value::Null => {}
-        Value::String(text) => {
-            facts.insert(prefix.to_owned(), text);
+        Value::Array(items) => {
+            facts.insert(prefix.to_owned(), items.into_iter().map(words).collect());
         }
         other => {
-            facts.insert(prefix.to_owned(), other.to_string());
+            facts.insert(prefix.to_owned(), vec![words(other)]);
         }
+    }
+}
+
+/// A value without the marks of JSON: a model is its name and its version.
+fn words(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Bool(yes) => if yes { "yes" } else { "no" }.to_owned(),
+        Value::Array(items) => items.into_iter().map(words).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
     }
 }

@@ -5,14 +5,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::card::model_card;
 use super::{Plan, Results};
 use crate::app::beginning::Beginning;
+use crate::app::model_card::model_card;
+use crate::app::papers::{BASELINE, INFERENCE_MS, Record, pretty, training_info};
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, confine, durable};
-use crate::domain::run::{ArtifactStored, TEST_ROW_ORDER, TEST_ROWS};
+use crate::domain::Provenance;
+use crate::domain::run::{ArtifactStored, RunFinished, TEST_ROW_ORDER, TEST_ROWS};
 use crate::domain::workspace::LayoutKind;
 use crate::train::classical::VECTORIZER_FILE;
 use crate::train::data::{
@@ -201,10 +203,8 @@ impl RunFolder {
         &self,
         of: &Results<'_>,
         finished: &Finished,
+        ended: &RunFinished,
     ) -> Result<Vec<ArtifactStored>> {
-        let info = training_info(of, finished);
-        self.write("results/training_info.json", &pretty(&info))?;
-        self.write("results/model_card.md", model_card(of, finished).as_bytes())?;
         let weights = weights_path(finished);
         let weights = weights.to_string_lossy().replace('\\', "/");
         let stored = ArtifactStored {
@@ -214,11 +214,7 @@ impl RunFolder {
             bytes: finished.weights.bytes,
             blob: true,
         };
-        let mut all = vec![
-            stored,
-            self.file("training_info", "results/training_info.json")?,
-            self.file("model_card", "results/model_card.md")?,
-        ];
+        let mut all = vec![stored];
         if let Some(thresholds) = thresholds(of, finished) {
             let path = format!("results/{THRESHOLDS_FILE}");
             self.write(&path, &pretty(&thresholds))?;
@@ -243,7 +239,28 @@ impl RunFolder {
         if self.path.join("config").join(hf::CONFIG_FILE).exists() {
             all.extend(self.complete(&finished.best_dir)?);
         }
+        all.extend(self.write_papers(of, finished, ended, &all)?);
         Ok(all)
+    }
+
+    /// What training tells of itself, for programs and for people.
+    fn write_papers(
+        &self,
+        of: &Results<'_>,
+        finished: &Finished,
+        ended: &RunFinished,
+        results: &[ArtifactStored],
+    ) -> Result<Vec<ArtifactStored>> {
+        let report = fs::read(self.path.join("config").join(REPORT_FILE)).unwrap_or_default();
+        let report = serde_json::from_slice(&report).unwrap_or_default();
+        let files = [&self.inputs()?[..], results].concat();
+        let record = record(of, finished, ended, report, &files);
+        self.write("results/training_info.json", &pretty(&training_info(&record)))?;
+        self.write("results/model_card.md", model_card(&record, None).as_bytes())?;
+        Ok(vec![
+            self.file("training_info", "results/training_info.json")?,
+            self.file("model_card", "results/model_card.md")?,
+        ])
     }
 
     /// A file as it is on disk, to be kept as a blob.
@@ -257,11 +274,11 @@ impl RunFolder {
     }
 }
 
-fn labels(data: &Prepared) -> serde_json::Value {
+fn labels(data: &Prepared) -> Value {
     let names = &data.labels;
-    let id2label: serde_json::Map<String, serde_json::Value> =
+    let id2label: serde_json::Map<String, Value> =
         names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
-    let label2id: serde_json::Map<String, serde_json::Value> =
+    let label2id: serde_json::Map<String, Value> =
         names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i))).collect();
     json!({
         "label2id": label2id,
@@ -274,49 +291,35 @@ fn labels(data: &Prepared) -> serde_json::Value {
 }
 
 /// From which probability on a row has each label, where it may have any number of them.
-fn thresholds(of: &Results<'_>, finished: &Finished) -> Option<serde_json::Value> {
+fn thresholds(of: &Results<'_>, finished: &Finished) -> Option<Value> {
     let decided = finished.evaluations.iter().find(|e| !e.thresholds.is_empty())?;
     let labels = of.started.data.labels.iter().zip(&decided.thresholds);
     Some(labels.map(|(label, threshold)| (label.clone(), json!(threshold))).collect())
 }
 
-fn training_info(of: &Results<'_>, finished: &Finished) -> serde_json::Value {
-    let splits = finished.evaluations.iter().map(|evaluation| {
-        let metrics: serde_json::Map<String, serde_json::Value> =
-            evaluation.metrics.iter().map(|m| (m.name.clone(), json!(m.value))).collect();
-        let scores = json!({
-            "rows": evaluation.rows,
-            "metrics": metrics,
-            "confusion": evaluation.confusion,
-        });
-        (evaluation.split.word().to_owned(), scores)
-    });
-    let started = of.started;
-    json!({
-        "experiment_name": started.name,
-        "config": started.config_name,
-        "config_digest": started.config,
-        "data_digests": started.data.files.iter().map(|file| file.digest).collect::<Vec<_>>(),
-        "synthetic_data": started.data.synthetic.is_some(),
-        "seed": started.seed,
-        "threads": started.environment.threads,
-        "num_classes": started.data.labels.len(),
-        "classes": started.data.labels,
-        "parameters": finished.parameters,
-        "weights": finished.weights.digest,
-        "epochs": finished.epochs,
-        "steps": finished.steps,
-        "best_epoch": finished.best_epoch,
-        "chosen_by": format!("{} on valid", finished.metric),
-        "training_time_seconds": finished.seconds,
-        "rows_per_second": finished.rows_per_s,
-        "tfidf_logreg_on_the_same_rows": of.yardstick,
-        "evaluations": splits.collect::<serde_json::Map<String, serde_json::Value>>(),
-    })
-}
-
-fn pretty(value: &serde_json::Value) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
+/// What the papers of a run that has just ended are made from.
+fn record<'a>(
+    of: &'a Results<'_>,
+    finished: &Finished,
+    ended: &'a RunFinished,
+    report: Value,
+    artifacts: &[ArtifactStored],
+) -> Record<'a> {
+    let mut measured = serde_json::Map::new();
+    if let Some(yardstick) = of.yardstick {
+        measured.insert(BASELINE.into(), json!(yardstick));
+    }
+    if let Some(ms) = finished.inference_ms {
+        measured.insert(INFERENCE_MS.into(), json!(ms));
+    }
+    Record {
+        started: of.started,
+        finished: Some(ended),
+        provenance: Some(Provenance::Engine),
+        trainer: of.trainer.to_owned(),
+        began: None,
+        report,
+        measured,
+        artifacts: artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
+    }
 }

@@ -1,6 +1,5 @@
 //! `train`: from settings and data to a finished run, every step of it recorded.
 
-mod card;
 mod difficulty;
 mod drive;
 pub(in crate::app) mod ensemble;
@@ -61,6 +60,8 @@ pub struct Trained {
 struct Results<'a> {
     started: &'a RunStarted,
     yardstick: Option<Yardstick>,
+    /// Who trains it.
+    trainer: &'a str,
 }
 
 /// One attempt at a run, recorded as begun.
@@ -202,7 +203,8 @@ impl App {
             threads: plan.threads,
             resume_from: None,
         };
-        let of = Results { started: &started, yardstick: plan.yardstick };
+        let (yardstick, trainer) = (plan.yardstick, &*self.caller.actor);
+        let of = Results { started: &started, yardstick, trainer };
         self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 
@@ -356,9 +358,9 @@ impl App {
     ) -> Result<()> {
         let (ending, error, mut stored) = match driven {
             Ok(Driven::Finished(finished)) => {
-                let stored = folder.write_results(of, &finished)?;
-                let ending = Ending::Finish(Box::new(translate::finished(&finished, attempt)));
-                (ending, None, stored)
+                let ended = translate::finished(&finished, attempt);
+                let stored = folder.write_results(of, &finished, &ended)?;
+                (Ending::Finish(Box::new(ended)), None, stored)
             }
             Ok(Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
             Err(error) => {

@@ -148,7 +148,7 @@ impl App {
             threads,
             resume_from: None,
         };
-        let of = Results { started: &started, yardstick: None };
+        let of = Results { started: &started, yardstick: None, trainer: &self.caller.actor };
         self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 

@@ -87,7 +87,7 @@ impl App {
             threads: started.environment.threads,
             resume_from: Some(found.checkpoint.clone()),
         };
-        let of = Results { started, yardstick: None };
+        let of = Results { started, yardstick: None, trainer: &self.caller.actor };
         let (run, folder) = (found.run, &found.folder);
         self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }

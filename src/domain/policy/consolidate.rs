@@ -200,18 +200,20 @@ impl<'m> Chosen<'m> {
             return (Action::Keep, format!("best of its series: {}", member.score.text()));
         }
         if is(self.sample) {
-            let reason = format!("stands for its series: {}", member.score.text());
+            let reason = format!("reference run of its series: {}", member.score.text());
             return match member.archived {
                 true => (Action::Keep, format!("{reason}; archived already")),
                 false => (Action::Archive, reason),
             };
         }
         let stays = self.sample.or(self.best);
-        let instead = stays.map_or(String::new(), |m| format!("; {} stays", m.experiment_id));
+        let instead = stays.map_or(String::new(), |m| format!("; {} is kept", m.experiment_id));
         match member.class {
             Class::Incomplete => self.incomplete(policy, member, now),
-            Class::TestMock => (Action::Remove, "a test of the machinery".to_owned()),
-            Class::Debug => (Action::Remove, format!("one more debug run{instead}")),
+            Class::TestMock => {
+                (Action::Remove, "a test or mock run, by its name or tags".to_owned())
+            }
+            Class::Debug => (Action::Remove, format!("a further debug run of its series{instead}")),
             Class::Baseline | Class::ProductionReady => {
                 let better = self.best.map_or(String::new(), |best| {
                     format!("; {} has {}", best.experiment_id, best.score.text())
@@ -226,7 +228,7 @@ impl<'m> Chosen<'m> {
         let old = |ended: Timestamp| now.seconds_since(ended) / DAY_SECONDS >= f64::from(days);
         let word = member.status.word();
         if member.ended.is_some_and(old) {
-            return (Action::Remove, format!("{word} at least {days} days ago, without a model"));
+            return (Action::Remove, format!("{word} at least {days} days ago"));
         }
         (Action::Keep, format!("{word} less than {days} days ago"))
     }

@@ -50,8 +50,8 @@ fn individual(word: &str, after: &[String]) -> usize {
 /// What runs of one configuration have in common; none where nothing is known of it.
 pub type ConfigKey = Option<[u8; 32]>;
 
-/// The series of each of `runs`, which are stem and configuration, oldest first: the stem of its
-/// oldest run.
+/// The series of each of `runs`, which are stem and configuration, oldest first: all its stems,
+/// oldest first, so that no run stands under the name of another alone.
 pub fn series(runs: &[(String, ConfigKey)]) -> Vec<String> {
     // Each stem points at one that is as old or older.
     let mut index: BTreeMap<&str, usize> = BTreeMap::new();
@@ -76,9 +76,13 @@ pub fn series(runs: &[(String, ConfigKey)]) -> Vec<String> {
             older[a.max(b)] = a.min(b);
         }
     }
+    let mut names: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (at, stem) in stems.iter().enumerate() {
+        names.entry(root(&older, at)).or_default().push(stem);
+    }
     let of = |(stem, _): &(String, ConfigKey)| {
         let at = index.get(stem.as_str()).copied().unwrap_or_default();
-        stems[root(&older, at)].to_owned()
+        names.get(&root(&older, at)).map_or_else(String::new, |stems| stems.join(" + "))
     };
     runs.iter().map(of).collect()
 }

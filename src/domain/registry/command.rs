@@ -14,6 +14,10 @@ pub enum RegistryCommand {
         name: String,
         /// Why.
         reason: Option<String>,
+        /// What the model is meant for.
+        intended_use: Option<String>,
+        /// What it must not be used for or cannot do.
+        limits: Option<String>,
         /// Whether the name may be in production: the run then becomes its next version.
         replace: bool,
     },

@@ -46,15 +46,23 @@ pub fn decide(
     facts: &RegistryFacts<'_>,
 ) -> Result<Vec<RegistryEvent>, Rejection> {
     match command {
-        RegistryCommand::Request { request, name, reason, replace } => {
+        RegistryCommand::Request { request, name, reason, intended_use, limits, replace } => {
             if state.requests.contains_key(&request) {
                 return Err(Rejection::Exists { what: "request", name: request.to_string() });
             }
             let run = may_be_promoted(state, facts, &name, replace)?;
             let trainer = facts.trainer.to_owned();
             let policy_revision = facts.policy_revision;
-            let requested =
-                PromotionRequested { request, run, name, trainer, policy_revision, reason };
+            let requested = PromotionRequested {
+                request,
+                run,
+                name,
+                trainer,
+                policy_revision,
+                reason,
+                intended_use: stated("the intended use", intended_use)?,
+                limits: stated("the limits", limits)?,
+            };
             Ok(vec![requested.into()])
         }
         RegistryCommand::Approve { request, reason } => {
@@ -155,6 +163,15 @@ fn known_version<'s>(
     let found = state.versions(name).iter().find(|version| version.number == number);
     let unknown = || Rejection::Unknown { what: "version", name: format!("{number} of {name}") };
     found.ok_or_else(unknown)
+}
+
+/// A statement that was made says something.
+fn stated(what: &str, text: Option<String>) -> Result<Option<String>, Rejection> {
+    if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        let reason = "the text is empty".into();
+        return Err(Rejection::Invalid { what: what.into(), reason });
+    }
+    Ok(text)
 }
 
 fn given_reason(what: &str, reason: String) -> Result<String, Rejection> {

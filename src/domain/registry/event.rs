@@ -11,7 +11,7 @@ use crate::domain::RuleResult;
 stream_events! {
     /// What can happen to promotions and production models.
     pub enum RegistryEvent of Registry {
-        0x0301 "promotion.requested" 1 Text Requested(PromotionRequested),
+        0x0301 "promotion.requested" 2 Text Requested(PromotionRequested),
         0x0302 "promotion.approved" 1 Text Approved(PromotionApproved),
         0x0303 "promotion.rejected" 1 Text Rejected(PromotionRejected),
         0x0304 "promotion.refused" 1 Text Refused(PromotionRefused),
@@ -42,6 +42,10 @@ pub struct PromotionRequested {
     pub policy_revision: u64,
     /// Why.
     pub reason: Option<String>,
+    /// What the model is meant for, as stated; version 1 had no such statement.
+    pub intended_use: Option<String>,
+    /// What it must not be used for or cannot do, as stated; version 1 had no such statement.
+    pub limits: Option<String>,
 }
 
 /// A person agreed.

@@ -83,7 +83,9 @@ impl Table {
 }
 
 fn request(request: RequestId, name: &str) -> RegistryCommand {
-    RegistryCommand::Request { request, name: name.into(), reason: None, replace: false }
+    let (reason, replace) = (None, false);
+    let (intended_use, limits, name) = (None, None, name.into());
+    RegistryCommand::Request { request, name, reason, intended_use, limits, replace }
 }
 
 fn grant() -> RegistryCommand {
@@ -206,7 +208,9 @@ fn a_run_has_one_open_request() {
 fn put(table: &mut Table, request: RequestId, run: u8, replace: bool) -> Result<(), Rejection> {
     table.run.id = Some(RunId([run; 16]));
     let (name, reason) = ("hate".to_owned(), None);
-    table.ask("mara", RegistryCommand::Request { request, name, reason, replace })?;
+    let (intended_use, limits) = (None, None);
+    let ask = RegistryCommand::Request { request, name, reason, intended_use, limits, replace };
+    table.ask("mara", ask)?;
     table.ask("ines", approve(request))?;
     table.ask("mara", RegistryCommand::Grant { request, replace })?;
     table.ask("mara", promote(request))

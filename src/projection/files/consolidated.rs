@@ -266,15 +266,19 @@ fn standing(run: Option<&RunDetails>, policy: &Policy) -> (&'static str, String)
     }
 }
 
+/// What readers of the old file look for; null where the architecture has no such thing.
+const OLD_KEYS: [&str; 6] =
+    ["dropout", "max_seq_length", "n_embd", "n_layer", "num_heads", "vocab_size"];
+
+/// The settings of the model that its architecture uses.
 fn architecture(run: &RunDetails) -> BTreeMap<String, serde_json::Value> {
-    let mut values: BTreeMap<String, serde_json::Value> = run
-        .parameters
-        .iter()
-        .filter_map(|(key, value)| {
-            let value = serde_json::from_str(value).ok()?;
-            Some((key.strip_prefix("model.")?.to_owned(), value))
-        })
-        .collect();
+    let mut values: BTreeMap<String, serde_json::Value> =
+        OLD_KEYS.iter().map(|key| ((*key).to_owned(), serde_json::Value::Null)).collect();
+    let used = run.parameters.iter().filter_map(|(key, value)| {
+        let value = serde_json::from_str(value).ok()?;
+        Some((key.strip_prefix("model.")?.to_owned(), value))
+    });
+    values.extend(used);
     values.insert("name".into(), run.config_name.clone().into());
     values.insert("num_classes".into(), run.labels.len().into());
     values
@@ -301,6 +305,7 @@ fn next_steps(facts: &Facts, policy: &Policy) -> Vec<String> {
         run.status == Status::Finished
             && run.deleted.is_none()
             && !promoted.contains(&run.run())
+            && !facts.decided.contains(&run.run())
             && run.assess(policy).is_candidate()
     });
     waiting.map(|run| format!("Decide on the candidate {}", run.experiment_id)).collect()

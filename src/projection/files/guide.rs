@@ -13,7 +13,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Facts};
-use crate::base::{Digest, RunId, Split, Timestamp};
+use crate::base::markdown::escape;
+use crate::base::{Digest, RunId, Split, Timestamp, is_bound, is_count};
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::RunDetails;
 use crate::projection::{Snapshot, ViewError};
@@ -168,46 +169,45 @@ fn summary(model: &ModelRow, run: &RunDetails, trainer: &str) -> String {
     text
 }
 
-/// Text of people inside a table.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
-}
-
 fn write_facts(
     text: &mut String,
     model: &ModelRow,
     run: &RunDetails,
     trainer: &str,
 ) -> std::fmt::Result {
-    writeln!(text, "# {}\n", model.name)?;
+    writeln!(text, "# {}\n", escape(&model.name))?;
     if run.synthetic {
         writeln!(text, "**Trained on generated data. Not evidence of anything; not for use.**\n")?;
     }
     if !run.description.is_empty() {
-        writeln!(text, "{}\n", run.description)?;
+        writeln!(text, "{}\n", escape(&run.description))?;
     }
     writeln!(text, "| | |\n|---|---|")?;
     let version = format!("{} (number {})", model.version, model.number);
     writeln!(text, "| version | {version} |")?;
-    writeln!(text, "| promoted | {}, event {} |", Timestamp(model.promoted), model.position)?;
+    let promoted = Timestamp(model.promoted).human();
+    writeln!(text, "| promoted | {promoted} UTC, event {} |", model.position)?;
     let placed = &model.placed;
-    let since = format!("{} ({}, event {})", Timestamp(placed.at), placed.how, placed.position);
-    writeln!(text, "| in production since | {since} |")?;
+    let since = Timestamp(placed.at).human();
+    let how = format!("{}, event {}", placed.how, placed.position);
+    writeln!(text, "| in production since | {since} UTC ({how}) |")?;
     writeln!(text, "| files | {}/ |", model.path)?;
-    writeln!(text, "| approved by | {} |", cell(&model.approvers.join(", ")))?;
+    writeln!(text, "| approved by | {} |", escape(&model.approvers.join(", ")))?;
     writeln!(text, "| run | {} ({}) |", run.experiment_id, run.run())?;
-    writeln!(text, "| trained by | {}, {} |", cell(trainer), Timestamp(run.started))?;
+    let began = Timestamp(run.started).human();
+    writeln!(text, "| trained by | {}, {began} UTC |", escape(trainer))?;
     if let Some(seconds) = run.duration_seconds {
         writeln!(text, "| took | {seconds:.1} s |")?;
     }
     writeln!(text, "| configuration | {} (blake3 {}) |", run.config_name, run.config_digest)?;
     writeln!(text, "| seed | {} |", run.shown_seed())?;
-    writeln!(text, "| data (blake3) | {} |", Digest(run.data))?;
+    let data = Digest(run.data);
+    writeln!(text, "| data (blake3 over the digests of all data files) | {data} |")?;
     for (split, rows) in &run.rows {
         writeln!(text, "| rows of {} | {rows} |", split.word())?;
     }
     writeln!(text, "| leaked rows | {} |", run.shown_leaked_rows())?;
-    writeln!(text, "| labels | {} |", cell(&run.labels.join(", ")))?;
+    writeln!(text, "| labels | {} |", escape(&run.labels.join(", ")))?;
     if let Some(count) = run.parameter_count {
         writeln!(text, "| weights, number | {count} |")?;
     }
@@ -218,9 +218,9 @@ fn write_facts(
         writeln!(text, "| scores came from | {} |", provenance.word())?;
     }
     writeln!(text, "| reproduced | {} |", reproduced(run))?;
-    writeln!(text, "\n## Parameters\n\n| parameter | value |\n|---|---|")?;
+    writeln!(text, "\n## Settings\n\n| setting | value |\n|---|---|")?;
     for (key, value) in &run.parameters {
-        writeln!(text, "| {} | {} |", cell(key), cell(value))?;
+        writeln!(text, "| {} | {} |", escape(key), escape(value))?;
     }
     Ok(())
 }
@@ -235,16 +235,20 @@ fn reproduced(run: &RunDetails) -> String {
 
 fn write_results(text: &mut String, run: &RunDetails) -> std::fmt::Result {
     writeln!(text, "\n## Results\n\n| split | metric | value |\n|---|---|---|")?;
-    for metric in &run.metrics {
-        let split = metric.key.split.map_or("", Split::word);
-        writeln!(text, "| {split} | {} | {:.4} |", cell(&metric.key.name), metric.value)?;
+    for metric in run.metrics.iter().filter(|metric| !is_bound(&metric.key.name)) {
+        let (name, split) = (&metric.key.name, metric.key.split.map_or("none", Split::word));
+        let value = match is_count(name, metric.value) {
+            true => format!("{:.0}", metric.value),
+            false => format!("{:.4}", metric.value),
+        };
+        writeln!(text, "| {split} | {} | {value} |", escape(name))?;
     }
     for evaluation in run.evaluations.iter().filter(|found| !found.classes.is_empty()) {
         let split = evaluation.split.word();
         writeln!(text, "\n### Labels on {split}, {} rows\n", evaluation.rows)?;
         writeln!(text, "| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;
         for class in &evaluation.classes {
-            let (label, support) = (cell(&class.label), class.support);
+            let (label, support) = (escape(&class.label), class.support);
             let scores = [class.precision, class.recall, class.f1].map(|s| format!("{s:.4}"));
             writeln!(text, "| {label} | {} | {support} |", scores.join(" | "))?;
         }
@@ -258,13 +262,21 @@ fn write_steps(text: &mut String, model: &ModelRow, run: &RunDetails) -> std::fm
         (format!("annals why {name}"), "the code, data, settings and environment it came from"),
         ("annals verify".to_owned(), "that the record is whole"),
         (format!("annals reproduce {id}"), "the same training once more, and whether it is equal"),
-        (format!("annals predict {name} \"a text\""), "the model at work"),
+        (prediction(name, run), "the model at work"),
     ];
     writeln!(text, "\n## Steps to reproduce\n")?;
     for (number, (command, what)) in (1..).zip(steps) {
         writeln!(text, "{number}. `{command}`: {what}")?;
     }
     Ok(())
+}
+
+/// The command that asks the model, by what it takes.
+fn prediction(name: &str, run: &RunDetails) -> String {
+    // Series of numbers are scaled; texts are not.
+    let takes_series = run.artifacts.iter().any(|(what, ..)| what == "scaler");
+    let what = if takes_series { "--file SERIES" } else { "\"a text\"" };
+    format!("annals predict {name} {what}")
 }
 
 fn reproducibility(facts: &Facts) -> String {
@@ -294,6 +306,7 @@ fn write_reproducibility(text: &mut String, facts: &Facts) -> std::fmt::Result {
         let weights = run.weights.as_deref().map(short).unwrap_or_default();
         let (name, id, seed) = (&model.name, &run.experiment_id, run.shown_seed());
         let again = reproduced(run);
+        let name = escape(name);
         writeln!(text, "| {name} | {id} | {config} | {data} | {seed} | {weights} | {again} |")?;
     }
     Ok(())

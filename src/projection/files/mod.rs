@@ -110,6 +110,8 @@ struct Facts {
     models: Vec<ModelRow>,
     /// Active runs that the rule about old debug runs sends away.
     pending: BTreeSet<RunId>,
+    /// Runs about whose promotion somebody decided already.
+    decided: BTreeSet<RunId>,
     created_at: Option<Timestamp>,
     last_updated: Option<Timestamp>,
 }
@@ -124,7 +126,17 @@ impl Facts {
         let moved = moves.iter().map(|row| row.ended.unwrap_or(row.planned));
         let created_at = starts.clone().min().map(Timestamp);
         let last_updated = starts.chain(ends).chain(placements).chain(moved).max().map(Timestamp);
-        Ok(Self { project: project.to_owned(), runs, models, pending, created_at, last_updated })
+        let requests = views.requests()?;
+        let decided = requests.iter().filter(|row| row.status != "open").map(RequestRow::run);
+        Ok(Self {
+            project: project.to_owned(),
+            decided: decided.collect(),
+            runs,
+            models,
+            pending,
+            created_at,
+            last_updated,
+        })
     }
 
     fn run_named(&self, id: RunId) -> Option<&RunDetails> {

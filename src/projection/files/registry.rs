@@ -36,6 +36,8 @@ struct Model {
     best_metrics: BTreeMap<String, f64>,
     synthetic_data: bool,
     run_id: String,
+    /// `active`, an archive, or `removed`: only metrics and digests are left then.
+    location: &'static str,
 }
 
 pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
@@ -64,6 +66,11 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
             best_metrics: best.collect(),
             synthetic_data: run.synthetic,
             run_id: run.run().to_string(),
+            location: match (&run.deleted, &run.archive) {
+                (Some(_), _) => "removed",
+                (None, Some(archived)) => archived.archive.word(),
+                (None, None) => "active",
+            },
         };
         models.insert(run.experiment_id.clone(), model);
     }
