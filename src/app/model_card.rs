@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::papers::{BASELINE, INFERENCE_MS, Production, Record};
 use super::train::ensemble;
-use crate::base::markdown::escape;
+use crate::base::markdown::{escape, paragraph};
 use crate::base::{Split, is_bound, is_count, settings};
 use crate::domain::Provenance;
 use crate::domain::metric::{ClassScore, Evaluation, FinalMetric};
@@ -37,10 +37,10 @@ fn write(card: &mut String, record: &Record<'_>, production: Option<&Production>
         writeln!(card, "**Trained on generated data. Not evidence of anything; not for use.**\n")?;
     }
     if !started.description.is_empty() {
-        writeln!(card, "{}\n", escape(&started.description))?;
+        writeln!(card, "{}\n", paragraph(&started.description))?;
     }
     model(card, record, production)?;
-    let stated = |text: Option<&String>| text.map_or(NOT_STATED.to_owned(), |text| escape(text));
+    let stated = |text: Option<&String>| text.map_or(NOT_STATED.to_owned(), |text| paragraph(text));
     let intended = production.and_then(|production| production.intended_use.as_ref());
     let limits = production.and_then(|production| production.limits.as_ref());
     writeln!(card, "## Intended use\n\n{}\n", stated(intended))?;
@@ -51,9 +51,12 @@ fn write(card: &mut String, record: &Record<'_>, production: Option<&Production>
         .into_iter()
         .find_map(|split| evaluations.iter().find(|evaluation| evaluation.split == split));
     scores(card, record.finished, evaluation)?;
-    if let Some(evaluation) = evaluation {
-        labels(card, evaluation)?;
-        confusion(card, evaluation)?;
+    match evaluation {
+        Some(evaluation) => {
+            labels(card, evaluation)?;
+            confusion(card, evaluation)?;
+        }
+        None => writeln!(card, "## Labels\n\nNot measured by label.\n")?,
     }
     baseline(card, record)?;
     approval(card, production)?;
@@ -169,9 +172,12 @@ fn data(card: &mut String, record: &Record<'_>) -> Result {
     }
     let rule = if data.split_rule.is_empty() { "not stated" } else { &data.split_rule };
     fact(card, "split", rule)?;
-    fact(card, "labels", &data.labels.join(", "))?;
-    let prepared = format!("{} (the rows as the model read them, after the split)", data.prepared);
-    fact(card, "prepared rows (blake3)", &prepared)?;
+    let labels = data.labels.join(", ");
+    fact(card, "labels", if labels.is_empty() { "not stated" } else { &labels })?;
+    if !data.splits.is_empty() {
+        let what = "the rows as the model read them, after the split";
+        fact(card, "prepared rows (blake3)", &format!("{} ({what})", data.prepared))?;
+    }
     fact(card, "leaked rows", &format!("{} of valid and test repeat train", data.leaked_rows))?;
     let near = record.report.get("nearly_repeated").and_then(Value::as_array);
     let near = near.map_or("not measured".to_owned(), |rows| {
@@ -227,10 +233,10 @@ fn scores(
 
 fn labels(card: &mut String, evaluation: &Evaluation) -> Result {
     if evaluation.classes.is_empty() {
-        return Ok(());
+        return writeln!(card, "## Labels\n\nNot measured by label.\n");
     }
     let (split, rows) = (evaluation.split.word(), evaluation.rows);
-    writeln!(card, "## Labels on {split} ({rows} rows)\n")?;
+    writeln!(card, "## Labels\n\nOn {split}, {rows} rows:\n")?;
     writeln!(card, "| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;
     for class in &evaluation.classes {
         let ClassScore { label, precision, recall, f1, support } = class;

@@ -115,7 +115,9 @@ fn papers_tell_what_was_measured_and_no_setting_of_another_architecture() {
     for name in ["net_v1", "lin_v1", "ens_v1"] {
         let config = read(&ward, &format!("models/production/{name}/config.json"));
         for key in FOREIGN {
-            assert!(!config.contains(key), "{name} has {key}: {config}");
+            // The plain learner's own.
+            let own = name == "net_v1" && key == "nan_at_step";
+            assert!(own || !config.contains(key), "{name} has {key}: {config}");
         }
         let info = read(&ward, &format!("models/production/{name}/training_info.json"));
         let info: Value = serde_json::from_str(&info).unwrap();
@@ -196,8 +198,9 @@ fn a_summary_of_the_training_output_layout_is_about_its_own_model() {
     for key in FOREIGN {
         assert!(!summary.contains(key), "{summary}");
     }
-    assert!(!summary.contains("ci_low") && !summary.contains(".0000 |\n| test | support"));
-    assert!(summary.contains("| test | support_") || !summary.contains("support_"), "{summary}");
+    assert!(!summary.contains("ci_low"), "{summary}");
+    let counts: Vec<&str> = summary.lines().filter(|line| line.contains("| support")).collect();
+    assert!(counts.iter().all(|line| !line.contains('.')), "{counts:?}");
     let since = summary.lines().find(|line| line.contains("in production since")).unwrap();
     assert!(!since.contains('.') && since.contains("UTC"), "{since}");
 }
@@ -209,7 +212,7 @@ fn statements_are_made_in_the_request() {
     strict_of(&ward);
     let args = ["train", "--config", "tfidf_logreg", "--data", "notes.csv", "--name", "m"];
     ward.annals(&[&args[..], &["--category", "baseline"]].concat()).ok();
-    ward.annals(&["promote", "m", "--as", "m_v1", "--limits", " "]).refused(5, "the text is empty");
+    ward.annals(&["promote", "m", "--as", "m_v1", "--limits", " "]).refused(2, "the text is empty");
     let stated = ["--request", "--intended-use", "triage"];
     ward.annals(&[&["promote", "m", "--as", "m_v1"][..], &stated].concat()).ok();
     // Who approves must have read it.

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Facts};
-use crate::base::markdown::escape;
+use crate::base::markdown::{escape, paragraph};
 use crate::base::{Digest, RunId, Split, Timestamp, is_bound, is_count};
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::RunDetails;
@@ -180,7 +180,7 @@ fn write_facts(
         writeln!(text, "**Trained on generated data. Not evidence of anything; not for use.**\n")?;
     }
     if !run.description.is_empty() {
-        writeln!(text, "{}\n", escape(&run.description))?;
+        writeln!(text, "{}\n", paragraph(&run.description))?;
     }
     writeln!(text, "| | |\n|---|---|")?;
     let version = format!("{} (number {})", model.version, model.number);
