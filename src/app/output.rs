@@ -1,6 +1,7 @@
 //! Files that a user asks for, `--out FILE` and the like, are never put where annals keeps its own:
 //! whatever workspace the place is in, and whatever links lead to it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

@@ -321,7 +321,7 @@ fn the_report_does_not_contradict_itself() {
         assert!(incomplete["best"].is_null(), "{when}: {incomplete}");
         let ending = incomplete["endings"][0][1].as_str().unwrap();
         assert_eq!(ending, "failed: no <memory> left");
-        assert!(text.contains("failed: no &lt;memory&gt; left"), "{text}");
+        assert!(text.contains("failed: no &lt;memory> left"), "{text}");
         // Each run is listed under its own name.
         for shelf in report["inventory"].as_array().unwrap() {
             for series in shelf["series"].as_array().unwrap() {

@@ -67,7 +67,7 @@ const TRAPS: [(&str, &str, &str, &[&str]); 14] = [
     ("textconv", ".git/config", "[diff \"x\"]\n textconv = EVIL", &["diff", "HEAD"]),
     ("diff of a driver", ".git/config", "[diff \"x\"]\n command = EVIL", &["diff", "HEAD"]),
     ("external diff", ".git/config", "[diff]\n external = EVIL", &["diff", "HEAD"]),
-    ("hooks", ".git/config", "[core]\n hooksPath = ../trap-hooks", &["tag", "-am", "x", "x"]),
+    ("hooks", ".git/config", "[core]\n hooksPath = WARD/trap-hooks", &["tag", "-am", "x", "x"]),
     ("gpg", ".git/config", "[tag]\n gpgSign\n[gpg]\n program = EVIL", &["tag", "-am", "x", "x"]),
     (
         "pager",
@@ -147,7 +147,7 @@ fn a_toolchain_file_is_read_and_not_followed() {
 /// What a run recorded about its code.
 fn dirty(ward: &Workspace, name: &str) -> serde_json::Value {
     ward.annals(&["run", "start", "--name", name]).ok();
-    let query = format!("select git_dirty from runs where experiment_name = '{name}'");
+    let query = format!("select git_dirty from runs where name = '{name}'");
     ward.annals(&["query", &query, "--format", "json"]).ok().json()[0]["git_dirty"].clone()
 }
 
@@ -174,7 +174,5 @@ fn what_annals_generates_makes_no_tree_dirty() {
         ward.annals(&["run", "start", "--name", "refused"]).refused(5, "code.txt");
         ward.annals(&["policy", "set", "new_runs.require_clean_tree", "false"]).ok();
         assert_eq!(dirty(&ward, "changed"), 1, "{layout}");
-        let events = ward.annals(&["log", "--kind", "run.started", "--format", "json"]).ok();
-        let _ = events;
     }
 }
