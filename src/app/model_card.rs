@@ -121,7 +121,8 @@ fn model(card: &mut String, record: &Record<'_>, production: Option<&Production>
             None => "in no git tree".to_owned(),
         },
     )?;
-    fact(card, "seed", &started.seed.to_string())?;
+    let seed = record.seed.map_or("not stated".to_owned(), |seed| seed.to_string());
+    fact(card, "seed", &seed)?;
     let best = record.finished.and_then(|finished| Some((finished, finished.best.as_ref()?)));
     fact(
         card,
@@ -178,7 +179,16 @@ fn data(card: &mut String, record: &Record<'_>) -> Result {
         let what = "the rows as the model read them, after the split";
         fact(card, "prepared rows (blake3)", &format!("{} ({what})", data.prepared))?;
     }
-    fact(card, "leaked rows", &format!("{} of valid and test repeat train", data.leaked_rows))?;
+    let leaked = record
+        .leaked_rows
+        .map_or("not stated".to_owned(), |rows| format!("{rows} of valid and test repeat train"));
+    fact(card, "leaked rows", &leaked)?;
+    let origin = match record.synthetic {
+        Some(true) => "generated",
+        Some(false) => "real",
+        None => "not stated",
+    };
+    fact(card, "origin", origin)?;
     let near = record.report.get("nearly_repeated").and_then(Value::as_array);
     let near = near.map_or("not measured".to_owned(), |rows| {
         format!("{} of valid and test nearly repeat train", rows.len())

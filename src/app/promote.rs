@@ -499,9 +499,8 @@ fn stated_late(request: RequestId, name: &str) -> Error {
         "request {request} for {name} was made already; intended use and limits are stated in the \
          request, before anybody approves it"
     );
-    Error::new(ErrorKind::Rejected, message).hint(format!(
-        "`annals reject {request} --reason WHY`, then request it again with them"
-    ))
+    Error::new(ErrorKind::Rejected, message)
+        .hint(format!("`annals reject {request} --reason WHY`, then request it again with them"))
 }
 
 fn other_name() -> String {
