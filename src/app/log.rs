@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::files_named::{WITH_FILES, names_file};
 use super::redact::RedactedBy;
 use super::subject::Subject;
 use super::summary::summary;
@@ -313,22 +314,6 @@ impl App {
     }
 }
 
-/// Kinds whose events name files.
-const WITH_FILES: [&str; 12] = [
-    "run.started",
-    "run.train_checkpoint_saved",
-    "run.train_checkpoint_pruned",
-    "run.artifact_stored",
-    "run.finished",
-    "run.archived",
-    "run.restored",
-    "run.reproduced",
-    "model.promoted",
-    "model.found_damaged",
-    "move.planned",
-    "blobs.removed",
-];
-
 impl LogQuery {
     /// Whether nothing but a file narrows it.
     pub fn is_file_only(&self) -> bool {
@@ -369,25 +354,6 @@ impl LogFilter {
         (!self.refused || refused())
             && self.model.as_ref().is_none_or(|model| model.concerns(&envelope.header, &event))
             && self.file.as_ref().is_none_or(names)
-    }
-}
-
-/// Whether a value names a file: its whole path, the end of its path, or how its digest begins.
-fn names_file(value: &Value, file: &str) -> bool {
-    /// Fewer digits fit too many digests by chance.
-    const DIGITS_MIN: usize = 8;
-    match value {
-        Value::String(text) => {
-            let tail = text.strip_suffix(file).is_some_and(|rest| rest.ends_with('/'));
-            let digest = file.strip_prefix("blake3:").unwrap_or(file);
-            let digits =
-                digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
-            let bare = text.strip_prefix("blake3:").unwrap_or(text);
-            text == file || tail || (digits && bare.len() == 64 && bare.starts_with(digest))
-        }
-        Value::Array(items) => items.iter().any(|item| names_file(item, file)),
-        Value::Object(fields) => fields.values().any(|item| names_file(item, file)),
-        _ => false,
     }
 }
 

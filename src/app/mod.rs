@@ -26,6 +26,7 @@ mod environment;
 mod error;
 mod export;
 mod external;
+mod files_named;
 mod find;
 mod gc;
 mod git;
