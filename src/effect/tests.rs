@@ -313,20 +313,28 @@ fn a_folder_moves_to_another_file_system_and_back() {
         return;
     };
     let blobs = blobs(root.path());
-    let far = other.path().join("hate_1").to_str().unwrap().to_owned();
+    // Both are inside of one root.
+    let top = Path::new("/");
+    let below = |path: PathBuf| {
+        let parent = fs::canonicalize(path.parent().unwrap()).unwrap();
+        let path = parent.join(path.file_name().unwrap());
+        path.strip_prefix(top).unwrap().to_str().unwrap().to_owned()
+    };
+    let near = below(root.path().join("experiments/hate_1"));
+    let far = below(other.path().join("hate_1"));
     let mut plan = packed(root.path());
     let MovePurpose::Archive(order) = &mut plan.purpose else { panic!("{plan:?}") };
     (order.pack, order.dropped) = (None, Vec::new());
-    plan.files = survey(root.path(), &plan.from).unwrap();
-    plan.to.clone_from(&far);
-    relocate(root.path(), &blobs, &plan).unwrap();
+    (plan.from, plan.to) = (near.clone(), far.clone());
+    plan.files = survey(top, &plan.from).unwrap();
+    relocate(top, &blobs, &plan).unwrap();
     assert!(!root.path().join("experiments/hate_1").exists());
     assert_eq!(fs::read(other.path().join("hate_1/model")).unwrap(), b"weights");
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1);
-    assert_eq!(recover_relocation(root.path(), &plan).unwrap(), Recovered::Completed);
+    assert_eq!(recover_relocation(top, &plan).unwrap(), Recovered::Completed);
 
-    (plan.from, plan.to) = (far, "experiments/hate_1".into());
-    relocate(root.path(), &blobs, &plan).unwrap();
+    (plan.from, plan.to) = (far, near);
+    relocate(top, &blobs, &plan).unwrap();
     assert_eq!(fs::read(root.path().join("experiments/hate_1/model")).unwrap(), b"weights");
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
 }
