@@ -298,7 +298,8 @@ impl App {
         for name in [TEST_ROWS, TEST_ROW_ORDER] {
             let Some(known) = first.state.artifacts.get(name) else { continue };
             let Some(path) = &known.path else { continue };
-            folder.write(path, &self.file_of(&first.state, path, known.digest)?)?;
+            let recorded = RecordedFile { name, path, digest: known.digest };
+            folder.write(path, &self.recorded_bytes(&first.place, recorded)?)?;
             stored.push(folder.file(name, path)?);
         }
         let predictions = &made.evaluation.predictions;
