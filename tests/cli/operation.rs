@@ -48,7 +48,7 @@ fn what_took_effect_is_reported_as_done() {
         &["archive", "three"],
     ];
     let ward = lived_in();
-    let file = ward.path("models_registry.json");
+    let file = ward.path(".annals/exports.json");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     std::fs::write(file.join("in-the-way"), "x").unwrap();
@@ -59,7 +59,7 @@ fn what_took_effect_is_reported_as_done() {
         assert_eq!(answer.code, 0, "{verb:?}: {}", answer.err);
         assert!(events() > before, "{verb:?} took no effect");
         assert!(answer.err.contains("what was decided is recorded"), "{verb:?}: {}", answer.err);
-        assert!(answer.err.contains("models_registry.json"), "{verb:?}: {}", answer.err);
+        assert!(answer.err.contains("exports.json"), "{verb:?}: {}", answer.err);
     }
     std::fs::remove_dir_all(&file).unwrap();
     ward.annals(&["note", "one", "room again"]).ok();
@@ -219,7 +219,7 @@ fn one_odd_entry_does_not_stop_the_housekeeping_of_others() {
                 let digest = plan["plan_digest"].as_str().unwrap().to_owned();
                 let mut done = ward.annals(&["consolidate", "apply", &digest]).ok();
                 // The plan has the reason of each run that stays.
-                let rows = plan["rows"].as_array().unwrap().iter();
+                let rows = plan["plan"]["rows"].as_array().unwrap().iter();
                 rows.filter(|row| row["action"] == "keep")
                     .for_each(|row| done.out.push_str(&row.to_string()));
                 done

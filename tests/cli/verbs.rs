@@ -30,6 +30,7 @@ const READING: &[&str] = &[
     "layout show",
     "list",
     "log copy",
+    "models",
     "plot",
     "policy diff",
     "policy history",
