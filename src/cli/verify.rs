@@ -47,9 +47,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             ))?;
             ui.line(&format!("root {}", report.root))?;
             ui.note(&format!(
-                "{} {} signed with the actor's own key; all other names are claims.",
+                "{} {} signed with {} actor's own key; all other names are claims.",
                 counted(report.actor_signatures, "event"),
-                are(&report.actor_signatures)
+                are(&report.actor_signatures),
+                if report.actor_signatures == 1 { "its" } else { "their" }
             ));
         }
         if report.unsigned_tail > 0 {

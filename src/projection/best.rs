@@ -247,7 +247,11 @@ impl<'p> Contest<'p> {
             && self.objections(&run.state).next().is_none();
         counts.then(|| Contender {
             experiment_id: run.experiment_id.to_owned(),
-            configuration: run.configuration(),
+            // Generated rows follow from the seed, which is what the runs of a group differ in.
+            configuration: match synthetic {
+                true => Some(run.question()),
+                false => run.configuration(),
+            },
             test_rows: run.test_rows().unwrap_or_default(),
             seed: run.state.stated(Unstated::Seed).then_some(run.seed),
             position: run.position,

@@ -31,7 +31,7 @@ fn approvals_are_signed_when_the_policy_says_so() {
     assert_eq!(key_of(&ward, "otto")["key"], serde_json::Value::Null);
 
     let approved = ward.annals_as("ines", &["approve", "night"]).ok().out;
-    assert!(approved.contains("1 of 1 approvals: ines (signed)"), "{approved}");
+    assert!(approved.contains("1 of 1 approval: ines (signed)"), "{approved}");
     ward.annals(&["promote", "notes"]).ok();
     let shown = ward.annals(&["show", "night"]).ok().out;
     assert!(shown.contains("approved by ines (signed)"), "{shown}");

@@ -115,7 +115,7 @@ fn runs_on_other_rows_are_not_tested_and_it_is_said() {
     ])
     .ok();
     let found = ward.annals(&["compare", "triple", "other"]).ok();
-    assert!(found.err.contains("The data differ"), "{}", found.err);
+    assert!(found.err.contains("Measured on different test rows"), "{}", found.err);
     assert!(!found.out.contains("McNemar"), "{}", found.out);
 }
 
