@@ -390,6 +390,8 @@ fn what_can_be_meant_otherwise_is_remarked_upon() {
         let table = read_table(&path, true).unwrap();
         assert!(table.remarks.len() == 1 && table.remarks[0].contains(remark), "{table:?}");
     }
+    let unnamed = read_table(&place.put("csv", b",text,label,\n0,a,x,\n"), true).unwrap();
+    assert_eq!(unnamed.names, ["1", "text", "label", "4"]);
     let clean = "text,label\n\"one\ntwo, three\nfour\",x\nc,y\n";
     assert_eq!(read_table(&place.put("csv", clean.as_bytes()), true).unwrap().remarks.len(), 0);
 }

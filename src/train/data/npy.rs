@@ -190,6 +190,24 @@ mod tests {
     }
 
     #[test]
+    fn labels_keep_all_digits() {
+        let label = |kind: &str, data: &[u8]| {
+            let header =
+                format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}\n");
+            Array::read(&file(&header, data)).unwrap().label(0).text().unwrap()
+        };
+        assert_eq!(label("<i8", &9_007_199_254_740_993_i64.to_le_bytes()), "9007199254740993");
+        assert_eq!(label("<i8", &(-3_i64).to_le_bytes()), "-3");
+        assert_eq!(label("<u8", &u64::MAX.to_le_bytes()), "18446744073709551615");
+        assert_eq!(label("|i1", &[0xff]), "-1");
+        assert_eq!(label("|u1", &[0xff]), "255");
+        assert_eq!(label("|b1", &[1]), "true");
+        assert_eq!(label("<f4", &0.1_f32.to_le_bytes()), "0.1");
+        assert_eq!(label("<f8", &2.0_f64.to_le_bytes()), "2");
+        assert_eq!(label("<f8", &f64::NAN.to_le_bytes()), "", "missing");
+    }
+
+    #[test]
     fn types_orders_and_shapes() {
         let floats: Vec<u8> = [1.5_f32, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n";

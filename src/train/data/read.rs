@@ -9,6 +9,7 @@ use super::error::DataError;
 use super::format::Format;
 use super::label::{Label, LabelColumns, LabelSpec, classify};
 use super::spelling::{Spelling, TwoSpellings};
+use super::suspect;
 use super::table::{Table, table};
 use super::value::Value;
 use crate::base::{Digest, Split, suggest};
@@ -218,6 +219,7 @@ pub(super) fn read_with(
     let (labels, rows) = classify(source, raw)?;
     let labels_inferred = source.labels == LabelSpec::Infer && !source.label_columns.are_named();
     let multi = source.label_columns.is_multi();
+    remarks.extend(suspect::missing_as_text(&rows, labels_inferred.then_some(&labels)));
     Ok(Dataset { files, labels, labels_inferred, multi, rows, remarks })
 }
 

@@ -1,9 +1,34 @@
-//! Labels that are read without a fault and yet are not meant so: vectors of 0 and 1 taken for
-//! lists of labels, and several labels taken for one.
+//! What is read without a fault and yet is not meant so: vectors of 0 and 1 taken for lists of
+//! labels, several labels taken for one, and missing values that became text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::label::Label;
+use super::read::Row;
 use super::value::canonical;
+
+/// What pandas, Python and SQL write for a missing value once it is text.
+const MISSING: [&str; 7] = ["nan", "NaN", "None", "NaT", "null", "NULL", "<NA>"];
+
+/// Remarks upon texts, and labels that nobody listed, that seem to have been missing values.
+pub(super) fn missing_as_text(rows: &[Row], inferred: Option<&Vec<Label>>) -> Vec<String> {
+    let is_missing = |text: &str| MISSING.contains(&text.trim());
+    let mut remarks = Vec::new();
+    let mut texts = (1..).zip(rows).filter(|(_, row)| is_missing(&row.text));
+    if let Some((first, row)) = texts.next() {
+        let count = 1 + texts.count();
+        remarks.push(format!(
+            "rows with the text \"{}\" or alike: {count}, the first is row {first}; was it a \
+             missing value that became text?",
+            row.text.trim()
+        ));
+    }
+    let labels = inferred.into_iter().flatten().filter(|label| is_missing(&label.value));
+    remarks.extend(labels.map(|label| {
+        format!("\"{}\" was read as a label; was it a missing value that became text?", label.value)
+    }));
+    remarks
+}
 
 /// Whether lists of labels, one for each row that has any, are vectors: all of one length and
 /// nothing but 0 and 1, or numbers of which one is there twice.
@@ -93,6 +118,19 @@ mod tests {
         ] {
             assert_eq!(find(values), None, "{values:?}");
         }
+    }
+
+    #[test]
+    fn missing_values_that_became_text_are_remarked_upon() {
+        let row = |text: &str| Row { text: text.into(), ..Row::default() };
+        let rows = ["fine", "nan", " None", "nano"].map(row);
+        let label = |name: &str| Label { value: name.into(), name: name.into() };
+        let labels = ["none", "nan"].map(label).to_vec();
+        let found = missing_as_text(&rows, Some(&labels));
+        assert!(found[0].starts_with("rows with the text \"nan\" or alike: 2, the first is row 2"));
+        assert!(found[1].starts_with("\"nan\" was read as a label"), "{found:?}");
+        assert_eq!(found.len(), 2);
+        assert_eq!(missing_as_text(&rows[..1], None), [""; 0]);
     }
 
     #[test]

@@ -64,10 +64,16 @@ fn columns(
     find: impl Fn(&str) -> Result<usize, DataError>,
 ) -> Result<(Vec<String>, Vec<usize>), DataError> {
     let Some(wanted) = wanted else {
-        if let Some(twice) = twice(names) {
+        // A column without a name, such as an index of pandas, is called by its number.
+        let named = |(at, name): (usize, &String)| {
+            if name.is_empty() { (at + 1).to_string() } else { name.clone() }
+        };
+        let names: Vec<String> = names.iter().enumerate().map(named).collect();
+        if let Some(twice) = twice(&names) {
             return Err(DataError::TwoColumns { path: path.to_owned(), column: twice.to_owned() });
         }
-        return Ok((names.to_vec(), (0..names.len()).collect()));
+        let places = (0..names.len()).collect();
+        return Ok((names, places));
     };
     let places = wanted.iter().map(|name| find(name)).collect::<Result<_, _>>()?;
     Ok((wanted.iter().map(|name| (*name).to_owned()).collect(), places))
@@ -150,8 +156,8 @@ fn json_lines(path: &Path, content: &[u8], wanted: Option<&[&str]>) -> Result<Ta
     table.rows.iter_mut().for_each(|row| row.resize(names.len(), Value::Null));
     table.remarks.extend(twice.map(|(row, line, key, count)| {
         format!(
-            "{}: rows with a key twice: {count}, the first is \"{key}\" in row {row} (line {line}); \
-             the last value was read",
+            "{}: rows with a key twice: {count}, the first is \"{key}\" in row {row} (line \
+             {line}); the last value was read",
             path.display()
         )
     }));
@@ -174,7 +180,7 @@ fn parquet(file: &Loaded<'_>, wanted: Option<&[&str]>) -> Result<Table, DataErro
             }
             None => true,
         });
-        names = places.iter().map(|at| table.names()[*at].clone()).collect();
+        names = places.iter().map(|at| names[*at].clone()).collect();
     }
     let mut rows = vec![Vec::with_capacity(places.len()); table.rows()];
     for at in places {
