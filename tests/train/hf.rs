@@ -166,7 +166,12 @@ fn the_same_texts_give_the_same_tokenizer() {
     let worries = vocab.lines().position(|piece| piece == "worries").unwrap() as u32;
     assert_eq!(ids, [2, worries, 3]);
     assert_eq!(first.encode("\u{4e2d}").unwrap(), [2, 1, 3], "unknown");
-    assert_eq!(first.limited(4).unwrap().encode(TEXTS[1]).unwrap().len(), 4);
+    assert!(!first.tokens(TEXTS[1]).unwrap().cut);
+    let limited = first.limited(4).unwrap();
+    assert_eq!(limited.limit(), Some(4));
+    let tokens = limited.tokens(TEXTS[1]).unwrap();
+    assert!(tokens.cut && tokens.ids.len() == 4, "{tokens:?}");
+    assert!(!limited.tokens("").unwrap().cut);
 }
 
 #[test]
