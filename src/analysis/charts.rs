@@ -41,7 +41,7 @@ fn tested(runs: &[RunDetails]) -> String {
     let sets: BTreeSet<usize> = groups.iter().flatten().copied().collect();
     let same = match (sets.len(), groups.contains(&None)) {
         (0 | 1, false) => String::new(),
-        (0, true) | (1, true) => ", not all recorded as the same rows".to_owned(),
+        (0 | 1, true) => ", not all recorded as the same rows".to_owned(),
         (sets, _) => format!(", {sets} different sets of rows: not comparable across sets"),
     };
     let made = if made > 0 { format!("; {made} on generated data") } else { String::new() };

@@ -22,7 +22,7 @@ pub enum Named {
     /// A run.
     Run(RunId),
     /// A version of a production model.
-    Version(ModelRow),
+    Version(Box<ModelRow>),
 }
 
 /// The runs that a text fits, by unique name.
@@ -103,7 +103,7 @@ impl App {
         if FittingRuns::of(views, text)?.exact.is_none()
             && let Some(model) = self.find_version(views, text)?
         {
-            return Ok(Named::Version(model));
+            return Ok(Named::Version(Box::new(model)));
         }
         self.find_run(views, text).map(Named::Run)
     }

@@ -540,9 +540,10 @@ impl From<EffectError> for Error {
         match error {
             EffectError::Io { source, .. } => Self::caused(ErrorKind::Io, message, source),
             EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
-            EffectError::Path(_) => Self::new(ErrorKind::Integrity, message),
             EffectError::TargetExists(_) => Self::new(ErrorKind::Conflict, message),
-            EffectError::Changed { .. } => Self::new(ErrorKind::Integrity, message),
+            EffectError::Path(_) | EffectError::Changed { .. } => {
+                Self::new(ErrorKind::Integrity, message)
+            }
         }
     }
 }

@@ -175,7 +175,7 @@ pub(super) fn redacted_files<A: Access>(log: &View<A>) -> Result<BTreeMap<Digest
 impl App {
     /// [`redacted_files`] of this log.
     pub(super) fn redacted_files(&self) -> Result<BTreeMap<Digest, u64>> {
-        self.store.read(|log| redacted_files(log))
+        self.store.read(redacted_files)
     }
 
     /// Where a file of a run is. Its bytes are not read: whoever reads them compares the digest.

@@ -68,10 +68,10 @@ impl Subject {
         current: &mut Option<u32>,
     ) {
         match event {
-            Event::Registry(RegistryEvent::Requested(made)) if made.name == self.name => {
-                if self.number.is_none() {
-                    self.requests.insert(made.request.0);
-                }
+            Event::Registry(RegistryEvent::Requested(made))
+                if made.name == self.name && self.number.is_none() =>
+            {
+                self.requests.insert(made.request.0);
             }
             Event::Registry(RegistryEvent::Promoted(made)) if made.name == self.name => {
                 *promoted += 1;
@@ -87,10 +87,11 @@ impl Subject {
                     self.streams.insert(back.file_move.into());
                 }
             }
-            Event::Registry(RegistryEvent::Demoted(gone)) if gone.name == self.name => {
-                if current.take().is_some_and(|number| self.is_version(number)) {
-                    self.demotions.insert(header.position);
-                }
+            Event::Registry(RegistryEvent::Demoted(gone))
+                if gone.name == self.name
+                    && current.take().is_some_and(|number| self.is_version(number)) =>
+            {
+                self.demotions.insert(header.position);
             }
             Event::Move(MoveEvent::Planned(plan))
                 if self.number.is_none() && plan.purpose.model() == Some(&self.name) =>

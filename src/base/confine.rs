@@ -335,6 +335,7 @@ fn remove_below(parent: &OwnedFd, name: &OsStr, depth: u32) -> Result<(), Errno>
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes plain files")]
 mod tests {
     use std::os::unix::fs::symlink;
 

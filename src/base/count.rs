@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// A number and its noun, in the plural unless the number is 1.
-pub fn counted<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let noun = plural(&number, noun);
     format!("{number} {noun}")
 }

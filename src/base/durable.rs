@@ -89,6 +89,7 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes plain files")]
 mod tests {
     use super::*;
 

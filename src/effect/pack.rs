@@ -149,6 +149,7 @@ pub(super) fn digests(pack: Pack, file: &Path) -> io::Result<BTreeMap<String, (D
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes plain files")]
 mod tests {
     use super::*;
 

@@ -67,7 +67,7 @@ impl OnDisk {
     fn new_file(&self) -> io::Result<File> {
         // What a crash or somebody left there, a link perhaps, is never written through.
         match fs::remove_file(self.new_path()) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => OpenOptions::new().read(true).write(true).create_new(true).open(self.new_path()),
         }
     }

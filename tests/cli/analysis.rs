@@ -253,8 +253,8 @@ fn the_report_is_one_file_that_is_the_same_each_time_and_obeys_no_name() {
 /// A file of rows whose label is told by a word, but not always.
 fn notes(ward: &Workspace, file: &str, rows: std::ops::Range<u32>) {
     let row = |n: u32| {
-        let (word, label) = if n % 2 == 0 { ("bright", "calm") } else { ("dark", "risk") };
-        let word = if n % 7 == 0 { "grey" } else { word };
+        let (word, label) = if n.is_multiple_of(2) { ("bright", "calm") } else { ("dark", "risk") };
+        let word = if n.is_multiple_of(7) { "grey" } else { word };
         format!("a {word} day number {n} {},{label}\n", n * 31 % 17)
     };
     let csv: String = rows.map(row).collect();

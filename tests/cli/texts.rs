@@ -170,7 +170,9 @@ fn tables_are_answered_row_by_row_and_keep_their_columns() {
 #[test]
 fn texts_that_training_cuts_are_counted() {
     let ward = Workspace::new();
-    let long = |row: usize| if row % 50 == 0 { vec![plain(row); 90].join(" ") } else { plain(row) };
+    let long = |row: usize| {
+        if row.is_multiple_of(50) { vec![plain(row); 90].join(" ") } else { plain(row) }
+    };
     put(&ward, "notes.csv", &notes(200, long));
     let args = ["train", "--data", "notes.csv", "--name", "notes", "--config"];
     let trained = ward.annals(&[&args[..], &["toy"]].concat()).ok();

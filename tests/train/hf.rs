@@ -419,11 +419,14 @@ fn weights_are_read_in_every_layout() {
 
 /// What the weights lack of a head is made afresh, other heads are not used, and both are told;
 /// anything else that is missing, and weights that cannot be read, are refused by name.
+/// Changes the shapes of tensors, or the files of a folder, before it is read.
+type Change<'a> = &'a dyn Fn(&mut BTreeMap<String, Vec<usize>>, &Path);
+
 #[test]
 fn weights_that_differ_from_the_model_are_told_or_refused() {
     let tokenizer = Tokenizer::learn(TEXTS.into_iter(), 60, 1).unwrap();
     let rows = tokenizer.len() as usize;
-    let open = |change: &dyn Fn(&mut BTreeMap<String, Vec<usize>>, &Path)| {
+    let open = |change: Change<'_>| {
         let place = folder(&tokenizer, rows);
         let mut all = tensors(rows);
         let path = place.path().join("model.safetensors");
@@ -446,7 +449,7 @@ fn weights_that_differ_from_the_model_are_told_or_refused() {
     let half = open(&|all, _| all.retain(|name, _| !name.starts_with("pre_"))).unwrap();
     assert!(!half.has_head() && half.labels.len() == 2 && half.notes.len() == 1);
     let lacks = "distilbert.transformer.layer.0.ffn.lin1.bias";
-    let refusals: [(&dyn Fn(&mut BTreeMap<String, Vec<usize>>, &Path), &str); 7] = [
+    let refusals: [(Change<'_>, &str); 7] = [
         (&|all, _| drop(all.remove(lacks)), lacks),
         (&|all, _| drop(all.insert(lacks.into(), vec![7])), "has shape [7]"),
         (&|all, _| drop(all.insert("classifier.bias".into(), vec![3])), "has shape [3]"),

@@ -247,7 +247,8 @@ mod tests {
                 match node {
                     Node::Group(inner) => groups.push(inner),
                     Node::Text(text) => {
-                        let words = text.chunks().iter().map(|chunk| chunk.text()).collect();
+                        let words =
+                            text.chunks().iter().map(resvg::usvg::TextChunk::text).collect();
                         found.push((words, text.abs_bounding_box()));
                     }
                     _ => {}

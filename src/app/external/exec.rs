@@ -213,6 +213,11 @@ struct Watch<'a> {
     abandon: AtomicBool,
 }
 
+/// Shows a line that the command printed.
+type Echo<'a> = &'a mut dyn FnMut(&Printed);
+/// Keeps bytes that the command printed.
+type Keep<'a> = &'a mut dyn FnMut(&[u8]);
+
 impl Watch<'_> {
     fn listen(
         &self,
@@ -220,7 +225,7 @@ impl Watch<'_> {
         state: RunState,
         command: &mut Command,
         heard: &mut Heard,
-        (echo, keep): (&mut dyn FnMut(&Printed), &mut dyn FnMut(&[u8])),
+        (echo, keep): (Echo<'_>, Keep<'_>),
     ) -> Result<End> {
         let complaint = Mutex::new(None);
         let complain = |error: &Error| {

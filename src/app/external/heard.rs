@@ -201,15 +201,12 @@ impl Heard {
     fn points(&mut self, values: Vec<Value<'_>>, object: &Object, now: Timestamp) {
         let values = self.distinct(values);
         let get = |name: &str| object.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        let (step, epoch) = match (step(get("step")), epoch(get("epoch"))) {
-            (Ok(step), Ok(epoch)) => (step, epoch),
-            _ => {
-                for value in values {
-                    let Name { full, split, .. } = &value.name;
-                    self.drop_value(full, *split, Reason::BadStep, None, false);
-                }
-                return;
+        let (Ok(step), Ok(epoch)) = (step(get("step")), epoch(get("epoch"))) else {
+            for value in values {
+                let Name { full, split, .. } = &value.name;
+                self.drop_value(full, *split, Reason::BadStep, None, false);
             }
+            return;
         };
         let values: Vec<(usize, f64, String)> = values
             .into_iter()

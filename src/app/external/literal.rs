@@ -137,9 +137,8 @@ impl Parser<'_> {
         self.at += 1;
         let mut pairs = Vec::new();
         while !self.take(b'}') {
-            let key = match self.value(depth)? {
-                Literal::Text(text) | Literal::Number(text) => text,
-                _ => return None,
+            let (Literal::Text(key) | Literal::Number(key)) = self.value(depth)? else {
+                return None;
             };
             if !self.take(b':') {
                 return None;

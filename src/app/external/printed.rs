@@ -98,7 +98,7 @@ fn without_escapes(text: &str) -> String {
             plain.push(c);
         } else if rest.next() == Some('[') {
             // Up to the letter that ends the sequence.
-            rest.by_ref().find(|c| c.is_ascii_alphabetic());
+            rest.by_ref().find(char::is_ascii_alphabetic);
         }
     }
     plain

@@ -154,9 +154,8 @@ impl Listener<'_> {
     ) {
         while let Some(facts) = &self.facts {
             match facts.try_send(fact) {
-                Ok(()) => return,
                 Err(TrySendError::Full(back)) if !abandon.load(Ordering::SeqCst) => fact = back,
-                Err(TrySendError::Full(_)) => return,
+                Ok(()) | Err(TrySendError::Full(_)) => return,
                 Err(TrySendError::Disconnected(_)) => {
                     self.facts = None;
                     engine.stop();

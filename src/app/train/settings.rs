@@ -112,7 +112,7 @@ fn layer(
         Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
     })?;
     let (file, folder) = (path.display().to_string(), path.parent().unwrap_or(Path::new("")));
-    let kind = config::inspect(&file, &text).map_err(invalid)?;
+    let kind = config::inspect(&file, &text).map_err(|e| invalid(&e))?;
     let (template, name, extends) = match (source, kind) {
         (ConfigSource::Template(_, name), FileKind::Templates(templates)) => {
             let all: Vec<&str> = templates.iter().map(|t| t.name.as_str()).collect();
@@ -148,9 +148,9 @@ fn stem(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn invalid(error: ConfigError) -> Error {
+fn invalid(error: &ConfigError) -> Error {
     let failed = Error::new(ErrorKind::Data, error.to_string());
-    match &error {
+    match error {
         ConfigError::UnknownKey { key, nearest: None, .. } => match same_end(key) {
             Some(known) => failed.hint(format!("did you mean `{known}`?")),
             None => failed.hint("`annals train --list-settings` lists every key"),
@@ -180,7 +180,7 @@ pub(super) fn merged(request: &TrainRequest) -> Result<Resolved> {
     let (texts, name) = layers(&request.config, &mut notes)?;
     let mut layers: Vec<Layer<'_>> = texts.iter().map(OwnedLayer::borrowed).collect();
     layers.extend(request.set.iter().map(|(key, value)| Layer::Set { key, value }));
-    let config = config::resolve(&layers).map_err(invalid)?;
+    let config = config::resolve(&layers).map_err(|e| invalid(&e))?;
     Ok(Resolved { config, name, notes })
 }
 
@@ -215,7 +215,8 @@ pub struct NamedConfig {
 pub fn named_configs() -> Result<Vec<NamedConfig>> {
     let one = |name: &'static str| {
         let text = config::builtin(name).unwrap_or_default();
-        let config = config::resolve(&[Layer::Text { file: name, text }]).map_err(invalid)?;
+        let config =
+            config::resolve(&[Layer::Text { file: name, text }]).map_err(|e| invalid(&e))?;
         let architecture = config.model.architecture.word().to_owned();
         Ok(NamedConfig { name, architecture, description: config.description })
     };

@@ -168,7 +168,7 @@ fn secrets_are_masked_in_every_form() {
                 failed.push(format!("{around}{text}  ->  {masked}"));
             }
         }
-        let masked = mask_words(&[text.clone()]).concat();
+        let masked = mask_words(std::slice::from_ref(&text)).concat();
         if masked.contains(SECRET) {
             failed.push(format!("word {text}  ->  {masked}"));
         }

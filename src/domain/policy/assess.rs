@@ -6,7 +6,7 @@ use super::{Policy, ProductionPromotion};
 use crate::base::{Split, fixed};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
-use crate::domain::run::{Category, NOT_STATED, RunState, RunStatus, Unstated};
+use crate::domain::run::{Category, NOT_STATED, RunState, RunStatus, UnrecordedSeries, Unstated};
 
 /// A missing value; it fails its rule and never counts as 0.
 const NOT_MEASURED: &str = "not measured";
@@ -78,8 +78,12 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
     let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map_or(0, |(_, n)| *n);
     found.push(count("min_test_rows", rows, rules.min_test_rows, Some(rules.split)));
     found.extend(scores(rules, &run.metrics, run.evaluation(rules.split)));
-    let diverged: Vec<String> =
-        run.unrecorded.iter().filter(|series| series.diverged()).map(|s| s.line()).collect();
+    let diverged: Vec<String> = run
+        .unrecorded
+        .iter()
+        .filter(|series| series.diverged())
+        .map(UnrecordedSeries::line)
+        .collect();
     if !diverged.is_empty() {
         found.push(rule("finite_metrics", false, "metrics stay finite", diverged.join("; ")));
     }

@@ -117,18 +117,17 @@ fn unreadable(kind: &ColumnDescriptor) -> Option<String> {
     if kind.max_rep_level() > 1 {
         return Some("holds lists of lists".into());
     }
-    match kind.logical_type_ref() {
-        // Since 2.6 some types have no older name: their numbers would be read as plain ones.
-        Some(other @ (LogicalType::Timestamp { .. } | LogicalType::Time { .. })) => {
-            let name = if matches!(other, LogicalType::Time { .. }) { "TIME" } else { "TIMESTAMP" };
-            return Some(format!("is of type {name}"));
-        }
-        _ => {}
+    // Since 2.6 some types have no older name: their numbers would be read as plain ones.
+    if let Some(other @ (LogicalType::Timestamp { .. } | LogicalType::Time { .. })) =
+        kind.logical_type_ref()
+    {
+        let name = if matches!(other, LogicalType::Time { .. }) { "TIME" } else { "TIMESTAMP" };
+        return Some(format!("is of type {name}"));
     }
-    match kind.converted_type() {
-        other @ (BSON | DATE | DECIMAL | INTERVAL | TIME_MICROS | TIME_MILLIS
-        | TIMESTAMP_MICROS | TIMESTAMP_MILLIS) => return Some(format!("is of type {other}")),
-        _ => {}
+    if let other @ (BSON | DATE | DECIMAL | INTERVAL | TIME_MICROS | TIME_MILLIS
+    | TIMESTAMP_MICROS | TIMESTAMP_MILLIS) = kind.converted_type()
+    {
+        return Some(format!("is of type {other}"));
     }
     match kind.physical_type() {
         Physical::INT96 => Some("holds numbers of 96 bits".into()),

@@ -224,7 +224,7 @@ impl<'c> Reader<'c> {
         let inner = lines.get(1..lines.len() - 1).unwrap_or_default();
         let is_record =
             |line: &&[u8]| line.iter().filter(|byte| **byte == self.by).count() == between;
-        if between > 0 && inner.len() >= SWALLOWED_MIN && inner.iter().all(|l| is_record(&l)) {
+        if between > 0 && inner.len() >= SWALLOWED_MIN && inner.iter().all(is_record) {
             let found = (record.row, record.line, inner.len() + 1);
             self.remarks.swallowed.get_or_insert(found);
         }

@@ -68,7 +68,7 @@ pub(super) fn read(folder: &Path) -> Result<String, HfError> {
             let problem = format!("the unknown token {unknown:?} is not in the vocabulary");
             return Err(HfError::File { path: folder.to_owned(), problem });
         }
-        word_piece(&vocabulary, unknown, normalizer).to_string()
+        word_piece(&vocabulary, unknown, &normalizer).to_string()
     } else if let Some(whole) = &whole {
         whole.clone()
     } else {

@@ -198,7 +198,7 @@ fn json_of<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
         "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
         "strip_accents": null, "lowercase": true,
     });
-    let mut whole = word_piece(&vocab, "[UNK]", normalizer);
+    let mut whole = word_piece(&vocab, "[UNK]", &normalizer);
     whole["added_tokens"] = Value::from(added);
     whole["post_processor"] = template(("[CLS]", &id("[CLS]")), ("[SEP]", &id("[SEP]")));
     let mut text = serde_json::to_string_pretty(&whole).unwrap_or_default();
@@ -207,7 +207,7 @@ fn json_of<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// A tokenizer of BERT's kind without special tokens.
-pub(super) fn word_piece(vocab: &Map<String, Value>, unknown: &str, normalizer: Value) -> Value {
+pub(super) fn word_piece(vocab: &Map<String, Value>, unknown: &str, normalizer: &Value) -> Value {
     json!({
         "version": "1.0",
         "truncation": null,

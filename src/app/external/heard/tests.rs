@@ -140,7 +140,7 @@ fn what_is_no_number_or_has_no_legal_name_is_reported_by_name_and_count() {
     );
     let mut heard = heard(&text);
     assert_eq!(points(&mut heard), [point("c", 1, 0.5)]);
-    let names: Vec<_> = dropped(&heard).into_iter().map(|(name, why, n)| (name, why, n)).collect();
+    let names: Vec<_> = dropped(&heard).into_iter().collect();
     let counted = |name: &str, why, n| assert!(names.contains(&(name.into(), why, n)), "{names:?}");
     counted("ok", Reason::NotANumber, 2);
     counted("text", Reason::NotANumber, 1);
