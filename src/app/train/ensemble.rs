@@ -298,6 +298,10 @@ impl App {
         for name in [TEST_ROWS, TEST_ROW_ORDER] {
             let Some(known) = first.state.artifacts.get(name) else { continue };
             let Some(path) = &known.path else { continue };
+            // Bytes that were redacted identify no rows any more.
+            if first.place.redacted_at(known.digest).is_some() {
+                continue;
+            }
             let recorded = RecordedFile { name, path, digest: known.digest };
             folder.write(path, &self.recorded_bytes(&first.place, recorded)?)?;
             stored.push(folder.file(name, path)?);
