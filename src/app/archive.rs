@@ -196,7 +196,7 @@ impl App {
             place = format!("{to}_{number}");
         }
         // Somebody else's folder is in the way: the move itself would refuse it.
-        match effect::taken(&self.root.join(&place))? {
+        match effect::taken(&self.inside(&place)?)? {
             Some(taken) => {
                 Err(Error::from(EffectError::TargetExists(taken)).hint("move it elsewhere first"))
             }

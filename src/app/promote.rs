@@ -251,7 +251,7 @@ impl App {
         };
         let mut plan = self.plan_files(facts, run, request, &name)?;
         if !facts.registry.production.contains_key(&name)
-            && let Some(taken) = effect::taken(&self.root.join(&plan.to)).map_err(Error::from)?
+            && let Some(taken) = effect::taken(&self.inside(&plan.to)?).map_err(Error::from)?
         {
             return Err(Error::from(EffectError::TargetExists(taken)).hint(other_name()).into());
         }
