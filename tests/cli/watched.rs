@@ -192,8 +192,10 @@ impl Life {
             return self.done.push(format!("damage: {text}"));
         }
         let runs = ["dawn", "day", "night"];
-        let run = self.of(&runs);
-        let other = self.of(&runs);
+        let first = self.dice.below(runs.len());
+        let run = runs[first];
+        // Another one: an ensemble has no member twice.
+        let other = runs[(first + 1 + self.dice.below(runs.len() - 1)) % runs.len()];
         let (model, new) = (self.of(&["ward", "home"]), self.of(&["dusk", "eve"]));
         let layout = LAYOUTS[1 - self.layout];
         let mut script = String::new();
