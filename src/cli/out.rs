@@ -67,7 +67,7 @@ mod tests {
 
     /// Arguments that name a file or folder to read, or to work in. One that a verb writes is an
     /// [`OutPath`] and stands in `OUTPUTS`, and so in the table of `tests/cli/attack.rs`.
-    const INPUTS: [&str; 40] = [
+    const INPUTS: [&str; 41] = [
         "annals --directory",
         "annals audit --log",
         "annals best --log",
@@ -92,6 +92,7 @@ mod tests {
         "annals report --log",
         "annals run exec --config",
         "annals run exec --data",
+        "annals run exec --save",
         "annals run finish --confusion",
         "annals run save file",
         "annals run start --config",
