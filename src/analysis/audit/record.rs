@@ -1,6 +1,7 @@
 //! Checks of the record itself: whole, signed, in order, without loose ends.
 
 use super::{Facts, Found, Severity, TakenOut};
+use crate::base::{are, counted};
 use crate::domain::run::RunStatus;
 
 /// Something that `annals verify` finds.
@@ -67,9 +68,10 @@ pub(super) fn unsigned_tail(facts: &Facts) -> Vec<Found> {
         return vec![];
     }
     let what = match facts.signed {
-        0 => format!("none of the {tail} events is under a signed log checkpoint"),
+        0 => format!("{} without a signed log checkpoint", counted(tail, "event")),
         signed => {
-            format!("the last {tail} events, from position {signed} on, are not signed yet")
+            let events = counted(tail, "event");
+            format!("{events} from position {signed} on {} not signed yet", are(&tail))
         }
     };
     let found = Found::new("the record", what).at([facts.signed, facts.size - 1]);
