@@ -181,7 +181,7 @@ fn what_is_written_is_read_again() {
     let place = folder(&tokenizer, rows);
     let found = Pretrained::open(place.path()).unwrap();
     assert_eq!(found.labels, ["calm", "worried"]);
-    assert!(!found.multi_label && found.has_head() && found.notes.is_empty());
+    assert!(!found.multi_label && found.missing.is_empty() && found.notes.is_empty());
     assert_eq!(found.tokenizer.to_json(), tokenizer.to_json());
     let mut settled = config(&[("model.max_seq_length", "16")]);
     found.settle(&mut settled).unwrap();
@@ -442,12 +442,12 @@ fn weights_that_differ_from_the_model_are_told_or_refused() {
         all.insert("vocab_transform.weight".into(), vec![8, 8]);
     });
     let masked = masked.unwrap();
-    assert!(!masked.has_head() && masked.labels.is_empty());
-    assert!(masked.notes[0].contains("pre_classifier.weight missing"), "{:?}", masked.notes);
+    assert!(masked.missing.len() == 4 && masked.labels.is_empty());
+    assert!(masked.notes[0].contains("lack classifier.bias"), "{:?}", masked.notes);
     assert!(masked.notes[1].contains("vocab_transform.weight"), "{:?}", masked.notes);
     masked.check_labels(&["x".into(), "y".into(), "z".into()]).unwrap();
     let half = open(&|all, _| all.retain(|name, _| !name.starts_with("pre_"))).unwrap();
-    assert!(!half.has_head() && half.labels.len() == 2 && half.notes.len() == 1);
+    assert!(half.missing.len() == 2 && half.labels.len() == 2 && half.notes.len() == 1);
     let lacks = "distilbert.transformer.layer.0.ffn.lin1.bias";
     let refusals: [(Change<'_>, &str); 7] = [
         (&|all, _| drop(all.remove(lacks)), lacks),

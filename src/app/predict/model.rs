@@ -263,9 +263,10 @@ impl Model {
 
     fn hugging_face(folder: &Path, programs: &Programs) -> Result<Self> {
         let found = Pretrained::open(folder)?;
-        if !found.has_head() {
-            let notes = found.notes.join("; ");
-            let message = format!("{} has no classifier: {notes}", folder.display());
+        if !found.missing.is_empty() {
+            let missing = found.missing.join(", ");
+            let message =
+                format!("{} has no whole classifier: it lacks {missing}", folder.display());
             return Err(Error::new(ErrorKind::Data, message)
                 .hint("train one: annals train --config distilbert --init FOLDER"));
         }

@@ -253,10 +253,12 @@ fn names(named: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
         ));
     }
     let names: Vec<String> = by_id.into_values().collect();
-    match (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
-        Some(at) => Err(format!("id2label calls two classes {:?}, one of them {at}", names[at])),
-        None => Ok(names),
+    for (at, name) in names.iter().enumerate() {
+        if let Some(first) = names[..at].iter().position(|known| known == name) {
+            return Err(format!("id2label calls both class {first} and class {at} {name:?}"));
+        }
     }
+    Ok(names)
 }
 
 /// A text, or a number as text.

@@ -26,7 +26,8 @@ pub struct Pretrained {
     pub weights: Digest,
     /// What a user has to know of the weights: tensors that are missing or were not used.
     pub notes: Vec<String>,
-    has_head: bool,
+    /// The tensors of a classifier that the weights lack; new ones are made of them.
+    pub missing: Vec<&'static str>,
 }
 
 impl Pretrained {
@@ -54,31 +55,28 @@ impl Pretrained {
                 let problem = format!("{outputs} outputs, {CONFIG_FILE} has {listed} labels");
                 return Err(HfError::File { path: weights.path_of("classifier.weight"), problem });
             }
-            let width = model.dim as usize;
-            for (name, shape) in [
-                ("classifier.weight", vec![outputs, width]),
-                ("classifier.bias", vec![outputs]),
-                ("pre_classifier.weight", vec![width, width]),
-                ("pre_classifier.bias", vec![width]),
-            ] {
-                if weights.get(name).is_some() {
-                    check_shape(&weights, name, &shape)?;
-                }
-            }
+            check_shape(&weights, "classifier.weight", &[outputs, model.dim as usize])?;
+        }
+        // A bias without its weights is of no use.
+        let width = model.dim as usize;
+        for (name, shape) in [
+            ("classifier.bias", vec![labels.len()]),
+            ("pre_classifier.weight", vec![width, width]),
+            ("pre_classifier.bias", vec![width]),
+        ] {
+            check_shape(&weights, name, &shape)?;
         }
         let missing = weights.missing_head();
         if !missing.is_empty() {
-            notes.push(format!(
-                "{} missing from the weights: newly initialized",
-                missing.join(", ")
-            ));
+            let missing = missing.join(", ");
+            notes.push(format!("the weights lack {missing}: training starts with new ones"));
         }
         if !weights.ignored.is_empty() {
             let ignored = weights.ignored.join(", ");
             notes.push(format!("not used of the weights: {ignored}"));
         }
         let length_max = length_max(folder).min(model.max_position_embeddings);
-        let (has_head, weights) = (missing.is_empty(), weights.digest);
+        let weights = weights.digest;
         let folder = folder.to_owned();
         Ok(Self {
             folder,
@@ -89,7 +87,7 @@ impl Pretrained {
             multi_label,
             weights,
             notes,
-            has_head,
+            missing,
         })
     }
 
@@ -134,11 +132,6 @@ impl Pretrained {
         }
         let (known, found) = (known.join(", "), labels.join(", "));
         Err(HfError::Labels { path: self.folder.clone(), known, found })
-    }
-
-    /// Whether the weights have a whole classifier; what they lack of one is made afresh.
-    pub fn has_head(&self) -> bool {
-        self.has_head
     }
 }
 
