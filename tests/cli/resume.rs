@@ -64,7 +64,7 @@ fn trn_1_twenty_kills_change_no_bit() {
         assert!(run < 60, "only {kills} kills in {run} runs");
         let name = format!("cut{run}");
         let mut args = train(&name);
-        for attempt in 0..12 {
+        for attempt in 0..6 {
             // Somewhere in the run, another place each time.
             let after = Duration::from_millis(150 + (kills as u64 * 197 + attempt * 61) % 700);
             // On a busy machine every run would die before its first training checkpoint.
@@ -98,6 +98,14 @@ fn trn_1_twenty_kills_change_no_bit() {
     every_point_is_recorded(&ward, run);
 }
 
+/// The runs of which the audit says that metrics may be missing.
+fn gaps(ward: &Workspace) -> Vec<String> {
+    let audit = ward.annals(&["audit", "--format", "json"]).json();
+    let findings = audit["findings"].as_array().unwrap();
+    let missing = findings.iter().filter(|found| found["check"] == "metrics-missing");
+    missing.map(|found| found["subject"].as_str().unwrap().to_owned()).collect()
+}
+
 /// Whenever they were killed, runs that ended have every point that the uninterrupted one has, with
 /// its value, or the audit names the gap.
 fn every_point_is_recorded(ward: &Workspace, runs: usize) {
@@ -117,12 +125,13 @@ fn every_point_is_recorded(ward: &Workspace, runs: usize) {
     let of = |name: &str| -> Vec<(String, f64)> {
         points(name).into_iter().filter(|(key, _)| !timed(key)).collect()
     };
-    let audit = ward.annals(&["audit", "--format", "json"]).out;
+    let gaps = gaps(ward);
     let expected = of("whole");
     assert!(expected.len() > 100, "{}", expected.len());
     for number in 1..=runs {
         let name = format!("cut{number}");
-        if weights(ward, &name).is_some() && !audit.contains("metrics-missing") {
+        let has_gap = gaps.iter().any(|run| run.contains(&format!(" {name}_")));
+        if weights(ward, &name).is_some() && !has_gap {
             assert_eq!(of(&name), expected, "{name}");
         }
     }
@@ -198,8 +207,7 @@ fn a_training_goes_on_from_what_the_log_has_caught_up_with() {
     let resumed = ward.annals(&["train", "--resume", "cut"]).ok();
     let passed = format!("update {unknown} is passed over: the log ends before it");
     assert!(resumed.err.contains(&passed), "{}", resumed.err);
-    let audit = ward.annals(&["audit", "--format", "json"]).out;
-    assert!(!audit.contains("metrics-missing"), "{audit}");
+    assert_eq!(gaps(&ward), [] as [String; 0]);
 }
 
 fn folder(ward: &Workspace, name: &str) -> Option<std::path::PathBuf> {
