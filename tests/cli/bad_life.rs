@@ -258,7 +258,7 @@ fn no_run_begins_from_a_dirty_tree_where_the_rule_says_so() {
     let train = ["train", "--config", "toy", "--name", "night", "--sample-size", "600"];
     ward.annals(&train).refused(5, "there is no git tree");
     git(&ward.root, &["init"]);
-    git(&ward.root, &["add", "train.py", "annals.toml"]);
+    git(&ward.root, &["add", "train.py", "annals.toml", ".gitignore"]);
     git(&ward.root, &["commit", "-m", "first"]);
     // What annals made is no code, whether git knows it or not.
     ward.annals(&train).ok();
