@@ -101,6 +101,7 @@ fn git_runs_nothing_that_a_workspace_names() {
     script(&ward.path("trap-hooks/post-index-change"), &evil);
     fs::write(ward.path("evil.inc"), format!("[core]\n fsmonitor = {evil}\n")).unwrap();
     fs::write(ward.path(".gitattributes"), "*.txt filter=x diff=x\n").unwrap();
+    ward.annals(&["policy", "set", "new_runs.require_clean_tree", "true"]).ok();
     let mut seeds = 1..;
     for (name, file, text, trigger) in TRAPS {
         let path = ward.path(file);
@@ -117,12 +118,9 @@ fn git_runs_nothing_that_a_workspace_names() {
             git(&ward, &["tag", "-d", "x"]);
             let _ = fs::remove_file(ward.path("../trace"));
         }
-        ward.annals(&["run", "start", "--name", "r", "--format", "json"]).ok();
         let shown = ward.annals(&["snapshot", "create", "--format", "json"]).ok().json();
         let shown = shown["snapshot"].as_str().unwrap().to_owned();
-        ward.annals(&["policy", "set", "new_runs.require_clean_tree", "true"]).ok();
         ward.annals(&["run", "start", "--name", "r"]).refused(5, "code.txt");
-        ward.annals(&["policy", "set", "new_runs.require_clean_tree", "false"]).ok();
         ward.annals(&["checkpoint", "anchor", "git-tag"]).ok();
         assert_eq!(trace(&ward), None, "{name}: annals ran it");
         let manifest = ward.annals(&["snapshot", "show", &shown, "--format", "json"]).ok().json();
