@@ -365,3 +365,19 @@ fn sarif_has_what_the_standard_requires() {
     let uri = &unknown["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     assert_eq!(uri, "models/production/night/a%20file.bin");
 }
+
+#[test]
+fn debug_runs_do_not_hide_what_matters() {
+    let ward = Workspace::new();
+    for n in 0..6 {
+        run(&ward, &format!("mock_{n}"), &[]);
+    }
+    run(&ward, "night", &[]);
+    let shown = ward.annals(&["audit", "--margin", "0.005", "--fail-on", "never"]).ok().out;
+    let lines: Vec<&str> =
+        shown.lines().filter(|line| line.contains("test-below-validation: run")).collect();
+    assert!(lines[0].starts_with("warning") && lines[0].contains("night_"), "{shown}");
+    let notes = lines[1..].iter().filter(|line| line.starts_with("note")).count();
+    assert_eq!((lines.len(), notes), (4, 3), "{shown}");
+    assert!(shown.contains("and 3 more notes of test-below-validation"), "{shown}");
+}

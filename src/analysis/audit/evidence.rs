@@ -124,8 +124,8 @@ fn worse(run: &RunFacts, margin: f64) -> Vec<(&str, f64, f64, f64)> {
 }
 
 pub(super) fn below_validation(facts: &Facts) -> Vec<Found> {
-    let finished = facts.runs.values().filter(|run| run.state.status == RunStatus::Finished);
-    let found = finished.filter_map(|run| {
+    let finished = facts.runs.iter().filter(|(_, run)| run.state.status == RunStatus::Finished);
+    let found = finished.filter_map(|(id, run)| {
         let worse = worse(run, facts.margin);
         let (name, valid, test, by) = worse.first()?;
         let more = match worse.len() {
@@ -140,7 +140,8 @@ pub(super) fn below_validation(facts: &Facts) -> Vec<Found> {
             .shown_by(format!("show {}", run.started.experiment_id));
         let rows = run.state.rows.iter().find(|(split, _)| *split == Split::Test);
         let tiny = rows.is_some_and(|(_, rows)| *rows < TEST_ROWS_MIN);
-        if run.state.category == Category::Debug || tiny {
+        let minor = run.state.category == Category::Debug || tiny;
+        if minor && facts.placed_of(*id).is_none() {
             found = found.weighs(Severity::Note);
         }
         Some(worse.iter().fold(found, |found, (name, valid, test, _)| {

@@ -1,10 +1,10 @@
 //! What an audit is: findings by weight, and how many checks were made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{CHECKS, Check, Facts, RunFacts};
+use super::{CHECKS, Check, Facts};
 use crate::domain::run::Category;
 
 /// How much a finding weighs.
@@ -175,19 +175,16 @@ pub fn audit(facts: &Facts, wanted: impl Fn(&Check) -> bool) -> Audit {
         audit.checks.push(check.rule);
         audit.findings.extend((check.find)(facts).into_iter().map(|found| finding(check, found)));
     }
-    // Within one weight what is in production or about the record comes before single runs, and
+    // Within one weight what is in production or about the record comes before other runs, and
     // debug runs come last; then the order is that of the checks.
-    let debug: BTreeSet<String> = facts
-        .runs
-        .values()
-        .filter(|run| run.state.category == Category::Debug)
-        .map(RunFacts::subject)
-        .collect();
-    let relevance = |finding: &Finding| match finding.subject.starts_with("run ") {
-        true if debug.contains(&finding.subject) => 2,
-        run => u8::from(run),
-    };
-    audit.findings.sort_by_key(|finding| (finding.severity, relevance(finding)));
+    let ranks = facts.runs.iter().map(|(id, run)| {
+        let debug = run.state.category == Category::Debug;
+        let rank = if facts.placed_of(*id).is_some() { 0 } else { 1 + u8::from(debug) };
+        (run.subject(), rank)
+    });
+    let ranks: BTreeMap<String, u8> = ranks.collect();
+    let rank = |finding: &Finding| ranks.get(&finding.subject).copied().unwrap_or(0);
+    audit.findings.sort_by_key(|finding| (finding.severity, rank(finding)));
     for finding in &audit.findings {
         match finding.severity {
             Severity::Error => audit.counts.error += 1,
