@@ -370,7 +370,8 @@ fn sarif_has_what_the_standard_requires() {
 fn debug_runs_do_not_hide_what_matters() {
     let ward = Workspace::new();
     for n in 0..6 {
-        run(&ward, &format!("mock_{n}"), &[]);
+        let mock = run(&ward, &format!("mock_{n}"), &[]);
+        ward.annals(&["classify", &mock, "--as", "debug"]).ok();
     }
     run(&ward, "night", &[]);
     let shown = ward.annals(&["audit", "--margin", "0.005", "--fail-on", "never"]).ok().out;
