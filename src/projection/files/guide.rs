@@ -218,7 +218,7 @@ fn write_facts(
         writeln!(text, "| scores came from | {} |", provenance.word())?;
     }
     writeln!(text, "| reproduced | {} |", reproduced(run))?;
-    writeln!(text, "\n## Settings\n\n| setting | value |\n|---|---|")?;
+    writeln!(text, "\n## Parameters\n\n| parameter | value |\n|---|---|")?;
     for (key, value) in &run.parameters {
         writeln!(text, "| {} | {} |", escape(key), escape(value))?;
     }
