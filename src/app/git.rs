@@ -149,6 +149,15 @@ impl Tree {
         let common = common_folder(&own).map_err(failed)?;
         let objects = common.join("objects").canonicalize().map_err(failed)?;
         let all = configured(&own, &top)?;
+        // Further work trees of a bare repository have git folders of their own.
+        let bare = all.iter().rev().find(|(key, _)| key == "core.bare");
+        if own == common && bare.is_some_and(|(_, value)| value == "true") {
+            let message = format!(
+                "git must be run in a work tree, and {} is configured to have none (core.bare)",
+                top.display()
+            );
+            return Err(Error::new(ErrorKind::Io, message));
+        }
         let sealed = Sealed::make().map_err(|e| Error::io("make a temporary folder for git", e))?;
         sealed.fill(&own, &common, &all).map_err(failed)?;
         let taken = |(key, _): &(String, OsString)| TAKEN_OVER.contains(&key.as_str());
