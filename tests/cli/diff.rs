@@ -93,10 +93,11 @@ fn recorded_and_occurred_are_kept_apart() {
     let words = ["policy", "set", "production_promotion.approvals", "2"];
     at("2027-02-28T10:00:00Z", 2, &words);
     let found = changes(&ward, &["--from", &then, "--only", "policy"]);
-    assert!(found[0]["recorded"].as_str().unwrap().starts_with("2027-03-01T10:00:00"));
+    // People see what the machine's own clock showed; the order is that of the positions.
+    assert!(found[0]["recorded"].as_str().unwrap().starts_with("2027-02-28T10:00:00"));
     assert!(found[0]["occurred"].as_str().unwrap().starts_with("2027-02-28T10:00:00"));
     let out = ward.annals(&["diff", "--from", &then]).ok().out;
-    assert!(out.contains("(occurred 2027-02-28 10:00:00)"), "{out}");
+    assert!(out.contains("2027-02-28 10:00:00") && !out.contains("(occurred"), "{out}");
 }
 
 #[test]

@@ -309,7 +309,7 @@ fn a_failure_reaches_every_file() {
 fn zero_is_a_value() {
     let ward = Workspace::new();
     reported(&ward, "forest", &["test/accuracy=0", "test/loss=0"]);
-    let best = json(&ward, &["best"]);
+    let best = json(&ward, &["best", "--all"]);
     let value = |role: &str| {
         let found = best.as_array().unwrap().iter().find(|best| best["role"] == role);
         found.unwrap_or_else(|| panic!("no {role} in {best}"))["value"].clone()
@@ -325,7 +325,7 @@ fn the_best_are_compared_by_final_values() {
     ward.annals(&["run", "log", &climbs, "test/accuracy=0.99"]).ok();
     ward.annals(&["run", "finish", &climbs, "test/accuracy=0.5"]).ok();
     reported(&ward, "steady", &["test/accuracy=0.75"]);
-    let best = json(&ward, &["best"]);
+    let best = json(&ward, &["best", "--all"]);
     let name = best[0]["experiment_id"].as_str().unwrap();
     assert!(name.starts_with("steady_"), "{best}");
     assert_eq!((&best[0]["value"], &best[0]["runs"]), (&0.75.into(), &2.into()));
