@@ -85,7 +85,7 @@ const EXITS: [(&[&str], Option<u64>); 4] = [
 fn whole(ward: &Workspace, number: Option<u64>) {
     let registry: serde_json::Value =
         serde_json::from_slice(&ward.read("MODEL_VERSION.json")).unwrap();
-    let model = &registry["models"]["notes"];
+    let model = &registry["details"]["notes"];
     assert_eq!(model["number"].as_u64(), number);
     if number.is_none() {
         assert!(!ward.path(FOLDER).exists());
@@ -187,11 +187,10 @@ fn a_repair_is_recorded_once_and_only_where_something_was_amiss() {
 #[test]
 fn bytes_that_are_nowhere_are_told_and_bar_only_the_repair() {
     let start = ward();
-    let registry: serde_json::Value =
-        serde_json::from_slice(&start.read("MODEL_VERSION.json")).unwrap();
-    let files = registry["models"]["notes"]["files"].as_array().unwrap().clone();
-    let card = files.iter().find(|file| file["path"] == "README.md").unwrap();
-    let digest = card["blake3"].as_str().unwrap().to_owned();
+    let shown = start.annals(&["show", "notes", "--format", "json"]).ok().json();
+    let files = shown["model"]["files"].as_array().unwrap().clone();
+    let card = files.iter().find(|file| file[0] == "README.md").unwrap();
+    let digest = card[1].as_str().unwrap().to_owned();
     let blob = format!(".annals/blobs/{}/{digest}", &digest[..2]);
     let spoil: [fn(&Path); 2] = [|path| std::fs::write(path, "x").unwrap(), gone];
     for spoil in spoil {
@@ -236,7 +235,7 @@ fn mov_1_killed_at_every_step_on_a_damaged_folder() {
             ward.annals(&["replay", "--check"]).ok();
             let registry: serde_json::Value =
                 serde_json::from_slice(&ward.read("MODEL_VERSION.json")).unwrap();
-            let now = registry["models"]["notes"]["number"].as_u64();
+            let now = registry["details"]["notes"]["number"].as_u64();
             let repaired = ward.annals(&["log", "--kind", "model.repaired", "--format", "json"]);
             let repaired = !repaired.ok().json().as_array().unwrap().is_empty();
             let done = if verb[0] == "repair" { repaired } else { now == number };
