@@ -300,7 +300,7 @@ fn the_test_rows_alone_decide_what_is_compared() {
 }
 
 #[test]
-fn reported_scores_are_the_best_only_on_request_and_marked() {
+fn stated_scores_are_the_best_only_on_request_and_marked() {
     let ward = two_runs();
     let run = ward.annals(&["run", "start", "--name", "said"]).ok().out.trim().to_owned();
     let scores = ["test/accuracy=1.0", "test/f1_macro=1.0", "test/loss=0.0"];
@@ -314,7 +314,7 @@ fn reported_scores_are_the_best_only_on_request_and_marked() {
     let note = ward.annals(&["best"]).ok().err;
     assert!(note.contains("1 run not counted"), "{note}");
     let marked = ward.annals(&["best", "--all"]).ok().out;
-    assert!(marked.contains("reported by a script"), "{marked}");
+    assert!(marked.contains("typed in"), "{marked}");
 }
 
 #[test]
