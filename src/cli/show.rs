@@ -267,7 +267,7 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
             let commit = git.commit.get(..12).unwrap_or(&git.commit);
             ui.line(&format!("git         {commit}{branch}, {state}"))?;
         }
-        None => ui.line("git         not stated")?,
+        None => ui.line("git         none: the workspace is in no git tree")?,
     }
     let stated = |text: &str| match text {
         "" => "not stated".to_owned(),
