@@ -57,6 +57,11 @@ impl App {
         self.lens.alone || self.lens.size.is_some()
     }
 
+    /// Whether this is a copied log, without the files of its workspace.
+    pub(super) fn is_copied_log(&self) -> bool {
+        self.lens.alone
+    }
+
     /// What had to be left out of the answers so far, because it is damaged.
     pub fn lost(&self) -> Vec<Lost> {
         self.store.lost()

@@ -150,6 +150,17 @@ impl RunFiles {
         self.dropped.iter().any(|dropped| dropped == path)
     }
 
+    /// Refuses a file that was redacted as a whole where it decides a result.
+    fn refuse_redacted(&self, file: RecordedFile<'_>) -> Result<()> {
+        let RecordedFile { name, path, digest } = file;
+        let redacted = self.redacted_at(digest).filter(|_| decides(name) || path == DATASET);
+        let Some(at) = redacted else { return Ok(()) };
+        let id = &self.experiment_id;
+        let message = format!("the file {path} ({name}) of {id} was redacted at event {at}");
+        Err(Error::new(ErrorKind::Rejected, message)
+            .hint(format!("`annals show {at}` prints by whom and why")))
+    }
+
     /// The refusal of a verb that needs the files of a run that a consolidation removed.
     pub(super) fn refuse_removed(&self) -> Result<()> {
         let Some((plan, reason)) = &self.removed else { return Ok(()) };
@@ -185,13 +196,9 @@ impl App {
     /// that was dropped, or whose run was removed; [`ErrorKind::Integrity`] for one that is gone
     /// though nothing in the log let it go.
     pub(super) fn locate(&self, run: &RunFiles, file: RecordedFile<'_>) -> Result<Location> {
-        let RecordedFile { name, path, digest } = file;
+        let RecordedFile { path, digest, .. } = file;
         let id = &run.experiment_id;
-        if let Some(at) = run.redacted_at(digest).filter(|_| decides(name) || path == DATASET) {
-            let message = format!("the file {path} ({name}) of {id} was redacted at event {at}");
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .hint(format!("`annals show {at}` prints by whom and why")));
-        }
+        run.refuse_redacted(file)?;
         let full = self.inside_folder(&run.folder, path)?;
         if run.removed.is_none() && full.symlink_metadata().is_ok() {
             return Ok(Location::Folder(full));
@@ -265,10 +272,13 @@ impl App {
         artifacts: &[RecordedFile<'_>],
     ) -> Result<()> {
         run.refuse_removed()?;
-        artifacts
-            .iter()
-            .filter(|file| decides(file.name))
-            .try_for_each(|file| self.locate(run, *file).map(|_| ()))
+        artifacts.iter().filter(|file| decides(file.name)).try_for_each(|file| {
+            // A copied log has no files beside it: only what the log itself lets go is known.
+            match self.is_copied_log() {
+                true => run.refuse_redacted(*file),
+                false => self.locate(run, *file).map(|_| ()),
+            }
+        })
     }
 }
 

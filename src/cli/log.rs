@@ -44,7 +44,7 @@ pub(super) struct Args {
     /// Only what was recorded since: a date, a time, or how long ago, such as `2 weeks`
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<String>,
-    /// Only what was recorded until then; a date means to the end of that day
+    /// Only what was recorded before: a time, how long ago, or a date (to the end of that day)
     #[arg(long, value_name = "TIME|AGO")]
     until: Option<String>,
     /// Only what a rule or a person refused
@@ -112,7 +112,10 @@ fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
         invocation: args.invocation.clone(),
         positions: args.positions.as_deref().map(positions).transpose()?,
         since: time("--since", &args.since)?.map(|span| span.start),
-        until: time("--until", &args.until)?.map(|span| span.end),
+        until: time("--until", &args.until)?.map(|span| match span.is_instant() {
+            true => span.start,
+            false => span.end,
+        }),
         refused: args.refused,
         limit: args.limit,
     })
