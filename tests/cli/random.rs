@@ -108,6 +108,9 @@ impl Life {
         if chosen == 17 {
             return self.consolidate();
         }
+        if chosen == 13 && self.dice.below(3) > 0 {
+            return self.set_alias(model);
+        }
         let (dice, odd) = (&mut self.dice, self.now % 2 == 1);
         let words = match chosen {
             0 => {
@@ -131,8 +134,7 @@ impl Life {
             10 => vec!["promote", run, "--as", model, "--replace"],
             11 => vec!["demote", model, "--reason", "too old"],
             12 => vec!["rollback", model, "--reason", "the new one is worse"],
-            13 if dice.below(3) == 0 => vec!["alias", "remove", "champion"],
-            13 => vec!["alias", "set", dice.of(&["champion", "challenger"]), model],
+            13 => vec!["alias", "remove", "champion"],
             14 => vec!["version", "bump", dice.of(&["major", "minor", "patch"]), model],
             15 => {
                 let keys = [
@@ -151,6 +153,14 @@ impl Life {
             },
         };
         self.say(&words);
+    }
+
+    /// Of a model that is in production, where there is one: few names are at any time.
+    fn set_alias(&mut self, otherwise: &str) {
+        let models = self.ask(&["models", "--format", "json"]).ok().json();
+        let model = models[0]["model"]["name"].as_str().unwrap_or(otherwise).to_owned();
+        let alias = self.dice.of(&["champion", "challenger"]);
+        self.say(&["alias", "set", alias, &model]);
     }
 
     fn consolidate(&mut self) {
