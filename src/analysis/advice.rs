@@ -40,7 +40,7 @@ impl Facts {
             .collect();
         if !leaked.is_empty() {
             points.push(format!(
-                "Train again without rows that are also training rows (`annals train --dedupe`): {}.",
+                "Train again without repeated training rows (`annals train --dedupe`): {}.",
                 some(&leaked)
             ));
         }

@@ -1,7 +1,7 @@
 //! Folders of runs that are about to begin: made before the run is in the log, and removed by the
 //! next changing verb when the process was gone before it was.
 //!
-//! Each has a claim, a file in `.annals/beginnings` that is locked as long as the process lives, and
+//! Each has a claim, a file in `.annals/beginnings` that is locked while the process lives, and
 //! a mark in the folder itself. A folder is removed only where the mark is in it: who can write a
 //! claim but not into the folder removes nothing with it.
 

@@ -139,8 +139,8 @@ impl Facts {
         open.map(|(id, r)| {
             let id = id.short(8);
             format!(
-                "`annals reject {id} --reason WHY` closes the request for {}, `annals approve {id}` \
-                 agrees to it",
+                "`annals reject {id} --reason WHY` closes the request for {}, `annals approve \
+                 {id}` agrees to it",
                 r.requested.name
             )
         })

@@ -1,4 +1,4 @@
-//! Paths that somebody else names: a file in `.annals`, an event, a manifest, an archive, a setting.
+//! Paths that others name: a file in `.annals`, an event, a manifest, an archive, a setting.
 //! Each is proved to be relative and inside its folder before it is used, and no component of it
 //! may be a symbolic link. This is the only module that joins such a path to a folder.
 //!

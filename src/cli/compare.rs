@@ -32,8 +32,8 @@ const SIGNIFICANT: f64 = 0.05;
 /// Compare runs: parameters that differ, scores with intervals, classes, a test of two
 ///
 /// Without names, all finished runs. Up to five are shown side by side; with --columns, or when
-/// there are more, each has a line. Two runs measured on the same test rows are tested (McNemar, paired
-/// bootstrap).
+/// there are more, each has a line. Two runs measured on the same test rows are tested (McNemar,
+/// paired bootstrap).
 ///
 ///   annals compare small large
 ///   annals compare --where 'final_accuracy > 0.85 and config = "baseline_small"'

@@ -56,14 +56,14 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     context.ui.note(&format!("Workspace {project} in {}", root.display()));
     match ignored {
         GitIgnore::Written => context.ui.note(
-            "Wrote .gitignore: git keeps out the log, data and weights, and takes the registry files",
+            "Wrote .gitignore: git ignores the log, data and weights, and takes the registry files",
         ),
         GitIgnore::Added(lines) => {
             context.ui.note(&format!("Added to .gitignore: {}", lines.join(" ")));
         }
         GitIgnore::Enough => {}
         GitIgnore::Advised(lines) => context.ui.warn(&format!(
-            ".gitignore was left as it is; to keep the log, data and weights out of git it needs: {}",
+            ".gitignore was not changed; to keep log, data and weights out of git it needs: {}",
             lines.join(" ")
         )),
     }

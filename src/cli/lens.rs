@@ -18,7 +18,7 @@ pub(super) struct LogFile {
 pub(super) struct Lens {
     #[command(flatten)]
     file: LogFile,
-    /// As of the end of this date or time (also `yesterday`, `2 weeks`), or right after this position
+    /// As of the end of this date or time (also `yesterday`, `2 weeks`), or after this position
     #[arg(long, value_name = "TIME|AGO|POSITION")]
     as_of: Option<String>,
 }

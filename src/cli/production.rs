@@ -111,7 +111,7 @@ enum AliasVerb {
     Set {
         /// The alias, such as champion
         alias: String,
-        /// The production name, or NAME@VERSION or an alias for a version that is not the present one
+        /// The production name, or NAME@VERSION or an alias for a version that is not current
         model: String,
         /// Why
         #[arg(long)]

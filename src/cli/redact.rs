@@ -17,8 +17,8 @@ use crate::base::counted;
 /// `[redacted at POSITION]` stands there instead. Who did it and why stays for ever, in a signed
 /// event, and every proof still holds. Names, numbers, digests, rules and approvals say what is
 /// true and cannot be taken out, and files that decide what a model answers (weights, vocabulary,
-/// tokenizer, configuration, labels, thresholds) keep their bytes: a text in them is refused. Copies,
-/// exports and bundles made before are out of reach.
+/// tokenizer, configuration, labels, thresholds) keep their bytes: a text in them is refused.
+/// Copies, exports and bundles made before are out of reach.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Events whose texts go, by position
@@ -40,8 +40,8 @@ pub(super) struct Args {
     /// Why; stays in the record for ever
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Leave a text where it decides something, such as a name or the vocabulary of a model; without
-    /// this nothing is done then
+    /// Leave a text where it decides something, such as a name or the vocabulary of a model;
+    /// without this nothing is done then
     #[arg(long)]
     partly: bool,
     /// Only show what would go

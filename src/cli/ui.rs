@@ -295,9 +295,9 @@ mod tests {
 
     #[test]
     fn nothing_that_is_printed_hides_or_turns_letters() {
-        let hidden = "\u{1b}\u{7}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\
-            \u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\
-            \u{fff9}\u{e0041}\r";
+        let hidden = "\u{1b}\u{7}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{2028}\
+            \u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\
+            \u{2069}\u{feff}\u{fff9}\u{e0041}\r";
         for c in hidden.chars() {
             let text = format!("a{c}b");
             assert_eq!(escape(&text), format!("a{}b", c.escape_default()), "{c:?}");

@@ -178,7 +178,7 @@ fn reasons(name: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Files that join paths to the workspace's folder after a check of their own, which stands in them.
+/// Files that join paths to the workspace's folder after a check of their own, found in them.
 const JOINS: &[&str] = &[
     "src/base/confine.rs",
     "src/effect/mod.rs",

@@ -377,7 +377,7 @@ fn deciding_refused(hits: &DecidingHits) -> Error {
     );
     Error::new(ErrorKind::Rejected, message)
         .hint("nothing was changed; with --partly these files stay as they are")
-        .hint("--blob DIGEST redacts a file other than weights as a whole, unless it was in production")
+        .hint("--blob DIGEST redacts a whole file, except weights and what was in production")
 }
 
 fn stays_refused(stays: &[Stays]) -> Error {

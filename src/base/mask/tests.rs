@@ -255,7 +255,9 @@ fn secrets_of_several_lines_are_masked_and_the_lines_after_them_stay() {
 
 proptest::proptest! {
     #[test]
-    fn any_text_is_masked_without_a_panic_and_twice_as_once(text in "(?s)[\\PC\n\"'\\\\=:\\[\\]{}()]{0,80}") {
+    fn any_text_is_masked_without_a_panic_and_twice_as_once(
+        text in "(?s)[\\PC\n\"'\\\\=:\\[\\]{}()]{0,80}",
+    ) {
         let _ = mask_text(&text);
         let text = format!("{text}\npassword=\"{SECRET}\"");
         let _ = mask_text(&text);

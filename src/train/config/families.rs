@@ -281,8 +281,8 @@ fn stage_rules(config: &TrainConfig, rules: &mut Vec<Rule>) {
         "training.num_epochs",
         found.to_string(),
         format!(
-            "the sum of the epochs of `curriculum.stages` ({epochs}); change the stages for another \
-             length"
+            "the sum of the epochs of `curriculum.stages` ({epochs}); change the stages for \
+             another length"
         ),
     ));
     let by_model = curriculum.difficulty == Difficulty::Reference;
