@@ -613,6 +613,9 @@ mod torch {
             config.model.dropout = 0.0;
             config.model.attention_dropout = 0.0;
             config.distilbert.classifier_dropout = 0.0;
+            // The first step of a warm-up changes no weight, and its epoch may be the best.
+            config.training.learning_rate = 0.05;
+            config.training.warmup_fraction = 0.0;
             change(&mut config);
             let (finished, _) = train(&place, place.job(name, &config));
             finished.evaluations[1].get("loss").unwrap().value
