@@ -2,8 +2,8 @@
 //! settings, the record of a run, views, files and reports share. A default that decided nothing
 //! is no fact about a run, so it is neither recorded nor shown.
 //!
-//! To add an architecture: an entry in [`ARCHITECTURES`]. A section that only some architectures
-//! use is listed in [`SECTIONS`].
+//! To add an architecture: an entry in `ARCHITECTURES`. A section that only some architectures
+//! use is listed in `SECTIONS`.
 
 use std::collections::BTreeMap;
 
