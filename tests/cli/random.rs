@@ -251,7 +251,7 @@ fn a_first_life() {
 
 #[test]
 fn a_second_life() {
-    live(10, "training-output");
+    live(11, "training-output");
 }
 
 #[test]
