@@ -58,7 +58,7 @@
 //!
 //! # A newcomer's path
 //!
-//! This page, [`docs::vocabulary`], `domain/run/`, `store/append.rs`, `app/session.rs`.
+//! This page, [`docs::vocabulary`], `domain/run/`, `store/append.rs`, `app/core/session.rs`.
 
 pub use app::{StartRun, Tracker};
 

@@ -184,7 +184,7 @@ const JOINS: &[&str] = &[
     "src/effect/mod.rs",
     "src/effect/place.rs",
     "src/effect/relocate.rs",
-    "src/app/redact/files.rs",
+    "src/app/workspace/redact/files.rs",
     "src/cli/policy.rs",
 ];
 

@@ -1,0 +1,109 @@
+//! Where a run runs: the facts that must be equal for its digests to be equal.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::app::core::git::Tree;
+use crate::app::{App, Error, Result, fold_policy};
+use crate::base::Digest;
+use crate::base::mask::mask_text;
+use crate::domain::run::{Environment, Git};
+
+/// What the engine and the caller know of it.
+pub(in crate::app) struct Facts<'a> {
+    pub(in crate::app) libtorch: Option<&'a str>,
+    pub(in crate::app) threads: u32,
+    pub(in crate::app) device: &'a str,
+    pub(in crate::app) accelerators: Vec<String>,
+}
+
+impl App {
+    /// Whether `verb` may begin a run from the code as it is; a refusal is in the log.
+    ///
+    /// # Errors
+    /// [`crate::app::ErrorKind::Rejected`] where the policy asks for a clean git tree and there is none.
+    pub(in crate::app) fn may_begin(&self, verb: &'static str) -> Result<()> {
+        let rules = self.store.read(|log| Ok::<_, Error>(fold_policy(log)?.policy.new_runs))?;
+        if !rules.require_clean_tree {
+            return Ok(());
+        }
+        let uncommitted = self.uncommitted()?;
+        let Err(rejection) = rules.may_begin(uncommitted.as_deref()) else { return Ok(()) };
+        let error = Error::from(rejection)
+            .hint("commit or stash, let git ignore what is no code, or change the rule");
+        self.refuse(verb, &error, &[])?;
+        self.refresh()?;
+        Err(error)
+    }
+
+    /// The environment of a run, and the difference of its code from the last commit.
+    pub(in crate::app) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
+        let (git, diff) = self.git_state();
+        let environment = Environment {
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+            libtorch: facts.libtorch.map(str::to_owned),
+            os: os(),
+            host: self.caller.host.clone(),
+            cpu: cpu_model(),
+            cpus: cpus(),
+            threads: facts.threads,
+            memory_bytes: memory_bytes(),
+            device: facts.device.to_owned(),
+            accelerators: facts.accelerators,
+            variables: variables(&self.caller.variables),
+            git,
+            cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
+        };
+        (environment, diff)
+    }
+
+    /// The code's commit, and how the code differs from it, secrets masked.
+    fn git_state(&self) -> (Option<Git>, Option<String>) {
+        let tree = Tree::around(&self.root).ok().flatten();
+        let commit = |tree: &Tree| tree.ask(&["rev-parse", "--verify", "HEAD"]);
+        let Some((tree, commit)) = tree.and_then(|tree| commit(&tree).map(|c| (tree, c))) else {
+            return (None, None);
+        };
+        let branch = tree.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        let difference = self.difference(&tree, &[]);
+        // What cannot be compared is not known to be the commit's.
+        let dirty = !matches!(difference, Ok(None));
+        let text = difference.ok().flatten().filter(|text| !text.is_empty());
+        let diff = text.map(|text| mask_text(&String::from_utf8_lossy(&text)));
+        let digest = diff.as_ref().map(|diff| Digest::of(diff.as_bytes()));
+        (Some(Git { commit, branch, dirty, diff: digest }), diff)
+    }
+}
+
+/// Logical processors this process may use.
+pub(in crate::app) fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+fn variables(known: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    known.iter().map(|(name, value)| (name.clone(), mask_text(value))).collect()
+}
+
+fn os() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let name = name.map_or(std::env::consts::OS, |name| name.trim_matches('"'));
+    format!("{name}, kernel {}, {}", kernel.trim(), std::env::consts::ARCH)
+}
+
+fn cpu_model() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
+    model.map_or_else(
+        || std::env::consts::ARCH.to_owned(),
+        |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned(),
+    )
+}
+
+fn memory_bytes() -> u64 {
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,17 @@
+//! What every use case needs: the open workspace, invocations, recovery, read scope, errors.
+
+pub(super) mod engine;
+pub(super) mod environment;
+pub(super) mod error;
+pub(super) mod find;
+pub(super) mod git;
+pub(super) mod invocation;
+pub(super) mod lens;
+pub(super) mod live;
+pub(super) mod output;
+pub(super) mod place;
+pub(super) mod progress;
+pub(super) mod recover;
+pub(super) mod refresh;
+pub(super) mod session;
+pub(super) mod workspace;

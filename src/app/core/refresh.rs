@@ -1,0 +1,106 @@
+//! After a change: views and registry files follow the log.
+
+use std::fmt::Write as _;
+
+use crate::app::{App, Error, ErrorKind, Layout, Result};
+use crate::projection::files::{Exporter, Regenerated};
+use crate::projection::{Snapshot, ViewError, Views};
+
+impl From<ViewError> for Error {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Log(error) => error.into(),
+            ViewError::Row { .. } => Self::new(ErrorKind::Io, error.to_string()),
+            ViewError::Database(_) | ViewError::Io { .. } => {
+                let message = error.to_string();
+                let hint = "the log is not affected; `annals replay` rebuilds views and files";
+                match std::error::Error::source(&error) {
+                    Some(source) => Self::caused(
+                        ErrorKind::Io,
+                        message,
+                        std::io::Error::other(source.to_string()),
+                    ),
+                    None => Self::new(ErrorKind::Io, message),
+                }
+                .hint(hint)
+            }
+        }
+    }
+}
+
+impl App {
+    /// The views of this workspace, or of a copied log.
+    pub fn views(&self) -> Views {
+        if self.lens.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
+    }
+
+    /// Removes views whose pages are damaged, and says whether they were.
+    pub fn drop_damaged_views(&self) -> bool {
+        self.views().drop_damaged()
+    }
+
+    /// The registry files of this workspace.
+    pub fn exporter(&self) -> Exporter {
+        self.exporter_in(&self.layout)
+    }
+
+    fn exporter_in(&self, layout: &Layout) -> Exporter {
+        Exporter::new(&self.root, &self.annals_dir(), &self.blobs, layout.guide())
+    }
+
+    /// The views as of now, or as of what this looks back to.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        match self.lens.size {
+            Some(size) => Ok(self.views().as_of(&self.store, size)?),
+            None => Ok(self.views().read(&self.store)?),
+        }
+    }
+
+    /// Brings views and registry files up to date, and tells which files somebody had edited. Where
+    /// they cannot be written, that is a warning: what was decided is in the log all the same.
+    ///
+    /// # Errors
+    /// When the log is damaged.
+    pub fn refresh(&self) -> Result<Regenerated> {
+        self.refresh_in(&self.layout)
+    }
+
+    /// [`Self::refresh`] where the workspace has another layout by now.
+    pub(in crate::app) fn refresh_in(&self, layout: &Layout) -> Result<Regenerated> {
+        let refreshed = || -> Result<Regenerated> {
+            self.views().update(&self.store)?;
+            let snapshot = self.snapshot()?;
+            Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
+        };
+        refreshed().or_else(|error| {
+            if error.kind != ErrorKind::Io {
+                return Err(error);
+            }
+            let mut text = format!("what was decided is recorded, but {error}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(source) = cause {
+                let _ = write!(text, ": {source}");
+                cause = source.source();
+            }
+            text.push_str(
+                "; views and registry files follow with the next change, or `annals replay`",
+            );
+            self.warnings.push(text);
+            Ok(Regenerated::default())
+        })
+    }
+
+    /// [`Self::refresh`] after an invocation that may have failed: what it recorded on the way,
+    /// such as a move that was rolled back, is in the files all the same.
+    pub(in crate::app) fn refreshed<T>(&self, ended: Result<T>) -> Result<(T, Regenerated)> {
+        let regenerated = self.refresh();
+        Ok((ended?, regenerated?))
+    }
+
+    pub(in crate::app) fn annals_dir(&self) -> std::path::PathBuf {
+        self.root.join(".annals")
+    }
+}

@@ -1,0 +1,424 @@
+//! Invocations: who changed what with which words, recorded together with what they caused.
+
+use std::collections::BTreeMap;
+
+use crate::app::core::live::Alive;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::mask::mask_text;
+use crate::base::{CommandId, InvocationId, RunId, Timestamp};
+use crate::domain::invocation::{InvocationFinished, InvocationStarted, Outcome};
+use crate::domain::policy::PolicyState;
+use crate::domain::registry::RegistryState;
+use crate::domain::run::RunState;
+use crate::domain::workspace::{ActorRegistered, WorkspaceState};
+use crate::domain::{Event, Fold as _, Header, Identity, Provenance, StreamId};
+use crate::store::{
+    Access, Append, Appended, Author, Expected, Origin, Store, TAG_ACTOR, View, WriteOptions,
+    Writer,
+};
+use crate::tlog::NoteSigner;
+
+/// One write transaction of one invocation.
+pub struct Tx<'a, 't> {
+    writer: &'a mut Writer<'t>,
+    actor: u64,
+    invocation: u64,
+    key: Option<(u64, &'a NoteSigner)>,
+}
+
+impl<'t> Tx<'_, 't> {
+    /// The log, with what this transaction appended.
+    pub fn log(&self) -> &Writer<'t> {
+        self.writer
+    }
+
+    /// Appends decisions or facts of one stream; nothing when `events` is empty.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub fn append(
+        &mut self,
+        stream: impl Into<StreamId>,
+        events: &[Event],
+        provenance: Provenance,
+    ) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let author = Author {
+            actor: Origin::At(self.actor),
+            invocation: Some(Origin::At(self.invocation)),
+            key: self.key,
+        };
+        // The transaction excludes every other writer, so what was read is still true.
+        append(self.writer, stream.into(), author, None, events, provenance)?;
+        Ok(())
+    }
+
+    /// Position of the invocation's start.
+    pub fn invocation(&self) -> u64 {
+        self.invocation
+    }
+
+    /// Puts other stored bytes in the place of events; inside [`App::rewrite`] alone.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub(in crate::app) fn replace(&mut self, events: BTreeMap<u64, Vec<u8>>) -> Result<()> {
+        Ok(self.writer.replace(events)?)
+    }
+
+    /// Position of the `key.created` event of the key that signs what is appended.
+    pub(in crate::app) fn key(&self) -> Option<u64> {
+        self.key.map(|(at, _)| at)
+    }
+
+    fn finish(&mut self, id: InvocationId, outcome: Outcome) -> Result<()> {
+        self.append(id, &[InvocationFinished { outcome }.into()], Provenance::Reported)
+    }
+}
+
+fn append(
+    writer: &mut Writer<'_>,
+    stream: StreamId,
+    author: Author<'_>,
+    command: Option<CommandId>,
+    events: &[Event],
+    provenance: Provenance,
+) -> Result<Appended> {
+    Ok(writer.append(&Append {
+        stream,
+        expected: Expected::Any,
+        author,
+        sequence: None,
+        command,
+        occurred: None,
+        provenance,
+        events,
+    })?)
+}
+
+/// An invocation that lasts longer than one transaction.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// The workspace.
+    pub app: &'a App,
+    verb: &'static str,
+    id: InvocationId,
+    /// Position of the actor's registration.
+    pub actor: u64,
+    /// Position of the invocation's start.
+    pub invocation: u64,
+    key: Option<(Option<u64>, NoteSigner)>,
+    _alive: Alive,
+}
+
+impl App {
+    /// Runs a whole invocation in one transaction: its start, what `f` appends, its end.
+    ///
+    /// # Errors
+    /// What `f` returns; nothing is then in the log. See [`Self::refuse`].
+    pub fn decide<T>(
+        &self,
+        verb: &'static str,
+        f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        self.recover()?;
+        self.decide_signed(verb, self.signer()?.as_ref(), f)
+    }
+
+    pub(in crate::app) fn decide_signed<T>(
+        &self,
+        verb: &'static str,
+        key: Option<&(Option<u64>, NoteSigner)>,
+        f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let (id, command) = (InvocationId(self.env.random()), CommandId(self.env.random()));
+        let options = WriteOptions::interactive(verb, key.map(|(_, signer)| signer));
+        let mut value = None;
+        let written = self.store.write(&options, |writer| {
+            let (actor, invocation) = self.start(writer, verb, id, Some(command))?;
+            let key = key.and_then(|(at, signer)| at.map(|at| (at, signer)));
+            let mut tx = Tx { writer, actor, invocation, key };
+            value = Some(f(&mut tx)?);
+            tx.finish(id, Outcome::Succeeded)
+        });
+        match (written, value) {
+            (Ok(()), Some(value)) => Ok(value),
+            (Err(error), Some(value)) if self.took_effect(&error, command)? => Ok(value),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(Error::new(ErrorKind::Bug, "BUG: a decision without a value")),
+        }
+    }
+
+    /// After a commit that may or may not have taken place: drop everything and ask the log.
+    fn took_effect(&self, error: &Error, command: CommandId) -> Result<bool> {
+        if error.kind != ErrorKind::Io {
+            return Ok(false);
+        }
+        self.store.read(|log| Ok::<_, Error>(log.command(command)?.is_some()))
+    }
+
+    /// Records an invocation that a rule refused, with an event that says so.
+    ///
+    /// # Errors
+    /// When the log cannot be written; the refusal itself is for the caller to return.
+    pub fn refuse(
+        &self,
+        verb: &'static str,
+        refusal: &Error,
+        events: &[(StreamId, Event)],
+    ) -> Result<()> {
+        let key = self.signer()?;
+        let id = InvocationId(self.env.random());
+        let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
+        self.store.write(&options, |writer| {
+            let (actor, invocation) = self.start(writer, verb, id, None)?;
+            let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
+            let mut tx = Tx { writer, actor, invocation, key };
+            for (stream, event) in events {
+                tx.append(*stream, std::slice::from_ref(event), Provenance::Reported)?;
+            }
+            tx.finish(id, Outcome::Refused { message: mask_text(&refusal.to_string()) })
+        })
+    }
+
+    /// Opens an invocation that lasts; it counts as alive until the session is dropped.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn begin(&self, verb: &'static str) -> Result<Session<'_>> {
+        self.recover()?;
+        let key = self.signer()?;
+        let id = InvocationId(self.env.random());
+        // Claimed before it is in the log: nobody may take it for dead in between.
+        let alive =
+            self.live.claim(id).map_err(|e| Error::io("mark the invocation as alive", e))?;
+        let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
+        let (actor, invocation) =
+            self.store.write(&options, |writer| self.start(writer, verb, id, None))?;
+        Ok(Session { app: self, verb, id, actor, invocation, key, _alive: alive })
+    }
+
+    /// Opens an invocation that lasts, with a first transaction that writes the log anew.
+    ///
+    /// # Errors
+    /// What `f` returns; nothing is then in the log.
+    pub(in crate::app) fn rewrite<T>(
+        &self,
+        verb: &'static str,
+        f: impl FnOnce(&mut Tx<'_, '_>, InvocationId) -> Result<T>,
+    ) -> Result<(Session<'_>, T)> {
+        let key = self.signer()?;
+        let id = InvocationId(self.env.random());
+        let alive =
+            self.live.claim(id).map_err(|e| Error::io("mark the invocation as alive", e))?;
+        let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
+        let (actor, invocation, value) = self.store.rewrite(&options, |writer| {
+            let (actor, invocation) = self.start(writer, verb, id, None)?;
+            let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
+            let value = f(&mut Tx { writer, actor, invocation, key }, id)?;
+            Ok::<_, Error>((actor, invocation, value))
+        })?;
+        Ok((Session { app: self, verb, id, actor, invocation, key, _alive: alive }, value))
+    }
+
+    fn start(
+        &self,
+        writer: &mut Writer<'_>,
+        verb: &'static str,
+        id: InvocationId,
+        command: Option<CommandId>,
+    ) -> Result<(u64, u64)> {
+        let name = &self.caller.actor;
+        let actor = match writer.name(TAG_ACTOR, name)? {
+            Some(actor) => actor,
+            None => {
+                let author = Author { actor: Origin::This, invocation: None, key: None };
+                let event = ActorRegistered { name: name.clone() }.into();
+                let appended = append(
+                    writer,
+                    StreamId::WORKSPACE,
+                    author,
+                    None,
+                    &[event],
+                    Provenance::Reported,
+                )?;
+                appended.first.ok_or_else(no_position)?
+            }
+        };
+        let started = InvocationStarted {
+            invocation: id,
+            verb: verb.into(),
+            argv: self.caller.argv.clone(),
+            host: self.caller.host.clone(),
+            pid: std::process::id(),
+            cwd: self.relative(&self.caller.cwd),
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let author = Author { actor: Origin::At(actor), invocation: Some(Origin::This), key: None };
+        let appended =
+            append(writer, id.into(), author, command, &[started.into()], Provenance::Reported)?;
+        Ok((actor, appended.first.ok_or_else(no_position)?))
+    }
+}
+
+fn no_position() -> Error {
+    Error::new(ErrorKind::Bug, "BUG: a new event has no position")
+}
+
+impl Session<'_> {
+    /// The invocation's id.
+    pub fn id(&self) -> InvocationId {
+        self.id
+    }
+
+    /// What signs log checkpoints.
+    pub fn signer(&self) -> Option<&NoteSigner> {
+        self.key.as_ref().map(|(_, signer)| signer)
+    }
+
+    /// What signs events, and where the log has it: the caller's own key only.
+    fn key(&self) -> Option<(u64, &NoteSigner)> {
+        self.key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)))
+    }
+
+    /// Runs one transaction of this invocation.
+    ///
+    /// # Errors
+    /// What `f` returns; nothing of the transaction is then in the log.
+    pub fn transact<T>(&self, f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>) -> Result<T> {
+        let options = WriteOptions::interactive(self.verb, self.signer());
+        self.transact_with(&options, f)
+    }
+
+    /// As [`Self::transact`], but waits for the lock as long as it takes.
+    ///
+    /// # Errors
+    /// What `f` returns.
+    pub fn transact_patiently<T>(&self, f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>) -> Result<T> {
+        let options = WriteOptions::recorder(self.verb, self.signer());
+        self.transact_with(&options, f)
+    }
+
+    fn transact_with<T>(
+        &self,
+        options: &WriteOptions<'_>,
+        f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        self.app.store.write(options, |writer| {
+            let (actor, invocation) = (self.actor, self.invocation);
+            f(&mut Tx { writer, actor, invocation, key: self.key() })
+        })
+    }
+
+    /// Ends the invocation.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn finish(self, outcome: Outcome) -> Result<()> {
+        let id = self.id;
+        self.transact_patiently(|tx| tx.finish(id, outcome))
+    }
+
+    /// Ends the invocation as `result` did, and passes `result` on.
+    ///
+    /// # Errors
+    /// `result`'s, else when the log cannot be written.
+    pub fn finish_with<T>(self, result: Result<T>) -> Result<T> {
+        let outcome = match &result {
+            Ok(_) => Outcome::Succeeded,
+            Err(error) if error.kind == ErrorKind::Rejected => {
+                Outcome::Refused { message: mask_text(&error.to_string()) }
+            }
+            Err(error) => Outcome::Failed {
+                exit_code: error.kind.exit_code(),
+                message: mask_text(&error.to_string()),
+            },
+        };
+        let finished = self.finish(outcome);
+        let value = result?;
+        finished.map(|()| value)
+    }
+
+    /// The log.
+    pub fn store(&self) -> &Store {
+        &self.app.store
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.app.env.now()
+    }
+}
+
+fn events<A: Access>(log: &View<A>, stream: StreamId) -> Result<Vec<(Event, Provenance)>> {
+    let envelopes = log.stream(stream, 0)?;
+    // Kinds of a later version change no state that this annals knows.
+    let known = envelopes.iter().filter_map(|e| Some((e.event().ok()?, e.header.provenance)));
+    Ok(known.collect())
+}
+
+/// The state of a run, and the default for one that is not in the log.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn fold_run<A: Access>(log: &View<A>, run: RunId) -> Result<RunState> {
+    let mut state = RunState::default();
+    for (event, provenance) in events(log, run.into())? {
+        if let Event::Run(event) = event {
+            state.evolve_from(&event, provenance);
+        }
+    }
+    Ok(state)
+}
+
+/// The rules in force.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn fold_policy<A: Access>(log: &View<A>) -> Result<PolicyState> {
+    let mut state = PolicyState::default();
+    for (event, _) in events(log, StreamId::POLICY)? {
+        if let Event::Policy(event) = event {
+            state.evolve(&event);
+        }
+    }
+    Ok(state)
+}
+
+/// Position of the `key.created` event of the key that signed an event.
+pub(in crate::app) fn signing_key(header: &Header) -> Option<u64> {
+    match header.identity {
+        Identity::Signed { key, .. } => Some(key),
+        Identity::Claimed => None,
+    }
+}
+
+/// The requests and production models.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
+    let mut state = RegistryState::default();
+    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+        if let Ok(Event::Registry(event)) = envelope.event() {
+            state.evolve_from(&event, signing_key(&envelope.header));
+        }
+    }
+    Ok(state)
+}
+
+/// The log's origin, keys and actors.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn fold_workspace<A: Access>(log: &View<A>) -> Result<WorkspaceState> {
+    let mut state = WorkspaceState::default();
+    for (event, _) in events(log, StreamId::WORKSPACE)? {
+        if let Event::Workspace(event) = event {
+            state.evolve(&event);
+        }
+    }
+    Ok(state)
+}

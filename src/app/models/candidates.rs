@@ -1,0 +1,60 @@
+//! Which runs may go into production: the rules of the policy, and whether the files of the model
+//! can be had, judged as `promote` judges them.
+
+use crate::app::runs::run_files::{RunFiles, files_of_details};
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::RunId;
+use crate::domain::RuleResult;
+use crate::projection::Snapshot;
+use crate::projection::best::{Candidate, FILES_RULE};
+
+impl App {
+    /// Every finished run against the rules in force, newest first. Runs whose files were removed
+    /// are left out.
+    ///
+    /// # Errors
+    /// When views or log cannot be read.
+    pub fn candidates(&self, views: &Snapshot) -> Result<Vec<Candidate>> {
+        let redacted = self.redacted_files()?;
+        let mut candidates = views.candidates()?;
+        // Of a run that meets a rule less it makes no difference.
+        for candidate in candidates.iter_mut().filter(|c| c.assessment.is_candidate()) {
+            if let Some(details) = views.run(candidate.run)? {
+                let place = RunFiles::of_details(&details, redacted.clone());
+                let available = self.model_available(&place, &files_of_details(&details));
+                candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// One run against the rules in force.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] for a run that has not finished or whose files were removed.
+    pub fn candidate(&self, views: &Snapshot, run: RunId) -> Result<Candidate> {
+        let details = views
+            .run(run)?
+            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        let place = RunFiles::of_details(&details, self.redacted_files()?);
+        place.refuse_removed()?;
+        let Some(mut candidate) = views.candidate(run)? else {
+            let status = self.status_now(details.status, None)?.word();
+            let message = format!("{} is {status}", details.experiment_id);
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint("only a finished run is judged by the policy"));
+        };
+        let available = self.model_available(&place, &files_of_details(&details));
+        candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
+        Ok(candidate)
+    }
+}
+
+fn unmet(why: &Error) -> RuleResult {
+    RuleResult {
+        rule: FILES_RULE.into(),
+        passed: false,
+        required: "every file of the model can be had".into(),
+        found: why.to_string().into(),
+    }
+}

@@ -1,0 +1,34 @@
+//! What to say where a model is asked for and a pickle is found.
+
+use std::path::Path;
+
+use crate::app::{Error, ErrorKind, Result};
+use crate::train::{Pickle, WEIGHTS_FILE};
+
+/// Refuses `place` where it is a pickle, or a folder with one and without weights that are read.
+///
+/// # Errors
+/// [`ErrorKind::Data`], with digest and what to do instead.
+pub fn refuse_pickle(place: &Path) -> Result<()> {
+    let found = if !place.is_dir() {
+        Pickle::at(place)
+    } else if place.join(WEIGHTS_FILE).exists() {
+        return Ok(());
+    } else {
+        Pickle::within(place)
+    };
+    match found {
+        Ok(None) => Ok(()),
+        Ok(Some(pickle)) => Err(pickle.into()),
+        Err(e) => {
+            Err(Error::caused(ErrorKind::Data, format!("cannot read {}", place.display()), e))
+        }
+    }
+}
+
+impl From<Pickle> for Error {
+    fn from(pickle: Pickle) -> Self {
+        let way_out = pickle.way_out();
+        Self::new(ErrorKind::Data, pickle.to_string()).hint(way_out)
+    }
+}

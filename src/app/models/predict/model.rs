@@ -1,0 +1,346 @@
+//! A loaded model, asked in this process or in an engine.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::files::{Files, Known, Labels, Words, members_in};
+use crate::app::runs::train::ensemble;
+use crate::app::runs::train::folder::THRESHOLDS_FILE;
+use crate::app::{Error, ErrorKind, Programs, Result, refuse_pickle};
+use crate::base::Digest;
+use crate::supervise::{Engine, Heard};
+use crate::train::Batch;
+use crate::train::classical::TextClassifier;
+use crate::train::config;
+use crate::train::data::{self, Scaler, Series};
+use crate::train::hf::{self, Pretrained};
+use crate::train::metric::probability;
+use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
+use crate::train::protocol::{Ended, ScoreSpec};
+
+/// Longest that an engine may take to load a model or to score one batch.
+const WAIT: Duration = Duration::from_secs(600);
+/// Texts that go through a model together.
+pub const BATCH_TEXTS: usize = 32;
+
+/// What a model gives for texts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Unnormalized scores of each text, one for each label.
+    pub scores: Vec<Vec<f32>>,
+    /// Whether each text is longer than the model reads.
+    pub cut: Vec<bool>,
+}
+
+/// A loaded model.
+pub struct Model {
+    /// What it is called: a production name, a run's unique name or a folder.
+    pub name: String,
+    /// Digest of the weights, as found and, where it was recorded, as recorded.
+    pub weights: Digest,
+    /// Whether a log says that these are the files; a folder alone says nothing.
+    pub recorded: bool,
+    /// The labels, in the order of the scores.
+    pub labels: Vec<String>,
+    /// Whether a text may have any number of labels.
+    pub multi_label: bool,
+    /// From which probability on a text has each label; empty where it has one class.
+    pub thresholds: Vec<f64>,
+    /// What a user has to know of its files.
+    pub notes: Vec<String>,
+    pub(super) inner: Inner,
+}
+
+pub(super) enum Inner {
+    Texts(Box<TextClassifier>),
+    Tokens { words: Words, engine: Box<Engine> },
+    Series { scaler: Scaler, engine: Box<Engine> },
+    Ensemble(Vec<Model>),
+}
+
+impl Model {
+    /// Numbers of a row, where the model takes series instead of texts.
+    pub fn series_length(&self) -> Option<usize> {
+        match &self.inner {
+            Inner::Series { scaler, .. } => Some(scaler.width()),
+            Inner::Ensemble(members) => members.first().and_then(Self::series_length),
+            _ => None,
+        }
+    }
+
+    /// Reads the series in a file, for [`series_scores`](Self::series_scores).
+    ///
+    /// # Errors
+    /// When the model takes texts, or the file has other rows than it takes.
+    pub fn read_series(&self, path: &Path, id_column: &str) -> Result<Vec<Series>> {
+        let length = self.series_length().unwrap_or(0);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Ok(data::read_unlabelled(path, true, id_column, length)?)
+    }
+
+    /// Unnormalised scores of each series, one for each label.
+    ///
+    /// # Errors
+    /// When the model takes texts, or the engine fails.
+    pub fn series_scores(&mut self, series: &[Series]) -> Result<Vec<Vec<f32>>> {
+        if let Inner::Ensemble(members) = &mut self.inner {
+            return together(members, self.multi_label, |model| model.series_scores(series));
+        }
+        let Inner::Series { scaler, engine } = &mut self.inner else {
+            let message = format!("{} takes texts, not series of numbers", self.name);
+            return Err(Error::new(ErrorKind::Usage, message));
+        };
+        let width = u32::try_from(scaler.width()).unwrap_or(u32::MAX);
+        let values = series.iter().flat_map(|row| scaler.apply(&row.values)).collect();
+        let scores = rows(engine, Inputs::Series { width, values }, Vec::new(), series.len())?;
+        Ok(scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Tokens of a text that the model reads; none where it reads all of it.
+    pub fn length_max(&self) -> Option<u32> {
+        match &self.inner {
+            Inner::Tokens { words, .. } => words.length_max(),
+            Inner::Ensemble(members) => members.iter().filter_map(Self::length_max).min(),
+            Inner::Texts(_) | Inner::Series { .. } => None,
+        }
+    }
+
+    /// Unnormalized scores of each text.
+    ///
+    /// # Errors
+    /// When the model takes series, or the engine fails.
+    pub fn scores(&mut self, texts: &[String]) -> Result<Scored> {
+        match &mut self.inner {
+            Inner::Texts(model) => Ok(Scored {
+                scores: texts.iter().map(|text| model.scores(text)).collect(),
+                cut: vec![false; texts.len()],
+            }),
+            Inner::Tokens { words, engine } => {
+                // The bound on token ids is the engine's to check: it knows the weights.
+                let mut inputs = Inputs::tokens(u32::MAX);
+                let (mut of_tokens, mut cut) = (Vec::new(), Vec::new());
+                for text in texts {
+                    let tokens = words.encode(text)?;
+                    inputs.push_tokens(&tokens.ids);
+                    of_tokens.extend(tokens.marks);
+                    cut.push(tokens.cut);
+                }
+                let scores = rows(engine, inputs, of_tokens, texts.len())?;
+                let scores = scores.chunks_exact(self.labels.len()).map(<[f32]>::to_vec).collect();
+                Ok(Scored { scores, cut })
+            }
+            Inner::Series { scaler, .. } => {
+                let message =
+                    format!("{} takes series of {} numbers, not texts", self.name, scaler.width());
+                Err(Error::new(ErrorKind::Usage, message).hint(
+                    "give them by --file: a .csv, .tsv, .npy or .parquet with a row for each",
+                ))
+            }
+            Inner::Ensemble(members) => {
+                let mut cut = vec![false; texts.len()];
+                let scores = together(members, self.multi_label, |model| {
+                    let found = model.scores(texts)?;
+                    cut.iter_mut().zip(found.cut).for_each(|(any, cut)| *any |= cut);
+                    Ok(found.scores)
+                })?;
+                Ok(Scored { scores, cut })
+            }
+        }
+    }
+
+    /// Unnormalised scores of prepared rows, as they were prepared for this model.
+    pub(in crate::app) fn scores_of(
+        &mut self,
+        data: &Prepared,
+        rows: &[usize],
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut scores = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(BATCH_TEXTS) {
+            match (&mut self.inner, &data.inputs) {
+                (Inner::Texts(model), Inputs::Texts(texts)) => {
+                    scores.extend(rows.iter().map(|row| model.scores(&texts[*row])));
+                }
+                (Inner::Tokens { engine, .. } | Inner::Series { engine, .. }, _) => {
+                    let found = ask(engine, Collator::new(data).batch(rows))?;
+                    scores.extend(found.chunks_exact(self.labels.len()).map(<[f32]>::to_vec));
+                }
+                _ => {
+                    let message = format!("these rows were not prepared for {}", self.name);
+                    return Err(Error::new(ErrorKind::Data, message));
+                }
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Scores as probabilities: of each label by itself where a text may have any number, else of
+    /// one among all.
+    pub fn probabilities(&self, scores: &[f32]) -> Vec<f64> {
+        if self.multi_label {
+            return scores.iter().map(|score| probability(*score)).collect();
+        }
+        let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
+        scores.iter().map(|score| (score - max).exp() / sum).collect()
+    }
+
+    /// Loads the model in a folder, as annals writes it into production or as Hugging Face
+    /// Transformers writes it; no workspace is needed.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged or does not fit the others.
+    pub fn in_folder(folder: &Path, programs: &Programs) -> Result<Self> {
+        refuse_pickle(folder)?;
+        let file = |name: &str| {
+            let path = folder.join(name);
+            path.is_file().then_some((path, None))
+        };
+        if let Some(list) = file(ensemble::MANIFEST) {
+            let of_members = members_in(folder)?;
+            return Self::ensemble(folder.display().to_string(), &list, &of_members, programs);
+        }
+        if file("config.yaml").is_none() && file(hf::CONFIG_FILE).is_some() {
+            return Self::hugging_face(folder, programs);
+        }
+        let files = Files {
+            name: folder.display().to_string(),
+            config: file("config.yaml"),
+            labels: file("labels.json"),
+            vocabulary: file("vocab.txt"),
+            concepts: file("concepts.tsv"),
+            tokenizer: file(hf::TOKENIZER_FILE),
+            vectorizer: file("vectorizer.json"),
+            scaler: file(data::SCALER_FILE),
+            thresholds: file(THRESHOLDS_FILE),
+            weights: file("model.safetensors"),
+        };
+        files.load(programs)
+    }
+
+    /// Loads the members that `list` names from their files, told apart by their paths.
+    pub(super) fn ensemble(
+        name: String,
+        list: &Known,
+        files: &[(String, Known)],
+        programs: &Programs,
+    ) -> Result<Self> {
+        let whole = Files { name, ..Files::default() };
+        let (json, weights) = whole.read(Some(list), ensemble::MANIFEST)?;
+        let manifest: ensemble::Manifest = serde_json::from_slice(&json).map_err(|e| {
+            Error::new(ErrorKind::Data, format!("{} of {}: {e}", ensemble::MANIFEST, whole.name))
+        })?;
+        let mut members: Vec<Self> = Vec::new();
+        for number in 1..=manifest.members.len() {
+            let name = format!("{}, member {number}", whole.name);
+            let mut of_member = Files { name, ..Files::default() };
+            for (path, known) in files {
+                if let Some(path) = ensemble::member_file(path, number) {
+                    of_member.take(path, known.clone());
+                }
+            }
+            members.push(of_member.load(programs)?);
+        }
+        let fits = |model: &&Self| {
+            (&model.labels, model.multi_label) == (&members[0].labels, members[0].multi_label)
+        };
+        let thresholds: Vec<_> = members.iter().map(|model| model.thresholds.clone()).collect();
+        if members.is_empty() || !members.iter().all(|model| fits(&model)) {
+            let message = format!("the members of {} do not fit each other", whole.name);
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        Ok(Self {
+            name: whole.name,
+            weights,
+            recorded: list.1.is_some(),
+            labels: members[0].labels.clone(),
+            multi_label: members[0].multi_label,
+            thresholds: ensemble::mean_thresholds(&thresholds),
+            notes: Vec::new(),
+            inner: Inner::Ensemble(members),
+        })
+    }
+
+    fn hugging_face(folder: &Path, programs: &Programs) -> Result<Self> {
+        let found = Pretrained::open(folder)?;
+        if !found.missing.is_empty() {
+            let missing = found.missing.join(", ");
+            let message =
+                format!("{} has no whole classifier: it lacks {missing}", folder.display());
+            return Err(Error::new(ErrorKind::Data, message)
+                .hint("train one: annals train --config distilbert --init FOLDER"));
+        }
+        let mut config =
+            config::resolve(&[]).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
+        config.model.max_seq_length = found.length_max;
+        found.settle(&mut config)?;
+        let words = Words::HuggingFace(Box::new(found.tokenizer.limited(found.length_max)?));
+        let labels = Labels { classes: found.labels, multi_label: found.multi_label };
+        let spec = labels.spec(words.rows(&config), config, folder);
+        Ok(Self {
+            name: folder.display().to_string(),
+            weights: found.weights,
+            recorded: false,
+            thresholds: labels.halves(),
+            notes: found.notes,
+            multi_label: labels.multi_label,
+            labels: labels.classes,
+            inner: Inner::Tokens { words, engine: Box::new(start(programs, spec)?) },
+        })
+    }
+}
+
+/// The scores of an ensemble, of what `ask` gets from each member.
+fn together(
+    members: &mut [Model],
+    multi_label: bool,
+    mut ask: impl FnMut(&mut Model) -> Result<Vec<Vec<f32>>>,
+) -> Result<Vec<Vec<f32>>> {
+    let mut probabilities = Vec::new();
+    for member in members {
+        let scores = ask(member)?;
+        probabilities.push(scores.iter().map(|row| member.probabilities(row)).collect());
+    }
+    Ok(ensemble::average(&probabilities, multi_label))
+}
+
+pub(super) fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
+    let (program, args) = programs.for_architecture(spec.config.model.architecture);
+    let lost = |e| Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e);
+    let mut engine =
+        Engine::start_to_answer(program, args, Path::new("/dev/null")).map_err(lost)?;
+    engine.score(spec).map_err(lost)?;
+    match engine.hear(WAIT) {
+        Heard::Ready => Ok(engine),
+        other => Err(failed(other)),
+    }
+}
+
+/// Scores of `count` rows, row by row.
+fn rows(engine: &mut Engine, inputs: Inputs, concepts: Vec<u32>, count: usize) -> Result<Vec<f32>> {
+    let targets = Targets::Multi(vec![vec![]; count]);
+    let rows = (0..).take(count).collect();
+    let data = Prepared { rows, targets, inputs, concepts, ..Prepared::default() };
+    let all: Vec<usize> = (0..count).collect();
+    ask(engine, Collator::new(&data).batch(&all))
+}
+
+fn ask(engine: &mut Engine, batch: Batch) -> Result<Vec<f32>> {
+    engine
+        .rows(batch)
+        .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+    match engine.hear(WAIT) {
+        Heard::Scores(scores) => Ok(scores),
+        other => Err(failed(other)),
+    }
+}
+
+fn failed(heard: Heard) -> Error {
+    let message = match heard {
+        Heard::Ended(Ended::Failed(failure)) => failure.message,
+        Heard::Gone(gone) => gone.reason,
+        Heard::Silence => format!("the engine said nothing for {} s", WAIT.as_secs()),
+        other => format!("the engine said something else: {other:?}"),
+    };
+    Error::new(ErrorKind::TrainingFailed, message)
+}

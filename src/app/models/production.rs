@@ -1,0 +1,507 @@
+//! Production folders: planned, placed, replaced and removed, with the events that say so; and what
+//! is said about production models: demotion, rollback, versions and aliases.
+//!
+//! The plan is in the log before the first file moves, the end after the last. In between the old
+//! folder waits under a temporary name, so that a crash loses nothing and the next changing verb
+//! ends the move one way or the other.
+
+use serde::Serialize;
+
+use crate::app::core::session::Tx;
+use crate::app::models::promote::{Facts, append_move, planned_state};
+use crate::app::models::repair::FolderDamage;
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_registry};
+use crate::base::{MoveId, RunId, fuse};
+use crate::domain::file_move::{
+    MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+};
+use crate::domain::registry::{
+    Bump, ModelRelocated, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver,
+    named_version, next_version,
+};
+use crate::domain::{Event, Provenance, Rejection, StreamId};
+use crate::effect::{self, Recovered};
+use crate::projection::files::Regenerated;
+use crate::projection::registry::ModelRow;
+use crate::store::{Access, View};
+
+/// What a demotion or a rollback did, or would do.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The production name.
+    pub name: String,
+    /// Number of the version that goes or comes back.
+    pub number: u32,
+    /// What that version is called.
+    pub version: Semver,
+    /// The move.
+    pub plan: MovePlanned,
+    /// Aliases that point at a version which is not in production afterwards.
+    pub astray: Vec<String>,
+    /// How the folder that is replaced or removed differs from its record.
+    pub damage: FolderDamage,
+    /// Registry files that somebody had edited.
+    pub regenerated: Regenerated,
+}
+
+/// A version that was called something else.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bumped {
+    /// The production name.
+    pub name: String,
+    /// Number of the version.
+    pub number: u32,
+    /// What it was called.
+    pub from: String,
+    /// What it is called.
+    pub to: String,
+}
+
+impl App {
+    /// What [`Self::demote`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::demote`]; nothing is recorded.
+    pub fn plan_demotion(&self, name: &str, reason: &str) -> Result<Placed> {
+        self.store.read(|log| self.decide_demotion(log, name, reason, None))
+    }
+
+    /// Takes a model out of production; its files stay in the blob store. A folder that is not as
+    /// recorded is kept as it is found.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a name that is not in production.
+    pub fn demote(&self, name: &str, reason: &str) -> Result<Placed> {
+        self.place("demote", |tx| self.decide_demotion(tx.log(), name, reason, tx.key()))
+    }
+
+    /// What [`Self::roll_back`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::roll_back`]; nothing is recorded.
+    pub fn plan_rollback(&self, name: &str, to: Option<&str>, reason: &str) -> Result<Placed> {
+        self.store.read(|log| self.decide_rollback(log, name, to, reason, None))
+    }
+
+    /// Brings an earlier version of a name back into production: the one before the present one,
+    /// or `to` (`2`, `v2` or `1.1.0`). It was granted once; it is not judged again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a name or version that never was in production, and as
+    /// [`Self::demote`].
+    pub fn roll_back(&self, name: &str, to: Option<&str>, reason: &str) -> Result<Placed> {
+        self.place("rollback", |tx| self.decide_rollback(tx.log(), name, to, reason, tx.key()))
+    }
+
+    fn place(
+        &self,
+        verb: &'static str,
+        decide: impl FnOnce(&Tx<'_, '_>) -> Result<Placed>,
+    ) -> Result<Placed> {
+        let session = self.begin(verb)?;
+        let planned = session.transact(|tx| {
+            let mut placed = decide(tx)?;
+            placed.damage.lost = self.secure_present(tx.log(), &placed.name)?;
+            self.append_plan(tx, &placed.plan)?;
+            Ok(placed)
+        });
+        let result = planned.and_then(|mut placed| {
+            placed.damage.kept = self.carry_out(&session, &placed.plan)?;
+            Ok(placed)
+        });
+        let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Placed { regenerated, ..placed })
+    }
+
+    fn decide_demotion<A: Access>(
+        &self,
+        log: &View<A>,
+        name: &str,
+        reason: &str,
+        key: Option<u64>,
+    ) -> Result<Placed> {
+        let (mut facts, version) = self.facts_of(log, name, None, key)?;
+        let (name, reason) = (name.to_owned(), reason.to_owned());
+        let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
+        facts.decide(command)?;
+        let version = version.ok_or_else(|| unknown_version(&name, "in production"))?;
+        let plan = MovePlanned {
+            id: MoveId(self.env.random()),
+            mode: MoveMode::Move,
+            from: version.path.clone(),
+            to: effect::BLOBS.into(),
+            files: moved_files(&version),
+            purpose: MovePurpose::Demotion { name: name.clone(), reason },
+        };
+        let damage = self.damage_of(Some(&version));
+        Ok(placed(&name, &version, plan, &facts.registry, damage))
+    }
+
+    fn decide_rollback<A: Access>(
+        &self,
+        log: &View<A>,
+        name: &str,
+        to: Option<&str>,
+        reason: &str,
+        key: Option<u64>,
+    ) -> Result<Placed> {
+        let (mut facts, version) = self.facts_of(log, name, Some(to), key)?;
+        let version = version.ok_or_else(|| unknown_version(name, to.unwrap_or("before")))?;
+        let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
+        // One that is not in production comes to where the layout has it by now.
+        let present = in_production(&facts.registry, &name);
+        let damage = self.damage_of(present);
+        let to = present.map_or_else(|| self.layout.model(&name), |model| model.path.clone());
+        let id = MoveId(self.env.random());
+        facts.decide(RegistryCommand::RollBack {
+            name: name.clone(),
+            number,
+            file_move: id,
+            reason: reason.clone(),
+        })?;
+        for file in &version.files {
+            self.blobs.verify(file.digest)?;
+        }
+        let plan = MovePlanned {
+            id,
+            mode: MoveMode::Copy,
+            from: effect::BLOBS.into(),
+            to,
+            files: moved_files(&version),
+            purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
+        };
+        Ok(placed(&name, &version, plan, &facts.registry, damage))
+    }
+
+    /// What a decision about `name` looks at, and the version it is about: the one in production,
+    /// or where `to` is given the one to go back to.
+    fn facts_of<A: Access>(
+        &self,
+        log: &View<A>,
+        name: &str,
+        to: Option<Option<&str>>,
+        key: Option<u64>,
+    ) -> Result<(Facts, Option<ModelVersion>)> {
+        let registry = fold_registry(log)?;
+        let versions = registry.versions(name);
+        let numbered = |number: Option<u32>| versions.iter().find(|v| Some(v.number) == number);
+        let version = match to {
+            Some(Some(text)) => named_version(versions, text),
+            Some(None) => numbered(registry.earlier(name)),
+            None => numbered(registry.production.get(name).map(|model| model.number)),
+        };
+        let run = version.map_or(RunId([0; 16]), |version| version.run);
+        Ok((Facts::read(log, run, &self.caller.actor, key)?, version.cloned()))
+    }
+
+    /// Puts the plan of a production folder's change into the log, unless another is under way.
+    pub(in crate::app) fn append_plan(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+    ) -> Result<()> {
+        no_other_change(tx.log(), plan)?;
+        append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+    }
+
+    /// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
+    /// that was replaced or removed is kept, if it was not as recorded.
+    pub(in crate::app) fn carry_out(
+        &self,
+        session: &Session<'_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<String>> {
+        let moved = match &plan.purpose {
+            MovePurpose::Demotion { .. } => effect::remove(&self.root, plan),
+            _ => {
+                let present = self.store.read(|log| self.present_files(log, plan))?;
+                effect::place(&self.root, &self.blobs, plan, present.as_deref())
+            }
+        };
+        let kept = session.transact_patiently(|tx| match &moved {
+            Ok(()) => self.complete(tx, plan, false),
+            Err(error) => {
+                let reason = error.to_string();
+                let command = MoveCommand::RollBack { reason };
+                append_move(tx, &planned_state(plan), plan.id, command)?;
+                Ok(None)
+            }
+        })?;
+        moved?;
+        effect::clear(&self.root, plan)?;
+        fuse::step();
+        Ok(kept)
+    }
+
+    /// The files of the version in production that a plan is about.
+    fn present_files<A: Access>(
+        &self,
+        log: &View<A>,
+        plan: &MovePlanned,
+    ) -> Result<Option<Vec<MovedFile>>> {
+        let registry = fold_registry(log)?;
+        let name = plan.purpose.model().unwrap_or_default();
+        Ok(in_production(&registry, name).map(moved_files))
+    }
+
+    /// Ends a move that a crash cut short, one way or the other, and tells which.
+    pub(in crate::app) fn end_cut_move(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+    ) -> Result<String> {
+        let recovered = match &plan.purpose {
+            MovePurpose::Demotion { .. } => effect::recover_removal(&self.root, plan)?,
+            _ => {
+                let present = self.present_files(tx.log(), plan)?;
+                effect::recover_place(&self.root, plan, present.as_deref())?
+            }
+        };
+        if recovered == Recovered::Completed {
+            let kept = self.complete(tx, plan, true)?;
+            let kept = kept.map(|kept| format!("; the damaged files are in {kept}"));
+            return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
+        }
+        let reason = "its process was gone".to_owned();
+        append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+        Ok(format!("the move to {} was rolled back", plan.to))
+    }
+
+    /// Records that the files of a move are where they shall be; takes them back where the decision
+    /// behind it does not hold any more. Returns where a damaged folder is kept.
+    pub(in crate::app) fn complete(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+        recovered: bool,
+    ) -> Result<Option<String>> {
+        let (run, command) = self.outcome(tx, plan)?;
+        let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+        match facts.decide(command) {
+            Ok(events) => {
+                let command = MoveCommand::Complete { recovered };
+                append_move(tx, &planned_state(plan), plan.id, command)?;
+                let damaged = self.found_damaged(tx.log(), plan, recovered)?;
+                let kept = damaged.as_ref().and_then(|damaged| damaged.kept.clone());
+                let relocated = self.relocated_before(tx, plan)?.map(Event::from);
+                let before = damaged.map(Event::from).into_iter().chain(relocated);
+                let events: Vec<Event> =
+                    before.chain(events.into_iter().map(Event::from)).collect();
+                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+                Ok(kept)
+            }
+            Err(rejection) => {
+                match &plan.purpose {
+                    MovePurpose::Demotion { .. } => effect::take_back_removal(&self.root, plan)?,
+                    _ => effect::take_back(&self.root, plan)?,
+                }
+                let reason = rejection.to_string();
+                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                if recovered { Ok(None) } else { Err(rejection.into()) }
+            }
+        }
+    }
+
+    /// That a model comes back to another folder than it left: the layout changed in between.
+    fn relocated_before(
+        &self,
+        tx: &Tx<'_, '_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<ModelRelocated>> {
+        let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
+        let registry = fold_registry(tx.log())?;
+        let version = registry.versions(name).iter().find(|version| version.number == *number);
+        let elsewhere = version.is_some_and(|version| version.path != plan.to);
+        Ok(elsewhere.then(|| ModelRelocated {
+            name: name.clone(),
+            path: plan.to.clone(),
+            file_move: plan.id,
+        }))
+    }
+
+    /// What is to be decided when the files of a plan are in place, and about which run.
+    fn outcome(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<(RunId, RegistryCommand)> {
+        let file_move = plan.id;
+        Ok(match plan.purpose.clone() {
+            MovePurpose::Promotion { request, run, .. } => {
+                let files = plan.files.iter().map(|file| PromotedFile {
+                    path: file.path.clone(),
+                    digest: file.digest,
+                    bytes: file.bytes,
+                });
+                let (path, files) = (plan.to.clone(), files.collect());
+                (run, RegistryCommand::Promote { request, path, files, file_move })
+            }
+            MovePurpose::Demotion { name, reason } => {
+                let registry = fold_registry(tx.log())?;
+                let run = registry.production.get(&name).map_or(RunId([0; 16]), |m| m.run);
+                (run, RegistryCommand::Demote { name, reason })
+            }
+            MovePurpose::Rollback { name, number, reason } => {
+                let registry = fold_registry(tx.log())?;
+                let version = registry.versions(&name).iter().find(|v| v.number == number);
+                let run = version.map_or(RunId([0; 16]), |version| version.run);
+                (run, RegistryCommand::RollBack { name, number, file_move, reason })
+            }
+            MovePurpose::Repair { name, number, reason } => {
+                let registry = fold_registry(tx.log())?;
+                let run = registry.production.get(&name).map_or(RunId([0; 16]), |m| m.run);
+                (run, RegistryCommand::Repair { name, number, file_move, reason })
+            }
+            MovePurpose::Archive(_)
+            | MovePurpose::Restore(_)
+            | MovePurpose::Removal(_)
+            | MovePurpose::Migration(_) => {
+                return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
+            }
+        })
+    }
+
+    /// Raises the version of a model in production.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a name that is not in production.
+    pub fn bump_version(&self, name: &str, bump: Bump, reason: Option<String>) -> Result<Bumped> {
+        self.say("version bump", name, |registry, name| {
+            let number = registry.production.get(name).map_or(0, |model| model.number);
+            let before = registry.versions(name).iter().find(|v| v.number == number);
+            let from = before.map_or(Semver::FIRST, ModelVersion::version);
+            let to = next_version(registry.versions(name), bump);
+            let name = name.to_owned();
+            let bumped =
+                Bumped { name: name.clone(), number, from: from.to_string(), to: to.to_string() };
+            Ok((RegistryCommand::BumpVersion { name, bump, reason }, bumped))
+        })
+    }
+
+    /// Every version of a name, and the number of the one in production.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a name that never was in production.
+    pub fn versions(&self, name: &str) -> Result<(Vec<ModelRow>, Option<u32>)> {
+        let views = self.snapshot()?;
+        let versions = views.versions(name)?;
+        if versions.is_empty() {
+            let what = "production model";
+            return Err(Rejection::Unknown { what, name: name.to_owned() }.into());
+        }
+        let current = views.production()?.into_iter().find(|model| model.name == name);
+        Ok((versions, current.map(|model| model.number)))
+    }
+
+    /// Points an alias at a version of a name, given as `NAME` (the one in production) or
+    /// `NAME@VERSION`; tells the number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a version that never was in production; a bad alias.
+    pub fn set_alias(&self, alias: &str, model: &str, reason: Option<String>) -> Result<u32> {
+        let (name, version) =
+            model.split_once('@').map_or((model, None), |(name, version)| (name, Some(version)));
+        self.say("alias set", name, |registry, name| {
+            let number = match version {
+                Some(text) => named_version(registry.versions(name), text).map(|v| v.number),
+                None => registry.production.get(name).map(|model| model.number),
+            };
+            let number =
+                number.ok_or_else(|| unknown_version(name, version.unwrap_or("in production")))?;
+            let (alias, name) = (alias.to_owned(), name.to_owned());
+            Ok((RegistryCommand::SetAlias { alias, name, number, reason }, number))
+        })
+    }
+
+    /// Takes an alias away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none.
+    pub fn remove_alias(&self, alias: &str, reason: Option<String>) -> Result<()> {
+        self.say("alias remove", "", |_, _| {
+            Ok((RegistryCommand::RemoveAlias { alias: alias.to_owned(), reason }, ()))
+        })
+    }
+
+    /// One decision about a name that moves no file; a refusal is recorded.
+    fn say<T>(
+        &self,
+        verb: &'static str,
+        name: &str,
+        command: impl FnOnce(&RegistryState, &str) -> Result<(RegistryCommand, T)>,
+    ) -> Result<T> {
+        let said = self.decide(verb, |tx| {
+            let registry = fold_registry(tx.log())?;
+            let (command, said) = command(&registry, name)?;
+            let run = registry.versions(name).last().map_or(RunId([0; 16]), |v| v.run);
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let events = facts.decide(command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+            Ok(said)
+        });
+        match &said {
+            Ok(_) => drop(self.refresh()?),
+            Err(error) if error.kind == ErrorKind::Rejected => self.refuse(verb, error, &[])?,
+            Err(_) => {}
+        }
+        said
+    }
+}
+
+/// Refuses the plan of a production folder's change while another is under way.
+pub(in crate::app) fn no_other_change<A: Access>(log: &View<A>, plan: &MovePlanned) -> Result<()> {
+    for (_, position) in log.open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
+            && folder(&other) == folder(plan)
+        {
+            let message = format!("{} is being changed by another process", folder(plan));
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("try again when it has ended; `annals status` clears what was cut short"));
+        }
+    }
+    Ok(())
+}
+
+/// The production folder that a plan is about.
+pub(in crate::app) fn folder(plan: &MovePlanned) -> &str {
+    match plan.purpose {
+        MovePurpose::Demotion { .. } | MovePurpose::Migration(_) => &plan.from,
+        _ => &plan.to,
+    }
+}
+
+pub(in crate::app) fn in_production<'r>(
+    registry: &'r RegistryState,
+    name: &str,
+) -> Option<&'r ModelVersion> {
+    let number = registry.production.get(name)?.number;
+    registry.versions(name).iter().find(|version| version.number == number)
+}
+
+pub(in crate::app) fn moved_files(version: &ModelVersion) -> Vec<MovedFile> {
+    let files = version.files.iter();
+    files.map(|file| effect::from_blobs(&file.path, file.digest, file.bytes)).collect()
+}
+
+fn unknown_version(name: &str, version: &str) -> Error {
+    Rejection::Unknown { what: "version", name: format!("{version} of {name}") }.into()
+}
+
+fn placed(
+    name: &str,
+    version: &ModelVersion,
+    plan: MovePlanned,
+    after: &RegistryState,
+    damage: FolderDamage,
+) -> Placed {
+    let astray = after.aliases.iter().filter(|(_, (pointed, number))| {
+        let current = after.production.get(pointed).map(|model| model.number);
+        pointed == name && current != Some(*number)
+    });
+    Placed {
+        name: name.to_owned(),
+        number: version.number,
+        version: version.version(),
+        plan,
+        astray: astray.map(|(alias, _)| alias.clone()).collect(),
+        damage,
+        regenerated: Regenerated::default(),
+    }
+}

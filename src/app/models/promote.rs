@@ -1,0 +1,551 @@
+//! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
+//! are in the log before the first file is copied, and the end after the last.
+
+use serde_json::{Map, Value};
+
+use crate::app::core::session::Tx;
+use crate::app::models::papers::{MEASURED, Production, Record, papers};
+use crate::app::models::production::{in_production, no_other_change};
+pub(in crate::app) use crate::app::models::promotion_facts::Facts;
+use crate::app::models::repair::FolderDamage;
+use crate::app::runs::run_files::{
+    Location, MODEL_FILES, RecordedFile, SIDE_FILES, files_of_state,
+};
+use crate::app::runs::train::ensemble;
+use crate::app::{App, Error, ErrorKind, Result, Session};
+use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::domain::file_move::{
+    self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+};
+use crate::domain::policy::assess;
+use crate::domain::registry::{self, PromotionRefused, RegistryCommand, RegistryEvent};
+use crate::domain::run::Unstated;
+use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
+use crate::effect::{self, EffectError};
+use crate::projection::files::Regenerated;
+
+/// What goes into production besides them. README.md is written anew, with what a promotion adds.
+const PAPERS: [(&str, &str); 2] =
+    [("training_info", "training_info.json"), (CARD, "model_card.md")];
+
+/// The model card of the run itself.
+const CARD: &str = "model_card";
+
+/// How a run shall be promoted.
+#[derive(Clone, Debug, Default)]
+pub struct PromoteOptions {
+    /// The production name; `<experiment name>_v<n>` with the first free number if none is given.
+    pub name: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What the model is meant for.
+    pub intended_use: Option<String>,
+    /// What it must not be used for or cannot do.
+    pub limits: Option<String>,
+    /// Only ask: others approve.
+    pub request_only: bool,
+    /// Whether the name may be in production; the run then becomes its next version.
+    pub replace: bool,
+}
+
+/// What a promotion did, or would do.
+#[derive(Clone, Debug)]
+pub struct Promoted {
+    /// The run's unique name.
+    pub experiment_id: String,
+    /// The production name.
+    pub name: String,
+    /// The request.
+    pub request: RequestId,
+    /// Whether this promotion opens the request.
+    pub(in crate::app) opened: bool,
+    /// The move, unless it was only asked for.
+    pub plan: Option<MovePlanned>,
+    /// How the folder that is replaced differs from its record.
+    pub damage: FolderDamage,
+    /// Registry files that somebody had edited.
+    pub regenerated: Regenerated,
+}
+
+/// A decided request.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The production name asked for.
+    pub name: String,
+    /// Who has approved so far, and whether that is signed.
+    pub approvals: Vec<(String, bool)>,
+    /// How many must.
+    pub needed: u32,
+    /// What people must do, in one line.
+    pub terms: String,
+    /// The unique name of the run.
+    pub run: String,
+}
+
+/// A refused step: what the user reads, and what the log keeps.
+struct Refused {
+    error: Error,
+    failed: Vec<RuleResult>,
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        let failed = match &rejection {
+            Rejection::Rules { failed, .. } => failed.clone(),
+            _ => vec![],
+        };
+        Self { error: rejection.into(), failed }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, failed: vec![] }
+    }
+}
+
+impl App {
+    /// What [`Self::promote`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::promote`]; nothing is recorded.
+    pub fn plan_promotion(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
+        let key = self.signer()?.and_then(|(own, _)| own);
+        self.store.read(|log| {
+            let mut facts = Facts::read(log, run, &self.caller.actor, key)?;
+            let (_, planned) = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
+            planned.plan.as_ref().map_or(Ok(()), |plan| no_other_change(log, plan))?;
+            Ok(planned)
+        })
+    }
+
+    /// Promotes a run: asks, approves where the rules let the actor, copies the files, records it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] when a rule refuses, which is then in the log with its numbers.
+    pub fn promote(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
+        let session = self.begin("promote")?;
+        let result = self.promote_in(&session, run, options);
+        let (promoted, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Promoted { regenerated, ..promoted })
+    }
+
+    fn promote_in(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        options: &PromoteOptions,
+    ) -> Result<Promoted> {
+        let mut refused = None;
+        let decided = session.transact(|tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let name = facts.name(self.layout.kind, options.name.as_deref());
+            let decided = self.decide_promotion(&mut facts, options).and_then(|decided| {
+                let plan = decided.1.plan.as_ref();
+                plan.map_or(Ok(()), |plan| no_other_change(tx.log(), plan))?;
+                Ok(decided)
+            });
+            match decided {
+                Ok((events, mut promoted)) => {
+                    tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+                    if let Some(plan) = &promoted.plan {
+                        promoted.damage.lost = self.secure_present(tx.log(), &promoted.name)?;
+                        self.keep_papers(&facts, plan)?;
+                        self.append_plan(tx, plan)?;
+                    }
+                    Ok(Some(promoted))
+                }
+                Err(refusal) => {
+                    let event = PromotionRefused {
+                        run,
+                        name,
+                        policy_revision: facts.policy.revision(),
+                        message: refusal.error.to_string(),
+                        failed: refusal.failed,
+                    };
+                    tx.append(StreamId::REGISTRY, &[event.into()], Provenance::Reported)?;
+                    refused = Some(refusal.error);
+                    Ok(None)
+                }
+            }
+        })?;
+        let mut promoted = match (decided, refused) {
+            (Some(promoted), _) => promoted,
+            (None, Some(error)) => return Err(error),
+            (None, None) => {
+                return Err(Error::new(ErrorKind::Bug, "BUG: neither decided nor refused"));
+            }
+        };
+        if let Some(plan) = &promoted.plan {
+            match self.carry_out(session, plan) {
+                Ok(kept) => promoted.damage.kept = kept,
+                Err(error) => {
+                    if promoted.opened {
+                        self.withdraw(session, run, promoted.request, &error);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(promoted)
+    }
+
+    /// Closes a request that was opened by a promotion that failed: left open, it would bar the
+    /// run from another name, and the next `undo`.
+    fn withdraw(&self, session: &Session<'_>, run: RunId, request: RequestId, why: &Error) {
+        let reason = format!("withdrawn, since its promotion failed: {why}");
+        let withdrawn = session.transact_patiently(|tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let events = facts.decide(RegistryCommand::Reject { request, reason })?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
+        });
+        // Where the log cannot be written, the request stays open; the failure itself is returned.
+        drop(withdrawn);
+    }
+
+    /// The events of a promotion up to the plan of its move. Everything that would refuse the move
+    /// itself is judged here, before a request is opened.
+    fn decide_promotion(
+        &self,
+        facts: &mut Facts,
+        options: &PromoteOptions,
+    ) -> Result<(Vec<Event>, Promoted), Refused> {
+        let run =
+            facts.run.id.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such run"))?;
+        facts.files.refuse_removed()?;
+        let mut events: Vec<RegistryEvent> = Vec::new();
+        let open = facts.registry.open_request_of(run);
+        let open = open.map(|(id, request)| (id, request.requested.name.clone()));
+        let (request, name, opened) = match open {
+            Some((request, name))
+                if !options.request_only && options.name.as_ref().is_none_or(|n| *n == name) =>
+            {
+                if options.intended_use.is_some() || options.limits.is_some() {
+                    return Err(stated_late(request, &name).into());
+                }
+                (request, name, false)
+            }
+            _ => {
+                let (request, name) = (
+                    RequestId(self.env.random()),
+                    facts.name(self.layout.kind, options.name.as_deref()),
+                );
+                let command = RegistryCommand::Request {
+                    request,
+                    name: name.clone(),
+                    reason: options.reason.clone(),
+                    intended_use: options.intended_use.clone(),
+                    limits: options.limits.clone(),
+                    replace: options.replace,
+                };
+                let waiting = facts.waiting(run, &name);
+                let requested = facts.decide(command).map_err(|rejection| {
+                    let mut refused = Refused::from(rejection);
+                    if refused.error.kind == ErrorKind::Conflict {
+                        refused.error.hints.push(waiting.unwrap_or_else(other_name));
+                    }
+                    refused
+                })?;
+                events.extend(requested);
+                (request, name, true)
+            }
+        };
+        let mut plan = self.plan_files(facts, run, request, &name)?;
+        if !facts.registry.production.contains_key(&name)
+            && let Some(taken) = effect::taken(&self.inside(&plan.to)?).map_err(Error::from)?
+        {
+            return Err(Error::from(EffectError::TargetExists(taken)).hint(other_name()).into());
+        }
+        let mut promoted = Promoted {
+            experiment_id: facts.run.experiment_id.clone(),
+            name: name.clone(),
+            request,
+            opened,
+            plan: None,
+            damage: FolderDamage::default(),
+            regenerated: Regenerated::default(),
+        };
+        if !options.request_only {
+            let rules = &facts.policy.policy.production_promotion;
+            let approved = facts.registry.requests.get(&request).map(|r| &r.approvals);
+            let by_me = approved.is_some_and(|all| all.iter().any(|a| a.approver == facts.actor));
+            if rules.require_manual_approval && !by_me {
+                let reason = options.reason.clone();
+                // Who may not approve may still carry out what others approved.
+                if let Ok(approval) = facts.decide(RegistryCommand::Approve { request, reason }) {
+                    events.extend(approval);
+                }
+            }
+            let granted =
+                facts.decide(RegistryCommand::Grant { request, replace: options.replace });
+            granted.map_err(|rejection| {
+                let Refused { error, failed } = rejection.into();
+                Refused { error: facts.with_void(error), failed }
+            })?;
+            // They name who approved.
+            self.add_papers(facts, &mut plan);
+            promoted.plan = Some(plan);
+            promoted.damage = self.damage_of(in_production(&facts.registry, &name));
+        }
+        Ok((events.into_iter().map(Event::from).collect(), promoted))
+    }
+
+    fn plan_files(
+        &self,
+        facts: &Facts,
+        run: RunId,
+        request: RequestId,
+        name: &str,
+    ) -> Result<MovePlanned> {
+        let state = &facts.run;
+        let mut files: Vec<MovedFile> = Vec::new();
+        let of_members = state.artifacts.keys().filter(|name| ensemble::is_of_member(name));
+        let of_members = of_members.map(|name| (name.as_str(), name.as_str()));
+        for (what, target) in
+            MODEL_FILES.into_iter().chain(PAPERS).chain(SIDE_FILES).chain(of_members)
+        {
+            // The card that training wrote is in README.md whole; a script's is the script's own.
+            if what == CARD && state.provenance == Some(Provenance::Engine) {
+                continue;
+            }
+            if let Some(artifact) = state.artifacts.get(what)
+                && let Some(source) = &artifact.path
+                && let target = like(target, source)
+                && !files.iter().any(|file| file.path == target)
+            {
+                files.push(MovedFile {
+                    path: target,
+                    source: source.clone(),
+                    digest: artifact.digest,
+                    bytes: artifact.bytes,
+                });
+            }
+        }
+        self.model_available(&facts.files, &files_of_state(state))?;
+        // What is promoted is what was recorded, not what is in the folder by now.
+        for file in &files {
+            let recorded =
+                RecordedFile { name: &file.path, path: &file.source, digest: file.digest };
+            match self.locate(&facts.files, recorded)? {
+                Location::Blob => {}
+                Location::Pack(pack) => {
+                    let id = &state.experiment_id;
+                    let message = format!("{} of {id} is in {} alone", file.source, pack.file());
+                    return Err(Error::new(ErrorKind::Rejected, message)
+                        .hint(format!("`annals restore {id}` unpacks it")));
+                }
+                Location::Folder(path) => {
+                    let digest = file.digest;
+                    if effect::has_digest(&path, digest)? == Some(false) {
+                        let message = format!(
+                            "{} was changed after it was recorded: {digest} is in the log",
+                            path.display()
+                        );
+                        return Err(Error::new(ErrorKind::Integrity, message).hint(format!(
+                            "the recorded bytes are in .annals/blobs/{}/{digest}",
+                            digest.short(2)
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(MovePlanned {
+            id: MoveId(self.env.random()),
+            purpose: MovePurpose::Promotion { request, run, name: name.to_owned() },
+            mode: MoveMode::Copy,
+            from: state.folder.clone(),
+            to: self.layout.model(name),
+            files,
+        })
+    }
+
+    /// Adds the papers that annals writes itself to the plan of a move.
+    fn add_papers(&self, facts: &Facts, plan: &mut MovePlanned) {
+        for (path, bytes) in self.papers_of(facts, &plan.purpose) {
+            if !plan.files.iter().any(|file| file.path == path) {
+                let digest = Digest::of(&bytes);
+                plan.files.push(effect::from_blobs(path, digest, bytes.len() as u64));
+            }
+        }
+    }
+
+    /// Puts the papers that annals writes itself into the blob store, from where a move takes them.
+    fn keep_papers(&self, facts: &Facts, plan: &MovePlanned) -> Result<()> {
+        for (path, bytes) in self.papers_of(facts, &plan.purpose) {
+            let digest = Digest::of(&bytes);
+            if plan.files.iter().any(|file| file.path == path && file.digest == digest) {
+                self.blobs.put(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The papers that the record makes, by file name.
+    fn papers_of(&self, facts: &Facts, purpose: &MovePurpose) -> Vec<(&'static str, Vec<u8>)> {
+        let MovePurpose::Promotion { request, name, .. } = purpose else { return vec![] };
+        let Some(started) = &facts.started else { return vec![] };
+        let run = &facts.run;
+        // A file that is gone leaves out what only it knew.
+        let json = |artifact: &str| {
+            let bytes = run.artifacts.get(artifact).map(|file| self.blobs.get(file.digest));
+            let bytes = bytes.and_then(std::result::Result::ok).unwrap_or_default();
+            serde_json::from_slice::<Value>(&bytes).unwrap_or_default()
+        };
+        let mut measured = Map::new();
+        if let Value::Object(info) = json("training_info") {
+            measured.extend(info.into_iter().filter(|(key, _)| MEASURED.contains(&key.as_str())));
+        }
+        let identity = |signed: bool| if signed { "signed" } else { "claimed" };
+        let record = Record {
+            started,
+            finished: facts.finished.as_ref(),
+            provenance: run.provenance,
+            trainer: format!("{} ({})", facts.trainer, identity(facts.trainer_signed)),
+            began: facts.began,
+            seed: run.stated(Unstated::Seed).then_some(started.seed),
+            leaked_rows: run.stated(Unstated::LeakedRows).then_some(run.leaked_rows),
+            synthetic: run.origin_known().then_some(run.synthetic),
+            report: json("data_report"),
+            measured,
+            artifacts: run.artifacts.keys().cloned().collect(),
+        };
+        let versions = facts.registry.versions(name);
+        let asked = facts.registry.requests.get(request);
+        let requested = asked.map(|request| &request.requested);
+        let approvals = asked.iter().flat_map(|request| &request.approvals);
+        let approvals =
+            approvals.map(|a| format!("{} ({})", a.approver, identity(a.key.is_some())));
+        let production = Production {
+            name: name.to_owned(),
+            number: u32::try_from(versions.len()).map_or(u32::MAX, |n| n.saturating_add(1)),
+            version: registry::next_version(versions, registry::Bump::Minor),
+            promoter: format!("{} ({})", facts.actor, identity(facts.key.is_some())),
+            approvals: approvals.collect(),
+            reason: requested.and_then(|requested| requested.reason.clone()),
+            intended_use: requested.and_then(|requested| requested.intended_use.clone()),
+            limits: requested.and_then(|requested| requested.limits.clone()),
+            policy_revision: facts.policy.revision(),
+            rules: assess(&facts.policy.policy, run).rules,
+        };
+        papers(&record, run, &production)
+    }
+
+    /// Approves a request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] when the actor may not, or files of the run cannot be had, which is
+    /// then in the log.
+    pub fn approve(
+        &self,
+        request: RequestId,
+        run: RunId,
+        reason: Option<String>,
+    ) -> Result<Decided> {
+        self.decide_request("approve", run, request, RegistryCommand::Approve { request, reason })
+    }
+
+    /// Rejects a request, for a reason.
+    ///
+    /// # Errors
+    /// When the request is closed or the reason is empty.
+    pub fn reject(&self, request: RequestId, run: RunId, reason: String) -> Result<Decided> {
+        self.decide_request("reject", run, request, RegistryCommand::Reject { request, reason })
+    }
+
+    fn decide_request(
+        &self,
+        verb: &'static str,
+        run: RunId,
+        request: RequestId,
+        command: RegistryCommand,
+    ) -> Result<Decided> {
+        let decided = self.decide(verb, |tx| {
+            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            if matches!(command, RegistryCommand::Approve { .. }) {
+                facts.files.refuse_removed()?;
+                self.model_available(&facts.files, &files_of_state(&facts.run))?;
+            }
+            let events = facts.decide(command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+            let found = facts.registry.requests.get(&request);
+            let rules = &facts.policy.policy.production_promotion;
+            let approvals = found.iter().flat_map(|r| &r.approvals);
+            Ok(Decided {
+                name: found.map(|r| r.requested.name.clone()).unwrap_or_default(),
+                approvals: approvals.map(|a| (a.approver.clone(), a.key.is_some())).collect(),
+                needed: rules.approvals,
+                terms: rules.approval_terms(),
+                run: facts.run.experiment_id.clone(),
+            })
+        });
+        match decided {
+            Ok(decided) => {
+                self.refresh()?;
+                Ok(decided)
+            }
+            Err(error) => {
+                if error.kind == ErrorKind::Rejected {
+                    self.refuse(verb, &error, &[])?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Refuses statements about a model that come after the request for it was made.
+fn stated_late(request: RequestId, name: &str) -> Error {
+    let message = format!(
+        "request {request} for {name} was made already; intended use and limits are stated in the \
+         request, before anybody approves it"
+    );
+    Error::new(ErrorKind::Rejected, message)
+        .hint(format!("`annals reject {request} --reason WHY`, then request it again with them"))
+}
+
+fn other_name() -> String {
+    "choose another name with --as".into()
+}
+
+/// `target` with the ending of `source`: other trainers keep other formats under the same words.
+fn like(target: &str, source: &str) -> String {
+    let ending = |path: &str| path.rsplit('/').next()?.rsplit_once('.').map(|(_, e)| e.to_owned());
+    let (Some(theirs), Some((stem, _))) = (ending(source), target.rsplit_once('.')) else {
+        return target.to_owned();
+    };
+    format!("{stem}.{theirs}")
+}
+
+/// The state of a move that is under way.
+pub(in crate::app) fn planned_state(plan: &MovePlanned) -> MoveState {
+    let mut state = MoveState::default();
+    state.evolve(&plan.clone().into());
+    state
+}
+
+pub(in crate::app) fn append_move(
+    tx: &mut Tx<'_, '_>,
+    state: &MoveState,
+    id: MoveId,
+    command: MoveCommand,
+) -> Result<()> {
+    let events = file_move::decide(state, command)?;
+    let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+    tx.append(id, &events, Provenance::Reported)
+}
+
+impl From<EffectError> for Error {
+    fn from(error: EffectError) -> Self {
+        let message = error.to_string();
+        match error {
+            EffectError::Io { source, .. } => Self::caused(ErrorKind::Io, message, source),
+            EffectError::NotPlain(_) => Self::new(ErrorKind::Data, message),
+            EffectError::TargetExists(_) => Self::new(ErrorKind::Conflict, message),
+            EffectError::Path(_) | EffectError::Changed { .. } => {
+                Self::new(ErrorKind::Integrity, message)
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Production folders that are not as recorded: what differs, what is kept when such a folder is
+//! replaced or removed, and the repair from the blob store.
+
+use serde::Serialize;
+
+use crate::app::models::production::{folder, in_production, moved_files};
+use crate::app::models::promote::Facts;
+use crate::app::{App, Error, ErrorKind, Finding, ModelRow, Result, fold_registry};
+use crate::base::{MoveId, confine};
+use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
+use crate::domain::registry::{
+    Damage, DamagedFile, ModelFoundDamaged, ModelVersion, PromotedFile, RegistryCommand,
+};
+use crate::effect;
+use crate::projection::files::Regenerated;
+use crate::store::{Access, View};
+
+/// Paths of differences that one event holds, in bytes, so that it fits.
+const LISTED_BYTES_MAX: usize = 16 * 1024;
+
+/// How a production folder differs from its record, and what became of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FolderDamage {
+    /// What is not as recorded.
+    pub found: Vec<DamagedFile>,
+    /// Where the folder is kept as it was found; none when files were only missing.
+    pub kept: Option<String>,
+    /// Recorded files whose bytes are neither in the folder nor in the blob store.
+    pub lost: Vec<String>,
+}
+
+/// What a repair did with one model, or would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Repaired {
+    /// The production name.
+    pub name: String,
+    /// Number of the version in production.
+    pub number: u32,
+    /// Its version.
+    pub version: String,
+    /// Its folder, relative to the workspace.
+    pub path: String,
+    /// What was not as recorded; nothing for a model that needed no repair.
+    pub damage: FolderDamage,
+    /// Registry files that somebody had edited.
+    #[serde(skip)]
+    pub regenerated: Regenerated,
+}
+
+impl App {
+    /// What [`Self::repair`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::repair`]; nothing is changed.
+    pub fn plan_repair(&self, name: &str) -> Result<Repaired> {
+        let version = self.store.read(|log| version_in_production(log, name))?;
+        let mut damage = self.damage_of(Some(&version));
+        if !damage.found.is_empty() {
+            damage.lost = self.lost_files(&version, false)?;
+            refuse_lost(&version, &damage)?;
+        }
+        Ok(self.repaired(name, &version, damage))
+    }
+
+    /// Brings the recorded files of a model in production back from the blob store, and keeps what
+    /// else is in its folder. Records nothing when the folder is as recorded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a name that is not in production; [`ErrorKind::Integrity`] when
+    /// recorded bytes are neither in the folder nor in the blob store.
+    pub fn repair(&self, name: &str, reason: Option<String>) -> Result<Repaired> {
+        // A folder on its way is none that is damaged.
+        self.recover()?;
+        let planned = self.plan_repair(name)?;
+        if planned.damage.found.is_empty() {
+            return Ok(Repaired { regenerated: self.refresh()?, ..planned });
+        }
+        let session = self.begin("repair")?;
+        let decided = session.transact(|tx| {
+            let version = version_in_production(tx.log(), name)?;
+            let mut damage = self.damage_of(Some(&version));
+            damage.lost = self.lost_files(&version, true)?;
+            refuse_lost(&version, &damage)?;
+            let (id, number) = (MoveId(self.env.random()), version.number);
+            let mut facts = Facts::read(tx.log(), version.run, &self.caller.actor, tx.key())?;
+            let name = name.to_owned();
+            let command = RegistryCommand::Repair {
+                name: name.clone(),
+                number,
+                file_move: id,
+                reason: reason.clone(),
+            };
+            facts.decide(command)?;
+            let plan = MovePlanned {
+                id,
+                mode: MoveMode::Copy,
+                from: effect::BLOBS.into(),
+                to: version.path.clone(),
+                files: moved_files(&version),
+                purpose: MovePurpose::Repair { name, number, reason },
+            };
+            self.append_plan(tx, &plan)?;
+            Ok((version, damage, plan))
+        });
+        let result = decided.and_then(|(version, mut damage, plan)| {
+            damage.kept = self.carry_out(&session, &plan)?;
+            Ok(self.repaired(name, &version, damage))
+        });
+        let (repaired, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Repaired { regenerated, ..repaired })
+    }
+
+    fn repaired(&self, name: &str, version: &ModelVersion, damage: FolderDamage) -> Repaired {
+        Repaired {
+            name: name.to_owned(),
+            number: version.number,
+            version: version.version().to_string(),
+            path: version.path.clone(),
+            damage,
+            regenerated: Regenerated::default(),
+        }
+    }
+
+    /// What is not as recorded in the folder of a model in production, each with the way back.
+    pub(in crate::app) fn damaged_model(&self, model: &ModelRow) -> Vec<Finding> {
+        let files = model.files.iter().filter_map(|(path, digest, bytes)| {
+            Some(effect::from_blobs(path, digest.parse().ok()?, *bytes))
+        });
+        let files: Vec<_> = files.collect();
+        let folder = match confine::parent_inside(&self.root, &model.path) {
+            Ok(folder) => folder,
+            Err(error) => {
+                return vec![Finding {
+                    what: format!("{} of {} is not used: {error}", model.path, model.name),
+                    advice: "put the folder itself in the place of the link".into(),
+                }];
+            }
+        };
+        let found = effect::inspect(&folder, &files);
+        let finding = |file: DamagedFile| Finding {
+            what: match file.path.as_str() {
+                "." => format!("{} of {} is {}", model.path, model.name, file.damage.word()),
+                path => {
+                    format!("{}/{path} of {} is {}", model.path, model.name, file.damage.word())
+                }
+            },
+            advice: format!(
+                "`annals repair {}` restores what was recorded and keeps what is there",
+                model.name
+            ),
+        };
+        found.into_iter().map(finding).collect()
+    }
+
+    /// How the folder of a version in production differs from its record.
+    pub(in crate::app) fn damage_of(&self, version: Option<&ModelVersion>) -> FolderDamage {
+        let inspect =
+            |version: &ModelVersion| match confine::parent_inside(&self.root, &version.path) {
+                Ok(folder) => effect::inspect(&folder, &moved_files(version)),
+                Err(_) => vec![of_folder(Damage::NotAFile)],
+            };
+        FolderDamage { found: version.map(inspect).unwrap_or_default(), ..FolderDamage::default() }
+    }
+
+    /// Stores what the blob store lacks of the version in production, as far as its folder has the
+    /// recorded bytes: whatever is taken out of production can come back. Tells the files whose
+    /// bytes are nowhere.
+    pub(in crate::app) fn secure_present<A: Access>(
+        &self,
+        log: &View<A>,
+        name: &str,
+    ) -> Result<Vec<String>> {
+        let registry = fold_registry(log)?;
+        let version = in_production(&registry, name);
+        version.map_or(Ok(vec![]), |version| self.lost_files(version, true))
+    }
+
+    /// The files of a version whose recorded bytes are neither in the blob store nor in its folder;
+    /// with `store`, what only the folder has is stored.
+    fn lost_files(&self, version: &ModelVersion, store: bool) -> Result<Vec<String>> {
+        let mut lost = Vec::new();
+        for file in &version.files {
+            if self.blobs.verify(file.digest).is_ok() {
+                continue;
+            }
+            let found = self
+                .inside_folder(&version.path, &file.path)
+                .ok()
+                .filter(|path| matches!(effect::has_digest(path, file.digest), Ok(Some(true))));
+            match found {
+                Some(path) if store => self.blobs.restore(file.digest, &path)?,
+                Some(_) => {}
+                None => lost.push(file.path.clone()),
+            }
+        }
+        Ok(lost)
+    }
+
+    /// The event about a folder that a move replaced or removed and that was not as recorded.
+    /// After a crash only what is kept is known.
+    pub(in crate::app) fn found_damaged<A: Access>(
+        &self,
+        log: &View<A>,
+        plan: &MovePlanned,
+        recovered: bool,
+    ) -> Result<Option<ModelFoundDamaged>> {
+        let registry = fold_registry(log)?;
+        let name = plan.purpose.model().unwrap_or_default();
+        let Some(version) = in_production(&registry, name) else { return Ok(None) };
+        let files = moved_files(version);
+        let replaced = effect::replaced(&self.root, folder(plan), plan);
+        if replaced.is_none() && recovered {
+            return Ok(None);
+        }
+        let (mut found, kept) = match &replaced {
+            Some((path, is_kept)) => {
+                (effect::inspect(path, &files), is_kept.then(|| self.relative(path)))
+            }
+            None => (vec![of_folder(Damage::Missing)], None),
+        };
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let (mut bytes, all) = (0, found.len());
+        found.retain(|file| {
+            bytes += file.path.len() + 48;
+            bytes <= LISTED_BYTES_MAX
+        });
+        Ok(Some(ModelFoundDamaged {
+            name: name.to_owned(),
+            number: version.number,
+            path: version.path.clone(),
+            unlisted: (all - found.len()) as u64,
+            found,
+            kept,
+            file_move: plan.id,
+        }))
+    }
+}
+
+fn of_folder(damage: Damage) -> DamagedFile {
+    DamagedFile { path: ".".into(), damage }
+}
+
+fn version_in_production<A: Access>(log: &View<A>, name: &str) -> Result<ModelVersion> {
+    let registry = fold_registry(log)?;
+    in_production(&registry, name).cloned().ok_or_else(|| {
+        let what = "production model";
+        crate::domain::Rejection::Unknown { what, name: name.to_owned() }.into()
+    })
+}
+
+fn refuse_lost(version: &ModelVersion, damage: &FolderDamage) -> Result<()> {
+    let of_path = |path: &String| version.files.iter().find(|file| file.path == *path);
+    let named = |file: &PromotedFile| format!("{} (blake3 {})", file.path, file.digest.short(12));
+    let lost: Vec<String> = damage.lost.iter().filter_map(of_path).map(named).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot repair {}: the recorded bytes of {} are neither in the folder nor, undamaged, in \
+         the blob store",
+        version.path,
+        lost.join(", ")
+    );
+    Err(Error::new(ErrorKind::Integrity, message).hint(
+        "copy the blob from a backup into .annals/blobs, or replace the model: `annals promote \
+         RUN --replace`, `annals rollback`, `annals demote`",
+    ))
+}

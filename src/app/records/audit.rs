@@ -1,0 +1,318 @@
+//! The audit: facts from every event, and from the workspace where there is one, for the checks of
+//! [`crate::analysis::audit`].
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::analysis::audit::{
+    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, RunFacts,
+    Workspace, audit, word,
+};
+use crate::app::records::window::scan;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::Digest;
+use crate::base::suggest::nearest;
+use crate::domain::run::RunStatus;
+use crate::store::{Filter, Store};
+use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
+use crate::verify::{Options, verify};
+
+/// By how much a test score may be worse than a validation score in a report.
+const MARGIN: f64 = 0.05;
+
+/// What is asked of an audit.
+#[derive(Clone, Debug, Default)]
+pub struct AuditRequest {
+    /// Only these checks; all where there is none.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+    /// By how much a test score may be worse than a validation score.
+    pub margin: f64,
+    /// Whether the content of every file of every run is read.
+    pub deep: bool,
+}
+
+impl App {
+    /// Everything that a careful reviewer would find in the record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a check that there is not; when files cannot be read for
+    /// reasons that are not damage.
+    pub fn audit(&self, request: &AuditRequest) -> Result<Audit> {
+        request.only.iter().chain(&request.skip).try_for_each(|rule| known(rule))?;
+        let wanted = |check: &Check| {
+            let named = |rules: &[String]| rules.iter().any(|rule| rule == check.rule);
+            (request.only.is_empty() || named(&request.only)) && !named(&request.skip)
+        };
+        let wants = |rule: &str| CHECKS.iter().any(|check| check.rule == rule && wanted(check));
+        let mut facts = Facts::new(request.margin);
+        if wants("record-damaged") {
+            facts.damage = self.damage()?;
+        }
+        // Reads past damage, also in a workspace, where every other verb stops at it.
+        let store = if self.lens.alone { self.store.clone() } else { self.store.clone().lenient() };
+        self.collect(&store, &mut facts, None)?;
+        if !self.lens.alone {
+            facts.now = Some(self.env.now());
+            // Views and files cannot be compared with what cannot be read.
+            if facts.damage.is_empty() && facts.lost.is_empty() {
+                facts.workspace = Some(self.on_disk(&facts, request.deep)?);
+            }
+        }
+        let mut found = audit(&facts, wanted);
+        if self.lens.alone {
+            let file = format!(" --log {}", word(&self.log_name()));
+            found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
+        }
+        Ok(found)
+    }
+
+    /// What the checks find that need the events alone, up to a size of the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn audit_record(&self, size: u64) -> Result<Audit> {
+        let mut facts = Facts::new(MARGIN);
+        self.collect(&self.store, &mut facts, Some(size))?;
+        // Whoever is alive now says nothing about the record.
+        let of_now = [
+            "record-damaged",
+            "unsigned-tail",
+            "command-without-end",
+            "move-without-end",
+            "run-without-end",
+        ];
+        Ok(audit(&facts, |check| !check.workspace && !of_now.contains(&check.rule)))
+    }
+
+    /// The log's file, as somebody in the current folder calls it.
+    pub fn log_name(&self) -> String {
+        let path = self.store.path();
+        let base = if self.lens.alone { &self.caller.cwd } else { &self.root };
+        path.strip_prefix(base).unwrap_or(&path).display().to_string()
+    }
+
+    /// What recomputing the record finds; strictly, for a reader past damage would pass over it.
+    fn damage(&self) -> Result<Vec<Damage>> {
+        let strict = match self.lens.alone {
+            true => Store::open_file(&self.store.path(), self.env.clone())?,
+            false => self.store.clone(),
+        };
+        let blobs = (!self.lens.alone).then(|| self.blobs.clone());
+        let report = verify(&strict, &Options { blobs, ..Options::default() })?;
+        let damage = |finding: crate::verify::Finding| Damage {
+            position: finding.position,
+            what: finding.what,
+            expected: finding.expected,
+            found: finding.found,
+        };
+        Ok(report.findings.into_iter().map(damage).collect())
+    }
+
+    fn collect(&self, store: &Store, facts: &mut Facts, size: Option<u64>) -> Result<()> {
+        let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
+        facts.size = size.map_or(whole, |size| size.min(whole));
+        scan(store, 0..facts.size, &Filter::default(), |envelope| {
+            let event = Facts::wants(&envelope.header).then(|| envelope.event());
+            facts.take(&envelope.header, event);
+            Ok(())
+        })?;
+        let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
+        facts.signed = signed.map_or(0, |(size, _)| size);
+        if !self.lens.alone {
+            let open = facts.open.iter();
+            let alive = open.filter(|(_, (_, started))| self.live.is_alive(started.invocation));
+            facts.alive = alive.map(|(position, _)| *position).collect();
+        }
+        let lost = store.lost().into_iter();
+        facts.lost =
+            lost.map(|l| LostEvents { first: l.first, last: l.last, why: l.why }).collect();
+        Ok(())
+    }
+
+    /// What lies in the workspace, against what the events say.
+    fn on_disk(&self, facts: &Facts, deep: bool) -> Result<Workspace> {
+        let mut workspace = Workspace::default();
+        // A layout may have generated files beside the models.
+        let mut known: BTreeSet<String> = self.exporter().remembered().into_iter().collect();
+        for (promotion, _) in facts.in_production() {
+            let Some(version) = facts.version(promotion) else { continue };
+            for file in &version.files {
+                let path = format!("{}/{}", version.path, file.path);
+                let digest = file.digest.to_string();
+                let found = self.digest_of(&path)?;
+                if found.as_ref() != Some(&digest) {
+                    workspace.production.push(ChangedFile {
+                        path: path.clone(),
+                        subject: promotion.subject(),
+                        position: promotion.at.position,
+                        expected: digest,
+                        found,
+                    });
+                }
+                known.insert(path);
+            }
+        }
+        // What is on its way is in no event yet.
+        if !self.live.any_alive() {
+            self.walk(&self.layout.production, &mut |path| {
+                if !known.contains(&path) {
+                    workspace.strangers.push(path);
+                }
+            })?;
+        }
+        workspace.runs = self.changed_run_files(facts, deep)?;
+        workspace.edited = self.exporter().edited();
+        let disagreeing = self.replay_check(None)?.into_iter();
+        let disagreeing = disagreeing.map(|difference| RegistryFile {
+            path: difference.file,
+            what: difference.what.to_owned(),
+            line: difference.line,
+        });
+        workspace.disagreeing = disagreeing.collect();
+        let misplaced = self.misplaced(&self.snapshot()?)?;
+        workspace.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
+        Ok(workspace)
+    }
+
+    /// Files of runs that ended and lie unpacked, which are not what was recorded.
+    fn changed_run_files(&self, facts: &Facts, deep: bool) -> Result<Vec<ChangedFile>> {
+        let mut changed = Vec::new();
+        let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
+        let runs = facts.runs.values().filter(|run| ended(run.state.status));
+        let is_there = |folder: &str| self.inside(folder).is_ok_and(|folder| folder.is_dir());
+        for run in runs.filter(|run| !run.state.deleted && is_there(&run.state.folder)) {
+            if deep {
+                self.changed_training_files(run, &mut changed)?;
+            }
+            if run.state.pack.is_some() {
+                continue;
+            }
+            for artifact in run.state.artifacts.values() {
+                let Some(inside) = &artifact.path else { continue };
+                if run.state.dropped.contains(inside) {
+                    continue;
+                }
+                let path = format!("{}/{inside}", run.state.folder);
+                let bytes = |bytes: u64| format!("{bytes} bytes");
+                let size = self.inside(&path).ok().and_then(|path| fs::metadata(path).ok());
+                let size = size.map(|meta| bytes(meta.len()));
+                let (mut expected, mut found) = (bytes(artifact.bytes), size);
+                if deep && found.as_ref() == Some(&expected) {
+                    (expected, found) = (artifact.digest.to_string(), self.digest_of(&path)?);
+                }
+                if found.as_ref() != Some(&expected) {
+                    changed.push(ChangedFile {
+                        path,
+                        subject: run.subject(),
+                        position: run.ended.unwrap_or(run.at.position),
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// What a training left beside its artifacts, and packs: read as a whole.
+    fn changed_training_files(&self, run: &RunFacts, changed: &mut Vec<ChangedFile>) -> Result<()> {
+        let (state, position) = (&run.state, run.ended.unwrap_or(run.at.position));
+        let mut found = |inside: &str, expected: Digest, found: Option<String>| {
+            let expected = expected.to_string();
+            if found.as_ref().is_some_and(|found| *found != expected) {
+                let path = format!("{}/{inside}", state.folder);
+                let subject = run.subject();
+                changed.push(ChangedFile { path, subject, position, expected, found });
+            }
+        };
+        let digest = |inside: &str| self.digest_of(&format!("{}/{inside}", state.folder));
+        if let (Some(pack), Some(expected)) = (state.pack, state.pack_digest) {
+            found(pack.file(), expected, digest(pack.file())?);
+            return Ok(());
+        }
+        let rows = "config/dataset.bin";
+        // Of a script's run it is a digest of the digests of its files.
+        found(rows, run.started.data.prepared, digest(rows)?);
+        for file in &run.started.data.files {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            if name.starts_with("sample_data.") {
+                let inside = format!("config/{name}");
+                found(&inside, file.digest, digest(&inside)?);
+            }
+        }
+        let Ok(folder) = self.inside(&state.folder) else { return Ok(()) };
+        for saved in state.checkpoints.values() {
+            let manifest = format!("{}/{MANIFEST_FILE}", saved.path);
+            // One that is gone can mislead nobody.
+            if digest(&manifest)?.is_none() {
+                continue;
+            }
+            match Checkpoints::at(&folder).verify(Path::new(&saved.path)) {
+                Ok(read) => found(&manifest, saved.digest, Some(read.digest().to_string())),
+                Err(CheckpointError::Digest { path, expected, found: is }) => {
+                    let inside = path.strip_prefix(&folder).unwrap_or(&path);
+                    found(&inside.to_string_lossy(), expected, Some(is.to_string()));
+                }
+                Err(error) => found(&manifest, saved.digest, Some(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Digest of a file of the workspace; none where it is missing.
+    fn digest_of(&self, path: &str) -> Result<Option<String>> {
+        let Ok(full) = self.inside(path) else { return Ok(None) };
+        // Opening a pipe would wait for its other end.
+        match fs::metadata(&full) {
+            Ok(meta) if !meta.is_file() => return Ok(Some("not a plain file".into())),
+            _ => {}
+        }
+        let read = File::open(full).and_then(|mut f| Digest::of_reader(&mut f));
+        match read {
+            Ok((digest, _)) => Ok(Some(digest.to_string())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Ok(Some(format!("unreadable: {e}"))),
+        }
+    }
+
+    /// Hands out the paths of all files under a folder of the workspace, in order.
+    fn walk(&self, folder: &str, each: &mut dyn FnMut(String)) -> Result<()> {
+        let Ok(full) = self.inside(folder) else { return Ok(()) };
+        let mut inside: Vec<(String, bool)> = match fs::read_dir(full) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            // What cannot be listed holds nothing that could be named.
+            Err(_) => return Ok(()),
+            Ok(entries) => entries
+                .flatten()
+                .map(|entry| {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    (name, entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                })
+                .collect(),
+        };
+        inside.sort_unstable();
+        for (name, is_folder) in inside {
+            let path = Path::new(folder).join(name).display().to_string();
+            if is_folder {
+                self.walk(&path, each)?;
+            } else {
+                each(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn known(rule: &str) -> Result<()> {
+    if CHECKS.iter().any(|check| check.rule == rule) {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::NotFound, format!("there is no check \"{rule}\""));
+    Err(match nearest(rule, CHECKS.iter().map(|check| check.rule)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`annals audit --list` shows all"),
+    })
+}

@@ -1,0 +1,95 @@
+//! Signed log checkpoints, shown and put out of reach.
+
+use std::path::PathBuf;
+
+use crate::app::core::git::Tree;
+use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
+use crate::base::{Digest, durable};
+use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, decide};
+use crate::domain::{Event, Provenance, StreamId};
+use crate::tlog::LogCheckpoint;
+
+/// Where a log checkpoint is put.
+#[derive(Clone, Debug)]
+pub enum Anchor {
+    /// A new file.
+    File(PathBuf),
+    /// A tag of the git tree around the workspace.
+    GitTag,
+}
+
+impl App {
+    /// The newest signed log checkpoint, as a signed note.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when nothing was signed yet.
+    pub fn checkpoint(&self) -> Result<String> {
+        let last = self.store.read(|log| Ok::<_, Error>(log.last_checkpoint()?))?;
+        last.map(|(_, note)| note).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet")
+                .hint("the key that made the workspace signs with every decision")
+        })
+    }
+
+    /// The public key that signed it, as `--key` takes it.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn public_key(&self) -> Result<Option<String>> {
+        Ok(self.signer()?.map(|(_, signer)| signer.public().to_string()))
+    }
+
+    /// Puts the newest log checkpoint into a file or tag and records where; gives its size and the
+    /// place.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where the file or tag exists.
+    pub fn anchor(&self, anchor: &Anchor) -> Result<(u64, String)> {
+        let note = self.checkpoint()?;
+        let checkpoint = LogCheckpoint::peek(&note)
+            .map_err(|e| Error::caused(ErrorKind::Integrity, "the log checkpoint is damaged", e))?;
+        let size = checkpoint.size;
+        let (location, commit) = match anchor {
+            Anchor::File(path) => {
+                if path.exists() {
+                    let message = format!("{} exists already", path.display());
+                    return Err(Error::new(ErrorKind::Conflict, message)
+                        .hint("an anchor is never replaced; name a new file"));
+                }
+                durable::write(path, note.as_bytes())
+                    .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+                let known = path.strip_prefix(&self.root).unwrap_or(path);
+                (known.display().to_string(), None)
+            }
+            Anchor::GitTag => {
+                let tag = format!("annals-checkpoint-{size}");
+                let tree = Tree::around(&self.root)?.ok_or_else(|| {
+                    let message = format!("{} is in no git tree", self.root.display());
+                    Error::new(ErrorKind::NotFound, message)
+                        .hint("`annals checkpoint anchor FILE` writes a file instead")
+                })?;
+                let words = ["tag", "--annotate", "--cleanup=verbatim", "-m", &note, &tag];
+                tree.must(&words).map_err(|e| Error::new(ErrorKind::Conflict, e.to_string()))?;
+                let commit = tree.ask(&["rev-parse", &format!("{tag}^{{commit}}")]);
+                (format!("the git tag {tag}"), commit)
+            }
+        };
+        let anchored = CheckpointAnchored {
+            size,
+            note: Digest::of(note.as_bytes()),
+            location: location.clone(),
+            commit,
+        };
+        self.decide("checkpoint anchor", |tx| {
+            let command = WorkspaceCommand::AnchorCheckpoint(anchored);
+            let events = decide(&fold_workspace(tx.log())?, command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)
+        })
+        .map_err(|e| {
+            let message = format!("{location} holds the log checkpoint, but the log does not know");
+            Error::caused(e.kind, message, e)
+        })?;
+        Ok((size, location))
+    }
+}

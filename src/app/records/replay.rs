@@ -1,0 +1,172 @@
+//! Replay: views and registry files from the log alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::{TimeSpan, Timestamp};
+use crate::projection::files::{Difference, Exporter, Regenerated};
+use crate::projection::{Snapshot, Views};
+use crate::store::Filter;
+
+/// How often a difference is looked at again while another process is at work.
+const CHECKS_MAX: u32 = 20;
+/// How often it is when nobody seems to be at work.
+const IDLE_CHECKS_MAX: u32 = 4;
+const CHECK_WAIT: Duration = Duration::from_millis(100);
+
+impl App {
+    /// Drops the views, folds the log again and writes the registry files.
+    ///
+    /// # Errors
+    /// When the log cannot be read or files cannot be written.
+    pub fn replay(&self) -> Result<Regenerated> {
+        self.views().rebuild(&self.store)?;
+        let snapshot = self.snapshot()?;
+        Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
+    }
+
+    /// Compares views and registry files with what the log says; with the files as they were at
+    /// an earlier size, the views are left out.
+    ///
+    /// # Errors
+    /// When the log or the files cannot be read.
+    pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<Difference>> {
+        // Another process commits first and writes the files a moment later: while one is at work,
+        // a difference counts when it stays.
+        let mut idle = 0;
+        for _ in 0..CHECKS_MAX {
+            let at_work = self.live.any_alive();
+            let differences = self.differences(size)?;
+            // An invocation ends in the log before its process writes the files.
+            idle = if at_work { 0 } else { idle + 1 };
+            if differences.is_empty() || idle == IDLE_CHECKS_MAX {
+                return Ok(differences);
+            }
+            std::thread::sleep(CHECK_WAIT);
+        }
+        self.differences(size)
+    }
+
+    fn differences(&self, size: Option<u64>) -> Result<Vec<Difference>> {
+        let Some(size) = size else { return self.differences_now() };
+        Ok(self.exporter().check(&self.folded(size)?, &self.settings.project)?)
+    }
+
+    fn differences_now(&self) -> Result<Vec<Difference>> {
+        let (stored, views) = (self.snapshot()?, self.views());
+        let (folded, wrong) = views.folded_beside_kept(&self.store, stored.size())?;
+        let mut differences = self.exporter().check(&folded, &self.settings.project)?;
+        differences.extend(differing(&folded, &stored)?);
+        // What looking back starts from.
+        if let Some(size) = wrong {
+            let kept = views.as_of(&self.store, size)?;
+            differences.extend(differing(&self.folded(size)?, &kept)?);
+        }
+        Ok(differences)
+    }
+
+    /// Writes the registry files as they were at `size` into `out`.
+    ///
+    /// # Errors
+    /// When the log cannot be read or files cannot be written.
+    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<Vec<String>> {
+        let size = match size {
+            Some(size) => size,
+            None => self.store.read(|log| Ok::<_, Error>(log.size()))?,
+        };
+        let exporter = Exporter::new(out, out, &self.blobs, self.layout.guide());
+        exporter.write_all(&self.folded(size)?, &self.settings.project).map_err(Error::from)
+    }
+
+    /// The size of the log right after a position, or at the end of a written time: a date means
+    /// that whole day.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other text; [`ErrorKind::NotFound`] beyond the end.
+    pub fn size_as_of(&self, text: &str) -> Result<u64> {
+        match self.moment(text)? {
+            Moment::Position(position) => Ok(position + 1),
+            Moment::Time(span) => self.size_before(span.end),
+        }
+    }
+
+    /// As [`Self::size_as_of`], but of a date, a minute or a second the size at its beginning, so
+    /// that everything recorded in it comes after.
+    ///
+    /// # Errors
+    /// As [`Self::size_as_of`].
+    pub fn size_from(&self, text: &str) -> Result<u64> {
+        match self.moment(text)? {
+            Moment::Time(span) if !span.is_instant() => self.size_before(span.start),
+            _ => self.size_as_of(text),
+        }
+    }
+
+    fn moment(&self, text: &str) -> Result<Moment> {
+        if let Ok(position) = text.parse::<u64>() {
+            let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
+            if position >= size {
+                let message = format!("there is no position {position}: the log has {size}");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            return Ok(Moment::Position(position));
+        }
+        TimeSpan::parse(text, self.env.now()).map(Moment::Time).map_err(|e| {
+            Error::new(ErrorKind::Usage, e.to_string()).hint(
+                "for example 2026-11-01, \"2026-11-01 18:50\", yesterday, \"2 weeks\", 30d, or a \
+                 position in the log",
+            )
+        })
+    }
+
+    /// The number of events recorded before `time`.
+    fn size_before(&self, time: Timestamp) -> Result<u64> {
+        self.store.read(|log| {
+            let later = Filter { recorded_from: Some(time), ..Filter::default() };
+            // Times only grow, so that the first block with a later one has the first later event.
+            let block = log.block_headers(0..log.size(), &later)?.into_iter().next();
+            let range = match block {
+                Some((first, header)) => first..first + u64::from(header.count),
+                None => log.state().sealed..log.size(),
+            };
+            let mut first = range.end;
+            log.scan(range, &later, |event| {
+                first = first.min(event.header.position);
+                Ok::<_, Error>(())
+            })?;
+            if self.is_ahead(log) {
+                // What came after a clock was wrong is dated by its own clock.
+                log.scan(first..log.size(), &Filter::default(), |event| {
+                    if event.header.dated() <= time {
+                        first = event.header.position + 1;
+                    }
+                    Ok::<_, Error>(())
+                })?;
+            }
+            Ok(first)
+        })
+    }
+
+    fn folded(&self, size: u64) -> Result<Snapshot> {
+        Ok(Views::folded(&self.store, size)?)
+    }
+}
+
+/// A moment in the words of the user.
+enum Moment {
+    Position(u64),
+    Time(TimeSpan),
+}
+
+/// How the rows of views differ from those that the log adds up to.
+fn differing(folded: &Snapshot, stored: &Snapshot) -> Result<Option<Difference>> {
+    let (expected, found) = (folded.digest()?, stored.digest()?);
+    Ok((expected != found).then(|| Difference {
+        file: ".annals/views.redb".into(),
+        what: "different",
+        line: None,
+        expected,
+        found: Some(found),
+    }))
+}

@@ -1,0 +1,348 @@
+//! What analyses are made from: runs, what they said of each test row, how their trainings went,
+//! and when models went into production.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::analysis::charts::{self, Curve};
+use crate::analysis::column;
+use crate::analysis::compare::Compared;
+use crate::analysis::document::Document;
+use crate::analysis::filter::Filter as Condition;
+use crate::analysis::report::{DataSet, Facts};
+use crate::app::runs::run_files::files_of_details;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::suggest::nearest;
+use crate::base::{Digest, RunId, Split, Timestamp, counted};
+use crate::domain::Event;
+use crate::domain::registry::RegistryEvent;
+use crate::domain::run::{Environment, RunEvent, TEST_ROW_ORDER};
+use crate::projection::Snapshot;
+use crate::projection::best::Admission;
+use crate::projection::registry::ModelRow;
+use crate::projection::runs::{RunDetails, Status};
+use crate::store::Filter;
+use crate::train::metric::{PredictedRow, read_predictions};
+
+/// The name under which a run keeps its test predictions.
+const PREDICTIONS: &str = "test_predictions";
+
+/// The program, machine and code that a run was recorded with.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunOrigin {
+    /// The program that trained, such as `annals-engine 0.1.0`.
+    pub trainer: String,
+    /// Machine, versions and code.
+    pub environment: Environment,
+}
+
+impl App {
+    /// The runs that are named, or else those that meet a condition, or else all that finished;
+    /// in the order they were named or began.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown run; [`ErrorKind::Usage`] for a condition that
+    /// cannot be read or a column that no run has.
+    pub fn select_runs(
+        &self,
+        views: &Snapshot,
+        named: &[String],
+        condition: Option<&str>,
+    ) -> Result<Vec<RunDetails>> {
+        let mut runs = Vec::new();
+        if named.is_empty() {
+            runs = views.run_details()?;
+            if condition.is_none() {
+                runs.retain(|run| run.status == Status::Finished);
+            }
+        }
+        for text in named {
+            let id = self.find_run(views, text)?;
+            if runs.iter().all(|run: &RunDetails| run.run() != id) {
+                runs.extend(views.run(id)?);
+            }
+        }
+        if let Some(text) = condition {
+            let filter = Condition::parse(text).map_err(|e| {
+                Error::caused(ErrorKind::Usage, format!("--where {text:?} cannot be read"), e)
+            })?;
+            check_columns(&runs, filter.columns())?;
+            runs.retain(|run| filter.holds(run));
+        }
+        Ok(runs)
+    }
+
+    /// Runs with what is compared row by row.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or kept predictions are not what was recorded.
+    pub fn compared(&self, runs: Vec<RunDetails>) -> Result<Vec<Compared>> {
+        let with = |run: RunDetails| {
+            let (predictions, order) = (self.predictions(&run)?, self.test_row_order(&run)?);
+            Ok(Compared { predictions, order, run })
+        };
+        runs.into_iter().map(with).collect()
+    }
+
+    /// The program, machine and code that a run was recorded with; none where its start is damaged
+    /// or redacted.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn origin(&self, run: &RunDetails) -> Result<Option<RunOrigin>> {
+        let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
+        Ok(match event.event() {
+            Ok(Event::Run(RunEvent::Started(started))) => {
+                let (trainer, environment) = (started.trainer, started.environment);
+                Some(RunOrigin { trainer, environment })
+            }
+            _ => None,
+        })
+    }
+
+    /// What a run said of each test row; none where nothing was kept, or is not kept any more, see
+    /// [`Self::predictions_lost`].
+    ///
+    /// # Errors
+    /// When the bytes are not those that were recorded.
+    pub fn predictions(&self, run: &RunDetails) -> Result<Option<Vec<PredictedRow>>> {
+        let Some(bytes) = self.kept(run, PREDICTIONS)? else { return Ok(None) };
+        match read_predictions(&bytes) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(_) if self.redacted_files()?.contains_key(&Digest::of(&bytes)) => Ok(None),
+            Err(why) => {
+                let id = &run.experiment_id;
+                Err(Error::new(ErrorKind::Data, format!("the test predictions of {id}: {why}")))
+            }
+        }
+    }
+
+    /// Numbers of the test rows of a run in the order of their content; none where that was not
+    /// recorded, or is not kept any more.
+    fn test_row_order(&self, run: &RunDetails) -> Result<Option<Vec<u32>>> {
+        let bytes = self.kept(run, TEST_ROW_ORDER)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The bytes of the newest artifact `name` of a run; none where the blob store has none.
+    pub(in crate::app) fn kept(&self, run: &RunDetails, name: &str) -> Result<Option<Vec<u8>>> {
+        let stored = run.artifacts.iter().rev().find(|(known, ..)| known == name);
+        let Some(digest) = stored.and_then(|(_, _, digest)| digest.parse::<Digest>().ok()) else {
+            return Ok(None);
+        };
+        if !self.blobs.path(digest).exists() {
+            return Ok(None);
+        }
+        Ok(Some(self.blobs.get(digest)?))
+    }
+
+    /// The reason why the test predictions of a run are not there; none where it kept none, or has
+    /// them.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn predictions_lost(&self, run: &RunDetails) -> Result<Option<String>> {
+        let stored = files_of_details(run).into_iter().rev().find(|file| file.name == PREDICTIONS);
+        let Some(file) = stored else { return Ok(None) };
+        let id = &run.experiment_id;
+        let lost = match self.redacted_files()?.get(&file.digest) {
+            Some(at) if self.predictions(run)?.is_none() => {
+                Some(format!("the test predictions of {id} were redacted at event {at}"))
+            }
+            _ if self.blobs.contains(file.digest) => None,
+            _ if run.deleted.is_some() => {
+                Some(format!("the test predictions of {id} were removed with its files"))
+            }
+            _ => Some(format!("the test predictions of {id} are in no blob")),
+        };
+        Ok(lost)
+    }
+
+    /// Every series of a training by epochs; of points with equal step the last attempt's count.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn curves(&self, run: RunId) -> Result<Vec<Curve>> {
+        type Steps = BTreeMap<u64, (f64, f64)>;
+        let mut all: BTreeMap<(Option<Split>, String), Steps> = BTreeMap::new();
+        let events = self.store.read(|log| {
+            let size = self.lens.size.unwrap_or(log.size());
+            Ok::<_, Error>(log.events(0..size, &Filter::stream(run.into()))?)
+        })?;
+        for event in events {
+            let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = event.event() else {
+                continue;
+            };
+            for point in recorded.batch.points() {
+                if let Some(key) = recorded.batch.keys.get(usize::from(point.key)) {
+                    let steps = all.entry((key.split, key.name.clone())).or_default();
+                    steps.insert(point.step, (point.epoch, point.value));
+                }
+            }
+        }
+        let curve = |((split, metric), steps): ((Option<Split>, String), Steps)| Curve {
+            metric,
+            split,
+            points: steps.into_values().collect(),
+        };
+        Ok(all.into_iter().map(curve).collect())
+    }
+
+    /// The report of the whole project.
+    ///
+    /// # Errors
+    /// When the log or the views cannot be read.
+    pub fn project_report(&self) -> Result<Document> {
+        let views = self.snapshot()?;
+        let (policy_revision, policy) = views.policy()?;
+        let (events, recorded, checkpoint) = self.store.read(|log| {
+            let size = self.lens.size.unwrap_or(log.size());
+            let last = log.event(size.saturating_sub(1))?.header.dated();
+            let signed = log.checkpoint_before(size)?;
+            Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))
+        })?;
+        let runs = views.run_details()?;
+        let production = views.production()?;
+        let best = views.best(Admission::Measured)?;
+        let mut pictures = Vec::new();
+        for model in &production {
+            let Some(run) = runs.iter().find(|run| run.id == model.run) else { continue };
+            pictures.extend(charts::confusion(run, Split::Test));
+            pictures.extend(charts::curves(run, &self.curves(run.run())?, "loss"));
+            if let Some(rows) = self.predictions(run)? {
+                pictures.extend(charts::roc(run, &rows));
+                pictures.extend(charts::calibration(run, &rows));
+            }
+        }
+        // How the best run trained is worth seeing before it is in production, too.
+        let leading = best.iter().find(|best| best.role == "best_f1_macro");
+        let leading =
+            leading.and_then(|b| runs.iter().find(|r| r.experiment_id == b.experiment_id));
+        if let Some(run) = leading.filter(|run| production.iter().all(|m| m.run != run.id)) {
+            let curves = self.curves(run.run())?;
+            pictures.extend(charts::curves(run, &curves, "loss"));
+            pictures.extend(charts::curves(run, &curves, "f1_macro"));
+            pictures.extend(charts::confusion(run, Split::Test));
+        }
+        let facts = Facts {
+            project: self.settings.project.clone(),
+            events,
+            recorded,
+            checkpoint,
+            policy_revision,
+            best,
+            left_out: views.best_explained(Admission::Measured)?.left_out,
+            data: self.data_sets(&runs)?,
+            runs,
+            audit: self.audit_record(events)?,
+            reasons: self.reasons(&production)?,
+            candidates: self.candidates(&views)?,
+            production,
+            promotions: self.promotions(&views)?,
+            consolidations: views.consolidations()?,
+            critical: policy.production_promotion.critical_class,
+            pictures,
+        };
+        Ok(facts.document())
+    }
+
+    /// What finished runs were trained and tested on, each data once, oldest first.
+    fn data_sets(&self, runs: &[RunDetails]) -> Result<Vec<DataSet>> {
+        let mut sets: Vec<([u8; 32], DataSet)> = Vec::new();
+        for run in runs.iter().filter(|run| run.status == Status::Finished) {
+            if let Some((_, set)) = sets.iter_mut().find(|(data, _)| *data == run.data) {
+                set.runs += 1;
+                set.leaked_rows = set.leaked_rows.max(run.leaked_rows);
+                continue;
+            }
+            let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
+            let Ok(Event::Run(RunEvent::Started(started))) = event.event() else { continue };
+            let data = &started.data;
+            let mut files: Vec<String> = data
+                .files
+                .iter()
+                .map(|file| {
+                    let name = Path::new(&file.path).file_name().unwrap_or_default();
+                    let rows = match file.rows {
+                        0 => "rows not counted".to_owned(),
+                        rows => counted(rows, "row"),
+                    };
+                    format!("{} ({rows}, blake3 {})", name.to_string_lossy(), file.digest.short(12))
+                })
+                .collect();
+            if let Some(made) = &data.synthetic {
+                files.insert(0, format!("generated by {} (synthetic)", made.generator));
+            }
+            if files.is_empty() {
+                files.push("not stated".to_owned());
+            }
+            let rows: Vec<String> =
+                run.rows.iter().map(|(split, rows)| format!("{} {rows}", split.word())).collect();
+            let report = self.kept(run, "data_report")?;
+            let report = report.and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+            let near = report.and_then(|r| Some(r.get("nearly_repeated")?.as_array()?.len()));
+            sets.push((
+                run.data,
+                DataSet {
+                    files,
+                    first_used: Timestamp(run.started),
+                    split: format!("{} ({})", rows.join(", "), data.split_rule),
+                    runs: 1,
+                    near_duplicates: near,
+                    leaked_rows: run.leaked_rows,
+                },
+            ));
+        }
+        Ok(sets.into_iter().map(|(_, set)| set).collect())
+    }
+
+    /// What people wrote when they approved what is in production.
+    fn reasons(&self, production: &[ModelRow]) -> Result<Vec<(String, String)>> {
+        let mut reasons = Vec::new();
+        for model in production {
+            for approval in &model.approvals {
+                let at = approval.position;
+                let event = self.store.read(|log| Ok::<_, Error>(log.event(at)?))?;
+                if let Ok(Event::Registry(RegistryEvent::Approved(approved))) = event.event()
+                    && let Some(reason) = approved.reason
+                {
+                    reasons.push((model.name.clone(), format!("{}: {reason}", approval.approver)));
+                }
+            }
+        }
+        Ok(reasons)
+    }
+
+    /// When each version went into production, and its name: `hate 1.0.0`; also of names that
+    /// have none in production any more.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn promotions(&self, views: &Snapshot) -> Result<Vec<(i64, String)>> {
+        let name = |model: ModelRow| (model.promoted, format!("{} {}", model.name, model.version));
+        let mut promotions: Vec<_> = views.all_versions()?.into_iter().map(name).collect();
+        promotions.sort();
+        Ok(promotions)
+    }
+}
+
+/// Refuses columns that none of the runs has.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] with the nearest column there is.
+pub fn check_columns<'a>(
+    runs: &[RunDetails],
+    columns: impl IntoIterator<Item = &'a str>,
+) -> Result<()> {
+    let names = column::names(runs.iter());
+    for name in columns {
+        if !names.contains(name) {
+            let error = Error::new(ErrorKind::Usage, format!("no run has a column {name:?}"));
+            return Err(match nearest(name, names.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("facts, parameters and scores are columns; `annals show RUN`"),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,445 @@
+//! Runs go into archives and come back: the plan is in the log before the first file moves, and
+//! where they are after the last one did.
+
+use crate::app::core::session::Tx;
+use crate::app::models::promote::{append_move, planned_state};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
+use crate::base::{MoveId, RunId};
+use crate::domain::file_move::{
+    ArchiveOrder, Migrated, MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState,
+    MovedFile, RestoreOrder,
+};
+use crate::domain::policy::PolicyState;
+use crate::domain::registry::{ModelRelocated, RegistryState};
+use crate::domain::run::{
+    Archive, DroppedFile, Pack, PlaceFacts, RenamedFile, RunArchived, RunRelocated, RunRestored,
+    RunState, may_archive, may_delete, may_restore,
+};
+use crate::domain::{Event, Provenance, Rejection, StreamId};
+use crate::effect::{self, EffectError, Recovered};
+use crate::projection::files::Regenerated;
+use crate::projection::runs::RunDetails;
+use crate::store::{Access, Store, View};
+
+/// Runs that may lie under one name in one place.
+const SAME_PLACE_MAX: u32 = 1_000;
+
+/// How a run shall be archived.
+#[derive(Clone, Debug)]
+pub struct ArchiveRequest {
+    /// Where.
+    pub archive: Archive,
+    /// How files other than the weights are packed.
+    pub pack: Option<Pack>,
+    /// Whether weights and training checkpoints are not kept.
+    pub drop_weights: bool,
+    /// The rule that asks for it; none where a person does.
+    pub rule: Option<String>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A run that changed its place, or would.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The run's unique name.
+    pub experiment_id: String,
+    /// The move.
+    pub plan: MovePlanned,
+    /// Size of its files before.
+    pub bytes_before: u64,
+    /// Size of its files afterwards; none where nothing was moved yet and files will be packed.
+    pub bytes_after: Option<u64>,
+    /// Files of a run that comes back which were not kept and which no blob has.
+    pub lost: Vec<String>,
+    /// Registry files that somebody had edited.
+    pub regenerated: Regenerated,
+}
+
+/// What a decision about a run's place looks at.
+pub(in crate::app) struct Facts {
+    pub(in crate::app) run: RunState,
+    policy: PolicyState,
+    registry: RegistryState,
+}
+
+impl Facts {
+    pub(in crate::app) fn read<A: Access>(log: &View<A>, run: RunId) -> Result<Self> {
+        unmoved(log, run)?;
+        Ok(Self {
+            run: fold_run(log, run)?,
+            policy: fold_policy(log)?,
+            registry: fold_registry(log)?,
+        })
+    }
+
+    fn may_archive(&self) -> Result<(), Rejection> {
+        may_archive(&self.run, &self.place())
+    }
+
+    pub(in crate::app) fn may_delete(&self) -> Result<(), Rejection> {
+        may_delete(&self.run, &self.place())
+    }
+
+    fn place(&self) -> PlaceFacts<'_> {
+        let id = self.run.id;
+        let production = self.registry.production.iter().find(|(_, m)| Some(m.run) == id);
+        let requested = id.and_then(|id| self.registry.open_request_of(id));
+        PlaceFacts {
+            production: production.map(|(name, _)| name.as_str()),
+            requested: requested.map(|(_, request)| request.requested.name.as_str()),
+        }
+    }
+}
+
+/// Refuses a run whose files are on their way.
+fn unmoved<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
+    for (_, position) in log.open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(plan))) = log.event(position)?.event()
+            && plan.purpose.run() == Some(run)
+        {
+            let message = format!("the files of run {run} are on their way to {}", plan.to);
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("try again when that `annals` has ended"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the plan of a run's move into the log, unless another is on its way to the same place:
+/// what lies there after a crash must be one run's.
+pub(in crate::app) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    no_other_move(tx.log(), &plan.to)?;
+    append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+}
+
+/// Refuses a move to where another is on its way.
+fn no_other_move<A: Access>(log: &View<A>, to: &str) -> Result<()> {
+    let target = to.to_lowercase();
+    for (_, position) in log.open_moves()? {
+        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
+            && other.to.to_lowercase() == target
+        {
+            let message = format!("another folder is on its way to {}", other.to);
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("try again when that `annals` has ended"));
+        }
+    }
+    Ok(())
+}
+
+fn not_being_moved_to(store: &Store, to: &str) -> Result<()> {
+    store.read(|log| no_other_move(log, to))
+}
+
+impl App {
+    /// What [`Self::archive`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::archive`]; nothing is recorded.
+    pub fn plan_archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+        let facts = self.store.read(|log| Facts::read(log, run))?;
+        facts.may_archive()?;
+        let files = effect::survey(&self.root, &facts.run.folder)?;
+        let bytes_before = files.iter().map(|file| file.bytes).sum();
+        let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) = files
+            .into_iter()
+            .partition(|f| request.drop_weights && effect::is_weight_file(&f.path));
+        if let Some(pack) = request.pack {
+            for file in kept.iter_mut().filter(|file| !effect::is_weight_file(&file.path)) {
+                file.path = format!("{}/{}", pack.file(), file.source);
+            }
+        }
+        let bytes_kept = kept.iter().map(|file| file.bytes).sum();
+        let dropped = dropped.into_iter().map(|file| {
+            let MovedFile { path, digest, bytes, .. } = file;
+            DroppedFile { path, digest, bytes }
+        });
+        let order = ArchiveOrder {
+            run,
+            archive: request.archive,
+            rule: request.rule.clone(),
+            reason: request.reason.clone(),
+            policy_revision: facts.policy.revision(),
+            pack: request.pack,
+            dropped: dropped.collect(),
+        };
+        let archive = self.layout.archive(request.archive, &facts.policy.policy);
+        let to = format!("{archive}/{}", folder_name(&facts.run.folder));
+        let to = self.unless_taken(run, &to)?;
+        not_being_moved_to(&self.store, &to)?;
+        let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
+        Ok(Moved {
+            experiment_id: facts.run.experiment_id,
+            plan,
+            bytes_before,
+            bytes_after: request.pack.is_none().then_some(bytes_kept),
+            lost: vec![],
+            regenerated: Regenerated::default(),
+        })
+    }
+
+    /// `to`, with a number where another run is there (W-3): a layout may name folders by the day.
+    fn unless_taken(&self, run: RunId, to: &str) -> Result<String> {
+        let mut place = to.to_owned();
+        for number in 2..SAME_PLACE_MAX {
+            if effect::taken(&self.inside(&place)?)?.is_none() {
+                break;
+            }
+            let folded = place.to_lowercase();
+            let others = self.snapshot()?.run_details()?;
+            let in_the_way =
+                |other: &RunDetails| other.id != run.0 && other.folder.to_lowercase() == folded;
+            if !others.iter().any(in_the_way) {
+                break;
+            }
+            place = format!("{to}_{number}");
+        }
+        // Somebody else's folder is in the way: the move itself would refuse it.
+        match effect::taken(&self.inside(&place)?)? {
+            Some(taken) => {
+                Err(Error::from(EffectError::TargetExists(taken)).hint("move it elsewhere first"))
+            }
+            None => Ok(place),
+        }
+    }
+
+    fn relocation(
+        &self,
+        purpose: MovePurpose,
+        from: &str,
+        to: &str,
+        files: Vec<MovedFile>,
+    ) -> MovePlanned {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let id = MoveId(self.env.random());
+        MovePlanned { id, purpose, mode: MoveMode::Move, from, to, files }
+    }
+
+    /// Moves a run's files into an archive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] for a run that must stay, which is then in the log;
+    /// [`ErrorKind::Conflict`] when the target is taken or its files are on their way.
+    pub fn archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+        let session = self.begin("archive")?;
+        let result = self.archive_in(&session, run, request);
+        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Moved { regenerated, ..moved })
+    }
+
+    pub(in crate::app) fn archive_in(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        request: &ArchiveRequest,
+    ) -> Result<Moved> {
+        // Digests are taken before the log is locked; what they depend on is asked again then.
+        let mut moved = self.plan_archive(run, request)?;
+        session.transact(|tx| {
+            let facts = Facts::read(tx.log(), run)?;
+            facts.may_archive()?;
+            if facts.run.folder != moved.plan.from {
+                return Err(changed_meanwhile(&facts.run));
+            }
+            append_relocation(tx, &moved.plan)
+        })?;
+        moved.bytes_after = self.relocate(session, &moved.plan)?;
+        Ok(moved)
+    }
+
+    /// What [`Self::restore`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::restore`]; nothing is recorded.
+    pub fn plan_restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
+        let facts = self.store.read(|log| Facts::read(log, run))?;
+        may_restore(&facts.run)?;
+        let state = &facts.run;
+        not_being_moved_to(&self.store, &state.home)?;
+        let mut files = effect::survey(&self.root, &state.folder)?;
+        let bytes_before = files.iter().map(|file| file.bytes).sum();
+        if let Some(pack) = state.pack {
+            self.check_pack(state, pack, &files)?;
+            files.retain(|file| file.path != pack.file());
+            let packed = effect::survey_pack(&self.root, &state.folder, pack)?;
+            files.extend(packed.into_iter().map(|(path, (digest, bytes))| {
+                let source = format!("{}/{path}", pack.file());
+                MovedFile { path, source, digest, bytes }
+            }));
+        }
+        let from_blobs = state.artifacts.values().filter_map(|artifact| {
+            let path = artifact.path.clone().filter(|path| state.dropped.contains(path))?;
+            let (digest, bytes) = (artifact.digest, artifact.bytes);
+            self.blobs.contains(digest).then_some(DroppedFile { path, digest, bytes })
+        });
+        let from_blobs: Vec<DroppedFile> = from_blobs.collect();
+        let comes_back = |path: &&String| from_blobs.iter().any(|file| file.path == **path);
+        let lost = state.dropped.iter().filter(|path| !comes_back(path)).cloned().collect();
+        let bytes_after = files.iter().map(|f| f.bytes).sum::<u64>()
+            + from_blobs.iter().map(|f| f.bytes).sum::<u64>();
+        let order = RestoreOrder { run, reason, pack: state.pack, from_blobs };
+        let home = self.unless_taken(run, &state.home)?;
+        let plan = self.relocation(MovePurpose::Restore(order), &state.folder, &home, files);
+        Ok(Moved {
+            experiment_id: facts.run.experiment_id,
+            plan,
+            bytes_before,
+            bytes_after: Some(bytes_after),
+            lost,
+            regenerated: Regenerated::default(),
+        })
+    }
+
+    /// Refuses a pack that is not the one that was recorded.
+    fn check_pack(&self, state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
+        let found = files.iter().find(|file| file.path == pack.file()).map(|file| file.digest);
+        if found == state.pack_digest || found.is_none() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}/{} was changed after {} was archived",
+            state.folder,
+            pack.file(),
+            state.experiment_id
+        );
+        Err(Error::new(ErrorKind::Integrity, message)
+            .hint("put the recorded file back from a copy; `annals audit --deep` has its digest"))
+    }
+
+    /// Moves a run's files back from an archive; what was dropped comes back as far as the blob
+    /// store still has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] for a run in no archive, which is then in the log;
+    /// [`ErrorKind::Conflict`] when its old place is taken or its files are on their way.
+    pub fn restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
+        let session = self.begin("restore")?;
+        let result = self.plan_restore(run, reason).and_then(|moved| {
+            session.transact(|tx| {
+                let facts = Facts::read(tx.log(), run)?;
+                may_restore(&facts.run)?;
+                if facts.run.folder != moved.plan.from {
+                    return Err(changed_meanwhile(&facts.run));
+                }
+                append_relocation(tx, &moved.plan)
+            })?;
+            self.relocate(&session, &moved.plan)?;
+            Ok(moved)
+        });
+        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Moved { regenerated, ..moved })
+    }
+
+    /// Moves the files of a plan that is in the log, and records where they are; tells the size
+    /// of those of a run that was archived.
+    pub(in crate::app) fn relocate(
+        &self,
+        session: &Session<'_>,
+        plan: &MovePlanned,
+    ) -> Result<Option<u64>> {
+        let moved = effect::relocate(&self.root, &self.blobs, plan);
+        let why = moved.as_ref().err().map(ToString::to_string);
+        let (end, bytes) = session.transact_patiently(|tx| match &moved {
+            Err(EffectError::TargetExists(_)) => {
+                effect::abandon_relocation(&self.root, plan)?;
+                let reason = why.unwrap_or_default();
+                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                Ok((Recovered::RolledBack, None))
+            }
+            _ => self.settle_relocation(tx, plan, false, why),
+        })?;
+        match (moved, end) {
+            (_, Recovered::Completed) => Ok(bytes),
+            (Err(error), Recovered::RolledBack) => Err(error.into()),
+            (Ok(()), Recovered::RolledBack) => {
+                let message = format!("{} was taken away while it was made", plan.to);
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
+        }
+    }
+
+    /// Records how a relocation ended: where its files really are decides.
+    pub(in crate::app) fn settle_relocation(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+        recovered: bool,
+        why: Option<String>,
+    ) -> Result<(Recovered, Option<u64>)> {
+        let end = effect::recover_relocation(&self.root, plan)?;
+        if end == Recovered::RolledBack {
+            let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
+            append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+            return Ok((end, None));
+        }
+        append_move(tx, &planned_state(plan), plan.id, MoveCommand::Complete { recovered })?;
+        let (stream, event, bytes): (StreamId, Event, _) = match &plan.purpose {
+            MovePurpose::Archive(order) => {
+                let archived = self.archived(plan, order)?;
+                let bytes = archived.bytes_after;
+                (order.run.into(), archived.into(), Some(bytes))
+            }
+            MovePurpose::Restore(order) => {
+                let restored = RunRestored {
+                    folder: plan.to.clone(),
+                    reason: order.reason.clone(),
+                    recovered: order.from_blobs.clone(),
+                    file_move: plan.id,
+                };
+                (order.run.into(), restored.into(), None)
+            }
+            MovePurpose::Migration(order) => match &order.what {
+                Migrated::Run { run, home } => {
+                    let (folder, home) = (plan.to.clone(), home.clone());
+                    let other = plan.files.iter().filter(|file| file.path != file.source);
+                    let renamed = other.map(|file| RenamedFile {
+                        from: file.source.clone(),
+                        to: file.path.clone(),
+                    });
+                    let (renamed, file_move) = (renamed.collect(), plan.id);
+                    let event = RunRelocated { folder, home, renamed, file_move };
+                    ((*run).into(), event.into(), None)
+                }
+                Migrated::Model { name } => {
+                    let (name, path) = (name.clone(), plan.to.clone());
+                    let event = ModelRelocated { name, path, file_move: plan.id };
+                    (StreamId::REGISTRY, event.into(), None)
+                }
+            },
+            _ => return Ok((end, None)),
+        };
+        tx.append(stream, &[event], Provenance::Reported)?;
+        Ok((end, bytes))
+    }
+
+    fn archived(&self, plan: &MovePlanned, order: &ArchiveOrder) -> Result<RunArchived> {
+        let packed = effect::packed(&self.root, plan)?;
+        let in_pack = |file: &&MovedFile| packed.is_some() && file.path != file.source;
+        let loose: u64 = plan.files.iter().filter(|f| !in_pack(f)).map(|f| f.bytes).sum();
+        let kept: u64 = plan.files.iter().map(|file| file.bytes).sum();
+        let dropped: u64 = order.dropped.iter().map(|file| file.bytes).sum();
+        Ok(RunArchived {
+            archive: order.archive,
+            folder: plan.to.clone(),
+            rule: order.rule.clone(),
+            reason: order.reason.clone(),
+            policy_revision: order.policy_revision,
+            bytes_before: kept + dropped,
+            bytes_after: loose + packed.as_ref().map_or(0, |packed| packed.bytes),
+            packed,
+            dropped: order.dropped.clone(),
+            file_move: plan.id,
+        })
+    }
+}
+
+pub(in crate::app) fn changed_meanwhile(run: &RunState) -> Error {
+    let message = format!("run {} was moved to {} meanwhile", run.experiment_id, run.folder);
+    Error::new(ErrorKind::Conflict, message).hint("try again")
+}
+
+/// The last part of the path of a folder.
+pub(in crate::app) fn folder_name(folder: &str) -> &str {
+    folder.rsplit('/').next().unwrap_or(folder)
+}

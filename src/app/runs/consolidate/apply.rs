@@ -1,0 +1,300 @@
+//! Carrying out a plan that was shown, run by run, each in a move of its own: what a crash leaves
+//! is a plan of which some rows are done, and applying it again does the others.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::plan::{ConsolidationPlan, PlanRow, Planned};
+use crate::app::core::session::Tx;
+use crate::app::models::promote::{append_move, planned_state};
+use crate::app::runs::archive::{Facts, changed_meanwhile};
+use crate::app::runs::cleanup::bars_one_run;
+use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
+use crate::base::{Digest, MoveId, RunId, fuse};
+use crate::domain::file_move::{
+    MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, RemovalOrder,
+};
+use crate::domain::invocation::InvocationEvent;
+use crate::domain::policy::Action;
+use crate::domain::run::{Archive, DroppedFile, Pack, RunDeleted};
+use crate::domain::workspace::ConsolidationApplied;
+use crate::domain::{Event, Provenance, StreamId};
+use crate::effect::{self, Recovered};
+use crate::projection::Snapshot;
+use crate::projection::files::Regenerated;
+
+/// The verb of the invocations; two at once do not work.
+const VERB: &str = "consolidate";
+/// Changes that an error tells.
+const CHANGES_MAX: usize = 5;
+
+/// What applying a plan did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Applied {
+    /// Digest of the plan.
+    pub plan_digest: Digest,
+    /// Whether all of it had been done before.
+    pub already: bool,
+    /// The rows that this invocation carried out.
+    pub done: Vec<PlanRow>,
+    /// Runs that stayed, because somebody held them meanwhile, with why.
+    pub stayed: Vec<(String, String)>,
+    /// Size of the folders of all runs that the plan moves, before.
+    pub bytes_before: u64,
+    /// Their size now.
+    pub bytes_after: u64,
+    /// Registry files that somebody had edited.
+    #[serde(skip)]
+    pub regenerated: Regenerated,
+}
+
+/// What stands as the rule in the events of runs that a plan archived.
+pub(super) fn rule(plan: Digest) -> String {
+    format!("consolidation {plan}")
+}
+
+/// What became of the rows of a plan so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) archived: BTreeMap<RunId, u64>,
+    pub(super) deleted: BTreeMap<RunId, u64>,
+}
+
+impl Progress {
+    pub(super) fn of(views: &Snapshot, planned: &Planned) -> Result<Self> {
+        let (rule, plan) = (rule(planned.plan_digest), planned.plan_digest.to_string());
+        let mut progress = Self::default();
+        for row in planned.plan.moving() {
+            let Some(run) = views.run(row.run)? else { continue };
+            if let Some(archive) = run.archive.filter(|a| a.rule.as_ref() == Some(&rule)) {
+                progress.archived.insert(row.run, archive.bytes_after);
+            }
+            if run.deleted.is_some_and(|deleted| deleted.plan == plan) {
+                progress.deleted.insert(row.run, 0);
+            }
+        }
+        Ok(progress)
+    }
+
+    pub(super) fn after(&self, row: &PlanRow) -> Option<u64> {
+        self.archived.get(&row.run).or_else(|| self.deleted.get(&row.run)).copied()
+    }
+}
+
+impl App {
+    /// Does what the plan of that digest says, exactly: archives, and takes files away.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a plan that nobody made; [`ErrorKind::Conflict`] when log or
+    /// files have moved on so that the plan would be another one, or another process consolidates.
+    pub fn apply_consolidation(&self, digits: &str) -> Result<Applied> {
+        let session = self.begin(VERB)?;
+        let result = self.apply_in(&session, digits);
+        let (applied, regenerated) = self.refreshed(session.finish_with(result))?;
+        Ok(Applied { regenerated, ..applied })
+    }
+
+    fn apply_in(&self, session: &Session<'_>, digits: &str) -> Result<Applied> {
+        let planned = self.shown_plan(digits)?;
+        session.transact(|tx| alone(tx))?;
+        let before = Progress::of(&self.snapshot()?, &planned)?;
+        // What is done already is not judged again.
+        if planned.plan.moving().any(|row| before.after(row).is_none()) {
+            still_so(&planned.plan, &self.consolidation_now()?, &before)?;
+        }
+        let (mut done, mut stayed) = (Vec::new(), Vec::new());
+        for row in planned.plan.moving().filter(|row| before.after(row).is_none()) {
+            match self.carry_out_row(session, &planned, row) {
+                Ok(()) => done.push(row.clone()),
+                Err(e) if bars_one_run(&e) => {
+                    stayed.push((row.experiment_id.clone(), e.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let progress = Progress::of(&self.snapshot()?, &planned)?;
+        let rows = || planned.plan.moving();
+        let applied = Applied {
+            plan_digest: planned.plan_digest,
+            already: done.is_empty() && stayed.is_empty() && self.was_applied(&planned)?,
+            done,
+            stayed,
+            bytes_before: rows().map(|row| row.bytes).sum(),
+            bytes_after: rows().map(|row| progress.after(row).unwrap_or(row.bytes)).sum(),
+            regenerated: Regenerated::default(),
+        };
+        if !applied.already {
+            let event = ConsolidationApplied {
+                plan: planned.plan_digest,
+                policy_revision: planned.plan.policy_revision,
+                runs_before: planned.plan.rows.len() as u64,
+                archived: progress.archived.len() as u64,
+                deleted: progress.deleted.len() as u64,
+                stayed: rows().filter(|row| progress.after(row).is_none()).count() as u64,
+                bytes_before: applied.bytes_before,
+                bytes_after: applied.bytes_after,
+            };
+            session.transact_patiently(|tx| {
+                tx.append(StreamId::WORKSPACE, &[event.into()], Provenance::Reported)
+            })?;
+            fuse::step();
+        }
+        Ok(applied)
+    }
+
+    fn was_applied(&self, planned: &Planned) -> Result<bool> {
+        let plan = planned.plan_digest.to_string();
+        Ok(self.snapshot()?.consolidations()?.iter().any(|row| row.plan == plan))
+    }
+
+    fn carry_out_row(&self, session: &Session<'_>, planned: &Planned, row: &PlanRow) -> Result<()> {
+        match row.action {
+            Action::Keep => Ok(()),
+            Action::Archive => {
+                let request = ArchiveRequest {
+                    archive: Archive::Archived,
+                    pack: Some(Pack::Zst),
+                    drop_weights: true,
+                    rule: Some(rule(planned.plan_digest)),
+                    reason: row.reason.clone(),
+                };
+                self.archive_in(session, row.run, &request).map(drop)
+            }
+            Action::Remove => self.delete(session, planned, row),
+        }
+    }
+
+    fn delete(&self, session: &Session<'_>, planned: &Planned, row: &PlanRow) -> Result<()> {
+        let there = self.inside(&row.from)?.symlink_metadata().is_ok();
+        let order = RemovalOrder {
+            run: row.run,
+            plan: planned.plan_digest,
+            reason: row.reason.clone(),
+            policy_revision: planned.plan.policy_revision,
+        };
+        let plan = MovePlanned {
+            id: MoveId(self.env.random()),
+            purpose: MovePurpose::Removal(order.clone()),
+            mode: MoveMode::Move,
+            from: row.from.clone(),
+            to: effect::REMOVED.into(),
+            files: if there { effect::survey(&self.root, &row.from)? } else { vec![] },
+        };
+        session.transact(|tx| {
+            let facts = Facts::read(tx.log(), row.run)?;
+            facts.may_delete()?;
+            if facts.run.folder != plan.from {
+                return Err(changed_meanwhile(&facts.run));
+            }
+            append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+        })?;
+        let removed = effect::remove(&self.root, &plan);
+        let why = removed.as_ref().err().map(ToString::to_string);
+        let settle = |tx: &mut Tx<'_, '_>| self.settle_removal(tx, &plan, &order, false, why);
+        let (_, end) = session.transact_patiently(settle)?;
+        if end == Recovered::RolledBack {
+            removed?;
+        }
+        effect::clear(&self.root, &plan)?;
+        fuse::step();
+        Ok(())
+    }
+
+    /// Records how taking a run's files away ended: whether they are there decides.
+    pub(in crate::app) fn settle_removal(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        plan: &MovePlanned,
+        order: &RemovalOrder,
+        recovered: bool,
+        why: Option<String>,
+    ) -> Result<(String, Recovered)> {
+        let end = effect::recover_removal(&self.root, plan)?;
+        if end == Recovered::RolledBack {
+            let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
+            append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+            return Ok((format!("{} stays", plan.from), end));
+        }
+        append_move(tx, &planned_state(plan), plan.id, MoveCommand::Complete { recovered })?;
+        let files = plan.files.iter().map(|file| DroppedFile {
+            path: file.path.clone(),
+            digest: file.digest,
+            bytes: file.bytes,
+        });
+        let deleted = RunDeleted {
+            plan: order.plan,
+            reason: order.reason.clone(),
+            policy_revision: order.policy_revision,
+            files: files.collect(),
+            bytes: plan.files.iter().map(|file| file.bytes).sum(),
+            file_move: plan.id,
+        };
+        let event: Event = deleted.into();
+        tx.append(order.run, &[event], Provenance::Reported)?;
+        Ok((format!("taking {} away was finished", plan.from), end))
+    }
+}
+
+/// Refuses while an earlier consolidation is under way.
+fn alone(tx: &Tx<'_, '_>) -> Result<()> {
+    for position in tx.log().open_invocations()? {
+        if position < tx.invocation()
+            && let Ok(Event::Invocation(InvocationEvent::Started(other))) =
+                tx.log().event(position)?.event()
+            && other.verb == VERB
+        {
+            let message = format!("pid {} on {} is consolidating", other.pid, other.host);
+            return Err(Error::new(ErrorKind::Conflict, message).hint("try again when it ended"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a plan of which not exactly the rows that are not done yet would be planned now.
+fn still_so(shown: &ConsolidationPlan, now: &ConsolidationPlan, done: &Progress) -> Result<()> {
+    let shown: BTreeMap<RunId, &PlanRow> =
+        shown.moving().filter(|row| done.after(row).is_none()).map(|row| (row.run, row)).collect();
+    let present: BTreeMap<RunId, &PlanRow> = now.rows.iter().map(|row| (row.run, row)).collect();
+    let mut changes: Vec<String> = Vec::new();
+    for (run, row) in &shown {
+        changes.extend(match present.get(run) {
+            None => Some(format!("{} is deleted by now", row.experiment_id)),
+            Some(now) => changed(row, now),
+        });
+    }
+    for row in now.moving().filter(|row| !shown.contains_key(&row.run)) {
+        changes.push(format!(
+            "{}: not in the plan, now {} ({})",
+            row.experiment_id,
+            row.action.word(),
+            row.reason
+        ));
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let more = changes.len().saturating_sub(CHANGES_MAX);
+    changes.truncate(CHANGES_MAX);
+    if more > 0 {
+        changes.push(format!("and {more} more"));
+    }
+    let message = format!("the plan would be another one by now: {}", changes.join("; "));
+    Err(Error::new(ErrorKind::Conflict, message)
+        .hint("nothing was moved; `annals consolidate plan` shows the present plan"))
+}
+
+fn changed(shown: &PlanRow, now: &PlanRow) -> Option<String> {
+    let name = &shown.experiment_id;
+    if shown.action != now.action {
+        let (was, is) = (shown.action.word(), now.action.word());
+        return Some(format!("{name}: {was} was planned, now {is} ({})", now.reason));
+    }
+    if shown.from != now.from {
+        return Some(format!("{name} lies in {} now, it lay in {}", now.from, shown.from));
+    }
+    let same = shown.bytes == now.bytes && shown.state == now.state;
+    (!same).then(|| {
+        format!("files of {name} were changed ({} now, {} before)", now.bytes, shown.bytes)
+    })
+}

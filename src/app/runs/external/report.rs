@@ -1,0 +1,450 @@
+//! What a script reports of its run: points, files, the end. Each call is one invocation, and in
+//! the log when it returns.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::heard::{EPOCH_MAX, STEP_MAX};
+use super::line::{self, merged};
+use super::pending::Pending;
+use crate::app::core::session::Tx;
+use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};
+use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
+use crate::base::{Digest, RunId, Split, Timestamp, codec, durable};
+use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
+use crate::domain::run::{
+    ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
+    RunState, RunStatus, UnrecordedReason, UnrecordedSeries, decide,
+};
+use crate::domain::{Event, Name, Provenance, kind_named};
+use crate::projection::metrics::MetricRow;
+use crate::store::{Filter, copy_file};
+
+/// Metrics of one step.
+#[derive(Clone, Debug, Default)]
+pub struct MetricPoints {
+    /// `KEY=NUMBER`, where a key is `NAME`, `SPLIT/NAME` or `SPLIT/NAME:lower`.
+    pub values: Vec<String>,
+    /// Updates done; the epoch, or one more than the last, where none is given.
+    pub step: Option<u64>,
+    /// Passes over the training rows done.
+    pub epoch: Option<f64>,
+    /// Who gives them.
+    pub source: ReportedBy,
+}
+
+/// Who gives values to a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReportedBy {
+    /// A program that uses annals as a library.
+    #[default]
+    Program,
+    /// Somebody through the command line: a script, or a person without a terminal.
+    CommandLine,
+    /// A person at a terminal.
+    Person,
+}
+
+impl ReportedBy {
+    /// How points come to the log. A value is taken for a script's as long as nothing tells that a
+    /// person typed it.
+    fn provenance(self) -> Provenance {
+        match self {
+            Self::Program | Self::CommandLine => Provenance::Reported,
+            Self::Person => Provenance::Typed,
+        }
+    }
+}
+
+/// How a run ended well.
+#[derive(Clone, Debug, Default)]
+pub struct FinishRun {
+    /// Final values, `KEY=NUMBER`; the last one of each series where none is given.
+    pub values: Vec<String>,
+    /// Confusion matrices, as JSON: `{"split": "test", "labels": […], "matrix": [[…]]}`.
+    pub confusions: Vec<serde_json::Value>,
+    /// Passes over the training rows done.
+    pub epochs: u32,
+    /// Trainable numbers, where known.
+    pub parameters: Option<u64>,
+    /// Who gives them.
+    pub source: ReportedBy,
+}
+
+/// What [`RunFinished`] is made from.
+pub(super) struct Finish {
+    pub(super) metrics: Vec<FinalMetric>,
+    pub(super) evaluations: Vec<Evaluation>,
+    pub(super) steps: u64,
+    pub(super) epochs: u32,
+    pub(super) parameters: Option<u64>,
+    pub(super) seconds: f64,
+}
+
+impl App {
+    /// Records points of a run under way.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] and [`ErrorKind::Data`] for a bad metric; [`ErrorKind::Rejected`]
+    /// when the run has ended.
+    pub fn log_metrics(&self, run: RunId, points: &MetricPoints) -> Result<u64> {
+        let values = line::metric_values(&points.values)?;
+        if values.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "no metric was given")
+                .hint("annals run log RUN valid/loss=0.3 valid/accuracy=0.9 --step 10"));
+        }
+        let (given, now) = (given_step(points.step, points.epoch)?, self.env.now());
+        let mut step = given.unwrap_or(0);
+        let known = self.known_series(run)?;
+        let by = points.source.provenance();
+        self.report("run log", |app, tx| {
+            if given.is_none() {
+                // Inside the transaction: two callers never get the same.
+                let highest = known.now(tx, run)?.iter().map(|row| row.highest_step).max();
+                let next = highest.map_or(0, |highest| highest + 1);
+                step = if next <= STEP_MAX { next } else { return Err(no_next_step()) };
+            }
+            let commands = batches(&values, step, points.epoch, now);
+            app.tell(tx, run, by, |_| Ok(commands))
+        })?;
+        Ok(step)
+    }
+
+    /// The series of a run as the views have them, to be brought up to date in a transaction.
+    fn known_series(&self, run: RunId) -> Result<KnownSeries> {
+        let snapshot = self.snapshot()?;
+        Ok(KnownSeries { rows: snapshot.metrics(run)?, size: snapshot.size() })
+    }
+
+    /// Keeps a file of a run under way, in its folder and in the blob store, as `what`: `weights`,
+    /// `vocabulary`, `labels`, or a word of the script's own. The same bytes again change nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no plain file, or the run has ended.
+    pub fn save_file(&self, run: RunId, file: &Path, what: &str) -> Result<ArtifactStored> {
+        let what = Name::new(what)?;
+        let state = self.store.read(|log| fold_run(log, run))?;
+        // Refused before bytes are copied.
+        state.must_run()?;
+        let stored = self.keep(&state.folder, file, what.as_str())?;
+        let kept = stored.clone();
+        self.report("run save", |app, tx| {
+            app.tell(tx, run, Provenance::Reported, |state| {
+                let same = state.artifacts.get(&kept.name);
+                let same = same.is_some_and(|a| (a.digest, &a.path) == (kept.digest, &kept.path));
+                Ok(if same { vec![] } else { vec![RunCommand::StoreArtifact(kept)] })
+            })
+        })?;
+        Ok(stored)
+    }
+
+    /// Copies a file into a run's folder and the blob store.
+    pub(super) fn keep(&self, folder: &str, file: &Path, what: &str) -> Result<ArtifactStored> {
+        // It becomes a part of a path.
+        let what = Name::new(what)?;
+        let what = what.as_str();
+        if !file.is_file() {
+            let message = format!("{} is no file", file.display());
+            return Err(
+                Error::new(ErrorKind::Data, message).hint("save the files of a folder one by one")
+            );
+        }
+        let (digest, bytes) = self.blobs.put_file(file)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let inside =
+            if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
+        let (path, taken) = self.free_path(folder, &inside, &name, digest)?;
+        if !taken {
+            let target = self.inside_folder(folder, &path)?;
+            let failed = |e| Error::io(format!("write {}", target.display()), e);
+            let parent = target.parent().unwrap_or(&self.root);
+            durable::create_dir_all(parent).map_err(failed)?;
+            let partial = parent.join(format!(".{digest}.partial"));
+            let _ = std::fs::remove_file(&partial);
+            copy_file(&self.blobs.path(digest), &partial).map_err(failed)?;
+            std::fs::rename(&partial, &target).map_err(failed)?;
+            durable::sync_parent(&target).map_err(failed)?;
+        }
+        Ok(ArtifactStored { name: what.to_owned(), path: Some(path), digest, bytes, blob: true })
+    }
+
+    /// A path that nothing has, or one that has these bytes already: a recorded file is never
+    /// written over.
+    fn free_path(
+        &self,
+        folder: &str,
+        inside: &str,
+        name: &str,
+        digest: Digest,
+    ) -> Result<(String, bool)> {
+        let (stem, extension) = match name.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
+            _ => (name, String::new()),
+        };
+        for number in 1_u32.. {
+            let path = match number {
+                1 => format!("{inside}/{name}"),
+                _ => format!("{inside}/{stem}_{number}{extension}"),
+            };
+            match crate::effect::has_digest(&self.inside_folder(folder, &path)?, digest)? {
+                None => return Ok((path, false)),
+                Some(true) => return Ok((path, true)),
+                Some(false) => {}
+            }
+        }
+        Err(Error::new(ErrorKind::Bug, "BUG: no free name"))
+    }
+
+    /// Ends a run well, and judges it by the policy.
+    ///
+    /// # Errors
+    /// For bad values, and when the run has ended.
+    pub fn finish_run(&self, run: RunId, finish: &FinishRun) -> Result<RunState> {
+        let given = line::metric_values(&finish.values)?;
+        let evaluations: Vec<Evaluation> =
+            finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
+        let known = self.known_series(run)?;
+        let ended = self.report("run finish", |app, tx| {
+            let rows = known.now(tx, run)?;
+            let steps = rows.iter().map(|row| row.highest_step).max().unwrap_or(0);
+            let last: Vec<FinalMetric> = rows.into_iter().map(last_value).collect();
+            let scores: Vec<FinalMetric> = evaluations.iter().flat_map(line::scores).collect();
+            let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
+            let metrics = merged([last, scores, given]);
+            let (metrics, left) = fitting(metrics, &evaluations);
+            let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
+            let seconds = started.map_or(0.0, |started| app.env.now().seconds_since(started));
+            let (epochs, parameters) = (finish.epochs, finish.parameters);
+            let all = Finish { metrics, evaluations, steps, epochs, parameters, seconds };
+            app.tell(tx, run, by, |state| {
+                let left = RunCommand::NoteUnrecorded(too_many(&left));
+                Ok(vec![left, RunCommand::End(finished(state, all))])
+            })
+        })?;
+        self.refresh()?;
+        Ok(ended)
+    }
+
+    /// Ends a run that failed.
+    ///
+    /// # Errors
+    /// When the run has ended, or there is no reason.
+    pub fn fail_run(&self, run: RunId, reason: &str, exit_code: Option<i32>) -> Result<RunState> {
+        if reason.trim().is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "a reason is needed"));
+        }
+        let (reason, stderr_tail) = (reason.to_owned(), String::new());
+        let ending = Ending::Fail { reason, signal: None, exit_code, stderr_tail };
+        let ended = self.report("run fail", |app, tx| {
+            app.tell(tx, run, Provenance::Reported, |_| Ok(vec![RunCommand::End(ending)]))
+        })?;
+        self.refresh()?;
+        Ok(ended)
+    }
+
+    /// One report in one transaction; a refusal is recorded.
+    fn report<T>(
+        &self,
+        verb: &'static str,
+        f: impl FnOnce(&Self, &mut Tx<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let told = self.decide(verb, |tx| f(self, tx));
+        if let Err(error) = &told
+            && error.kind == ErrorKind::Rejected
+        {
+            self.refuse(verb, error, &[])?;
+        }
+        told
+    }
+
+    /// Decides what `commands` makes of the run as it is, and appends it.
+    pub(super) fn tell(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        run: RunId,
+        provenance: Provenance,
+        commands: impl FnOnce(&RunState) -> Result<Vec<RunCommand>>,
+    ) -> Result<RunState> {
+        let policy = fold_policy(tx.log())?;
+        let mut state = fold_run(tx.log(), run)?;
+        if state.status == RunStatus::Unknown {
+            let message = format!("the log has no run {run} any more: it was replaced");
+            return Err(Error::new(ErrorKind::Conflict, message).hint(
+                "nothing was recorded in it; the files of the run were left where they are",
+            ));
+        }
+        let facts =
+            RunFacts { policy: &policy.policy, policy_revision: policy.revision(), provenance };
+        for command in commands(&state)? {
+            let events = decide(&state, command, &facts)?;
+            events.iter().for_each(|event| state.evolve_from(event, provenance));
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(run, &events, provenance)?;
+        }
+        Ok(state)
+    }
+}
+
+/// Points of one step, at one time, in batches that fit into events.
+fn batches(
+    values: &[FinalMetric],
+    step: u64,
+    epoch: Option<f64>,
+    at: Timestamp,
+) -> Vec<RunCommand> {
+    let mut pending = Pending::default();
+    for FinalMetric { key, value } in values {
+        pending.push(key, step, epoch.unwrap_or(0.0), *value, at);
+    }
+    pending.seal();
+    std::iter::from_fn(|| pending.next()).collect()
+}
+
+/// The step that was given, or the epoch where that is whole; none where neither tells it.
+fn given_step(step: Option<u64>, epoch: Option<f64>) -> Result<Option<u64>> {
+    let usage = |message: String| Err(Error::new(ErrorKind::Usage, message));
+    match (step, epoch) {
+        (_, Some(epoch)) if !(0.0..=EPOCH_MAX).contains(&epoch) => {
+            usage(format!("the epoch {epoch} is not a number from 0 to {EPOCH_MAX}"))
+        }
+        (Some(step), _) if step > STEP_MAX => {
+            usage(format!("the step {step} is more than {STEP_MAX}"))
+        }
+        (Some(step), _) => Ok(Some(step)),
+        (None, Some(epoch)) if epoch.fract() == 0.0 => Ok(Some(epoch as u64)),
+        (None, _) => Ok(None),
+    }
+}
+
+fn no_next_step() -> Error {
+    let message = format!("no step comes after {STEP_MAX}, the last one of the run");
+    Error::new(ErrorKind::Data, message).hint("give one with --step")
+}
+
+/// The series of a run at one size of the log.
+struct KnownSeries {
+    rows: Vec<MetricRow>,
+    size: u64,
+}
+
+impl KnownSeries {
+    /// The series as they are in a transaction: with the points that were recorded since.
+    fn now(&self, tx: &Tx<'_, '_>, run: RunId) -> Result<Vec<MetricRow>> {
+        let log = tx.log();
+        let keyed = |row: &MetricRow| ((row.split, row.name.clone()), row.clone());
+        let mut rows: BTreeMap<(Option<Split>, String), MetricRow> =
+            self.rows.iter().map(keyed).collect();
+        for envelope in log.events(self.size..log.size(), &Filter::stream(run.into()))? {
+            let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = envelope.event() else {
+                continue;
+            };
+            for point in recorded.batch.points() {
+                let Some(key) = recorded.batch.keys.get(usize::from(point.key)) else { continue };
+                let row = rows.remove(&(key.split, key.name.clone()));
+                rows.insert((key.split, key.name.clone()), MetricRow::with(row, key, &point));
+            }
+        }
+        Ok(rows.into_values().collect())
+    }
+}
+
+fn last_value(row: MetricRow) -> FinalMetric {
+    let MetricRow { name, split, direction, last, .. } = row;
+    FinalMetric { key: MetricKey { name, split, direction }, value: last.1 }
+}
+
+/// Whether points of a run were typed in.
+fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
+    let log = tx.log();
+    let begins = log.stream(run.into(), 0)?.first().map_or(0, |first| first.header.position);
+    let points = Filter {
+        kinds: kind_named("run.metrics_recorded").map(|kind| vec![kind]),
+        ..Filter::stream(run.into())
+    };
+    let mut typed = false;
+    log.scan(begins..log.size(), &points, |event| {
+        typed |= event.header.provenance == Provenance::Typed;
+        Ok::<_, Error>(())
+    })?;
+    Ok(typed)
+}
+
+/// How the final values of a run came to the log: typed, if a person gave them or the points behind
+/// them, or if no recorded point or confusion matrix supports a value that is given as a result, on
+/// test rows or on rows that nobody named.
+fn provenance(
+    source: ReportedBy,
+    given: &[FinalMetric],
+    measured: [&[FinalMetric]; 2],
+    typed: bool,
+) -> Provenance {
+    let backed = |metric: &FinalMetric| {
+        if matches!(metric.key.split, Some(Split::Train | Split::Valid)) {
+            return true;
+        }
+        let mut all = measured.into_iter().flatten();
+        all.any(|other| (other.key.split, &other.key.name) == (metric.key.split, &metric.key.name))
+    };
+    match source {
+        ReportedBy::Program => Provenance::Reported,
+        ReportedBy::CommandLine if !typed && given.iter().all(backed) => Provenance::Reported,
+        ReportedBy::Person | ReportedBy::CommandLine => Provenance::Typed,
+    }
+}
+
+/// The final values that fit into an event beside the evaluations, and the rest. Values on test
+/// rows come first.
+pub(super) fn fitting(
+    metrics: Vec<FinalMetric>,
+    evaluations: &[Evaluation],
+) -> (Vec<FinalMetric>, Vec<FinalMetric>) {
+    const REST_BYTES: usize = 1_024;
+    let taken = codec::encode(&evaluations.to_vec()).len() + REST_BYTES;
+    let mut room = PAYLOAD_INLINE_BYTES_MAX.saturating_sub(taken);
+    let mut ordered = metrics;
+    ordered.sort_by_key(|metric| std::cmp::Reverse(metric.key.split));
+    let (mut kept, left): (Vec<FinalMetric>, Vec<FinalMetric>) =
+        ordered.into_iter().partition(|metric| {
+            let bytes = codec::encode(metric).len();
+            let fits = bytes <= room;
+            room = if fits { room - bytes } else { 0 };
+            fits
+        });
+    kept.sort_by(|a, b| (a.key.split, &a.key.name).cmp(&(b.key.split, &b.key.name)));
+    (kept, left)
+}
+
+/// The account of final values for which there is no room.
+fn too_many(left: &[FinalMetric]) -> MetricsUnrecorded {
+    let named = left.iter().take(1);
+    let series = named.map(|metric| UnrecordedSeries {
+        name: metric.key.name.clone(),
+        split: metric.key.split,
+        reason: UnrecordedReason::TooMany,
+        values: 1,
+        first_step: None,
+        last_step: None,
+        ends_so: false,
+    });
+    let others = (left.len() as u64).saturating_sub(1);
+    MetricsUnrecorded { attempt: 1, series: series.collect(), others }
+}
+
+/// The end of a run that ended well; its model is what was saved as `weights`.
+pub(super) fn finished(state: &RunState, finish: Finish) -> Ending {
+    let weights = state.artifacts.get("weights");
+    Ending::Finish(Box::new(RunFinished {
+        attempt: state.attempt,
+        // A wall clock may go back.
+        duration_seconds: finish.seconds.max(0.0),
+        steps: finish.steps,
+        epochs: finish.epochs,
+        best: None,
+        metrics: finish.metrics,
+        evaluations: finish.evaluations,
+        parameter_count: finish.parameters,
+        model_bytes: weights.map_or(0, |weights| weights.bytes),
+        weights: weights.map(|weights| weights.digest),
+        rows_per_second: None,
+    }))
+}

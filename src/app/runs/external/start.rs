@@ -1,0 +1,264 @@
+//! How a run of another trainer begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::NewRun;
+use crate::app::core::environment::{self, Facts};
+use crate::app::core::session::Tx;
+use crate::app::runs::train::RunFolder;
+use crate::app::{App, Error, ErrorKind, Result, fold_policy};
+use crate::base::mask::{mask_setting, mask_text};
+use crate::base::{Digest, RunId, Split};
+use crate::domain::run::{
+    ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunFacts, RunStarted, RunState,
+    SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated, classify, decide,
+};
+use crate::domain::{Event, Name, Provenance};
+
+/// What is said of a run when it begins.
+#[derive(Clone, Debug, Default)]
+pub struct StartRun {
+    /// The experiment's name.
+    pub name: String,
+    /// What the run is for.
+    pub description: String,
+    /// Words for finding it.
+    pub tags: Vec<String>,
+    /// Chosen category; by the words of name and tags where none is given.
+    pub category: Option<Category>,
+    /// A file of settings, YAML or JSON; kept with the run.
+    pub config: Option<PathBuf>,
+    /// Settings by dotted key: JSON text, or plain text.
+    pub parameters: BTreeMap<String, String>,
+    /// Everything random follows from it, as far as the script says so.
+    pub seed: Option<u64>,
+    /// Data files, recorded by digest.
+    pub data: Vec<PathBuf>,
+    /// Whether the data was generated, where that is known.
+    pub synthetic: Option<bool>,
+    /// The labels, in the order of the model's outputs.
+    pub labels: Vec<String>,
+    /// Rows of each split.
+    pub rows: Vec<(Split, u64)>,
+    /// Valid and test rows that also stand in the training rows, where that is known.
+    pub leaked_rows: Option<u64>,
+    /// Where it computes.
+    pub device: Option<String>,
+    /// The program that trains.
+    pub trainer: Option<String>,
+}
+
+/// A run that began.
+#[derive(Clone, Debug, Serialize)]
+pub struct StartedRun {
+    /// Its id.
+    pub run: RunId,
+    /// Its unique name.
+    pub experiment_id: String,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// Everything about the start that is read before anything is written.
+pub(super) struct Prepared {
+    name: Name,
+    parameters: BTreeMap<String, String>,
+    pub(super) config_name: String,
+    /// Name and bytes of the file of settings.
+    config: (String, Vec<u8>),
+    data: DataRecord,
+    environment: crate::domain::run::Environment,
+    diff: Option<String>,
+}
+
+impl App {
+    /// Begins a run that a script reports on; durable when it returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] for a bad file of settings, [`ErrorKind::Usage`] for a bad name;
+    /// nothing is then recorded.
+    pub fn start_run(&self, start: &StartRun) -> Result<StartedRun> {
+        let prepared = self.prepare_start(start)?;
+        self.may_begin("run start")?;
+        let begins = NewRun {
+            name: prepared.name.as_str(),
+            model: &prepared.config_name,
+            began: self.env.now(),
+        };
+        let folder = RunFolder::create(self, &begins)?;
+        let begun = self.decide("run start", |tx| {
+            self.record_external_start(tx, start, &prepared, &folder, Provenance::Reported)
+        });
+        folder.note_start(&begun);
+        let state = begun.inspect_err(|_| folder.discard())?;
+        self.refresh()?;
+        let run = state.id.unwrap_or(RunId([0; 16]));
+        Ok(StartedRun {
+            run,
+            experiment_id: folder.experiment_id.clone(),
+            folder: folder.path.clone(),
+        })
+    }
+
+    pub(super) fn prepare_start(&self, start: &StartRun) -> Result<Prepared> {
+        let name = Name::new(&start.name)?;
+        let mut parameters = BTreeMap::new();
+        let mut given = None;
+        if let Some(path) = &start.config {
+            let bytes =
+                fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+            flatten("", &settings(path, &bytes)?, &mut parameters);
+            let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
+            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+            let extension = extension.unwrap_or_else(|| "txt".into());
+            // What is kept is for ever; a file of settings often has a password or a token in it.
+            let kept = mask_text(&String::from_utf8_lossy(&bytes)).into_bytes();
+            given = Some((stem.unwrap_or_default(), format!("config.{extension}"), kept));
+        }
+        parameters.extend(start.parameters.clone());
+        for (name, value) in &mut parameters {
+            *value = mask_setting(name, value);
+        }
+        let (config_name, file, bytes) = match given {
+            Some(given) => given,
+            None => {
+                let bytes = serde_json::to_vec_pretty(&parameters).unwrap_or_default();
+                (name.to_string(), "config.json".into(), bytes)
+            }
+        };
+        let (environment, diff) = self.environment(Facts {
+            libtorch: None,
+            threads: environment::cpus(),
+            device: start.device.as_deref().unwrap_or("cpu"),
+            accelerators: vec![],
+        });
+        let (data, config) = (data_record(start)?, (file, bytes));
+        Ok(Prepared { name, parameters, config_name, config, data, environment, diff })
+    }
+
+    /// The run's start, its category and its settings, in the caller's transaction.
+    pub(super) fn record_external_start(
+        &self,
+        tx: &mut Tx<'_, '_>,
+        start: &StartRun,
+        prepared: &Prepared,
+        folder: &RunFolder,
+        provenance: Provenance,
+    ) -> Result<RunState> {
+        let file = folder.settings_file(&prepared.config.0);
+        folder.write(&file, &prepared.config.1)?;
+        self.blobs.put(&prepared.config.1)?;
+        let config = folder.file("config", &file)?;
+        let started = RunStarted {
+            run: RunId(self.env.random()),
+            name: prepared.name.to_string(),
+            experiment_id: folder.experiment_id.clone(),
+            folder: self.relative(&folder.path),
+            description: start.description.clone(),
+            tags: start.tags.clone(),
+            attempt: 1,
+            config_name: prepared.config_name.clone(),
+            config: config.digest,
+            parameters: prepared.parameters.clone(),
+            seed: start.seed.unwrap_or(0),
+            data: prepared.data.clone(),
+            environment: prepared.environment.clone(),
+            trainer: start.trainer.clone().unwrap_or_else(|| "not named".into()),
+            unstated: unstated(start),
+        };
+        let run = started.run;
+        let mut stored = vec![config];
+        if let Some(diff) = &prepared.diff {
+            let digest = self.blobs.put(diff.as_bytes())?;
+            let (name, bytes) = ("diff".into(), diff.len() as u64);
+            stored.push(ArtifactStored { name, path: None, digest, bytes, blob: true });
+        }
+        let policy = fold_policy(tx.log())?;
+        let facts =
+            RunFacts { policy: &policy.policy, policy_revision: policy.revision(), provenance };
+        let criteria = &policy.policy.debug_experiments.criteria;
+        let class = classify(prepared.name.as_str(), &start.tags, criteria, start.category);
+        let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+        commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+        let mut state = RunState::default();
+        for command in commands {
+            let events = decide(&state, command, &facts)?;
+            events.iter().for_each(|event| state.evolve_from(event, provenance));
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(run, &events, provenance)?;
+        }
+        Ok(state)
+    }
+}
+
+fn settings(path: &std::path::Path, bytes: &[u8]) -> Result<Value> {
+    let bad = |what: String| Error::new(ErrorKind::Data, format!("{}: {what}", path.display()));
+    let text = std::str::from_utf8(bytes).map_err(|e| bad(e.to_string()))?;
+    let value: Value = match path.extension().is_some_and(|e| e == "json") {
+        true => serde_json::from_str(text).map_err(|e| bad(e.to_string()))?,
+        false => serde_saphyr::from_str(text).map_err(|e| {
+            let message = e.without_snippet().to_string();
+            bad(message.lines().next().unwrap_or_default().to_owned())
+        })?,
+    };
+    match value {
+        Value::Object(_) => Ok(value),
+        _ => Err(bad("a map of settings is expected".into())),
+    }
+}
+
+/// Settings by dotted key, as JSON text.
+fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                flatten(&format!("{prefix}{dot}{key}"), value, into);
+            }
+        }
+        value => drop(into.insert(prefix.to_owned(), value.to_string())),
+    }
+}
+
+/// The facts that nobody stated.
+fn unstated(start: &StartRun) -> BTreeSet<Unstated> {
+    let facts = [
+        (Unstated::Seed, start.seed.is_none()),
+        (Unstated::DataOrigin, start.synthetic.is_none()),
+        (Unstated::LeakedRows, start.leaked_rows.is_none()),
+    ];
+    facts.into_iter().filter(|(_, unknown)| *unknown).map(|(fact, _)| fact).collect()
+}
+
+fn data_record(start: &StartRun) -> Result<DataRecord> {
+    let mut files = Vec::new();
+    for path in &start.data {
+        let read = fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
+        let (digest, bytes) = read.map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+        // Its rows are the script's business: annals read none.
+        files.push(DataFile { path: path.display().to_string(), digest, bytes, rows: 0 });
+    }
+    let digests: String = files.iter().map(|file| format!("{}\n", file.digest)).collect();
+    let rows: u64 = start.rows.iter().map(|(_, rows)| rows).sum();
+    let splits = start.rows.iter();
+    Ok(DataRecord {
+        files,
+        synthetic: start.synthetic.unwrap_or(false).then(|| Synthetic {
+            generator: "the script's own".into(),
+            rows,
+            seed: start.seed.unwrap_or(0),
+        }),
+        labels: start.labels.clone(),
+        split_rule: SCRIPT_SPLIT_RULE.into(),
+        splits: splits
+            .map(|(split, rows)| SplitRows { split: *split, rows: *rows, per_label: vec![] })
+            .collect(),
+        leaked_rows: start.leaked_rows.unwrap_or(0),
+        prepared: Digest::of(digests.as_bytes()),
+    })
+}

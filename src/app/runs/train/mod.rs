@@ -1,0 +1,546 @@
+//! `train`: from settings and data to a finished run, every step of it recorded.
+
+mod difficulty;
+mod drive;
+pub(in crate::app) mod ensemble;
+pub(in crate::app) mod folder;
+mod journal;
+mod owner;
+mod repeat;
+mod reproduce;
+mod request;
+mod resume;
+mod settings;
+mod tell;
+mod translate;
+mod yardstick;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub use repeat::Spread;
+pub use reproduce::{ReproduceOptions, Reproduced};
+pub use request::{DataSource, Programs, Screen, TrainRequest};
+pub use yardstick::Yardstick;
+
+use crate::app::NewRun;
+use crate::app::core::environment::Facts;
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::base::{Digest, RunId};
+use crate::domain::run::{
+    ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
+    RunState, RunStatus, SplitRows, Synthetic, classify, decide,
+};
+use crate::domain::{Event, Name, Provenance};
+use crate::projection::runs::RunDetails;
+use crate::supervise::{Engine, SuperviseError};
+use crate::train::config::{Architecture, TrainConfig};
+use crate::train::data::{Dataset, Preparation};
+use crate::train::protocol::JobSpec;
+use drive::Driven;
+pub(in crate::app) use folder::RunFolder;
+use journal::Journal;
+use owner::log_lost;
+use settings::Resolved;
+pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
+
+/// The parameter of runs that left out rows with an empty text.
+const DROP_EMPTY: &str = "data.drop_empty";
+
+/// What a training came to.
+#[derive(Debug)]
+pub struct Trained {
+    /// The run, as the views have it.
+    pub run: RunDetails,
+    /// What the classical baseline reaches on the same test rows.
+    pub yardstick: Option<Yardstick>,
+}
+
+/// What the results of a run speak of.
+struct Results<'a> {
+    started: &'a RunStarted,
+    yardstick: Option<Yardstick>,
+    /// Who trains it.
+    trainer: &'a str,
+}
+
+/// One attempt at a run, recorded as begun.
+struct Attempt<'a> {
+    run: RunId,
+    state: RunState,
+    job: JobSpec,
+    engine: Engine,
+    of: Results<'a>,
+    folder: &'a RunFolder,
+}
+
+/// What a run begins with, beside what its folder and its engine tell.
+struct Beginning<'a> {
+    name: String,
+    description: String,
+    tags: Vec<String>,
+    category: Option<Category>,
+    config: &'a TrainConfig,
+    config_name: String,
+    data: DataRecord,
+    threads: u32,
+    device: &'a str,
+    /// Whether rows with an empty text were to be left out.
+    drop_empty: bool,
+}
+
+/// Everything that is known before the engine starts.
+struct Plan<'a> {
+    request: &'a TrainRequest,
+    name: Name,
+    config: TrainConfig,
+    config_name: String,
+    dataset: Dataset,
+    synthetic: Option<Synthetic>,
+    prepared: Preparation,
+    yardstick: Option<Yardstick>,
+    threads: u32,
+}
+
+impl App {
+    /// Trains a run and records it. `stop` counts how often the user asked for an end: once ends
+    /// it cleanly, twice kills the engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] for bad settings or data, before anything is written;
+    /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the run ended so, which
+    /// is then in the log.
+    pub fn train(
+        &self,
+        request: &TrainRequest,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
+        let resolved = request::resolve(request, &self.caller.cwd)?;
+        resolved.notes.iter().for_each(|note| screen.note(note));
+        let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
+        // Data of the user is read, and refused, before anything is recorded.
+        let given = match &request.data {
+            DataSource::File(source) => {
+                let dataset = request::read(source, &resolved.config)?;
+                let (config, programs) = (&resolved.config, &request.programs);
+                let prepared = difficulty::prepare(self, &dataset, config, programs, screen)?;
+                Some((dataset, prepared))
+            }
+            DataSource::Sample { .. } => None,
+        };
+        for note in self.recover()?.notes {
+            screen.note(&note);
+        }
+        self.may_begin("train")?;
+        let session = self.begin("train")?;
+        let run = RunId(self.env.random());
+        let begins = NewRun { name: name.as_str(), model: &resolved.name, began: session.now() };
+        let folder = match RunFolder::create(self, &begins) {
+            Ok(folder) => folder,
+            Err(error) => return session.finish_with(Err(error)),
+        };
+        let mut yardstick = None;
+        let result = Plan::new(self, request, resolved, name, given, &folder, screen).and_then(
+            |mut plan| {
+                yardstick = plan.yardstick;
+                self.train_in(&session, run, &mut plan, &folder, stop, screen)
+            },
+        );
+        let ended = self.close(session, run, &folder, result);
+        self.trained(run, yardstick, ended, screen)
+    }
+
+    /// The run as it is when its training has ended.
+    fn trained(
+        &self,
+        run: RunId,
+        yardstick: Option<Yardstick>,
+        ended: Result<()>,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
+        // A run that failed is in the registry too.
+        let refreshed = self.refresh();
+        if let Ok(regenerated) = &refreshed {
+            screen.regenerated(regenerated);
+        }
+        ended?;
+        refreshed?;
+        let details = self
+            .snapshot()?
+            .run(run)?
+            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        Ok(Trained { run: details, yardstick })
+    }
+
+    fn train_in(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        plan: &mut Plan<'_>,
+        folder: &RunFolder,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<()> {
+        plan.tell(screen);
+        let (architecture, request) = (plan.config.model.architecture, plan.request);
+        let device = &request.device;
+        let engine = start_engine(&request.programs, architecture, device, folder)?;
+        // What `auto` stands for here is recorded, and trained again by whoever reproduces it.
+        let training = &mut plan.config.training;
+        training.precision = engine.hello().precision(training.precision, device);
+        let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
+        let (state, started) =
+            self.record_start(session, run, plan.beginning(prepared_digest), folder, &engine)?;
+        let job = JobSpec {
+            run,
+            config_digest: plan.config.digest(),
+            config: plan.config.clone(),
+            dataset: dataset_path,
+            dataset_digest: prepared_digest,
+            run_dir: folder.path.clone(),
+            device: plan.request.device.clone(),
+            threads: plan.threads,
+            resume_from: None,
+        };
+        let (yardstick, trainer) = (plan.yardstick, &*self.caller.actor);
+        let of = Results { started: &started, yardstick, trainer };
+        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+    }
+
+    /// Sets the engine to work and stays with it to its end.
+    fn see_through(
+        &self,
+        session: &Session<'_>,
+        attempt: Attempt<'_>,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<()> {
+        let Attempt { run, state, job, mut engine, of, folder } = attempt;
+        let number = state.attempt;
+        let (planned, patience) =
+            (job.config.training.num_epochs, job.config.training.early_stopping.patience);
+        engine
+            .train(job)
+            .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+        // The registry files have the run from its start on; the engine works meanwhile. Without
+        // them the log is as good.
+        match self.refresh() {
+            Ok(regenerated) => screen.regenerated(&regenerated),
+            Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
+        }
+        let mut journal = Journal::open(&folder.path.join(folder.log_file()));
+        let driven = drive::drive(session, run, state, engine, stop, (&mut *screen, &mut journal));
+        if let Ok(Driven::Finished(finished)) = &driven
+            && finished.stopped_early
+        {
+            screen.note(&format!(
+                "stopped early after epoch {} of {planned}: {} on valid did not improve in \
+                 {patience} epochs; the weights are those of epoch {}",
+                finished.epochs, finished.metric, finished.best_epoch
+            ));
+        }
+        self.record_end(session, run, number, &of, folder, driven)
+    }
+
+    /// Ends the invocation, and before it what an error left without an end.
+    fn close(
+        &self,
+        session: Session<'_>,
+        run: RunId,
+        folder: &RunFolder,
+        result: Result<()>,
+    ) -> Result<()> {
+        if let Err(error) = &result {
+            // Where the log takes nothing any more, the invocation stays open in it: the next
+            // changing verb finds it without a process and ends the run.
+            if self.settle(&session, run, error).is_err() {
+                return result;
+            }
+            folder.discard();
+        }
+        session.finish_with(result)
+    }
+
+    /// The run's start, its category and its inputs, in one transaction.
+    fn record_start(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        begin: Beginning<'_>,
+        folder: &RunFolder,
+        engine: &Engine,
+    ) -> Result<(RunState, RunStarted)> {
+        let hello = engine.hello();
+        let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
+        let (environment, diff) = self.environment(Facts {
+            libtorch: hello.libtorch.as_deref(),
+            threads: begin.threads,
+            device: begin.device,
+            accelerators: cuda,
+        });
+        let mut stored = folder.inputs()?;
+        let mut parameters = request::flatten(begin.config);
+        if begin.drop_empty {
+            parameters.insert(DROP_EMPTY.to_owned(), "true".to_owned());
+        }
+        let started = RunStarted {
+            run,
+            name: begin.name,
+            experiment_id: folder.experiment_id.clone(),
+            folder: self.relative(&folder.path),
+            description: begin.description,
+            tags: begin.tags,
+            attempt: 1,
+            config_name: begin.config_name,
+            config: stored[0].digest,
+            parameters,
+            seed: begin.config.training.seed,
+            data: begin.data,
+            environment,
+            trainer: hello.program.clone(),
+            unstated: BTreeSet::new(),
+        };
+        if let Some(diff) = &diff {
+            self.blobs.put(diff.as_bytes())?;
+            let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
+            stored.push(ArtifactStored {
+                name: "diff".into(),
+                path: None,
+                digest,
+                bytes,
+                blob: true,
+            });
+        }
+        self.put_blobs(folder, &stored)?;
+        let recorded = session.transact(|tx| {
+            let policy = fold_policy(tx.log())?;
+            let criteria = &policy.policy.debug_experiments.criteria;
+            let class = classify(&started.name, &started.tags, criteria, begin.category);
+            let mut state = RunState::default();
+            let facts = RunFacts {
+                policy: &policy.policy,
+                policy_revision: policy.revision(),
+                provenance: Provenance::Engine,
+            };
+            let mut commands = vec![RunCommand::Start(Box::new(started.clone()), class)];
+            commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+            for command in commands {
+                let events = decide(&state, command, &facts)?;
+                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(run, &events, Provenance::Engine)?;
+            }
+            Ok((state, started))
+        });
+        folder.note_start(&recorded);
+        recorded
+    }
+
+    pub(in crate::app) fn put_blobs(
+        &self,
+        folder: &RunFolder,
+        stored: &[ArtifactStored],
+    ) -> Result<()> {
+        for artifact in stored {
+            if let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) {
+                self.blobs.put_file(&folder.path.join(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How the run ended, with its last files.
+    fn record_end(
+        &self,
+        session: &Session<'_>,
+        run: RunId,
+        attempt: u32,
+        of: &Results<'_>,
+        folder: &RunFolder,
+        driven: Result<Driven>,
+    ) -> Result<()> {
+        let (ending, error, mut stored) = match driven {
+            Ok(Driven::Finished(finished)) => {
+                let ended = translate::finished(&finished, attempt);
+                let stored = folder.write_results(of, &finished, &ended)?;
+                (Ending::Finish(Box::new(ended)), None, stored)
+            }
+            Ok(Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
+            Err(error) => {
+                let ending = Ending::Fail {
+                    reason: format!("recording failed: {error}"),
+                    signal: None,
+                    exit_code: None,
+                    stderr_tail: String::new(),
+                };
+                (ending, Some(error), vec![])
+            }
+        };
+        // The engine's output is whole only now.
+        stored.extend(folder.file("log", &folder.log_file()).ok());
+        self.put_blobs(folder, &stored)?;
+        let mut commands: Vec<RunCommand> =
+            stored.into_iter().map(RunCommand::StoreArtifact).collect();
+        commands.push(RunCommand::End(ending));
+        session.transact_patiently(|tx| {
+            let policy = fold_policy(tx.log())?;
+            let mut state = fold_run(tx.log(), run)?;
+            if state.status == RunStatus::Unknown {
+                return Err(log_lost(folder));
+            }
+            let facts = RunFacts {
+                policy: &policy.policy,
+                policy_revision: policy.revision(),
+                provenance: Provenance::Engine,
+            };
+            for command in commands {
+                let events = decide(&state, command, &facts)?;
+                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(run, &events, Provenance::Engine)?;
+            }
+            Ok(())
+        })?;
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Generates the data where none was given.
+    fn new(
+        app: &App,
+        request: &'a TrainRequest,
+        resolved: Resolved,
+        name: Name,
+        given: Option<(Dataset, Preparation)>,
+        folder: &RunFolder,
+        screen: &mut dyn Screen,
+    ) -> Result<Self> {
+        let config = resolved.config;
+        let (dataset, prepared, synthetic) = match given {
+            Some((dataset, prepared)) => (dataset, prepared, None),
+            None => {
+                let (dataset, synthetic) = request::sample(request, folder, &config)?;
+                let programs = &request.programs;
+                let prepared = difficulty::prepare(app, &dataset, &config, programs, screen)?;
+                (dataset, prepared, synthetic)
+            }
+        };
+        let mut plan = Plan {
+            request,
+            name,
+            config,
+            config_name: resolved.name,
+            dataset,
+            synthetic,
+            prepared,
+            yardstick: None,
+            threads: request.threads.unwrap_or_else(crate::app::core::environment::cpus),
+        };
+        plan.yardstick = yardstick::measure(&plan);
+        Ok(plan)
+    }
+
+    fn beginning(&self, prepared: Digest) -> Beginning<'_> {
+        Beginning {
+            name: self.name.to_string(),
+            description: self.description(),
+            tags: self.tags(),
+            category: self.request.category,
+            config: &self.config,
+            config_name: self.config_name.clone(),
+            data: self.data_record(prepared),
+            threads: self.threads,
+            device: &self.request.device,
+            drop_empty: matches!(&self.request.data, DataSource::File(source) if source.drop_empty),
+        }
+    }
+
+    fn description(&self) -> String {
+        self.request.description.clone().unwrap_or_else(|| self.config.description.clone())
+    }
+
+    fn tags(&self) -> Vec<String> {
+        let mut tags = self.config.tags.clone();
+        tags.extend(self.request.tags.iter().filter(|t| !self.config.tags.contains(t)).cloned());
+        tags
+    }
+
+    fn data_record(&self, prepared: Digest) -> DataRecord {
+        let dataset = &self.dataset;
+        let split = &self.config.data.split;
+        DataRecord {
+            files: dataset
+                .files
+                .iter()
+                .map(|file| DataFile {
+                    path: file.path.display().to_string(),
+                    digest: file.digest,
+                    bytes: file.bytes,
+                    rows: file.rows as u64,
+                })
+                .collect(),
+            synthetic: self.synthetic.clone(),
+            labels: dataset.label_names(),
+            split_rule: format!(
+                "{:?}, valid {}, test {}, seed {}{}{}",
+                split.rule,
+                split.valid_fraction,
+                split.test_fraction,
+                self.config.training.seed,
+                if self.config.data.dedupe { ", deduplicated" } else { "" },
+                match self.prepared.report.dropped_empty.len() {
+                    0 => String::new(),
+                    rows => format!(", rows with an empty text left out: {rows}"),
+                }
+            )
+            .to_lowercase(),
+            splits: self
+                .prepared
+                .splits
+                .iter()
+                .map(|s| SplitRows { split: s.split, rows: s.rows, per_label: s.classes.clone() })
+                .collect(),
+            leaked_rows: self.prepared.leakage.rows_left() as u64,
+            prepared,
+        }
+    }
+}
+
+fn start_engine(
+    programs: &Programs,
+    architecture: Architecture,
+    device: &str,
+    folder: &RunFolder,
+) -> Result<Engine> {
+    let (program, args) = programs.for_architecture(architecture);
+    let log = folder.path.join(folder.log_file());
+    let engine = Engine::start(program, args, &log).map_err(|e| {
+        let hint = match &e {
+            SuperviseError::Died(gone) if !gone.output_tail.is_empty() => {
+                format!("the engine said: {}", gone.output_tail)
+            }
+            _ => format!(
+                "`annals-engine` is looked for beside `annals` and in PATH; here: {}",
+                program.display()
+            ),
+        };
+        Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(hint)
+    })?;
+    let known = &engine.hello().devices;
+    let is_known = known.iter().any(|d| d == device || d.split(':').next() == Some(device));
+    if !is_known {
+        let message = format!("device {device} is not here (known: {})", known.join(", "));
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+    Ok(engine)
+}
+
+/// How often the user asked for an end.
+fn asked(stop: &AtomicUsize) -> usize {
+    stop.load(Ordering::SeqCst)
+}
+
+/// Sorted JSON text values by dotted key.
+type Flat = BTreeMap<String, String>;

@@ -1,0 +1,243 @@
+//! `train --resume`: a run goes on from its newest whole training checkpoint, to the same bits as
+//! if it had never stopped (TRN-1). What decides the numbers is taken from the record and compared
+//! with what lies on disk: settings, rows, threads.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+
+use super::folder::RunFolder;
+use super::reproduce::settings_of;
+use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
+use crate::app::core::environment::Facts;
+use crate::app::runs::run_files::RunFiles;
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
+use crate::base::{Digest, RunId};
+use crate::domain::policy::Policy;
+use crate::domain::run::{
+    RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, decide,
+};
+use crate::domain::{Envelope, Event, Provenance};
+use crate::effect;
+use crate::supervise::Engine;
+use crate::train::checkpoint::Checkpoints;
+use crate::train::config::{self, TrainConfig};
+use crate::train::protocol::JobSpec;
+
+/// A run that can go on.
+struct Found {
+    run: RunId,
+    state: RunState,
+    started: RunStarted,
+    config: TrainConfig,
+    folder: RunFolder,
+    /// Folder of the training checkpoint, relative to the run's.
+    checkpoint: PathBuf,
+    step: u64,
+    /// What to tell the user about the choice of the checkpoint.
+    notes: Vec<String>,
+}
+
+impl App {
+    /// Lets the run that `text` names go on from its newest whole training checkpoint.
+    ///
+    /// # Errors
+    /// When there is no such run, it is under way or finished, nothing whole is left to resume
+    /// from, its settings or rows were changed, or the training fails.
+    pub fn resume(
+        &self,
+        text: &str,
+        programs: &Programs,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<Trained> {
+        for note in self.recover()?.notes {
+            screen.note(&note);
+        }
+        let found = self.resumable(text)?;
+        self.may_begin("train")?;
+        let name = &found.started.experiment_id;
+        found.notes.iter().for_each(|note| screen.warn(note));
+        screen.note(&format!("{name} goes on after update {}.", found.step));
+        let session = self.begin("train")?;
+        let result = self.resume_in(&session, &found, programs, stop, screen);
+        let ended = self.close(session, found.run, &found.folder, result);
+        self.trained(found.run, None, ended, screen)
+    }
+
+    fn resume_in(
+        &self,
+        session: &Session<'_>,
+        found: &Found,
+        programs: &Programs,
+        stop: &AtomicUsize,
+        screen: &mut dyn Screen,
+    ) -> Result<()> {
+        let started = &found.started;
+        let (architecture, device) = (found.config.model.architecture, &started.environment.device);
+        let engine = start_engine(programs, architecture, device, &found.folder)?;
+        let state = self.record_resume(session, found, &engine)?;
+        let job = JobSpec {
+            run: found.run,
+            config_digest: found.config.digest(),
+            config: found.config.clone(),
+            dataset: found.folder.path.join("config/dataset.bin"),
+            dataset_digest: started.data.prepared,
+            run_dir: found.folder.path.clone(),
+            device: device.clone(),
+            threads: started.environment.threads,
+            resume_from: Some(found.checkpoint.clone()),
+        };
+        let of = Results { started, yardstick: None, trainer: &self.caller.actor };
+        let (run, folder) = (found.run, &found.folder);
+        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+    }
+
+    /// Finds the run and everything it needs, and refuses what differs from the record.
+    fn resumable(&self, text: &str) -> Result<Found> {
+        let run = self.find_run(&self.snapshot()?, text)?;
+        let (state, events) = self.store.read(|log| {
+            let events = log.stream(run.into(), 0)?;
+            Ok::<_, Error>((fold_run(log, run)?, events))
+        })?;
+        let first = events.first().map(Envelope::event);
+        let Some(Ok(Event::Run(RunEvent::Started(started)))) = first else {
+            let message = format!("run {run} has no readable start");
+            return Err(Error::new(ErrorKind::Integrity, message));
+        };
+        let name = &started.experiment_id;
+        if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
+            let message = format!(
+                "{name} is {}: only a run that was interrupted or failed is resumed",
+                state.status.word()
+            );
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+        if state.deleted {
+            let message = format!("the files of {name} were taken away: see `annals show {name}`");
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+        if let Some(archive) = state.archive {
+            let message = format!("{name} is in {}", archive.word());
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .hint(format!("`annals restore {name}` brings it back")));
+        }
+        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
+        for (what, digest) in [("settings", started.config), ("rows", started.data.prepared)] {
+            if let Some(at) = place.redacted_at(digest) {
+                let message = format!("the {what} of {name} were redacted at event {at}");
+                return Err(Error::new(ErrorKind::Rejected, message)
+                    .hint("with other settings or rows it would be another run"));
+            }
+        }
+        let folder = RunFolder::of(self, &state.folder, name)?;
+        let text = unchanged(&folder, settings_of(&state), started.config)?;
+        let config = config::recorded(&String::from_utf8_lossy(&text))
+            .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+        unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
+        let all = Checkpoints::at(&folder.path).all().map_err(|e| {
+            Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e)
+        })?;
+        let (chosen, notes) = choose(&all, |step| state.checkpoints.contains_key(&step));
+        let dropped = state.dropped.iter().any(|path| effect::is_weight_file(path));
+        let (step, checkpoint) = chosen.ok_or_else(|| {
+            if dropped {
+                let message =
+                    format!("the training checkpoints of {name} were dropped when it was archived");
+                return Error::new(ErrorKind::Rejected, message).hint("`annals train` begins anew");
+            }
+            let message = format!("{name} has no whole training checkpoint");
+            Error::new(ErrorKind::NotFound, message).hint(
+                "it ended before the first was saved, or its files were changed; `annals train` \
+                 begins anew, and --set training.save_steps=N saves more often",
+            )
+        })?;
+        if let Some(saved) = state.checkpoints.get(&step) {
+            let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
+                Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
+            })?;
+            if manifest.digest() != saved.digest {
+                let message = format!("{} is not what was recorded", checkpoint.display());
+                return Err(Error::new(ErrorKind::Integrity, message)
+                    .hint("remove its folder: training goes on from the one before"));
+            }
+        }
+        Ok(Found { run, state, started, config, folder, checkpoint, step, notes })
+    }
+
+    fn record_resume(
+        &self,
+        session: &Session<'_>,
+        found: &Found,
+        engine: &Engine,
+    ) -> Result<RunState> {
+        let hello = engine.hello();
+        let recorded = &found.started.environment;
+        let (environment, _) = self.environment(Facts {
+            libtorch: hello.libtorch.as_deref(),
+            threads: recorded.threads,
+            device: &recorded.device,
+            accelerators: hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect(),
+        });
+        let resumed = RunResumed {
+            attempt: found.state.attempt + 1,
+            step: found.step,
+            checkpoint: found.checkpoint.to_string_lossy().into_owned(),
+            environment,
+            trainer: hello.program.clone(),
+        };
+        session.transact(|tx| {
+            // Another process may have resumed it meanwhile.
+            let mut state = fold_run(tx.log(), found.run)?;
+            let facts = RunFacts {
+                policy: &Policy::default(),
+                policy_revision: 0,
+                provenance: Provenance::Engine,
+            };
+            let events = decide(&state, RunCommand::Resume(Box::new(resumed)), &facts)?;
+            events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(found.run, &events, Provenance::Engine)?;
+            Ok(state)
+        })
+    }
+}
+
+/// The training checkpoint to go on from, and what to tell about it: the newest whole one that the
+/// log names. What was measured before it is then in the log too, because an engine reports in
+/// order. A newer one was saved shortly before a crash, and points measured before it would be
+/// missing for ever.
+fn choose(
+    all: &[(u64, PathBuf, bool)],
+    recorded: impl Fn(u64) -> bool,
+) -> (Option<(u64, PathBuf)>, Vec<String>) {
+    let whole = || all.iter().filter(|(_, _, whole)| *whole);
+    let best = whole().find(|(step, ..)| recorded(*step));
+    let Some((chosen, dir, _)) = best.or_else(|| whole().next()) else { return (None, vec![]) };
+    let mut notes = Vec::new();
+    for (step, _, whole) in all.iter().filter(|(step, ..)| step > chosen) {
+        let why = if *whole { "the log ends before it" } else { "it is damaged" };
+        notes.push(format!("the training checkpoint of update {step} is passed over: {why}"));
+    }
+    if best.is_none() {
+        notes.push(format!(
+            "the log has no training checkpoint that is still on disk: metrics of the updates up \
+             to {chosen} may be missing from it, which `annals audit` reports"
+        ));
+    }
+    (Some((*chosen, dir.clone())), notes)
+}
+
+/// The bytes of a file of the run, if they are those that were recorded.
+fn unchanged(folder: &RunFolder, name: &str, recorded: Digest) -> Result<Vec<u8>> {
+    let path = folder.path.join(name);
+    let bytes = std::fs::read(&path).map_err(|e| {
+        Error::caused(ErrorKind::Data, format!("cannot read {}", path.display()), e)
+    })?;
+    let found = Digest::of(&bytes);
+    if found == recorded {
+        return Ok(bytes);
+    }
+    let message = format!("{} has digest {found}, {recorded} was recorded", path.display());
+    Err(Error::new(ErrorKind::Rejected, message)
+        .hint("with other settings or rows it would be another run: `annals train` begins one"))
+}

@@ -1,0 +1,176 @@
+//! Blobs that nothing needs any more are removed; which they are follows from the log alone.
+//!
+//! A blob is needed while a run that did not drop it names it as its file, while an event of any
+//! other stream names it (a model that was ever in production may come back), and where any event
+//! names it that is not known to let it go: [`BlobUses`]. One that is young is kept: whoever stored
+//! it may be about to name it.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::app::core::session::Tx;
+use crate::app::{App, Error, ErrorKind, Result};
+use crate::base::{Digest, Timestamp, fuse};
+use crate::domain::workspace::{BlobsRemoved, WorkspaceEvent};
+use crate::domain::{BlobUse, BlobUses, Event, HOLDING, Provenance, StreamId, kind_named};
+use crate::store::{Access, Filter, StoredBlob, View};
+
+/// Most blobs that one event names: payloads are small.
+const BLOBS_PER_EVENT: usize = 1_000;
+const MINUTE_SECONDS: f64 = 60.0;
+
+/// A blob that nothing needs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Garbage {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// Why nothing needs it.
+    pub why: &'static str,
+}
+
+/// What collecting garbage removed, or would.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Collected {
+    /// Blobs in the store before.
+    pub blobs: usize,
+    /// Those that nothing needs.
+    pub garbage: Vec<Garbage>,
+    /// How many more nothing needs that are too young.
+    pub young: usize,
+}
+
+/// The uses of every blob, by the log alone; the lists of snapshots name more.
+fn blob_uses<A: Access>(log: &View<A>) -> Result<(BlobUses, BTreeSet<Digest>)> {
+    let (mut uses, mut manifests) = (BlobUses::default(), BTreeSet::new());
+    log.scan(0..log.size(), &Filter::default(), |envelope| {
+        let event = envelope.event().map_err(|e| {
+            let position = envelope.header.position;
+            let message =
+                format!("event {position} cannot be read ({e}): what it needs is unknown");
+            Error::new(ErrorKind::Conflict, message)
+                .hint("a newer annals may read it; nothing was removed")
+        })?;
+        uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
+        uses.mention(&event);
+        if let Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) = event {
+            manifests.insert(taken.manifest);
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok((uses, manifests))
+}
+
+impl App {
+    /// What [`Self::collect_garbage`] would remove now of blobs older than `age_minutes`.
+    ///
+    /// # Errors
+    /// When log or blobs cannot be read, or an event is of a later version.
+    pub fn plan_garbage(&self, age_minutes: u32) -> Result<Collected> {
+        self.may_collect(age_minutes)?;
+        let needs = self.store.read(|log| self.needs(log))?;
+        self.garbage(&needs, age_minutes)
+    }
+
+    /// Young blobs may be about to be named by another process.
+    fn may_collect(&self, age_minutes: u32) -> Result<()> {
+        if age_minutes > 0 || !self.live.any_alive() {
+            return Ok(());
+        }
+        let message = "another annals is at work and may be about to name what it has stored";
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("leave --min-age out, or try again when it has ended"))
+    }
+
+    fn needs<A: Access>(&self, log: &View<A>) -> Result<BlobUses> {
+        let (mut needs, manifests) = blob_uses(log)?;
+        for manifest in manifests {
+            let kept = self
+                .manifest(manifest)
+                .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
+            kept.files().for_each(|(_, digest, _)| needs.keep(digest));
+        }
+        Ok(needs)
+    }
+
+    /// Blobs that the record needs and that are not in the store: digest, position of the event
+    /// that named it first, and the file that it is. Their bytes are not read.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn missing_blobs(&self) -> Result<Vec<(Digest, u64, String)>> {
+        let mut uses = BlobUses::default();
+        let holding = Filter::kinds(HOLDING.into_iter().filter_map(kind_named));
+        self.store.read(|log| {
+            log.scan(0..log.size(), &holding, |envelope| {
+                // An event of a later version says nothing that this annals could check.
+                if let Ok(event) = envelope.event() {
+                    uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
+                }
+                Ok::<_, Error>(())
+            })
+        })?;
+        let needed = uses.all().filter(|(_, found)| found.is_needed());
+        let missing = needed.filter(|(digest, _)| !self.blobs.contains(*digest));
+        let line = |(digest, found): (Digest, &BlobUse)| {
+            (digest, found.first, found.path().unwrap_or_default().to_owned())
+        };
+        Ok(missing.map(line).collect())
+    }
+
+    fn garbage(&self, needs: &BlobUses, age_minutes: u32) -> Result<Collected> {
+        let before = self.before(age_minutes);
+        let all = self.blobs.all()?;
+        let mut collected = Collected { blobs: all.len(), ..Collected::default() };
+        for StoredBlob { digest, bytes, changed } in all {
+            let Some(why) = needs.unneeded(digest) else { continue };
+            if changed > before {
+                collected.young += 1;
+            } else {
+                collected.garbage.push(Garbage { digest, bytes, why });
+            }
+        }
+        Ok(collected)
+    }
+
+    /// Blobs that were stored, or stored again, later than this are young.
+    fn before(&self, age_minutes: u32) -> Timestamp {
+        let nanos = f64::from(age_minutes) * MINUTE_SECONDS * 1e9;
+        self.env.now().plus_nanos(-(nanos as i64))
+    }
+
+    /// Removes blobs that nothing needs and that are older than `age_minutes`. The event that
+    /// names them comes first: after a crash the rest of them is garbage for the next time.
+    ///
+    /// # Errors
+    /// As [`Self::plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
+    /// another annals is at work.
+    pub fn collect_garbage(&self, age_minutes: u32) -> Result<Collected> {
+        self.may_collect(age_minutes)?;
+        let session = self.begin("gc")?;
+        let result =
+            session.transact(|tx| self.record_garbage(tx, age_minutes)).and_then(|found| {
+                let before = self.before(age_minutes);
+                for garbage in &found.garbage {
+                    fuse::step();
+                    self.blobs.remove(garbage.digest, before)?;
+                }
+                Ok(found)
+            });
+        session.finish_with(result)
+    }
+
+    fn record_garbage(&self, tx: &mut Tx<'_, '_>, age_minutes: u32) -> Result<Collected> {
+        let found = self.garbage(&self.needs(tx.log())?, age_minutes)?;
+        for part in found.garbage.chunks(BLOBS_PER_EVENT) {
+            let removed = BlobsRemoved {
+                digests: part.iter().map(|garbage| garbage.digest).collect(),
+                bytes: part.iter().map(|garbage| garbage.bytes).sum(),
+            };
+            tx.append(StreamId::WORKSPACE, &[removed.into()], Provenance::Reported)?;
+        }
+        Ok(found)
+    }
+}

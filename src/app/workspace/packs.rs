@@ -1,0 +1,121 @@
+//! Old logs go into one file (W-2), in the layout that has a folder of logs.
+//!
+//! The pack is a blob before the event that names it, and the folder follows the log as every
+//! generated file does: a crash in between leaves a blob that nobody names, or files that the next
+//! changing verb brings up to date.
+
+use serde::Serialize;
+
+use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
+use crate::base::Timestamp;
+use crate::domain::workspace::{self, LayoutKind, LogsPacked, WorkspaceCommand};
+use crate::domain::{Event, Fold as _, Provenance, StreamId};
+use crate::effect;
+use crate::projection::files::{LooseLog, Regenerated, loose_logs};
+
+/// Runs that one event names.
+const RUNS_PER_EVENT: usize = 1_000;
+
+/// A log that is packed.
+#[derive(Clone, Debug, Serialize)]
+pub struct PackedLog {
+    /// The run's unique name.
+    pub experiment_id: String,
+    /// The log's name, in its folder and in the pack.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// What packing does, or did.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogPack {
+    /// The file, relative to the workspace.
+    pub file: String,
+    /// The logs, in the order in which their runs began.
+    pub logs: Vec<PackedLog>,
+    /// Size of the logs.
+    pub bytes_before: u64,
+    /// Size of the file; none where nothing was packed yet.
+    pub bytes_after: Option<u64>,
+    /// Registry files that somebody had edited.
+    #[serde(skip)]
+    pub regenerated: Regenerated,
+}
+
+impl App {
+    /// What [`Self::pack_logs`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::pack_logs`]; nothing is recorded.
+    pub fn plan_log_pack(&self, before: Timestamp) -> Result<LogPack> {
+        Ok(self.logs_before(before)?.0)
+    }
+
+    /// Packs the logs of the runs that ended before a time, except those of models in production.
+    /// Without such a log nothing is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`] in a layout without a folder of logs, or where another process
+    /// packs the same logs; when they cannot be read or stored.
+    pub fn pack_logs(&self, before: Timestamp) -> Result<LogPack> {
+        self.recover()?;
+        let (plan, logs) = self.logs_before(before)?;
+        if logs.is_empty() {
+            return Ok(plan);
+        }
+        let paths = logs.iter().map(|log| (log.name.as_str(), self.blobs.path(log.digest)));
+        let bytes = effect::packed_logs(&paths.collect::<Vec<_>>())
+            .map_err(|e| Error::io(format!("pack {} logs", logs.len()), e))?;
+        let (digest, size) = (self.blobs.put(&bytes)?, bytes.len() as u64);
+        let name = plan.file.rsplit('/').next().unwrap_or(&plan.file);
+        self.decide("layout pack-logs", |tx| {
+            let mut state = fold_workspace(tx.log())?;
+            for part in logs.chunks(RUNS_PER_EVENT) {
+                let runs = part.iter().map(|log| log.run).collect();
+                let pack = LogsPacked { name: name.to_owned(), digest, bytes: size, runs };
+                let events = workspace::decide(&state, WorkspaceCommand::PackLogs(pack))?;
+                events.iter().for_each(|event| state.evolve(event));
+                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+                tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
+            }
+            Ok(())
+        })?;
+        let regenerated = self.refresh()?;
+        Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })
+    }
+
+    fn logs_before(&self, before: Timestamp) -> Result<(LogPack, Vec<LooseLog>)> {
+        if self.layout.kind != LayoutKind::TrainingOutput {
+            let message = "the layout consolidated has no folder of logs";
+            return Err(Error::new(ErrorKind::Rejected, message).hint(
+                "each run keeps its own; `annals archive --compress` packs it with the run",
+            ));
+        }
+        let views = self.snapshot()?;
+        let mut logs = loose_logs(&views)?;
+        logs.retain(|log| log.ended < before && self.blobs.contains(log.digest));
+        let packed = |log: &LooseLog| -> Result<PackedLog> {
+            let (experiment_id, name) = (log.experiment_id.clone(), log.name.clone());
+            let bytes = std::fs::metadata(self.blobs.path(log.digest))
+                .map_err(|e| Error::io(format!("read the log of {experiment_id}"), e))?
+                .len();
+            Ok(PackedLog { experiment_id, name, bytes })
+        };
+        let packed = logs.iter().map(packed).collect::<Result<Vec<_>>>()?;
+        let taken = views.log_packs()?;
+        let stem = format!("logs_before_{}", before.date().replace('-', ""));
+        let numbered = (2_u64..).map(|number| format!("{stem}_{number}.tar.gz"));
+        let mut names = std::iter::once(format!("{stem}.tar.gz")).chain(numbered);
+        let free = names.find(|name| taken.iter().all(|pack| pack.name != *name));
+        let folder = format!("{}/experiments/archived", self.layout.training);
+        let plan = LogPack {
+            file: format!("{folder}/{}", free.unwrap_or_default()),
+            bytes_before: packed.iter().map(|log| log.bytes).sum(),
+            bytes_after: None,
+            logs: packed,
+            regenerated: Regenerated::default(),
+        };
+        Ok((plan, logs))
+    }
+}

@@ -1,0 +1,194 @@
+//! The rules in force: shown, changed, edited as a whole, and compared with those of other times.
+
+use serde::Serialize;
+
+use crate::app::{App, Error, ErrorKind, Result, fold_policy};
+use crate::base::Timestamp;
+use crate::domain::policy::{self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState};
+use crate::domain::{Envelope, Event, Fold as _, Provenance, StreamId};
+use crate::store::{Access, View};
+
+/// The policy of one time.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyShown {
+    /// Its revision; 0 is the one the log began with.
+    pub revision: u64,
+    /// Every rule.
+    pub policy: Policy,
+}
+
+impl PolicyShown {
+    /// The rules as text to edit: the JSON that the registry has under `auto_archival_rules`.
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.policy).unwrap_or_default() + "\n"
+    }
+}
+
+/// One change of the policy.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyRevision {
+    /// The revision that it made.
+    pub revision: u64,
+    /// When.
+    pub recorded: Timestamp,
+    /// Who, as far as the log knows.
+    pub actor: String,
+    /// `claimed` or `signed`.
+    pub identity: &'static str,
+    /// Why.
+    pub reason: Option<String>,
+    /// What changed.
+    pub changes: Vec<PolicyChange>,
+    /// Position of the event.
+    pub position: u64,
+}
+
+impl App {
+    /// The rules in force, or those of a revision.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a revision that there is not; when the log cannot be read.
+    pub fn policy(&self, revision: Option<u64>) -> Result<PolicyShown> {
+        self.store.read(|log| {
+            let mut all = changes(log, self.lens.size)?;
+            if all.is_empty() {
+                return Err(none_yet(changes(log, None)?.first().map(|(position, _)| *position)));
+            }
+            let last = (all.len() as u64).saturating_sub(1);
+            let revision = revision.unwrap_or(last);
+            if revision >= all.len() as u64 {
+                let message = format!("there is no policy revision {revision}");
+                return Err(Error::new(ErrorKind::NotFound, message)
+                    .hint(format!("the last is {last}; `annals policy history` shows all")));
+            }
+            let changed = all.swap_remove(usize::try_from(revision).unwrap_or(usize::MAX));
+            Ok(PolicyShown { revision, policy: changed.1.policy })
+        })
+    }
+
+    /// Every change of the rules, oldest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn policy_history(&self) -> Result<Vec<PolicyRevision>> {
+        let all = self.store.read(|log| changes(log, self.lens.size))?;
+        let revisions = all.into_iter().map(|(position, changed)| {
+            let line = self.event(position)?;
+            Ok(PolicyRevision {
+                revision: 0,
+                recorded: line.recorded,
+                actor: line.actor,
+                identity: line.identity,
+                reason: changed.reason,
+                changes: changed.changes,
+                position,
+            })
+        });
+        let mut revisions: Vec<PolicyRevision> = revisions.collect::<Result<_>>()?;
+        (0..).zip(&mut revisions).for_each(|(number, revision)| revision.revision = number);
+        Ok(revisions)
+    }
+
+    /// What differs between two revisions, and between the one in force and the one before it
+    /// where none is given.
+    ///
+    /// # Errors
+    /// As [`Self::policy`].
+    pub fn policy_diff(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<(u64, u64, Vec<PolicyChange>)> {
+        let to = self.policy(to)?;
+        let from = self.policy(Some(from.unwrap_or(to.revision.saturating_sub(1))))?;
+        Ok((from.revision, to.revision, policy::changes(&from.policy, &to.policy)))
+    }
+
+    /// Changes one rule and tells what changed; nothing when it has the value already.
+    ///
+    /// # Errors
+    /// For an unknown rule, or a value that does not fit it.
+    pub fn set_policy(
+        &self,
+        key: &str,
+        value: &str,
+        reason: Option<String>,
+    ) -> Result<Vec<PolicyChange>> {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        self.change_policy("policy set", |_| Ok(PolicyCommand::Set { key, value, reason }))
+    }
+
+    /// Puts the rules of `text` in the place of those of revision `based_on`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Data`] for text that is not a policy; [`ErrorKind::Conflict`] when the rules
+    /// were changed since; for rules that make no sense.
+    pub fn replace_policy(
+        &self,
+        text: &str,
+        based_on: u64,
+        reason: Option<String>,
+    ) -> Result<Vec<PolicyChange>> {
+        let policy: Policy = serde_json::from_str(text).map_err(|e| {
+            Error::new(ErrorKind::Data, format!("this is not a policy: {e}"))
+                .hint("`annals policy schema` prints what is allowed")
+        })?;
+        self.change_policy("policy edit", |state| {
+            if state.revision() != based_on {
+                let message = format!(
+                    "the policy is at revision {} by now, the edit began at {based_on}",
+                    state.revision()
+                );
+                return Err(Error::new(ErrorKind::Conflict, message)
+                    .hint("`annals policy diff` shows what somebody else changed"));
+            }
+            Ok(PolicyCommand::Replace { policy: Box::new(policy), reason })
+        })
+    }
+
+    fn change_policy(
+        &self,
+        verb: &'static str,
+        command: impl FnOnce(&PolicyState) -> Result<PolicyCommand>,
+    ) -> Result<Vec<PolicyChange>> {
+        self.decide(verb, |tx| {
+            let mut state = fold_policy(tx.log())?;
+            let events = policy::decide(&state, command(&state)?)?;
+            events.iter().for_each(|event| state.evolve(event));
+            let changes = events.iter().flat_map(|event| {
+                let PolicyEvent::Changed(changed) = event;
+                changed.changes.clone()
+            });
+            let changes = changes.collect();
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::POLICY, &events, Provenance::Reported)?;
+            Ok(changes)
+        })
+    }
+}
+
+/// Every change of the rules with its position, in a log of at most `size` events; the index is the
+/// revision.
+fn changes<A: Access>(
+    log: &View<A>,
+    size: Option<u64>,
+) -> Result<Vec<(u64, policy::PolicyChanged)>> {
+    let events = log.stream(StreamId::POLICY, 0)?;
+    let then = |e: &&Envelope| size.is_none_or(|size| e.header.position < size);
+    let changed = events.iter().filter(then).filter_map(|envelope| match envelope.event() {
+        Ok(Event::Policy(PolicyEvent::Changed(changed))) => {
+            Some((envelope.header.position, changed))
+        }
+        _ => None,
+    });
+    Ok(changed.collect())
+}
+
+/// For a time before the log had rules.
+fn none_yet(first: Option<u64>) -> Error {
+    let error = Error::new(ErrorKind::NotFound, "no policy was in force then");
+    match first {
+        Some(first) => error.hint(format!("the first came with event {first}")),
+        None => error.hint("the log has none"),
+    }
+}

@@ -1,0 +1,334 @@
+//! Snapshots (I-2): code, settings, environment and models as they are, kept by content in the
+//! blob store, so that they can be checked, compared and restored later.
+//!
+//! A snapshot is a list in the blob store (`manifest.rs`) that `snapshot.taken` names; its digest
+//! is what it is called by, and the same content is the same snapshot. Every file is in the blob
+//! store before the event is in the log: a crash leaves blobs that nothing names. `code.rs` finds
+//! the files, `restore.rs` checks, writes and compares them.
+//!
+//! May use: what `app` may. Must never see: what `app` must not. To keep more: an entry in
+//! [`App::take_snapshot`]. Start reading there.
+
+mod code;
+mod manifest;
+mod python;
+mod restore;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+
+use self::manifest::{escaped, unescaped};
+use crate::app::core::environment::{Facts, cpus};
+use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run, fold_workspace};
+use crate::base::{Digest, RunId, Timestamp};
+use crate::domain::run::RunState;
+use crate::domain::workspace::{self, SnapshotTaken, WorkspaceCommand, WorkspaceEvent};
+use crate::domain::{Event, Provenance, StreamId};
+use crate::projection::registry::ModelRow;
+use crate::store::{Access, View};
+use crate::supervise::Engine;
+
+pub use manifest::{Content, Entry, Manifest};
+pub(in crate::app) use python::PYTHON_VARIABLES;
+pub use python::PythonEnvironment;
+pub use restore::{Change, Difference, Verified};
+
+/// Plain permissions of what has no file of its own.
+const MODE: u32 = 0o644;
+/// Least letters of a digest that stand for a snapshot.
+const PREFIX_MIN: usize = 4;
+
+/// What shall be kept beside code, settings, environment and models.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotRequest {
+    /// What to say about it.
+    pub message: Option<String>,
+    /// Runs to name: their stored files are kept, and the rules about old runs leave them alone.
+    pub runs: Vec<RunId>,
+    /// Where the engine is, which knows its libtorch.
+    pub programs: Option<Programs>,
+}
+
+/// A snapshot, as the log tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct SnapshotLine {
+    /// Its name: the digest of its list.
+    pub snapshot: Digest,
+    /// Position of the event.
+    pub position: u64,
+    /// When.
+    pub recorded: Timestamp,
+    /// Who, as far as the log knows.
+    pub actor: String,
+    /// `claimed` or `signed`.
+    pub identity: &'static str,
+    /// What was said about it.
+    pub message: Option<String>,
+    /// How many files.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Commit of the code.
+    pub commit: Option<String>,
+    /// Whether the code differed from the commit.
+    pub dirty: bool,
+    /// Models in production.
+    pub models: Vec<String>,
+    /// Runs that it names.
+    pub runs: Vec<RunId>,
+}
+
+/// A snapshot that was taken just now.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// Its name.
+    pub snapshot: Digest,
+    /// What is in it.
+    pub manifest: Manifest,
+    /// Whether it is new: the same content was not kept before with the same words.
+    pub new: bool,
+}
+
+impl App {
+    /// Keeps everything as it is now. The same content with the same words is kept once.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a name is not UTF-8, or git cannot be asked; nothing is then
+    /// in the log.
+    pub fn take_snapshot(&self, request: &SnapshotRequest) -> Result<Taken> {
+        let manifest = self.describe(request)?;
+        let snapshot = self.blobs.put(&manifest.encode()?)?;
+        let git = manifest.environment.git.as_ref();
+        let taken = SnapshotTaken {
+            manifest: snapshot,
+            message: request.message.clone(),
+            files: manifest.entries.len() as u64,
+            bytes: manifest.bytes(),
+            commit: git.map(|git| git.commit.clone()),
+            dirty: git.is_some_and(|git| git.dirty),
+            models: manifest.models.iter().map(|(name, _)| name.clone()).collect(),
+            runs: manifest.runs.clone(),
+        };
+        let new = self.decide("snapshot create", |tx| {
+            let command = WorkspaceCommand::TakeSnapshot(taken);
+            let events = workspace::decide(&fold_workspace(tx.log())?, command)?;
+            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
+            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
+            Ok(!events.is_empty())
+        })?;
+        self.refresh()?;
+        Ok(Taken { snapshot, manifest, new })
+    }
+
+    /// Every file and fact, the files in the blob store.
+    fn describe(&self, request: &SnapshotRequest) -> Result<Manifest> {
+        let (mut entries, mut left_out) = (Vec::new(), Vec::new());
+        let code = self.code()?;
+        for path in &code.paths {
+            let from = code.top.join(unescaped(path).unwrap_or_default());
+            entries.extend(self.keep_file(&from, format!("code/{path}"), &mut left_out)?);
+        }
+        let packages = entries.iter().filter_map(|entry| entry.path.strip_prefix("code/"));
+        let packages = packages.filter(|path| code::pins_packages(path)).map(str::to_owned);
+        let packages = packages.collect();
+        let (mut environment, _) = self.environment(Facts {
+            libtorch: request.programs.as_ref().and_then(|p| self.libtorch(p)).as_deref(),
+            threads: cpus(),
+            device: "cpu",
+            accelerators: vec![],
+        });
+        let tree = code.tree.as_ref();
+        if let Some((git, tree)) = environment.git.as_mut().zip(tree)
+            && let Some(difference) = self.difference(tree, &["--binary"])?
+        {
+            let entry = self.keep_bytes("uncommitted.diff", &difference)?;
+            git.diff = Some(Digest::of(&difference));
+            entries.push(entry);
+        }
+        let (policy_revision, policy, origin) = self.store.read(|log| {
+            let state = fold_policy(log)?;
+            Ok::<_, Error>((state.revision(), state.policy, log.origin().to_owned()))
+        })?;
+        let policy = serde_json::to_vec_pretty(&policy).unwrap_or_default();
+        entries.push(self.keep_bytes("config/policy.json", &policy)?);
+        let settings = self.root.join("annals.toml");
+        entries.extend(self.keep_file(&settings, "config/annals.toml".into(), &mut left_out)?);
+        let models = self.keep_models(&mut entries)?;
+        let runs = self.keep_runs(request, &mut entries)?;
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
+        let inside = root.strip_prefix(&code.top).ok().map(|p| p.to_string_lossy().into_owned());
+        Ok(Manifest {
+            format: manifest::FORMAT,
+            origin,
+            workspace_in_tree: inside.filter(|_| tree.is_some()),
+            tree: tree.and_then(|tree| tree.ask(&["rev-parse", "--verify", "HEAD^{tree}"])),
+            environment,
+            rust: rustc(&code.top),
+            python: PythonEnvironment::find(&root, &code.top, &self.caller.folders),
+            packages,
+            policy_revision,
+            models,
+            runs,
+            left_out,
+            entries,
+        })
+    }
+
+    fn keep_bytes(&self, path: &str, bytes: &[u8]) -> Result<Entry> {
+        let digest = self.blobs.put(bytes)?;
+        let content = Content::File { digest, bytes: bytes.len() as u64, mode: MODE };
+        Ok(Entry { path: path.to_owned(), content })
+    }
+
+    /// The models in production, whose files the blob store has.
+    fn keep_models(&self, entries: &mut Vec<Entry>) -> Result<Vec<(String, String)>> {
+        let mut models = Vec::new();
+        for model in self.snapshot()?.production()? {
+            for (path, digest, bytes) in model.files {
+                let digest = digest
+                    .parse()
+                    .map_err(|_| Error::new(ErrorKind::Bug, "BUG: a model's file has no digest"))?;
+                let content = Content::File { digest, bytes, mode: MODE };
+                let path = format!("models/{}/{}", model.name, escaped(path.as_bytes()));
+                entries.push(Entry { path, content });
+            }
+            models.push((model.name, model.version));
+        }
+        Ok(models)
+    }
+
+    /// What the blob store has of the runs that the request names, and of those in production.
+    fn keep_runs(&self, request: &SnapshotRequest, entries: &mut Vec<Entry>) -> Result<Vec<RunId>> {
+        let mut runs = request.runs.clone();
+        runs.sort_unstable();
+        runs.dedup();
+        for run in &runs {
+            let state = self.store.read(|log| fold_run(log, *run))?;
+            entries.extend(self.stored_files(&state));
+        }
+        runs.extend(self.snapshot()?.production()?.iter().map(ModelRow::run));
+        runs.sort_unstable();
+        runs.dedup();
+        Ok(runs)
+    }
+
+    fn stored_files(&self, run: &RunState) -> Vec<Entry> {
+        let files = run.artifacts.values().filter_map(|artifact| {
+            let path = artifact.path.as_ref().filter(|path| !run.dropped.contains(*path))?;
+            let (digest, bytes) = (artifact.digest, artifact.bytes);
+            // Training checkpoints stay in the run's folder and have no blob.
+            self.blobs.contains(digest).then(|| Entry {
+                path: format!("runs/{}/{}", run.experiment_id, escaped(path.as_bytes())),
+                content: Content::File { digest, bytes, mode: MODE },
+            })
+        });
+        files.collect()
+    }
+
+    /// Version of the engine's libtorch; none where there is no engine.
+    fn libtorch(&self, programs: &Programs) -> Option<String> {
+        let log = self.root.join(format!(".annals/engine.{}.log", std::process::id()));
+        let engine = Engine::start(&programs.torch, &[], &log);
+        let libtorch = engine.ok().and_then(|engine| engine.hello().libtorch.clone());
+        // What it said is of no use once it is gone.
+        let _ = std::fs::remove_file(log);
+        libtorch
+    }
+
+    /// Every snapshot, newest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotLine>> {
+        let all = self.store.read(all_taken)?;
+        let lines = all.into_iter().rev().map(|(position, taken)| {
+            let line = self.event(position)?;
+            Ok(SnapshotLine {
+                snapshot: taken.manifest,
+                position,
+                recorded: line.recorded,
+                actor: line.actor,
+                identity: line.identity,
+                message: taken.message,
+                files: taken.files,
+                bytes: taken.bytes,
+                commit: taken.commit,
+                dirty: taken.dirty,
+                models: taken.models,
+                runs: taken.runs,
+            })
+        });
+        lines.collect()
+    }
+
+    /// The snapshot that `text` names: the first letters of its digest, or `latest`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] and, when several begin so, [`ErrorKind::Usage`].
+    pub fn find_snapshot(&self, text: &str) -> Result<SnapshotLine> {
+        let mut all = self.snapshots()?;
+        if text == "latest" && !all.is_empty() {
+            return Ok(all.swap_remove(0));
+        }
+        let long = text.len() >= PREFIX_MIN;
+        all.retain(|line| long && line.snapshot.to_string().starts_with(text));
+        all.dedup_by_key(|line| line.snapshot);
+        let (count, first) = (all.len(), all.into_iter().next());
+        match (first, count) {
+            (Some(line), 1) => Ok(line),
+            (Some(_), count) => {
+                let message = format!("\"{text}\" fits {count} snapshots");
+                Err(Error::new(ErrorKind::Usage, message).hint("use a longer prefix"))
+            }
+            (None, _) => {
+                let message = format!("there is no snapshot \"{text}\"");
+                Err(Error::new(ErrorKind::NotFound, message)
+                    .hint("`annals snapshot list` shows all; four letters are the least"))
+            }
+        }
+    }
+
+    /// What is in a snapshot.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Integrity`] when its list is missing or damaged.
+    pub fn manifest(&self, snapshot: Digest) -> Result<Manifest> {
+        let bytes = self.blobs.get(snapshot).map_err(|e| {
+            let hint = format!("it is the list of files of snapshot {}", snapshot.short(12));
+            Error::from(e).hint(hint)
+        })?;
+        Manifest::decode(&bytes)
+    }
+}
+
+/// Every snapshot with its position, oldest first.
+fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, SnapshotTaken)>> {
+    let events = log.stream(StreamId::WORKSPACE, 0)?;
+    let taken = events.iter().filter_map(|envelope| match envelope.event() {
+        Ok(Event::Workspace(WorkspaceEvent::SnapshotTaken(taken))) => {
+            Some((envelope.header.position, taken))
+        }
+        _ => None,
+    });
+    Ok(taken.collect())
+}
+
+/// The compiler: what the code's folder pins, as it is written there, else the one that runs. It
+/// is not asked in the code's folder, whose `rust-toolchain.toml` may name any program.
+fn rustc(top: &Path) -> Option<String> {
+    for name in ["rust-toolchain.toml", "rust-toolchain"] {
+        let Ok(text) = std::fs::read_to_string(top.join(name)) else { continue };
+        let channel = text.lines().find_map(|line| {
+            let value = line.split_once('=').filter(|(key, _)| key.trim() == "channel");
+            value.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
+        });
+        let channel = channel.unwrap_or_else(|| text.trim().to_owned());
+        return Some(format!("{channel} (pinned by {name})"));
+    }
+    let output = Command::new("rustc").arg("--version").current_dir("/").output().ok()?;
+    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !printed.is_empty()).then_some(printed)
+}

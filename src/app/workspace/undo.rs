@@ -1,0 +1,483 @@
+//! The last own command, taken back where that is honest: the reverse is appended, nothing is
+//! rewritten, and what came later is never pulled away from under somebody.
+//!
+//! [`reverse`] is the list of what can be taken back and how. Undoing an undo does the command
+//! again.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{FlockOperation, flock};
+use serde_json::Value;
+
+use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, signing_key};
+use crate::base::{RunId, confine};
+use crate::domain::policy::{Policy, PolicyState};
+use crate::domain::registry::{RegistryEvent, RegistryState};
+use crate::domain::run::{Archive, LifeCommand, Pack, RunEvent, RunState};
+use crate::domain::{Event, Fold as _, StreamId};
+use crate::projection::files::Regenerated;
+use crate::store::{Access, Filter, StoreError, TAG_ACTOR, View};
+
+/// Events looked at in one step backwards.
+const WINDOW: u64 = 4 * 1024;
+
+/// What was taken back, or would be.
+#[derive(Clone, Debug)]
+pub struct Undone {
+    /// Position of the command's start.
+    pub position: u64,
+    /// The words after `annals`, secrets masked.
+    pub command: String,
+    /// What takes it back, in words.
+    pub by: String,
+    /// Whether the command was an undo itself, so that this does again what it took back.
+    pub redo: bool,
+    /// Registry files that somebody had edited.
+    pub regenerated: Regenerated,
+}
+
+impl Undone {
+    /// What the record has as the reason of the reverse.
+    fn reason(&self) -> String {
+        format!("undo of `annals {}` at {}", self.command, self.position)
+    }
+}
+
+/// A command that takes another back.
+enum Reverse {
+    Life(RunId, LifeCommand),
+    Restore(RunId),
+    Archive(RunId, Archive, Option<Pack>),
+    Demote(String),
+    RollBack(String, u32),
+    Alias(String, Option<(String, u32)>),
+    Policy(Box<Policy>, u64),
+}
+
+impl App {
+    /// What [`Self::undo`] would do now.
+    ///
+    /// # Errors
+    /// As [`Self::undo`]; nothing is recorded.
+    pub fn plan_undo(&self) -> Result<Undone> {
+        let (undone, reverse) = self.reversal()?;
+        let reason = undone.reason();
+        // What the reverse itself would be refused for, so is the undo.
+        match &reverse {
+            Reverse::Restore(run) => drop(self.plan_restore(*run, None)?),
+            Reverse::Archive(run, archive, pack) => {
+                let (archive, pack) = (*archive, *pack);
+                let request =
+                    ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
+                drop(self.plan_archive(*run, &request)?);
+            }
+            Reverse::Demote(name) => drop(self.plan_demotion(name, &reason)?),
+            Reverse::RollBack(name, number) => {
+                drop(self.plan_rollback(name, Some(&number.to_string()), &reason)?);
+            }
+            Reverse::Life(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
+        }
+        Ok(undone)
+    }
+
+    /// Takes back the last command of the caller that changed something.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none; [`ErrorKind::Rejected`] when it cannot be taken
+    /// back or something later depends on it.
+    pub fn undo(&self) -> Result<Undone> {
+        let seen = self.store.read(|log| Ok::<_, Error>(log.size()))?;
+        // Of two at once the second would take back what the first did.
+        let _alone = self.alone("undo")?;
+        self.nothing_since(seen)?;
+        // What a crash left is not what the caller did last.
+        self.recover()?;
+        let (mut undone, reverse) = match self.reversal() {
+            Err(error) if error.kind == ErrorKind::Rejected => {
+                self.refuse("undo", &error, &[])?;
+                return Err(error);
+            }
+            found => found?,
+        };
+        let reason = undone.reason();
+        undone.regenerated = match reverse {
+            Reverse::Life(run, command) => self.edit_run("undo", run, command)?.regenerated,
+            Reverse::Restore(run) => self.restore(run, Some(reason))?.regenerated,
+            Reverse::Archive(run, archive, pack) => {
+                let request =
+                    ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
+                self.archive(run, &request)?.regenerated
+            }
+            Reverse::Demote(name) => self.demote(&name, &reason)?.regenerated,
+            Reverse::RollBack(name, number) => {
+                self.roll_back(&name, Some(&number.to_string()), &reason)?.regenerated
+            }
+            Reverse::Alias(alias, Some((name, number))) => {
+                self.set_alias(&alias, &format!("{name}@{number}"), Some(reason))?;
+                self.refresh()?
+            }
+            Reverse::Alias(alias, None) => {
+                self.remove_alias(&alias, Some(reason))?;
+                self.refresh()?
+            }
+            Reverse::Policy(policy, based_on) => {
+                let text = serde_json::to_string(&policy).unwrap_or_default();
+                self.replace_policy(&text, based_on, Some(reason))?;
+                self.refresh()?
+            }
+        };
+        Ok(undone)
+    }
+
+    /// A lock that one `verb` holds at a time, whoever does it.
+    pub(in crate::app) fn alone(&self, verb: &str) -> Result<File> {
+        let path = self.annals_dir().join(format!("{verb}.lock"));
+        let open = || -> io::Result<File> {
+            let lock = confine::lock_file(&path)?;
+            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(lock)
+        };
+        open().map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => {
+                let message = format!("another `annals {verb}` is under way");
+                Error::new(ErrorKind::Conflict, message)
+                    .hint("`annals log` shows what it did; try again if there is more to do")
+            }
+            _ => Error::io(format!("lock {}", path.display()), e),
+        })
+    }
+
+    /// Refuses when the caller changed something after the log had `seen` events.
+    fn nothing_since(&self, seen: u64) -> Result<()> {
+        let mine = self.store.read(|log| {
+            let mut mine = None;
+            let Some(actor) = log.name(TAG_ACTOR, &self.caller.actor)? else { return Ok(None) };
+            log.scan(seen..log.size(), &Filter::default(), |envelope| {
+                let header = &envelope.header;
+                if header.actor == actor && changes(&header.kind.name()) {
+                    mine = Some(header.position);
+                }
+                Ok::<_, StoreError>(())
+            })?;
+            Ok::<_, Error>(mine)
+        })?;
+        let Some(at) = mine else { return Ok(()) };
+        let message = format!("{} changed something meanwhile, at {at}", self.caller.actor);
+        Err(Error::new(ErrorKind::Conflict, message)
+            .hint("`annals undo --dry-run` shows what would be taken back now"))
+    }
+
+    fn reversal(&self) -> Result<(Undone, Reverse)> {
+        let (start, reversed, dependent) = self.store.read(|log| {
+            let start = self.last_own(log)?;
+            let reversed = reverse(log, start)?;
+            let dependent = match &reversed {
+                Ok(reverse) => dependent(log, start, reverse)?,
+                Err(_) => None,
+            };
+            Ok::<_, Error>((start, reversed, dependent))
+        })?;
+        let command = self.invocation_shown(&start.to_string())?.words;
+        let refused = |why: String| {
+            let message = format!("`annals {command}` at {start} cannot be undone: {why}");
+            Error::new(ErrorKind::Rejected, message)
+        };
+        if let Some(at) = dependent {
+            let event = self.event(at)?;
+            let by = self.command_of(at)?;
+            let why = format!("{} at {at} by {}{by} came after it", event.kind, event.actor);
+            return Err(refused(why).hint("take that back first, or do the reverse by its verb"));
+        }
+        let reverse = reversed.map_err(refused)?;
+        let redo = command.split(' ').next() == Some("undo");
+        let (by, regenerated) = (reverse.told(), Regenerated::default());
+        Ok((Undone { position: start, command, by, redo, regenerated }, reverse))
+    }
+
+    /// The command that recorded an event, in brackets.
+    fn command_of(&self, position: u64) -> Result<String> {
+        let envelope = self.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
+        let Some(start) = envelope.header.invocation else { return Ok(String::new()) };
+        Ok(format!(" (`annals {}`)", self.invocation_shown(&start.to_string())?.words))
+    }
+
+    /// Start of the caller's last command that changed something, going backwards from the end.
+    fn last_own<A: Access>(&self, log: &View<A>) -> Result<u64> {
+        let none = || {
+            let message = format!("{} has changed nothing yet", self.caller.actor);
+            Error::new(ErrorKind::NotFound, message).hint("`annals log` shows who did what")
+        };
+        let actor = log.name(TAG_ACTOR, &self.caller.actor)?.ok_or_else(none)?;
+        let mut end = log.size();
+        // Commands that changed nothing in the end.
+        let mut idle = BTreeSet::new();
+        while end > 0 {
+            let begin = end.saturating_sub(WINDOW);
+            let mut found = None;
+            log.scan(begin..end, &Filter::default(), |envelope| {
+                let header = &envelope.header;
+                let start = header.invocation.filter(|start| !idle.contains(start));
+                if header.actor == actor && changes(&header.kind.name()) && start.is_some() {
+                    found = start;
+                }
+                Ok::<_, StoreError>(())
+            })?;
+            match found {
+                Some(start) if is_withdrawn(log, start)? => {
+                    idle.insert(start);
+                }
+                Some(start) => return Ok(start),
+                None => end = begin,
+            }
+        }
+        Err(none())
+    }
+}
+
+/// Whether all that a command did was to open promotion requests that it closed again, as a
+/// promotion does whose files could not be copied.
+fn is_withdrawn<A: Access>(log: &View<A>, start: u64) -> Result<bool> {
+    let (mut open, mut closed, mut other) = (BTreeSet::new(), false, false);
+    log.scan(start..log.size(), &Filter::default(), |envelope| {
+        let header = &envelope.header;
+        if header.invocation != Some(start) || !changes(&header.kind.name()) {
+            return Ok(());
+        }
+        match envelope.event() {
+            Ok(Event::Registry(RegistryEvent::Requested(e))) => {
+                open.insert(e.request);
+            }
+            Ok(Event::Registry(RegistryEvent::Approved(e))) => other |= !open.contains(&e.request),
+            Ok(Event::Registry(RegistryEvent::Rejected(e))) => {
+                closed = true;
+                other |= !open.remove(&e.request);
+            }
+            _ => other = true,
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(closed && !other && open.is_empty())
+}
+
+/// Whether events of a kind are what a command did, and not that it was there.
+fn changes(kind: &str) -> bool {
+    let others = ["actor.registered", "promotion.refused"];
+    !(kind.starts_with("invocation.") || kind.starts_with("move.") || others.contains(&kind))
+}
+
+impl Reverse {
+    /// In words.
+    fn told(&self) -> String {
+        match self {
+            Self::Life(_, command) => match command {
+                LifeCommand::Classify(Some(category)) => format!("classify as {}", category.word()),
+                LifeCommand::Classify(None) => "classify by words".into(),
+                LifeCommand::Tag { add, remove } => {
+                    let add = add.iter().map(|tag| format!("+{tag}"));
+                    let all = add.chain(remove.iter().map(|tag| format!("-{tag}")));
+                    format!("tag {}", all.collect::<Vec<_>>().join(" "))
+                }
+                LifeCommand::Retag(tags) if tags.is_empty() => "no tags".into(),
+                LifeCommand::Retag(tags) => format!("tags {}", tags.join(", ")),
+                LifeCommand::Note(_) => "note".into(),
+                LifeCommand::Pin { .. } => "pin".into(),
+                LifeCommand::Unpin { .. } => "unpin".into(),
+                LifeCommand::Rename(name) => format!("rename to {name}"),
+            },
+            Self::Restore(_) => "restore".into(),
+            Self::Archive(_, archive, _) => format!("archive as {}", archive.word()),
+            Self::Demote(name) => format!("demote {name}"),
+            Self::RollBack(name, number) => format!("rollback {name} to version {number}"),
+            Self::Alias(alias, Some((name, n))) => format!("alias {alias} to {name}@{n}"),
+            Self::Alias(alias, None) => format!("remove alias {alias}"),
+            Self::Policy(..) => "policy as it was before".into(),
+        }
+    }
+
+    /// Whether a later event builds on what would be taken back.
+    fn concerns(&self, stream: StreamId, kind: &str, fields: &Value) -> bool {
+        let of_run = |run: &RunId, kinds: &[&str]| stream == (*run).into() && kinds.contains(&kind);
+        let names = |key: &str, text: &str| stream == StreamId::REGISTRY && fields[key] == text;
+        match self {
+            Self::Life(run, command) => of_run(
+                run,
+                match command {
+                    LifeCommand::Tag { .. } | LifeCommand::Retag(_) => &["run.tagged"],
+                    LifeCommand::Rename(_) => &["run.renamed"],
+                    LifeCommand::Note(_) => &["run.noted"],
+                    LifeCommand::Pin { .. } | LifeCommand::Unpin { .. } => {
+                        &["run.pinned", "run.unpinned"]
+                    }
+                    LifeCommand::Classify(_) => &["run.classified", "run.tagged", "run.renamed"],
+                },
+            ),
+            Self::Restore(run) | Self::Archive(run, ..) => {
+                of_run(run, &["run.archived", "run.restored", "run.deleted", "run.reproduced"])
+                    || names("run", &run.to_string())
+            }
+            Self::Demote(name) | Self::RollBack(name, _) => names("name", name),
+            Self::Alias(alias, _) => names("alias", alias),
+            Self::Policy(..) => stream == StreamId::POLICY,
+        }
+    }
+}
+
+/// The first event after a command that builds on it.
+fn dependent<A: Access>(log: &View<A>, start: u64, reverse: &Reverse) -> Result<Option<u64>> {
+    let mut found = None;
+    log.scan(start..log.size(), &Filter::default(), |envelope| {
+        let header = &envelope.header;
+        let kind = header.kind.name();
+        if found.is_none() && header.invocation != Some(start) && changes(&kind) {
+            // Of one that cannot be read the stream is known.
+            let fields = envelope.event().ok().and_then(|e| serde_json::to_value(e).ok());
+            if reverse.concerns(header.stream, &kind, &fields.unwrap_or_default()) {
+                found = Some(header.position);
+            }
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(found)
+}
+
+/// What takes a command back, or why nothing does.
+fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, String>> {
+    let mut own = Vec::new();
+    log.scan(start..log.size(), &Filter::default(), |envelope| {
+        let header = &envelope.header;
+        if header.invocation == Some(start) && changes(&header.kind.name()) {
+            own.push((header.stream, header.kind.name(), envelope.event().ok()));
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    let mut found = Vec::new();
+    for (stream, _, event) in &own {
+        found.extend(match event {
+            Some(Event::Run(event)) => {
+                let run = stream.run().unwrap_or(RunId([0; 16]));
+                let (before, pinned_for) = run_before(log, run, start)?;
+                of_run(&before, pinned_for, run, event)
+            }
+            Some(Event::Registry(event)) => of_registry(&registry_before(log, start)?, event),
+            Some(Event::Policy(_)) => of_policy(log, start)?.map(Ok),
+            _ => None,
+        });
+    }
+    // A name or a tag sorts the run anew by itself: taking it back does so again.
+    let follows =
+        |r: &Result<Reverse, String>| matches!(r, Ok(Reverse::Life(_, LifeCommand::Classify(_))));
+    if found.len() > 1 {
+        found.retain(|reverse| !follows(reverse));
+    }
+    Ok(match (found.len(), found.pop()) {
+        (1, Some(reverse)) => reverse,
+        (0, _) | (_, None) => {
+            let kinds: BTreeSet<&str> = own.iter().map(|(_, kind, _)| kind.as_ref()).collect();
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            Err(format!("{} stands", kinds.join(", ")))
+        }
+        (many, _) => Err(format!("it did {many} things; take each back by its own verb")),
+    })
+}
+
+fn of_run(
+    before: &RunState,
+    pinned_for: Option<String>,
+    run: RunId,
+    event: &RunEvent,
+) -> Option<Result<Reverse, String>> {
+    let command = match event {
+        RunEvent::Tagged(_) => LifeCommand::Retag(before.tags.clone()),
+        RunEvent::Pinned(_) => LifeCommand::Unpin { reason: None },
+        RunEvent::Unpinned(_) => LifeCommand::Pin { reason: pinned_for },
+        RunEvent::Renamed(renamed) => LifeCommand::Rename(renamed.old.clone()),
+        // A run's first category came with its start.
+        RunEvent::Classified(_) if before.id.is_some() => {
+            LifeCommand::Classify(before.category_chosen.then_some(before.category))
+        }
+        RunEvent::Archived(archived) if archived.dropped.is_empty() => {
+            return Some(Ok(Reverse::Restore(run)));
+        }
+        RunEvent::Archived(_) => {
+            let why = "weights were not kept; `annals restore` brings back the rest";
+            return Some(Err(why.into()));
+        }
+        RunEvent::Restored(_) => {
+            return before.archive.map(|archive| Ok(Reverse::Archive(run, archive, before.pack)));
+        }
+        RunEvent::Noted(_) => {
+            return Some(Err("a note stands; add one that corrects it".into()));
+        }
+        _ => return None,
+    };
+    Some(Ok(Reverse::Life(run, command)))
+}
+
+fn of_registry(before: &RegistryState, event: &RegistryEvent) -> Option<Result<Reverse, String>> {
+    let back = |name: &str| match before.production.get(name) {
+        Some(model) => Reverse::RollBack(name.to_owned(), model.number),
+        None => Reverse::Demote(name.to_owned()),
+    };
+    Some(Ok(match event {
+        RegistryEvent::Promoted(promoted) => back(&promoted.name),
+        RegistryEvent::Demoted(demoted) => back(&demoted.name),
+        RegistryEvent::RolledBack(rolled) => back(&rolled.name),
+        RegistryEvent::Repaired(repaired) => {
+            let name = &repaired.name;
+            return Some(Err(format!("the repair of {name} brought back what was recorded")));
+        }
+        RegistryEvent::AliasSet(set) => Reverse::Alias(set.alias.clone(), set.previous.clone()),
+        RegistryEvent::AliasRemoved(removed) => {
+            let to = before.aliases.get(&removed.alias)?.clone();
+            Reverse::Alias(removed.alias.clone(), Some(to))
+        }
+        _ => return None,
+    }))
+}
+
+/// The rules as they were before a command; none where the log began with it.
+fn of_policy<A: Access>(log: &View<A>, start: u64) -> Result<Option<Reverse>> {
+    let (mut before, mut now) = (PolicyState::default(), PolicyState::default());
+    for envelope in log.stream(StreamId::POLICY, 0)? {
+        if let Ok(Event::Policy(event)) = envelope.event() {
+            now.evolve(&event);
+            if envelope.header.position < start {
+                before.evolve(&event);
+            }
+        }
+    }
+    Ok((before.changes > 0).then(|| Reverse::Policy(Box::new(before.policy), now.revision())))
+}
+
+/// A run as it was before a command, and why it was pinned last.
+fn run_before<A: Access>(
+    log: &View<A>,
+    run: RunId,
+    start: u64,
+) -> Result<(RunState, Option<String>)> {
+    let (mut state, mut pinned_for) = (RunState::default(), None);
+    for envelope in log.stream(run.into(), 0)? {
+        if let (true, Ok(Event::Run(event))) = (envelope.header.position < start, envelope.event())
+        {
+            state.evolve_from(&event, envelope.header.provenance);
+            if let RunEvent::Pinned(pinned) = event {
+                pinned_for = pinned.reason;
+            }
+        }
+    }
+    Ok((state, pinned_for))
+}
+
+fn registry_before<A: Access>(log: &View<A>, start: u64) -> Result<RegistryState> {
+    let mut state = RegistryState::default();
+    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+        if let (true, Ok(Event::Registry(event))) =
+            (envelope.header.position < start, envelope.event())
+        {
+            state.evolve_from(&event, signing_key(&envelope.header));
+        }
+    }
+    Ok(state)
+}
