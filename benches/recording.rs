@@ -14,9 +14,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use annals::base::{Digest, RunId};
+use annals::model::config::{Layer, resolve};
 use annals::supervise::{Engine, Heard};
 use annals::train::Finished;
-use annals::train::config::{Layer, resolve};
 use annals::train::protocol::{Ended, JobSpec};
 
 const THREADS: u32 = 4;

@@ -13,7 +13,10 @@
 //! | [`verify`] | recomputes everything from stored bytes |
 //! | [`projection`] | read models in `views.redb`, and the registry files made from them |
 //! | [`effect`] | files that move, crash-safe |
-//! | [`train`] | settings, data, the loop, the protocol to the engine; no torch |
+//! | [`stats`] | bootstrap, percentiles, random numbers that follow from a key |
+//! | [`data`] | labelled texts and series: readers, labels, splits, vocabularies, tokenizers |
+//! | [`model`] | the architectures: settings, inputs, files, loading |
+//! | [`train`] | the loop, the protocol to the engine; no torch |
 //! | [`port`] | the record as other programs read it: tables, SQL, exports |
 //! | [`analysis`] | comparisons, statistics, pictures, reports, differences, audits: pure |
 //! | [`supervise`] | starts an engine and says how it ended |
@@ -66,11 +69,14 @@ pub mod analysis;
 pub mod app;
 pub mod base;
 pub mod cli;
+pub mod data;
 pub mod docs;
 pub mod domain;
 pub mod effect;
+pub mod model;
 pub mod port;
 pub mod projection;
+pub mod stats;
 pub mod store;
 pub mod supervise;
 pub mod tlog;

@@ -73,6 +73,8 @@ pub use self::workspace::snapshot::{
     Taken, Verified,
 };
 pub use self::workspace::undo::Undone;
+pub use crate::data::{ID_COLUMN, LabelColumns, LabelSpec, Source, Value as InputValue};
+pub use crate::model::config::{Setting, all_settings};
 pub use crate::projection::Snapshot;
 pub use crate::projection::best::{Admission, Best, Ranking};
 pub use crate::projection::files::Regenerated;
@@ -81,5 +83,3 @@ pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
-pub use crate::train::config::{Setting, all_settings};
-pub use crate::train::data::{ID_COLUMN, LabelColumns, LabelSpec, Source, Value as InputValue};

@@ -14,6 +14,7 @@ pub mod durable;
 mod env;
 mod fixed;
 pub mod fuse;
+pub(crate) mod guard;
 mod id;
 pub mod limits;
 pub mod markdown;

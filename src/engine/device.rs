@@ -1,7 +1,7 @@
 //! Devices by name, and CUDA where the libtorch beside us has it.
 
+use annals::model::config::Precision;
 use annals::train::LearnError;
-use annals::train::config::Precision;
 use tch::{Cuda, Device};
 
 /// The libtorch release that tch is generated for.

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use annals::base::{Digest, Split};
-use annals::train::config::{Architecture, TrainConfig};
-use annals::train::hf::Weights;
-use annals::train::pat;
-use annals::train::prepared::{Prepared, Targets};
+use annals::data::batch::Batch;
+use annals::data::prepared::{Prepared, Targets};
+use annals::model::WEIGHTS_FILE;
+use annals::model::config::{Architecture, TrainConfig};
+use annals::model::hf::Weights;
+use annals::model::pat;
 use annals::train::protocol::JobSpec;
-use annals::train::{
-    AttentionMaps, Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE,
-};
+use annals::train::{AttentionMaps, EvalOutput, LearnError, Learner, StepKey, StepOutput};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 

@@ -1,9 +1,9 @@
 //! The loss of an update: sums over rows, so that micro-batches add up to one batch. What the sum
 //! is divided by is known before the first of them goes through the network.
 
-use annals::train::Batch;
-use annals::train::config::TrainingConfig;
-use annals::train::prepared::Targets;
+use annals::data::batch::Batch;
+use annals::data::prepared::Targets;
+use annals::model::config::TrainingConfig;
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Cross entropy for rows of one class, binary cross entropy for rows of any number.

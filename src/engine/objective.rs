@@ -6,8 +6,8 @@
 //! lexicon: minus the logarithm of the share that their tokens receive, mean over the rows that
 //! have one.
 
-use annals::train::Batch;
-use annals::train::config::{MAIN, TrainConfig};
+use annals::data::batch::Batch;
+use annals::model::config::{MAIN, TrainConfig};
 use tch::{Kind, Reduction, Tensor};
 
 use crate::arch::{Attention, Scores};

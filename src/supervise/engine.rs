@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use super::Gone;
 use crate::base::confine;
 use crate::base::mask::Masker;
+use crate::data::batch::Batch;
+use crate::train::TrainEvent;
 use crate::train::protocol::{
     self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ScoreSpec, ToEngine,
 };
-use crate::train::{Batch, TrainEvent};
 
 /// Messages that may wait for the log before the engine has to.
 const QUEUE_MESSAGES: usize = 4_096;

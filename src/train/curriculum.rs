@@ -3,11 +3,9 @@
 //!
 //! A pass follows from settings and difficulties alone, so a resumed run goes on in its stage.
 
-use std::collections::BTreeMap;
-
-use super::config::{Difficulty, TrainConfig};
-use super::prepared::{Inputs, Prepared};
 use crate::base::Split;
+use crate::data::prepared::Prepared;
+use crate::model::config::TrainConfig;
 
 /// The passes of a training.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +44,7 @@ impl Passes {
             epochs: epochs.into(),
             learning_rate,
         };
-        let of = |s: &super::config::StageConfig| stage(s.share, s.epochs, s.learning_rate);
+        let of = |s: &crate::model::config::StageConfig| stage(s.share, s.epochs, s.learning_rate);
         let has_stages = !stages.is_empty();
         let stages = if has_stages {
             stages.iter().map(of).collect()
@@ -113,56 +111,13 @@ impl Passes {
     }
 }
 
-/// How difficult each row is, by what is seen of the rows themselves: tokens, or how rare they are
-/// among the training rows. Empty where a model tells it, or nothing is to be told.
-pub(super) fn difficulty(config: &TrainConfig, data: &Prepared) -> Vec<f32> {
-    let curriculum = &config.curriculum;
-    if curriculum.stages.is_empty() {
-        return Vec::new();
-    }
-    match curriculum.difficulty {
-        Difficulty::Length => data.inputs.lengths().iter().map(|length| *length as f32).collect(),
-        Difficulty::Rarity => rarity(data),
-        Difficulty::Reference => Vec::new(),
-    }
-}
-
-/// Mean information of the tokens of each row in nats, by their counts in the training rows plus
-/// one.
-fn rarity(data: &Prepared) -> Vec<f32> {
-    let Inputs::Tokens { lengths, ids, .. } = &data.inputs else { return Vec::new() };
-    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-    let mut all = 0_u64;
-    for (row, split) in rows(lengths, ids).zip(&data.splits) {
-        if *split == Split::Train {
-            for id in row {
-                *counts.entry(*id).or_default() += 1;
-                all += 1;
-            }
-        }
-    }
-    let all = (all + u64::from(data.inputs.vocab_size())) as f64;
-    let information = |id: &u32| (all / (counts.get(id).copied().unwrap_or(0) + 1) as f64).ln();
-    rows(lengths, ids)
-        .map(|row| (row.iter().map(information).sum::<f64>() / row.len() as f64) as f32)
-        .collect()
-}
-
-/// The tokens of each row.
-fn rows<'a>(lengths: &'a [u32], ids: &'a [u32]) -> impl Iterator<Item = &'a [u32]> {
-    let mut at = 0;
-    lengths.iter().map(move |length| {
-        let start = at;
-        at += *length as usize;
-        &ids[start..at]
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::config::{Layer, resolve};
-    use crate::train::prepared::Targets;
+    use crate::data::difficulty::difficulty;
+    use crate::data::prepared::Inputs;
+    use crate::data::prepared::Targets;
+    use crate::model::config::{Layer, resolve};
 
     fn config(difficulty: &str) -> TrainConfig {
         let stages = "[{share: 0.3, epochs: 2, learning_rate: 2.0e-3}, \

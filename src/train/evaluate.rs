@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::config::TrainConfig;
-use super::learner::{Batch, Learner};
+use super::learner::Learner;
 use super::metric::{Evaluation, MetricValue, NAMES, ScoreError, Scorer, Thresholds, direction_of};
 use super::order::eval_batches;
-use super::prepared::{Collator, Prepared, Targets};
 use super::trainer::TrainError;
 use crate::base::Split;
+use crate::data::batch::Batch;
+use crate::data::batch::Collator;
+use crate::data::prepared::{Prepared, Targets};
+use crate::model::config::TrainConfig;
 
 /// Scores the rows of `split`, where they may have any number of labels by `thresholds`; `change`
 /// may alter a batch before it is scored. The scores of a head are called after it:

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bincode::{Decode, Encode};
 
-use super::prepared::{PAD, Targets};
+use crate::data::batch::Batch;
 
 /// Names of one optimiser update. A learner seeds its random numbers from the key before it uses
 /// any, so that dropout repeats exactly after resume without a saved random state (TRN-1).
@@ -26,83 +26,14 @@ impl StepKey {
     pub fn mix(self, micro: u64) -> u64 {
         let Self { seed, epoch, step } = self;
         match micro {
-            0 => super::random::mix(&[seed, epoch, step]),
-            later => super::random::mix(&[seed, epoch, step, later]),
+            0 => crate::stats::random::mix(&[seed, epoch, step]),
+            later => crate::stats::random::mix(&[seed, epoch, step, later]),
         }
     }
 
     /// [`mix`](Self::mix) without the sign bit, for libraries that take a non-negative `i64`.
     pub fn mix_i64(self, micro: u64) -> i64 {
         (self.mix(micro) >> 1).cast_signed()
-    }
-}
-
-/// Rows that go through the model together: tokens padded to the longest of them, or numbers.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
-pub struct Batch {
-    /// Token ids, row by row, `rows.len() * cols` of them; padding is 0.
-    pub ids: Vec<u32>,
-    /// Numbers, row by row, `rows.len() * cols` of them, where rows are not tokens.
-    pub values: Vec<f32>,
-    /// Tokens or numbers per row, after padding.
-    pub cols: usize,
-    /// Real tokens of each row, 1 to `cols`; what follows them is padding.
-    pub lengths: Vec<u32>,
-    /// What is to be learned of each row.
-    pub targets: Targets,
-    /// The record number of each row in the data, from 0.
-    pub rows: Vec<u32>,
-    /// The concept of each of `ids`, 0 for none; empty where there is no lexicon.
-    pub concepts: Vec<u32>,
-    /// The class of each row for each auxiliary head; none where the row has no label.
-    pub heads: Vec<Vec<Option<u32>>>,
-}
-
-impl Batch {
-    /// How many rows.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Rows of tokens, each with the concepts of its tokens or none; there is nothing to learn of
-    /// them.
-    pub fn of_tokens(rows: &[(Vec<u32>, Vec<u32>)]) -> Self {
-        let cols = rows.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
-        let mut batch = Self {
-            cols,
-            targets: Targets::Multi(vec![Vec::new(); rows.len()]),
-            rows: (0..).take(rows.len()).collect(),
-            ..Self::default()
-        };
-        let has_concepts = rows.iter().any(|(_, concepts)| !concepts.is_empty());
-        for (end, (ids, concepts)) in (1..).zip(rows) {
-            batch.lengths.push(u32::try_from(ids.len()).unwrap_or(u32::MAX));
-            batch.ids.extend_from_slice(ids);
-            batch.ids.resize(end * cols, PAD);
-            if has_concepts {
-                batch.concepts.extend_from_slice(concepts);
-                batch.concepts.resize(end * cols, 0);
-            }
-        }
-        batch
-    }
-
-    /// The concepts of the real tokens of row `index`; empty without a lexicon, and for series.
-    pub fn concepts_of(&self, index: usize) -> &[u32] {
-        let start = index * self.cols;
-        let length = self.lengths.get(index).map_or(0, |length| *length as usize);
-        self.concepts.get(start..start + length).unwrap_or_default()
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The real tokens of row `index`.
-    pub fn row(&self, index: usize) -> &[u32] {
-        let start = index * self.cols;
-        &self.ids[start..start + self.lengths[index] as usize]
     }
 }
 
@@ -309,6 +240,3 @@ pub trait Learner {
     /// How many weights are trained.
     fn parameter_count(&self) -> u64;
 }
-
-/// The name of the file in a training checkpoint that holds the weights alone (safetensors).
-pub const WEIGHTS_FILE: &str = "model.safetensors";

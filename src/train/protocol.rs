@@ -36,11 +36,12 @@ use std::path::PathBuf;
 
 use bincode::{Decode, Encode};
 
-use super::config::{Precision, TrainConfig};
-use super::learner::{Batch, FailureKind};
+use super::learner::FailureKind;
 use super::recorder::{Finished, Interrupted, TrainEvent};
 use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, RunId};
+use crate::data::batch::Batch;
+use crate::model::config::{Precision, TrainConfig};
 
 /// The version spoken here.
 pub const PROTOCOL_VERSION: u32 = 3;

@@ -1,7 +1,7 @@
 //! How the learning rate moves: a factor of the peak rate for every update, by the formulas of
 //! Hugging Face Transformers (`optimization.py`), so that settings can be carried over.
 
-use super::config::{ScheduleKind, TrainingConfig};
+use crate::model::config::{ScheduleKind, TrainingConfig};
 
 /// How the learning rate of one run moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn warm_up_is_a_share_or_a_number_of_updates() {
-        let mut config = crate::train::config::resolve(&[]).unwrap().training;
+        let mut config = crate::model::config::resolve(&[]).unwrap().training;
         config.warmup_fraction = 0.06;
         assert_eq!(Schedule::new(&config, 101).warmup_steps, 7);
         config.warmup_steps = 3;

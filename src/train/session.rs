@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::classical;
 use super::learner::{FailureKind, LearnError, Learner};
-use super::prepared::{Inputs, Prepared, Targets};
 use super::protocol::{
     self, Ended, EngineHello, Failure, FromEngine, JobSpec, PROTOCOL_VERSION, ProtocolError,
     ScoreSpec, ToEngine,
@@ -18,6 +17,7 @@ use super::recorder::{Recorder, TrainEvent};
 use super::toy::ToyLearner;
 use super::trainer::{Outcome, TrainError, Trainer};
 use crate::base::Split;
+use crate::data::prepared::{Inputs, Prepared, Targets};
 
 /// Serves one job over `socket`: `build` makes the learner, `on_orphaned` runs when the parent is
 /// gone, on a thread of its own, and should end the process.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::checkpoint::Checkpoints;
-use super::config::{Layer, TrainConfig, builtin, resolve};
 use super::learner::FailureKind;
-use super::prepared::{Inputs, Prepared, Targets};
 use super::protocol::{self, Ended, FromEngine, JobSpec, ToEngine};
-use super::random::Stream;
 use super::recorder::{Finished, NoRecorder, TrainEvent};
 use super::toy::ToyLearner;
 use super::trainer::{Outcome, TrainError, Trainer};
 use crate::base::{Digest, RunId, Split};
+use crate::data::prepared::{Inputs, Prepared, Targets};
+use crate::model::config::{Layer, TrainConfig, builtin, resolve};
+use crate::stats::random::Stream;
 
 fn config(settings: &[(&str, &str)]) -> TrainConfig {
     let mut layers = vec![Layer::Text { file: "toy", text: builtin("toy").unwrap() }];
@@ -266,7 +266,7 @@ fn over_the_protocol(bench: &Bench) -> (Vec<TrainEvent>, Ended) {
 fn the_learner_comes_back_from_its_files() {
     let bench = Bench::new(&[]);
     let mut learner = ToyLearner::build(&bench.job, &bench.data).unwrap();
-    let batch = super::prepared::Collator::new(&bench.data).batch(&[0, 1, 2, 3]);
+    let batch = crate::data::batch::Collator::new(&bench.data).batch(&[0, 1, 2, 3]);
     let batches = std::slice::from_ref(&batch);
     let key = super::StepKey { seed: 1, epoch: 0, step: 0 };
     learner.step(batches, 0.01, key).unwrap();
@@ -294,7 +294,7 @@ fn staged(settings: &[(&str, &str)]) -> Bench {
         ("curriculum.stages", stages),
     ];
     let mut bench = Bench::new(&[&base[..], settings].concat());
-    bench.data.difficulty = super::curriculum::difficulty(&bench.job.config, &bench.data);
+    bench.data.difficulty = crate::data::difficulty::difficulty(&bench.job.config, &bench.data);
     bench.job.dataset_digest = bench.data.write(&bench.job.dataset).unwrap();
     bench
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::config::{ModelConfig, ToyConfig, TrainConfig, TrainingConfig};
-use super::learner::{Batch, EvalOutput, LearnError, Learner, StepKey, StepOutput, WEIGHTS_FILE};
-use super::prepared::Targets;
-use super::random::Stream;
+use super::learner::{EvalOutput, LearnError, Learner, StepKey, StepOutput};
+use crate::data::batch::Batch;
+use crate::data::prepared::Targets;
+use crate::model::WEIGHTS_FILE;
+use crate::model::config::{ModelConfig, ToyConfig, TrainConfig, TrainingConfig};
+use crate::stats::random::Stream;
 
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 const PURPOSE: u64 = 0x0074_6f79; // "toy"

@@ -17,11 +17,10 @@ use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
 use super::curriculum::Passes;
 use super::evaluate::{evaluate, prefixed};
 use super::explain::explain;
-use super::learner::{Batch, FailureKind, LearnError, Learner, StepKey, WEIGHTS_FILE};
+use super::learner::{FailureKind, LearnError, Learner, StepKey};
 use super::metric::{Evaluation, MetricValue, ScoreError, Thresholds, direction_of};
 use super::metrics_out::MetricsOut;
 use super::order::train_updates;
-use super::prepared::{Collator, Prepared, PreparedError};
 use super::protocol::JobSpec;
 use super::recorder::{
     CheckpointSaved, EpochEnded, Finished, Interrupted, Progress, Recorder, SavedFile, Started,
@@ -30,6 +29,10 @@ use super::recorder::{
 use super::schedule::Schedule;
 use crate::base::codec;
 use crate::base::{Digest, Direction, RunId, Split};
+use crate::data::batch::Batch;
+use crate::data::batch::Collator;
+use crate::data::prepared::{Prepared, PreparedError};
+use crate::model::WEIGHTS_FILE;
 
 /// How often the screen hears of progress, at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

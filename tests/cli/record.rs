@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use annals::base::{Digest, RunId};
-use annals::train::config::{Layer, resolve};
-use annals::train::prepared::Prepared;
+use annals::data::prepared::Prepared;
+use annals::model::config::{Layer, resolve};
 use annals::train::protocol::JobSpec;
 use annals::train::toy::ToyLearner;
 use annals::train::{NoRecorder, Outcome, Trainer};

@@ -7,8 +7,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use annals::stats::random::Stream;
 use annals::store::LogFiles;
-use annals::train::random::Stream;
 use redb::StorageBackend;
 
 const SECTOR: usize = 512;

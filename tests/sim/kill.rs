@@ -9,8 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use annals::base::{CommandId, Env, RunId};
+use annals::stats::random::Stream;
 use annals::store::{Append, Store, StoreError, WriteOptions};
-use annals::train::random::Stream;
 use annals::verify::{Options, verify};
 
 use crate::world::{append, begin, numbered, numbers, signer};

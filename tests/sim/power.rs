@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals::base::{Env, RunId, Timestamp};
 use annals::domain::Event;
+use annals::stats::random::Stream;
 use annals::store::{Lock, Store, StoreError, WriteOptions};
 use annals::tlog::NoteSigner;
-use annals::train::random::Stream;
 use annals::verify::{Options, verify};
 
 use crate::disk::{Fault, Machine};

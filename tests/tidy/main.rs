@@ -17,6 +17,9 @@ const WALLS: &[(&str, &[&str])] = &[
             "verify",
             "projection",
             "effect",
+            "stats",
+            "data",
+            "model",
             "train",
             "supervise",
             "app",
@@ -30,6 +33,58 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "domain",
         &["tlog", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
+    ),
+    (
+        "stats",
+        &[
+            "tlog",
+            "domain",
+            "store",
+            "verify",
+            "projection",
+            "effect",
+            "data",
+            "model",
+            "train",
+            "supervise",
+            "analysis",
+            "port",
+            "app",
+            "cli",
+        ],
+    ),
+    (
+        "data",
+        &[
+            "tlog",
+            "domain",
+            "store",
+            "verify",
+            "projection",
+            "effect",
+            "train",
+            "supervise",
+            "analysis",
+            "port",
+            "app",
+            "cli",
+        ],
+    ),
+    (
+        "model",
+        &[
+            "tlog",
+            "domain",
+            "store",
+            "verify",
+            "projection",
+            "effect",
+            "supervise",
+            "analysis",
+            "port",
+            "app",
+            "cli",
+        ],
     ),
     ("store", &["verify", "projection", "effect", "train", "supervise", "app", "cli"]),
     ("verify", &["projection", "effect", "train", "supervise", "app", "cli"]),
@@ -241,7 +296,7 @@ fn the_top_level_is_the_agreed_one() {
 
 #[test]
 fn every_named_config_is_listed() {
-    let listed: Vec<&str> = annals::train::config::builtin_names().collect();
+    let listed: Vec<&str> = annals::model::config::builtin_names().collect();
     for entry in fs::read_dir(root().join("data/configs")).unwrap() {
         let path = entry.unwrap().path();
         let name = Path::new(&path).file_stem().unwrap().to_str().unwrap().to_owned();

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use annals::base::Split;
-use annals::train::classical::linear::Task;
-use annals::train::classical::{Sparse, TextClassifier, VECTORIZER_FILE, Vectorizer, logreg, svm};
-use annals::train::config::{Layer, TfidfConfig, TrainConfig, resolve};
-use annals::train::prepared::{Inputs, Prepared, Targets};
+use annals::data::prepared::{Inputs, Prepared, Targets};
+use annals::model::classical::linear::Task;
+use annals::model::classical::{Sparse, TextClassifier, VECTORIZER_FILE, Vectorizer, logreg, svm};
+use annals::model::config::{Layer, TfidfConfig, TrainConfig, resolve};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Option<Value> {
@@ -80,7 +80,7 @@ fn compare(name: &str) {
 
 /// Decision values; softmax does not fix their sum, so it is taken out of both.
 fn near(
-    model: &annals::train::classical::linear::Linear,
+    model: &annals::model::classical::linear::Linear,
     rows: &Sparse,
     expected: &Value,
     by: f64,

@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use annals::base::{Digest, RunId, Split};
+use annals::data::batch::Collator;
+use annals::data::prepared::{Inputs, Prepared, Targets};
+use annals::model::config::{Layer, TrainConfig, resolve};
+use annals::stats::random::Stream;
 use annals::supervise::{Engine, Heard};
 use annals::train::checkpoint::Checkpoints;
-use annals::train::config::{Layer, TrainConfig, resolve};
-use annals::train::prepared::{Collator, Inputs, Prepared, Targets};
 use annals::train::protocol::{self, Ended, JobSpec, ScoreSpec};
-use annals::train::random::Stream;
 use annals::train::{FailureKind, Finished, TrainEvent};
 
 const ENGINE: &str = env!("CARGO_BIN_EXE_annals-engine");

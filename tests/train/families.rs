@@ -1,9 +1,10 @@
 //! What the encoder does besides telling classes apart.
 
 use annals::base::Split;
+use annals::data::batch::Collator;
+use annals::data::prepared::{HeadTargets, Inputs, Prepared, Targets};
 use annals::supervise::Heard;
 use annals::train::TrainEvent;
-use annals::train::prepared::{Collator, HeadTargets, Inputs, Prepared, Targets};
 
 use crate::engine::{Place, VOCAB, WAIT, config, dataset, loaded, numbers, train};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals::base::durable;
-use annals::train::data::{Dataset, LabelColumns, LabelSpec, Source, read, read_table};
+use annals::data::{Dataset, LabelColumns, LabelSpec, Source, read, read_table};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use annals::train::config::{Layer, TrainConfig, builtin, resolve};
-use annals::train::hf::{ModelFile, Pretrained, Tokenizer, Weights, side_files};
+use annals::model::config::{Layer, TrainConfig, builtin, resolve};
+use annals::model::hf::{ModelFile, Pretrained, Tokenizer, Weights, side_files};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
@@ -483,10 +483,11 @@ fn weights_that_differ_from_the_model_are_told_or_refused() {
 #[cfg(feature = "torch")]
 mod torch {
     use annals::base::Split;
+    use annals::data::batch::Collator;
+    use annals::data::prepared::{Inputs, Prepared, Targets};
+    use annals::model::config::{TrainConfig, resolve};
+    use annals::model::hf::{Pretrained, Tokenizer};
     use annals::supervise::Heard;
-    use annals::train::config::{TrainConfig, resolve};
-    use annals::train::hf::{Pretrained, Tokenizer};
-    use annals::train::prepared::{Collator, Inputs, Prepared, Targets};
     use annals::train::protocol::{Ended, ScoreSpec};
     use safetensors::tensor::Dtype;
 

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use annals::base::{Digest, Split};
+use annals::data::batch::Collator;
+use annals::data::prepared::{Inputs, Prepared, Targets};
+use annals::model::WEIGHTS_FILE;
+use annals::model::config::{Layer, TrainConfig, builtin, resolve};
+use annals::model::pat;
+use annals::stats::random::Stream;
 use annals::supervise::Heard;
-use annals::train::config::{Layer, TrainConfig, builtin, resolve};
-use annals::train::pat;
-use annals::train::prepared::{Collator, Inputs, Prepared, Targets};
+use annals::train::TrainEvent;
 use annals::train::protocol::{Ended, ScoreSpec};
-use annals::train::random::Stream;
-use annals::train::{TrainEvent, WEIGHTS_FILE};
 
 use super::engine::{Place, WAIT, finished, numbers, train};
 

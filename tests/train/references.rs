@@ -2,11 +2,11 @@
 //! `fixtures/references.py` writes.
 
 use annals::base::Split;
+use annals::data::prepared::{Inputs, Prepared, Targets};
 use annals::domain::metric::Evaluation;
-use annals::train::classical::TextClassifier;
-use annals::train::config::{Layer, resolve};
+use annals::model::classical::TextClassifier;
+use annals::model::config::{Layer, resolve};
 use annals::train::metric::Scorer;
-use annals::train::prepared::{Inputs, Prepared, Targets};
 use serde_json::Value;
 
 fn references() -> Value {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::app::{Error, ErrorKind, Result};
-use crate::train::{Pickle, WEIGHTS_FILE};
+use crate::data::Pickle;
+use crate::model::WEIGHTS_FILE;
 
 /// Refuses `place` where it is a pickle, or a folder with one and without weights that are read.
 ///

@@ -5,8 +5,8 @@ mod encoder;
 mod linear;
 mod pat;
 
+use annals::model::config::{Architecture, TrainConfig};
 use annals::train::LearnError;
-use annals::train::config::{Architecture, TrainConfig};
 use tch::{Tensor, nn};
 
 /// A network: rows to class scores.

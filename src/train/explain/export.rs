@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{ATTENTION_FILE, Attended, PICTURE_FILE, picture, probability};
 use crate::base::durable;
+use crate::data::prepared::Prepared;
 use crate::train::learner::LearnError;
-use crate::train::prepared::Prepared;
 use crate::train::trainer::TrainError;
 
 const ABOUT: &str = "relevance: attention rollout to the mean of the outputs (Abnar and Zuidema \

@@ -5,10 +5,11 @@
 
 use super::{Attended, probability};
 use crate::base::Direction;
-use crate::train::config::TrainConfig;
-use crate::train::learner::{Batch, Learner};
+use crate::data::batch::Batch;
+use crate::model::config::TrainConfig;
+use crate::stats::random::Stream;
+use crate::train::learner::Learner;
 use crate::train::metric::MetricValue;
-use crate::train::random::Stream;
 use crate::train::trainer::TrainError;
 
 const SHARES: [f64; 5] = [0.01, 0.05, 0.1, 0.2, 0.5];

@@ -14,12 +14,14 @@ mod rollout;
 
 use std::path::Path;
 
-use super::config::TrainConfig;
-use super::learner::{AttentionMaps, Batch, Learner};
+use super::learner::{AttentionMaps, Learner};
 use super::metric::MetricValue;
-use super::prepared::{Collator, Prepared};
 use super::trainer::TrainError;
 use crate::base::Split;
+use crate::data::batch::Batch;
+use crate::data::batch::Collator;
+use crate::data::prepared::Prepared;
+use crate::model::config::TrainConfig;
 
 /// Where the attention of some test rows is written, relative to the run's folder.
 pub const ATTENTION_FILE: &str = "results/attention.json";

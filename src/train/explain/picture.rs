@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::export::{labels, token};
 use super::{Attended, probability};
-use crate::train::prepared::Prepared;
+use crate::data::prepared::Prepared;
 
 const WIDTH: f64 = 960.0;
 const MARGIN: f64 = 16.0;
@@ -96,7 +96,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::prepared::Targets;
+    use crate::data::prepared::Targets;
 
     #[test]
     fn what_stands_in_a_text_cannot_leave_it() {

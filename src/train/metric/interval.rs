@@ -5,7 +5,7 @@ use super::evaluation::MetricValue;
 use super::ranking::Curve;
 use super::score::direction_of;
 use crate::base::score::{Counts, balanced_accuracy, f1_macro};
-use crate::train::random::Stream;
+use crate::stats::random::Stream;
 
 const PURPOSE: u64 = 0x626f_6f74; // "boot"
 const RESAMPLES: usize = 1_000;
@@ -107,9 +107,9 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use crate::base::Split;
+    use crate::data::prepared::Targets;
+    use crate::stats::random::Stream;
     use crate::train::metric::{Evaluation, Scorer};
-    use crate::train::prepared::Targets;
-    use crate::train::random::Stream;
 
     /// 5,000 rows of three classes, four in five answered rightly.
     fn evaluation(order: impl Iterator<Item = u32>, seed: u64) -> Evaluation {

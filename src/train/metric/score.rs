@@ -7,7 +7,7 @@ use super::ranking::Ranking;
 use super::threshold::{self, Thresholds, probability};
 use crate::base::score::{Counts, averages, matthews, ratio};
 use crate::base::{Direction, Split};
-use crate::train::prepared::Targets;
+use crate::data::prepared::Targets;
 
 /// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
 /// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` is the mean over

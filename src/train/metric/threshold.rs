@@ -1,8 +1,8 @@
 //! Where a row may have any number of labels: from which probability on it has each.
 
 use crate::base::score::Counts;
-use crate::train::config::Threshold;
-use crate::train::prepared::Prepared;
+use crate::data::prepared::Prepared;
+use crate::model::config::Threshold;
 
 /// The probability that a logit stands for where each label is asked for by itself.
 pub fn probability(logit: f32) -> f64 {

@@ -13,14 +13,14 @@ use crate::app::runs::train::ensemble;
 use crate::app::runs::train::folder::THRESHOLDS_FILE;
 use crate::app::{App, Error, ErrorKind, Named, Programs, Result, refuse_pickle};
 use crate::base::Digest;
+use crate::data::lexicon::Concepts;
+use crate::data::vocab::{Tokens, Vocab};
+use crate::data::{self, Scaler};
 use crate::effect;
+use crate::model::classical::TextClassifier;
+use crate::model::config::{self, Architecture, TrainConfig};
+use crate::model::hf::{self, Tokenizer};
 use crate::projection::registry::ModelRow;
-use crate::train::classical::TextClassifier;
-use crate::train::config::{self, Architecture, TrainConfig};
-use crate::train::data::lexicon::Concepts;
-use crate::train::data::vocab::{Tokens, Vocab};
-use crate::train::data::{self, Scaler};
-use crate::train::hf::{self, Tokenizer};
 use crate::train::protocol::ScoreSpec;
 
 /// What makes tokens of a text.

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use crate::app::{Error, ErrorKind, Result};
-use crate::train::data::{DataError, Format, Table, read_table};
+use crate::data::{DataError, Format, Table, read_table};
 
 /// A file of texts.
 pub enum TextFile {

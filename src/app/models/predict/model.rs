@@ -8,14 +8,15 @@ use crate::app::runs::train::ensemble;
 use crate::app::runs::train::folder::THRESHOLDS_FILE;
 use crate::app::{Error, ErrorKind, Programs, Result, refuse_pickle};
 use crate::base::Digest;
+use crate::data::batch::Batch;
+use crate::data::batch::Collator;
+use crate::data::prepared::{Inputs, Prepared, Targets};
+use crate::data::{self, Scaler, Series};
+use crate::model::classical::TextClassifier;
+use crate::model::config;
+use crate::model::hf::{self, Pretrained};
 use crate::supervise::{Engine, Heard};
-use crate::train::Batch;
-use crate::train::classical::TextClassifier;
-use crate::train::config;
-use crate::train::data::{self, Scaler, Series};
-use crate::train::hf::{self, Pretrained};
 use crate::train::metric::probability;
-use crate::train::prepared::{Collator, Inputs, Prepared, Targets};
 use crate::train::protocol::{Ended, ScoreSpec};
 
 /// Longest that an engine may take to load a model or to score one batch.

@@ -15,6 +15,7 @@ use crate::app::core::environment::{self, Facts};
 use crate::app::runs::run_files::{DATASET, MODEL_FILES, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
+use crate::data::prepared::Prepared;
 use crate::domain::run::{
     ArtifactStored, Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunStarted, RunState,
     RunStatus, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows, classify, decide,
@@ -22,7 +23,6 @@ use crate::domain::run::{
 use crate::domain::{Envelope, Event, Name, Provenance};
 use crate::projection::runs::RunDetails;
 use crate::train::metric::{Evaluation, PREDICTIONS_FILE, Scorer, Thresholds, predictions_file};
-use crate::train::prepared::Prepared;
 
 /// The list of members, in the folder of an ensemble.
 pub(in crate::app) const MANIFEST: &str = "ensemble.json";

@@ -13,17 +13,16 @@ use crate::app::models::papers::{BASELINE, INFERENCE_MS, Record, pretty, trainin
 use crate::app::runs::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, confine, durable};
+use crate::data::prepared::Prepared;
+use crate::data::{REPORT_FILE, SCALER_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
 use crate::domain::Provenance;
 use crate::domain::run::{ArtifactStored, RunFinished, TEST_ROW_ORDER, TEST_ROWS};
 use crate::domain::workspace::LayoutKind;
-use crate::train::classical::VECTORIZER_FILE;
-use crate::train::data::{
-    REPORT_FILE, SCALER_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity,
-};
+use crate::model::classical::VECTORIZER_FILE;
+use crate::model::hf;
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::metric::{PREDICTIONS_FILE, predictions_file};
-use crate::train::prepared::Prepared;
-use crate::train::{Finished, hf, weights_path};
+use crate::train::{Finished, weights_path};
 
 /// The probability from which on a row has each label: a map by label.
 pub(in crate::app) const THRESHOLDS_FILE: &str = "thresholds.json";

@@ -27,15 +27,15 @@ use crate::app::NewRun;
 use crate::app::core::environment::Facts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
+use crate::data::{Dataset, Preparation};
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
     RunState, RunStatus, SplitRows, Synthetic, classify, decide,
 };
 use crate::domain::{Event, Name, Provenance};
+use crate::model::config::{Architecture, TrainConfig};
 use crate::projection::runs::RunDetails;
 use crate::supervise::{Engine, SuperviseError};
-use crate::train::config::{Architecture, TrainConfig};
-use crate::train::data::{Dataset, Preparation};
 use crate::train::protocol::JobSpec;
 use drive::Driven;
 pub(in crate::app) use folder::RunFolder;

@@ -18,9 +18,9 @@ use crate::domain::run::{
     RunReproduced, RunStarted, RunState, RunStatus, decide,
 };
 use crate::domain::{Envelope, Event, Provenance};
+use crate::model::config::{self, TrainConfig};
 use crate::projection::runs::RunDetails;
 use crate::store::Filter;
-use crate::train::config::{self, TrainConfig};
 use crate::train::protocol::JobSpec;
 
 /// Where and how to train again.

@@ -10,15 +10,15 @@ use super::folder::RunFolder;
 use super::settings::{ConfigSource, Resolved, merged};
 use crate::app::{Error, ErrorKind, Result, refuse_pickle};
 use crate::base::{Digest, settings};
-use crate::domain::run::{Category, Synthetic};
-use crate::projection::files::Regenerated;
-use crate::train::TrainEvent;
-use crate::train::config::{Architecture, Threshold, TrainConfig};
-use crate::train::data::{
+use crate::data::{
     self, DataError, Dataset, LabelColumns, Preparation, Source, actigraphy, sample,
 };
-use crate::train::hf::{HfError, Pretrained};
-use crate::train::pat;
+use crate::domain::run::{Category, Synthetic};
+use crate::model::config::{Architecture, Threshold, TrainConfig};
+use crate::model::hf::{HfError, Pretrained};
+use crate::model::pat;
+use crate::projection::files::Regenerated;
+use crate::train::TrainEvent;
 
 /// A training, as the user asked for it.
 #[derive(Clone, Debug)]

@@ -18,9 +18,9 @@ use crate::domain::run::{
 };
 use crate::domain::{Envelope, Event, Provenance};
 use crate::effect;
+use crate::model::config::{self, TrainConfig};
 use crate::supervise::Engine;
 use crate::train::checkpoint::Checkpoints;
-use crate::train::config::{self, TrainConfig};
 use crate::train::protocol::JobSpec;
 
 /// A run that can go on.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TrainRequest;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
-use crate::train::config::{self, ConfigError, FileKind, Layer, TrainConfig};
+use crate::model::config::{self, ConfigError, FileKind, Layer, TrainConfig};
 
 /// Where settings come from.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 use super::Plan;
 use super::request;
 use crate::base::Split;
-use crate::train::classical::{TextClassifier, evaluate};
-use crate::train::config::{self, Layer};
+use crate::model::classical::TextClassifier;
+use crate::model::config::{self, Layer};
+use crate::train::classical::evaluate;
 use crate::train::metric::Thresholds;
 
 /// Rows up to which the fit takes seconds; beyond it a run of its own is the better place.

@@ -3,7 +3,7 @@
 //! (<https://arxiv.org/abs/2002.04745>), learned positions, GELU. A convolution before the layers,
 //! where asked for, knows short sequences of tokens, which few rows do not teach attention.
 
-use annals::train::config::Pooling;
+use annals::model::config::Pooling;
 use tch::nn::{self, Init, Module as _, ModuleT as _};
 use tch::{Kind, Tensor};
 

@@ -1,6 +1,6 @@
 //! From patches of numbers to vectors.
 
-use annals::train::config::PatchEmbedding;
+use annals::model::config::PatchEmbedding;
 use tch::nn::{self, Init, Module as _};
 use tch::{Kind, Tensor};
 
