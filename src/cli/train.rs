@@ -148,7 +148,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         return Ok(());
     }
     if args.show_config {
-        let config = show_config(&request(args, context)?)?;
+        let (config, notes) = show_config(&request(args, context)?)?;
+        notes.iter().for_each(|note| context.ui.note(note));
         return context
             .ui
             .data(&config, |ui| config.to_yaml().lines().try_for_each(|line| ui.line(line)));

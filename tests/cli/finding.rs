@@ -254,9 +254,49 @@ fn the_templates_of_the_old_tracker_are_read() {
         let shown = json(&ward, &["train", "--show-config", "--config", &config(name)]);
         assert_eq!(shown["model"]["n_embd"], width, "{name}");
     }
-    // What annals has under other names is refused by name, not left out.
-    let words = ["train", "--show-config", "--config", &config("umls_enhanced")];
-    ward.annals(&words).refused(3, "unknown key `clinical_vocab`");
+    // Keys without an equivalent are refused together, each with its reason and a replacement.
+    for (name, keys) in [
+        (
+            "umls_enhanced",
+            &[
+                "clinical_vocab.clinical_embedding_boost",
+                "training.clinical_loss_weight",
+                "clinical_vocab.use_umls",
+            ][..],
+        ),
+        ("curriculum_model", &["training.curriculum_stages", "training.curriculum_learning"]),
+        ("multitask_model", &["model.auxiliary_tasks.severity_regression"]),
+        (
+            "interpretable_model",
+            &[
+                "model.attention_analysis.save_attention_weights",
+                "model.attention_analysis.attention_regularization",
+                "model.attention_analysis.interpretability_loss",
+                "training.attention_supervision",
+                "training.clinical_attention_boost",
+            ],
+        ),
+    ] {
+        let words = ["train", "--show-config", "--config", &config(name)];
+        let answer = ward.annals(&words).refused(3, "no setting of annals means the same as");
+        for key in keys {
+            assert!(answer.err.contains(&format!("`{key}` (line ")), "{key}: {}", answer.err);
+            assert!(answer.err.contains(&format!("hint: `{key}`: ")), "{key}: {}", answer.err);
+        }
+        assert_eq!(answer.err.matches("; use ").count(), keys.len(), "{}", answer.err);
+    }
+    // Without these keys the rest is translated.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let dropped = ["clinical_embedding_boost", "clinical_loss_weight", "severity_regression"];
+    let kept = text.lines().filter(|line| !dropped.iter().any(|key| line.contains(key)));
+    std::fs::write(ward.path("old.yaml"), kept.collect::<Vec<_>>().join("\n")).unwrap();
+    let shown = json(&ward, &["train", "--show-config", "--config", "old.yaml:multitask_model"]);
+    assert_eq!(shown["multitask"]["heads"][1]["column"], "urgency_classification");
+    assert_eq!(shown["multitask"]["heads"][1]["weight"], 0.7);
+    let words = ["train", "--show-config", "--config", "old.yaml:umls_enhanced"];
+    ward.annals(&words).refused(3, "the path of MRCONSO.RRF");
+    let shown = json(&ward, &[&words[..], &["--set", "lexicon.file=clinical"]].concat());
+    assert_eq!(shown["lexicon"]["semantic_types"][0], "Disease or Syndrome");
 }
 
 fn shared() -> Option<std::path::PathBuf> {

@@ -6,6 +6,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::legacy;
 use super::types::TrainConfig;
 use super::validate::Rule;
 use crate::base::settings;
@@ -232,6 +233,15 @@ pub(super) fn rules(config: &TrainConfig) -> Vec<Rule> {
         "true, or `attention.supervision_weight` above 0: nothing else asks the lexicon".into(),
     ));
     let lexicon = &config.lexicon;
+    rules.push((
+        lexicon.file != legacy::UMLS,
+        "lexicon.file",
+        lexicon.file.clone(),
+        "the path of MRCONSO.RRF, as the UMLS is licensed and not part of annals, or `clinical`, \
+         the vocabulary of annals (--set lexicon.file=META/MRCONSO.RRF --set \
+         lexicon.types_file=META/MRSTY.RRF)"
+            .into(),
+    ));
     let is_rrf = lexicon.file.to_lowercase().ends_with(".rrf");
     rules.push((
         lexicon.types_file.is_empty() || (is_rrf && !lexicon.semantic_types.is_empty()),

@@ -9,6 +9,7 @@
 //! Start reading at [`resolve`].
 
 mod families;
+mod legacy;
 mod pat;
 mod resolve;
 mod template;
@@ -30,4 +31,4 @@ pub use types::{
     Precision, ScheduleKind, SplitConfig, SplitRule, TfidfConfig, ToyConfig, TrainConfig,
     TrainingConfig,
 };
-pub use yaml::{ConfigError, Place};
+pub use yaml::{ConfigError, OldKey, Place};

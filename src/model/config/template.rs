@@ -1,12 +1,11 @@
 //! Settings that build on others, files of several named templates, and the list of all settings.
 
+use super::legacy::{self, Translation};
 use super::resolve::BASE;
 use super::yaml::{self, ConfigError, Node, Place, Value};
 
 /// The key that names the settings underneath.
 pub(super) const EXTENDS: &str = "extends";
-/// Keys of a template that describe it and set nothing: path, and what to know about it.
-const DESCRIPTIVE: &[&str] = &["model.name"];
 
 /// What a YAML text of a user holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +14,8 @@ pub enum FileKind {
     Settings {
         /// A named configuration, a file, or a template of a file (`FILE:NAME`).
         extends: Option<String>,
+        /// How keys of the old tracker were read.
+        notes: Vec<String>,
     },
     /// Several sets of settings, each under a name of its own.
     Templates(Vec<Template>),
@@ -27,8 +28,8 @@ pub struct Template {
     pub name: String,
     /// What it builds on, as for a file of settings.
     pub extends: Option<String>,
-    /// Keys in it that describe it and have no effect.
-    pub without_effect: Vec<&'static str>,
+    /// How keys of the old tracker were read.
+    pub notes: Vec<String>,
 }
 
 /// One setting, as `annals train --list-settings` prints it.
@@ -50,7 +51,7 @@ pub struct Setting {
 pub fn inspect(file: &str, text: &str) -> Result<FileKind, ConfigError> {
     let root = yaml::parse(file, text)?;
     let Value::Map(entries) = &root.value else {
-        return Ok(FileKind::Settings { extends: None });
+        return Ok(FileKind::Settings { extends: None, notes: Vec::new() });
     };
     let base = yaml::parse("base.yaml", BASE)?;
     let is_map = |node: &Node| matches!(node.value, Value::Map(_));
@@ -59,14 +60,14 @@ pub fn inspect(file: &str, text: &str) -> Result<FileKind, ConfigError> {
         && entries.iter().all(|entry| !known(&entry.key) && is_map(&entry.node))
         && entries.iter().any(|entry| has_settings(&base, &entry.node));
     if !templates {
-        return Ok(FileKind::Settings { extends: extends(&root)? });
+        let extends = extends(&root)?;
+        return Ok(FileKind::Settings { extends, notes: legacy::translate(root).notes });
     }
     let template = |entry: &yaml::Entry| {
-        let found = DESCRIPTIVE.iter().filter(|key| entry.node.find(key).is_some());
         Ok(Template {
             name: entry.key.clone(),
             extends: extends(&entry.node)?,
-            without_effect: found.copied().collect(),
+            notes: legacy::translate(entry.node.clone()).notes,
         })
     };
     entries.iter().map(template).collect::<Result<_, _>>().map(FileKind::Templates)
@@ -90,7 +91,7 @@ fn extends(node: &Node) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// The settings of a text, or of one template in it, without the keys that set nothing.
+/// The settings of a text, or of one template in it, with the keys of the old tracker translated.
 pub(super) fn settings(
     file: &str,
     text: &str,
@@ -102,22 +103,14 @@ pub(super) fn settings(
             place: Place { file: file.to_owned(), line: 0, column: 0 },
             message: format!("there is no template `{name}`"),
         })?;
-        for key in DESCRIPTIVE {
-            remove(&mut node, key);
-        }
     }
-    remove(&mut node, EXTENDS);
-    Ok(node)
-}
-
-fn remove(node: &mut Node, path: &str) {
-    let Value::Map(entries) = &mut node.value else { return };
-    match path.split_once('.') {
-        None => entries.retain(|entry| entry.key != path),
-        Some((first, rest)) => {
-            let below = entries.iter_mut().filter(|entry| entry.key == first);
-            below.for_each(|entry| remove(&mut entry.node, rest));
-        }
+    if let Value::Map(entries) = &mut node.value {
+        entries.retain(|entry| entry.key != EXTENDS);
+    }
+    let Translation { node, refused, .. } = legacy::translate(node);
+    match refused.is_empty() {
+        true => Ok(node),
+        false => Err(ConfigError::OldKeys { file: file.to_owned(), keys: refused }),
     }
 }
 
@@ -170,8 +163,10 @@ mod tests {
     #[test]
     fn templates_are_told_from_settings() {
         let kind = |text: &str| inspect("my.yaml", text).unwrap();
-        let settings =
-            |extends: Option<&str>| FileKind::Settings { extends: extends.map(str::to_owned) };
+        let settings = |extends: Option<&str>| FileKind::Settings {
+            extends: extends.map(str::to_owned),
+            notes: Vec::new(),
+        };
         assert_eq!(kind(""), settings(None));
         assert_eq!(kind("training: {num_epochs: 1}"), settings(None));
         assert_eq!(kind("extends: large_model"), settings(Some("large_model")));
@@ -184,7 +179,7 @@ mod tests {
         };
         let names: Vec<&str> = found.iter().map(|template| template.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(found[0].without_effect, ["model.name"]);
+        assert_eq!(found[0].notes, ["`model.name` describes the model and has no effect"]);
         assert_eq!(found[1].extends.as_deref(), Some("a"));
         assert!(inspect("my.yaml", "extends: [a]").is_err());
     }

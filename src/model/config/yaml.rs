@@ -26,6 +26,14 @@ pub enum ConfigError {
         /// The known key most like it.
         nearest: Option<String>,
     },
+    /// Keys of the tracker before annals without a setting of the same meaning.
+    #[error("{file}: no setting of annals means the same as {}", key_lines(.keys))]
+    OldKeys {
+        /// The file.
+        file: String,
+        /// The keys, in the order in which they are looked for.
+        keys: Vec<OldKey>,
+    },
     /// A key that decides nothing beside the others.
     #[error("{place}: `{key}` decides nothing {beside}")]
     UnusedKey {
@@ -62,6 +70,24 @@ pub enum ConfigError {
 
 fn near(nearest: Option<&String>) -> String {
     nearest.map(|key| format!(" (nearest known key: `{key}`)")).unwrap_or_default()
+}
+
+fn key_lines(keys: &[OldKey]) -> String {
+    let line = |key: &OldKey| format!("`{}` (line {})", key.key, key.place.line);
+    keys.iter().map(line).collect::<Vec<_>>().join(", ")
+}
+
+/// A key of the tracker before annals that no setting can express.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldKey {
+    /// The position of the key.
+    pub place: Place,
+    /// The key with its parents, joined by dots.
+    pub key: String,
+    /// The reason for the refusal.
+    pub why: String,
+    /// The setting or option to use instead.
+    pub instead: String,
 }
 
 /// A place in a text of settings.

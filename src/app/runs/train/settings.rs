@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TrainRequest;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
-use crate::model::config::{self, ConfigError, FileKind, Layer, TrainConfig};
+use crate::model::config::{self, ConfigError, FileKind, Layer, OldKey, TrainConfig};
 
 /// Where settings come from.
 #[derive(Clone, Debug)]
@@ -122,9 +122,7 @@ fn layer(
                 Error::new(ErrorKind::NotFound, message)
                     .hint(format!("its templates are {}", all.join(", ")))
             })?;
-            notes.extend(found.without_effect.iter().map(|key| {
-                format!("{file}: `{key}` of {name} describes the model and has no effect")
-            }));
+            notes.extend(found.notes.iter().map(|note| format!("{file}, template {name}: {note}")));
             (Some(name.clone()), name.clone(), found.extends.clone())
         }
         (ConfigSource::Template(_, name), FileKind::Settings { .. }) => {
@@ -138,7 +136,10 @@ fn layer(
             return Err(Error::new(ErrorKind::Data, message)
                 .hint(format!("name one, such as --config {file}:{first}")));
         }
-        (_, FileKind::Settings { extends }) => (None, stem(path), extends),
+        (_, FileKind::Settings { extends, notes: found }) => {
+            notes.extend(found.iter().map(|note| format!("{file}: {note}")));
+            (None, stem(path), extends)
+        }
     };
     Ok((OwnedLayer { file, text, template }, name, extends, folder.to_owned()))
 }
@@ -151,6 +152,11 @@ fn stem(path: &Path) -> String {
 fn invalid(error: &ConfigError) -> Error {
     let failed = Error::new(ErrorKind::Data, error.to_string());
     match error {
+        ConfigError::OldKeys { keys, .. } => {
+            let hint = |old: &OldKey| format!("`{}`: {}; use {}", old.key, old.why, old.instead);
+            let failed = keys.iter().fold(failed, |failed, old| failed.hint(hint(old)));
+            failed.hint("`annals train --list-configs` lists configurations that annals ships")
+        }
         ConfigError::UnknownKey { key, nearest: None, .. } => match same_end(key) {
             Some(known) => failed.hint(format!("did you mean `{known}`?")),
             None => failed.hint("`annals train --list-settings` lists every key"),
@@ -167,12 +173,13 @@ fn same_end(key: &str) -> Option<String> {
     found.next().filter(|_| found.next().is_none()).map(|setting| setting.key)
 }
 
-/// The settings of a request, without the files they name: for showing them.
+/// The settings of a request, without the files they name, and how they were read: for showing
+/// them.
 ///
 /// # Errors
 /// As a training with them is refused.
-pub fn show_config(request: &TrainRequest) -> Result<TrainConfig> {
-    merged(request).map(|resolved| resolved.config)
+pub fn show_config(request: &TrainRequest) -> Result<(TrainConfig, Vec<String>)> {
+    merged(request).map(|resolved| (resolved.config, resolved.notes))
 }
 
 pub(super) fn merged(request: &TrainRequest) -> Result<Resolved> {
