@@ -132,6 +132,17 @@ pub fn architecture(parameters: &BTreeMap<String, String>) -> Option<&str> {
     parameters.get(ARCHITECTURE).map(|word| word.trim_matches('"'))
 }
 
+/// How classes weigh in the loss: a setting of annals, and of other trainers a parameter of that
+/// name; `None` where nobody stated it.
+pub fn class_weights(parameters: &BTreeMap<String, String>) -> Option<&str> {
+    let is_named = |key: &&String| {
+        let last = key.rsplit('.').next();
+        last.is_some_and(|last| matches!(last, "class_weights" | "class_weight"))
+    };
+    let key = parameters.keys().find(is_named)?;
+    parameters.get(key).map(String::as_str)
+}
+
 /// The architecture in words for people; none for one that is not known.
 pub fn title(architecture: &str) -> Option<&'static str> {
     entry(architecture).map(|entry| entry.title)

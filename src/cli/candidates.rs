@@ -71,7 +71,7 @@ fn rule_by_rule(ui: &mut Ui, run: &str, rules: &[RuleResult]) -> Result<()> {
     let mut table = Table::new(&["", "rule", "asks", "found"]);
     for rule in rules {
         let verdict = match rule.passed {
-            // What nobody stated is not met, it is only not refused.
+            // Nobody stated it, and the policy does not require it.
             true if rule.found == NOT_STATED => "??",
             true => "ok",
             false => "NO",

@@ -1,5 +1,7 @@
 //! `annals show`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -10,7 +12,7 @@ use crate::app::{
     App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
     Snapshot,
 };
-use crate::base::{Split, Timestamp, counted};
+use crate::base::{Split, Timestamp, counted, settings};
 use crate::domain::Provenance;
 use crate::domain::metric::ClassScore;
 use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
@@ -149,6 +151,8 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
     for (fact, _) in facts.into_iter().filter(|(_, stated)| !stated) {
         value[fact] = Value::Null;
     }
+    let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
+    value["class_weights"] = json!(settings::class_weights(&parameters).map(plain));
     let series = if RunStatus::from(run.status) == RunStatus::Finished {
         vec![]
     } else {
@@ -228,6 +232,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         if let Some(origin) = &origin {
             show_origin(ui, origin)?;
         }
+        show_settings(ui, run)?;
         for (by, equal) in &run.reproductions {
             let word = if *equal { "equal" } else { "differing" };
             ui.line(&format!("reproduced  {word}, by run {by}"))?;
@@ -252,6 +257,45 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         }
         show_scores(run, &series, ui)
     })
+}
+
+/// The settings that the architecture uses, a line for each section; of other trainers, the
+/// parameters that their scripts stated.
+fn show_settings(ui: &mut Ui, run: &RunDetails) -> Result<()> {
+    let mut sections: Vec<(&str, Vec<String>)> = Vec::new();
+    for (key, value) in &run.parameters {
+        let (section, name) = key.split_once('.').unwrap_or(("", key));
+        let pair = format!("{}={}", escape(name), escape(&plain(value)));
+        match sections.iter_mut().find(|(known, _)| *known == section) {
+            Some((_, pairs)) => pairs.push(pair),
+            None => sections.push((section, vec![pair])),
+        }
+    }
+    if sections.is_empty() {
+        ui.line(&format!("settings    {NOT_STATED}"))?;
+    }
+    for (section, pairs) in &sections {
+        let section = if section.is_empty() { "" } else { &format!("{}: ", escape(section)) };
+        ui.line(&format!("settings    {section}{}", pairs.join(", ")))?;
+    }
+    let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
+    match settings::class_weights(&parameters) {
+        // Shown with the settings.
+        Some(_) => Ok(()),
+        None => ui.line(&format!("weights     class weights {NOT_STATED}")),
+    }
+}
+
+/// A recorded value without the quotes of JSON around a simple word.
+fn plain(value: &str) -> String {
+    let is_simple = |text: &str| {
+        let simple = |c: char| c.is_alphanumeric() || "_-./@".contains(c);
+        !text.is_empty() && text.chars().all(simple)
+    };
+    match serde_json::from_str::<Value>(value) {
+        Ok(Value::String(text)) if is_simple(&text) => text,
+        _ => value.to_owned(),
+    }
 }
 
 fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {

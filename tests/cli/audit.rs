@@ -41,7 +41,12 @@ fn run(ward: &Workspace, name: &str, more: &[&str]) -> String {
     let confusion = r#"{"labels": ["calm", "risk"], "matrix": [[90, 10], [20, 80]]}"#;
     std::fs::write(ward.path("confusion.json"), confusion).unwrap();
     let start = ["run", "start", "--name", name, "--labels", "calm,risk", "--category", "baseline"];
-    let rows = ["--rows", "train=800", "--rows", "valid=100"];
+    let mut rows = vec!["--rows", "train=800", "--rows", "valid=100"];
+    for stated in [["--synthetic", "false"], ["--leaked-rows", "0"]] {
+        if !more.contains(&stated[0]) {
+            rows.extend(stated);
+        }
+    }
     let out = ward.annals(&[&start[..], &rows, more].concat()).ok().out;
     let run = out.trim().to_owned();
     ward.annals(&["run", "save", &run, "model.bin"]).ok();

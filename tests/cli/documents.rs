@@ -113,7 +113,8 @@ fn a_model_without_an_auc_is_numbered_and_its_summary_says_how_good_it_is() {
     let confusion = r#"{"labels": ["calm", "risk"], "matrix": [[90, 10], [20, 80]]}"#;
     std::fs::write(ward.path("confusion.json"), confusion).unwrap();
     let start = ["run", "start", "--name", "forest", "--labels", "calm,risk", "--rows", "test=200"];
-    ward.annals(&start).ok();
+    let stated = ["--leaked-rows", "0", "--synthetic", "false"];
+    ward.annals(&[&start[..], &stated].concat()).ok();
     ward.annals(&["run", "save", "forest", "model.joblib"]).ok();
     let metrics = ["test/accuracy=0.85", "test/f1_macro=0.85"];
     let finish = [&["run", "finish", "forest"], &metrics[..], &["--confusion", "confusion.json"]];

@@ -38,6 +38,10 @@ fn begun() -> Workspace {
         "5",
         "--tags",
         "baseline",
+        "--synthetic",
+        "false",
+        "--leaked-rows",
+        "0",
     ])
     .ok();
     ward

@@ -111,6 +111,20 @@ fn what_nobody_stated_is_not_shown_as_a_fact() {
     let judged = ward.annals(&["candidates", "silent"]).ok().out;
     let line = |rule: &str| judged.lines().find(|line| line.contains(rule)).unwrap().to_owned();
     for rule in ["leakage", "synthetic_data"] {
+        assert!(line(rule).contains("NO") && line(rule).contains("not stated"), "{judged}");
+    }
+    let settings = ["settings    not stated", "weights     class weights not stated"];
+    let shown = ward.annals(&["show", "silent"]).ok().out;
+    assert!(settings.iter().all(|line| shown.contains(line)), "{shown}");
+    assert!(shown.contains("device      not stated"), "{shown}");
+    let answer = ward.annals(&["promote", "silent"]);
+    answer.refused(5, "`annals run start --leaked-rows 0 --synthetic false --rows test=200`");
+    // A policy that needs none of it: the run is not refused for it, and it is still not stated.
+    ward.allow_synthetic();
+    ward.annals(&["policy", "set", "production_promotion.allow_leakage", "true"]).ok();
+    let judged = ward.annals(&["candidates", "silent"]).ok().out;
+    let line = |rule: &str| judged.lines().find(|line| line.contains(rule)).unwrap().to_owned();
+    for rule in ["leakage", "synthetic_data"] {
         assert!(line(rule).contains("??") && line(rule).contains("not stated"), "{judged}");
     }
 }

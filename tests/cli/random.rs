@@ -74,7 +74,12 @@ impl Life {
     fn begin(&mut self) {
         let name = self.dice.of(&["notes", "baseline_micro", "debug_try", "hate_v1", "hate_v2"]);
         let seed = self.dice.below(4).to_string();
-        let synthetic = if self.dice.below(5) == 0 { &["--synthetic"][..] } else { &[] };
+        // Real, generated, or not stated; the same of the leaked rows.
+        let synthetic: &[&str] = match self.dice.below(5) {
+            0 => &["--synthetic", "--leaked-rows", "0"],
+            1 => &[],
+            _ => &["--synthetic", "false", "--leaked-rows", "0"],
+        };
         let start = ["run", "start", "--name", name, "--seed", &seed, "--labels", "calm,risk"];
         let rows = ["--rows", "train=800", "--rows", "test=200"];
         let begun = self.ask(&[&start, &rows[..], synthetic].concat()).ok();

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::base::confine::ConfineError;
+use crate::domain::run::NOT_STATED;
 use crate::domain::{NameError, Rejection};
 use crate::store::StoreError;
 
@@ -208,14 +209,15 @@ impl From<Rejection> for Error {
                 ErrorKind::Rejected
             }
         };
-        let hint = match &rejection {
-            Rejection::Rules { .. } => Some("`annals candidates` shows every rule and number"),
-            _ => None,
-        };
         let error = Self::new(kind, rejection.to_string());
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
+        let Rejection::Rules { failed, .. } = &rejection else { return error };
+        let error = error.hint("`annals candidates` shows every rule and number");
+        match failed.iter().any(|rule| rule.found == NOT_STATED) {
+            true => error.hint(
+                "scripts state such facts when a run starts: `annals run start --leaked-rows 0 \
+                 --synthetic false --rows test=200`",
+            ),
+            false => error,
         }
     }
 }

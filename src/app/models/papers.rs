@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::app::models::model_card::model_card;
 use crate::base::{Split, Timestamp, is_count, settings};
 use crate::domain::registry::Semver;
-use crate::domain::run::{RunFinished, RunStarted, RunState};
+use crate::domain::run::{DataFile, RunFinished, RunStarted, RunState};
 use crate::domain::{Provenance, RuleResult};
 
 /// Name of the scores of the classical baseline in `training_info.json`.
@@ -112,6 +112,11 @@ fn number(name: &str, value: f64) -> Value {
     if is_count(name, value) { json!(value as u64) } else { json!(value) }
 }
 
+/// The rows read from a file; none of a file that only a script read.
+pub(super) fn rows_read(file: &DataFile) -> Option<u64> {
+    Some(file.rows).filter(|rows| *rows > 0)
+}
+
 /// What was trained, on what, where, for how long and how well. What nobody measured or stated is
 /// left out.
 pub(in crate::app) fn training_info(record: &Record<'_>) -> Value {
@@ -119,7 +124,7 @@ pub(in crate::app) fn training_info(record: &Record<'_>) -> Value {
     let (data, environment) = (&started.data, &started.environment);
     let files = data.files.iter().map(|file| {
         json!({
-            "path": file.path, "rows": file.rows, "bytes": file.bytes, "blake3": file.digest
+            "path": file.path, "rows": rows_read(file), "bytes": file.bytes, "blake3": file.digest
         })
     });
     let mut info = json!({
@@ -133,14 +138,18 @@ pub(in crate::app) fn training_info(record: &Record<'_>) -> Value {
         "synthetic_data": record.synthetic,
         "seed": record.seed,
         "trainer": started.trainer,
-        "device": environment.device,
-        "threads": environment.threads,
         "num_classes": data.labels.len(),
         "classes": data.labels,
     });
     let mut put = |key: &str, value: Value| {
         info[key] = value;
     };
+    if !environment.device.is_empty() {
+        put("device", json!(environment.device));
+    }
+    if environment.threads > 0 {
+        put("threads", json!(environment.threads));
+    }
     if let Some(git) = &environment.git {
         put("git_commit", json!(git.commit));
         put("git_branch", json!(git.branch));

@@ -358,12 +358,23 @@ fn results(finished: &RunFinished, header: &Header) -> Node {
 fn start_nodes(started: &RunStarted, position: u64) -> Vec<Node> {
     let mut nodes = Vec::new();
     for file in &started.data.files {
-        let detail = format!("{}, {} rows, blake3:{}", file.path, file.rows, file.digest);
+        let rows = match file.rows {
+            0 => "rows not counted".to_owned(),
+            rows => counted(rows, "row"),
+        };
+        let detail = format!("{}, {rows}, blake3:{}", file.path, file.digest);
         nodes.push(Node::new("data", detail, position));
     }
     if let Some(made) = &started.data.synthetic {
-        let detail =
-            format!("generated: {}, {} rows, seed {}", made.generator, made.rows, made.seed);
+        let rows = match made.rows {
+            0 => format!("rows {NOT_STATED}"),
+            rows => counted(rows, "row"),
+        };
+        let seed = match started.unstated.contains(&Unstated::Seed) {
+            true => NOT_STATED.to_owned(),
+            false => made.seed.to_string(),
+        };
+        let detail = format!("generated: {}, {rows}, seed {seed}", made.generator);
         nodes.push(Node::new("data", detail, position));
     }
     let stated = |fact, value: u64| match started.unstated.contains(&fact) {
@@ -387,9 +398,13 @@ fn start_nodes(started: &RunStarted, position: u64) -> Vec<Node> {
 fn environment(environment: &Environment, position: u64) -> Node {
     let torch =
         environment.libtorch.as_ref().map(|v| format!(", libtorch {v}")).unwrap_or_default();
+    let device = match environment.device.as_str() {
+        "" => NOT_STATED,
+        device => device,
+    };
     let detail = format!(
-        "annals {}{torch} on {} ({}, {})",
-        environment.tool_version, environment.host, environment.os, environment.device
+        "annals {}{torch} on {} ({}, device {})",
+        environment.tool_version, environment.host, environment.os, device
     );
     let code = environment.git.as_ref().map(|git| {
         let dirty = match (&git.diff, git.dirty) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Policy, ProductionPromotion};
-use crate::base::{Split, fixed};
+use crate::base::{Split, counted, fixed};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::run::{Category, NOT_STATED, RunState, RunStatus, UnrecordedSeries, Unstated};
@@ -30,7 +30,8 @@ impl Assessment {
     }
 }
 
-/// Judges a run by the policy. A metric that is missing fails its rule; it never counts as 0.
+/// Judges a run by the policy. A metric that is missing and a fact that nobody stated fail the
+/// rules that need them; they never count as 0.
 pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
     let rules = &policy.production_promotion;
     let mut found = vec![
@@ -50,22 +51,21 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
     ));
     found.push(rule(
         "synthetic_data",
-        rules.allow_synthetic || !run.synthetic,
+        rules.allow_synthetic || (!run.synthetic && run.stated(Unstated::DataOrigin)),
         if rules.allow_synthetic { "any data" } else { "no generated data" },
         match run.synthetic {
             true => "generated data",
-            false if run.unstated.contains(&Unstated::DataOrigin) => NOT_STATED,
-            false => "real data",
+            false if run.stated(Unstated::DataOrigin) => "real data",
+            false => NOT_STATED,
         },
     ));
     found.push(rule(
         "leakage",
-        rules.allow_leakage || run.leaked_rows == 0,
+        rules.allow_leakage || (run.leaked_rows == 0 && run.stated(Unstated::LeakedRows)),
         if rules.allow_leakage { "any" } else { "0 rows" },
         match run.leaked_rows {
-            0 if run.unstated.contains(&Unstated::LeakedRows) => NOT_STATED.into(),
-            0 => "0 rows".into(),
-            leaked => Cow::from(format!("{leaked} rows")),
+            0 if !run.stated(Unstated::LeakedRows) => NOT_STATED.into(),
+            leaked => Cow::from(counted(leaked, "row")),
         },
     ));
     let evidence: Vec<&str> = rules.evidence.iter().map(|p| p.word()).collect();
@@ -75,8 +75,13 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         format!("metrics from {}", evidence.join(", ")),
         run.provenance.map_or("none", crate::domain::Provenance::word),
     ));
-    let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map_or(0, |(_, n)| *n);
-    found.push(count("min_test_rows", rows, rules.min_test_rows, Some(rules.split)));
+    let rows = run.rows.iter().find(|(split, _)| *split == rules.split).map(|(_, rows)| *rows);
+    let mut enough =
+        count("min_test_rows", rows.unwrap_or(0), rules.min_test_rows, Some(rules.split));
+    if rows.is_none() {
+        enough.found = NOT_STATED.into();
+    }
+    found.push(enough);
     found.extend(scores(rules, &run.metrics, run.evaluation(rules.split)));
     let diverged: Vec<String> = run
         .unrecorded

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::NewRun;
-use crate::app::core::environment::{self, Facts};
+use crate::app::core::environment::Facts;
 use crate::app::core::session::Tx;
 use crate::app::runs::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
@@ -133,8 +133,9 @@ impl App {
         };
         let (environment, diff) = self.environment(Facts {
             libtorch: None,
-            threads: environment::cpus(),
-            device: start.device.as_deref().unwrap_or("cpu"),
+            // Both are the script's, and not stated unless it states them.
+            threads: 0,
+            device: start.device.as_deref().unwrap_or_default(),
             accelerators: vec![],
         });
         let (data, config) = (data_record(start)?, (file, bytes));

@@ -337,6 +337,9 @@ impl App {
                 data.files.push(file.clone());
             }
         }
+        let started = || members.iter().map(|member| &member.started);
+        data.leaked_rows = started().map(|member| member.data.leaked_rows).max().unwrap_or(0);
+        data.synthetic = started().find_map(|member| member.data.synthetic.clone());
         RunStarted {
             run,
             name: name.to_string(),
@@ -353,7 +356,7 @@ impl App {
             data,
             environment,
             trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
-            unstated: std::collections::BTreeSet::new(),
+            unstated: started().flat_map(|member| member.unstated.iter().copied()).collect(),
         }
     }
 }
