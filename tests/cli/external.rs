@@ -220,7 +220,9 @@ test -n "$ANNALS_RUN"
 fn a_command_is_supervised_and_its_words_are_recorded() {
     let ward = Workspace::new();
     write(&ward, "train.sh", SCRIPT);
-    let done = ward.annals(&["run", "exec", "--name", "shell", "--", "sh", "train.sh"]).ok();
+    let stated = ["--synthetic", "false", "--leaked-rows", "0"];
+    let words = [&["run", "exec", "--name", "shell"], &stated[..], &["--", "sh", "train.sh"]];
+    let done = ward.annals(&words.concat()).ok();
     assert!(done.out.contains("starting in") && done.err.contains("a warning"), "{}", done.out);
     let run = run_of(&ward, "shell");
     assert_eq!((&run["status"], &run["provenance"]), (&"finished".into(), &"supervised".into()));

@@ -37,7 +37,7 @@ fn zoo(ward: &Workspace) {
         ward.annals(&[&args[..], &["--category", "baseline"]].concat()).ok();
     }
     ward.annals(&["ensemble", "create", "both", "plain", "linear"]).ok();
-    ward.annals(&["run", "start", "--name", "script"]).ok();
+    ward.annals(&["run", "start", "--name", "script", "--synthetic", "false"]).ok();
     std::fs::write(ward.path("w.bin"), "weights").unwrap();
     ward.annals(&["run", "save", "script", "w.bin"]).ok();
     let matrix = r#"{"split": "test", "labels": ["a", "b"], "matrix": [[30, 2], [3, 25]]}"#;

@@ -118,7 +118,7 @@ fn what_nobody_stated_is_not_shown_as_a_fact() {
     assert!(settings.iter().all(|line| shown.contains(line)), "{shown}");
     assert!(shown.contains("device      not stated"), "{shown}");
     let answer = ward.annals(&["promote", "silent"]);
-    answer.refused(5, "`annals run start --leaked-rows 0 --synthetic false --rows test=200`");
+    answer.refused(5, "take --leaked-rows 0, --synthetic false and --rows test=200");
     // A policy that needs none of it: the run is not refused for it, and it is still not stated.
     ward.allow_synthetic();
     ward.annals(&["policy", "set", "production_promotion.allow_leakage", "true"]).ok();

@@ -214,8 +214,8 @@ impl From<Rejection> for Error {
         let error = error.hint("`annals candidates` shows every rule and number");
         match failed.iter().any(|rule| rule.found == NOT_STATED) {
             true => error.hint(
-                "scripts state such facts when a run starts: `annals run start --leaked-rows 0 \
-                 --synthetic false --rows test=200`",
+                "state such facts where the run starts: `annals run start` and `annals run exec` \
+                 take --leaked-rows 0, --synthetic false and --rows test=200",
             ),
             false => error,
         }
