@@ -4,8 +4,12 @@
 //! nearest number of 64 bits), because Python writes NaN, and because a fault must be named: a lone
 //! surrogate, a key that is there twice.
 
+use std::collections::BTreeMap;
+
 use super::value::Value;
 
+/// Members that are searched one by one; of an object with more, the keys are kept in order.
+const SCANNED_MAX: usize = 64;
 /// Deepest nesting that is read.
 const DEPTH_MAX: u32 = 100;
 
@@ -67,6 +71,7 @@ impl Parser<'_> {
     fn object(&mut self, depth: u32) -> Result<Object, String> {
         self.expect(b'{', "{")?;
         let mut found = Object::default();
+        let mut places = BTreeMap::new();
         if self.take(b'}') {
             return Ok(found);
         }
@@ -81,8 +86,16 @@ impl Parser<'_> {
             let key = self.string()?;
             self.expect(b':', ":")?;
             let value = self.value(depth + 1)?;
-            match found.members.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, known)) => {
+            let place = if found.members.len() < SCANNED_MAX {
+                found.members.iter().position(|(known, _)| *known == key)
+            } else {
+                let unseen = found.members.iter().enumerate().skip(places.len());
+                places.extend(unseen.map(|(at, (known, _))| (known.clone(), at)));
+                places.get(&key).copied()
+            };
+            match place {
+                Some(at) => {
+                    let known = &mut found.members[at].1;
                     if *known != value {
                         found.twice.get_or_insert(key);
                     }

@@ -22,6 +22,7 @@ mod label;
 pub mod lexicon;
 mod near;
 mod npy;
+mod pages;
 mod parquet;
 mod pickle;
 mod prepare;

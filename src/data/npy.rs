@@ -35,6 +35,10 @@ impl<'b> Array<'b> {
         let (size, number) =
             decoder(kind).ok_or_else(|| format!("numbers of type {kind} are not read"))?;
         let (rows, cols) = shape(header)?;
+        if cols == 0 {
+            // Any number of them takes no byte.
+            return Err(format!("{rows} rows of no numbers announced"));
+        }
         let bytes = rows.checked_mul(cols).and_then(|count| count.checked_mul(size));
         if bytes != Some(data.len()) {
             let found = data.len();
@@ -220,6 +224,7 @@ mod tests {
             ("{'descr': '|u1', 'shape': (1, 2, 3), }", "the shape is (1, 2, 3)"),
             ("{'descr': '|u1', 'shape': (9, 9), }", "9 rows of 9 numbers announced, 0 bytes"),
             ("{'descr': '<f8', 'shape': (18446744073709551615, 8), }", "announced, 0 bytes"),
+            ("{'descr': '|u1', 'shape': (1000000000000, 0), }", "rows of no numbers"),
             ("{'shape': (9, 9), }", "names no type"),
         ] {
             let error = Array::read(&file(header, &[])).unwrap_err();

@@ -5,12 +5,13 @@
 //! the library makes of it.
 
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as Physical};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
+use super::pages::Checked;
 use super::value::Value;
 use crate::base::guard::guarded;
 
@@ -19,6 +20,7 @@ const RECORDS: usize = 1_024;
 
 /// A file whose columns can be read.
 pub(super) struct Table {
+    file: bytes::Bytes,
     reader: SerializedFileReader<bytes::Bytes>,
     names: Vec<String>,
     rows: usize,
@@ -31,13 +33,20 @@ impl Table {
     /// What is wrong with it.
     pub(super) fn open(content: Vec<u8>) -> Result<Self, String> {
         guarded(|| {
-            let reader = SerializedFileReader::new(content.into()).map_err(said)?;
+            let file = bytes::Bytes::from(content);
+            let reader = SerializedFileReader::new(file.clone()).map_err(said)?;
             let schema = reader.metadata().file_metadata().schema_descr();
             let fields = schema.root_schema().get_fields();
             let names = fields.iter().map(|field| field.name().to_owned()).collect();
             let rows = reader.metadata().file_metadata().num_rows();
+            // Before anything is made for so many rows.
+            let of_groups = reader.metadata().row_groups().iter().map(|group| group.num_rows());
+            let found = of_groups.fold(0, i64::saturating_add);
+            if found != rows {
+                return Err(format!("{rows} rows announced, its parts have {found}"));
+            }
             let rows = usize::try_from(rows).map_err(|_| format!("{rows} rows announced"))?;
-            Ok(Self { reader, names, rows })
+            Ok(Self { file, reader, names, rows })
         })
     }
 
@@ -84,9 +93,9 @@ impl Table {
         let (leaf, name) = (self.leaf(at)?, &self.names[at]);
         let kind = self.reader.metadata().file_metadata().schema_descr().column(leaf);
         let mut rows = Vec::new();
-        for group in 0..self.reader.num_row_groups() {
-            let group = self.reader.get_row_group(group).map_err(said)?;
-            let compression = group.metadata().column(leaf).compression();
+        for group in self.reader.metadata().row_groups() {
+            let chunk = group.column(leaf);
+            let compression = chunk.compression();
             if matches!(compression, Compression::BROTLI(_) | Compression::LZO) {
                 let word = if compression == Compression::LZO { "lzo" } else { "brotli" };
                 return Err(format!(
@@ -94,7 +103,9 @@ impl Table {
                      zstd and lz4 are)"
                 ));
             }
-            let column = group.get_column_reader(leaf).map_err(said)?;
+            let of_group = usize::try_from(group.num_rows()).unwrap_or_default();
+            let pages = Checked::new(&self.file, chunk, &kind, of_group).map_err(said)?;
+            let column = get_column_reader(kind.clone(), Box::new(pages));
             read(column, &kind, &mut rows).map_err(|e| format!("column \"{name}\": {e}"))?;
         }
         if rows.len() != self.rows {

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
-use super::tokenizer::{refused, template, word_piece};
+use super::tokenizer::{self, refused, template, word_piece};
 use super::{
     CONFIG_FILE, HfError, SPECIALS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, VOCAB_FILE,
 };
@@ -75,7 +75,7 @@ pub(super) fn read(folder: &Path) -> Result<String, HfError> {
         let problem = format!("tokenizer_class {class} needs {TOKENIZER_FILE}, which is missing");
         return Err(bad(problem));
     };
-    let mut made = load(&base).map_err(|e| broken(e.to_string()))?;
+    let mut made = load(&base).map_err(broken)?;
     made.add_tokens(added.tokens()).map_err(refused)?;
     let mut found = content(&made)?;
     if is_bert {
@@ -93,7 +93,7 @@ pub(super) fn read(folder: &Path) -> Result<String, HfError> {
     };
     if let Some(whole) = whole {
         let was_left = parsed.is_some_and(|p| p["truncation"]["direction"] == "Left");
-        let mut known = content(&load(&whole).map_err(|e| broken(e.to_string()))?)?;
+        let mut known = content(&load(&whole).map_err(broken)?)?;
         known["truncation"] = Value::Null;
         if known == found && is_left == was_left {
             return Ok(whole);
@@ -273,10 +273,10 @@ fn id_of(tokenizer: &Value, token: &str) -> Value {
     added.map_or_else(|| tokenizer["model"]["vocab"][token].clone(), |known| known["id"].clone())
 }
 
-fn load(json: &str) -> Result<tokenizers::Tokenizer, tokenizers::Error> {
-    let mut made = tokenizers::Tokenizer::from_bytes(json.as_bytes())?;
+fn load(json: &str) -> Result<tokenizers::Tokenizer, String> {
+    let mut made = tokenizer::load(json)?;
     made.with_padding(None);
-    made.with_truncation(None)?;
+    made.with_truncation(None).map_err(|e| e.to_string())?;
     Ok(made)
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::tokenizer::VOCABULARY_MAX;
 use super::{CONFIG_FILE, HfError, SIDE_FILES, Tokenizer};
 use crate::model::config::TrainConfig;
 
@@ -102,6 +103,18 @@ impl ModelFile {
                 "dim {} is no multiple of n_heads {}",
                 file.dim, file.n_heads
             )));
+        }
+        // As for settings: what follows names every layer and makes room for every row.
+        for (name, size, most) in [
+            ("dim", file.dim, 16_384),
+            ("n_layers", file.n_layers, 1_000),
+            ("hidden_dim", file.hidden_dim, 65_536),
+            ("max_position_embeddings", file.max_position_embeddings, 65_536),
+            ("vocab_size", file.vocab_size, VOCABULARY_MAX),
+        ] {
+            if size > most {
+                return Err(bad(format!("{name} is {size}, at most {most} is supported")));
+            }
         }
         Ok(file)
     }

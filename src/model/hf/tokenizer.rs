@@ -13,12 +13,17 @@ use tokenizers::{
 };
 
 use super::{HfError, auto};
+use crate::base::guard::guarded;
 use crate::data::vocab::{Tokens, learn_pieces};
 
 /// The tokens a learned vocabulary starts with, in order, as in BERT's own.
 const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// As BERT has it: longer words are unknown.
 const WORD_CHARS_MAX: usize = 100;
+/// Tokens of a vocabulary, as for settings. Room is made up to the largest id.
+pub(super) const VOCABULARY_MAX: u32 = 1_000_000;
+/// Characters of words that are cut into pieces at most: the time grows with their square.
+const PIECED_CHARS_MAX: u64 = 1_000;
 
 /// Texts to token ids, exactly as `transformers` does with the same files.
 #[derive(Clone, Debug)]
@@ -44,7 +49,7 @@ impl Tokenizer {
     /// # Errors
     /// When it is not a tokenizer.
     pub fn from_json(json: String) -> Result<Self, HfError> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(json.as_bytes()).map_err(refused)?;
+        let mut inner = load(&json).map_err(HfError::Tokenizer)?;
         let cut = inner.get_truncation().map_or_else(Default::default, |given| given.direction);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(refused)?;
@@ -103,7 +108,8 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer refuses the text, as one without `[UNK]` does with unknown words.
     pub fn tokens(&self, text: &str) -> Result<Tokens, HfError> {
-        let found = self.inner.encode(text, true).map_err(refused)?;
+        let encode = || self.inner.encode(text, true).map_err(|e| e.to_string());
+        let found = guarded(encode).map_err(HfError::Tokenizer)?;
         let (ids, cut) = (found.get_ids().to_vec(), !found.get_overflowing().is_empty());
         Ok(Tokens { ids, marks: Vec::new(), cut })
     }
@@ -160,6 +166,25 @@ impl Tokenizer {
 
     fn pieces(&self) -> BTreeMap<u32, String> {
         self.inner.get_vocab(true).into_iter().map(|(piece, id)| (id, piece)).collect()
+    }
+}
+
+/// The tokenizer of a `tokenizer.json`, unless a number in it would cost memory or time without
+/// end. A panic of the library is an error like any other.
+pub(super) fn load(json: &str) -> Result<tokenizers::Tokenizer, String> {
+    let whole: Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
+    let model = &whole["model"];
+    let known = model["vocab"].as_object().into_iter().flat_map(Map::values);
+    let added = whole["added_tokens"].as_array().into_iter().flatten().map(|token| &token["id"]);
+    let too_large = |id: &u64| *id >= u64::from(VOCABULARY_MAX);
+    if let Some(id) = known.chain(added).filter_map(Value::as_u64).find(too_large) {
+        return Err(format!("the token id {id} is not below {VOCABULARY_MAX}"));
+    }
+    match model["max_input_chars_per_word"].as_u64() {
+        Some(chars) if chars > PIECED_CHARS_MAX => Err(format!(
+            "max_input_chars_per_word is {chars}, at most {PIECED_CHARS_MAX} supported"
+        )),
+        _ => guarded(|| tokenizers::Tokenizer::from_bytes(json).map_err(|e| e.to_string())),
     }
 }
 

@@ -13,8 +13,8 @@ use crate::base::guard::guarded;
 
 /// Groups inside groups, at most; the files of Keras have seven.
 const DEPTH_MAX: usize = 16;
-/// Bytes of one tensor, at most.
-const BYTES_MAX: usize = 1 << 30;
+/// Bytes of one number, at most.
+const NUMBER_BYTES_MAX: usize = 16;
 /// Layers that stand behind the encoder, and the optimiser's state.
 const BEHIND: &[&str] =
     &["decoder_", "dense_", "global_avg_pool", "mask_", "optimizer_weights", "output"];
@@ -28,10 +28,13 @@ pub(super) fn encoder(
     let mut found = Found::new();
     let mut unknown = Vec::new();
     guarded(|| {
-        let options = OpenOptions::default().with_max_read_bytes(BYTES_MAX);
+        // No more than the largest tensor that is wanted.
+        let sizes = expected.iter().map(|wanted| wanted.keras.iter().product::<usize>());
+        let most = sizes.max().unwrap_or(0).saturating_mul(NUMBER_BYTES_MAX);
+        let options = OpenOptions::default().with_max_read_bytes(most);
         let file = Hdf5File::from_bytes_with_options(bytes, options).map_err(|e| e.to_string())?;
         let root = file.root_group().map_err(|e| e.to_string())?;
-        walk(&root, &mut Vec::new(), &mut found, &mut unknown)
+        walk(&root, expected, &mut Vec::new(), &mut found, &mut unknown)
     })
     .map_err(PatError::Unreadable)?;
     if !unknown.is_empty() {
@@ -54,6 +57,7 @@ pub(super) fn encoder(
 /// Gathers the encoder's tensors below `group`, whose names lead to it.
 fn walk(
     group: &Group,
+    expected: &[Expected],
     names: &mut Vec<String>,
     found: &mut Found,
     unknown: &mut Vec<String>,
@@ -72,14 +76,19 @@ fn walk(
             unknown.push(path);
             continue;
         };
-        let array = dataset.read_array::<f32>().map_err(|e| format!("{path}: {e}"))?;
-        let weights =
-            Weights { shape: array.shape().to_vec(), values: array.iter().copied().collect() };
+        let size = |size: &u64| usize::try_from(*size).unwrap_or(usize::MAX);
+        let mut weights =
+            Weights { shape: dataset.shape().iter().map(size).collect(), values: Vec::new() };
+        // Another shape is refused later, whatever the numbers are.
+        if expected.iter().any(|wanted| wanted.name == name && wanted.keras == weights.shape) {
+            let array = dataset.read_array::<f32>().map_err(|e| format!("{path}: {e}"))?;
+            weights.values = array.iter().copied().collect();
+        }
         found.insert(name, (path, weights));
     }
     for inner in groups {
         names.push(inner.name().to_owned());
-        walk(&inner, names, found, unknown)?;
+        walk(&inner, expected, names, found, unknown)?;
         names.pop();
     }
     Ok(())
