@@ -17,11 +17,13 @@ test: setup
 	$(CARGO) test --locked --no-default-features
 	$(CARGO) test --locked --release --test train
 
-# Long random lives: every pair of changing verbs in both layouts, then triples. LIVES=100000 and
-# SEED=4000 go on from there.
+# Long random lives: every pair of changing verbs in both layouts, then triples; and many mutants for
+# every parser. LIVES=100000, FUZZ=1000000 and SEED=4000 go on from there.
 LIVES ?= 4000
+FUZZ ?= 20000
 SEED ?= 0
 soak:
+	FUZZ=$(FUZZ) FUZZ_SEED=$(SEED) $(CARGO) test --locked --no-default-features --test fuzz
 	ANNALS_SOAK=$(LIVES) ANNALS_SOAK_SEED=$(SEED) \
 		$(CARGO) test --locked --no-default-features --test cli watched::soak
 
