@@ -261,7 +261,6 @@ def loop(program, network, data, text, label, seeds=5, count=4000, epochs=3, thr
 
 def step(program, steps=8, threads=4):
     import torch
-    import transformers
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
     import inference
     steps, threads, rows, length = int(steps), int(threads), 16, 128

