@@ -18,6 +18,7 @@ use crate::base::confine;
 use crate::base::mask::Masker;
 use crate::data::batch::Batch;
 use crate::train::TrainEvent;
+use crate::model::config::Architecture;
 use crate::train::protocol::{
     self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ScoreSpec, ToEngine,
 };
@@ -64,6 +65,16 @@ pub enum SuperviseError {
     /// The program ended before it greeted.
     #[error("{}", .0.reason)]
     Died(Box<Gone>),
+    /// It has no network of the architecture that is wanted.
+    #[error("{program} has no architecture {wanted} (it has {})", known.join(", "))]
+    Architecture {
+        /// The program.
+        program: String,
+        /// What is wanted.
+        wanted: &'static str,
+        /// What it offers.
+        known: Vec<String>,
+    },
     /// Its log file cannot be written.
     #[error("cannot write the engine's output to {path}")]
     Log {
@@ -181,6 +192,19 @@ impl Engine {
     /// How the engine introduced itself.
     pub fn hello(&self) -> &EngineHello {
         &self.hello
+    }
+
+    /// Refuses an architecture that the engine does not offer, before anything is recorded.
+    ///
+    /// # Errors
+    /// [`SuperviseError::Architecture`].
+    pub fn require(&self, architecture: Architecture) -> Result<(), SuperviseError> {
+        let (wanted, known) = (architecture.word(), &self.hello.architectures);
+        if known.iter().any(|offered| offered == wanted) {
+            return Ok(());
+        }
+        let (program, known) = (self.program.clone(), known.clone());
+        Err(SuperviseError::Architecture { program, wanted, known })
     }
 
     /// The process id.

@@ -1,4 +1,5 @@
-//! The protocol between `annals` (the parent) and an engine (its child), version 1.
+//! The protocol between `annals` (the parent) and an engine (its child), in the version
+//! [`PROTOCOL_VERSION`].
 //!
 //! **Channel.** One connected Unix stream socket. The child finds its end on descriptor 0
 //! ([`engine_socket`]); its stdout and stderr stay free for whatever libraries print. When the
@@ -144,7 +145,7 @@ pub struct EngineHello {
     pub devices: Vec<String>,
     /// Those of them that compute in bf16 with instructions of their own.
     pub bf16: Vec<String>,
-    /// Architectures that can be asked for.
+    /// Architectures that can be asked for; the parent asks for no other.
     pub architectures: Vec<String>,
 }
 

@@ -188,3 +188,26 @@ fn a_copied_workspace_is_not_an_edited_one() {
     std::fs::write(ward.path(name), [&bytes[..], b" "].concat()).unwrap();
     assert!(ward.annals(&["status"]).ok().err.contains(name));
 }
+
+#[test]
+fn an_engine_is_asked_only_for_what_it_offers() {
+    let ward = Workspace::new();
+    // Engines are looked for beside the program first.
+    let beside = ward.path("../programs");
+    std::fs::create_dir(&beside).unwrap();
+    let annals = beside.join("annals");
+    std::fs::copy(env!("CARGO_BIN_EXE_annals"), &annals).unwrap();
+    let engine = beside.join("annals-engine");
+    std::fs::write(&engine, format!("#!/bin/sh\nexec {} engine\n", annals.display())).unwrap();
+    std::fs::set_permissions(&engine, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut train = std::process::Command::new(&annals);
+    train.args(["train", "--config", "baseline_small", "--sample-size", "200", "--name", "one"]);
+    train.current_dir(&ward.root).env_clear().env("HOME", ward.home()).env("ANNALS_ACTOR", "mara");
+    let output = train.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{error}");
+    let offered = "annals-engine has no architecture encoder (it has tfidf_logreg, tfidf_svm, toy)";
+    assert!(error.contains(offered), "{error}");
+    let runs = ward.annals(&["list", "--format", "json"]).ok().json();
+    assert!(runs.as_array().unwrap().is_empty(), "{runs}");
+}

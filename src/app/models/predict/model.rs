@@ -310,6 +310,7 @@ pub(super) fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
     let lost = |e| Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e);
     let mut engine =
         Engine::start_to_answer(program, args, Path::new("/dev/null")).map_err(lost)?;
+    engine.require(spec.config.model.architecture).map_err(lost)?;
     engine.score(spec).map_err(lost)?;
     match engine.hear(WAIT) {
         Heard::Ready => Ok(engine),

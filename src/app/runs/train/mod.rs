@@ -528,6 +528,10 @@ fn start_engine(
         };
         Error::caused(ErrorKind::TrainingFailed, "the engine does not start", e).hint(hint)
     })?;
+    engine.require(architecture).map_err(|e| {
+        Error::caused(ErrorKind::TrainingFailed, "the engine is of no use here", e)
+            .hint(format!("install an `annals-engine` that has it; used: {}", program.display()))
+    })?;
     let known = &engine.hello().devices;
     let is_known = known.iter().any(|d| d == device || d.split(':').next() == Some(device));
     if !is_known {
