@@ -83,7 +83,7 @@ fn apply(path: &Path, flip: Flip) -> bool {
 }
 
 /// Runs a verb with a limit on memory and time; its exit code.
-fn limited(ward: &Workspace, args: &[&str]) -> i32 {
+pub fn limited(ward: &Workspace, args: &[&str]) -> i32 {
     let mut command = Command::new("sh");
     let limits = format!("ulimit -v {MEMORY_KIB_MAX}; exec \"$0\" \"$@\"");
     command.args(["-c", &limits, env!("CARGO_BIN_EXE_annals")]).args(args);

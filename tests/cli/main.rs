@@ -24,6 +24,7 @@ mod ensemble;
 mod export;
 mod external;
 mod finding;
+mod flipped_files;
 mod flips;
 mod fold;
 mod fork;
@@ -36,6 +37,8 @@ mod legacy;
 mod life;
 mod lost_log;
 mod model_names;
+#[path = "../fuzz/mutate.rs"]
+mod mutate;
 mod operation;
 mod pairs;
 mod papers;
