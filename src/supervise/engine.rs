@@ -17,8 +17,8 @@ use super::Gone;
 use crate::base::confine;
 use crate::base::mask::Masker;
 use crate::data::batch::Batch;
-use crate::train::TrainEvent;
 use crate::model::config::Architecture;
+use crate::train::TrainEvent;
 use crate::train::protocol::{
     self, Ended, EngineHello, FromEngine, JobSpec, ProtocolError, ScoreSpec, ToEngine,
 };

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use annals::base::{Digest, RunId};
 use annals::domain::{StreamId, all_kinds};
+use annals::model::config::builtin;
+use annals::model::hf::Tokenizer;
 use annals::tlog::{Hash, LogCheckpoint, NoteSigner};
-use annals::train::config::builtin;
-use annals::train::hf::Tokenizer;
 use annals::train::protocol::{self, EngineHello, FromEngine, ParentHello, ToEngine};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
