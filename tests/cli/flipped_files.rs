@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::flips::limited;
-use crate::mutate::{Random, mutant};
 use crate::support::Workspace;
+use crate::support::mutate::{Random, mutant};
 
 /// Exit codes of the table, but for the one of a bug.
 const KNOWN: [i32; 10] = [0, 2, 3, 4, 5, 6, 7, 8, 9, 10];

@@ -37,8 +37,6 @@ mod legacy;
 mod life;
 mod lost_log;
 mod model_names;
-#[path = "../fuzz/mutate.rs"]
-mod mutate;
 mod operation;
 mod pairs;
 mod papers;
@@ -58,6 +56,7 @@ mod repair;
 mod resume;
 mod scores;
 mod snapshot;
+#[path = "../support/mod.rs"]
 mod support;
 mod tables;
 mod tamper;

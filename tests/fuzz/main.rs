@@ -15,13 +15,14 @@
 #![allow(unreachable_pub, reason = "modules of one test")]
 
 mod guard;
-mod mutate;
 mod samples;
+#[path = "../support/mod.rs"]
+mod support;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mutate::Random;
+use support::mutate::{Random, mutant};
 
 /// Mutants of each target, unless `FUZZ` has another number.
 const MUTANTS: u64 = 300;
@@ -59,14 +60,14 @@ fn no_parser_panics_hangs_or_takes_memory_without_end() {
                 target.name
             );
         }
-        for mutant in first..first + mutants {
-            let mut random = Random::new(mutant);
-            let bytes = mutate::mutant(&samples, &mut random);
+        for number in first..first + mutants {
+            let mut random = Random::new(number);
+            let bytes = mutant(&samples, &mut random);
             let read = || (target.run)(folder.path(), &bytes);
             let outcome =
-                guard::bounded(target.name, mutant, || catch_unwind(AssertUnwindSafe(read)));
+                guard::bounded(target.name, number, || catch_unwind(AssertUnwindSafe(read)));
             if outcome.is_err() {
-                failed.push(format!("{}: mutant {mutant} makes it panic", target.name));
+                failed.push(format!("{}: mutant {number} makes it panic", target.name));
             }
         }
     }
@@ -82,7 +83,7 @@ fn the_bounds_fire() {
 #[test]
 fn mutants_are_repeatable_and_differ() {
     let samples = [b"{\"a\": 12, \"b\": [1, 2]}".to_vec()];
-    let of = |seed| mutate::mutant(&samples, &mut Random::new(seed));
+    let of = |seed| mutant(&samples, &mut Random::new(seed));
     assert_eq!((0..50).map(of).collect::<Vec<_>>(), (0..50).map(of).collect::<Vec<_>>());
     let distinct: std::collections::BTreeSet<Vec<u8>> = (0..50).map(of).collect();
     assert!(distinct.len() > 40, "{}", distinct.len());

@@ -1,7 +1,6 @@
 //! Valid samples, small, so that a mutant differs where it matters.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use annals::base::{Digest, RunId};
@@ -13,19 +12,16 @@ use annals::train::protocol::{self, EngineHello, FromEngine, ParentHello, ToEngi
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
-type Samples = Vec<Vec<u8>>;
+use crate::support::{Workspace, fixture, root, unhex};
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+type Samples = Vec<Vec<u8>>;
 
 fn texts(all: &[&str]) -> Samples {
     all.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 fn fixtures(names: &[&str]) -> Samples {
-    let folder = root().join("tests/train/fixtures");
-    names.iter().map(|name| std::fs::read(folder.join(name)).unwrap()).collect()
+    names.iter().map(|name| std::fs::read(fixture(name)).unwrap()).collect()
 }
 
 pub fn csv() -> Samples {
@@ -116,10 +112,9 @@ pub fn spans() -> Samples {
 }
 
 pub fn lexicons() -> Samples {
-    texts(&[
-        "concept\tpreferred\tsemantic_types\tsynonyms\nC1\theart failure\tT047\tcardiac failure|hf\n\
-         # a remark\nC2\tfever\tT184\tpyrexia\n",
-    ])
+    texts(&["concept\tpreferred\tsemantic_types\tsynonyms\n\
+         C1\theart failure\tT047\tcardiac failure|hf\n\
+         # a remark\nC2\tfever\tT184\tpyrexia\n"])
 }
 
 pub fn settings() -> Samples {
@@ -183,12 +178,9 @@ pub fn payloads() -> Samples {
         for version in 1..=info.version {
             let path = folder.join(format!("{}.v{version}.hex", info.name));
             let Ok(text) = std::fs::read_to_string(path) else { continue };
-            let pairs = text.trim().as_bytes().chunks(2);
-            let bytes =
-                pairs.map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap());
             let mut sample = info.kind.0.to_le_bytes().to_vec();
             sample.extend(version.to_le_bytes());
-            sample.extend(bytes);
+            sample.extend(unhex(&text));
             all.push(sample);
         }
     }
@@ -199,20 +191,11 @@ pub fn payloads() -> Samples {
 fn proven() -> &'static (String, String) {
     static PROVEN: OnceLock<(String, String)> = OnceLock::new();
     PROVEN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let annals = |args: &[&str]| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-            command.args(args).current_dir(folder.path()).env_clear();
-            command.env("HOME", folder.path()).env("PATH", "/usr/bin:/bin");
-            let output = command.env("ANNALS_ACTOR", "mara").output().unwrap();
-            assert!(output.status.success(), "{args:?}: {output:?}");
-            String::from_utf8(output.stdout).unwrap()
-        };
-        annals(&["init"]);
-        annals(&["run", "start", "--name", "one"]);
-        let bundle = folder.path().join("bundle.json");
-        annals(&["why", "one", "--proofs", bundle.to_str().unwrap()]);
-        (annals(&["prove", "1"]), std::fs::read_to_string(bundle).unwrap())
+        let ward = Workspace::new();
+        ward.annals(&["run", "start", "--name", "one"]).ok();
+        ward.annals(&["why", "one", "--proofs", "bundle.json"]).ok();
+        let proof = ward.annals(&["prove", "1"]).ok().out;
+        (proof, std::fs::read_to_string(ward.path("bundle.json")).unwrap())
     })
 }
 

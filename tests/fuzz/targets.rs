@@ -56,7 +56,7 @@ targets! {
     "key" keys |_, bytes| text(bytes, |text| text.parse::<NoteKey>().is_ok());
     "proof" proofs |_, bytes| text(bytes, |text| Proof::check(text, None).is_ok());
     "bundle" bundles |_, bytes| text(bytes, |text| Bundle::check(text, None).is_ok());
-    "envelope" envelopes |_, bytes| Envelope::decode(bytes).is_ok_and(|found| found.event().is_ok());
+    "envelope" envelopes |_, bytes| Envelope::decode(bytes).is_ok_and(|e| e.event().is_ok());
     "payload" payloads |_, bytes| payload(bytes);
     "frames to an engine" frames |_, bytes| frames::<ToEngine>(bytes);
     "frames of an engine" answers |_, bytes| frames::<FromEngine>(bytes);

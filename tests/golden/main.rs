@@ -7,15 +7,15 @@
 #![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
 
 mod examples;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use annals::domain::{Event, all_kinds};
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use support::{root, unhex};
 
 fn bless() -> bool {
     std::env::var_os("ANNALS_BLESS").is_some()
@@ -23,14 +23,6 @@ fn bless() -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.trim().as_bytes();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
 }
 
 #[test]

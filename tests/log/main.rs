@@ -6,3 +6,5 @@ mod blocks;
 mod older;
 mod proofs;
 mod signatures;
+#[path = "../support/mod.rs"]
+mod support;

@@ -24,7 +24,7 @@ const TAIL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tail");
 
 /// Kind, version and bytes of everything that was ever written, the log's creation first.
 fn golden() -> Vec<(Kind, u16, Vec<u8>)> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bytes");
+    let dir = root().join("tests/golden/bytes");
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -35,10 +35,8 @@ fn golden() -> Vec<(Kind, u16, Vec<u8>)> {
         if kind.name() == "text.redacted" {
             continue;
         }
-        let hex = std::fs::read_to_string(&path).unwrap();
-        let digits = hex.trim().as_bytes().chunks(2);
-        let byte = |d: &[u8]| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap();
-        all.insert((kind.0, version.parse().unwrap()), digits.map(byte).collect());
+        let bytes = unhex(&std::fs::read_to_string(&path).unwrap());
+        all.insert((kind.0, version.parse().unwrap()), bytes);
     }
     all.into_iter().map(|((kind, version), bytes)| (Kind(kind), version, bytes)).collect()
 }

@@ -1,8 +1,31 @@
-//! A workspace of its own for each test, and the program run in it.
+//! What test crates share: a workspace of its own for each test and the program run in it, the
+//! repository's files, mutants. Each crate takes a part: `#[path = "../support/mod.rs"]`.
+
+#![allow(dead_code, unreachable_pub, reason = "no crate uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
+
+pub mod mutate;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of `tests/train/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    root().join("tests/train/fixtures").join(name)
+}
+
+/// The bytes of a text in hexadecimal digits, such as `tests/golden/bytes` holds.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.trim().as_bytes().chunks(2);
+    pairs.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
 
 /// What a call of the program gave.
 pub struct Answer {
