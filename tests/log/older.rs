@@ -13,6 +13,8 @@ use annals::store::{Filter, MemoryIndex, State, Store, WriteOptions};
 use annals::verify::{Options, verify};
 use redb::{Database, ReadableTable as _, TableDefinition};
 
+use crate::support::{root, unhex};
+
 const NAMES: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("names");
 const MOVES: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("open_moves");
 const COMMANDS: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("commands");
