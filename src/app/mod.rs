@@ -75,6 +75,7 @@ pub use self::workspace::snapshot::{
 pub use self::workspace::undo::Undone;
 pub use crate::data::{ID_COLUMN, LabelColumns, LabelSpec, Source, Value as InputValue};
 pub use crate::model::config::{Setting, all_settings};
+pub use crate::model::settings::class_weights;
 pub use crate::projection::Snapshot;
 pub use crate::projection::best::{Admission, Best, Ranking};
 pub use crate::projection::files::Regenerated;

@@ -21,7 +21,6 @@ pub mod markdown;
 pub mod mask;
 mod measure;
 pub mod score;
-pub mod settings;
 pub mod suggest;
 mod time;
 

@@ -6,6 +6,48 @@
 //! occur among the true or the predicted ones, and balanced accuracy over those among the true
 //! ones; where a row may have any number of labels, macro averages go over all labels.
 
+use super::Direction;
+
+/// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
+/// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` is the mean over
+/// the labels that some rows have and some have not, `pr_auc` over those that some rows have; of
+/// two classes they are those of the second.
+pub const NAMES: &[&str] = &[
+    "loss",
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "f1_micro",
+    "f1_weighted",
+    "precision_macro",
+    "precision_weighted",
+    "recall_macro",
+    "recall_weighted",
+    "mcc",
+    "roc_auc",
+    "pr_auc",
+    "ece",
+];
+
+/// Whether a model can be chosen by `name`: a known score, or one of a label.
+pub fn can_choose(name: &str) -> bool {
+    NAMES.contains(&name)
+        || ["f1_", "recall_", "precision_"]
+            .iter()
+            .any(|prefix| name.len() > prefix.len() && name.starts_with(prefix))
+}
+
+/// Which way the score `name` gets better.
+pub fn direction_of(name: &str) -> Direction {
+    match name {
+        "loss" | "ece" => Direction::Lower,
+        _ if ["support_", "threshold_"].iter().any(|prefix| name.starts_with(prefix)) => {
+            Direction::Neutral
+        }
+        _ => Direction::Higher,
+    }
+}
+
 /// What is counted of one label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

@@ -10,9 +10,9 @@ use super::ui::{Table, Ui, duration, escape, share, size};
 use crate::analysis::column::number;
 use crate::app::{
     App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
-    Snapshot,
+    Snapshot, class_weights,
 };
-use crate::base::{Split, Timestamp, counted, settings};
+use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::ClassScore;
 use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
@@ -152,7 +152,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         value[fact] = Value::Null;
     }
     let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
-    value["class_weights"] = json!(settings::class_weights(&parameters).map(plain));
+    value["class_weights"] = json!(class_weights(&parameters).map(plain));
     let series = if RunStatus::from(run.status) == RunStatus::Finished {
         vec![]
     } else {
@@ -279,7 +279,7 @@ fn show_settings(ui: &mut Ui, run: &RunDetails) -> Result<()> {
         ui.line(&format!("settings    {section}{}", pairs.join(", ")))?;
     }
     let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
-    match settings::class_weights(&parameters) {
+    match class_weights(&parameters) {
         // Shown with the settings.
         Some(_) => Ok(()),
         None => ui.line(&format!("weights     class weights {NOT_STATED}")),

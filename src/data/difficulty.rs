@@ -4,16 +4,26 @@ use std::collections::BTreeMap;
 
 use super::prepared::{Inputs, Prepared};
 use crate::base::Split;
-use crate::model::config::{Difficulty, TrainConfig};
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What makes a row difficult.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Difficulty {
+    /// The number of its tokens.
+    Length,
+    /// How rare its tokens are among the training rows.
+    Rarity,
+    /// The loss of a model that was trained before.
+    Reference,
+}
 
 /// How difficult each row is, by what is seen of the rows themselves: tokens, or how rare they are
-/// among the training rows. Empty where a model tells it, or nothing is to be told.
-pub(crate) fn difficulty(config: &TrainConfig, data: &Prepared) -> Vec<f32> {
-    let curriculum = &config.curriculum;
-    if curriculum.stages.is_empty() {
-        return Vec::new();
-    }
-    match curriculum.difficulty {
+/// among the training rows. Empty where another model decides it.
+pub fn difficulty(by: Difficulty, data: &Prepared) -> Vec<f32> {
+    match by {
         Difficulty::Length => data.inputs.lengths().iter().map(|length| *length as f32).collect(),
         Difficulty::Rarity => rarity(data),
         Difficulty::Reference => Vec::new(),

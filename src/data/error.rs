@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::lexicon::LexiconError;
 use crate::base::Split;
 use crate::data::Pickle;
-use crate::model::hf::HfError;
 
 /// Data that cannot be used. Rows count from 1 and do not count the header.
 #[derive(Debug, thiserror::Error)]
@@ -347,9 +346,6 @@ pub enum DataError {
         /// Rows in all.
         rows: usize,
     },
-    /// The tokenizer, or the folder to fine-tune from.
-    #[error(transparent)]
-    HuggingFace(#[from] HfError),
 }
 
 impl DataError {

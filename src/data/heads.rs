@@ -2,20 +2,35 @@
 
 use std::collections::BTreeSet;
 
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::error::DataError;
 use super::label::LabelSpec;
 use super::read::Dataset;
 use super::spelling::{Spelling, TwoSpellings};
 use crate::base::Split;
 use crate::data::prepared::HeadTargets;
-use crate::model::config::HeadConfig;
+
+/// An auxiliary classifier. Rows without a label in its column teach it nothing.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeadConfig {
+    /// What its scores are called: letters, digits, `_` and `-`.
+    pub name: String,
+    /// The column of its labels.
+    pub column: String,
+    /// What its loss counts beside that of the labels, which counts 1.
+    pub weight: f64,
+}
 
 /// The targets of every head for the rows `kept`, which have `splits`. The extra cells of a row
 /// stand in the order of `heads`.
 ///
 /// # Errors
 /// When the training rows of a head have fewer than two labels.
-pub(super) fn targets(
+pub(crate) fn targets(
     dataset: &Dataset,
     kept: &[u32],
     splits: &[Split],

@@ -1,35 +1,37 @@
 //! From a file of labelled texts or series to rows, classes, splits and token ids or numbers.
 //!
 //! [`read`](fn@read) reads texts and [`read_series`] series; both refuse what they do not
-//! understand, by row. [`split`] assigns rows; [`vocab`] learns a vocabulary and [`Scaler`] the
-//! scale of each column from the training rows alone; [`prepare`] does all of it and says what it
-//! found.
+//! understand, by row. [`split`] assigns rows; [`vocab`] and [`tokenizer`] learn a vocabulary and
+//! [`Scaler`] the scale of each column from the training rows alone.
+//! [`prepare`](crate::model::prepare) does all of it for an architecture.
+//!
+//! May use: `base`, `stats`. Must never see: `model`, `train`, anything of the log.
 //!
 //! `table.rs` makes the same rows of every format, `given.rs` and `label.rs` the same labels of
 //! every row; `suspect.rs` finds what is read without a fault and yet not meant so. To add a file
 //! format: an arm in `format.rs` and its reader in `table.rs` or `series.rs`. Start reading at
-//! [`prepare`].
+//! [`read`](fn@read).
 
 pub mod actigraphy;
 pub mod batch;
-pub(crate) mod difficulty;
+pub mod difficulty;
 mod error;
 mod format;
 mod given;
-mod heads;
+pub mod heads;
 mod json;
 mod label;
+pub(crate) mod leakage;
 pub mod lexicon;
-mod near;
+pub(crate) mod near;
 mod npy;
 mod pages;
 mod parquet;
 mod pickle;
-mod prepare;
 pub mod prepared;
-mod rationale;
+pub(crate) mod rationale;
 mod read;
-mod report;
+pub(crate) mod report;
 pub mod sample;
 mod scaler;
 mod separated;
@@ -40,14 +42,15 @@ pub mod split;
 mod suspect;
 mod table;
 mod test_rows;
+pub mod tokenizer;
 mod value;
 pub mod vocab;
 
 pub use error::DataError;
 pub use format::Format;
 pub use label::{Label, LabelColumns, LabelSpec};
+pub use leakage::{Leakage, SplitCounts};
 pub use pickle::Pickle;
-pub use prepare::{Leakage, Preparation, SplitCounts, prepare};
 pub use read::{DataFile, Dataset, ID_COLUMN, Row, Source, read, read_table};
 pub use report::{DataReport, REPORT_FILE};
 pub use scaler::{SCALER_FILE, Scaler, ScalerError};

@@ -19,20 +19,20 @@ const COMPARED: usize = 32;
 
 /// A validation or test row and a training row like it. Rows count from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct NearDuplicate {
+pub(crate) struct NearDuplicate {
     /// The row of validation or test.
-    pub(super) row: u32,
+    pub(crate) row: u32,
     /// Its split.
-    pub(super) split: Split,
+    pub(crate) split: Split,
     /// The training row.
-    pub(super) train_row: u32,
+    pub(crate) train_row: u32,
     /// Pieces that both have, of those that either has.
-    pub(super) similarity: f64,
+    pub(crate) similarity: f64,
 }
 
 /// The rows outside `train` that nearly repeat a training text: each once, with the row most like
 /// it of those compared. Rows of which `is_exact` are left out: they are known already.
-pub(super) fn find(
+pub(crate) fn find(
     texts: &[&str],
     splits: &[Split],
     is_exact: impl Fn(u32, u32) -> bool,

@@ -11,7 +11,7 @@ const BETWEEN: char = '|';
 ///
 /// # Errors
 /// With the first passage that does not stand in the text.
-pub(super) fn encode<'c>(
+pub(crate) fn encode<'c>(
     vocab: &Vocab,
     text: &str,
     cell: &'c str,

@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 
+use super::leakage::{Leakage, SplitCounts};
 use super::near::NearDuplicate;
-use super::prepare::{Leakage, SplitCounts};
 use crate::base::{Split, score};
 use crate::data::prepared::{Inputs, Prepared};
-use crate::model::config::TrainConfig;
 
 /// The name of the report in a run's `config` folder.
 pub const REPORT_FILE: &str = "data_report.json";
@@ -83,8 +82,8 @@ pub struct NearlyRepeated {
 }
 
 impl DataReport {
-    pub(super) fn new(
-        config: &TrainConfig,
+    pub(crate) fn new(
+        length_max: u32,
         prepared: &Prepared,
         splits: &[SplitCounts],
         Found { leakage, near, empty_rows, cut }: Found<'_>,
@@ -100,7 +99,7 @@ impl DataReport {
                     rows_by_label: split.classes.clone(),
                 })
                 .collect(),
-            lengths: lengths(&prepared.inputs, config.model.max_seq_length, cut.len()),
+            lengths: lengths(&prepared.inputs, length_max, cut.len()),
             dropped_empty: from_1(&empty_rows),
             repeated: Repeated {
                 train_rows: from_1(&leakage.train_rows),
@@ -174,12 +173,12 @@ impl DataReport {
 }
 
 /// What was found in the rows.
-pub(super) struct Found<'a> {
-    pub(super) leakage: &'a Leakage,
-    pub(super) near: &'a [NearDuplicate],
-    pub(super) empty_rows: Vec<u32>,
+pub(crate) struct Found<'a> {
+    pub(crate) leakage: &'a Leakage,
+    pub(crate) near: &'a [NearDuplicate],
+    pub(crate) empty_rows: Vec<u32>,
     /// The rows whose text is cut.
-    pub(super) cut: Vec<u32>,
+    pub(crate) cut: Vec<u32>,
 }
 
 fn lengths(inputs: &Inputs, limit: u32, cut: usize) -> Option<Lengths> {

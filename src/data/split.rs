@@ -2,15 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use bincode::{Decode, Encode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::read::{Dataset, Row};
 use crate::base::Split;
-use crate::model::config::{SplitConfig, SplitRule};
 use crate::stats::random::{Stream, mix};
 
 const VALID: u64 = 0x7661_6c69; // "vali"
 const STRATA: u64 = 0x7374_7261; // "stra"
+
+/// How rows become splits.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SplitConfig {
+    /// The rule.
+    pub rule: SplitRule,
+    /// Share of validation rows, of all rows that are not test rows.
+    pub valid_fraction: f64,
+    /// Share of test rows, of all rows; the rule `hash` always takes one in five.
+    pub test_fraction: f64,
+}
+
+/// The rule that assigns rows to splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitRule {
+    /// By the SHA-256 of the record number: a row keeps its split when rows are appended, and
+    /// the test rows do not depend on the seed.
+    Hash,
+    /// By seed, with each class in the same share everywhere.
+    Stratified,
+}
 
 /// The split of each row. Rows whose file decides keep its split; the others are shared out over
 /// the splits that have no file of their own, whole groups together.

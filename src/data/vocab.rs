@@ -180,7 +180,7 @@ impl Vocab {
 }
 
 /// Learns at most `size` pieces, `specials` first, from words and how often each stands.
-pub(crate) fn learn_pieces(
+pub(super) fn learn_pieces(
     counts: &BTreeMap<String, u64>,
     specials: &[&str],
     size: u32,

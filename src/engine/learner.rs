@@ -44,7 +44,7 @@ pub(crate) fn build(job: &JobSpec, data: &Prepared) -> Result<Box<dyn Learner>, 
     let device = device::named(&job.device)?;
     let bf16 = device::computes_bf16(job.config.training.precision, &job.device, device)?;
     let counts = data.class_counts(Split::Train);
-    if counts.len() < 2 && !job.config.pat.pretrain {
+    if counts.len() < 2 && job.config.learns_labels() {
         return Err(LearnError::Config(format!("2 classes needed, found {}", counts.len())));
     }
     let training = &job.config.training;

@@ -48,7 +48,7 @@ impl Objective {
         let heads = config.multitask.heads.iter();
         let heads = heads.map(|head| (head.name.clone(), head.weight)).collect();
         let supervision = config.attention.supervision_weight;
-        Self { main, heads, unlabelled: config.pat.pretrain, supervision }
+        Self { main, heads, unlabelled: !config.learns_labels(), supervision }
     }
 
     /// Whose attention the loss needs.

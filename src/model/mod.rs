@@ -1,11 +1,33 @@
-//! The architectures: what each one's settings are, what it learns from, and which files it leaves.
+//! The architectures: one [`Specification`] each, with its section of settings and their ranges, what
+//! it learns from, the files it leaves, how they are loaded and which program runs it.
 //!
-//! May use: `base`, `data`. Must never see: `store`, `domain`, `cli`, tch.
+//! May use: `base`, `stats`, `data`. Must never see: `train`, `store`, `domain`, `cli`, tch; every
+//! path is given.
+//!
+//! To add an architecture: a file here with its specification, a line in `list.rs`, its named
+//! config in `data/configs/`, and for a network a folder and a line in `engine/arch/`. Start
+//! reading at [`Specification`], then `toy.rs`.
 
 pub mod classical;
 pub mod config;
+mod distilbert;
+mod encoder;
+mod error;
+mod files;
 pub mod hf;
+mod inputs;
+mod list;
+mod load;
 pub mod pat;
+mod prepare;
+pub mod settings;
+mod specification;
+mod tfidf;
+mod toy;
 
-/// The name of the file that holds the weights of a trained model alone (safetensors).
-pub const WEIGHTS_FILE: &str = "model.safetensors";
+pub use error::{ModelError, refuse_pickle};
+pub use files::{Known, MODEL_FILES, ModelFile, ModelFiles, SIDE_FILES, WEIGHTS_FILE};
+pub use inputs::{Generated, ModelInputs, RowsToPrepare};
+pub use load::{Labels, LoadedModel, Reader, TextScorer, TokenReader};
+pub use prepare::{Preparation, prepare, prepare_as};
+pub use specification::{InputKind, Program, Specification};

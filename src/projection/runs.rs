@@ -5,7 +5,7 @@ use serde::Serialize as SerializeJson;
 
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
-use crate::base::{Digest, RunId, Split, Timestamp, settings};
+use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
@@ -13,6 +13,7 @@ use crate::domain::run::{
     TestRows, UnrecordedSeries, Unstated, add_rows,
 };
 use crate::domain::{EnvelopeRef, Event, Provenance};
+use crate::model::settings;
 
 pub use super::run_list::{RunLine, RunList};
 

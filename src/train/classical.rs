@@ -8,6 +8,7 @@ use crate::data::prepared::{Inputs, Prepared};
 use crate::model::WEIGHTS_FILE;
 use crate::model::classical::TextClassifier;
 use crate::train::checkpoint::Checkpoints;
+use crate::train::learner::LearnError;
 use crate::train::metric::{Evaluation, Scorer, Thresholds};
 use crate::train::metrics_out::MetricsOut;
 use crate::train::protocol::JobSpec;
@@ -43,7 +44,8 @@ pub fn train(
             metrics.flush_if_due(recorder);
         }
         !stop.load(Ordering::SeqCst)
-    })?;
+    })
+    .map_err(LearnError::from)?;
     let converged = if fit.converged { 1.0 } else { 0.0 };
     metrics.push("converged", Some(Split::Train), Direction::Higher, step, 1.0, converged);
     metrics.flush(recorder);
@@ -52,7 +54,7 @@ pub fn train(
     }
     let fitting = start.elapsed().as_secs_f64();
     let checkpoints = Checkpoints::open(&job.run_dir)?;
-    let files = checkpoints.save(step, &|dir| model.save(dir), &[])?;
+    let files = checkpoints.save(step, &|dir| Ok(model.save(dir)?), &[])?;
     let training = &job.config.training;
     let score = |split, thresholds| evaluate(&model, data, split, thresholds, training.seed);
     let valid = score(Split::Valid, Thresholds::of(training.threshold, data))?;

@@ -29,7 +29,7 @@ pub(super) fn evaluate(
     let lengths = data.inputs.lengths();
     let lengths: Vec<u32> = rows.iter().map(|row| lengths[*row]).collect();
     let collator = Collator::new(data);
-    if config.pat.pretrain {
+    if !config.learns_labels() {
         return reconstruction(learner, data, config, split, spent);
     }
     let mut scorer = Scorer::new(data.labels.len(), data.targets.is_multi()).with(thresholds);

@@ -7,6 +7,7 @@ use std::path::Path;
 use bincode::{Decode, Encode};
 
 use crate::data::batch::Batch;
+use crate::model::classical::ClassicalError;
 
 /// Names of one optimiser update. A learner seeds its random numbers from the key before it uses
 /// any, so that dropout repeats exactly after resume without a saved random state (TRN-1).
@@ -173,6 +174,17 @@ pub enum LearnError {
     Backend(String),
 }
 
+impl From<ClassicalError> for LearnError {
+    fn from(error: ClassicalError) -> Self {
+        match error {
+            ClassicalError::Config(message) => Self::Config(message),
+            ClassicalError::State { file, message } => Self::State { file, message },
+            ClassicalError::Io { verb, path, source } => Self::Io { verb, path, source },
+            ClassicalError::Backend(message) => Self::Backend(message),
+        }
+    }
+}
+
 impl LearnError {
     /// The kind that goes into `run.failed`.
     pub fn kind(&self) -> FailureKind {
@@ -215,7 +227,7 @@ pub trait Learner {
     }
 
     /// Writes weights and optimiser state into the empty folder `dir`. The weights alone must be
-    /// in [`WEIGHTS_FILE`], and writing the same state twice must give the same bytes. The caller
+    /// in [`WEIGHTS_FILE`](crate::model::WEIGHTS_FILE), and writing the same state twice must give the same bytes. The caller
     /// syncs, digests and renames; the learner only writes.
     ///
     /// # Errors

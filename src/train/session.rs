@@ -18,6 +18,8 @@ use super::toy::ToyLearner;
 use super::trainer::{Outcome, TrainError, Trainer};
 use crate::base::Split;
 use crate::data::prepared::{Inputs, Prepared, Targets};
+use crate::model::Program;
+use crate::model::config::Architecture;
 
 /// Serves one job over `socket`: `build` makes the learner, `on_orphaned` runs when the parent is
 /// gone, on a thread of its own, and should end the process.
@@ -136,7 +138,7 @@ where
         Ok(data) => data,
         Err(error) => return Ended::Failed(failure(&error.into(), None)),
     };
-    if job.config.model.architecture.takes_texts() {
+    if job.config.model.architecture.specification().is_fitted_at_once() {
         return ended(classical::train(job, &data, voice, stop), None);
     }
     let mut learner = match build(job, &data) {
@@ -213,7 +215,11 @@ pub fn toy_hello(program: &str) -> EngineHello {
         libtorch: None,
         devices: vec!["cpu".into()],
         bf16: Vec::new(),
-        architectures: ["tfidf_logreg", "tfidf_svm", "toy"].map(str::to_owned).to_vec(),
+        architectures: Architecture::ALL
+            .iter()
+            .filter(|known| known.specification().program() == Program::Own)
+            .map(|known| known.word().to_owned())
+            .collect(),
     }
 }
 

@@ -294,7 +294,8 @@ fn staged(settings: &[(&str, &str)]) -> Bench {
         ("curriculum.stages", stages),
     ];
     let mut bench = Bench::new(&[&base[..], settings].concat());
-    bench.data.difficulty = crate::data::difficulty::difficulty(&bench.job.config, &bench.data);
+    bench.data.difficulty =
+        crate::data::difficulty::difficulty(bench.job.config.curriculum.difficulty, &bench.data);
     bench.job.dataset_digest = bench.data.write(&bench.job.dataset).unwrap();
     bench
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use annals::base::{Digest, RunId};
+use annals::data::tokenizer::Tokenizer;
 use annals::domain::{StreamId, all_kinds};
 use annals::model::config::builtin;
-use annals::model::hf::Tokenizer;
 use annals::tlog::{Hash, LogCheckpoint, NoteSigner};
 use annals::train::protocol::{self, EngineHello, FromEngine, ParentHello, ToEngine};
 use safetensors::tensor::{Dtype, TensorView};

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use annals::data::tokenizer::Tokenizer;
 use annals::model::config::{Layer, TrainConfig, builtin, resolve};
-use annals::model::hf::{ModelFile, Pretrained, Tokenizer, Weights, side_files};
+use annals::model::hf::{ConfigFile, Pretrained, Weights, side_files};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
@@ -334,7 +335,7 @@ fn label_maps_count_as_in_transformers() {
         config.extend(probe["config"].as_object().unwrap().clone());
         let text = Value::Object(config).to_string();
         fs::write(place.path().join("config.json"), text).unwrap();
-        let found = ModelFile::read(place.path()).map_err(|e| e.to_string());
+        let found = ConfigFile::read(place.path()).map_err(|e| e.to_string());
         let found = found.and_then(|model| model.labels());
         let named = |id: usize| match &probe["id2label"][id.to_string()] {
             Value::String(name) if !name.is_empty() => Some(name.clone()),
@@ -485,8 +486,9 @@ mod torch {
     use annals::base::Split;
     use annals::data::batch::Collator;
     use annals::data::prepared::{Inputs, Prepared, Targets};
+    use annals::data::tokenizer::Tokenizer;
     use annals::model::config::{TrainConfig, resolve};
-    use annals::model::hf::{Pretrained, Tokenizer};
+    use annals::model::hf::Pretrained;
     use annals::supervise::Heard;
     use annals::train::protocol::{Ended, ScoreSpec};
     use safetensors::tensor::Dtype;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use annals::base::{RunId, Split, durable};
-use annals::data::{LabelColumns, LabelSpec, Preparation, Source, prepare, read, sample};
+use annals::data::{LabelColumns, LabelSpec, Source, read, sample};
 use annals::model::config::{Layer, TrainConfig, builtin, resolve};
+use annals::model::{Preparation, prepare};
 use annals::train::protocol::JobSpec;
 use annals::train::toy::ToyLearner;
 use annals::train::{Finished, NoRecorder, Outcome, Trainer};

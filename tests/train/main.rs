@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod architecture;
 mod classical;
 #[cfg(feature = "torch")]
 mod engine;

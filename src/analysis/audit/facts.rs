@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Damage, LostEvents, Workspace};
-use crate::base::{RequestId, RunId, Timestamp, settings};
+use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted};
 use crate::domain::policy::{Policy, PolicyEvent};
@@ -11,6 +11,7 @@ use crate::domain::registry::{ModelPromoted, ModelVersion, RegistryEvent, Regist
 use crate::domain::run::{RunEvent, RunStarted, RunState};
 use crate::domain::workspace::{RedactedEvent, WorkspaceEvent};
 use crate::domain::{DecodeError, Event, Header, Identity, StreamId, kind_named};
+use crate::model::settings;
 
 /// Who recorded an event, where and when.
 #[derive(Clone, Debug, PartialEq, Eq)]

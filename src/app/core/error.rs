@@ -98,7 +98,16 @@ impl Error {
         message: impl Into<String>,
         source: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        Self { kind, message: message.into(), source: Some(Box::new(source)), hints: vec![] }
+        Self::caused_by(kind, message, Box::new(source))
+    }
+
+    /// As [`caused`](Self::caused), of an error whose type is not known.
+    pub fn caused_by(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        source: Box<dyn StdError + Send + Sync>,
+    ) -> Self {
+        Self { kind, message: message.into(), source: Some(source), hints: vec![] }
     }
 
     /// A failed file operation: `cannot <what>`.

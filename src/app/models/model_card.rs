@@ -9,10 +9,11 @@ use serde_json::Value;
 use crate::app::models::papers::{BASELINE, INFERENCE_MS, Production, Record, rows_read};
 use crate::app::runs::train::ensemble;
 use crate::base::markdown::{escape, paragraph};
-use crate::base::{Split, counted, is_bound, is_count, settings};
+use crate::base::{Split, counted, is_bound, is_count};
 use crate::domain::Provenance;
 use crate::domain::metric::{ClassScore, Evaluation, FinalMetric};
 use crate::domain::run::{self, RunFinished};
+use crate::model::settings;
 use crate::train::metric::NAMES;
 
 /// Labels up to which the confusion matrix is a table.

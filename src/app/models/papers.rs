@@ -4,10 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::app::models::model_card::model_card;
-use crate::base::{Split, Timestamp, is_count, settings};
+use crate::base::{Split, Timestamp, is_count};
 use crate::domain::registry::Semver;
 use crate::domain::run::{DataFile, RunFinished, RunStarted, RunState};
 use crate::domain::{Provenance, RuleResult};
+use crate::model::settings;
 
 /// Name of the scores of the classical baseline in `training_info.json`.
 pub(in crate::app) const BASELINE: &str = "tfidf_logreg_on_the_same_rows";

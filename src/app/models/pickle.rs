@@ -4,27 +4,14 @@ use std::path::Path;
 
 use crate::app::{Error, ErrorKind, Result};
 use crate::data::Pickle;
-use crate::model::WEIGHTS_FILE;
+use crate::model;
 
 /// Refuses `place` where it is a pickle, or a folder with one and without weights that are read.
 ///
 /// # Errors
 /// [`ErrorKind::Data`], with digest and what to do instead.
 pub fn refuse_pickle(place: &Path) -> Result<()> {
-    let found = if !place.is_dir() {
-        Pickle::at(place)
-    } else if place.join(WEIGHTS_FILE).exists() {
-        return Ok(());
-    } else {
-        Pickle::within(place)
-    };
-    match found {
-        Ok(None) => Ok(()),
-        Ok(Some(pickle)) => Err(pickle.into()),
-        Err(e) => {
-            Err(Error::caused(ErrorKind::Data, format!("cannot read {}", place.display()), e))
-        }
-    }
+    Ok(model::refuse_pickle(place)?)
 }
 
 impl From<Pickle> for Error {

@@ -8,9 +8,7 @@ use crate::app::models::papers::{MEASURED, Production, Record, papers};
 use crate::app::models::production::{in_production, no_other_change};
 pub(in crate::app) use crate::app::models::promotion_facts::Facts;
 use crate::app::models::repair::FolderDamage;
-use crate::app::runs::run_files::{
-    Location, MODEL_FILES, RecordedFile, SIDE_FILES, files_of_state,
-};
+use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
 use crate::app::{App, Error, ErrorKind, Result, Session};
 use crate::base::{Digest, MoveId, RequestId, RunId};
@@ -22,6 +20,7 @@ use crate::domain::registry::{self, PromotionRefused, RegistryCommand, RegistryE
 use crate::domain::run::Unstated;
 use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
 use crate::effect::{self, EffectError};
+use crate::model::{MODEL_FILES, ModelFile, SIDE_FILES};
 use crate::projection::files::Regenerated;
 
 /// What goes into production besides them. README.md is written anew, with what a promotion adds.
@@ -302,9 +301,9 @@ impl App {
         let mut files: Vec<MovedFile> = Vec::new();
         let of_members = state.artifacts.keys().filter(|name| ensemble::is_of_member(name));
         let of_members = of_members.map(|name| (name.as_str(), name.as_str()));
-        for (what, target) in
-            MODEL_FILES.into_iter().chain(PAPERS).chain(SIDE_FILES).chain(of_members)
-        {
+        let of_model = |file: ModelFile| (file.artifact(), file.file_name());
+        let model = MODEL_FILES.into_iter().map(of_model).chain(PAPERS);
+        for (what, target) in model.chain(SIDE_FILES.into_iter().map(of_model)).chain(of_members) {
             // The card that training wrote is in README.md whole; a script's is the script's own.
             if what == CARD && state.provenance == Some(Provenance::Engine) {
                 continue;

@@ -14,46 +14,24 @@ use crate::domain::run::{Pack, RunDeleted, RunEvent, RunState};
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Event, StreamId};
 use crate::effect;
+use crate::model::ModelFile;
 use crate::projection::runs::RunDetails;
 use crate::store::{Access, View};
-
-/// The files that a model answers from: their names as artifacts of a run, and in a folder of a
-/// model.
-pub(in crate::app) const MODEL_FILES: [(&str, &str); 10] = [
-    (ensemble::ARTIFACT, ensemble::MANIFEST),
-    ("weights", "model.safetensors"),
-    ("config", "config.yaml"),
-    ("vocabulary", "vocab.txt"),
-    ("concepts", "concepts.tsv"),
-    ("tokenizer", "tokenizer.json"),
-    ("vectorizer", "vectorizer.json"),
-    ("scaler", "scaler.json"),
-    ("labels", "labels.json"),
-    ("thresholds", "thresholds.json"),
-];
-
-/// Files that other programs load the same model with.
-pub(in crate::app) const SIDE_FILES: [(&str, &str); 3] = [
-    ("config.json", "config.json"),
-    ("tokenizer_config.json", "tokenizer_config.json"),
-    ("special_tokens_map.json", "special_tokens_map.json"),
-];
 
 /// The prepared rows of a training, which are no artifact and have no blob.
 pub(in crate::app) const DATASET: &str = "config/dataset.bin";
 
 /// Whether the bytes of an artifact decide what a model answers.
 pub(in crate::app) fn decides(artifact: &str) -> bool {
-    let listed = |files: &[(&str, &str)]| files.iter().any(|(name, _)| *name == artifact);
-    listed(&MODEL_FILES) || listed(&SIDE_FILES) || ensemble::is_of_member(artifact)
+    ModelFile::of_artifact(artifact).is_some() || ensemble::is_of_member(artifact)
 }
 
 /// Whether the bytes of a file in a folder of a model decide what it answers. Files of other
 /// trainers keep their own endings.
 pub(in crate::app) fn decides_in_model(path: &str) -> bool {
     let stem = |file: &str| file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
-    let mut files = MODEL_FILES.iter().chain(&SIDE_FILES);
-    files.any(|(_, file)| stem(file) == stem(path)) || ensemble::is_of_member(path)
+    let is_listed = ModelFile::all().any(|file| stem(file.file_name()) == stem(path));
+    is_listed || ensemble::is_of_member(path)
 }
 
 /// Where a file is.

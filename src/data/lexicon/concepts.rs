@@ -249,7 +249,17 @@ impl Candidates {
 mod tests {
     use super::*;
     use crate::base::durable;
-    use crate::model::config::{LexiconConfig, resolve};
+    use crate::data::lexicon::LexiconConfig;
+
+    fn plain() -> LexiconConfig {
+        LexiconConfig {
+            file: String::new(),
+            types_file: String::new(),
+            semantic_types: Vec::new(),
+            expand_synonyms: true,
+            embeddings: true,
+        }
+    }
 
     struct Files(tempfile::TempDir);
 
@@ -267,7 +277,7 @@ mod tests {
             change: impl Fn(&mut LexiconConfig),
             texts: &[&str],
         ) -> Result<Learned, String> {
-            let mut config = resolve(&[]).unwrap().lexicon;
+            let mut config = plain();
             change(&mut config);
             for file in [&mut config.file, &mut config.types_file] {
                 if file.contains('.') {
@@ -310,7 +320,7 @@ mod tests {
         assert_eq!(back.of_words(&words("sadness mood panic")), [2, 2, 3]);
         assert_eq!(back, found.concepts);
         let file = files.0.path().join("x.tsv").display().to_string();
-        let source = LexiconConfig { file, ..resolve(&[]).unwrap().lexicon };
+        let source = LexiconConfig { file, ..plain() };
         let texts = ["panic", "panic", "depression"];
         let rare = learn(&Source::new(&source).unwrap(), texts.into_iter(), 2);
         assert_eq!(rare.unwrap().concepts.len(), 1, "the others are too rare");

@@ -8,10 +8,12 @@
 //! [`learn`].
 
 mod concepts;
+mod config;
 mod read;
 mod source;
 
 pub use concepts::{Concept, Concepts, Learned, learn};
+pub use config::LexiconConfig;
 pub use source::Source;
 
 use std::io;

@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::LexiconError;
 use super::read::{self, Term};
+use super::{LexiconConfig, LexiconError};
 use crate::base::Digest;
-use crate::model::config::LexiconConfig;
 
 /// Lexicons that come with annals.
 const BUILTIN: [(&str, &str); 1] =

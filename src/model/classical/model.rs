@@ -7,15 +7,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::linear::{Linear, Task};
-use super::{Vectorizer, logreg, svm};
+use super::{ClassicalError, Vectorizer, logreg, svm};
 use crate::base::Split;
 use crate::data::prepared::{Inputs, Prepared, Targets};
-use crate::model::WEIGHTS_FILE;
 use crate::model::config::{Architecture, TrainConfig};
-use crate::train::LearnError;
+use crate::model::{InputKind, ModelFile, WEIGHTS_FILE};
 
 /// The file beside the weights that holds the terms.
-pub const VECTORIZER_FILE: &str = "vectorizer.json";
+pub const VECTORIZER_FILE: &str = ModelFile::Vectorizer.file_name();
 
 /// A fitted baseline.
 #[derive(Clone, Debug)]
@@ -48,7 +47,7 @@ struct VectorizerFile {
 
 impl VectorizerFile {
     fn check(&self) -> Result<(), String> {
-        if !self.model.takes_texts() {
+        if self.model.specification().inputs() != InputKind::Texts {
             return Err(format!("{:?} is no classical model", self.model));
         }
         if let Some(two) = self.terms.windows(2).find(|two| two[0] >= two[1]) {
@@ -73,16 +72,16 @@ impl TextClassifier {
         config: &TrainConfig,
         data: &Prepared,
         mut go_on: impl FnMut(Option<f64>) -> bool,
-    ) -> Result<(Self, Fit), LearnError> {
+    ) -> Result<(Self, Fit), ClassicalError> {
         let Inputs::Texts(texts) = &data.inputs else {
-            return Err(LearnError::Config("this model takes texts".into()));
+            return Err(ClassicalError::Config("this model takes texts".into()));
         };
         let train = data.of_split(Split::Train);
         let rows: Vec<&str> = train.iter().map(|row| texts[*row].as_str()).collect();
         let (features, words) = (config.tfidf.max_features, config.tfidf.ngram_max);
         let (vectorizer, rows) = Vectorizer::fit(&rows, features as usize, words as usize);
         if rows.width == 0 {
-            return Err(LearnError::Config("the training texts hold no word".into()));
+            return Err(ClassicalError::Config("the training texts hold no word".into()));
         }
         let counts = data.class_counts(Split::Train);
         let two_classes = counts.len() == 2 && !data.targets.is_multi();
@@ -139,7 +138,7 @@ impl TextClassifier {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, dir: &Path) -> Result<(), LearnError> {
+    pub fn save(&self, dir: &Path) -> Result<(), ClassicalError> {
         let width = self.vectorizer.terms.len();
         let outputs = self.linear.outputs();
         let bytes = |values: &[f64]| -> Vec<u8> {
@@ -153,18 +152,19 @@ impl TextClassifier {
         let mut views = Vec::new();
         for (name, shape, bytes) in &parts {
             let view = TensorView::new(Dtype::F64, shape.clone(), bytes)
-                .map_err(|e| LearnError::Backend(format!("{name}: {e}")))?;
+                .map_err(|e| ClassicalError::Backend(format!("{name}: {e}")))?;
             views.push((*name, view));
         }
-        let weights =
-            safetensors::serialize(views, None).map_err(|e| LearnError::Backend(e.to_string()))?;
+        let weights = safetensors::serialize(views, None)
+            .map_err(|e| ClassicalError::Backend(e.to_string()))?;
         let file = VectorizerFile {
             model: self.kind,
             two_classes: self.two_classes,
             ngram_max: self.vectorizer.ngram_max,
             terms: self.vectorizer.terms.clone(),
         };
-        let terms = serde_json::to_vec(&file).map_err(|e| LearnError::Backend(e.to_string()))?;
+        let terms =
+            serde_json::to_vec(&file).map_err(|e| ClassicalError::Backend(e.to_string()))?;
         for (name, bytes) in [(WEIGHTS_FILE, weights), (VECTORIZER_FILE, terms)] {
             let path = dir.join(name);
             #[expect(clippy::disallowed_methods, reason = "the trainer makes the folder durable")]
@@ -176,13 +176,14 @@ impl TextClassifier {
     /// Reads both files of `dir`.
     ///
     /// # Errors
-    /// [`LearnError::State`] for files that are damaged or do not fit each other.
-    pub fn load(dir: &Path) -> Result<Self, LearnError> {
+    /// [`ClassicalError::State`] for files that are damaged or do not fit each other.
+    pub fn load(dir: &Path) -> Result<Self, ClassicalError> {
         let read = |name: &str| {
             let path = dir.join(name);
             fs::read(&path).map_err(|source| io("read", &path, source))
         };
-        let state = |file: &str, message: String| LearnError::State { file: file.into(), message };
+        let state =
+            |file: &str, message: String| ClassicalError::State { file: file.into(), message };
         let file: VectorizerFile = serde_json::from_slice(&read(VECTORIZER_FILE)?)
             .map_err(|e| state(VECTORIZER_FILE, e.to_string()))?;
         file.check().map_err(|message| state(VECTORIZER_FILE, message))?;
@@ -253,6 +254,6 @@ fn problems(
     }
 }
 
-fn io(verb: &'static str, path: &Path, source: std::io::Error) -> LearnError {
-    LearnError::Io { verb, path: path.display().to_string(), source }
+fn io(verb: &'static str, path: &Path, source: std::io::Error) -> ClassicalError {
+    ClassicalError::Io { verb, path: path.display().to_string(), source }
 }

@@ -1,8 +1,8 @@
 //! Merges layers of settings over the base and reads the result as [`TrainConfig`].
 
-use super::families::Unused;
+use super::TrainConfig;
 use super::template;
-use super::types::TrainConfig;
+use super::unused::{Unused, unused_keys};
 use super::yaml::{self, ConfigError, Entry, Node, Value};
 use crate::base::{Digest, suggest};
 
@@ -83,7 +83,7 @@ pub fn resolve(layers: &[Layer<'_>]) -> Result<TrainConfig, ConfigError> {
     let config = read(&base, &merged)?;
     super::validate::validate(&config, &merged)?;
     let set_at = |key: &str| layers.iter().rposition(|layer| layer.find(key).is_some());
-    for unused in super::families::unused_keys(&config) {
+    for unused in unused_keys(&config) {
         let start = set_at("model.architecture").max(set_at(unused.by)).unwrap_or(0);
         for layer in &layers[start..] {
             check_use(&base, layer, "", &unused)?;
@@ -243,7 +243,7 @@ impl TrainConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::Architecture;
+    use super::super::Architecture;
     use super::*;
 
     fn text(text: &str) -> Result<TrainConfig, ConfigError> {

@@ -7,14 +7,14 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::tokenizer::VOCABULARY_MAX;
-use super::{CONFIG_FILE, HfError, SIDE_FILES, Tokenizer};
+use super::{HfError, SIDE_FILES};
+use crate::data::tokenizer::{CONFIG_FILE, Tokenizer, VOCABULARY_MAX};
 use crate::model::config::TrainConfig;
 
 /// What `config.json` says of a DistilBERT, with the defaults and the other names that Transformers
 /// knows.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ModelFile {
+pub struct ConfigFile {
     #[serde(default = "gelu")]
     activation: String,
     /// Width.
@@ -74,7 +74,7 @@ mod sizes {
 /// Labels of a classifier at most, as for any model.
 const LABELS_MAX: u64 = 10_000;
 
-impl ModelFile {
+impl ConfigFile {
     /// Reads and checks the file of `folder`.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ fn model_json(
         "qa_dropout": 0.1,
         "seq_classif_dropout": own.classifier_dropout,
         "sinusoidal_pos_embds": false,
-        "vocab_size": tokenizer.rows(config),
+        "vocab_size": tokenizer.token_rows(config),
     })
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::base::Digest;
+use crate::data::tokenizer::TokenizerError;
 
 /// A folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ pub enum HfError {
         /// Labels of the data.
         found: String,
     },
-    /// The tokenizer refused.
-    #[error("cannot tokenise: {0}")]
-    Tokenizer(String),
+    /// The tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
 }

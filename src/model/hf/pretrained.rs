@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::weights::{self, Weights};
-use super::{CONFIG_FILE, HfError, ModelFile, Tokenizer};
+use super::{ConfigFile, HfError};
 use crate::base::Digest;
+use crate::data::tokenizer::{CONFIG_FILE, Tokenizer};
 use crate::model::config::{Architecture, TrainConfig};
 
 /// A folder whose files fit each other.
@@ -13,7 +14,7 @@ use crate::model::config::{Architecture, TrainConfig};
 pub struct Pretrained {
     folder: PathBuf,
     /// What `config.json` says.
-    pub model: ModelFile,
+    pub model: ConfigFile,
     /// The tokenizer.
     pub tokenizer: Tokenizer,
     /// Most tokens of a text.
@@ -36,7 +37,7 @@ impl Pretrained {
     /// # Errors
     /// When a file is missing or damaged, or they do not fit each other.
     pub fn open(folder: &Path) -> Result<Self, HfError> {
-        let model = ModelFile::read(folder)?;
+        let model = ConfigFile::read(folder)?;
         let tokenizer = Tokenizer::read(folder)?;
         let weights = Weights::open(folder, model.n_layers)?;
         check_body(folder, &model, &weights)?;
@@ -136,7 +137,7 @@ impl Pretrained {
 }
 
 /// Refuses weights whose body is not the one that `config.json` describes.
-fn check_body(folder: &Path, model: &ModelFile, weights: &Weights) -> Result<(), HfError> {
+fn check_body(folder: &Path, model: &ConfigFile, weights: &Weights) -> Result<(), HfError> {
     let (width, hidden) = (model.dim as usize, model.hidden_dim as usize);
     for name in weights::body(model.n_layers) {
         let parts: Vec<&str> = name.rsplit('.').take(2).collect();
@@ -199,11 +200,11 @@ impl Tokenizer {
             found.check_labels(labels)?;
             found.tokenizer
         };
-        tokenizer.limited(config.model.max_seq_length)
+        Ok(tokenizer.limited(config.model.max_seq_length)?)
     }
 
     /// Rows of the token table of a model of `config` that uses this tokenizer.
-    pub fn rows(&self, config: &TrainConfig) -> u32 {
+    pub fn token_rows(&self, config: &TrainConfig) -> u32 {
         if config.distilbert.init_from.is_empty() { self.len() } else { config.model.vocab_size }
     }
 }

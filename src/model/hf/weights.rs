@@ -10,8 +10,9 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
-use super::{HfError, auto};
+use super::HfError;
 use crate::base::Digest;
+use crate::data::tokenizer::object;
 use crate::model::WEIGHTS_FILE;
 
 /// Which file holds which tensor, where the weights are in parts.
@@ -133,7 +134,7 @@ fn file_names(folder: &Path) -> Result<Vec<String>, HfError> {
         return Ok(vec![WEIGHTS_FILE.to_owned()]);
     }
     let path = folder.join(INDEX_FILE);
-    let Some(index) = auto::object(folder, INDEX_FILE)? else {
+    let Some(index) = object(folder, INDEX_FILE)? else {
         let others = UNREAD.into_iter().filter(|name| folder.join(name).exists());
         let others: Vec<&str> = others.collect();
         let path = folder.to_owned();

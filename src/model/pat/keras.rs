@@ -8,7 +8,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{Hdf5File, OpenOptions};
 
 use super::layout::{Expected, PREFIX};
-use super::{PatError, Weights, settle};
+use super::weights::{PatError, Weights, settle};
 use crate::base::guard::guarded;
 
 /// Groups inside groups, at most; the files of Keras have seven.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::config::{Layer, resolve};
+use crate::model::config::{Layer, TrainConfig, resolve};
 
 const MODEL: &[u8] = include_bytes!("../../../tests/train/fixtures/pat_model.h5");
 const WEIGHTS: &[u8] = include_bytes!("../../../tests/train/fixtures/pat_weights.h5");

@@ -6,9 +6,10 @@ use super::{
     ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
-use crate::base::{RunId, Split, Timestamp, settings};
+use crate::base::{RunId, Split, Timestamp};
 use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState, Unstated};
 use crate::domain::{Event, Provenance};
+use crate::model::settings;
 
 pub(super) const RUNS: Table = Table {
     name: "runs",

@@ -3,8 +3,7 @@
 
 use super::evaluation::MetricValue;
 use super::ranking::Curve;
-use super::score::direction_of;
-use crate::base::score::{Counts, balanced_accuracy, f1_macro};
+use crate::base::score::{Counts, balanced_accuracy, direction_of, f1_macro};
 use crate::stats::random::Stream;
 
 const PURPOSE: u64 = 0x626f_6f74; // "boot"

@@ -14,9 +14,10 @@ mod ranking;
 mod score;
 mod threshold;
 
+pub use crate::base::score::{NAMES, can_choose, direction_of};
 pub use evaluation::{ClassScore, Evaluation, MetricValue};
 pub use predictions::{
     PREDICTIONS_FILE, PredictedRow, Prediction, predictions_file, read_predictions,
 };
-pub use score::{NAMES, ScoreError, Scorer, can_choose, direction_of, row_loss};
+pub use score::{ScoreError, Scorer, row_loss};
 pub use threshold::{Thresholds, probability};

@@ -5,49 +5,9 @@ use super::interval::{Answer, intervals};
 use super::predictions::{PROBABILITIES_MAX, Prediction};
 use super::ranking::Ranking;
 use super::threshold::{self, Thresholds, probability};
-use crate::base::score::{Counts, averages, matthews, ratio};
-use crate::base::{Direction, Split};
+use crate::base::Split;
+use crate::base::score::{Counts, averages, direction_of, matthews, ratio};
 use crate::data::prepared::Targets;
-
-/// The scores of an evaluation besides `precision_`, `recall_`, `f1_` and `support_` of each label;
-/// `balanced_accuracy`, `mcc` and `ece` only where a row has one class. `roc_auc` is the mean over
-/// the labels that some rows have and some have not, `pr_auc` over those that some rows have; of
-/// two classes they are those of the second.
-pub const NAMES: &[&str] = &[
-    "loss",
-    "accuracy",
-    "balanced_accuracy",
-    "f1_macro",
-    "f1_micro",
-    "f1_weighted",
-    "precision_macro",
-    "precision_weighted",
-    "recall_macro",
-    "recall_weighted",
-    "mcc",
-    "roc_auc",
-    "pr_auc",
-    "ece",
-];
-
-/// Whether a model can be chosen by `name`: a known score, or one of a label.
-pub fn can_choose(name: &str) -> bool {
-    NAMES.contains(&name)
-        || ["f1_", "recall_", "precision_"]
-            .iter()
-            .any(|prefix| name.len() > prefix.len() && name.starts_with(prefix))
-}
-
-/// Which way the score `name` gets better.
-pub fn direction_of(name: &str) -> Direction {
-    match name {
-        "loss" | "ece" => Direction::Lower,
-        _ if ["support_", "threshold_"].iter().any(|prefix| name.starts_with(prefix)) => {
-            Direction::Neutral
-        }
-        _ => Direction::Higher,
-    }
-}
 
 /// A score that cannot be computed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -323,6 +283,8 @@ fn binary_cross_entropy(scores: &[f32], truth: &[u32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Direction;
+    use crate::base::score::NAMES;
 
     /// Truth 0,0,0,1,1,2 and predictions 0,0,1,1,2,2.
     fn example() -> Evaluation {

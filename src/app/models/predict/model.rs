@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::{Files, Known, Labels, Words, members_in};
+use super::files::{members_in, spec};
 use crate::app::runs::train::ensemble;
-use crate::app::runs::train::folder::THRESHOLDS_FILE;
 use crate::app::{Error, ErrorKind, Programs, Result, refuse_pickle};
 use crate::base::Digest;
-use crate::data::batch::Batch;
-use crate::data::batch::Collator;
+use crate::data::batch::{Batch, Collator};
 use crate::data::prepared::{Inputs, Prepared, Targets};
 use crate::data::{self, Scaler, Series};
-use crate::model::classical::TextClassifier;
-use crate::model::config;
-use crate::model::hf::{self, Pretrained};
+use crate::model::hf::Pretrained;
+use crate::model::{
+    Known, Labels, LoadedModel, ModelError, ModelFile, ModelFiles, Reader, TextScorer, TokenReader,
+    config,
+};
 use crate::supervise::{Engine, Heard};
 use crate::train::metric::probability;
 use crate::train::protocol::{Ended, ScoreSpec};
@@ -53,8 +53,8 @@ pub struct Model {
 }
 
 pub(super) enum Inner {
-    Texts(Box<TextClassifier>),
-    Tokens { words: Words, engine: Box<Engine> },
+    Texts(Box<dyn TextScorer>),
+    Tokens { tokens: Box<dyn TokenReader>, engine: Box<Engine> },
     Series { scaler: Scaler, engine: Box<Engine> },
     Ensemble(Vec<Model>),
 }
@@ -100,7 +100,7 @@ impl Model {
     /// Tokens of a text that the model reads; none where it reads all of it.
     pub fn length_max(&self) -> Option<u32> {
         match &self.inner {
-            Inner::Tokens { words, .. } => words.length_max(),
+            Inner::Tokens { tokens, .. } => tokens.length_max(),
             Inner::Ensemble(members) => members.iter().filter_map(Self::length_max).min(),
             Inner::Texts(_) | Inner::Series { .. } => None,
         }
@@ -116,12 +116,12 @@ impl Model {
                 scores: texts.iter().map(|text| model.scores(text)).collect(),
                 cut: vec![false; texts.len()],
             }),
-            Inner::Tokens { words, engine } => {
+            Inner::Tokens { tokens: reader, engine } => {
                 // The bound on token ids is the engine's to check: it knows the weights.
                 let mut inputs = Inputs::tokens(u32::MAX);
                 let (mut of_tokens, mut cut) = (Vec::new(), Vec::new());
                 for text in texts {
-                    let tokens = words.encode(text)?;
+                    let tokens = reader.encode(text)?;
                     inputs.push_tokens(&tokens.ids);
                     of_tokens.extend(tokens.marks);
                     cut.push(tokens.cut);
@@ -193,30 +193,50 @@ impl Model {
     /// When a file is missing, damaged or does not fit the others.
     pub fn in_folder(folder: &Path, programs: &Programs) -> Result<Self> {
         refuse_pickle(folder)?;
-        let file = |name: &str| {
-            let path = folder.join(name);
-            path.is_file().then_some((path, None))
-        };
-        if let Some(list) = file(ensemble::MANIFEST) {
-            let of_members = members_in(folder)?;
-            return Self::ensemble(folder.display().to_string(), &list, &of_members, programs);
+        let mut files = ModelFiles::of(folder.display().to_string());
+        for file in ModelFile::all() {
+            let path = folder.join(file.file_name());
+            if path.is_file() {
+                files.insert(file, (path, None));
+            }
         }
-        if file("config.yaml").is_none() && file(hf::CONFIG_FILE).is_some() {
+        if let Some(list) = files.get(ModelFile::Ensemble) {
+            let of_members = members_in(folder)?;
+            return Self::ensemble(files.name.clone(), list, &of_members, programs);
+        }
+        let has = |file| files.get(file).is_some();
+        if !has(ModelFile::Config) && has(ModelFile::HfConfig) {
             return Self::hugging_face(folder, programs);
         }
-        let files = Files {
-            name: folder.display().to_string(),
-            config: file("config.yaml"),
-            labels: file("labels.json"),
-            vocabulary: file("vocab.txt"),
-            concepts: file("concepts.tsv"),
-            tokenizer: file(hf::TOKENIZER_FILE),
-            vectorizer: file("vectorizer.json"),
-            scaler: file(data::SCALER_FILE),
-            thresholds: file(THRESHOLDS_FILE),
-            weights: file("model.safetensors"),
+        Self::load(files, programs)
+    }
+
+    /// Loads the model of `files`, and the program that scores its rows where it has one.
+    pub(super) fn load(files: ModelFiles, programs: &Programs) -> Result<Self> {
+        let loaded = files.load()?;
+        let LoadedModel { config, labels, thresholds, weights, folder, reader } = loaded;
+        let engine = |rows, config| -> Result<Box<Engine>> {
+            Ok(Box::new(start(programs, spec(&labels, rows, config, &folder))?))
         };
-        files.load(programs)
+        let inner = match reader {
+            Reader::Texts(model) => Inner::Texts(model),
+            Reader::Series(scaler) => Inner::Series { scaler, engine: engine((0, 0), config)? },
+            Reader::Tokens(tokens) => {
+                let engine = engine(tokens.rows(&config), config)?;
+                Inner::Tokens { tokens, engine }
+            }
+        };
+        let recorded = files.get(ModelFile::Weights).is_some_and(|(_, digest)| digest.is_some());
+        Ok(Self {
+            recorded,
+            thresholds,
+            notes: Vec::new(),
+            name: files.name,
+            weights,
+            multi_label: labels.multi_label,
+            labels: labels.classes,
+            inner,
+        })
     }
 
     /// Loads the members that `list` names from their files, told apart by their paths.
@@ -226,21 +246,22 @@ impl Model {
         files: &[(String, Known)],
         programs: &Programs,
     ) -> Result<Self> {
-        let whole = Files { name, ..Files::default() };
-        let (json, weights) = whole.read(Some(list), ensemble::MANIFEST)?;
+        let mut whole = ModelFiles::of(name);
+        whole.insert(ModelFile::Ensemble, list.clone());
+        let (json, weights) = whole.read(ModelFile::Ensemble)?;
         let manifest: ensemble::Manifest = serde_json::from_slice(&json).map_err(|e| {
             Error::new(ErrorKind::Data, format!("{} of {}: {e}", ensemble::MANIFEST, whole.name))
         })?;
         let mut members: Vec<Self> = Vec::new();
         for number in 1..=manifest.members.len() {
-            let name = format!("{}, member {number}", whole.name);
-            let mut of_member = Files { name, ..Files::default() };
+            let mut of_member = ModelFiles::of(format!("{}, member {number}", whole.name));
             for (path, known) in files {
-                if let Some(path) = ensemble::member_file(path, number) {
-                    of_member.take(path, known.clone());
+                let name = ensemble::member_file(path, number);
+                if let Some(file) = name.and_then(ModelFile::of_file_name) {
+                    of_member.insert(file, known.clone());
                 }
             }
-            members.push(of_member.load(programs)?);
+            members.push(Self::load(of_member, programs)?);
         }
         let fits = |model: &&Self| {
             (&model.labels, model.multi_label) == (&members[0].labels, members[0].multi_label)
@@ -275,9 +296,9 @@ impl Model {
             config::resolve(&[]).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
         config.model.max_seq_length = found.length_max;
         found.settle(&mut config)?;
-        let words = Words::HuggingFace(Box::new(found.tokenizer.limited(found.length_max)?));
+        let tokens = found.tokenizer.limited(found.length_max).map_err(ModelError::from)?;
         let labels = Labels { classes: found.labels, multi_label: found.multi_label };
-        let spec = labels.spec(words.rows(&config), config, folder);
+        let spec = spec(&labels, tokens.rows(&config), config, folder);
         Ok(Self {
             name: folder.display().to_string(),
             weights: found.weights,
@@ -286,7 +307,10 @@ impl Model {
             notes: found.notes,
             multi_label: labels.multi_label,
             labels: labels.classes,
-            inner: Inner::Tokens { words, engine: Box::new(start(programs, spec)?) },
+            inner: Inner::Tokens {
+                tokens: Box::new(tokens),
+                engine: Box::new(start(programs, spec)?),
+            },
         })
     }
 }

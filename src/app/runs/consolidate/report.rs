@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::plan::{PlanRow, Planned, metrics};
 use crate::app::{App, Result};
-use crate::base::{RequestId, Split, Timestamp, settings};
+use crate::base::{RequestId, Split, Timestamp};
 use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy, stem};
 use crate::domain::run::RunStatus;
+use crate::model::settings;
 use crate::projection::Snapshot;
 use crate::projection::best::Admission;
 use crate::projection::consolidations::ConsolidationRow;

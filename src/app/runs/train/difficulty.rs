@@ -4,7 +4,8 @@ use super::{Programs, Screen, request};
 use crate::app::models::predict::BATCH_TEXTS;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Split;
-use crate::data::{Dataset, Preparation};
+use crate::data::Dataset;
+use crate::model::Preparation;
 use crate::model::config::{Difficulty, TrainConfig};
 use crate::train::metric::row_loss;
 

@@ -12,7 +12,7 @@ use super::folder::RunFolder;
 use super::{Programs, Screen, translate};
 use crate::app::NewRun;
 use crate::app::core::environment::{self, Facts};
-use crate::app::runs::run_files::{DATASET, MODEL_FILES, RecordedFile, RunFiles, files_of_state};
+use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
 use crate::data::prepared::Prepared;
@@ -21,13 +21,14 @@ use crate::domain::run::{
     RunStatus, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows, classify, decide,
 };
 use crate::domain::{Envelope, Event, Name, Provenance};
+use crate::model::{MODEL_FILES, ModelFile};
 use crate::projection::runs::RunDetails;
 use crate::train::metric::{Evaluation, PREDICTIONS_FILE, Scorer, Thresholds, predictions_file};
 
 /// The list of members, in the folder of an ensemble.
-pub(in crate::app) const MANIFEST: &str = "ensemble.json";
+pub(in crate::app) const MANIFEST: &str = ModelFile::Ensemble.file_name();
 /// What the list of members and their files are called as artifacts of a run.
-pub(in crate::app) const ARTIFACT: &str = "ensemble";
+pub(in crate::app) const ARTIFACT: &str = ModelFile::Ensemble.artifact();
 const MEMBERS: &str = "members/";
 
 /// The members of an ensemble, in order: member n has its files in `members/<n>/`.
@@ -273,7 +274,8 @@ impl App {
             let made = folder.path.join(&place);
             durable::create_dir_all(&made)
                 .map_err(|e| Error::io(format!("make {}", made.display()), e))?;
-            for (artifact, file) in MODEL_FILES {
+            for file in MODEL_FILES {
+                let (artifact, file) = (file.artifact(), file.file_name());
                 let Some(known) = member.state.artifacts.get(artifact) else { continue };
                 let Some(path) = &known.path else { continue };
                 let recorded = RecordedFile { name: artifact, path, digest: known.digest };

@@ -14,18 +14,15 @@ use crate::app::runs::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, confine, durable};
 use crate::data::prepared::Prepared;
-use crate::data::{REPORT_FILE, SCALER_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
+use crate::data::{REPORT_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
 use crate::domain::Provenance;
 use crate::domain::run::{ArtifactStored, RunFinished, TEST_ROW_ORDER, TEST_ROWS};
 use crate::domain::workspace::LayoutKind;
-use crate::model::classical::VECTORIZER_FILE;
-use crate::model::hf;
+use crate::model::{ModelFile, hf};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::metric::{PREDICTIONS_FILE, predictions_file};
 use crate::train::{Finished, weights_path};
 
-/// The probability from which on a row has each label: a map by label.
-pub(in crate::app) const THRESHOLDS_FILE: &str = "thresholds.json";
 const FOLDERS: [&str; 5] = ["config", "checkpoints", "results", "plots", "logs"];
 const LOG_FILE: &str = "training.log";
 /// Runs of one name that may begin in one second, or in one day where folders tell the day.
@@ -134,21 +131,9 @@ impl RunFolder {
     /// What training reads: settings, vocabulary, labels and the prepared dataset.
     pub(super) fn write_inputs(&self, plan: &Plan<'_>) -> Result<(PathBuf, Digest)> {
         self.write(&self.settings_file("config.yaml"), plan.config.to_yaml().as_bytes())?;
-        if let Some(vocab) = &plan.prepared.vocab {
-            self.write("config/vocab.txt", vocab.to_text().as_bytes())?;
-        }
-        if let Some(lexicon) = &plan.prepared.lexicon {
-            self.write("config/concepts.tsv", lexicon.to_text().as_bytes())?;
-        }
-        if let Some(scaler) = &plan.prepared.scaler {
-            self.write(&format!("config/{SCALER_FILE}"), scaler.to_json().as_bytes())?;
-        }
         let prepared = &plan.prepared.prepared;
-        if let Some(tokenizer) = &plan.prepared.tokenizer {
-            let multi = prepared.targets.is_multi();
-            for (name, bytes) in hf::side_files(&plan.config, &prepared.labels, multi, tokenizer) {
-                self.write(&format!("config/{name}"), &bytes)?;
-            }
+        for (name, bytes) in &plan.prepared.files {
+            self.write(&format!("config/{name}"), bytes)?;
         }
         self.write("config/labels.json", &pretty(&labels(prepared)))?;
         self.write(&format!("config/{REPORT_FILE}"), &pretty(&json!(plan.prepared.report)))?;
@@ -166,15 +151,15 @@ impl RunFolder {
     /// What training reads, as it lies there, the settings first; the rows have their own digest.
     pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
         let mut all = vec![self.file("config", &self.settings_file("config.yaml"))?];
-        let known = [
-            ("vocabulary", hf::VOCAB_FILE),
-            ("concepts", "concepts.tsv"),
-            ("tokenizer", hf::TOKENIZER_FILE),
-            ("scaler", SCALER_FILE),
+        let of_model =
+            [ModelFile::Vocabulary, ModelFile::Concepts, ModelFile::Tokenizer, ModelFile::Scaler];
+        let of_model = of_model.map(|file| (file.artifact(), file.file_name()));
+        let of_data = [
             ("data_report", REPORT_FILE),
             (TEST_ROWS, TEST_ROWS_FILE),
             (TEST_ROW_ORDER, TEST_ROW_ORDER_FILE),
         ];
+        let known = of_model.into_iter().chain(of_data);
         for (name, file) in known {
             let path = format!("config/{file}");
             if self.path.join(&path).exists() {
@@ -215,7 +200,7 @@ impl RunFolder {
         };
         let mut all = vec![stored];
         if let Some(thresholds) = thresholds(of, finished) {
-            let path = format!("results/{THRESHOLDS_FILE}");
+            let path = format!("results/{}", ModelFile::Thresholds.file_name());
             self.write(&path, &pretty(&thresholds))?;
             all.push(self.file("thresholds", &path)?);
         }
@@ -231,11 +216,11 @@ impl RunFolder {
                 all.push(self.file("test_predictions", PREDICTIONS_FILE)?);
             }
         }
-        let vectorizer = finished.best_dir.join(VECTORIZER_FILE);
+        let vectorizer = finished.best_dir.join(ModelFile::Vectorizer.file_name());
         if self.path.join(&vectorizer).exists() {
             all.push(self.file("vectorizer", &vectorizer.to_string_lossy())?);
         }
-        if self.path.join("config").join(hf::CONFIG_FILE).exists() {
+        if self.path.join("config").join(ModelFile::HfConfig.file_name()).exists() {
             all.extend(self.complete(&finished.best_dir)?);
         }
         all.extend(self.write_papers(of, finished, ended, &all)?);

@@ -27,12 +27,13 @@ use crate::app::NewRun;
 use crate::app::core::environment::Facts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
-use crate::data::{Dataset, Preparation};
+use crate::data::Dataset;
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
     RunState, RunStatus, SplitRows, Synthetic, classify, decide,
 };
 use crate::domain::{Event, Name, Provenance};
+use crate::model::Preparation;
 use crate::model::config::{Architecture, TrainConfig};
 use crate::projection::runs::RunDetails;
 use crate::supervise::{Engine, SuperviseError};
@@ -122,7 +123,10 @@ impl App {
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
             DataSource::File(source) => {
-                let dataset = request::read(source, &resolved.config)?;
+                let dataset = {
+                    let config = &resolved.config;
+                    config.model.architecture.specification().read(source, config)?
+                };
                 let (config, programs) = (&resolved.config, &request.programs);
                 let prepared = difficulty::prepare(self, &dataset, config, programs, screen)?;
                 Some((dataset, prepared))

@@ -1,6 +1,5 @@
 //! What the user asked for, resolved and checked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -8,15 +7,13 @@ use serde_json::Value;
 use super::Flat;
 use super::folder::RunFolder;
 use super::settings::{ConfigSource, Resolved, merged};
-use crate::app::{Error, ErrorKind, Result, refuse_pickle};
-use crate::base::{Digest, settings};
-use crate::data::{
-    self, DataError, Dataset, LabelColumns, Preparation, Source, actigraphy, sample,
-};
+use crate::app::{Error, ErrorKind, Result};
+use crate::data::{DataError, Dataset, Source, sample};
 use crate::domain::run::{Category, Synthetic};
 use crate::model::config::{Architecture, Threshold, TrainConfig};
-use crate::model::hf::{HfError, Pretrained};
-use crate::model::pat;
+use crate::model::hf::HfError;
+use crate::model::settings;
+use crate::model::{self, ModelError, Preparation, Program};
 use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 
@@ -68,13 +65,9 @@ pub struct Programs {
 
 impl Programs {
     pub(in crate::app) fn for_architecture(&self, architecture: Architecture) -> (&Path, &[&str]) {
-        match architecture {
-            Architecture::Toy | Architecture::TfidfLogreg | Architecture::TfidfSvm => {
-                (&self.own, &["engine"])
-            }
-            Architecture::Encoder | Architecture::Distilbert | Architecture::Pat => {
-                (&self.torch, &[])
-            }
+        match architecture.specification().program() {
+            Program::Own => (&self.own, &["engine"]),
+            Program::Engine => (&self.torch, &[]),
         }
     }
 }
@@ -102,52 +95,35 @@ pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved>
             }
         }
     }
-    notes.extend(settle_init(&mut config)?);
-    settle_encoder(&mut config, folder)?;
+    let specification = config.model.architecture.specification();
+    notes.extend(specification.resolve_files(&mut config, folder)?);
     Ok(Resolved { config, name, notes })
-}
-
-/// Names the weights to take an encoder from by digest, and refuses them where they do not fit.
-fn settle_encoder(config: &mut TrainConfig, folder: &Path) -> Result<()> {
-    if config.pat.init_from.is_empty() {
-        return Ok(());
-    }
-    let given = config.pat.init_from.clone();
-    let unreadable = |e| Error::caused(ErrorKind::Data, format!("cannot read {given}"), e);
-    let path = fs::canonicalize(folder.join(&given)).map_err(unreadable)?;
-    refuse_pickle(&path)?;
-    let bytes = fs::read(&path).map_err(unreadable)?;
-    let found = Digest::of(&bytes).to_string();
-    let expected = std::mem::replace(&mut config.pat.init_digest, found.clone());
-    if !expected.is_empty() && expected != found {
-        let message = format!("{given} has digest {found}, `pat.init_digest` is {expected}");
-        return Err(Error::new(ErrorKind::Data, message));
-    }
-    pat::encoder(&bytes, config)
-        .map_err(|e| Error::new(ErrorKind::Data, format!("{given} {e}")))?;
-    config.pat.init_from = path.display().to_string();
-    Ok(())
-}
-
-/// Lets the folder to fine-tune from decide what it decides, and names its weights by digest. Gives
-/// what a user has to know of them.
-fn settle_init(config: &mut TrainConfig) -> Result<Vec<String>> {
-    if config.distilbert.init_from.is_empty() {
-        return Ok(Vec::new());
-    }
-    let given = Path::new(&config.distilbert.init_from);
-    let folder = fs::canonicalize(given).map_err(|e| {
-        Error::caused(ErrorKind::Data, format!("cannot read {}", given.display()), e)
-    })?;
-    refuse_pickle(&folder)?;
-    let found = Pretrained::open(&folder)?;
-    found.settle(config)?;
-    Ok(found.notes.iter().map(|note| format!("{}: {note}", folder.display())).collect())
 }
 
 impl From<HfError> for Error {
     fn from(error: HfError) -> Self {
         Self::new(ErrorKind::Data, error.to_string())
+    }
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        let message = error.to_string();
+        match error {
+            ModelError::Data(error) => error.into(),
+            ModelError::HuggingFace(error) => error.into(),
+            ModelError::Pickle(pickle) => pickle.into(),
+            ModelError::Read { source, .. } => Self::caused(ErrorKind::Data, message, source),
+            ModelError::Content { source: Some(source), .. } => {
+                Self::caused_by(ErrorKind::Data, message, source)
+            }
+            ModelError::Content { source: None, .. } => Self::new(ErrorKind::Data, message),
+            ModelError::Missing { .. } => Self::new(ErrorKind::NotFound, message),
+            ModelError::NotRecorded { .. } => Self::new(ErrorKind::Integrity, message)
+                .hint("the recorded bytes are in the blob store under that digest"),
+            ModelError::WithoutLabels { .. } => Self::new(ErrorKind::Rejected, message)
+                .hint("train with `--set pat.init_from=` its model.safetensors"),
+        }
     }
 }
 
@@ -166,28 +142,13 @@ impl From<DataError> for Error {
     }
 }
 
-/// Reads the rows, with the columns that `config` learns besides the labels.
-pub(super) fn read(source: &Source, config: &TrainConfig) -> Result<Dataset> {
-    if config.model.architecture.takes_series() {
-        let mut source = source.clone();
-        if config.pat.pretrain {
-            source.label_columns = LabelColumns::Flags(Vec::new());
-        }
-        return Ok(data::read_series(&source, config.pat.length)?);
-    }
-    let heads = config.multitask.heads.iter();
-    let rationale = Some(&config.attention.rationale_column).filter(|column| !column.is_empty());
-    let extra_columns = heads.map(|head| &head.column).chain(rationale).cloned().collect();
-    Ok(data::read(&Source { extra_columns, ..source.clone() })?)
-}
-
 pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation> {
     if !dataset.multi && config.training.threshold != Threshold::HALF {
         let message = "training.threshold decides nothing where a row has one label";
         return Err(Error::new(ErrorKind::Data, message)
             .hint("it is for --labels and --label-columns, where a row has any number of them"));
     }
-    Ok(data::prepare(dataset, config)?)
+    Ok(model::prepare(dataset, config)?)
 }
 
 /// Generates data into the run's folder and reads them back like any other data.
@@ -201,17 +162,15 @@ pub(super) fn sample(
     };
     let (count, seed) = (rows as usize, config.training.seed);
     let [text_column, label_column, ..] = sample::COLUMNS;
-    let (path, generator) = if config.model.architecture.takes_series() {
-        let weeks = actigraphy::generate(count, config.pat.length, seed);
-        let (counts, labels) = actigraphy::to_files(&weeks);
-        folder.write("config/sample_data.labels.csv", &labels)?;
-        (folder.write("config/sample_data.npy", &counts)?, "annals sample actigraphy 1")
-    } else {
-        let notes = sample::to_csv(&sample::generate(count, seed));
-        (folder.write("config/sample_data.csv", &notes)?, "annals sample notes 2")
-    };
-    let dataset = read(&Source::of(path, text_column, label_column), config)?;
-    let synthetic = Synthetic { generator: generator.to_owned(), rows: rows.into(), seed };
+    let specification = config.model.architecture.specification();
+    let made = specification.generate(count, config);
+    let mut path = PathBuf::new();
+    for (name, bytes) in &made.files {
+        path = folder.write(&format!("config/{name}"), bytes)?;
+    }
+    let dataset = specification.read(&Source::of(path, text_column, label_column), config)?;
+    let generator = made.generator.to_owned();
+    let synthetic = Synthetic { generator, rows: rows.into(), seed };
     Ok((dataset, Some(synthetic)))
 }
 

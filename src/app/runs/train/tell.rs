@@ -1,6 +1,7 @@
 //! What the user learns about the data before the training begins.
 
 use super::{Plan, Screen};
+use crate::data::prepared::Inputs;
 
 /// Labels that a line for people names.
 const LABELS_SHOWN: usize = 20;
@@ -9,7 +10,8 @@ impl Plan<'_> {
     /// Reports the rows, and what may not be meant as it was read.
     pub(super) fn tell(&self, screen: &mut dyn Screen) {
         if let Some(synthetic) = &self.synthetic {
-            let what = if self.prepared.scaler.is_some() { "weeks" } else { "notes" };
+            let is_series = matches!(self.prepared.prepared.inputs, Inputs::Series { .. });
+            let what = if is_series { "weeks" } else { "notes" };
             screen.note(&format!(
                 "Training on {} generated {what} (synthetic, seed {}): a try-out, not evidence.",
                 synthetic.rows, synthetic.seed

@@ -3,6 +3,7 @@
 use super::Plan;
 use super::request;
 use crate::base::Split;
+use crate::model::InputKind;
 use crate::model::classical::TextClassifier;
 use crate::model::config::{self, Layer};
 use crate::train::classical::evaluate;
@@ -24,9 +25,8 @@ pub struct Yardstick {
 /// Fits the baseline to the training rows of `plan` and scores its test rows; none for models that
 /// are a baseline themselves, for series, for very large data, and where it cannot be fitted.
 pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
-    let architecture = plan.config.model.architecture;
-    let unfit = architecture.takes_texts() || architecture.takes_series();
-    if unfit || plan.dataset.rows.len() > ROWS_MAX {
+    let inputs = plan.config.model.architecture.specification().inputs();
+    if inputs != InputKind::Tokens || plan.dataset.rows.len() > ROWS_MAX {
         return None;
     }
     let layers = [Layer::Text { file: CONFIG, text: config::builtin(CONFIG)? }];

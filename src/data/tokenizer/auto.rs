@@ -10,9 +10,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokenizers::AddedToken;
 
-use super::tokenizer::{self, refused, template, word_piece};
+use super::word_piece::{self, refused, template, word_piece};
 use super::{
-    CONFIG_FILE, HfError, SPECIALS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, VOCAB_FILE,
+    CONFIG_FILE, SPECIALS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, TokenizerError, VOCAB_FILE,
 };
 
 /// Classes that take the vocabulary alone; all of them are BERT's in Transformers 5.
@@ -41,16 +41,19 @@ const ADDED_FILE: &str = "added_tokens.json";
 
 /// The `tokenizer.json` that says what the files of `folder` say together: the one in the folder,
 /// byte for byte, where nothing contradicts it.
-pub(super) fn read(folder: &Path) -> Result<String, HfError> {
+pub(super) fn read(folder: &Path) -> Result<String, TokenizerError> {
     let settings = object(folder, TOKENIZER_CONFIG_FILE)?.unwrap_or_default();
-    let bad = |problem: String| HfError::File { path: folder.join(TOKENIZER_CONFIG_FILE), problem };
+    let bad = |problem: String| TokenizerError::File {
+        path: folder.join(TOKENIZER_CONFIG_FILE),
+        problem,
+    };
     if settings.get("split_special_tokens") == Some(&json!(true)) {
         return Err(bad("split_special_tokens true is not supported".into()));
     }
     let class = class(folder, &settings)?;
     let path = folder.join(TOKENIZER_FILE);
     let whole = path.exists().then(|| text(&path)).transpose()?;
-    let broken = |problem: String| HfError::File { path: path.clone(), problem };
+    let broken = |problem: String| TokenizerError::File { path: path.clone(), problem };
     let parsed: Option<Value> = match &whole {
         Some(text) => Some(serde_json::from_str(text).map_err(|e| broken(e.to_string()))?),
         None => None,
@@ -66,7 +69,7 @@ pub(super) fn read(folder: &Path) -> Result<String, HfError> {
         let unknown = added.content("unk_token").unwrap_or("[UNK]");
         if !vocabulary.contains_key(unknown) {
             let problem = format!("the unknown token {unknown:?} is not in the vocabulary");
-            return Err(HfError::File { path: folder.to_owned(), problem });
+            return Err(TokenizerError::File { path: folder.to_owned(), problem });
         }
         word_piece(&vocabulary, unknown, &normalizer).to_string()
     } else if let Some(whole) = &whole {
@@ -110,7 +113,7 @@ pub(super) fn read(folder: &Path) -> Result<String, HfError> {
 }
 
 /// The class that reads the tokenizer, without `Fast`.
-fn class(folder: &Path, settings: &Map<String, Value>) -> Result<String, HfError> {
+fn class(folder: &Path, settings: &Map<String, Value>) -> Result<String, TokenizerError> {
     let config = object(folder, CONFIG_FILE)?.unwrap_or_default();
     let named = |from: &Map<String, Value>| {
         from.get("tokenizer_class").and_then(Value::as_str).map(str::to_owned)
@@ -126,7 +129,7 @@ fn class(folder: &Path, settings: &Map<String, Value>) -> Result<String, HfError
         BERT.join(", "),
         WHOLE.join(", ")
     );
-    Err(HfError::File { path: folder.join(TOKENIZER_CONFIG_FILE), problem })
+    Err(TokenizerError::File { path: folder.join(TOKENIZER_CONFIG_FILE), problem })
 }
 
 /// BERT's normalizer with the options of `tokenizer_config.json`.
@@ -158,7 +161,7 @@ fn vocabulary(parsed: &Value) -> Result<Map<String, Value>, String> {
 }
 
 /// One token a line; of two equal ones the later counts, as in the crate `tokenizers`.
-fn vocabulary_of_lines(folder: &Path) -> Result<Map<String, Value>, HfError> {
+fn vocabulary_of_lines(folder: &Path) -> Result<Map<String, Value>, TokenizerError> {
     let text = text(&folder.join(VOCAB_FILE))?;
     Ok(text.lines().zip(0_u32..).map(|(l, id)| (l.trim_end().to_owned(), json!(id))).collect())
 }
@@ -177,7 +180,7 @@ impl Added {
         settings: &Map<String, Value>,
         parsed: Option<&Value>,
         is_bert: bool,
-    ) -> Result<Self, HfError> {
+    ) -> Result<Self, TokenizerError> {
         let mut merged = settings.clone();
         let mut listed = BTreeMap::new();
         if let Some(Value::Object(decoder)) = settings.get("added_tokens_decoder") {
@@ -274,28 +277,31 @@ fn id_of(tokenizer: &Value, token: &str) -> Value {
 }
 
 fn load(json: &str) -> Result<tokenizers::Tokenizer, String> {
-    let mut made = tokenizer::load(json)?;
+    let mut made = word_piece::load(json)?;
     made.with_padding(None);
     made.with_truncation(None).map_err(|e| e.to_string())?;
     Ok(made)
 }
 
-fn content(tokenizer: &tokenizers::Tokenizer) -> Result<Value, HfError> {
+fn content(tokenizer: &tokenizers::Tokenizer) -> Result<Value, TokenizerError> {
     let text = tokenizer.to_string(false).map_err(refused)?;
-    serde_json::from_str(&text).map_err(|e| HfError::Tokenizer(e.to_string()))
+    serde_json::from_str(&text).map_err(|e| TokenizerError::Refused(e.to_string()))
 }
 
-fn text(path: &Path) -> Result<String, HfError> {
-    fs::read_to_string(path).map_err(|source| HfError::Io { path: path.to_owned(), source })
+fn text(path: &Path) -> Result<String, TokenizerError> {
+    fs::read_to_string(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 /// The object in a file; none where there is no file.
-pub(super) fn object(folder: &Path, name: &str) -> Result<Option<Map<String, Value>>, HfError> {
+pub(crate) fn object(
+    folder: &Path,
+    name: &str,
+) -> Result<Option<Map<String, Value>>, TokenizerError> {
     let path = folder.join(name);
     if !path.exists() {
         return Ok(None);
     }
     serde_json::from_str(&text(&path)?)
         .map(Some)
-        .map_err(|e| HfError::File { path, problem: e.to_string() })
+        .map_err(|e| TokenizerError::File { path, problem: e.to_string() })
 }

@@ -1,125 +1,38 @@
-//! Which settings of a training each architecture uses: the one table that the validation of
-//! settings, the record of a run, views, files and reports share. A default that decided nothing
-//! is no fact about a run, so it is neither recorded nor shown.
-//!
-//! To add an architecture: an entry in `ARCHITECTURES`. A section that only some architectures
-//! use is listed in `SECTIONS`.
+//! Which settings of a training had an effect: what a record of a run, views, files and reports
+//! show. A default that had none is no fact about a run, so it is neither recorded nor shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::Architecture;
+use super::specification::Specification;
 
 /// The setting that names the architecture.
 const ARCHITECTURE: &str = "model.architecture";
 
-/// Sections that only some architectures use.
-const SECTIONS: [&str; 9] = [
-    "attention.",
-    "curriculum.",
-    "distilbert.",
-    "encoder.",
-    "lexicon.",
-    "multitask.",
-    "pat.",
-    "tfidf.",
-    "toy.",
-];
-
 /// Sections that every record of all settings has, whatever version of annals wrote it.
 const OF_ALL: [&str; 2] = ["tfidf.", "toy."];
 
-struct Entry {
-    word: &'static str,
-    title: &'static str,
-    /// Which of [`SECTIONS`] it uses.
-    sections: &'static [&'static str],
-    /// Settings of the common sections that it does not use; sections end with a dot.
-    unused: &'static [&'static str],
+/// Sections that only some architectures use.
+fn sections() -> BTreeSet<&'static str> {
+    let all = Architecture::ALL.iter();
+    all.flat_map(|architecture| architecture.specification().sections()).copied().collect()
 }
 
-const LINEAR_UNUSED: &[&str] = &[
-    "model.vocab_size",
-    "model.n_embd",
-    "model.num_heads",
-    "model.n_layer",
-    "model.max_seq_length",
-    "model.dropout",
-    "model.attention_dropout",
-    "training.batch_size",
-    "training.accumulation_steps",
-    "training.num_epochs",
-    "training.learning_rate",
-    "training.weight_decay",
-    "training.gradient_clip_norm",
-    "training.schedule",
-    "training.cosine_cycles",
-    "training.warmup_fraction",
-    "training.warmup_steps",
-    "training.label_smoothing",
-    "training.focal_gamma",
-    "training.precision",
-    "training.early_stopping.",
-    "training.keep_best",
-    "training.keep_last",
-    "training.save_steps",
-    "data.min_count",
-];
-
-const ARCHITECTURES: [Entry; 6] = [
-    Entry {
-        word: "encoder",
-        title: "transformer encoder",
-        sections: &["attention.", "curriculum.", "encoder.", "lexicon.", "multitask."],
-        unused: &[],
-    },
-    Entry {
-        word: "distilbert",
-        title: "DistilBERT",
-        sections: &["curriculum.", "distilbert."],
-        unused: &[],
-    },
-    Entry {
-        word: "pat",
-        title: "actigraphy transformer",
-        sections: &["pat."],
-        unused: &["model.vocab_size", "model.max_seq_length", "data.min_count"],
-    },
-    Entry {
-        word: "tfidf_logreg",
-        title: "TF-IDF + logistic regression",
-        sections: &["tfidf."],
-        unused: LINEAR_UNUSED,
-    },
-    Entry {
-        word: "tfidf_svm",
-        title: "TF-IDF + linear SVM",
-        sections: &["tfidf."],
-        unused: LINEAR_UNUSED,
-    },
-    Entry {
-        word: "toy",
-        title: "softmax regression on token counts",
-        sections: &["curriculum.", "toy."],
-        unused: &[
-            "model.n_embd",
-            "model.num_heads",
-            "model.n_layer",
-            "model.attention_dropout",
-            "training.label_smoothing",
-            "training.focal_gamma",
-            "training.precision",
-        ],
-    },
-];
-
-fn entry(architecture: &str) -> Option<&'static Entry> {
-    ARCHITECTURES.iter().find(|entry| entry.word == architecture)
+fn specification(architecture: &str) -> Option<&'static dyn Specification> {
+    let found = Architecture::ALL.iter().find(|known| known.word() == architecture);
+    found.map(|known| known.specification())
 }
 
 /// The settings that `architecture` does not use; sections end with a dot. Empty for an
 /// architecture that is not known.
 pub fn unused_by(architecture: &str) -> Vec<&'static str> {
-    let Some(entry) = entry(architecture) else { return vec![] };
-    let foreign = SECTIONS.iter().filter(|section| !entry.sections.contains(section));
-    entry.unused.iter().chain(foreign).copied().collect()
+    specification(architecture).map_or_else(Vec::new, unused)
+}
+
+fn unused(specification: &dyn Specification) -> Vec<&'static str> {
+    let own = specification.sections();
+    let foreign = sections().into_iter().filter(|section| !own.contains(section));
+    specification.unused().iter().copied().chain(foreign).collect()
 }
 
 /// Whether `pattern`, a setting or a section, is or holds `key`.
@@ -145,7 +58,7 @@ pub fn class_weights(parameters: &BTreeMap<String, String>) -> Option<&str> {
 
 /// The architecture in words for people; none for one that is not known.
 pub fn title(architecture: &str) -> Option<&'static str> {
-    entry(architecture).map(|entry| entry.title)
+    specification(architecture).map(|known| known.title())
 }
 
 /// The settings that decided something, of all settings of a training, values as JSON.
@@ -179,19 +92,23 @@ pub fn recorded(parameters: &BTreeMap<String, String>) -> BTreeMap<String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::config;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
-    fn every_section_belongs_to_an_architecture_and_its_own_is_used() {
-        for section in SECTIONS {
-            assert!(ARCHITECTURES.iter().any(|entry| entry.sections.contains(&section)));
-        }
-        for entry in &ARCHITECTURES {
-            let unused = unused_by(entry.word);
-            assert!(entry.sections.iter().all(|own| !unused.contains(own)), "{}", entry.word);
+    fn an_architecture_uses_its_own_sections_and_every_setting_it_lists_exists() {
+        let settings = config::all_settings();
+        for architecture in Architecture::ALL {
+            let known = architecture.specification();
+            let unused = unused_by(known.word());
+            assert!(known.sections().iter().all(|own| !unused.contains(own)), "{known:?}");
+            for pattern in unused {
+                let is_setting = |setting: &config::Setting| is_or_holds(pattern, &setting.key);
+                assert!(settings.iter().any(is_setting), "{known:?}: {pattern}");
+            }
         }
     }
 

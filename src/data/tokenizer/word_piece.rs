@@ -12,7 +12,7 @@ use tokenizers::{
     PreTokenizer as _, TruncationDirection, TruncationParams,
 };
 
-use super::{HfError, auto};
+use super::{TokenizerError, auto};
 use crate::base::guard::guarded;
 use crate::data::vocab::{Tokens, learn_pieces};
 
@@ -21,7 +21,7 @@ const SPECIALS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// As BERT has it: longer words are unknown.
 const WORD_CHARS_MAX: usize = 100;
 /// Tokens of a vocabulary, as for settings. Room is made up to the largest id.
-pub(super) const VOCABULARY_MAX: u32 = 1_000_000;
+pub(crate) const VOCABULARY_MAX: u32 = 1_000_000;
 /// Characters of words that are cut into pieces at most: the time grows with their square.
 const PIECED_CHARS_MAX: u64 = 1_000;
 
@@ -40,7 +40,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When neither can be read, or is not a tokenizer of BERT's kind.
-    pub fn read(folder: &Path) -> Result<Self, HfError> {
+    pub fn read(folder: &Path) -> Result<Self, TokenizerError> {
         Self::from_json(auto::read(folder)?)
     }
 
@@ -48,8 +48,8 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When it is not a tokenizer.
-    pub fn from_json(json: String) -> Result<Self, HfError> {
-        let mut inner = load(&json).map_err(HfError::Tokenizer)?;
+    pub fn from_json(json: String) -> Result<Self, TokenizerError> {
+        let mut inner = load(&json).map_err(TokenizerError::Refused)?;
         let cut = inner.get_truncation().map_or_else(Default::default, |given| given.direction);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(refused)?;
@@ -66,7 +66,7 @@ impl Tokenizer {
         texts: impl Iterator<Item = &'a str>,
         size: u32,
         min_count: u32,
-    ) -> Result<Self, HfError> {
+    ) -> Result<Self, TokenizerError> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for text in texts {
             for word in words(text)? {
@@ -83,7 +83,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When `max` leaves no place beside the special tokens.
-    pub fn limited(mut self, max: u32) -> Result<Self, HfError> {
+    pub fn limited(mut self, max: u32) -> Result<Self, TokenizerError> {
         let (max_length, direction) = (max as usize, self.cut);
         let params = TruncationParams { max_length, direction, ..TruncationParams::default() };
         self.inner.with_truncation(Some(params)).map_err(refused)?;
@@ -99,7 +99,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`tokens`](Self::tokens).
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, HfError> {
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(self.tokens(text)?.ids)
     }
 
@@ -107,9 +107,9 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the tokenizer refuses the text, as one without `[UNK]` does with unknown words.
-    pub fn tokens(&self, text: &str) -> Result<Tokens, HfError> {
+    pub fn tokens(&self, text: &str) -> Result<Tokens, TokenizerError> {
         let encode = || self.inner.encode(text, true).map_err(|e| e.to_string());
-        let found = guarded(encode).map_err(HfError::Tokenizer)?;
+        let found = guarded(encode).map_err(TokenizerError::Refused)?;
         let (ids, cut) = (found.get_ids().to_vec(), !found.get_overflowing().is_empty());
         Ok(Tokens { ids, marks: Vec::new(), cut })
     }
@@ -189,12 +189,12 @@ pub(super) fn load(json: &str) -> Result<tokenizers::Tokenizer, String> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn refused(error: tokenizers::Error) -> HfError {
-    HfError::Tokenizer(error.to_string())
+pub(super) fn refused(error: tokenizers::Error) -> TokenizerError {
+    TokenizerError::Refused(error.to_string())
 }
 
 /// The words BERT sees in a text.
-fn words(text: &str) -> Result<Vec<String>, HfError> {
+fn words(text: &str) -> Result<Vec<String>, TokenizerError> {
     let mut normalized = NormalizedString::from(text);
     let normalizer = BertNormalizer::new(true, true, None, true);
     normalizer.normalize(&mut normalized).map_err(refused)?;
