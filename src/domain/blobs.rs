@@ -8,22 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Event;
 use super::registry::RegistryEvent;
 use super::run::RunEvent;
 use super::workspace::WorkspaceEvent;
+use super::{Event, Kind};
 use crate::base::Digest;
 
 /// The kinds that [`BlobUses::apply`] looks at; all others change nothing there.
-pub const HOLDING: [&str; 8] = [
-    "snapshot.taken",
-    "logs.packed",
-    "run.artifact_stored",
-    "run.archived",
-    "run.restored",
-    "run.deleted",
-    "run.relocated",
-    "model.promoted",
+pub const HOLDING: [Kind; 8] = [
+    WorkspaceEvent::SNAPSHOT_TAKEN,
+    WorkspaceEvent::LOGS_PACKED,
+    RunEvent::ARTIFACT_STORED,
+    RunEvent::ARCHIVED,
+    RunEvent::RESTORED,
+    RunEvent::DELETED,
+    RunEvent::RELOCATED,
+    RegistryEvent::PROMOTED,
 ];
 
 /// What a blob is kept for: the entity (a run, a promotion) and the file's path in it.

@@ -1,12 +1,13 @@
 //! The two macros behind the lists: kinds of one stream, and streams of the domain.
 
-/// Declares the event enum of one stream: code, name, schema version, class and payload of each
-/// kind. Codes and names are stored: never reuse or change one.
+/// Declares the event enum of one stream: code, constant, name, schema version, class and payload of
+/// each kind. Codes and names are stored: never reuse or change one. The constant
+/// (`RunEvent::FINISHED`) is how code outside of the domain names the kind.
 macro_rules! stream_events {
     (
         $(#[$doc:meta])*
         pub enum $name:ident of $stream:ident {
-            $( $code:literal $kind_name:literal $version:literal $class:ident
+            $( $code:literal $constant:ident $kind_name:literal $version:literal $class:ident
                $variant:ident($payload:ident) ),+ $(,)?
         }
     ) => {
@@ -19,6 +20,9 @@ macro_rules! stream_events {
         }
 
         impl $name {
+            $( #[doc = concat!("The kind `", $kind_name, "`.")]
+            pub const $constant: $crate::domain::Kind = $crate::domain::Kind($code); )+
+
             /// The kinds of this stream, in code order.
             pub const KINDS: &'static [$crate::domain::KindInfo] = &[
                 $( $crate::domain::KindInfo {

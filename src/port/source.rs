@@ -46,9 +46,9 @@ pub struct Want {
 impl Want {
     /// Everything that some tables are made of.
     pub fn of(tables: &[&Table]) -> Self {
-        let all = tables.iter().any(|table| table.kinds.is_empty());
-        let names = tables.iter().flat_map(|table| table.kinds);
-        let mut kinds: Vec<Kind> = names.filter_map(|name| kind_named(name)).collect();
+        let all = tables.iter().any(|table| table.kinds.is_none());
+        let mut kinds: Vec<Kind> =
+            tables.iter().filter_map(|table| table.kinds).flatten().copied().collect();
         kinds.sort_unstable();
         kinds.dedup();
         Self {

@@ -5,7 +5,7 @@ use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition =
-    Definition { name: "actors", revision: 1, kinds: &["actor.registered"], apply };
+    Definition { name: "actors", revision: 1, kinds: &[WorkspaceEvent::ACTOR_REGISTERED], apply };
 
 fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
     if let Event::Workspace(WorkspaceEvent::ActorRegistered(actor)) = event {

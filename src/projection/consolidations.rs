@@ -7,8 +7,12 @@ use super::{Definition, Kv, Snapshot, ViewError};
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{EnvelopeRef, Event};
 
-pub(super) const VIEW: Definition =
-    Definition { name: "consolidations", revision: 1, kinds: &["consolidation.applied"], apply };
+pub(super) const VIEW: Definition = Definition {
+    name: "consolidations",
+    revision: 1,
+    kinds: &[WorkspaceEvent::CONSOLIDATION_APPLIED],
+    apply,
+};
 
 /// A consolidation that was applied.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, serde::Serialize)]

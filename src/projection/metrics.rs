@@ -10,7 +10,7 @@ use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition =
-    Definition { name: "metrics", revision: 2, kinds: &["run.metrics_recorded"], apply };
+    Definition { name: "metrics", revision: 2, kinds: &[RunEvent::METRICS_RECORDED], apply };
 
 /// One series of one run.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]

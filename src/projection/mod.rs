@@ -38,7 +38,7 @@ mod tests;
 pub use kv::{Kv, ViewError};
 pub use runner::{Snapshot, Views};
 
-use crate::domain::{EnvelopeRef, Event};
+use crate::domain::{EnvelopeRef, Event, Kind};
 
 /// One read model.
 pub struct Definition {
@@ -46,8 +46,8 @@ pub struct Definition {
     pub name: &'static str,
     /// Raise it when the fold or the rows change: the view is then rebuilt.
     pub revision: u32,
-    /// The kinds it takes, by name.
-    pub kinds: &'static [&'static str],
+    /// The kinds it takes.
+    pub kinds: &'static [Kind],
     /// Folds one event in.
     pub apply: fn(&mut dyn Kv, &EnvelopeRef<'_>, &Event) -> Result<(), ViewError>,
 }

@@ -10,7 +10,7 @@ use crate::domain::{EnvelopeRef, Event};
 pub(super) const VIEW: Definition = Definition {
     name: "moves",
     revision: 1,
-    kinds: &["move.planned", "move.completed", "move.rolled_back"],
+    kinds: &[MoveEvent::PLANNED, MoveEvent::COMPLETED, MoveEvent::ROLLED_BACK],
     apply,
 };
 

@@ -9,7 +9,7 @@ use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition =
-    Definition { name: "log_packs", revision: 1, kinds: &["logs.packed"], apply };
+    Definition { name: "log_packs", revision: 1, kinds: &[WorkspaceEvent::LOGS_PACKED], apply };
 
 /// A pack of logs, or one part of what is told about it.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]

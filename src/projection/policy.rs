@@ -6,7 +6,7 @@ use crate::domain::policy::{Policy, PolicyEvent};
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition =
-    Definition { name: "policy", revision: 2, kinds: &["policy.changed"], apply };
+    Definition { name: "policy", revision: 2, kinds: &[PolicyEvent::CHANGED], apply };
 
 fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
     if let Event::Policy(PolicyEvent::Changed(changed)) = event {

@@ -22,7 +22,7 @@ use super::kept::{self, Kept};
 use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
 use crate::base::{Digest, codec, confine};
-use crate::domain::{Event, kind_named};
+use crate::domain::Event;
 use crate::store::{Filter, Store};
 
 type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -395,18 +395,15 @@ fn fold(
         &Event,
     ) -> Result<(), ViewError>,
 ) -> Result<(), ViewError> {
-    let wanted: Vec<(&'static Definition, Vec<_>)> = ALL
-        .iter()
-        .map(|view| (view, view.kinds.iter().filter_map(|name| kind_named(name)).collect()))
-        .collect();
-    let filter = Filter::kinds(wanted.iter().flat_map(|(_, kinds)| kinds.iter().copied()));
+    let filter = Filter::kinds(ALL.iter().flat_map(|view| view.kinds).copied());
     store.read(|log| {
         log.scan(window, &filter, |envelope| {
             // Kinds of a later version add nothing that this annals knows.
             let Ok(event) = envelope.event() else { return Ok(()) };
-            for (view, kinds) in &wanted {
+            for view in ALL {
                 let cursor = from.get(view.name).copied().unwrap_or(0);
-                if envelope.header.position >= cursor && kinds.contains(&envelope.header.kind) {
+                if envelope.header.position >= cursor && view.kinds.contains(&envelope.header.kind)
+                {
                     apply(view, envelope, &event)?;
                 }
             }

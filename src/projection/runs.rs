@@ -12,32 +12,32 @@ use crate::domain::run::{
     Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, TEST_ROWS,
     TestRows, UnrecordedSeries, Unstated, add_rows,
 };
-use crate::domain::{EnvelopeRef, Event, Provenance};
+use crate::domain::{EnvelopeRef, Event, Kind, Provenance};
 use crate::model::settings;
 
 pub use super::run_list::{RunLine, RunList};
 
-const KINDS: &[&str] = &[
-    "run.started",
-    "run.planned",
-    "run.classified",
-    "run.artifact_stored",
-    "run.finished",
-    "run.failed",
-    "run.interrupted",
-    "run.resumed",
-    "candidate.assessed",
-    "run.reproduced",
-    "run.metrics_unrecorded",
-    "run.tagged",
-    "run.noted",
-    "run.pinned",
-    "run.unpinned",
-    "run.renamed",
-    "run.archived",
-    "run.restored",
-    "run.deleted",
-    "run.relocated",
+const KINDS: &[Kind] = &[
+    RunEvent::STARTED,
+    RunEvent::PLANNED,
+    RunEvent::CLASSIFIED,
+    RunEvent::ARTIFACT_STORED,
+    RunEvent::FINISHED,
+    RunEvent::FAILED,
+    RunEvent::INTERRUPTED,
+    RunEvent::RESUMED,
+    RunEvent::ASSESSED,
+    RunEvent::REPRODUCED,
+    RunEvent::METRICS_UNRECORDED,
+    RunEvent::TAGGED,
+    RunEvent::NOTED,
+    RunEvent::PINNED,
+    RunEvent::UNPINNED,
+    RunEvent::RENAMED,
+    RunEvent::ARCHIVED,
+    RunEvent::RESTORED,
+    RunEvent::DELETED,
+    RunEvent::RELOCATED,
 ];
 
 /// The small rows.

@@ -4,14 +4,15 @@
 //! To add an index table: a field in `schema.rs`, a method of [`Index`], an arm in [`apply`].
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use redb::ReadableTable as _;
 
 use super::StoreError;
 use super::schema::{Access, State, Tables, Writing};
+use crate::domain::file_move::MoveEvent;
+use crate::domain::invocation::InvocationEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{EnvelopeRef, Event, Kind, StreamId, StreamType, kind_info, kind_named};
+use crate::domain::{EnvelopeRef, Event, Kind, StreamId, StreamType, kind_info};
 use crate::tlog::leaf_hash;
 
 /// Tag of actors in the table of names.
@@ -44,17 +45,8 @@ pub(super) trait Index {
     fn set_open_move(&mut self, id: [u8; 16], planned: Option<u64>) -> Result<(), StoreError>;
 }
 
-struct Ends {
-    invocation: [Option<Kind>; 2],
-    planned: Option<Kind>,
-    moves: [Option<Kind>; 2],
-}
-
-static ENDS: LazyLock<Ends> = LazyLock::new(|| Ends {
-    invocation: ["invocation.finished", "invocation.interrupted"].map(kind_named),
-    planned: kind_named("move.planned"),
-    moves: ["move.completed", "move.rolled_back"].map(kind_named),
-});
+const INVOCATION_ENDS: [Kind; 2] = [InvocationEvent::FINISHED, InvocationEvent::INTERRUPTED];
+const MOVE_ENDS: [Kind; 2] = [MoveEvent::COMPLETED, MoveEvent::ROLLED_BACK];
 
 /// Takes one more event into the state and the index tables.
 ///
@@ -127,7 +119,7 @@ fn apply_meaning(
     event: &EnvelopeRef<'_>,
     first: u64,
 ) -> Result<(), StoreError> {
-    let (at, stream, kind) = (event.header.position, event.header.stream, Some(event.header.kind));
+    let (at, stream, kind) = (event.header.position, event.header.stream, event.header.kind);
     match stream.stream_type() {
         Some(StreamType::Workspace) => match event.event() {
             Ok(Event::Workspace(WorkspaceEvent::Created(created))) => state.origin = created.origin,
@@ -140,13 +132,13 @@ fn apply_meaning(
             // Kinds of a later version mean nothing to the index.
             _ => {}
         },
-        Some(StreamType::Invocation) if ENDS.invocation.contains(&kind) => {
+        Some(StreamType::Invocation) if INVOCATION_ENDS.contains(&kind) => {
             index.set_next_sequence(first, None)?;
         }
-        Some(StreamType::Move) if ENDS.planned == kind => {
+        Some(StreamType::Move) if kind == MoveEvent::PLANNED => {
             index.set_open_move(stream.entity, Some(at))?;
         }
-        Some(StreamType::Move) if ENDS.moves.contains(&kind) => {
+        Some(StreamType::Move) if MOVE_ENDS.contains(&kind) => {
             index.set_open_move(stream.entity, None)?;
         }
         _ => {}

@@ -25,7 +25,7 @@ use redaction::Redactions;
 pub use report::{Finding, Report};
 
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{BlobUses, EnvelopeRef, Event, HOLDING, Kind, kind_named};
+use crate::domain::{BlobUses, EnvelopeRef, Event, HOLDING, Kind};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
@@ -117,9 +117,14 @@ struct Check<'a> {
 
 /// The kinds that name actors, keys, blobs and what was redacted.
 static NAMING: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let own = ["actor.registered", "key.created", "key.vouched", "text.redacted"];
+    let own = [
+        WorkspaceEvent::ACTOR_REGISTERED,
+        WorkspaceEvent::KEY_CREATED,
+        WorkspaceEvent::KEY_VOUCHED,
+        WorkspaceEvent::TEXT_REDACTED,
+    ];
     let all = own.into_iter().chain(HOLDING);
-    all.map(|name| kind_named(name).expect("BUG: unknown kind")).collect()
+    all.collect()
 });
 
 impl<'a> Check<'a> {

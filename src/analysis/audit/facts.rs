@@ -10,7 +10,7 @@ use crate::domain::policy::{Policy, PolicyEvent};
 use crate::domain::registry::{ModelPromoted, ModelVersion, RegistryEvent, RegistryState};
 use crate::domain::run::{RunEvent, RunStarted, RunState};
 use crate::domain::workspace::{RedactedEvent, WorkspaceEvent};
-use crate::domain::{DecodeError, Event, Header, Identity, StreamId, kind_named};
+use crate::domain::{DecodeError, Event, Header, Identity, Kind, StreamId};
 use crate::model::settings;
 
 /// Who recorded an event, where and when.
@@ -177,15 +177,15 @@ const NANOS_PER_HOUR: i64 = 3_600_000_000_000;
 /// A week, in hours.
 const GAP_HOURS_MIN: i64 = 7 * 24;
 /// Kinds that are decisions of a person.
-const DECISIONS: [&str; 8] = [
-    "promotion.requested",
-    "promotion.approved",
-    "model.promoted",
-    "model.demoted",
-    "model.rolled_back",
-    "model.repaired",
-    "model.alias_set",
-    "policy.changed",
+const DECISIONS: [Kind; 8] = [
+    RegistryEvent::REQUESTED,
+    RegistryEvent::APPROVED,
+    RegistryEvent::PROMOTED,
+    RegistryEvent::DEMOTED,
+    RegistryEvent::ROLLED_BACK,
+    RegistryEvent::REPAIRED,
+    RegistryEvent::ALIAS_SET,
+    PolicyEvent::CHANGED,
 ];
 
 /// An event whose texts were taken out.
@@ -209,7 +209,7 @@ impl Facts {
 
     /// Whether an event of this kind has to be decoded; all others give their header only.
     pub fn wants(header: &Header) -> bool {
-        Some(header.kind) != kind_named("run.metrics_recorded")
+        header.kind != RunEvent::METRICS_RECORDED
     }
 
     /// Takes in the next event of the log; none where [`Self::wants`] took none.
@@ -329,11 +329,10 @@ impl Facts {
             }
             Event::Move(_) => drop(self.moves.remove(&header.stream)),
         }
-        let name = header.kind.name();
         // The rules that a log begins with are the program's.
-        let given = name == "policy.changed" && header.revision == 0;
-        if DECISIONS.contains(&name.as_str()) && !given {
-            self.decisions.push((self.at(header), name));
+        let given = header.kind == PolicyEvent::CHANGED && header.revision == 0;
+        if DECISIONS.contains(&header.kind) && !given {
+            self.decisions.push((self.at(header), header.kind.name()));
         }
     }
 

@@ -10,8 +10,9 @@ use crate::base::{InvocationId, RunId};
 use crate::domain::file_move::{Migrated, MoveCommand, MoveEvent, MovePlanned, MovePurpose};
 use crate::domain::invocation::{InvocationEvent, InvocationInterrupted, InvocationStarted};
 use crate::domain::policy::Policy;
+use crate::domain::run::RunEvent;
 use crate::domain::run::{Archive, Ending, RunCommand, RunFacts, RunStatus, decide};
-use crate::domain::{Event, Provenance, kind_named};
+use crate::domain::{Event, Provenance};
 use crate::effect::{self, Recovered as Recovery};
 use crate::store::{Access, Filter, View};
 
@@ -220,7 +221,7 @@ impl App {
 
 /// The moves that an invocation planned.
 fn moves_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<MovePlanned>> {
-    let planned = Filter::kinds(kind_named("move.planned"));
+    let planned = Filter::kinds([MoveEvent::PLANNED]);
     let events = log.events(invocation..log.size(), &planned)?;
     let own = events.iter().filter(|event| event.header.invocation == Some(invocation));
     let plans = own.filter_map(|event| match event.event() {
@@ -232,7 +233,7 @@ fn moves_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<MovePlanned
 
 /// The runs that an invocation started or resumed.
 fn runs_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<RunId>> {
-    let started = Filter::kinds(["run.started", "run.resumed"].into_iter().filter_map(kind_named));
+    let started = Filter::kinds([RunEvent::STARTED, RunEvent::RESUMED]);
     let events = log.events(invocation..log.size(), &started)?;
     let own = events.iter().filter(|event| event.header.invocation == Some(invocation));
     Ok(own.filter_map(|event| event.header.stream.run()).collect())

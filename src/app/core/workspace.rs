@@ -16,9 +16,10 @@ use crate::app::workspace::layout::{FOLDER_VARIABLES, Layout, Paths};
 use crate::app::workspace::snapshot::PYTHON_VARIABLES;
 use crate::app::{Error, ErrorKind, GitIgnore, LiveFiles, Result, fold_workspace};
 use crate::base::{Env, LogId, confine, durable};
+use crate::domain::invocation::InvocationEvent;
 use crate::domain::policy::PolicyCommand;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
-use crate::domain::{Event, Name, Provenance, StreamId, kind_named, policy, workspace};
+use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
 use crate::store::{Blobs, Filter, KeyRing, Reader, Store, StoreError};
 use crate::tlog::NoteSigner;
 
@@ -118,7 +119,7 @@ pub struct App {
 
 /// How many commands changed something, as far as two.
 fn invocations(log: &Reader) -> Result<usize, StoreError> {
-    let started = Filter::kinds(kind_named("invocation.started"));
+    let started = Filter::kinds([InvocationEvent::STARTED]);
     let mut count = 0;
     log.scan(0..log.size(), &started, |_| {
         count = 2.min(count + 1);

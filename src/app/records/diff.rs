@@ -10,7 +10,7 @@ use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{RunId, Timestamp};
 use crate::domain::run::RunEvent;
-use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds, kind_named};
+use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds};
 use crate::store::{Filter, Reader};
 
 /// Up to so many streams are read one by one; more are picked out of one look at everything.
@@ -95,7 +95,6 @@ impl App {
 
     /// Looks at what happened in between, and before it at those streams only.
     fn picture(&self, from: u64, to: u64) -> Result<Picture> {
-        let quiet = kind_named("run.metrics_recorded");
         let mut touched: BTreeSet<StreamId> = BTreeSet::new();
         let mut measured: BTreeSet<StreamId> = BTreeSet::new();
         scan(&self.store, from..to, &Filter::default(), |envelope| {
@@ -104,14 +103,16 @@ impl App {
                 touched.insert(stream);
             }
             let ends = || matches!(envelope.event(), Ok(Event::Run(RunEvent::Finished(_))));
-            if Some(envelope.header.kind) == quiet || (stream.run().is_some() && ends()) {
+            if envelope.header.kind == RunEvent::METRICS_RECORDED
+                || (stream.run().is_some() && ends())
+            {
                 measured.insert(stream);
             }
             Ok(())
         })?;
         let mut picture = Picture::default();
         let all = all_kinds().map(|info| info.kind);
-        let wanted = all.filter(|kind| Some(*kind) != quiet || !measured.is_empty());
+        let wanted = all.filter(|kind| *kind != RunEvent::METRICS_RECORDED || !measured.is_empty());
         let few = touched.len() <= STREAMS_MAX;
         let filter = Filter {
             kinds: Some(wanted.collect()),
@@ -120,7 +121,10 @@ impl App {
         };
         let mut take = |envelope: &EnvelopeRef<'_>| {
             let header = &envelope.header;
-            let needed = if Some(header.kind) == quiet { &measured } else { &touched };
+            let needed = match header.kind == RunEvent::METRICS_RECORDED {
+                true => &measured,
+                false => &touched,
+            };
             // Redacted texts and kinds of a later version set nothing that is known here.
             if needed.contains(&header.stream)
                 && let Ok(event) = envelope.event()

@@ -2,20 +2,26 @@
 
 use serde_json::Value;
 
+use crate::domain::Kind;
+use crate::domain::file_move::MoveEvent;
+use crate::domain::registry::RegistryEvent;
+use crate::domain::run::RunEvent;
+use crate::domain::workspace::WorkspaceEvent;
+
 /// Kinds whose events name files.
-pub(in crate::app) const WITH_FILES: [&str; 12] = [
-    "run.started",
-    "run.train_checkpoint_saved",
-    "run.train_checkpoint_pruned",
-    "run.artifact_stored",
-    "run.finished",
-    "run.archived",
-    "run.restored",
-    "run.reproduced",
-    "model.promoted",
-    "model.found_damaged",
-    "move.planned",
-    "blobs.removed",
+pub(in crate::app) const WITH_FILES: [Kind; 12] = [
+    RunEvent::STARTED,
+    RunEvent::CHECKPOINT_SAVED,
+    RunEvent::CHECKPOINT_PRUNED,
+    RunEvent::ARTIFACT_STORED,
+    RunEvent::FINISHED,
+    RunEvent::ARCHIVED,
+    RunEvent::RESTORED,
+    RunEvent::REPRODUCED,
+    RegistryEvent::PROMOTED,
+    RegistryEvent::FOUND_DAMAGED,
+    MoveEvent::PLANNED,
+    WorkspaceEvent::BLOBS_REMOVED,
 ];
 
 /// Whether a value names a file: its whole path, the end of its path, or how its digest begins.

@@ -16,8 +16,9 @@ use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, Outcome};
+use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, all_kinds, kind_named};
+use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, StreamType, all_kinds};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
 /// What to show of the log; the default is all of it.
@@ -157,7 +158,7 @@ impl App {
         if query.refused {
             narrow(
                 &mut filter,
-                &["promotion.refused", "promotion.rejected", "invocation.finished"],
+                &[RegistryEvent::REFUSED, RegistryEvent::REJECTED, InvocationEvent::FINISHED],
             );
         }
         if query.file.is_some() {
@@ -165,10 +166,9 @@ impl App {
         }
         let model = query.model.as_ref().map(|name| self.subject(name)).transpose()?;
         if model.is_some() {
-            let about =
-                |name: &&str| ["promotion.", "model.", "move."].map(|p| name.starts_with(p));
-            let all = all_kinds().map(|kind| kind.name).filter(|name| about(name).contains(&true));
-            narrow(&mut filter, &all.collect::<Vec<_>>());
+            let of_models =
+                all_kinds().filter(|k| matches!(k.stream, StreamType::Registry | StreamType::Move));
+            narrow(&mut filter, &of_models.map(|info| info.kind).collect::<Vec<_>>());
         }
         Ok(LogFilter {
             filter,
@@ -238,7 +238,7 @@ impl App {
             if let Some(position) = log.name(TAG_ACTOR, name)? {
                 return Ok(position);
             }
-            let registered = Filter::kinds(kind_named("actor.registered"));
+            let registered = Filter::kinds([WorkspaceEvent::ACTOR_REGISTERED]);
             let events = log.events(0..log.size(), &registered)?;
             let names: Vec<String> = events
                 .iter()
@@ -271,7 +271,7 @@ impl App {
             return event.header.invocation.ok_or_else(missing);
         }
         let id = text.strip_prefix("invocation/").unwrap_or(text);
-        let started = Filter::kinds(kind_named("invocation.started"));
+        let started = Filter::kinds([InvocationEvent::STARTED]);
         let mut found = Vec::new();
         self.store.read(|log| {
             log.scan(0..log.size(), &started, |event| {
@@ -357,12 +357,11 @@ impl LogFilter {
     }
 }
 
-/// Keeps of a filter's kinds only those named.
-fn narrow(filter: &mut Filter, names: &[&str]) {
-    let named: Vec<Kind> = names.iter().filter_map(|name| kind_named(name)).collect();
+/// Keeps only the kinds of a filter that are among `named`.
+fn narrow(filter: &mut Filter, named: &[Kind]) {
     filter.kinds = Some(match filter.kinds.take() {
         Some(kinds) => kinds.into_iter().filter(|kind| named.contains(kind)).collect(),
-        None => named,
+        None => named.to_vec(),
     });
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::app::{App, Error, Result};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::registry::RegistryEvent;
-use crate::domain::{Event, Header, StreamId, kind_named};
+use crate::domain::{Event, Header, StreamId};
 use crate::store::Filter;
 
 /// A production name, and the requests and moves that were made for it; of one version, only
@@ -35,16 +35,15 @@ impl App {
             demotions: BTreeSet::new(),
         };
         let kinds = [
-            "promotion.requested",
-            "move.planned",
-            "model.promoted",
-            "model.demoted",
-            "model.rolled_back",
+            RegistryEvent::REQUESTED,
+            MoveEvent::PLANNED,
+            RegistryEvent::PROMOTED,
+            RegistryEvent::DEMOTED,
+            RegistryEvent::ROLLED_BACK,
         ];
-        let made = kinds.into_iter().filter_map(kind_named);
         let (mut promoted, mut current) = (0, None);
         self.store.read(|log| {
-            log.scan(0..log.size(), &Filter::kinds(made), |event| {
+            log.scan(0..log.size(), &Filter::kinds(kinds), |event| {
                 let Ok(decoded) = event.event() else { return Ok(()) };
                 subject.take_in(&event.header, &decoded, &mut promoted, &mut current);
                 Ok::<_, Error>(())

@@ -15,7 +15,7 @@ use crate::domain::run::{
     Environment, NOT_STATED, RunEvent, RunFinished, RunStarted, RunState, Unstated,
 };
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Envelope, Event, Header, StreamId};
+use crate::domain::{Envelope, Event, Header, StreamId, kind_named};
 use crate::projection::Snapshot;
 use crate::projection::registry::ModelRow;
 use crate::store::Reader;
@@ -121,7 +121,9 @@ impl App {
         };
         let run_of = |stream: &str| stream.parse::<StreamId>().ok().and_then(StreamId::run);
         let made = |kind: &str| {
-            ["run.artifact_stored", "run.train_checkpoint_saved", "run.finished"].contains(&kind)
+            [RunEvent::ARTIFACT_STORED, RunEvent::CHECKPOINT_SAVED, RunEvent::FINISHED]
+                .map(Some)
+                .contains(&kind_named(kind))
         };
         let maker = lines.iter().find(|line| made(&line.kind));
         self.store.read(|log| {

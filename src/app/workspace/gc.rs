@@ -13,7 +13,7 @@ use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, fuse};
 use crate::domain::workspace::{BlobsRemoved, WorkspaceEvent};
-use crate::domain::{BlobUse, BlobUses, Event, HOLDING, Provenance, StreamId, kind_named};
+use crate::domain::{BlobUse, BlobUses, Event, HOLDING, Provenance, StreamId};
 use crate::store::{Access, Filter, StoredBlob, View};
 
 /// Most blobs that one event names: payloads are small.
@@ -102,7 +102,7 @@ impl App {
     /// When the log cannot be read.
     pub(in crate::app) fn missing_blobs(&self) -> Result<Vec<(Digest, u64, String)>> {
         let mut uses = BlobUses::default();
-        let holding = Filter::kinds(HOLDING.into_iter().filter_map(kind_named));
+        let holding = Filter::kinds(HOLDING);
         self.store.read(|log| {
             log.scan(0..log.size(), &holding, |envelope| {
                 // An event of a later version says nothing that this annals could check.

@@ -16,7 +16,8 @@ use crate::base::{RunId, confine};
 use crate::domain::policy::{Policy, PolicyState};
 use crate::domain::registry::{RegistryEvent, RegistryState};
 use crate::domain::run::{Archive, LifeCommand, Pack, RunEvent, RunState};
-use crate::domain::{Event, Fold as _, StreamId};
+use crate::domain::workspace::WorkspaceEvent;
+use crate::domain::{Event, Fold as _, Header, Kind, StreamId, StreamType};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, Filter, StoreError, TAG_ACTOR, View};
 
@@ -156,7 +157,7 @@ impl App {
             let Some(actor) = log.name(TAG_ACTOR, &self.caller.actor)? else { return Ok(None) };
             log.scan(seen..log.size(), &Filter::default(), |envelope| {
                 let header = &envelope.header;
-                if header.actor == actor && changes(&header.kind.name()) {
+                if header.actor == actor && changes(header) {
                     mine = Some(header.position);
                 }
                 Ok::<_, StoreError>(())
@@ -219,7 +220,7 @@ impl App {
             log.scan(begin..end, &Filter::default(), |envelope| {
                 let header = &envelope.header;
                 let start = header.invocation.filter(|start| !idle.contains(start));
-                if header.actor == actor && changes(&header.kind.name()) && start.is_some() {
+                if header.actor == actor && changes(header) && start.is_some() {
                     found = start;
                 }
                 Ok::<_, StoreError>(())
@@ -242,7 +243,7 @@ fn is_withdrawn<A: Access>(log: &View<A>, start: u64) -> Result<bool> {
     let (mut open, mut closed, mut other) = (BTreeSet::new(), false, false);
     log.scan(start..log.size(), &Filter::default(), |envelope| {
         let header = &envelope.header;
-        if header.invocation != Some(start) || !changes(&header.kind.name()) {
+        if header.invocation != Some(start) || !changes(header) {
             return Ok(());
         }
         match envelope.event() {
@@ -261,10 +262,11 @@ fn is_withdrawn<A: Access>(log: &View<A>, start: u64) -> Result<bool> {
     Ok(closed && !other && open.is_empty())
 }
 
-/// Whether events of a kind are what a command did, and not that it was there.
-fn changes(kind: &str) -> bool {
-    let others = ["actor.registered", "promotion.refused"];
-    !(kind.starts_with("invocation.") || kind.starts_with("move.") || others.contains(&kind))
+/// Whether an event is a change that a command made, and not an account of the command itself.
+fn changes(header: &Header) -> bool {
+    let others = [WorkspaceEvent::ACTOR_REGISTERED, RegistryEvent::REFUSED];
+    let accounts = [StreamType::Invocation, StreamType::Move].map(Some);
+    !accounts.contains(&header.stream.stream_type()) && !others.contains(&header.kind)
 }
 
 impl Reverse {
@@ -297,25 +299,35 @@ impl Reverse {
     }
 
     /// Whether a later event builds on what would be taken back.
-    fn concerns(&self, stream: StreamId, kind: &str, fields: &Value) -> bool {
-        let of_run = |run: &RunId, kinds: &[&str]| stream == (*run).into() && kinds.contains(&kind);
+    fn concerns(&self, header: &Header, fields: &Value) -> bool {
+        let (stream, kind) = (header.stream, header.kind);
+        let of_run = |run: &RunId, kinds: &[Kind]| stream == (*run).into() && kinds.contains(&kind);
         let names = |key: &str, text: &str| stream == StreamId::REGISTRY && fields[key] == text;
         match self {
             Self::Life(run, command) => of_run(
                 run,
                 match command {
-                    LifeCommand::Tag { .. } | LifeCommand::Retag(_) => &["run.tagged"],
-                    LifeCommand::Rename(_) => &["run.renamed"],
-                    LifeCommand::Note(_) => &["run.noted"],
+                    LifeCommand::Tag { .. } | LifeCommand::Retag(_) => &[RunEvent::TAGGED],
+                    LifeCommand::Rename(_) => &[RunEvent::RENAMED],
+                    LifeCommand::Note(_) => &[RunEvent::NOTED],
                     LifeCommand::Pin { .. } | LifeCommand::Unpin { .. } => {
-                        &["run.pinned", "run.unpinned"]
+                        &[RunEvent::PINNED, RunEvent::UNPINNED]
                     }
-                    LifeCommand::Classify(_) => &["run.classified", "run.tagged", "run.renamed"],
+                    LifeCommand::Classify(_) => {
+                        &[RunEvent::CLASSIFIED, RunEvent::TAGGED, RunEvent::RENAMED]
+                    }
                 },
             ),
             Self::Restore(run) | Self::Archive(run, ..) => {
-                of_run(run, &["run.archived", "run.restored", "run.deleted", "run.reproduced"])
-                    || names("run", &run.to_string())
+                of_run(
+                    run,
+                    &[
+                        RunEvent::ARCHIVED,
+                        RunEvent::RESTORED,
+                        RunEvent::DELETED,
+                        RunEvent::REPRODUCED,
+                    ],
+                ) || names("run", &run.to_string())
             }
             Self::Demote(name) | Self::RollBack(name, _) => names("name", name),
             Self::Alias(alias, _) => names("alias", alias),
@@ -329,11 +341,10 @@ fn dependent<A: Access>(log: &View<A>, start: u64, reverse: &Reverse) -> Result<
     let mut found = None;
     log.scan(start..log.size(), &Filter::default(), |envelope| {
         let header = &envelope.header;
-        let kind = header.kind.name();
-        if found.is_none() && header.invocation != Some(start) && changes(&kind) {
+        if found.is_none() && header.invocation != Some(start) && changes(header) {
             // Of one that cannot be read the stream is known.
             let fields = envelope.event().ok().and_then(|e| serde_json::to_value(e).ok());
-            if reverse.concerns(header.stream, &kind, &fields.unwrap_or_default()) {
+            if reverse.concerns(header, &fields.unwrap_or_default()) {
                 found = Some(header.position);
             }
         }
@@ -347,7 +358,7 @@ fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, Strin
     let mut own = Vec::new();
     log.scan(start..log.size(), &Filter::default(), |envelope| {
         let header = &envelope.header;
-        if header.invocation == Some(start) && changes(&header.kind.name()) {
+        if header.invocation == Some(start) && changes(header) {
             own.push((header.stream, header.kind.name(), envelope.event().ok()));
         }
         Ok::<_, StoreError>(())

@@ -11,9 +11,9 @@ use crate::domain::workspace::LayoutKind;
 stream_events! {
     /// What can happen to one move of files.
     pub enum MoveEvent of Move {
-        0x0601 "move.planned" 2 Text Planned(MovePlanned),
-        0x0602 "move.completed" 1 Decision Completed(MoveCompleted),
-        0x0603 "move.rolled_back" 1 Text RolledBack(MoveRolledBack),
+        0x0601 PLANNED "move.planned" 2 Text Planned(MovePlanned),
+        0x0602 COMPLETED "move.completed" 1 Decision Completed(MoveCompleted),
+        0x0603 ROLLED_BACK "move.rolled_back" 1 Text RolledBack(MoveRolledBack),
     }
 }
 

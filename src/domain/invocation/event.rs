@@ -9,9 +9,9 @@ use crate::base::InvocationId;
 stream_events! {
     /// What can happen to one use of a verb.
     pub enum InvocationEvent of Invocation {
-        0x0501 "invocation.started" 1 Text Started(InvocationStarted),
-        0x0502 "invocation.finished" 1 Text Finished(InvocationFinished),
-        0x0503 "invocation.interrupted" 1 Text Interrupted(InvocationInterrupted),
+        0x0501 STARTED "invocation.started" 1 Text Started(InvocationStarted),
+        0x0502 FINISHED "invocation.finished" 1 Text Finished(InvocationFinished),
+        0x0503 INTERRUPTED "invocation.interrupted" 1 Text Interrupted(InvocationInterrupted),
     }
 }
 

@@ -11,19 +11,19 @@ use crate::domain::RuleResult;
 stream_events! {
     /// What can happen to promotions and production models.
     pub enum RegistryEvent of Registry {
-        0x0301 "promotion.requested" 2 Text Requested(PromotionRequested),
-        0x0302 "promotion.approved" 1 Text Approved(PromotionApproved),
-        0x0303 "promotion.rejected" 1 Text Rejected(PromotionRejected),
-        0x0304 "promotion.refused" 1 Text Refused(PromotionRefused),
-        0x0305 "model.promoted" 1 Decision Promoted(ModelPromoted),
-        0x0306 "model.demoted" 1 Text Demoted(ModelDemoted),
-        0x0307 "model.rolled_back" 1 Text RolledBack(ModelRolledBack),
-        0x0308 "model.version_bumped" 1 Text VersionBumped(ModelVersionBumped),
-        0x0309 "model.alias_set" 1 Text AliasSet(ModelAliasSet),
-        0x030a "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
-        0x030b "model.relocated" 1 Decision Relocated(ModelRelocated),
-        0x030c "model.found_damaged" 1 Text FoundDamaged(ModelFoundDamaged),
-        0x030d "model.repaired" 1 Text Repaired(ModelRepaired),
+        0x0301 REQUESTED "promotion.requested" 2 Text Requested(PromotionRequested),
+        0x0302 APPROVED "promotion.approved" 1 Text Approved(PromotionApproved),
+        0x0303 REJECTED "promotion.rejected" 1 Text Rejected(PromotionRejected),
+        0x0304 REFUSED "promotion.refused" 1 Text Refused(PromotionRefused),
+        0x0305 PROMOTED "model.promoted" 1 Decision Promoted(ModelPromoted),
+        0x0306 DEMOTED "model.demoted" 1 Text Demoted(ModelDemoted),
+        0x0307 ROLLED_BACK "model.rolled_back" 1 Text RolledBack(ModelRolledBack),
+        0x0308 VERSION_BUMPED "model.version_bumped" 1 Text VersionBumped(ModelVersionBumped),
+        0x0309 ALIAS_SET "model.alias_set" 1 Text AliasSet(ModelAliasSet),
+        0x030a ALIAS_REMOVED "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
+        0x030b RELOCATED "model.relocated" 1 Decision Relocated(ModelRelocated),
+        0x030c FOUND_DAMAGED "model.found_damaged" 1 Text FoundDamaged(ModelFoundDamaged),
+        0x030d REPAIRED "model.repaired" 1 Text Repaired(ModelRepaired),
     }
 }
 

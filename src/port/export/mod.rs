@@ -333,13 +333,13 @@ struct Readers {
 
 impl Readers {
     fn new(tables: &[&Table]) -> Self {
-        let made_of = |kind: Option<&str>| {
+        let made_of = |kind: Option<Kind>| {
             let reads = |table: &Table| {
-                table.kinds.is_empty() || kind.is_some_and(|kind| table.kinds.contains(&kind))
+                table.kinds.is_none_or(|kinds| kind.is_some_and(|kind| kinds.contains(&kind)))
             };
             (0..tables.len()).filter(|table| reads(tables[*table])).collect()
         };
-        let of = all_kinds().map(|info| (info.kind, made_of(Some(info.name)))).collect();
+        let of = all_kinds().map(|info| (info.kind, made_of(Some(info.kind)))).collect();
         Self { all: made_of(None), of }
     }
 

@@ -12,7 +12,7 @@ use crate::port::cells::Json;
 pub(super) const EVENTS: Table = Table {
     name: "events",
     about: "one row for each event of the log",
-    kinds: &[],
+    kinds: None,
     columns: COLUMNS,
     fold: Fold::Each(rows),
 };

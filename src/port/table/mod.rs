@@ -10,7 +10,7 @@ use std::cell::OnceCell;
 
 use super::cells::{Batch, Cell, row};
 use crate::base::Timestamp;
-use crate::domain::{EnvelopeRef, Event, Header};
+use crate::domain::{EnvelopeRef, Event, Header, Kind};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -290,8 +290,8 @@ pub struct Table {
     pub name: &'static str,
     /// What a row is.
     pub about: &'static str,
-    /// The kinds it is made of, by name; none for all.
-    pub kinds: &'static [&'static str],
+    /// The kinds it is made of; none for all.
+    pub kinds: Option<&'static [Kind]>,
     /// Its columns.
     pub columns: &'static [Column],
     /// How they become rows.

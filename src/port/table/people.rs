@@ -14,7 +14,11 @@ use crate::domain::{Event, Fold as _};
 pub(super) const INVOCATIONS: Table = Table {
     name: "invocations",
     about: "one row for each use of a verb that changes something",
-    kinds: &["invocation.started", "invocation.finished", "invocation.interrupted"],
+    kinds: Some(&[
+        InvocationEvent::STARTED,
+        InvocationEvent::FINISHED,
+        InvocationEvent::INTERRUPTED,
+    ]),
     columns: &[
         column("position", Type::Int, "position of its start"),
         column("started", Type::Time, "when the log took its start"),
@@ -96,13 +100,13 @@ impl Rows for Invocations {
 pub(super) const PROMOTIONS: Table = Table {
     name: "promotions",
     about: "one row for each promotion request, and one for each that the rules refused at once",
-    kinds: &[
-        "promotion.requested",
-        "promotion.approved",
-        "promotion.rejected",
-        "promotion.refused",
-        "model.promoted",
-    ],
+    kinds: Some(&[
+        RegistryEvent::REQUESTED,
+        RegistryEvent::APPROVED,
+        RegistryEvent::REJECTED,
+        RegistryEvent::REFUSED,
+        RegistryEvent::PROMOTED,
+    ]),
     columns: &[
         column("position", Type::Int, "position of the request or refusal"),
         column("recorded", Type::Time, "when the log took it"),
@@ -223,7 +227,7 @@ impl Rows for Promotions {
 pub(super) const APPROVALS: Table = Table {
     name: "approvals",
     about: "one row for each yes or no to a promotion request",
-    kinds: &["promotion.approved", "promotion.rejected"],
+    kinds: Some(&[RegistryEvent::APPROVED, RegistryEvent::REJECTED]),
     columns: &[
         POSITION,
         RECORDED,
@@ -255,14 +259,14 @@ fn approvals(seen: &Seen<'_>, out: &mut Batch) {
 pub(super) const MODELS: Table = Table {
     name: "models",
     about: "one row for each version of each production model",
-    kinds: &[
-        "model.promoted",
-        "model.demoted",
-        "model.rolled_back",
-        "model.repaired",
-        "model.version_bumped",
-        "model.relocated",
-    ],
+    kinds: Some(&[
+        RegistryEvent::PROMOTED,
+        RegistryEvent::DEMOTED,
+        RegistryEvent::ROLLED_BACK,
+        RegistryEvent::REPAIRED,
+        RegistryEvent::VERSION_BUMPED,
+        RegistryEvent::RELOCATED,
+    ]),
     columns: &[
         column("name", Type::Text, "the production name"),
         column("number", Type::Int, "which version, from 1"),
@@ -395,7 +399,7 @@ impl Rows for Models {
 pub(super) const POLICIES: Table = Table {
     name: "policies",
     about: "one row for each rule in each revision of the policy",
-    kinds: &["policy.changed"],
+    kinds: Some(&[PolicyEvent::CHANGED]),
     columns: &[
         POSITION,
         RECORDED,

@@ -8,29 +8,29 @@ use super::{
 };
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState, Unstated};
-use crate::domain::{Event, Provenance};
+use crate::domain::{Event, Provenance, kind_info};
 use crate::model::settings;
 
 pub(super) const RUNS: Table = Table {
     name: "runs",
     about: "one row for each run, as it is at the end of the log",
-    kinds: &[
-        "run.started",
-        "run.classified",
-        "run.finished",
-        "run.failed",
-        "run.interrupted",
-        "run.resumed",
-        "run.reproduced",
-        "run.tagged",
-        "run.pinned",
-        "run.unpinned",
-        "run.renamed",
-        "run.archived",
-        "run.restored",
-        "run.relocated",
-        "run.deleted",
-    ],
+    kinds: Some(&[
+        RunEvent::STARTED,
+        RunEvent::CLASSIFIED,
+        RunEvent::FINISHED,
+        RunEvent::FAILED,
+        RunEvent::INTERRUPTED,
+        RunEvent::RESUMED,
+        RunEvent::REPRODUCED,
+        RunEvent::TAGGED,
+        RunEvent::PINNED,
+        RunEvent::UNPINNED,
+        RunEvent::RENAMED,
+        RunEvent::ARCHIVED,
+        RunEvent::RESTORED,
+        RunEvent::RELOCATED,
+        RunEvent::DELETED,
+    ]),
     columns: &[
         RUN,
         column("experiment_id", Type::Text, "unique name"),
@@ -190,7 +190,7 @@ impl Rows for Runs {
 pub(super) const PARAMS: Table = Table {
     name: "params",
     about: "one row for each setting of each run that its architecture uses",
-    kinds: &["run.started"],
+    kinds: Some(&[RunEvent::STARTED]),
     columns: &[
         super::POSITION,
         RECORDED,
@@ -212,7 +212,7 @@ fn params(seen: &Seen<'_>, out: &mut Batch) {
 pub(super) const METRICS: Table = Table {
     name: "metrics",
     about: "one row for each recorded point, and one for each final value of a run",
-    kinds: &["run.metrics_recorded", "run.finished"],
+    kinds: Some(&[RunEvent::METRICS_RECORDED, RunEvent::FINISHED]),
     columns: &[
         super::POSITION,
         RECORDED,
@@ -238,6 +238,7 @@ fn metrics(seen: &Seen<'_>, out: &mut Batch) {
     };
     let (position, recorded) = (seen.header.position, seen.header.dated());
     let provenance = seen.header.provenance.word();
+    let kind = kind_info(seen.header.kind).map_or("", |kind| kind.name);
     match event {
         RunEvent::MetricsRecorded(e) => {
             for point in e.batch.points() {
@@ -246,7 +247,7 @@ fn metrics(seen: &Seen<'_>, out: &mut Batch) {
                     position,
                     recorded,
                     run,
-                    "run.metrics_recorded",
+                    kind,
                     e.attempt,
                     &key.name,
                     key.split.map(Split::word),
@@ -266,7 +267,7 @@ fn metrics(seen: &Seen<'_>, out: &mut Batch) {
                     position,
                     recorded,
                     run,
-                    "run.finished",
+                    kind,
                     e.attempt,
                     &key.name,
                     key.split.map(Split::word),

@@ -15,12 +15,12 @@ use crate::domain::run::{RunEvent, TrainCheckpointSaved};
 pub(super) const TRAIN_CHECKPOINTS: Table = Table {
     name: "train_checkpoints",
     about: "one row for each training checkpoint that was saved",
-    kinds: &[
-        "run.train_checkpoint_saved",
-        "run.train_checkpoint_pruned",
-        "run.archived",
-        "run.deleted",
-    ],
+    kinds: Some(&[
+        RunEvent::CHECKPOINT_SAVED,
+        RunEvent::CHECKPOINT_PRUNED,
+        RunEvent::ARCHIVED,
+        RunEvent::DELETED,
+    ]),
     columns: &[
         column("position", Type::Int, "position of the event"),
         column("recorded", Type::Time, "when the log took the event"),
@@ -118,8 +118,7 @@ impl Rows for Checkpoints {
 pub(super) const LOG_CHECKPOINTS: Table = Table {
     name: super::super::source::LOG_CHECKPOINTS,
     about: "one row for each signed log checkpoint",
-    // A kind there is not: no event gives a row.
-    kinds: &[""],
+    kinds: Some(&[]),
     columns: &[
         column("size", Type::Int, "events in the log when it was signed"),
         column("note", Type::Text, "the signed note, as C2SP writes it"),
@@ -130,7 +129,7 @@ pub(super) const LOG_CHECKPOINTS: Table = Table {
 pub(super) const ARTIFACTS: Table = Table {
     name: "artifacts",
     about: "one row for each named file that a run stored",
-    kinds: &["run.artifact_stored"],
+    kinds: Some(&[RunEvent::ARTIFACT_STORED]),
     columns: &[
         POSITION,
         RECORDED,
@@ -156,7 +155,7 @@ fn artifacts(seen: &Seen<'_>, out: &mut Batch) {
 pub(super) const MOVES: Table = Table {
     name: "moves",
     about: "one row for each move of files",
-    kinds: &["move.planned", "move.completed", "move.rolled_back"],
+    kinds: Some(&[MoveEvent::PLANNED, MoveEvent::COMPLETED, MoveEvent::ROLLED_BACK]),
     columns: &[
         column("position", Type::Int, "position of the plan"),
         column("planned", Type::Time, "when the log took the plan"),
@@ -247,7 +246,12 @@ impl Rows for Moves {
 pub(super) const FILES: Table = Table {
     name: "files",
     about: "one row for each file of data, runs and promotions: what bytes were where, since when",
-    kinds: &["run.started", "run.artifact_stored", "run.train_checkpoint_saved", "model.promoted"],
+    kinds: Some(&[
+        RunEvent::STARTED,
+        RunEvent::ARTIFACT_STORED,
+        RunEvent::CHECKPOINT_SAVED,
+        RegistryEvent::PROMOTED,
+    ]),
     columns: FILE_COLUMNS,
     fold: Fold::Each(files),
 };

@@ -16,7 +16,7 @@ use crate::domain::run::{
     ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
     RunState, RunStatus, UnrecordedReason, UnrecordedSeries, decide,
 };
-use crate::domain::{Event, Name, Provenance, kind_named};
+use crate::domain::{Event, Name, Provenance};
 use crate::projection::metrics::MetricRow;
 use crate::store::{Filter, copy_file};
 
@@ -357,10 +357,8 @@ fn last_value(row: MetricRow) -> FinalMetric {
 fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
     let log = tx.log();
     let begins = log.stream(run.into(), 0)?.first().map_or(0, |first| first.header.position);
-    let points = Filter {
-        kinds: kind_named("run.metrics_recorded").map(|kind| vec![kind]),
-        ..Filter::stream(run.into())
-    };
+    let points =
+        Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
     let mut typed = false;
     log.scan(begins..log.size(), &points, |event| {
         typed |= event.header.provenance == Provenance::Typed;

@@ -7,8 +7,9 @@ use crate::app::runs::run_files::{decides, decides_in_model};
 use crate::app::{Error, Result};
 use crate::base::Digest;
 use crate::domain::registry::{RegistryEvent, RegistryState};
+use crate::domain::run::RunEvent;
 use crate::domain::run::RunState;
-use crate::domain::{Event, Fold as _, kind_named};
+use crate::domain::{Event, Fold as _};
 use crate::effect;
 use crate::store::{Access, Filter, View};
 
@@ -27,16 +28,16 @@ impl DecidingFiles {
     /// Reads the log.
     pub(super) fn of<A: Access>(log: &View<A>) -> Result<Self> {
         let kinds = [
-            "run.started",
-            "run.artifact_stored",
-            "run.archived",
-            "run.restored",
-            "run.relocated",
-            "run.deleted",
-            "model.promoted",
-            "model.relocated",
+            RunEvent::STARTED,
+            RunEvent::ARTIFACT_STORED,
+            RunEvent::ARCHIVED,
+            RunEvent::RESTORED,
+            RunEvent::RELOCATED,
+            RunEvent::DELETED,
+            RegistryEvent::PROMOTED,
+            RegistryEvent::RELOCATED,
         ];
-        let filter = Filter::kinds(kinds.into_iter().filter_map(kind_named));
+        let filter = Filter::kinds(kinds);
         let mut runs: BTreeMap<[u8; 16], RunState> = BTreeMap::new();
         let mut registry = RegistryState::default();
         log.scan(0..log.size(), &filter, |envelope| {

@@ -8,12 +8,11 @@ use super::needles::{Needles, is_placeholder};
 use super::{Field, RedactRequest, Stays};
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::Digest;
+use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{
-    EnvelopeRef, Event, Kind, Payload, PayloadRef, each_text, kind_info, kind_named,
-};
+use crate::domain::{EnvelopeRef, Event, Kind, Payload, PayloadRef, each_text, kind_info};
 use crate::store::{Access, Filter, View};
 
 /// Fields whose words stand in many others by chance: their copies are not looked for.
@@ -168,7 +167,7 @@ pub(super) fn mask<A: Access>(
 
 /// Whether short texts may be words of this event: they are found only by comparing.
 fn short_words(kind: Kind, chosen: &Chosen) -> bool {
-    Some(kind) == kind_named("invocation.started") && chosen.texts.iter().any(|text| text.len() < 4)
+    kind == InvocationEvent::STARTED && chosen.texts.iter().any(|text| text.len() < 4)
 }
 
 fn mask_one(
@@ -180,7 +179,7 @@ fn mask_one(
 ) -> Result<Option<MaskedEvent>> {
     let (position, kind) = (envelope.header.position, envelope.header.kind);
     // What a redaction says is what the log is checked by.
-    let fixed = Some(kind) == kind_named("text.redacted");
+    let fixed = kind == WorkspaceEvent::TEXT_REDACTED;
     let mut fields = BTreeSet::new();
     let (mut bytes, mut version) = (envelope.payload.bytes().to_vec(), version(envelope));
     let event = if fixed { None } else { envelope.event().ok() };
@@ -289,8 +288,8 @@ pub(super) fn may_go<A: Access>(log: &View<A>, blobs: &BTreeSet<Digest>) -> Resu
     if blobs.is_empty() {
         return Ok(());
     }
-    let kinds = ["run.finished", "run.artifact_stored", "model.promoted"];
-    let filter = Filter::kinds(kinds.into_iter().filter_map(kind_named));
+    let kinds = [RunEvent::FINISHED, RunEvent::ARTIFACT_STORED, RegistryEvent::PROMOTED];
+    let filter = Filter::kinds(kinds);
     let deciding = |digest: Digest, what: &str| {
         let message = format!("{digest:.16} is {what}: what it is decides what is true");
         Error::new(ErrorKind::Rejected, message)
@@ -331,7 +330,7 @@ pub(super) fn unsalted(payload: &Payload) -> bool {
 /// When no run or several have such a file.
 pub(super) fn named<A: Access>(log: &View<A>, text: &str) -> Result<Digest> {
     let mut found = BTreeSet::new();
-    log.scan(0..log.size(), &Filter::kinds(kind_named("run.artifact_stored")), |envelope| {
+    log.scan(0..log.size(), &Filter::kinds([RunEvent::ARTIFACT_STORED]), |envelope| {
         if let Ok(Event::Run(RunEvent::ArtifactStored(stored))) = envelope.event()
             && stored.digest.to_string().starts_with(text)
         {

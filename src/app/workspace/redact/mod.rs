@@ -33,7 +33,7 @@ use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
     RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, decide,
 };
-use crate::domain::{Envelope, Event, Identity, Provenance, StreamId, kind_named};
+use crate::domain::{Envelope, Event, Identity, Provenance, StreamId};
 use crate::store::{Access, Filter, Reader, View};
 
 /// Most events and files that one record names: payloads are small.
@@ -343,7 +343,7 @@ impl App {
         if self.staged_by() != Some(id) {
             return Ok(vec![]);
         }
-        let filter = Filter::kinds(kind_named("text.redacted"));
+        let filter = Filter::kinds([WorkspaceEvent::TEXT_REDACTED]);
         let mut renamed = BTreeMap::new();
         for event in log.events(invocation..log.size(), &filter)? {
             let signed = matches!(event.header.identity, Identity::Signed { .. });
