@@ -12,10 +12,10 @@ use serde::Serialize;
 use crate::base::RunId;
 use crate::domain::file_move::MoveEvent;
 use crate::domain::policy::PolicyEvent;
-use crate::domain::registry::{RegistryEvent, RegistryState};
-use crate::domain::run::{DroppedFile, RunEvent, RunState};
+use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
+use crate::domain::run::{DroppedFile, RunEvent, RunState, RunStream};
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Event, Header, StreamId};
+use crate::domain::{Decider as _, Event, Header, StreamId};
 
 /// What a cell is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -138,7 +138,7 @@ impl Picture {
         let at = header.position;
         match event {
             Event::Run(event) => self.run(header, event),
-            Event::Registry(event) => self.registry(at, event),
+            Event::Registry(event) => self.registry(header, event),
             Event::Policy(PolicyEvent::Changed(changed)) => {
                 for (key, value) in changed.policy.entries() {
                     self.set(at, Section::Policy, &key, "value", Some(value));
@@ -171,7 +171,7 @@ impl Picture {
     fn run(&mut self, header: &Header, event: &RunEvent) {
         let (at, Some(run)) = (header.position, header.stream.run()) else { return };
         let mut state = self.runs.remove(&run).unwrap_or_default();
-        state.evolve_from(event, header.provenance);
+        RunStream::evolve(&mut state, event, header);
         // The start of a run can be lost; its id is all that is known then.
         let id = run.to_string();
         let name = if state.experiment_id.is_empty() { &id } else { &state.experiment_id };
@@ -271,7 +271,8 @@ impl Picture {
         paths.iter().for_each(|path| self.file(at, path, None));
     }
 
-    fn registry(&mut self, at: u64, event: &RegistryEvent) {
+    fn registry(&mut self, header: &Header, event: &RegistryEvent) {
+        let at = header.position;
         let name = match event {
             RegistryEvent::Promoted(e) => &e.name,
             RegistryEvent::Demoted(e) => &e.name,
@@ -283,7 +284,7 @@ impl Picture {
             _ => "",
         };
         let before = self.placed(name);
-        self.registry.evolve_from(event, None);
+        RegistryStream::evolve(&mut self.registry, event, header);
         if !name.is_empty() {
             let after = self.placed(name);
             let gone = before.keys().filter(|path| !after.contains_key(*path));

@@ -7,7 +7,7 @@ use super::promote::tell_edits;
 use super::train::CategoryArg;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::mask::mask_text;
-use crate::domain::run::{LifeCommand, RunEvent};
+use crate::domain::run::{RunEdit, RunEvent};
 
 /// Sort a run into a category, by choice or anew by the words of its name and tags
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub(super) struct RenameArgs {
 }
 
 pub(super) fn run_classify(args: &ClassifyArgs, context: &mut Context) -> Result<()> {
-    let command = LifeCommand::Classify(args.category.map(Into::into));
+    let command = RunEdit::Classify(args.category.map(Into::into));
     edit("classify", &args.run, command, context)
 }
 
@@ -78,12 +78,12 @@ pub(super) fn run_tag(args: &TagArgs, context: &mut Context) -> Result<()> {
             }
         }
     }
-    edit("tag", &args.run, LifeCommand::Tag { add, remove }, context)
+    edit("tag", &args.run, RunEdit::Tag { add, remove }, context)
 }
 
 pub(super) fn run_note(args: NoteArgs, context: &mut Context) -> Result<()> {
     warn_of_secrets("note", &args.text, context);
-    edit("note", &args.run, LifeCommand::Note(args.text), context)
+    edit("note", &args.run, RunEdit::Note(args.text), context)
 }
 
 /// What people write is kept as they wrote it.
@@ -97,18 +97,18 @@ pub(super) fn warn_of_secrets(what: &str, text: &str, context: &Context) {
 }
 
 pub(super) fn run_pin(args: PinArgs, context: &mut Context) -> Result<()> {
-    edit("pin", &args.run, LifeCommand::Pin { reason: args.reason }, context)
+    edit("pin", &args.run, RunEdit::Pin { reason: args.reason }, context)
 }
 
 pub(super) fn run_unpin(args: PinArgs, context: &mut Context) -> Result<()> {
-    edit("unpin", &args.run, LifeCommand::Unpin { reason: args.reason }, context)
+    edit("unpin", &args.run, RunEdit::Unpin { reason: args.reason }, context)
 }
 
 pub(super) fn run_rename(args: RenameArgs, context: &mut Context) -> Result<()> {
-    edit("rename", &args.run, LifeCommand::Rename(args.name), context)
+    edit("rename", &args.run, RunEdit::Rename(args.name), context)
 }
 
-fn edit(verb: &'static str, run: &str, command: LifeCommand, context: &mut Context) -> Result<()> {
+fn edit(verb: &'static str, run: &str, command: RunEdit, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let run = app.find_run(&app.snapshot()?, run)?;
     let edited = app.edit_run(verb, run, command)?;

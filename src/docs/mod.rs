@@ -22,4 +22,5 @@ pub mod vocabulary {}
 
 /// Choices that had losers, with the numbers behind them.
 #[doc = include_str!("decisions.md")]
+#[doc = include_str!("decisions/0019-one-decider.md")]
 pub mod decisions {}

@@ -1,9 +1,9 @@
 //! What happened and what is allowed. Pure: no files, no clock, no chance, no database.
 //!
-//! One folder per stream, each with the same files: `event.rs` (facts, past tense), `command.rs`
-//! (requests), `decide.rs` (every rule), `state.rs` (the fold, without rules), `upcast.rs` (old
-//! shapes), `tests.rs` (given, when, then). DOM-1: `decide` and `evolve` are pure, and `evolve`
-//! accepts all that `decide` ever produced.
+//! One folder per stream, each a [`Decider`] with the same files: `event.rs` (facts, past tense),
+//! `command.rs` (requests), `decide.rs` (every rule), `state.rs` (the fold, without rules),
+//! `upcast.rs` (old shapes), `tests.rs` (given, when, then). DOM-1: `decide` and `evolve` are pure,
+//! and `evolve` accepts all that `decide` ever produced.
 //!
 //! May use: `base`. Must never see: redb, `tlog`, a clock, random numbers, files.
 //!
@@ -15,8 +15,11 @@
 mod macros;
 
 mod blobs;
+mod decider;
 mod envelope;
 pub mod file_move;
+#[cfg(test)]
+mod given;
 pub mod invocation;
 pub mod metric;
 mod name;
@@ -28,6 +31,7 @@ mod text;
 pub mod workspace;
 
 pub use blobs::{BlobUse, BlobUses, HOLDING};
+pub use decider::{Decider, fold};
 pub use envelope::{
     AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef,
     Provenance, StreamId, StreamType, leaf_data, signing_message,

@@ -7,10 +7,12 @@ use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted};
 use crate::domain::policy::{Policy, PolicyEvent};
-use crate::domain::registry::{ModelPromoted, ModelVersion, RegistryEvent, RegistryState};
-use crate::domain::run::{RunEvent, RunStarted, RunState};
+use crate::domain::registry::{
+    ModelPromoted, ModelVersion, RegistryEvent, RegistryState, RegistryStream,
+};
+use crate::domain::run::{RunEvent, RunStarted, RunState, RunStream};
 use crate::domain::workspace::{RedactedEvent, WorkspaceEvent};
-use crate::domain::{DecodeError, Event, Header, Identity, Kind, StreamId};
+use crate::domain::{Decider as _, DecodeError, Event, Header, Identity, Kind, StreamId};
 use crate::model::settings;
 
 /// Who recorded an event, where and when.
@@ -338,7 +340,7 @@ impl Facts {
 
     fn registry(&mut self, header: &Header, event: &RegistryEvent) {
         let at = self.at(header);
-        self.registry.evolve_from(event, None);
+        RegistryStream::evolve(&mut self.registry, event, header);
         match event {
             RegistryEvent::Requested(e) => {
                 let asked = Asked { at, trainer: e.trainer.clone(), approvals: vec![] };
@@ -378,7 +380,7 @@ impl Facts {
         }
         // A run whose start is lost says too little to be judged.
         let Some(run) = self.runs.get_mut(&id) else { return };
-        run.state.evolve_from(event, header.provenance);
+        RunStream::evolve(&mut run.state, event, header);
         match event {
             RunEvent::Finished(finished) => {
                 run.ended = Some(header.position);

@@ -31,7 +31,7 @@ impl App {
         let Err(rejection) = rules.may_begin(uncommitted.as_deref()) else { return Ok(()) };
         let error = Error::from(rejection)
             .hint("commit or stash, let git ignore what is no code, or change the rule");
-        self.refuse(verb, &error, &[])?;
+        self.refuse(verb, &error)?;
         self.refresh()?;
         Err(error)
     }

@@ -3,15 +3,15 @@
 
 use crate::app::core::session::Tx;
 use crate::app::models::production::in_production;
-use crate::app::models::promote::{append_move, planned_state};
+use crate::app::models::promote::append_move;
 use crate::app::runs::archive::folder_name;
 use crate::app::{App, Layout, Result, fold_policy, fold_registry, fold_run};
 use crate::base::{InvocationId, RunId};
 use crate::domain::file_move::{Migrated, MoveCommand, MoveEvent, MovePlanned, MovePurpose};
-use crate::domain::invocation::{InvocationEvent, InvocationInterrupted, InvocationStarted};
-use crate::domain::policy::Policy;
-use crate::domain::run::RunEvent;
-use crate::domain::run::{Archive, Ending, RunCommand, RunFacts, RunStatus, decide};
+use crate::domain::invocation::{
+    InvocationCommand, InvocationEvent, InvocationStarted, InvocationStream,
+};
+use crate::domain::run::{Archive, Ending, RunCommand, RunEvent, RunFacts, RunStatus, RunStream};
 use crate::domain::{Event, Provenance};
 use crate::effect::{self, Recovered as Recovery};
 use crate::store::{Access, Filter, View};
@@ -88,21 +88,16 @@ impl App {
             let (pid, host) = (left.started.pid, &left.started.host);
             let reason = format!("the supervisor (pid {pid} on {host}) is gone");
             let command = RunCommand::End(Ending::Interrupt { reason });
-            let facts = RunFacts {
-                policy: &Policy::default(),
-                policy_revision: 0,
-                provenance: Provenance::Supervised,
-            };
-            let events: Vec<Event> =
-                decide(&state, command, &facts)?.into_iter().map(Event::from).collect();
-            tx.append(run, &events, Provenance::Supervised)?;
+            let policy = fold_policy(tx.log())?;
+            let facts = RunFacts::new(&policy, Provenance::Supervised);
+            tx.decide::<RunStream>(run, command, &facts)?;
             notes.push(format!("run {} was interrupted", state.experiment_id));
         }
         notes.extend(self.recover_moves(tx, left.position)?);
         let id: InvocationId = left.started.invocation;
         notes.extend(self.end_redaction(tx.log(), left.position, id)?);
-        let interrupted = InvocationInterrupted { recovered: notes.clone() };
-        tx.append(id, &[interrupted.into()], Provenance::Supervised)?;
+        let command = InvocationCommand::Interrupt { recovered: notes.clone() };
+        tx.decide::<InvocationStream>(id, command, &Provenance::Supervised)?;
         notes.push(format!(
             "`annals {}` of pid {} was cut short",
             left.started.verb, left.started.pid
@@ -119,13 +114,15 @@ impl App {
         for (_, position) in tx.log().open_moves()? {
             let envelope = tx.log().event(position)?;
             let Ok(Event::Move(MoveEvent::Planned(plan))) = envelope.event() else { continue };
-            if envelope.header.invocation != Some(invocation) {
+            // A plan under another id than its stream's was made by nobody who can be trusted.
+            let foreign = envelope.header.stream != plan.id.into();
+            if envelope.header.invocation != Some(invocation) || foreign {
                 continue;
             }
             if let Err(reason) = self.may_recover(tx.log(), &plan)? {
                 notes.push(format!("the move of {} was rolled back: {reason}", plan.from));
                 let command = MoveCommand::RollBack { reason };
-                append_move(tx, &planned_state(&plan), plan.id, command)?;
+                append_move(tx, plan.id, command)?;
                 continue;
             }
             if matches!(
@@ -137,8 +134,8 @@ impl App {
                 notes.push(format!("the move to {} was {how}", plan.to));
                 continue;
             }
-            if let MovePurpose::Removal(order) = &plan.purpose {
-                notes.push(self.settle_removal(tx, &plan, order, true, None)?.0);
+            if let MovePurpose::Removal(_) = &plan.purpose {
+                notes.push(self.settle_removal(tx, &plan, true, None)?.0);
                 continue;
             }
             notes.push(self.end_cut_move(tx, &plan)?);

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::core::draft::Draft;
 use crate::app::core::live::Alive;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::mask::mask_text;
 use crate::base::{CommandId, InvocationId, RunId, Timestamp};
-use crate::domain::invocation::{InvocationFinished, InvocationStarted, Outcome};
-use crate::domain::policy::PolicyState;
-use crate::domain::registry::RegistryState;
-use crate::domain::run::RunState;
-use crate::domain::workspace::{ActorRegistered, WorkspaceState};
-use crate::domain::{Event, Fold as _, Header, Identity, Provenance, StreamId};
+use crate::domain::invocation::{InvocationCommand, InvocationStream, Outcome, StartedVerb};
+use crate::domain::policy::{PolicyState, PolicyStream};
+use crate::domain::registry::{RegistryState, RegistryStream};
+use crate::domain::run::{RunState, RunStream};
+use crate::domain::workspace::{WorkspaceCommand, WorkspaceState, WorkspaceStream};
+use crate::domain::{Decider, Event, Header, Identity, Provenance, StreamId, fold};
 use crate::store::{
-    Access, Append, Appended, Author, Expected, Origin, Store, TAG_ACTOR, View, WriteOptions,
-    Writer,
+    Access, Append, Author, Expected, Origin, Store, TAG_ACTOR, View, WriteOptions, Writer,
 };
 use crate::tlog::NoteSigner;
 
@@ -32,26 +32,34 @@ impl<'t> Tx<'_, 't> {
         self.writer
     }
 
-    /// Appends decisions or facts of one stream; nothing when `events` is empty.
+    /// Decides on a request about one stream and appends what it makes.
+    ///
+    /// # Errors
+    /// When a rule refuses it; when the log cannot be read or written.
+    pub(in crate::app) fn decide<S: Decider>(
+        &mut self,
+        id: S::Id,
+        command: S::Command,
+        facts: &S::Facts<'_>,
+    ) -> Result<Draft<S>> {
+        let mut draft = Draft::<S>::read(self.writer, id)?;
+        draft.decide(command, facts)?;
+        self.append(&mut draft)?;
+        Ok(draft)
+    }
+
+    /// Appends what was decided, if the stream is as it was read (STR-1). Nothing else reaches the
+    /// log, so that every event is made by the decider of its stream.
     ///
     /// # Errors
     /// When the log cannot be read or written.
-    pub fn append(
-        &mut self,
-        stream: impl Into<StreamId>,
-        events: &[Event],
-        provenance: Provenance,
-    ) -> Result<()> {
-        if events.is_empty() {
-            return Ok(());
-        }
+    pub(in crate::app) fn append<S: Decider>(&mut self, draft: &mut Draft<S>) -> Result<()> {
         let author = Author {
             actor: Origin::At(self.actor),
             invocation: Some(Origin::At(self.invocation)),
             key: self.key,
         };
-        // The transaction excludes every other writer, so what was read is still true.
-        append(self.writer, stream.into(), author, None, events, provenance)?;
+        append(self.writer, draft, author, None)?;
         Ok(())
     }
 
@@ -74,28 +82,37 @@ impl<'t> Tx<'_, 't> {
     }
 
     fn finish(&mut self, id: InvocationId, outcome: Outcome) -> Result<()> {
-        self.append(id, &[InvocationFinished { outcome }.into()], Provenance::Reported)
+        let command = InvocationCommand::Finish(outcome);
+        self.decide::<InvocationStream>(id, command, &Provenance::Reported)?;
+        Ok(())
     }
 }
 
-fn append(
+/// Appends what was decided and not appended before; tells the position of the first event.
+fn append<S: Decider>(
     writer: &mut Writer<'_>,
-    stream: StreamId,
+    draft: &mut Draft<S>,
     author: Author<'_>,
     command: Option<CommandId>,
-    events: &[Event],
-    provenance: Provenance,
-) -> Result<Appended> {
-    Ok(writer.append(&Append {
-        stream,
-        expected: Expected::Any,
+) -> Result<Option<u64>> {
+    let new = draft.events().iter().skip(draft.appended).cloned();
+    let events: Vec<Event> = new.map(Into::into).collect();
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let appended = writer.append(&Append {
+        stream: S::stream(draft.id),
+        expected: Expected::Revision(draft.revision),
         author,
         sequence: None,
         command,
         occurred: None,
-        provenance,
-        events,
-    })?)
+        provenance: draft.provenance,
+        events: &events,
+    })?;
+    draft.appended += events.len();
+    draft.revision = appended.next_revision;
+    Ok(appended.first)
 }
 
 /// An invocation that lasts longer than one transaction.
@@ -159,16 +176,11 @@ impl App {
         self.store.read(|log| Ok::<_, Error>(log.command(command)?.is_some()))
     }
 
-    /// Records an invocation that a rule refused, with an event that says so.
+    /// Records an invocation that a rule refused.
     ///
     /// # Errors
     /// When the log cannot be written; the refusal itself is for the caller to return.
-    pub fn refuse(
-        &self,
-        verb: &'static str,
-        refusal: &Error,
-        events: &[(StreamId, Event)],
-    ) -> Result<()> {
+    pub fn refuse(&self, verb: &'static str, refusal: &Error) -> Result<()> {
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
@@ -176,9 +188,6 @@ impl App {
             let (actor, invocation) = self.start(writer, verb, id, None)?;
             let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
             let mut tx = Tx { writer, actor, invocation, key };
-            for (stream, event) in events {
-                tx.append(*stream, std::slice::from_ref(event), Provenance::Reported)?;
-            }
             tx.finish(id, Outcome::Refused { message: mask_text(&refusal.to_string()) })
         })
     }
@@ -235,19 +244,13 @@ impl App {
             Some(actor) => actor,
             None => {
                 let author = Author { actor: Origin::This, invocation: None, key: None };
-                let event = ActorRegistered { name: name.clone() }.into();
-                let appended = append(
-                    writer,
-                    StreamId::WORKSPACE,
-                    author,
-                    None,
-                    &[event],
-                    Provenance::Reported,
-                )?;
-                appended.first.ok_or_else(no_position)?
+                let mut actors = Draft::<WorkspaceStream>::read(writer, ())?;
+                let register = WorkspaceCommand::RegisterActor { name: name.clone() };
+                actors.decide(register, &())?;
+                append(writer, &mut actors, author, None)?.ok_or_else(no_position)?
             }
         };
-        let started = InvocationStarted {
+        let start = StartedVerb {
             invocation: id,
             verb: verb.into(),
             argv: self.caller.argv.clone(),
@@ -257,9 +260,10 @@ impl App {
             tool_version: env!("CARGO_PKG_VERSION").into(),
         };
         let author = Author { actor: Origin::At(actor), invocation: Some(Origin::This), key: None };
-        let appended =
-            append(writer, id.into(), author, command, &[started.into()], Provenance::Reported)?;
-        Ok((actor, appended.first.ok_or_else(no_position)?))
+        let mut invocation = Draft::<InvocationStream>::read(writer, id)?;
+        invocation.decide(InvocationCommand::Start(start), &Provenance::Reported)?;
+        let started = append(writer, &mut invocation, author, command)?;
+        Ok((actor, started.ok_or_else(no_position)?))
     }
 }
 
@@ -352,25 +356,12 @@ impl Session<'_> {
     }
 }
 
-fn events<A: Access>(log: &View<A>, stream: StreamId) -> Result<Vec<(Event, Provenance)>> {
-    let envelopes = log.stream(stream, 0)?;
-    // Kinds of a later version change no state that this annals knows.
-    let known = envelopes.iter().filter_map(|e| Some((e.event().ok()?, e.header.provenance)));
-    Ok(known.collect())
-}
-
 /// The state of a run, and the default for one that is not in the log.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_run<A: Access>(log: &View<A>, run: RunId) -> Result<RunState> {
-    let mut state = RunState::default();
-    for (event, provenance) in events(log, run.into())? {
-        if let Event::Run(event) = event {
-            state.evolve_from(&event, provenance);
-        }
-    }
-    Ok(state)
+    Ok(fold::<RunStream>(&log.stream(run.into(), 0)?))
 }
 
 /// The rules in force.
@@ -378,13 +369,7 @@ pub fn fold_run<A: Access>(log: &View<A>, run: RunId) -> Result<RunState> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_policy<A: Access>(log: &View<A>) -> Result<PolicyState> {
-    let mut state = PolicyState::default();
-    for (event, _) in events(log, StreamId::POLICY)? {
-        if let Event::Policy(event) = event {
-            state.evolve(&event);
-        }
-    }
-    Ok(state)
+    Ok(fold::<PolicyStream>(&log.stream(StreamId::POLICY, 0)?))
 }
 
 /// Position of the `key.created` event of the key that signed an event.
@@ -400,13 +385,7 @@ pub(in crate::app) fn signing_key(header: &Header) -> Option<u64> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
-    let mut state = RegistryState::default();
-    for envelope in log.stream(StreamId::REGISTRY, 0)? {
-        if let Ok(Event::Registry(event)) = envelope.event() {
-            state.evolve_from(&event, signing_key(&envelope.header));
-        }
-    }
-    Ok(state)
+    Ok(fold::<RegistryStream>(&log.stream(StreamId::REGISTRY, 0)?))
 }
 
 /// The log's origin, keys and actors.
@@ -414,11 +393,5 @@ pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_workspace<A: Access>(log: &View<A>) -> Result<WorkspaceState> {
-    let mut state = WorkspaceState::default();
-    for (event, _) in events(log, StreamId::WORKSPACE)? {
-        if let Event::Workspace(event) = event {
-            state.evolve(&event);
-        }
-    }
-    Ok(state)
+    Ok(fold::<WorkspaceStream>(&log.stream(StreamId::WORKSPACE, 0)?))
 }

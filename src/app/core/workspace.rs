@@ -17,9 +17,11 @@ use crate::app::workspace::snapshot::PYTHON_VARIABLES;
 use crate::app::{Error, ErrorKind, GitIgnore, LiveFiles, Result, fold_workspace};
 use crate::base::{Env, LogId, confine, durable};
 use crate::domain::invocation::InvocationEvent;
-use crate::domain::policy::PolicyCommand;
-use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceEvent};
-use crate::domain::{Event, Name, Provenance, StreamId, policy, workspace};
+use crate::domain::policy::{PolicyCommand, PolicyStream};
+use crate::domain::workspace::{
+    LayoutKind, WorkspaceCommand, WorkspaceEvent, WorkspaceState, WorkspaceStream,
+};
+use crate::domain::{Decider as _, Name};
 use crate::store::{Blobs, Filter, KeyRing, Reader, Store, StoreError};
 use crate::tlog::NoteSigner;
 
@@ -259,8 +261,8 @@ impl App {
             project: self.settings.project.clone(),
             tool_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let state = workspace::WorkspaceState::default();
-        let created = workspace::decide(&state, create)?;
+        // The key is made for the origin that the decision will give the log.
+        let created = WorkspaceStream::decide(&WorkspaceState::default(), create.clone(), &())?;
         let origin = match created.first() {
             Some(WorkspaceEvent::Created(created)) => created.origin.clone(),
             _ => return Err(Error::new(ErrorKind::Bug, "BUG: a new log has no origin")),
@@ -270,17 +272,14 @@ impl App {
             public_key: signer.public().public_key(),
             owner: self.caller.actor.clone(),
         };
-        let mut first: Vec<Event> = created.into_iter().map(Event::from).collect();
-        first.extend(workspace::decide(&state, key)?.into_iter().map(Event::from));
-        let policy = policy::decide(&policy::PolicyState::default(), PolicyCommand::Adopt)?;
-        let policy: Vec<Event> = policy.into_iter().map(Event::from).collect();
         self.decide_signed("init", Some(&(None, signer)), |tx| {
             if fold_workspace(tx.log())?.created.is_some() {
                 let message = format!("{} was made by another process", self.root.display());
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
-            tx.append(StreamId::WORKSPACE, &first, Provenance::Reported)?;
-            tx.append(StreamId::POLICY, &policy, Provenance::Reported)?;
+            tx.decide::<WorkspaceStream>((), create, &())?;
+            tx.decide::<WorkspaceStream>((), key, &())?;
+            tx.decide::<PolicyStream>((), PolicyCommand::Adopt, &())?;
             Ok(())
         })
     }

@@ -8,18 +8,18 @@
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
-use crate::app::models::promote::{Facts, append_move, planned_state};
+use crate::app::models::promote::{Facts, append_move};
 use crate::app::models::repair::FolderDamage;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_registry};
 use crate::base::{MoveId, RunId, fuse};
 use crate::domain::file_move::{
-    MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+    MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile,
 };
 use crate::domain::registry::{
-    Bump, ModelRelocated, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver,
-    named_version, next_version,
+    Bump, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver, named_version,
+    next_version,
 };
-use crate::domain::{Event, Provenance, Rejection, StreamId};
+use crate::domain::{Event, Rejection};
 use crate::effect::{self, Recovered};
 use crate::projection::files::Regenerated;
 use crate::projection::registry::ModelRow;
@@ -190,7 +190,7 @@ impl App {
             Some(None) => numbered(registry.earlier(name)),
             None => numbered(registry.production.get(name).map(|model| model.number)),
         };
-        let run = version.map_or(RunId([0; 16]), |version| version.run);
+        let run = version.map(|version| version.run);
         Ok((Facts::read(log, run, &self.caller.actor, key)?, version.cloned()))
     }
 
@@ -201,7 +201,7 @@ impl App {
         plan: &MovePlanned,
     ) -> Result<()> {
         no_other_change(tx.log(), plan)?;
-        append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+        append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
     }
 
     /// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
@@ -223,7 +223,7 @@ impl App {
             Err(error) => {
                 let reason = error.to_string();
                 let command = MoveCommand::RollBack { reason };
-                append_move(tx, &planned_state(plan), plan.id, command)?;
+                append_move(tx, plan.id, command)?;
                 Ok(None)
             }
         })?;
@@ -263,7 +263,7 @@ impl App {
             return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
         }
         let reason = "its process was gone".to_owned();
-        append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
         Ok(format!("the move to {} was rolled back", plan.to))
     }
 
@@ -277,18 +277,24 @@ impl App {
     ) -> Result<Option<String>> {
         let (run, command) = self.outcome(tx, plan)?;
         let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-        match facts.decide(command) {
-            Ok(events) => {
-                let command = MoveCommand::Complete { recovered };
-                append_move(tx, &planned_state(plan), plan.id, command)?;
-                let damaged = self.found_damaged(tx.log(), plan, recovered)?;
-                let kept = damaged.as_ref().and_then(|damaged| damaged.kept.clone());
-                let relocated = self.relocated_before(tx, plan)?.map(Event::from);
-                let before = damaged.map(Event::from).into_iter().chain(relocated);
-                let events: Vec<Event> =
-                    before.chain(events.into_iter().map(Event::from)).collect();
-                tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
-                Ok(kept)
+        let before = facts.registry.clone();
+        match facts.decide(command.clone()) {
+            Ok(()) => {
+                append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+                // In the log, what was found comes before the change that ended it.
+                facts.registry = before;
+                let damage = self.found_damaged(tx.log(), plan, recovered)?;
+                let mut damaged_in = None;
+                if let Some((note, kept)) = damage {
+                    facts.decide(note)?;
+                    damaged_in = kept;
+                }
+                if let Some(relocate) = self.relocated_before(tx, plan)? {
+                    facts.decide(relocate)?;
+                }
+                facts.decide(command)?;
+                tx.append(&mut facts.registry)?;
+                Ok(damaged_in)
             }
             Err(rejection) => {
                 match &plan.purpose {
@@ -296,7 +302,7 @@ impl App {
                     _ => effect::take_back(&self.root, plan)?,
                 }
                 let reason = rejection.to_string();
-                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
                 if recovered { Ok(None) } else { Err(rejection.into()) }
             }
         }
@@ -307,12 +313,12 @@ impl App {
         &self,
         tx: &Tx<'_, '_>,
         plan: &MovePlanned,
-    ) -> Result<Option<ModelRelocated>> {
+    ) -> Result<Option<RegistryCommand>> {
         let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
         let registry = fold_registry(tx.log())?;
         let version = registry.versions(name).iter().find(|version| version.number == *number);
         let elsewhere = version.is_some_and(|version| version.path != plan.to);
-        Ok(elsewhere.then(|| ModelRelocated {
+        Ok(elsewhere.then(|| RegistryCommand::Relocate {
             name: name.clone(),
             path: plan.to.clone(),
             file_move: plan.id,
@@ -320,7 +326,11 @@ impl App {
     }
 
     /// What is to be decided when the files of a plan are in place, and about which run.
-    fn outcome(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<(RunId, RegistryCommand)> {
+    fn outcome(
+        &self,
+        tx: &Tx<'_, '_>,
+        plan: &MovePlanned,
+    ) -> Result<(Option<RunId>, RegistryCommand)> {
         let file_move = plan.id;
         Ok(match plan.purpose.clone() {
             MovePurpose::Promotion { request, run, .. } => {
@@ -330,22 +340,22 @@ impl App {
                     bytes: file.bytes,
                 });
                 let (path, files) = (plan.to.clone(), files.collect());
-                (run, RegistryCommand::Promote { request, path, files, file_move })
+                (Some(run), RegistryCommand::Promote { request, path, files, file_move })
             }
             MovePurpose::Demotion { name, reason } => {
                 let registry = fold_registry(tx.log())?;
-                let run = registry.production.get(&name).map_or(RunId([0; 16]), |m| m.run);
+                let run = registry.production.get(&name).map(|model| model.run);
                 (run, RegistryCommand::Demote { name, reason })
             }
             MovePurpose::Rollback { name, number, reason } => {
                 let registry = fold_registry(tx.log())?;
                 let version = registry.versions(&name).iter().find(|v| v.number == number);
-                let run = version.map_or(RunId([0; 16]), |version| version.run);
+                let run = version.map(|version| version.run);
                 (run, RegistryCommand::RollBack { name, number, file_move, reason })
             }
             MovePurpose::Repair { name, number, reason } => {
                 let registry = fold_registry(tx.log())?;
-                let run = registry.production.get(&name).map_or(RunId([0; 16]), |m| m.run);
+                let run = registry.production.get(&name).map(|model| model.run);
                 (run, RegistryCommand::Repair { name, number, file_move, reason })
             }
             MovePurpose::Archive(_)
@@ -429,16 +439,15 @@ impl App {
         let said = self.decide(verb, |tx| {
             let registry = fold_registry(tx.log())?;
             let (command, said) = command(&registry, name)?;
-            let run = registry.versions(name).last().map_or(RunId([0; 16]), |v| v.run);
+            let run = registry.versions(name).last().map(|version| version.run);
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-            let events = facts.decide(command)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+            facts.decide(command)?;
+            tx.append(&mut facts.registry)?;
             Ok(said)
         });
         match &said {
             Ok(_) => drop(self.refresh()?),
-            Err(error) if error.kind == ErrorKind::Rejected => self.refuse(verb, error, &[])?,
+            Err(error) if error.kind == ErrorKind::Rejected => self.refuse(verb, error)?,
             Err(_) => {}
         }
         said

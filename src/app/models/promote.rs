@@ -13,12 +13,12 @@ use crate::app::runs::train::ensemble;
 use crate::app::{App, Error, ErrorKind, Result, Session};
 use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::file_move::{
-    self, MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, MovedFile,
+    MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveStream, MovedFile,
 };
 use crate::domain::policy::assess;
-use crate::domain::registry::{self, PromotionRefused, RegistryCommand, RegistryEvent};
+use crate::domain::registry::{self, RegistryCommand, RegistryStream};
 use crate::domain::run::Unstated;
-use crate::domain::{Event, Fold as _, Provenance, Rejection, RuleResult, StreamId};
+use crate::domain::{Provenance, Rejection, RuleResult};
 use crate::effect::{self, EffectError};
 use crate::model::{MODEL_FILES, ModelFile, SIDE_FILES};
 use crate::projection::files::Regenerated;
@@ -112,7 +112,7 @@ impl App {
         let key = self.signer()?.and_then(|(own, _)| own);
         self.store.read(|log| {
             let mut facts = Facts::read(log, run, &self.caller.actor, key)?;
-            let (_, planned) = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
+            let planned = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
             planned.plan.as_ref().map_or(Ok(()), |plan| no_other_change(log, plan))?;
             Ok(planned)
         })
@@ -140,13 +140,13 @@ impl App {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let name = facts.name(self.layout.kind, options.name.as_deref());
             let decided = self.decide_promotion(&mut facts, options).and_then(|decided| {
-                let plan = decided.1.plan.as_ref();
+                let plan = decided.plan.as_ref();
                 plan.map_or(Ok(()), |plan| no_other_change(tx.log(), plan))?;
                 Ok(decided)
             });
             match decided {
-                Ok((events, mut promoted)) => {
-                    tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+                Ok(mut promoted) => {
+                    tx.append(&mut facts.registry)?;
                     if let Some(plan) = &promoted.plan {
                         promoted.damage.lost = self.secure_present(tx.log(), &promoted.name)?;
                         self.keep_papers(&facts, plan)?;
@@ -155,14 +155,10 @@ impl App {
                     Ok(Some(promoted))
                 }
                 Err(refusal) => {
-                    let event = PromotionRefused {
-                        run,
-                        name,
-                        policy_revision: facts.policy.revision(),
-                        message: refusal.error.to_string(),
-                        failed: refusal.failed,
-                    };
-                    tx.append(StreamId::REGISTRY, &[event.into()], Provenance::Reported)?;
+                    let (message, failed) = (refusal.error.to_string(), refusal.failed);
+                    let command = RegistryCommand::Refuse { run, name, message, failed };
+                    // What was decided before the refusal is dropped with its draft.
+                    tx.decide::<RegistryStream>((), command, &facts.of_registry())?;
                     refused = Some(refusal.error);
                     Ok(None)
                 }
@@ -195,25 +191,23 @@ impl App {
         let reason = format!("withdrawn, since its promotion failed: {why}");
         let withdrawn = session.transact_patiently(|tx| {
             let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-            let events = facts.decide(RegistryCommand::Reject { request, reason })?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)
+            facts.decide(RegistryCommand::Reject { request, reason })?;
+            tx.append(&mut facts.registry)
         });
         // Where the log cannot be written, the request stays open; the failure itself is returned.
         drop(withdrawn);
     }
 
-    /// The events of a promotion up to the plan of its move. Everything that would refuse the move
+    /// Decides on a promotion up to the plan of its move. Everything that would refuse the move
     /// itself is judged here, before a request is opened.
     fn decide_promotion(
         &self,
         facts: &mut Facts,
         options: &PromoteOptions,
-    ) -> Result<(Vec<Event>, Promoted), Refused> {
+    ) -> Result<Promoted, Refused> {
         let run =
             facts.run.id.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such run"))?;
         facts.files.refuse_removed()?;
-        let mut events: Vec<RegistryEvent> = Vec::new();
         let open = facts.registry.open_request_of(run);
         let open = open.map(|(id, request)| (id, request.requested.name.clone()));
         let (request, name, opened) = match open {
@@ -239,14 +233,13 @@ impl App {
                     replace: options.replace,
                 };
                 let waiting = facts.waiting(run, &name);
-                let requested = facts.decide(command).map_err(|rejection| {
+                facts.decide(command).map_err(|rejection| {
                     let mut refused = Refused::from(rejection);
                     if refused.error.kind == ErrorKind::Conflict {
                         refused.error.hints.push(waiting.unwrap_or_else(other_name));
                     }
                     refused
                 })?;
-                events.extend(requested);
                 (request, name, true)
             }
         };
@@ -272,9 +265,7 @@ impl App {
             if rules.require_manual_approval && !by_me {
                 let reason = options.reason.clone();
                 // Who may not approve may still carry out what others approved.
-                if let Ok(approval) = facts.decide(RegistryCommand::Approve { request, reason }) {
-                    events.extend(approval);
-                }
+                let _ = facts.decide(RegistryCommand::Approve { request, reason });
             }
             let granted =
                 facts.decide(RegistryCommand::Grant { request, replace: options.replace });
@@ -287,7 +278,7 @@ impl App {
             promoted.plan = Some(plan);
             promoted.damage = self.damage_of(in_production(&facts.registry, &name));
         }
-        Ok((events.into_iter().map(Event::from).collect(), promoted))
+        Ok(promoted)
     }
 
     fn plan_files(
@@ -465,9 +456,8 @@ impl App {
                 facts.files.refuse_removed()?;
                 self.model_available(&facts.files, &files_of_state(&facts.run))?;
             }
-            let events = facts.decide(command)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::REGISTRY, &events, Provenance::Reported)?;
+            facts.decide(command)?;
+            tx.append(&mut facts.registry)?;
             let found = facts.registry.requests.get(&request);
             let rules = &facts.policy.policy.production_promotion;
             let approvals = found.iter().flat_map(|r| &r.approvals);
@@ -486,7 +476,7 @@ impl App {
             }
             Err(error) => {
                 if error.kind == ErrorKind::Rejected {
-                    self.refuse(verb, &error, &[])?;
+                    self.refuse(verb, &error)?;
                 }
                 Err(error)
             }
@@ -517,22 +507,13 @@ fn like(target: &str, source: &str) -> String {
     format!("{stem}.{theirs}")
 }
 
-/// The state of a move that is under way.
-pub(in crate::app) fn planned_state(plan: &MovePlanned) -> MoveState {
-    let mut state = MoveState::default();
-    state.evolve(&plan.clone().into());
-    state
-}
-
+/// Decides on a request about a move and appends what it makes.
 pub(in crate::app) fn append_move(
     tx: &mut Tx<'_, '_>,
-    state: &MoveState,
     id: MoveId,
     command: MoveCommand,
 ) -> Result<()> {
-    let events = file_move::decide(state, command)?;
-    let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-    tx.append(id, &events, Provenance::Reported)
+    tx.decide::<MoveStream>(id, command, &()).map(drop)
 }
 
 impl From<EffectError> for Error {

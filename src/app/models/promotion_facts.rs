@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::app::core::draft::Draft;
 use crate::app::core::session::signing_key;
 use crate::app::runs::run_files::RunFiles;
 use crate::app::workspace::actors::vouched;
@@ -12,11 +13,11 @@ use crate::base::{RunId, Split, Timestamp};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
-    self, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState, RequestStatus,
+    RegistryCommand, RegistryEvent, RegistryFacts, RegistryState, RegistryStream, RequestStatus,
 };
 use crate::domain::run::{RunEvent, RunFinished, RunStarted, RunState};
 use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
-use crate::domain::{Envelope, Event, Rejection, StreamId};
+use crate::domain::{Decider as _, Envelope, Event, Rejection, StreamId};
 use crate::store::{Access, View};
 
 /// Everything a decision about a promotion looks at, read in one transaction.
@@ -28,7 +29,7 @@ pub(in crate::app) struct Facts {
     pub(in crate::app) finished: Option<RunFinished>,
     pub(in crate::app) began: Option<Timestamp>,
     pub(in crate::app) policy: PolicyState,
-    pub(in crate::app) registry: RegistryState,
+    pub(in crate::app) registry: Draft<RegistryStream>,
     pub(in crate::app) trainer: String,
     pub(in crate::app) trainer_signed: bool,
     pub(in crate::app) actor: String,
@@ -53,11 +54,12 @@ impl Facts {
     /// `key` is the one that signs the decision.
     pub(in crate::app) fn read<A: Access>(
         log: &View<A>,
-        run: RunId,
+        run: impl Into<Option<RunId>>,
         actor: &str,
         key: Option<u64>,
     ) -> Result<Self> {
-        let events = log.stream(run.into(), 0)?;
+        let run: Option<RunId> = run.into();
+        let events = run.map_or(Ok(vec![]), |run| log.stream(run.into(), 0))?;
         let finished = events.iter().rev().find_map(|envelope| match envelope.event() {
             Ok(Event::Run(RunEvent::Finished(finished))) => Some(finished),
             _ => None,
@@ -69,9 +71,10 @@ impl Facts {
             Ok(Event::Run(RunEvent::Started(started))) => Some(started),
             _ => None,
         });
-        let run = fold_run(log, run)?;
+        let run = run.map_or(Ok(RunState::default()), |run| fold_run(log, run))?;
         let files = RunFiles::of_state(log, &run)?;
         let (registry, void) = registry_for(log, &run, &files)?;
+        let registry = Draft::of_state(log, (), registry)?;
         Ok(Self {
             started,
             finished,
@@ -89,11 +92,17 @@ impl Facts {
         })
     }
 
-    pub(in crate::app) fn decide(
-        &mut self,
-        command: RegistryCommand,
-    ) -> Result<Vec<RegistryEvent>, Rejection> {
-        let facts = RegistryFacts {
+    pub(in crate::app) fn decide(&mut self, command: RegistryCommand) -> Result<(), Rejection> {
+        // A refused decision leaves the draft as it was.
+        let mut registry = self.registry.clone();
+        registry.decide(command, &self.of_registry())?;
+        self.registry = registry;
+        Ok(())
+    }
+
+    /// What the decider of the registry looks at.
+    pub(in crate::app) fn of_registry(&self) -> RegistryFacts<'_> {
+        RegistryFacts {
             policy: &self.policy.policy,
             policy_revision: self.policy.revision(),
             actor: &self.actor,
@@ -102,10 +111,7 @@ impl Facts {
             trainer_signed: self.trainer_signed,
             key: self.key,
             vouched: &self.vouched,
-        };
-        let events = registry::decide(&self.registry, command, &facts)?;
-        events.iter().for_each(|event| self.registry.evolve_from(event, self.key));
-        Ok(events)
+        }
     }
 
     /// The given name, else the first free `<experiment name>_v<n>`; in the layout
@@ -195,7 +201,7 @@ fn registry_for<A: Access>(
             approvers.insert(approved.approver.clone());
             continue;
         }
-        state.evolve_from(&event, signing_key(&envelope.header));
+        RegistryStream::evolve(&mut state, &event, &envelope.header);
     }
     let void = (!approvers.is_empty()).then_some(VoidApprovals { redaction, approvers });
     Ok((state, void))

@@ -8,9 +8,7 @@ use crate::app::models::promote::Facts;
 use crate::app::{App, Error, ErrorKind, Finding, ModelRow, Result, fold_registry};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
-use crate::domain::registry::{
-    Damage, DamagedFile, ModelFoundDamaged, ModelVersion, PromotedFile, RegistryCommand,
-};
+use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};
 use crate::effect;
 use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
@@ -196,14 +194,15 @@ impl App {
         Ok(lost)
     }
 
-    /// The event about a folder that a move replaced or removed and that was not as recorded.
+    /// What to note about a folder that a move replaced or removed and that was not as recorded,
+    /// and where the folder is kept.
     /// After a crash only what is kept is known.
     pub(in crate::app) fn found_damaged<A: Access>(
         &self,
         log: &View<A>,
         plan: &MovePlanned,
         recovered: bool,
-    ) -> Result<Option<ModelFoundDamaged>> {
+    ) -> Result<Option<(RegistryCommand, Option<String>)>> {
         let registry = fold_registry(log)?;
         let name = plan.purpose.model().unwrap_or_default();
         let Some(version) = in_production(&registry, name) else { return Ok(None) };
@@ -226,15 +225,14 @@ impl App {
             bytes += file.path.len() + 48;
             bytes <= LISTED_BYTES_MAX
         });
-        Ok(Some(ModelFoundDamaged {
+        let note = RegistryCommand::NoteDamage {
             name: name.to_owned(),
-            number: version.number,
-            path: version.path.clone(),
             unlisted: (all - found.len()) as u64,
             found,
-            kept,
+            kept: kept.clone(),
             file_move: plan.id,
-        }))
+        };
+        Ok(Some((note, kept)))
     }
 }
 

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use crate::app::core::git::Tree;
-use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
+use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, durable};
-use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, decide};
-use crate::domain::{Event, Provenance, StreamId};
+use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, WorkspaceStream};
 use crate::tlog::LogCheckpoint;
 
 /// Where a log checkpoint is put.
@@ -82,9 +81,7 @@ impl App {
         };
         self.decide("checkpoint anchor", |tx| {
             let command = WorkspaceCommand::AnchorCheckpoint(anchored);
-            let events = decide(&fold_workspace(tx.log())?, command)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)
+            tx.decide::<WorkspaceStream>((), command, &())
         })
         .map_err(|e| {
             let message = format!("{location} holds the log checkpoint, but the log does not know");

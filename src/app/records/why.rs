@@ -12,10 +12,10 @@ use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
 use crate::domain::run::{
-    Environment, NOT_STATED, RunEvent, RunFinished, RunStarted, RunState, Unstated,
+    Environment, NOT_STATED, RunEvent, RunFinished, RunStarted, RunState, RunStream, Unstated,
 };
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Envelope, Event, Header, StreamId, kind_named};
+use crate::domain::{Decider as _, Envelope, Event, Header, StreamId, kind_named};
 use crate::projection::Snapshot;
 use crate::projection::registry::ModelRow;
 use crate::store::Reader;
@@ -285,7 +285,7 @@ fn run_state(log: &Reader, run: RunId, position: u64) -> Result<RunState> {
         if envelope.header.position < position
             && let Ok(Event::Run(event)) = envelope.event()
         {
-            state.evolve_from(&event, envelope.header.provenance);
+            RunStream::evolve(&mut state, &event, &envelope.header);
         }
     }
     Ok(state)

@@ -2,20 +2,21 @@
 //! where they are after the last one did.
 
 use crate::app::core::session::Tx;
-use crate::app::models::promote::{append_move, planned_state};
+use crate::app::models::promote::append_move;
+use crate::app::models::promotion_facts::Facts as Decision;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
-    ArchiveOrder, Migrated, MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MoveState,
-    MovedFile, RestoreOrder,
+    ArchiveOrder, Migrated, MigrationOrder, MoveCommand, MoveEvent, MoveMode, MovePlanned,
+    MovePurpose, MovedFile, RestoreOrder,
 };
 use crate::domain::policy::PolicyState;
-use crate::domain::registry::{ModelRelocated, RegistryState};
+use crate::domain::registry::{RegistryCommand, RegistryState, RegistryStream};
 use crate::domain::run::{
-    Archive, DroppedFile, Pack, PlaceFacts, RenamedFile, RunArchived, RunRelocated, RunRestored,
-    RunState, may_archive, may_delete, may_restore,
+    Archive, ArchiveFacts, DroppedFile, Pack, PackedFiles, RunCommand, RunEvent, RunFacts,
+    RunState, RunStream,
 };
-use crate::domain::{Event, Provenance, Rejection, StreamId};
+use crate::domain::{Decider as _, Event, Provenance, Rejection};
 use crate::effect::{self, EffectError, Recovered};
 use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
@@ -74,21 +75,24 @@ impl Facts {
     }
 
     fn may_archive(&self) -> Result<(), Rejection> {
-        may_archive(&self.run, &self.place())
+        self.allow(RunCommand::AllowArchive(self.of_registry()))
     }
 
     pub(in crate::app) fn may_delete(&self) -> Result<(), Rejection> {
-        may_delete(&self.run, &self.place())
+        self.allow(RunCommand::AllowRemoval(self.of_registry()))
     }
 
-    fn place(&self) -> PlaceFacts<'_> {
-        let id = self.run.id;
-        let production = self.registry.production.iter().find(|(_, m)| Some(m.run) == id);
-        let requested = id.and_then(|id| self.registry.open_request_of(id));
-        PlaceFacts {
-            production: production.map(|(name, _)| name.as_str()),
-            requested: requested.map(|(_, request)| request.requested.name.as_str()),
-        }
+    fn may_restore(&self) -> Result<(), Rejection> {
+        self.allow(RunCommand::AllowRestore)
+    }
+
+    fn allow(&self, command: RunCommand) -> Result<(), Rejection> {
+        let facts = RunFacts::new(&self.policy, Provenance::Reported);
+        RunStream::decide(&self.run, command, &facts).map(drop)
+    }
+
+    fn of_registry(&self) -> ArchiveFacts {
+        self.run.id.map(|run| ArchiveFacts::of(&self.registry, run)).unwrap_or_default()
     }
 }
 
@@ -110,7 +114,7 @@ fn unmoved<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
 /// what lies there after a crash must be one run's.
 pub(in crate::app) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
     no_other_move(tx.log(), &plan.to)?;
-    append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+    append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
 }
 
 /// Refuses a move to where another is on its way.
@@ -254,7 +258,7 @@ impl App {
     /// As [`Self::restore`]; nothing is recorded.
     pub fn plan_restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
         let facts = self.store.read(|log| Facts::read(log, run))?;
-        may_restore(&facts.run)?;
+        facts.may_restore()?;
         let state = &facts.run;
         not_being_moved_to(&self.store, &state.home)?;
         let mut files = effect::survey(&self.root, &state.folder)?;
@@ -318,7 +322,7 @@ impl App {
         let result = self.plan_restore(run, reason).and_then(|moved| {
             session.transact(|tx| {
                 let facts = Facts::read(tx.log(), run)?;
-                may_restore(&facts.run)?;
+                facts.may_restore()?;
                 if facts.run.folder != moved.plan.from {
                     return Err(changed_meanwhile(&facts.run));
                 }
@@ -344,7 +348,7 @@ impl App {
             Err(EffectError::TargetExists(_)) => {
                 effect::abandon_relocation(&self.root, plan)?;
                 let reason = why.unwrap_or_default();
-                append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+                append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
                 Ok((Recovered::RolledBack, None))
             }
             _ => self.settle_relocation(tx, plan, false, why),
@@ -370,68 +374,43 @@ impl App {
         let end = effect::recover_relocation(&self.root, plan)?;
         if end == Recovered::RolledBack {
             let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
-            append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
             return Ok((end, None));
         }
-        append_move(tx, &planned_state(plan), plan.id, MoveCommand::Complete { recovered })?;
-        let (stream, event, bytes): (StreamId, Event, _) = match &plan.purpose {
-            MovePurpose::Archive(order) => {
-                let archived = self.archived(plan, order)?;
-                let bytes = archived.bytes_after;
-                (order.run.into(), archived.into(), Some(bytes))
-            }
-            MovePurpose::Restore(order) => {
-                let restored = RunRestored {
-                    folder: plan.to.clone(),
-                    reason: order.reason.clone(),
-                    recovered: order.from_blobs.clone(),
-                    file_move: plan.id,
-                };
-                (order.run.into(), restored.into(), None)
-            }
-            MovePurpose::Migration(order) => match &order.what {
-                Migrated::Run { run, home } => {
-                    let (folder, home) = (plan.to.clone(), home.clone());
-                    let other = plan.files.iter().filter(|file| file.path != file.source);
-                    let renamed = other.map(|file| RenamedFile {
-                        from: file.source.clone(),
-                        to: file.path.clone(),
-                    });
-                    let (renamed, file_move) = (renamed.collect(), plan.id);
-                    let event = RunRelocated { folder, home, renamed, file_move };
-                    ((*run).into(), event.into(), None)
-                }
-                Migrated::Model { name } => {
-                    let (name, path) = (name.clone(), plan.to.clone());
-                    let event = ModelRelocated { name, path, file_move: plan.id };
-                    (StreamId::REGISTRY, event.into(), None)
-                }
-            },
-            _ => return Ok((end, None)),
+        append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+        if let MovePurpose::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) =
+            &plan.purpose
+        {
+            let facts = Decision::read(tx.log(), None::<RunId>, &self.caller.actor, tx.key())?;
+            let (name, path, file_move) = (name.clone(), plan.to.clone(), plan.id);
+            let command = RegistryCommand::Relocate { name, path, file_move };
+            tx.decide::<RegistryStream>((), command, &facts.of_registry())?;
+            return Ok((end, None));
+        }
+        let packed = match &plan.purpose {
+            MovePurpose::Archive(_) => effect::packed(&self.root, plan)?,
+            _ => None,
         };
-        tx.append(stream, &[event], Provenance::Reported)?;
+        let events = note_moved(tx, plan, packed)?;
+        let bytes = events.iter().find_map(|event| match event {
+            RunEvent::Archived(archived) => Some(archived.bytes_after),
+            _ => None,
+        });
         Ok((end, bytes))
     }
+}
 
-    fn archived(&self, plan: &MovePlanned, order: &ArchiveOrder) -> Result<RunArchived> {
-        let packed = effect::packed(&self.root, plan)?;
-        let in_pack = |file: &&MovedFile| packed.is_some() && file.path != file.source;
-        let loose: u64 = plan.files.iter().filter(|f| !in_pack(f)).map(|f| f.bytes).sum();
-        let kept: u64 = plan.files.iter().map(|file| file.bytes).sum();
-        let dropped: u64 = order.dropped.iter().map(|file| file.bytes).sum();
-        Ok(RunArchived {
-            archive: order.archive,
-            folder: plan.to.clone(),
-            rule: order.rule.clone(),
-            reason: order.reason.clone(),
-            policy_revision: order.policy_revision,
-            bytes_before: kept + dropped,
-            bytes_after: loose + packed.as_ref().map_or(0, |packed| packed.bytes),
-            packed,
-            dropped: order.dropped.clone(),
-            file_move: plan.id,
-        })
-    }
+/// Records that the files of a run are where a move brought them, or gone.
+pub(in crate::app) fn note_moved(
+    tx: &mut Tx<'_, '_>,
+    plan: &MovePlanned,
+    packed: Option<PackedFiles>,
+) -> Result<Vec<RunEvent>> {
+    let Some(run) = plan.purpose.run() else { return Ok(vec![]) };
+    let policy = fold_policy(tx.log())?;
+    let facts = RunFacts::new(&policy, Provenance::Reported);
+    let command = RunCommand::NoteMoved(Box::new(plan.clone()), packed);
+    Ok(tx.decide::<RunStream>(run, command, &facts)?.events().to_vec())
 }
 
 pub(in crate::app) fn changed_meanwhile(run: &RunState) -> Error {

@@ -9,12 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::app::{Error, ErrorKind, Result, Session};
+use crate::app::{Error, ErrorKind, Result, Session, fold_policy};
 use crate::base::RunId;
 use crate::base::limits::METRIC_GROUP_BATCHES_MAX;
-use crate::domain::policy::Policy;
-use crate::domain::run::{RunCommand, RunEvent, RunFacts, RunState, decide};
-use crate::domain::{Event, Fold as _, Provenance};
+use crate::domain::run::{RunCommand, RunFacts, RunState, RunStream};
+use crate::domain::{Decider as _, Event, Provenance};
 use crate::store::{Append, Author, Expected, Origin, WriteOptions};
 
 /// How long facts wait for company before they are committed.
@@ -41,8 +40,10 @@ impl Recorder<'_> {
     /// A fact that a rule refuses (a metric that is not finite), or a log that is damaged.
     pub(in crate::app) fn run(mut self, queue: &Receiver<RunCommand>) -> Result<RunState> {
         let mut next = self.next_sequence()?;
+        let policy = self.session.store().read(|log| fold_policy(log))?;
+        let facts = RunFacts::new(&policy, self.provenance);
         while let Ok(first) = queue.recv() {
-            let events = self.group(first, queue)?;
+            let events = self.group(first, queue, &facts)?;
             next += self.commit(&events, next)?;
         }
         Ok(self.state)
@@ -55,7 +56,12 @@ impl Recorder<'_> {
         next.ok_or_else(|| Error::new(ErrorKind::Bug, "BUG: the recorder's invocation is closed"))
     }
 
-    fn group(&mut self, first: RunCommand, queue: &Receiver<RunCommand>) -> Result<Vec<Event>> {
+    fn group(
+        &mut self,
+        first: RunCommand,
+        queue: &Receiver<RunCommand>,
+        facts: &RunFacts<'_>,
+    ) -> Result<Vec<Event>> {
         let until = Instant::now() + GROUP_WAIT;
         let mut events = Vec::new();
         let mut next = Some(first);
@@ -63,7 +69,7 @@ impl Recorder<'_> {
             // A crash between a training checkpoint and its record costs the work since the one
             // before: its record waits for no company.
             let last = matches!(command, RunCommand::SaveCheckpoint(_));
-            self.decide(command, &mut events)?;
+            self.decide(command, facts, &mut events)?;
             if last || events.len() >= METRIC_GROUP_BATCHES_MAX {
                 break;
             }
@@ -73,14 +79,14 @@ impl Recorder<'_> {
         Ok(events)
     }
 
-    fn decide(&mut self, command: RunCommand, events: &mut Vec<Event>) -> Result<()> {
-        let facts = RunFacts {
-            policy: &Policy::default(),
-            policy_revision: 0,
-            provenance: self.provenance,
-        };
-        let decided: Vec<RunEvent> = decide(&self.state, command, &facts)?;
-        decided.iter().for_each(|event| self.state.evolve(event));
+    fn decide(
+        &mut self,
+        command: RunCommand,
+        facts: &RunFacts<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<()> {
+        let decided = RunStream::decide(&self.state, command, facts)?;
+        decided.iter().for_each(|event| RunStream::anticipate(&mut self.state, event, facts));
         events.extend(decided.into_iter().map(Event::from));
         Ok(())
     }
@@ -109,6 +115,8 @@ impl Recorder<'_> {
         self.session.store().write(&options, |writer| {
             writer.append(&Append {
                 stream: self.run.into(),
+                // Others may tag or pin the run meanwhile: what was measured does not depend on
+                // that, and the sequence shows what was taken already.
                 expected: Expected::Any,
                 author: Author {
                     actor: Origin::At(self.session.actor),

@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::app::core::draft::Draft;
 use crate::app::core::session::signing_key;
 use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
 use crate::base::{PublicKey, Timestamp};
-use crate::domain::workspace::{self, WorkspaceCommand, WorkspaceEvent, rotation_message};
-use crate::domain::{Event, Provenance, StreamId};
+use crate::domain::workspace::{
+    WorkspaceCommand, WorkspaceEvent, WorkspaceStream, rotation_message,
+};
+use crate::domain::{Event, StreamId};
 use crate::store::{Access, View};
 use crate::tlog::NoteSigner;
 
@@ -161,7 +164,8 @@ impl App {
         };
         // Refused before a private key lies about.
         self.store.read(|log| {
-            workspace::decide(&fold_workspace(log)?, create(PublicKey([0; 32]))?)?;
+            let command = create(PublicKey([0; 32]))?;
+            Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
             Ok::<_, Error>(())
         })?;
         self.make_key("actor add", name, |_, signer| create(signer.public().public_key()))
@@ -203,9 +207,7 @@ impl App {
         let signer = self.key_ring().generate(&origin, &self.env)?;
         let key = signer.public().public_key();
         let vouched = self.decide(verb, |tx| {
-            let events = workspace::decide(&fold_workspace(tx.log())?, command(&origin, &signer)?)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
+            tx.decide::<WorkspaceStream>((), command(&origin, &signer)?, &())?;
             let made = keys(tx.log())?.into_iter().find(|known| known.public_key == key);
             Ok(made.is_some_and(|made| made.vouched_by.is_some()))
         });
@@ -245,14 +247,12 @@ impl App {
             }
             let (public_key, key) = (key.public_key, key.position);
             let command = WorkspaceCommand::VouchKey { public_key, key, voucher };
-            let events = workspace::decide(&fold_workspace(tx.log())?, command)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
+            tx.decide::<WorkspaceStream>((), command, &())?;
             Ok(public_key)
         });
         match key {
             Err(error) if error.kind == ErrorKind::Rejected => {
-                self.refuse("actor vouch", &error, &[])?;
+                self.refuse("actor vouch", &error)?;
                 Err(error)
             }
             other => {

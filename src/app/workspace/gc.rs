@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, Timestamp, fuse};
-use crate::domain::workspace::{BlobsRemoved, WorkspaceEvent};
-use crate::domain::{BlobUse, BlobUses, Event, HOLDING, Provenance, StreamId};
+use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
+use crate::domain::{BlobUse, BlobUses, Event, HOLDING};
 use crate::store::{Access, Filter, StoredBlob, View};
 
 /// Most blobs that one event names: payloads are small.
@@ -165,11 +165,11 @@ impl App {
     fn record_garbage(&self, tx: &mut Tx<'_, '_>, age_minutes: u32) -> Result<Collected> {
         let found = self.garbage(&self.needs(tx.log())?, age_minutes)?;
         for part in found.garbage.chunks(BLOBS_PER_EVENT) {
-            let removed = BlobsRemoved {
+            let command = WorkspaceCommand::RemoveBlobs {
                 digests: part.iter().map(|garbage| garbage.digest).collect(),
                 bytes: part.iter().map(|garbage| garbage.bytes).sum(),
             };
-            tx.append(StreamId::WORKSPACE, &[removed.into()], Provenance::Reported)?;
+            tx.decide::<WorkspaceStream>((), command, &())?;
         }
         Ok(found)
     }

@@ -19,8 +19,7 @@ use crate::domain::file_move::{
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::RunStatus;
-use crate::domain::workspace::{LayoutChanged, LayoutKind};
-use crate::domain::{Provenance, StreamId};
+use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
 use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
@@ -216,11 +215,9 @@ impl App {
             false => migration.from,
             true => known.unwrap_or(migration.from),
         };
-        let changed =
-            LayoutChanged { from, to: migration.to, runs: count(true), models: count(false) };
-        session.transact_patiently(|tx| {
-            tx.append(StreamId::WORKSPACE, &[changed.into()], Provenance::Reported)
-        })?;
+        let (to, runs, models) = (migration.to, count(true), count(false));
+        let command = WorkspaceCommand::ChangeLayout { from, to, runs, models };
+        session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
         self.remove_empty_places(&migration.moves);
         Ok(())
     }

@@ -6,10 +6,10 @@
 
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
+use crate::app::core::draft::Draft;
+use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Timestamp;
-use crate::domain::workspace::{self, LayoutKind, LogsPacked, WorkspaceCommand};
-use crate::domain::{Event, Fold as _, Provenance, StreamId};
+use crate::domain::workspace::{LayoutKind, LogsPacked, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
 use crate::projection::files::{LooseLog, Regenerated, loose_logs};
 
@@ -70,16 +70,13 @@ impl App {
         let (digest, size) = (self.blobs.put(&bytes)?, bytes.len() as u64);
         let name = plan.file.rsplit('/').next().unwrap_or(&plan.file);
         self.decide("layout pack-logs", |tx| {
-            let mut state = fold_workspace(tx.log())?;
+            let mut packs = Draft::<WorkspaceStream>::read(tx.log(), ())?;
             for part in logs.chunks(RUNS_PER_EVENT) {
                 let runs = part.iter().map(|log| log.run).collect();
                 let pack = LogsPacked { name: name.to_owned(), digest, bytes: size, runs };
-                let events = workspace::decide(&state, WorkspaceCommand::PackLogs(pack))?;
-                events.iter().for_each(|event| state.evolve(event));
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-                tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
+                packs.decide(WorkspaceCommand::PackLogs(pack), &())?;
             }
-            Ok(())
+            tx.append(&mut packs)
         })?;
         let regenerated = self.refresh()?;
         Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })

@@ -2,10 +2,13 @@
 
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, Result, fold_policy};
+use crate::app::core::draft::Draft;
+use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Timestamp;
-use crate::domain::policy::{self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState};
-use crate::domain::{Envelope, Event, Fold as _, Provenance, StreamId};
+use crate::domain::policy::{
+    self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState, PolicyStream,
+};
+use crate::domain::{Envelope, Event, StreamId};
 use crate::store::{Access, View};
 
 /// The policy of one time.
@@ -152,17 +155,14 @@ impl App {
         command: impl FnOnce(&PolicyState) -> Result<PolicyCommand>,
     ) -> Result<Vec<PolicyChange>> {
         self.decide(verb, |tx| {
-            let mut state = fold_policy(tx.log())?;
-            let events = policy::decide(&state, command(&state)?)?;
-            events.iter().for_each(|event| state.evolve(event));
-            let changes = events.iter().flat_map(|event| {
+            let mut rules = Draft::<PolicyStream>::read(tx.log(), ())?;
+            rules.decide(command(&rules)?, &())?;
+            tx.append(&mut rules)?;
+            let changes = rules.events().iter().flat_map(|event| {
                 let PolicyEvent::Changed(changed) = event;
                 changed.changes.clone()
             });
-            let changes = changes.collect();
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::POLICY, &events, Provenance::Reported)?;
-            Ok(changes)
+            Ok(changes.collect())
         })
     }
 }

@@ -11,13 +11,13 @@ use std::io;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, signing_key};
+use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result};
 use crate::base::{RunId, confine};
-use crate::domain::policy::{Policy, PolicyState};
-use crate::domain::registry::{RegistryEvent, RegistryState};
-use crate::domain::run::{Archive, LifeCommand, Pack, RunEvent, RunState};
+use crate::domain::policy::{Policy, PolicyState, PolicyStream};
+use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
+use crate::domain::run::{Archive, Pack, RunEdit, RunEvent, RunState, RunStream};
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{Event, Fold as _, Header, Kind, StreamId, StreamType};
+use crate::domain::{Decider as _, Event, Header, Kind, StreamId, StreamType};
 use crate::projection::files::Regenerated;
 use crate::store::{Access, Filter, StoreError, TAG_ACTOR, View};
 
@@ -48,7 +48,7 @@ impl Undone {
 
 /// A command that takes another back.
 enum Reverse {
-    Life(RunId, LifeCommand),
+    Edit(RunId, RunEdit),
     Restore(RunId),
     Archive(RunId, Archive, Option<Pack>),
     Demote(String),
@@ -78,7 +78,7 @@ impl App {
             Reverse::RollBack(name, number) => {
                 drop(self.plan_rollback(name, Some(&number.to_string()), &reason)?);
             }
-            Reverse::Life(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
+            Reverse::Edit(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
         }
         Ok(undone)
     }
@@ -97,14 +97,14 @@ impl App {
         self.recover()?;
         let (mut undone, reverse) = match self.reversal() {
             Err(error) if error.kind == ErrorKind::Rejected => {
-                self.refuse("undo", &error, &[])?;
+                self.refuse("undo", &error)?;
                 return Err(error);
             }
             found => found?,
         };
         let reason = undone.reason();
         undone.regenerated = match reverse {
-            Reverse::Life(run, command) => self.edit_run("undo", run, command)?.regenerated,
+            Reverse::Edit(run, command) => self.edit_run("undo", run, command)?.regenerated,
             Reverse::Restore(run) => self.restore(run, Some(reason))?.regenerated,
             Reverse::Archive(run, archive, pack) => {
                 let request =
@@ -273,20 +273,20 @@ impl Reverse {
     /// In words.
     fn told(&self) -> String {
         match self {
-            Self::Life(_, command) => match command {
-                LifeCommand::Classify(Some(category)) => format!("classify as {}", category.word()),
-                LifeCommand::Classify(None) => "classify by words".into(),
-                LifeCommand::Tag { add, remove } => {
+            Self::Edit(_, command) => match command {
+                RunEdit::Classify(Some(category)) => format!("classify as {}", category.word()),
+                RunEdit::Classify(None) => "classify by words".into(),
+                RunEdit::Tag { add, remove } => {
                     let add = add.iter().map(|tag| format!("+{tag}"));
                     let all = add.chain(remove.iter().map(|tag| format!("-{tag}")));
                     format!("tag {}", all.collect::<Vec<_>>().join(" "))
                 }
-                LifeCommand::Retag(tags) if tags.is_empty() => "no tags".into(),
-                LifeCommand::Retag(tags) => format!("tags {}", tags.join(", ")),
-                LifeCommand::Note(_) => "note".into(),
-                LifeCommand::Pin { .. } => "pin".into(),
-                LifeCommand::Unpin { .. } => "unpin".into(),
-                LifeCommand::Rename(name) => format!("rename to {name}"),
+                RunEdit::Retag(tags) if tags.is_empty() => "no tags".into(),
+                RunEdit::Retag(tags) => format!("tags {}", tags.join(", ")),
+                RunEdit::Note(_) => "note".into(),
+                RunEdit::Pin { .. } => "pin".into(),
+                RunEdit::Unpin { .. } => "unpin".into(),
+                RunEdit::Rename(name) => format!("rename to {name}"),
             },
             Self::Restore(_) => "restore".into(),
             Self::Archive(_, archive, _) => format!("archive as {}", archive.word()),
@@ -304,16 +304,16 @@ impl Reverse {
         let of_run = |run: &RunId, kinds: &[Kind]| stream == (*run).into() && kinds.contains(&kind);
         let names = |key: &str, text: &str| stream == StreamId::REGISTRY && fields[key] == text;
         match self {
-            Self::Life(run, command) => of_run(
+            Self::Edit(run, command) => of_run(
                 run,
                 match command {
-                    LifeCommand::Tag { .. } | LifeCommand::Retag(_) => &[RunEvent::TAGGED],
-                    LifeCommand::Rename(_) => &[RunEvent::RENAMED],
-                    LifeCommand::Note(_) => &[RunEvent::NOTED],
-                    LifeCommand::Pin { .. } | LifeCommand::Unpin { .. } => {
+                    RunEdit::Tag { .. } | RunEdit::Retag(_) => &[RunEvent::TAGGED],
+                    RunEdit::Rename(_) => &[RunEvent::RENAMED],
+                    RunEdit::Note(_) => &[RunEvent::NOTED],
+                    RunEdit::Pin { .. } | RunEdit::Unpin { .. } => {
                         &[RunEvent::PINNED, RunEvent::UNPINNED]
                     }
-                    LifeCommand::Classify(_) => {
+                    RunEdit::Classify(_) => {
                         &[RunEvent::CLASSIFIED, RunEvent::TAGGED, RunEvent::RENAMED]
                     }
                 },
@@ -367,7 +367,7 @@ fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, Strin
     for (stream, _, event) in &own {
         found.extend(match event {
             Some(Event::Run(event)) => {
-                let run = stream.run().unwrap_or(RunId([0; 16]));
+                let Some(run) = stream.run() else { continue };
                 let (before, pinned_for) = run_before(log, run, start)?;
                 of_run(&before, pinned_for, run, event)
             }
@@ -378,7 +378,7 @@ fn reverse<A: Access>(log: &View<A>, start: u64) -> Result<Result<Reverse, Strin
     }
     // A name or a tag sorts the run anew by itself: taking it back does so again.
     let follows =
-        |r: &Result<Reverse, String>| matches!(r, Ok(Reverse::Life(_, LifeCommand::Classify(_))));
+        |r: &Result<Reverse, String>| matches!(r, Ok(Reverse::Edit(_, RunEdit::Classify(_))));
     if found.len() > 1 {
         found.retain(|reverse| !follows(reverse));
     }
@@ -400,13 +400,13 @@ fn of_run(
     event: &RunEvent,
 ) -> Option<Result<Reverse, String>> {
     let command = match event {
-        RunEvent::Tagged(_) => LifeCommand::Retag(before.tags.clone()),
-        RunEvent::Pinned(_) => LifeCommand::Unpin { reason: None },
-        RunEvent::Unpinned(_) => LifeCommand::Pin { reason: pinned_for },
-        RunEvent::Renamed(renamed) => LifeCommand::Rename(renamed.old.clone()),
+        RunEvent::Tagged(_) => RunEdit::Retag(before.tags.clone()),
+        RunEvent::Pinned(_) => RunEdit::Unpin { reason: None },
+        RunEvent::Unpinned(_) => RunEdit::Pin { reason: pinned_for },
+        RunEvent::Renamed(renamed) => RunEdit::Rename(renamed.old.clone()),
         // A run's first category came with its start.
         RunEvent::Classified(_) if before.id.is_some() => {
-            LifeCommand::Classify(before.category_chosen.then_some(before.category))
+            RunEdit::Classify(before.category_chosen.then_some(before.category))
         }
         RunEvent::Archived(archived) if archived.dropped.is_empty() => {
             return Some(Ok(Reverse::Restore(run)));
@@ -423,7 +423,7 @@ fn of_run(
         }
         _ => return None,
     };
-    Some(Ok(Reverse::Life(run, command)))
+    Some(Ok(Reverse::Edit(run, command)))
 }
 
 fn of_registry(before: &RegistryState, event: &RegistryEvent) -> Option<Result<Reverse, String>> {
@@ -453,9 +453,9 @@ fn of_policy<A: Access>(log: &View<A>, start: u64) -> Result<Option<Reverse>> {
     let (mut before, mut now) = (PolicyState::default(), PolicyState::default());
     for envelope in log.stream(StreamId::POLICY, 0)? {
         if let Ok(Event::Policy(event)) = envelope.event() {
-            now.evolve(&event);
+            PolicyStream::evolve(&mut now, &event, &envelope.header);
             if envelope.header.position < start {
-                before.evolve(&event);
+                PolicyStream::evolve(&mut before, &event, &envelope.header);
             }
         }
     }
@@ -472,7 +472,7 @@ fn run_before<A: Access>(
     for envelope in log.stream(run.into(), 0)? {
         if let (true, Ok(Event::Run(event))) = (envelope.header.position < start, envelope.event())
         {
-            state.evolve_from(&event, envelope.header.provenance);
+            RunStream::evolve(&mut state, &event, &envelope.header);
             if let RunEvent::Pinned(pinned) = event {
                 pinned_for = pinned.reason;
             }
@@ -487,7 +487,7 @@ fn registry_before<A: Access>(log: &View<A>, start: u64) -> Result<RegistryState
         if let (true, Ok(Event::Registry(event))) =
             (envelope.header.position < start, envelope.event())
         {
-            state.evolve_from(&event, signing_key(&envelope.header));
+            RegistryStream::evolve(&mut state, &event, &envelope.header);
         }
     }
     Ok(state)

@@ -4,13 +4,48 @@ use super::{
     MoveCommand, MoveCompleted, MoveEvent, MovePhase, MovePlanned, MovePurpose, MoveRolledBack,
     MoveState,
 };
-use crate::domain::Rejection;
+use crate::base::MoveId;
+use crate::domain::{Decider, Event, Fold as _, Header, Rejection, StreamId};
 
-/// Decides on a request about a move.
-///
-/// # Errors
-/// When it is planned already, is not under way, moves nothing, or a path leaves the workspace.
-pub fn decide(state: &MoveState, command: MoveCommand) -> Result<Vec<MoveEvent>, Rejection> {
+/// The stream of one move of files.
+#[derive(Clone, Copy, Debug)]
+pub enum MoveStream {}
+
+impl Decider for MoveStream {
+    type Id = MoveId;
+    type State = MoveState;
+    type Command = MoveCommand;
+    type Event = MoveEvent;
+    type Facts<'f> = ();
+
+    fn stream(id: MoveId) -> StreamId {
+        id.into()
+    }
+
+    fn event(event: Event) -> Option<MoveEvent> {
+        if let Event::Move(event) = event { Some(event) } else { None }
+    }
+
+    fn decide(
+        state: &MoveState,
+        command: MoveCommand,
+        (): &(),
+    ) -> Result<Vec<MoveEvent>, Rejection> {
+        decide(state, command)
+    }
+
+    fn evolve(state: &mut MoveState, event: &MoveEvent, _: &Header) {
+        state.evolve(event);
+    }
+
+    fn anticipate(state: &mut MoveState, event: &MoveEvent, (): &()) {
+        state.evolve(event);
+    }
+}
+
+/// Refuses a move that is planned already or not under way, one that moves nothing, and a path that
+/// leaves the workspace.
+pub(super) fn decide(state: &MoveState, command: MoveCommand) -> Result<Vec<MoveEvent>, Rejection> {
     match (command, state.phase) {
         (MoveCommand::Plan(plan), MovePhase::Unknown) => {
             check(&plan)?;

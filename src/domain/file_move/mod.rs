@@ -11,7 +11,7 @@ mod upcast;
 mod tests;
 
 pub use command::MoveCommand;
-pub use decide::decide;
+pub use decide::MoveStream;
 pub use event::{
     ArchiveOrder, Migrated, MigrationOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned,
     MovePurpose, MoveRolledBack, MovedFile, RemovalOrder, RestoreOrder,

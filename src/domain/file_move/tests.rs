@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::{Digest, MoveId};
-use crate::domain::{Fold as _, Rejection};
+use crate::domain::Rejection;
+use crate::domain::given::given;
 
 fn plan(to: &str) -> MovePlanned {
     MovePlanned {
@@ -18,23 +19,43 @@ fn plan(to: &str) -> MovePlanned {
     }
 }
 
+fn wrong(state: &str) -> Rejection {
+    Rejection::WrongState {
+        what: "the move".into(),
+        state: state.into(),
+        wanted: "a move is planned once and ends once".into(),
+    }
+}
+
 #[test]
 fn a_move_is_planned_once_and_ends_once() {
-    let mut state = MoveState::default();
-    assert!(decide(&state, MoveCommand::Complete { recovered: false }).is_err());
-    let events = decide(&state, MoveCommand::Plan(plan("models/production/hate_v1"))).unwrap();
-    events.iter().for_each(|event| state.evolve(event));
-    assert!(decide(&state, MoveCommand::Plan(plan("models/production/b"))).is_err());
-    let events = decide(&state, MoveCommand::Complete { recovered: true }).unwrap();
-    events.iter().for_each(|event| state.evolve(event));
-    assert_eq!(state.phase, MovePhase::Completed);
-    assert!(decide(&state, MoveCommand::RollBack { reason: String::new() }).is_err());
+    let planned: MoveEvent = plan("models/production/hate_v1").into();
+    let completed: MoveEvent = MoveCompleted { recovered: true }.into();
+    let again = || MoveCommand::Plan(plan("models/production/b"));
+    let complete = || MoveCommand::Complete { recovered: true };
+    let roll_back = || MoveCommand::RollBack { reason: "the disk is full".into() };
+
+    let nothing = given::<MoveStream>([], &());
+    nothing.when(complete()).refused(wrong("not planned"));
+    nothing.when(MoveCommand::Plan(plan("models/production/hate_v1"))).then([planned.clone()]);
+
+    let under_way = given::<MoveStream>([planned.clone()], &());
+    under_way.when(again()).refused(wrong("under way"));
+    under_way.when(complete()).then([completed.clone()]);
+    let back = MoveRolledBack { reason: "the disk is full".into() };
+    under_way.when(roll_back()).then([back.clone().into()]);
+
+    let ended = given::<MoveStream>([planned.clone(), completed], &());
+    ended.when(complete()).refused(wrong("completed"));
+    ended.when(roll_back()).refused(wrong("completed"));
+    given::<MoveStream>([planned, back.into()], &()).when(again()).refused(wrong("rolled back"));
 }
 
 #[test]
 fn a_move_stays_in_the_workspace() {
     for to in ["../x", "/etc/x", "models/./x", "models/../../x", "", "a\\..\\b"] {
-        let refused = decide(&MoveState::default(), MoveCommand::Plan(plan(to)));
-        assert!(matches!(refused, Err(Rejection::Invalid { .. })), "{to:?}");
+        let (what, reason) = (to.to_owned(), "the path leaves its folder".to_owned());
+        let refusal = Rejection::Invalid { what, reason };
+        given::<MoveStream>([], &()).when(MoveCommand::Plan(plan(to))).refused(refusal);
     }
 }

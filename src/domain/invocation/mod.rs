@@ -9,8 +9,8 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use command::InvocationCommand;
-pub use decide::decide;
+pub use command::{InvocationCommand, StartedVerb};
+pub use decide::InvocationStream;
 pub use event::{
     InvocationEvent, InvocationFinished, InvocationInterrupted, InvocationStarted, Outcome,
 };

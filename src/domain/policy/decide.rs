@@ -5,13 +5,50 @@ use serde_json::Value;
 use super::{Policy, PolicyChange, PolicyChanged, PolicyCommand, PolicyEvent, PolicyState};
 use crate::base::suggest::nearest;
 use crate::domain::run::Archive;
-use crate::domain::{Name, Rejection};
+use crate::domain::{Decider, Event, Fold as _, Header, Name, Rejection, StreamId};
 
-/// Decides on a request about the policy. Setting a rule to its present value changes nothing.
-///
-/// # Errors
-/// For an unknown key (with the nearest known one), a value of the wrong type or out of range.
-pub fn decide(state: &PolicyState, command: PolicyCommand) -> Result<Vec<PolicyEvent>, Rejection> {
+/// The stream of the rules.
+#[derive(Clone, Copy, Debug)]
+pub enum PolicyStream {}
+
+impl Decider for PolicyStream {
+    type Id = ();
+    type State = PolicyState;
+    type Command = PolicyCommand;
+    type Event = PolicyEvent;
+    type Facts<'f> = ();
+
+    fn stream((): ()) -> StreamId {
+        StreamId::POLICY
+    }
+
+    fn event(event: Event) -> Option<PolicyEvent> {
+        if let Event::Policy(event) = event { Some(event) } else { None }
+    }
+
+    fn decide(
+        state: &PolicyState,
+        command: PolicyCommand,
+        (): &(),
+    ) -> Result<Vec<PolicyEvent>, Rejection> {
+        decide(state, command)
+    }
+
+    fn evolve(state: &mut PolicyState, event: &PolicyEvent, _: &Header) {
+        state.evolve(event);
+    }
+
+    fn anticipate(state: &mut PolicyState, event: &PolicyEvent, (): &()) {
+        state.evolve(event);
+    }
+}
+
+/// Setting a rule to its present value changes nothing. Refuses an unknown key (with the nearest
+/// known one) and a value of the wrong type or out of range.
+pub(super) fn decide(
+    state: &PolicyState,
+    command: PolicyCommand,
+) -> Result<Vec<PolicyEvent>, Rejection> {
     match command {
         PolicyCommand::Adopt if state.changes > 0 => Ok(vec![]),
         PolicyCommand::Adopt => {

@@ -18,7 +18,7 @@ mod tests;
 pub use assess::{Assessment, assess};
 pub use command::PolicyCommand;
 pub use consolidate::{Action, Class, Member, Score, consolidate};
-pub use decide::{changes, decide};
+pub use decide::{PolicyStream, changes};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{Due, Occupant, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion};

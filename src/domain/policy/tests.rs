@@ -1,3 +1,4 @@
+use super::decide::decide;
 use super::*;
 use crate::base::{Direction, RunId, Split, Timestamp};
 use crate::domain::metric::{ClassScore, Evaluation, FinalMetric, MetricKey};

@@ -1,7 +1,8 @@
 //! Requests about promotions.
 
-use super::{Bump, PromotedFile};
-use crate::base::{MoveId, RequestId};
+use super::{Bump, DamagedFile, PromotedFile};
+use crate::base::{MoveId, RequestId, RunId};
+use crate::domain::RuleResult;
 
 /// What can be asked of the registry.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,39 @@ pub enum RegistryCommand {
         request: RequestId,
         /// Whether the name may be in production.
         replace: bool,
+    },
+    /// Note that a rule refused a promotion.
+    Refuse {
+        /// The run.
+        run: RunId,
+        /// The production name it was to have.
+        name: String,
+        /// The refusal, as the user reads it.
+        message: String,
+        /// The policy's rules that were not met.
+        failed: Vec<RuleResult>,
+    },
+    /// Note that the folder of a version is elsewhere from here on.
+    Relocate {
+        /// The production name.
+        name: String,
+        /// Its folder, relative to the workspace.
+        path: String,
+        /// The move.
+        file_move: MoveId,
+    },
+    /// Note that the folder of the version in production was not as recorded.
+    NoteDamage {
+        /// The production name.
+        name: String,
+        /// The differences.
+        found: Vec<DamagedFile>,
+        /// Differences beyond those that `found` lists.
+        unlisted: u64,
+        /// Where the folder is kept as it was found.
+        kept: Option<String>,
+        /// The move that took the folder away.
+        file_move: MoveId,
     },
     /// Note that the files of a granted request are in place.
     Promote {

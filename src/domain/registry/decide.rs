@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRepaired,
-    ModelRolledBack, ModelVersion, ModelVersionBumped, ProductionModel, PromotionApproved,
-    PromotionRejected, PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request,
-    RequestStatus, next_version,
+    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged, ModelPromoted,
+    ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersion, ModelVersionBumped,
+    ProductionModel, PromotionApproved, PromotionRefused, PromotionRejected, PromotionRequested,
+    RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus, next_version,
 };
 use crate::base::{RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
 use crate::domain::run::{RunState, RunStatus};
-use crate::domain::{Name, Rejection};
+use crate::domain::{Decider, Event, Header, Identity, Name, Rejection, StreamId};
 
 /// What a decision about a promotion needs to know beside the registry.
 #[derive(Clone, Debug)]
@@ -35,12 +35,49 @@ pub struct RegistryFacts<'a> {
     pub vouched: &'a BTreeSet<u64>,
 }
 
-/// Decides on a request about promotions.
-///
-/// # Errors
-/// When a rule of the policy is not met, a name is taken or not a name, a request is unknown or
-/// closed, approvals are missing, or the person may not approve.
-pub fn decide(
+/// The stream of promotions and production models.
+#[derive(Clone, Copy, Debug)]
+pub enum RegistryStream {}
+
+impl Decider for RegistryStream {
+    type Id = ();
+    type State = RegistryState;
+    type Command = RegistryCommand;
+    type Event = RegistryEvent;
+    type Facts<'f> = RegistryFacts<'f>;
+
+    fn stream((): ()) -> StreamId {
+        StreamId::REGISTRY
+    }
+
+    fn event(event: Event) -> Option<RegistryEvent> {
+        if let Event::Registry(event) = event { Some(event) } else { None }
+    }
+
+    fn decide(
+        state: &RegistryState,
+        command: RegistryCommand,
+        facts: &RegistryFacts<'_>,
+    ) -> Result<Vec<RegistryEvent>, Rejection> {
+        decide(state, command, facts)
+    }
+
+    fn evolve(state: &mut RegistryState, event: &RegistryEvent, header: &Header) {
+        let key = match header.identity {
+            Identity::Signed { key, .. } => Some(key),
+            Identity::Claimed => None,
+        };
+        state.evolve_from(event, key);
+    }
+
+    fn anticipate(state: &mut RegistryState, event: &RegistryEvent, facts: &RegistryFacts<'_>) {
+        state.evolve_from(event, facts.key);
+    }
+}
+
+/// Refuses when a rule of the policy is not met, a name is taken or not a name, a request is unknown
+/// or closed, approvals are missing, or the person may not approve.
+pub(super) fn decide(
     state: &RegistryState,
     command: RegistryCommand,
     facts: &RegistryFacts<'_>,
@@ -94,6 +131,20 @@ pub fn decide(
                 approvers: granted.approvals.iter().map(|a| a.approver.clone()).collect(),
             };
             Ok(vec![promoted.into()])
+        }
+        RegistryCommand::Refuse { run, name, message, failed } => {
+            let policy_revision = facts.policy_revision;
+            Ok(vec![PromotionRefused { run, name, policy_revision, message, failed }.into()])
+        }
+        RegistryCommand::Relocate { name, path, file_move } => {
+            Ok(vec![ModelRelocated { name, path, file_move }.into()])
+        }
+        RegistryCommand::NoteDamage { name, found, unlisted, kept, file_move } => {
+            let number = in_production(state, &name)?.number;
+            let path = known_version(state, &name, number)?.path.clone();
+            let damaged =
+                ModelFoundDamaged { name, number, path, found, unlisted, kept, file_move };
+            Ok(vec![damaged.into()])
         }
         RegistryCommand::Demote { name, reason } => {
             in_production(state, &name)?;

@@ -11,7 +11,7 @@ mod version;
 mod tests;
 
 pub use command::RegistryCommand;
-pub use decide::{RegistryFacts, decide};
+pub use decide::{RegistryFacts, RegistryStream};
 pub use event::{
     Damage, DamagedFile, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
     ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersionBumped,

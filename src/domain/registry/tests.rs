@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::decide::decide;
 use super::*;
 use crate::base::{Digest, MoveId, RequestId, RunId};
 use crate::domain::policy::Policy;

@@ -5,9 +5,17 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RunState, RunStatus};
+use super::{
+    DroppedFile, PackedFiles, RenamedFile, RunArchived, RunDeleted, RunEvent, RunRelocated,
+    RunRestored, RunState, RunStatus,
+};
+use crate::base::RunId;
 use crate::domain::Rejection;
+use crate::domain::file_move::{
+    ArchiveOrder, Migrated, MigrationOrder, MovePlanned, MovePurpose, MovedFile, RemovalOrder,
+};
 use crate::domain::policy::Policy;
+use crate::domain::registry::RegistryState;
 
 /// What an archive is for.
 #[derive(
@@ -80,20 +88,30 @@ impl Pack {
     }
 }
 
-/// What the rules about places need to know beside the run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlaceFacts<'a> {
+/// What the rules about archives need to know beside the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArchiveFacts {
     /// Its name in production, if it is there.
-    pub production: Option<&'a str>,
+    pub production: Option<String>,
     /// The name of an open request for production, if there is one.
-    pub requested: Option<&'a str>,
+    pub requested: Option<String>,
 }
 
-/// Whether a run may go into an archive.
-///
-/// # Errors
-/// When there is no such run, it is under way, archived, pinned, in production or asked for.
-pub fn may_archive(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejection> {
+impl ArchiveFacts {
+    /// What the registry has about a run.
+    pub fn of(registry: &RegistryState, run: RunId) -> Self {
+        let production = registry.production.iter().find(|(_, model)| model.run == run);
+        let requested = registry.open_request_of(run);
+        Self {
+            production: production.map(|(name, _)| name.clone()),
+            requested: requested.map(|(_, request)| request.requested.name.clone()),
+        }
+    }
+}
+
+/// Refuses an unknown run and one that is under way, archived, pinned, in production or requested
+/// for it.
+pub(super) fn may_archive(state: &RunState, facts: &ArchiveFacts) -> Result<(), Rejection> {
     let refused = |why: String, wanted: &str| {
         let what = format!("run {}", state.experiment_id);
         Err(Rejection::WrongState { what, state: why, wanted: wanted.into() })
@@ -101,7 +119,7 @@ pub fn may_archive(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejec
     if state.deleted {
         return refused("deleted".into(), "only one whose files are there has a place");
     }
-    match (state.status, state.archive, facts.production, facts.requested) {
+    match (state.status, state.archive, &facts.production, &facts.requested) {
         (RunStatus::Unknown, ..) => {
             Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() })
         }
@@ -120,25 +138,86 @@ pub fn may_archive(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejec
     }
 }
 
-/// Whether the files of a run may be taken away for good: those of an archived one may as well.
-///
-/// # Errors
-/// As [`may_archive`], an archive apart.
-pub fn may_delete(state: &RunState, facts: &PlaceFacts<'_>) -> Result<(), Rejection> {
+/// Refuses as [`may_archive`], but the files of an archived run may be removed as well.
+pub(super) fn may_delete(state: &RunState, facts: &ArchiveFacts) -> Result<(), Rejection> {
     may_archive(&RunState { archive: None, ..state.clone() }, facts)
 }
 
-/// Whether a run may come back from its archive.
-///
-/// # Errors
-/// When there is no such run, or it is in no archive.
-pub fn may_restore(state: &RunState) -> Result<Archive, Rejection> {
-    if state.status == RunStatus::Unknown {
-        return Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() });
+/// Refuses an unknown run and one that is in no archive.
+pub(super) fn may_restore(state: &RunState) -> Result<(), Rejection> {
+    match state.archive {
+        _ if state.status == RunStatus::Unknown => {
+            Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() })
+        }
+        Some(_) => Ok(()),
+        None => Err(Rejection::WrongState {
+            what: format!("run {}", state.experiment_id),
+            state: if state.deleted { "deleted" } else { "active" }.into(),
+            wanted: "only an archived one is restored".into(),
+        }),
     }
-    state.archive.ok_or_else(|| Rejection::WrongState {
-        what: format!("run {}", state.experiment_id),
-        state: if state.deleted { "deleted" } else { "active" }.into(),
-        wanted: "only an archived one is restored".into(),
-    })
+}
+
+/// That the files of a run are where a move brought them. Where they really are is not refused.
+pub(super) fn moved(plan: &MovePlanned, packed: Option<PackedFiles>) -> Vec<RunEvent> {
+    let event = match &plan.purpose {
+        MovePurpose::Archive(order) => archived(plan, order, packed).into(),
+        MovePurpose::Restore(order) => RunRestored {
+            folder: plan.to.clone(),
+            reason: order.reason.clone(),
+            recovered: order.from_blobs.clone(),
+            file_move: plan.id,
+        }
+        .into(),
+        MovePurpose::Removal(order) => deleted(plan, order).into(),
+        MovePurpose::Migration(MigrationOrder { what: Migrated::Run { home, .. }, .. }) => {
+            let other = plan.files.iter().filter(|file| file.path != file.source);
+            let renamed =
+                other.map(|file| RenamedFile { from: file.source.clone(), to: file.path.clone() });
+            let (folder, home) = (plan.to.clone(), home.clone());
+            RunRelocated { folder, home, renamed: renamed.collect(), file_move: plan.id }.into()
+        }
+        // These move files of a model: the run stays where it is.
+        MovePurpose::Migration(_)
+        | MovePurpose::Promotion { .. }
+        | MovePurpose::Demotion { .. }
+        | MovePurpose::Rollback { .. }
+        | MovePurpose::Repair { .. } => return vec![],
+    };
+    vec![event]
+}
+
+fn archived(plan: &MovePlanned, order: &ArchiveOrder, packed: Option<PackedFiles>) -> RunArchived {
+    let in_pack = |file: &&MovedFile| packed.is_some() && file.path != file.source;
+    let loose: u64 = plan.files.iter().filter(|f| !in_pack(f)).map(|f| f.bytes).sum();
+    let kept: u64 = plan.files.iter().map(|file| file.bytes).sum();
+    let dropped: u64 = order.dropped.iter().map(|file| file.bytes).sum();
+    RunArchived {
+        archive: order.archive,
+        folder: plan.to.clone(),
+        rule: order.rule.clone(),
+        reason: order.reason.clone(),
+        policy_revision: order.policy_revision,
+        bytes_before: kept + dropped,
+        bytes_after: loose + packed.as_ref().map_or(0, |packed| packed.bytes),
+        packed,
+        dropped: order.dropped.clone(),
+        file_move: plan.id,
+    }
+}
+
+fn deleted(plan: &MovePlanned, order: &RemovalOrder) -> RunDeleted {
+    let files = plan.files.iter().map(|file| DroppedFile {
+        path: file.path.clone(),
+        digest: file.digest,
+        bytes: file.bytes,
+    });
+    RunDeleted {
+        plan: order.plan,
+        reason: order.reason.clone(),
+        policy_revision: order.policy_revision,
+        files: files.collect(),
+        bytes: plan.files.iter().map(|file| file.bytes).sum(),
+        file_move: plan.id,
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) const BASELINE_TAGS: [&str; 6] =
 
 /// Sorts a run: `chosen` (`--category`) outweighs a debug tag, that a baseline tag, that a debug
 /// word in the name.
-pub fn classify(
+pub(super) fn classify(
     name: &str,
     tags: &[String],
     criteria: &[String],

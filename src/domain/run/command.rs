@@ -1,16 +1,17 @@
 //! Requests about one run.
 
 use super::{
-    ArtifactStored, Classification, MetricsUnrecorded, RunFinished, RunPlanned, RunReproduced,
-    RunResumed, RunStarted, TrainCheckpointPruned, TrainCheckpointSaved,
+    ArchiveFacts, ArtifactStored, Category, MetricsUnrecorded, PackedFiles, RunEdit, RunFinished,
+    RunPlanned, RunReproduced, RunResumed, RunStarted, TrainCheckpointPruned, TrainCheckpointSaved,
 };
+use crate::domain::file_move::MovePlanned;
 use crate::domain::metric::MetricBatch;
 
 /// What can be asked of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunCommand {
-    /// Begin it, sorted into a category.
-    Start(Box<RunStarted>, Classification),
+    /// Begin it, in the category that somebody chose or by the words of its name and tags.
+    Start(Box<RunStarted>, Option<Category>),
     /// Go on from a training checkpoint; its attempt is counted here.
     Resume(Box<RunResumed>),
     /// Note how much work lies ahead.
@@ -29,6 +30,16 @@ pub enum RunCommand {
     End(Ending),
     /// Note what came of training it again.
     Reproduce(Box<RunReproduced>),
+    /// Change what people say about it.
+    Edit(RunEdit),
+    /// Check that it may go into an archive now; makes no event. The files move after it.
+    AllowArchive(ArchiveFacts),
+    /// Check that its files may be removed now; makes no event.
+    AllowRemoval(ArchiveFacts),
+    /// Check that it may come back from its archive now; makes no event.
+    AllowRestore,
+    /// Note that its files are where a move brought them, or gone.
+    NoteMoved(Box<MovePlanned>, Option<PackedFiles>),
 }
 
 /// How a run ends.

@@ -1,14 +1,16 @@
 //! The rules about one run: it begins once, takes in facts while it is under way, and ends once.
 
 use super::{
-    CandidateAssessed, Ending, MetricsRecorded, RunClassified, RunCommand, RunEvent, RunFailed,
-    RunInterrupted, RunPlanned, RunState, RunStatus,
+    CandidateAssessed, Category, Ending, MetricsRecorded, RunClassified, RunCommand, RunEvent,
+    RunFailed, RunInterrupted, RunPlanned, RunStarted, RunState, RunStatus, archive, classify,
+    edit,
 };
-use crate::domain::policy::{Policy, assess};
-use crate::domain::{Name, Provenance, Rejection};
+use crate::base::RunId;
+use crate::domain::policy::{Policy, PolicyState, assess};
+use crate::domain::{Decider, Event, Header, Name, Provenance, Rejection, StreamId};
 
 /// What a decision about a run needs to know beside the run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RunFacts<'a> {
     /// The rules in force.
     pub policy: &'a Policy,
@@ -18,31 +20,98 @@ pub struct RunFacts<'a> {
     pub provenance: Provenance,
 }
 
-/// Decides on a request about a run.
-///
-/// # Errors
-/// When the run has begun already, is not under way, or a metric is not a finite number.
-pub fn decide(
+impl<'a> RunFacts<'a> {
+    /// Under the rules in force.
+    pub fn new(policy: &'a PolicyState, provenance: Provenance) -> Self {
+        Self { policy: &policy.policy, policy_revision: policy.revision(), provenance }
+    }
+}
+
+/// The stream of one run.
+#[derive(Clone, Copy, Debug)]
+pub enum RunStream {}
+
+impl Decider for RunStream {
+    type Id = RunId;
+    type State = RunState;
+    type Command = RunCommand;
+    type Event = RunEvent;
+    type Facts<'f> = RunFacts<'f>;
+
+    fn stream(id: RunId) -> StreamId {
+        id.into()
+    }
+
+    fn event(event: Event) -> Option<RunEvent> {
+        if let Event::Run(event) = event { Some(event) } else { None }
+    }
+
+    fn decide(
+        state: &RunState,
+        command: RunCommand,
+        facts: &RunFacts<'_>,
+    ) -> Result<Vec<RunEvent>, Rejection> {
+        decide(state, command, facts)
+    }
+
+    fn evolve(state: &mut RunState, event: &RunEvent, header: &Header) {
+        state.evolve_from(event, header.provenance);
+    }
+
+    fn anticipate(state: &mut RunState, event: &RunEvent, facts: &RunFacts<'_>) {
+        state.evolve_from(event, facts.provenance);
+    }
+
+    fn provenance(facts: &RunFacts<'_>) -> Provenance {
+        facts.provenance
+    }
+}
+
+/// Refuses a second start of a run, facts about a run that is not under way, and metrics that are
+/// not finite numbers.
+pub(super) fn decide(
     state: &RunState,
     command: RunCommand,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
-    if let RunCommand::Start(started, class) = command {
-        if state.status != RunStatus::Unknown {
-            return Err(Rejection::Exists { what: "run", name: state.experiment_id.clone() });
-        }
-        Name::new(&started.name).map_err(|e| Rejection::Invalid {
-            what: "the run's name".into(),
-            reason: e.to_string(),
-        })?;
-        let classified = RunClassified {
-            category: class.category,
-            rule: class.rule.to_owned(),
-            matched: class.matched,
-            policy_revision: Some(facts.policy_revision),
-        };
-        return Ok(vec![(*started).into(), classified.into()]);
+    match command {
+        RunCommand::Start(started, chosen) => start(state, *started, chosen, facts),
+        RunCommand::Edit(edit) => edit::decide_edit(state, edit, facts),
+        RunCommand::AllowArchive(facts) => archive::may_archive(state, &facts).map(|()| vec![]),
+        RunCommand::AllowRemoval(facts) => archive::may_delete(state, &facts).map(|()| vec![]),
+        RunCommand::AllowRestore => archive::may_restore(state).map(|()| vec![]),
+        RunCommand::NoteMoved(plan, packed) => Ok(archive::moved(&plan, packed)),
+        command => under_way(state, command, facts),
     }
+}
+
+fn start(
+    state: &RunState,
+    started: RunStarted,
+    chosen: Option<Category>,
+    facts: &RunFacts<'_>,
+) -> Result<Vec<RunEvent>, Rejection> {
+    if state.status != RunStatus::Unknown {
+        return Err(Rejection::Exists { what: "run", name: state.experiment_id.clone() });
+    }
+    Name::new(&started.name)
+        .map_err(|e| Rejection::Invalid { what: "the run's name".into(), reason: e.to_string() })?;
+    let criteria = &facts.policy.debug_experiments.criteria;
+    let class = classify(&started.name, &started.tags, criteria, chosen);
+    let classified = RunClassified {
+        category: class.category,
+        rule: class.rule.to_owned(),
+        matched: class.matched,
+        policy_revision: Some(facts.policy_revision),
+    };
+    Ok(vec![started.into(), classified.into()])
+}
+
+fn under_way(
+    state: &RunState,
+    command: RunCommand,
+    facts: &RunFacts<'_>,
+) -> Result<Vec<RunEvent>, Rejection> {
     if let RunCommand::Resume(mut resumed) = command {
         if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
             return Err(Rejection::WrongState {
@@ -80,7 +149,6 @@ pub fn decide(
     }
     state.must_run()?;
     match command {
-        RunCommand::Start(..) | RunCommand::Resume(_) | RunCommand::Reproduce(_) => Ok(vec![]),
         RunCommand::RecordMetrics(batch) => {
             if let Some(point) = batch.points().find(|p| !p.value.is_finite()) {
                 let name = batch.keys.get(usize::from(point.key)).map_or("?", |k| &k.name);
@@ -100,6 +168,14 @@ pub fn decide(
         RunCommand::PruneCheckpoint(pruned) => Ok(vec![pruned.into()]),
         RunCommand::StoreArtifact(stored) => Ok(vec![stored.into()]),
         RunCommand::End(ending) => end(state, ending, facts),
+        RunCommand::Start(..)
+        | RunCommand::Resume(_)
+        | RunCommand::Reproduce(_)
+        | RunCommand::Edit(_)
+        | RunCommand::AllowArchive(_)
+        | RunCommand::AllowRemoval(_)
+        | RunCommand::AllowRestore
+        | RunCommand::NoteMoved(..) => Ok(vec![]),
     }
 }
 

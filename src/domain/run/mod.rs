@@ -4,8 +4,8 @@ mod archive;
 mod classify;
 mod command;
 mod decide;
+mod edit;
 mod event;
-mod life;
 mod state;
 mod test_rows;
 mod unrecorded;
@@ -14,11 +14,14 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{Archive, Pack, PlaceFacts, may_archive, may_delete, may_restore};
+pub use archive::{Archive, ArchiveFacts, Pack};
+use classify::classify;
 pub(crate) use classify::words;
-pub use classify::{CHOSEN, Category, Classification, classify};
+pub use classify::{CHOSEN, Category, Classification};
 pub use command::{Ending, RunCommand};
-pub use decide::{RunFacts, decide};
+pub use decide::{RunFacts, RunStream};
+pub use edit::RunEdit;
+pub(in crate::domain) use edit::printable;
 pub use event::{
     ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
     EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RenamedFile,
@@ -27,8 +30,6 @@ pub use event::{
     RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE, SplitRows, Synthetic,
     TrainCheckpointPruned, TrainCheckpointSaved,
 };
-pub(in crate::domain) use life::printable;
-pub use life::{LifeCommand, LifeFacts, decide_life};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};
 pub use test_rows::{Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows};
 pub use unrecorded::{MetricsUnrecorded, NOT_STATED, UnrecordedReason, UnrecordedSeries, Unstated};

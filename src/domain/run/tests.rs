@@ -1,3 +1,5 @@
+use super::decide::decide;
+use super::edit::decide_edit;
 use super::*;
 
 fn debug_criteria() -> Vec<String> {
@@ -82,20 +84,20 @@ fn there(name: &str, tags: &[&str]) -> RunState {
 }
 
 /// What `command` does to `state`, folded into it.
-fn say(
-    state: &mut RunState,
-    command: LifeCommand,
-) -> Result<Vec<RunEvent>, crate::domain::Rejection> {
+fn say(state: &mut RunState, command: RunEdit) -> Result<Vec<RunEvent>, crate::domain::Rejection> {
     use crate::domain::Fold as _;
     let policy = crate::domain::policy::Policy::default();
-    let events = decide_life(state, command, &LifeFacts { policy: &policy, policy_revision: 4 })?;
+    let events = {
+        let provenance = crate::domain::Provenance::Reported;
+        decide_edit(state, command, &RunFacts { policy: &policy, policy_revision: 4, provenance })?
+    };
     events.iter().for_each(|event| state.evolve(event));
     Ok(events)
 }
 
-fn tag(add: &[&str], remove: &[&str]) -> LifeCommand {
+fn tag(add: &[&str], remove: &[&str]) -> RunEdit {
     let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
-    LifeCommand::Tag { add: words(add), remove: words(remove) }
+    RunEdit::Tag { add: words(add), remove: words(remove) }
 }
 
 #[test]
@@ -107,15 +109,15 @@ fn a_category_follows_the_words_until_somebody_chooses_it() {
     assert_eq!((classified.rule.as_str(), classified.policy_revision), ("debug tag", Some(4)));
     assert_eq!(classified.matched, ["mock"]);
     assert_eq!(run.category, Category::Debug);
-    say(&mut run, LifeCommand::Classify(Some(Category::Baseline))).unwrap();
-    assert_eq!(say(&mut run, LifeCommand::Classify(Some(Category::Baseline))).unwrap(), []);
+    say(&mut run, RunEdit::Classify(Some(Category::Baseline))).unwrap();
+    assert_eq!(say(&mut run, RunEdit::Classify(Some(Category::Baseline))).unwrap(), []);
     assert_eq!(say(&mut run, tag(&["debug"], &[])).unwrap().len(), 1);
     assert_eq!(run.category, Category::Baseline);
-    say(&mut run, LifeCommand::Classify(None)).unwrap();
+    say(&mut run, RunEdit::Classify(None)).unwrap();
     assert_eq!((run.category, run.category_chosen), (Category::Debug, false));
     say(&mut run, tag(&[], &["debug", "mock"])).unwrap();
     assert_eq!(run.category, Category::Baseline);
-    say(&mut run, LifeCommand::Rename("smoke-test".into())).unwrap();
+    say(&mut run, RunEdit::Rename("smoke-test".into())).unwrap();
     assert_eq!((run.category, run.name.as_str()), (Category::Debug, "smoke-test"));
     assert_eq!(run.experiment_id, "night_20260301_120000");
 }
@@ -123,15 +125,13 @@ fn a_category_follows_the_words_until_somebody_chooses_it() {
 #[test]
 fn what_is_so_already_is_no_event_and_what_cannot_be_is_refused() {
     let mut run = there("night", &["slow"]);
-    for command in [
-        tag(&["slow"], &[]),
-        LifeCommand::Unpin { reason: None },
-        LifeCommand::Rename("night".into()),
-    ] {
+    for command in
+        [tag(&["slow"], &[]), RunEdit::Unpin { reason: None }, RunEdit::Rename("night".into())]
+    {
         assert_eq!(say(&mut run, command).unwrap(), []);
     }
-    assert_eq!(say(&mut run, LifeCommand::Pin { reason: None }).unwrap().len(), 1);
-    assert_eq!(say(&mut run, LifeCommand::Pin { reason: None }).unwrap(), []);
+    assert_eq!(say(&mut run, RunEdit::Pin { reason: None }).unwrap().len(), 1);
+    assert_eq!(say(&mut run, RunEdit::Pin { reason: None }).unwrap(), []);
     let long = "x".repeat(5_000);
     for command in [
         tag(&[], &["fast"]),
@@ -141,19 +141,19 @@ fn what_is_so_already_is_no_event_and_what_cannot_be_is_refused() {
         tag(&["a\u{1b}[31m"], &[]),
         tag(&["new"], &["new"]),
         tag(&[&long], &[]),
-        LifeCommand::Note(" ".into()),
-        LifeCommand::Note(long.clone()),
-        LifeCommand::Rename("../x".into()),
-        LifeCommand::Rename(String::new()),
-        LifeCommand::Pin { reason: Some(String::new()) },
+        RunEdit::Note(" ".into()),
+        RunEdit::Note(long.clone()),
+        RunEdit::Rename("../x".into()),
+        RunEdit::Rename(String::new()),
+        RunEdit::Pin { reason: Some(String::new()) },
     ] {
-        if matches!(command, LifeCommand::Pin { .. }) {
+        if matches!(command, RunEdit::Pin { .. }) {
             run.pinned = false;
         }
         assert!(say(&mut run, command.clone()).is_err(), "{command:?}");
     }
     let mut nobody = RunState::default();
-    assert!(say(&mut nobody, LifeCommand::Pin { reason: None }).is_err());
+    assert!(say(&mut nobody, RunEdit::Pin { reason: None }).is_err());
 }
 
 #[test]
@@ -194,4 +194,101 @@ fn equal_reproductions_of_a_finished_run_by_others_count() {
     assert!(decide(&run, reproduced(1, true), &facts).is_err(), "by itself");
     run.status = RunStatus::Failed;
     assert!(decide(&run, reproduced(5, true), &facts).is_err(), "without a model");
+}
+
+#[test]
+fn the_files_of_a_run_are_where_a_move_brought_them() {
+    use crate::base::{Digest, MoveId, RunId};
+    use crate::domain::file_move::{
+        ArchiveOrder, MoveMode, MovePlanned, MovePurpose, MovedFile, RemovalOrder, RestoreOrder,
+    };
+    let run = RunId([1; 16]);
+    let policy = crate::domain::policy::Policy::default();
+    let provenance = crate::domain::Provenance::Reported;
+    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance };
+    let file = |path: &str, source: &str, bytes| {
+        let (path, source, digest) = (path.to_owned(), source.to_owned(), Digest([1; 32]));
+        MovedFile { path, source, digest, bytes }
+    };
+    let plan = |purpose| MovePlanned {
+        id: MoveId([3; 16]),
+        purpose,
+        mode: MoveMode::Move,
+        from: "experiments/hate_1".into(),
+        to: "experiments/archived/hate_1".into(),
+        files: vec![
+            file("model.bin", "model.bin", 9),
+            file("packed.tar.zst/log.txt", "log.txt", 100),
+        ],
+    };
+    let dropped = DroppedFile { path: "old.bin".into(), digest: Digest([2; 32]), bytes: 1_000 };
+    let archive = plan(MovePurpose::Archive(ArchiveOrder {
+        run,
+        archive: Archive::Archived,
+        rule: None,
+        reason: "old".into(),
+        policy_revision: 4,
+        pack: Some(Pack::Zst),
+        dropped: vec![dropped.clone()],
+    }));
+    let packed = PackedFiles { pack: Pack::Zst, digest: Digest([5; 32]), bytes: 20 };
+    let note = |plan: &MovePlanned, packed: Option<PackedFiles>| {
+        let command = RunCommand::NoteMoved(Box::new(plan.clone()), packed);
+        let events = decide(&there("night", &[]), command, &facts).unwrap();
+        let [event]: [RunEvent; 1] = events.try_into().unwrap();
+        event
+    };
+    let RunEvent::Archived(archived) = note(&archive, Some(packed.clone())) else { panic!() };
+    assert_eq!((archived.bytes_before, archived.bytes_after), (1_109, 29));
+    assert_eq!((archived.packed, archived.dropped), (Some(packed), vec![dropped.clone()]));
+    let restore = plan(MovePurpose::Restore(RestoreOrder {
+        run,
+        reason: None,
+        pack: None,
+        from_blobs: vec![dropped.clone()],
+    }));
+    let RunEvent::Restored(restored) = note(&restore, None) else { panic!() };
+    assert_eq!((restored.folder, restored.recovered), (restore.to.clone(), vec![dropped]));
+    let removal = plan(MovePurpose::Removal(RemovalOrder {
+        run,
+        plan: Digest([6; 32]),
+        reason: "not the best".into(),
+        policy_revision: 4,
+    }));
+    let RunEvent::Deleted(deleted) = note(&removal, None) else { panic!() };
+    assert_eq!((deleted.bytes, deleted.files.len(), deleted.file_move), (109, 2, MoveId([3; 16])));
+}
+
+#[test]
+fn a_run_stays_where_it_is_used() {
+    let policy = crate::domain::policy::Policy::default();
+    let provenance = crate::domain::Provenance::Reported;
+    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance };
+    let free = ArchiveFacts::default;
+    let named = |name: &str| Some(name.to_owned());
+    let in_production = ArchiveFacts { production: named("hate_v1"), requested: None };
+    let requested = ArchiveFacts { production: None, requested: named("hate_v1") };
+    let run = there("night", &[]);
+    let archived = RunState { archive: Some(Archive::Archived), ..run.clone() };
+    let allowed = |state: &RunState, command| decide(state, command, &facts) == Ok(vec![]);
+    assert!(allowed(&run, RunCommand::AllowArchive(free())));
+    assert!(allowed(&run, RunCommand::AllowRemoval(free())));
+    assert!(!allowed(&run, RunCommand::AllowRestore));
+    // An archived run is not archived twice, but restored, or removed for good.
+    assert!(!allowed(&archived, RunCommand::AllowArchive(free())));
+    assert!(allowed(&archived, RunCommand::AllowRemoval(free())));
+    assert!(allowed(&archived, RunCommand::AllowRestore));
+    for kept in [in_production, requested] {
+        assert!(!allowed(&run, RunCommand::AllowArchive(kept.clone())), "{kept:?}");
+        assert!(!allowed(&archived, RunCommand::AllowRemoval(kept)));
+    }
+    for kept in [
+        RunState { status: RunStatus::Running, ..run.clone() },
+        RunState { pinned: true, ..run.clone() },
+        RunState { deleted: true, ..run },
+        RunState::default(),
+    ] {
+        assert!(!allowed(&kept, RunCommand::AllowArchive(free())), "{kept:?}");
+        assert!(!allowed(&kept, RunCommand::AllowRemoval(free())), "{kept:?}");
+    }
 }

@@ -1,13 +1,33 @@
 //! Requests about the log itself.
 
-use super::{CheckpointAnchored, LogsPacked, SnapshotTaken, TextRedacted};
-use crate::base::{LogId, PublicKey};
+use super::{CheckpointAnchored, LayoutKind, LogsPacked, SnapshotTaken, TextRedacted};
+use crate::base::{Digest, LogId, PublicKey};
 
 /// What can be asked of the log itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkspaceCommand {
     /// Note where a log checkpoint was put.
     AnchorCheckpoint(CheckpointAnchored),
+    /// Note that blobs which nothing needs are about to go.
+    RemoveBlobs {
+        /// Which.
+        digests: Vec<Digest>,
+        /// Their size, all together.
+        bytes: u64,
+    },
+    /// Note that everything is where another layout has it.
+    ChangeLayout {
+        /// The layout before.
+        from: LayoutKind,
+        /// The layout from here on.
+        to: LayoutKind,
+        /// Runs that were moved.
+        runs: u64,
+        /// Production models that were moved.
+        models: u64,
+    },
+    /// Note that a consolidation plan was carried out.
+    ApplyConsolidation(ConsolidationResult),
     /// Let one file stand for the logs of runs.
     PackLogs(LogsPacked),
     /// Begin the log.
@@ -62,4 +82,25 @@ pub enum WorkspaceCommand {
         /// Whether the person who asks signs with a key of their own.
         signed: bool,
     },
+}
+
+/// What carrying out a consolidation plan came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsolidationResult {
+    /// Digest of the plan.
+    pub plan: Digest,
+    /// Revision of the policy it was made under.
+    pub policy_revision: u64,
+    /// Runs whose files were there before.
+    pub runs_before: u64,
+    /// Runs that went into an archive.
+    pub archived: u64,
+    /// Runs whose files were removed.
+    pub deleted: u64,
+    /// Runs of the plan that stayed.
+    pub stayed: u64,
+    /// Size of the folders of the runs that the plan moves, before.
+    pub bytes_before: u64,
+    /// Their size afterwards.
+    pub bytes_after: u64,
 }

@@ -1,22 +1,55 @@
 //! The rules about the log itself.
 
 use super::{
-    ActorRegistered, Key, KeyCreated, KeyVouched, WorkspaceCommand, WorkspaceCreated,
-    WorkspaceEvent, WorkspaceState,
+    ActorRegistered, BlobsRemoved, ConsolidationApplied, ConsolidationResult, Key, KeyCreated,
+    KeyVouched, LayoutChanged, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent, WorkspaceState,
 };
 use crate::base::PublicKey;
 use crate::base::limits::TEXT_INLINE_BYTES_MAX;
-use crate::domain::Rejection;
 use crate::domain::run::printable;
+use crate::domain::{Decider, Event, Fold as _, Header, Rejection, StreamId};
 
 /// Longest name of an actor with a key.
 const OWNER_BYTES_MAX: usize = 100;
 
-/// Decides on a request about the log itself.
-///
-/// # Errors
-/// When the log exists already, the owner has a key already, or there is no such key.
-pub fn decide(
+/// The stream of the log itself.
+#[derive(Clone, Copy, Debug)]
+pub enum WorkspaceStream {}
+
+impl Decider for WorkspaceStream {
+    type Id = ();
+    type State = WorkspaceState;
+    type Command = WorkspaceCommand;
+    type Event = WorkspaceEvent;
+    type Facts<'f> = ();
+
+    fn stream((): ()) -> StreamId {
+        StreamId::WORKSPACE
+    }
+
+    fn event(event: Event) -> Option<WorkspaceEvent> {
+        if let Event::Workspace(event) = event { Some(event) } else { None }
+    }
+
+    fn decide(
+        state: &WorkspaceState,
+        command: WorkspaceCommand,
+        (): &(),
+    ) -> Result<Vec<WorkspaceEvent>, Rejection> {
+        decide(state, command)
+    }
+
+    fn evolve(state: &mut WorkspaceState, event: &WorkspaceEvent, _: &Header) {
+        state.evolve(event);
+    }
+
+    fn anticipate(state: &mut WorkspaceState, event: &WorkspaceEvent, (): &()) {
+        state.evolve(event);
+    }
+}
+
+/// Refuses a log that exists already, a second first key of an owner, and an unknown key.
+pub(super) fn decide(
     state: &WorkspaceState,
     command: WorkspaceCommand,
 ) -> Result<Vec<WorkspaceEvent>, Rejection> {
@@ -75,6 +108,36 @@ pub fn decide(
             }
         }
         WorkspaceCommand::AnchorCheckpoint(anchored) => Ok(vec![anchored.into()]),
+        WorkspaceCommand::RemoveBlobs { digests, .. } if digests.is_empty() => Ok(vec![]),
+        WorkspaceCommand::RemoveBlobs { digests, bytes } => {
+            Ok(vec![BlobsRemoved { digests, bytes }.into()])
+        }
+        WorkspaceCommand::ChangeLayout { from, to, runs, models } => {
+            Ok(vec![LayoutChanged { from, to, runs, models }.into()])
+        }
+        WorkspaceCommand::ApplyConsolidation(done) => {
+            let ConsolidationResult {
+                plan,
+                policy_revision,
+                runs_before,
+                archived,
+                deleted,
+                stayed,
+                bytes_before,
+                bytes_after,
+            } = done;
+            let applied = ConsolidationApplied {
+                plan,
+                policy_revision,
+                runs_before,
+                archived,
+                deleted,
+                stayed,
+                bytes_before,
+                bytes_after,
+            };
+            Ok(vec![applied.into()])
+        }
         WorkspaceCommand::TakeSnapshot(taken) if state.snapshots.contains(&taken) => Ok(vec![]),
         WorkspaceCommand::TakeSnapshot(taken) => {
             let message = taken.message.as_deref();

@@ -9,8 +9,8 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use command::WorkspaceCommand;
-pub use decide::decide;
+pub use command::{ConsolidationResult, WorkspaceCommand};
+pub use decide::WorkspaceStream;
 pub use event::{
     ActorRegistered, BlobsRemoved, CheckpointAnchored, ConsolidationApplied, KeyCreated,
     KeyVouched, LayoutChanged, LayoutKind, LogsPacked, RedactedEvent, RedactedFile, SnapshotTaken,

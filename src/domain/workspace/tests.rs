@@ -1,3 +1,4 @@
+use super::decide::decide;
 use super::*;
 use crate::base::{LogId, PublicKey};
 use crate::domain::{Fold as _, Rejection};

@@ -8,8 +8,8 @@ use super::{
 use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
 use crate::domain::policy::PolicyEvent;
-use crate::domain::registry::{RegistryEvent, RegistryState};
-use crate::domain::{Event, Fold as _};
+use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
+use crate::domain::{Decider as _, Event};
 
 pub(super) const INVOCATIONS: Table = Table {
     name: "invocations",
@@ -343,7 +343,7 @@ impl Models {
 impl Rows for Models {
     fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
-        self.registry.evolve(event);
+        RegistryStream::evolve(&mut self.registry, event, seen.header);
         match event {
             RegistryEvent::RolledBack(e) => {
                 self.place(&e.name, e.number, Placement::of("rollback", seen));

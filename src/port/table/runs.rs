@@ -6,9 +6,11 @@ use super::{
     ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
-use crate::base::{RunId, Split, Timestamp};
-use crate::domain::run::{Archive, RunEvent, RunFinished, RunStarted, RunState, Unstated};
-use crate::domain::{Event, Provenance, kind_info};
+use crate::base::{RunId, Split, Timestamp, settings};
+use crate::domain::run::{
+    Archive, RunEvent, RunFinished, RunStarted, RunState, RunStream, Unstated,
+};
+use crate::domain::{Decider as _, Event, Provenance, kind_info};
 use crate::model::settings;
 
 pub(super) const RUNS: Table = Table {
@@ -105,7 +107,7 @@ impl Run {
     }
 
     fn take(&mut self, seen: &Seen<'_>, event: &RunEvent) {
-        self.state.evolve_from(event, seen.header.provenance);
+        RunStream::evolve(&mut self.state, event, seen.header);
         let here = Some((seen.header.position, seen.header.dated()));
         match event {
             RunEvent::Finished(e) => {

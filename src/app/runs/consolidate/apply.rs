@@ -7,19 +7,17 @@ use serde::Serialize;
 
 use super::plan::{ConsolidationPlan, PlanRow, Planned};
 use crate::app::core::session::Tx;
-use crate::app::models::promote::{append_move, planned_state};
-use crate::app::runs::archive::{Facts, changed_meanwhile};
+use crate::app::models::promote::append_move;
+use crate::app::runs::archive::{Facts, changed_meanwhile, note_moved};
 use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
 use crate::base::{Digest, MoveId, RunId, fuse};
-use crate::domain::file_move::{
-    MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveState, RemovalOrder,
-};
+use crate::domain::Event;
+use crate::domain::file_move::{MoveCommand, MoveMode, MovePlanned, MovePurpose, RemovalOrder};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::policy::Action;
-use crate::domain::run::{Archive, DroppedFile, Pack, RunDeleted};
-use crate::domain::workspace::ConsolidationApplied;
-use crate::domain::{Event, Provenance, StreamId};
+use crate::domain::run::{Archive, Pack};
+use crate::domain::workspace::{ConsolidationResult, WorkspaceCommand, WorkspaceStream};
 use crate::effect::{self, Recovered};
 use crate::projection::Snapshot;
 use crate::projection::files::Regenerated;
@@ -125,7 +123,7 @@ impl App {
             regenerated: Regenerated::default(),
         };
         if !applied.already {
-            let event = ConsolidationApplied {
+            let command = WorkspaceCommand::ApplyConsolidation(ConsolidationResult {
                 plan: planned.plan_digest,
                 policy_revision: planned.plan.policy_revision,
                 runs_before: planned.plan.rows.len() as u64,
@@ -134,10 +132,8 @@ impl App {
                 stayed: rows().filter(|row| progress.after(row).is_none()).count() as u64,
                 bytes_before: applied.bytes_before,
                 bytes_after: applied.bytes_after,
-            };
-            session.transact_patiently(|tx| {
-                tx.append(StreamId::WORKSPACE, &[event.into()], Provenance::Reported)
-            })?;
+            });
+            session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
             fuse::step();
         }
         Ok(applied)
@@ -175,7 +171,7 @@ impl App {
         };
         let plan = MovePlanned {
             id: MoveId(self.env.random()),
-            purpose: MovePurpose::Removal(order.clone()),
+            purpose: MovePurpose::Removal(order),
             mode: MoveMode::Move,
             from: row.from.clone(),
             to: effect::REMOVED.into(),
@@ -187,11 +183,11 @@ impl App {
             if facts.run.folder != plan.from {
                 return Err(changed_meanwhile(&facts.run));
             }
-            append_move(tx, &MoveState::default(), plan.id, MoveCommand::Plan(plan.clone()))
+            append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
         })?;
         let removed = effect::remove(&self.root, &plan);
         let why = removed.as_ref().err().map(ToString::to_string);
-        let settle = |tx: &mut Tx<'_, '_>| self.settle_removal(tx, &plan, &order, false, why);
+        let settle = |tx: &mut Tx<'_, '_>| self.settle_removal(tx, &plan, false, why);
         let (_, end) = session.transact_patiently(settle)?;
         if end == Recovered::RolledBack {
             removed?;
@@ -206,32 +202,17 @@ impl App {
         &self,
         tx: &mut Tx<'_, '_>,
         plan: &MovePlanned,
-        order: &RemovalOrder,
         recovered: bool,
         why: Option<String>,
     ) -> Result<(String, Recovered)> {
         let end = effect::recover_removal(&self.root, plan)?;
         if end == Recovered::RolledBack {
             let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
-            append_move(tx, &planned_state(plan), plan.id, MoveCommand::RollBack { reason })?;
+            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
             return Ok((format!("{} stays", plan.from), end));
         }
-        append_move(tx, &planned_state(plan), plan.id, MoveCommand::Complete { recovered })?;
-        let files = plan.files.iter().map(|file| DroppedFile {
-            path: file.path.clone(),
-            digest: file.digest,
-            bytes: file.bytes,
-        });
-        let deleted = RunDeleted {
-            plan: order.plan,
-            reason: order.reason.clone(),
-            policy_revision: order.policy_revision,
-            files: files.collect(),
-            bytes: plan.files.iter().map(|file| file.bytes).sum(),
-            file_move: plan.id,
-        };
-        let event: Event = deleted.into();
-        tx.append(order.run, &[event], Provenance::Reported)?;
+        append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+        note_moved(tx, plan, None)?;
         Ok((format!("taking {} away was finished", plan.from), end))
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::heard::Heard;
 use super::report::finished;
-use super::start::StartRun;
+use super::start::{StartRun, no_id};
 use crate::app::NewRun;
 use crate::app::runs::record::Recorder;
 use crate::app::runs::train::RunFolder;
@@ -98,7 +98,9 @@ impl App {
                 return session.finish_with(Err(error));
             }
         };
-        let run = state.id.unwrap_or(RunId([0; 16]));
+        let Some(run) = state.id else {
+            return session.finish_with(Err(no_id()));
+        };
         // Without the registry files the log is as good.
         let _ = self.refresh();
         let result = self.supervise(&session, request, state, &folder, (stop, echo), tell);
@@ -120,7 +122,7 @@ impl App {
         (stop, echo): (&AtomicUsize, &mut dyn FnMut(&Printed)),
         tell: &mut dyn FnMut(&str),
     ) -> Result<Executed> {
-        let (run, started) = (state.id.unwrap_or(RunId([0; 16])), session.now());
+        let (run, started) = (state.id.ok_or_else(no_id)?, session.now());
         let variables = [
             ("ANNALS_RUN", run.to_string()),
             ("ANNALS_RUN_FOLDER", folder.path.display().to_string()),

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::heard::{EPOCH_MAX, STEP_MAX};
 use super::line::{self, merged};
 use super::pending::Pending;
+use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};
 use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
@@ -14,7 +15,7 @@ use crate::base::{Digest, RunId, Split, Timestamp, codec, durable};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
     ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
-    RunState, RunStatus, UnrecordedReason, UnrecordedSeries, decide,
+    RunState, RunStatus, RunStream, UnrecordedReason, UnrecordedSeries,
 };
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::metrics::MetricRow;
@@ -252,7 +253,7 @@ impl App {
         if let Err(error) = &told
             && error.kind == ErrorKind::Rejected
         {
-            self.refuse(verb, error, &[])?;
+            self.refuse(verb, error)?;
         }
         told
     }
@@ -266,22 +267,19 @@ impl App {
         commands: impl FnOnce(&RunState) -> Result<Vec<RunCommand>>,
     ) -> Result<RunState> {
         let policy = fold_policy(tx.log())?;
-        let mut state = fold_run(tx.log(), run)?;
-        if state.status == RunStatus::Unknown {
+        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+        if record.status == RunStatus::Unknown {
             let message = format!("the log has no run {run} any more: it was replaced");
             return Err(Error::new(ErrorKind::Conflict, message).hint(
                 "nothing was recorded in it; the files of the run were left where they are",
             ));
         }
-        let facts =
-            RunFacts { policy: &policy.policy, policy_revision: policy.revision(), provenance };
-        for command in commands(&state)? {
-            let events = decide(&state, command, &facts)?;
-            events.iter().for_each(|event| state.evolve_from(event, provenance));
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(run, &events, provenance)?;
+        let facts = RunFacts::new(&policy, provenance);
+        for command in commands(&record)? {
+            record.decide(command, &facts)?;
         }
-        Ok(state)
+        tx.append(&mut record)?;
+        Ok(record.into_state())
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::NewRun;
+use crate::app::core::draft::Draft;
 use crate::app::core::environment::Facts;
 use crate::app::core::session::Tx;
 use crate::app::runs::train::RunFolder;
@@ -16,9 +17,9 @@ use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunFacts, RunStarted, RunState,
-    SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated, classify, decide,
+    RunStream, SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated,
 };
-use crate::domain::{Event, Name, Provenance};
+use crate::domain::{Name, Provenance};
 
 /// What is said of a run when it begins.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +98,7 @@ impl App {
         folder.note_start(&begun);
         let state = begun.inspect_err(|_| folder.discard())?;
         self.refresh()?;
-        let run = state.id.unwrap_or(RunId([0; 16]));
+        let run = state.id.ok_or_else(no_id)?;
         Ok(StartedRun {
             run,
             experiment_id: folder.experiment_id.clone(),
@@ -180,21 +181,20 @@ impl App {
             stored.push(ArtifactStored { name, path: None, digest, bytes, blob: true });
         }
         let policy = fold_policy(tx.log())?;
-        let facts =
-            RunFacts { policy: &policy.policy, policy_revision: policy.revision(), provenance };
-        let criteria = &policy.policy.debug_experiments.criteria;
-        let class = classify(prepared.name.as_str(), &start.tags, criteria, start.category);
-        let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+        let facts = RunFacts::new(&policy, provenance);
+        let mut commands = vec![RunCommand::Start(Box::new(started), start.category)];
         commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
-        let mut state = RunState::default();
+        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
         for command in commands {
-            let events = decide(&state, command, &facts)?;
-            events.iter().for_each(|event| state.evolve_from(event, provenance));
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(run, &events, provenance)?;
+            record.decide(command, &facts)?;
         }
-        Ok(state)
+        tx.append(&mut record)?;
+        Ok(record.into_state())
     }
+}
+
+pub(super) fn no_id() -> Error {
+    Error::new(ErrorKind::Bug, "BUG: a run that began has no id")
 }
 
 fn settings(path: &std::path::Path, bytes: &[u8]) -> Result<Value> {

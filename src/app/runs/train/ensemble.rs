@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::RunFolder;
 use super::{Programs, Screen, translate};
 use crate::app::NewRun;
+use crate::app::core::draft::Draft;
 use crate::app::core::environment::{self, Facts};
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
@@ -18,7 +19,7 @@ use crate::base::{Digest, RunId, Split, durable};
 use crate::data::prepared::Prepared;
 use crate::domain::run::{
     ArtifactStored, Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunStarted, RunState,
-    RunStatus, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows, classify, decide,
+    RunStatus, RunStream, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows,
 };
 use crate::domain::{Envelope, Event, Name, Provenance};
 use crate::model::{MODEL_FILES, ModelFile};
@@ -237,23 +238,15 @@ impl App {
         let finished = ensemble_finished(made, &stored[0]);
         session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
-            let criteria = &policy.policy.debug_experiments.criteria;
-            let class = classify(&started.name, &started.tags, criteria, None);
-            let mut state = RunState::default();
-            let facts = RunFacts {
-                policy: &policy.policy,
-                policy_revision: policy.revision(),
-                provenance: Provenance::Engine,
-            };
-            let mut commands = vec![RunCommand::Start(Box::new(started), class)];
+            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+            let facts = RunFacts::new(&policy, Provenance::Engine);
+            let mut commands = vec![RunCommand::Start(Box::new(started), None)];
             commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
             commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));
             for command in commands {
-                let events = decide(&state, command, &facts)?;
-                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-                tx.append(run, &events, Provenance::Engine)?;
+                record.decide(command, &facts)?;
             }
+            tx.append(&mut record)?;
             Ok(())
         })
     }

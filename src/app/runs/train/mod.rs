@@ -24,15 +24,16 @@ pub use request::{DataSource, Programs, Screen, TrainRequest};
 pub use yardstick::Yardstick;
 
 use crate::app::NewRun;
+use crate::app::core::draft::Draft;
 use crate::app::core::environment::Facts;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy};
 use crate::base::{Digest, RunId};
 use crate::data::Dataset;
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
-    RunState, RunStatus, SplitRows, Synthetic, classify, decide,
+    RunState, RunStatus, RunStream, SplitRows, Synthetic,
 };
-use crate::domain::{Event, Name, Provenance};
+use crate::domain::{Name, Provenance};
 use crate::model::Preparation;
 use crate::model::config::{Architecture, TrainConfig};
 use crate::projection::runs::RunDetails;
@@ -319,23 +320,15 @@ impl App {
         self.put_blobs(folder, &stored)?;
         let recorded = session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
-            let criteria = &policy.policy.debug_experiments.criteria;
-            let class = classify(&started.name, &started.tags, criteria, begin.category);
-            let mut state = RunState::default();
-            let facts = RunFacts {
-                policy: &policy.policy,
-                policy_revision: policy.revision(),
-                provenance: Provenance::Engine,
-            };
-            let mut commands = vec![RunCommand::Start(Box::new(started.clone()), class)];
+            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+            let facts = RunFacts::new(&policy, Provenance::Engine);
+            let mut commands = vec![RunCommand::Start(Box::new(started.clone()), begin.category)];
             commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
             for command in commands {
-                let events = decide(&state, command, &facts)?;
-                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-                tx.append(run, &events, Provenance::Engine)?;
+                record.decide(command, &facts)?;
             }
-            Ok((state, started))
+            tx.append(&mut record)?;
+            Ok((record.into_state(), started))
         });
         folder.note_start(&recorded);
         recorded
@@ -389,21 +382,15 @@ impl App {
         commands.push(RunCommand::End(ending));
         session.transact_patiently(|tx| {
             let policy = fold_policy(tx.log())?;
-            let mut state = fold_run(tx.log(), run)?;
-            if state.status == RunStatus::Unknown {
+            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+            if record.status == RunStatus::Unknown {
                 return Err(log_lost(folder));
             }
-            let facts = RunFacts {
-                policy: &policy.policy,
-                policy_revision: policy.revision(),
-                provenance: Provenance::Engine,
-            };
+            let facts = RunFacts::new(&policy, Provenance::Engine);
             for command in commands {
-                let events = decide(&state, command, &facts)?;
-                events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
-                let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-                tx.append(run, &events, Provenance::Engine)?;
+                record.decide(command, &facts)?;
             }
+            tx.append(&mut record)?;
             Ok(())
         })?;
         error.map_or(Ok(()), Err)

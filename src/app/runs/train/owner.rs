@@ -1,10 +1,9 @@
 //! Whose a run is: an invocation ends the attempts that it began, and no others.
 
 use super::RunFolder;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::RunId;
-use crate::domain::policy::Policy;
-use crate::domain::run::{Ending, RunCommand, RunEvent, RunFacts, RunStatus, decide};
+use crate::domain::run::{Ending, RunCommand, RunEvent, RunFacts, RunStatus, RunStream};
 use crate::domain::{Envelope, Event, Provenance};
 use crate::store::{Access, View};
 
@@ -23,17 +22,13 @@ impl App {
             if state.status != RunStatus::Running || owner != Some(session.invocation) {
                 return Ok(());
             }
-            let facts = RunFacts {
-                policy: &Policy::default(),
-                policy_revision: 0,
-                provenance: Provenance::Supervised,
-            };
+            let policy = fold_policy(tx.log())?;
+            let facts = RunFacts::new(&policy, Provenance::Supervised);
             let reason = error.to_string();
             let stderr_tail = String::new();
             let ending = Ending::Fail { reason, signal: None, exit_code: None, stderr_tail };
-            let events = decide(&state, RunCommand::End(ending), &facts)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(run, &events, Provenance::Supervised)
+            tx.decide::<RunStream>(run, RunCommand::End(ending), &facts)?;
+            Ok(())
         })
     }
 }

@@ -10,12 +10,11 @@ use super::folder::RunFolder;
 use super::{Attempt, Beginning, DROP_EMPTY, Programs, Results, Screen, start_engine};
 use crate::app::NewRun;
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split};
-use crate::domain::policy::Policy;
 use crate::domain::run::{
     Environment, EnvironmentDifference, NumberDifference, RunCommand, RunEvent, RunFacts,
-    RunReproduced, RunStarted, RunState, RunStatus, decide,
+    RunReproduced, RunStarted, RunState, RunStatus, RunStream,
 };
 use crate::domain::{Envelope, Event, Provenance};
 use crate::model::config::{self, TrainConfig};
@@ -169,16 +168,10 @@ impl App {
             environment: differences(&original.started, &again.started),
         };
         session.transact_patiently(|tx| {
-            let state = fold_run(tx.log(), original.run)?;
-            let facts = RunFacts {
-                policy: &Policy::default(),
-                policy_revision: 0,
-                provenance: Provenance::Engine,
-            };
-            let events = decide(&state, RunCommand::Reproduce(Box::new(verdict.clone())), &facts)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(original.run, &events, Provenance::Engine)?;
-            Ok(())
+            let policy = fold_policy(tx.log())?;
+            let facts = RunFacts::new(&policy, Provenance::Engine);
+            let command = RunCommand::Reproduce(Box::new(verdict.clone()));
+            tx.decide::<RunStream>(original.run, command, &facts)
         })?;
         Ok((verdict, original.numbers.len() as u64))
     }

@@ -10,11 +10,10 @@ use super::reproduce::settings_of;
 use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
 use crate::app::core::environment::Facts;
 use crate::app::runs::run_files::RunFiles;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_run};
+use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
-use crate::domain::policy::Policy;
 use crate::domain::run::{
-    RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, decide,
+    RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, RunStream,
 };
 use crate::domain::{Envelope, Event, Provenance};
 use crate::effect;
@@ -187,17 +186,10 @@ impl App {
         };
         session.transact(|tx| {
             // Another process may have resumed it meanwhile.
-            let mut state = fold_run(tx.log(), found.run)?;
-            let facts = RunFacts {
-                policy: &Policy::default(),
-                policy_revision: 0,
-                provenance: Provenance::Engine,
-            };
-            let events = decide(&state, RunCommand::Resume(Box::new(resumed)), &facts)?;
-            events.iter().for_each(|e| state.evolve_from(e, Provenance::Engine));
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(found.run, &events, Provenance::Engine)?;
-            Ok(state)
+            let policy = fold_policy(tx.log())?;
+            let facts = RunFacts::new(&policy, Provenance::Engine);
+            let command = RunCommand::Resume(Box::new(resumed));
+            Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
         })
     }
 }

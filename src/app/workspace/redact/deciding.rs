@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::app::runs::run_files::{decides, decides_in_model};
 use crate::app::{Error, Result};
 use crate::base::Digest;
-use crate::domain::registry::{RegistryEvent, RegistryState};
-use crate::domain::run::RunEvent;
-use crate::domain::run::RunState;
-use crate::domain::{Event, Fold as _};
+use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
+use crate::domain::run::{RunEvent, RunState, RunStream};
+use crate::domain::{Decider as _, Event};
 use crate::effect;
 use crate::store::{Access, Filter, View};
 
@@ -43,11 +42,12 @@ impl DecidingFiles {
         log.scan(0..log.size(), &filter, |envelope| {
             match envelope.event() {
                 Ok(Event::Run(event)) => {
-                    runs.entry(envelope.header.stream.entity).or_default().evolve(&event);
+                    let state = runs.entry(envelope.header.stream.entity).or_default();
+                    RunStream::evolve(state, &event, &envelope.header);
                 }
                 Ok(Event::Registry(
                     event @ (RegistryEvent::Promoted(_) | RegistryEvent::Relocated(_)),
-                )) => registry.evolve(&event),
+                )) => RegistryStream::evolve(&mut registry, &event, &envelope.header),
                 _ => {}
             }
             Ok::<_, Error>(())

@@ -27,13 +27,14 @@ use self::deciding::{DecidingFiles, DecidingHits};
 use self::events::{Chosen, MaskedEvent};
 use self::files::{NewFiles, Scope};
 use self::needles::{Needles, placeholder};
+use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
-use crate::app::{App, Error, ErrorKind, Regenerated, Result, fold_workspace};
+use crate::app::{App, Error, ErrorKind, Regenerated, Result};
 use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
-    RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, decide,
+    RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
 };
-use crate::domain::{Envelope, Event, Identity, Provenance, StreamId};
+use crate::domain::{Envelope, Event, Identity};
 use crate::store::{Access, Filter, Reader, View};
 
 /// Most events and files that one record names: payloads are small.
@@ -195,7 +196,8 @@ impl App {
                 events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
                 files: plan.files.digests.iter().take(NAMED_PER_RECORD).map(renamed).collect(),
             };
-            decide(&fold_workspace(log)?, WorkspaceCommand::Redact { redacted, signed })?;
+            let command = WorkspaceCommand::Redact { redacted, signed };
+            Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
             Ok(plan.report(None))
         })
     }
@@ -235,7 +237,7 @@ impl App {
             Err(error) => {
                 self.clear_redaction()?;
                 if error.kind == ErrorKind::Rejected {
-                    self.refuse("redact", &error, &[])?;
+                    self.refuse("redact", &error)?;
                 }
                 return Err(error);
             }
@@ -408,7 +410,7 @@ fn record(tx: &mut Tx<'_, '_>, request: &RedactRequest, plan: &Plan, first: u64)
     let mut files = files.chunks(NAMED_PER_RECORD);
     let mut events = plan.events.chunks(NAMED_PER_RECORD);
     let mut masked = BTreeMap::new();
-    let state = fold_workspace(tx.log())?;
+    let mut records = Draft::<WorkspaceStream>::read(tx.log(), ())?;
     for by in first.. {
         let (some, more) = (events.next(), files.next());
         if some.is_none() && more.is_none() {
@@ -421,8 +423,8 @@ fn record(tx: &mut Tx<'_, '_>, request: &RedactRequest, plan: &Plan, first: u64)
             files: more.unwrap_or_default().to_vec(),
         };
         let command = WorkspaceCommand::Redact { redacted, signed: tx.key().is_some() };
-        let new: Vec<Event> = decide(&state, command)?.into_iter().map(Event::from).collect();
-        tx.append(StreamId::WORKSPACE, &new, Provenance::Reported)?;
+        records.decide(command, &())?;
+        tx.append(&mut records)?;
         for event in some {
             let envelope = tx.log().event(event.position)?;
             let new = envelope.masked(by, event.version, event.bytes.clone());

@@ -21,11 +21,11 @@ use serde::Serialize;
 
 use self::manifest::{escaped, unescaped};
 use crate::app::core::environment::{Facts, cpus};
-use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run, fold_workspace};
+use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::run::RunState;
-use crate::domain::workspace::{self, SnapshotTaken, WorkspaceCommand, WorkspaceEvent};
-use crate::domain::{Event, Provenance, StreamId};
+use crate::domain::workspace::{SnapshotTaken, WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
+use crate::domain::{Event, StreamId};
 use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
 use crate::supervise::Engine;
@@ -113,10 +113,7 @@ impl App {
         };
         let new = self.decide("snapshot create", |tx| {
             let command = WorkspaceCommand::TakeSnapshot(taken);
-            let events = workspace::decide(&fold_workspace(tx.log())?, command)?;
-            let events: Vec<Event> = events.into_iter().map(Event::from).collect();
-            tx.append(StreamId::WORKSPACE, &events, Provenance::Reported)?;
-            Ok(!events.is_empty())
+            Ok(!tx.decide::<WorkspaceStream>((), command, &())?.events().is_empty())
         })?;
         self.refresh()?;
         Ok(Taken { snapshot, manifest, new })

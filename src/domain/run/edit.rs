@@ -1,17 +1,16 @@
-//! The rules about what people say of a run once it is there: its category, tags, notes, name, and
-//! whether it stays where it is. They ask nothing of how far it got.
+//! The rules about edits of a run by people: its category, tags, notes, name, and whether it is
+//! pinned. They hold whatever the status of the run.
 
 use super::{
-    Category, RunClassified, RunEvent, RunNoted, RunPinned, RunRenamed, RunState, RunStatus,
-    RunTagged, RunUnpinned, classify,
+    Category, RunClassified, RunEvent, RunFacts, RunNoted, RunPinned, RunRenamed, RunState,
+    RunStatus, RunTagged, RunUnpinned, classify,
 };
 use crate::base::limits::{NAME_BYTES_MAX, TEXT_INLINE_BYTES_MAX};
-use crate::domain::policy::Policy;
 use crate::domain::{Fold as _, Name, Rejection};
 
-/// What can be said of a run.
+/// An edit of a run by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LifeCommand {
+pub enum RunEdit {
     /// Sort it into a category; by the words of its name and tags when none is given.
     Classify(Option<Category>),
     /// Add and remove tags.
@@ -39,40 +38,29 @@ pub enum LifeCommand {
     Rename(String),
 }
 
-/// What a decision about the life of a run needs to know beside the run.
-#[derive(Clone, Copy, Debug)]
-pub struct LifeFacts<'a> {
-    /// The rules in force.
-    pub policy: &'a Policy,
-    /// Their revision.
-    pub policy_revision: u64,
-}
-
-/// Decides on what somebody says of a run. Saying what is so already changes nothing.
-///
-/// # Errors
-/// When there is no such run, a text is empty, too long or not printable, or a tag is not there.
-pub fn decide_life(
+/// An edit to the present value changes nothing. Refuses an unknown run, a text that is empty, too
+/// long or not printable, and the removal of a tag that the run does not have.
+pub(super) fn decide_edit(
     state: &RunState,
-    command: LifeCommand,
-    facts: &LifeFacts<'_>,
+    command: RunEdit,
+    facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
     if state.status == RunStatus::Unknown {
         return Err(Rejection::Unknown { what: "run", name: state.experiment_id.clone() });
     }
     let mut events = match command {
-        LifeCommand::Classify(chosen) => return Ok(sort(state, chosen, facts)),
-        LifeCommand::Tag { add, remove } => tag(state, add, remove)?,
-        LifeCommand::Retag(tags) => retag(state, &tags),
-        LifeCommand::Note(text) => {
+        RunEdit::Classify(chosen) => return Ok(sort(state, chosen, facts)),
+        RunEdit::Tag { add, remove } => tag(state, add, remove)?,
+        RunEdit::Retag(tags) => retag(state, &tags),
+        RunEdit::Note(text) => {
             printable("the note", &text, TEXT_INLINE_BYTES_MAX)?;
             vec![RunNoted { text }.into()]
         }
-        LifeCommand::Pin { .. } if state.pinned => vec![],
-        LifeCommand::Pin { reason } => vec![RunPinned { reason: checked(reason)? }.into()],
-        LifeCommand::Unpin { .. } if !state.pinned => vec![],
-        LifeCommand::Unpin { reason } => vec![RunUnpinned { reason: checked(reason)? }.into()],
-        LifeCommand::Rename(new) => rename(state, new)?,
+        RunEdit::Pin { .. } if state.pinned => vec![],
+        RunEdit::Pin { reason } => vec![RunPinned { reason: checked(reason)? }.into()],
+        RunEdit::Unpin { .. } if !state.pinned => vec![],
+        RunEdit::Unpin { reason } => vec![RunUnpinned { reason: checked(reason)? }.into()],
+        RunEdit::Rename(new) => rename(state, new)?,
     };
     let words_changed =
         events.iter().any(|e| matches!(e, RunEvent::Tagged(_) | RunEvent::Renamed(_)));
@@ -88,7 +76,7 @@ pub fn decide_life(
     Ok(events)
 }
 
-fn sort(state: &RunState, chosen: Option<Category>, facts: &LifeFacts<'_>) -> Vec<RunEvent> {
+fn sort(state: &RunState, chosen: Option<Category>, facts: &RunFacts<'_>) -> Vec<RunEvent> {
     let criteria = &facts.policy.debug_experiments.criteria;
     let class = classify(&state.name, &state.tags, criteria, chosen);
     if class.category == state.category && chosen.is_some() == state.category_chosen {
