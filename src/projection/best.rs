@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::judged::Judged;
+use super::run_summary::RunSummary;
 use super::runs::{DETAILS, RunDetails};
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, Direction, RunId, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy, assess};
-use crate::domain::run::{Category, RunState, RunStatus, TestRows, Unstated};
+use crate::domain::run::{Category, RunStatus, TestRows, Unstated};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
@@ -104,12 +104,12 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn of(run: &Judged<'_>, policy: &Policy) -> Option<Self> {
-        let wanted = run.state.status == RunStatus::Finished && !run.deleted;
+    fn of(run: &RunSummary<'_>, policy: &Policy) -> Option<Self> {
+        let wanted = run.status == RunStatus::Finished && !run.deleted;
         wanted.then(|| Self {
             run: run.run(),
             experiment_id: run.experiment_id.to_owned(),
-            assessment: assess(policy, &run.state),
+            assessment: assess(policy, run),
         })
     }
 }
@@ -121,7 +121,7 @@ impl Snapshot {
     /// When the views cannot be read.
     pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
-        let mut candidates = self.judge(|run| Candidate::of(run, &policy))?;
+        let mut candidates = self.map_runs(|run| Candidate::of(run, &policy))?;
         candidates.reverse();
         Ok(candidates)
     }
@@ -133,7 +133,7 @@ impl Snapshot {
     pub fn candidate(&self, run: RunId) -> Result<Option<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
         let row = self.get(&DETAILS, &run.0)?;
-        row.map_or(Ok(None), |row| Ok(Candidate::of(&Judged::of(&row)?, &policy)))
+        row.map_or(Ok(None), |row| Ok(Candidate::of(&RunSummary::of(&row)?, &policy)))
     }
 
     /// Why the best are the best: who came after them, and who does not count.
@@ -143,8 +143,8 @@ impl Snapshot {
     pub fn best_explained(&self, admission: Admission) -> Result<BestExplained, ViewError> {
         let (_, policy) = self.policy()?;
         let contest = Contest::new(&policy, admission);
-        let entries = self.judge(|run| {
-            let finished = run.state.status == RunStatus::Finished && !run.deleted;
+        let entries = self.map_runs(|run| {
+            let finished = run.status == RunStatus::Finished && !run.deleted;
             finished.then(|| contest.enter(run).ok_or_else(|| contest.left_out(run)))
         })?;
         let (mut runs, mut left_out) = (Vec::new(), Vec::new());
@@ -166,7 +166,7 @@ impl Snapshot {
     pub fn best(&self, admission: Admission) -> Result<Vec<Best>, ViewError> {
         let (_, policy) = self.policy()?;
         let contest = Contest::new(&policy, admission);
-        Ok(contest.best(&self.judge(|run| contest.enter(run))?))
+        Ok(contest.best(&self.map_runs(|run| contest.enter(run))?))
     }
 }
 
@@ -237,14 +237,13 @@ impl<'p> Contest<'p> {
     }
 
     /// None for a run that does not count.
-    pub fn enter(&self, run: &Judged<'_>) -> Option<Contender> {
-        let RunState { status, category, synthetic, provenance, leaked_rows, .. } = run.state;
+    pub fn enter(&self, run: &RunSummary<'_>) -> Option<Contender> {
+        let RunSummary { status, category, synthetic, provenance, leaked_rows, .. } = *run;
         let asked = |m: &&FinalMetric| {
             m.key.split == Some(Split::Test) && self.roles.iter().any(|(_, n)| *n == m.key.name)
         };
-        let counts = status == RunStatus::Finished
-            && !run.deleted
-            && self.objections(&run.state).next().is_none();
+        let counts =
+            status == RunStatus::Finished && !run.deleted && self.objections(run).next().is_none();
         counts.then(|| Contender {
             experiment_id: run.experiment_id.to_owned(),
             // Generated rows follow from the seed, which is what the runs of a group differ in.
@@ -253,15 +252,15 @@ impl<'p> Contest<'p> {
                 false => run.configuration(),
             },
             test_rows: run.test_rows().unwrap_or_default(),
-            seed: run.state.stated(Unstated::Seed).then_some(run.seed),
+            seed: run.stated(Unstated::Seed).then_some(run.seed),
             position: run.position,
-            metrics: run.state.metrics.iter().filter(asked).cloned().collect(),
+            metrics: run.metrics.iter().filter(asked).cloned().collect(),
             marks: marks_of(provenance, leaked_rows, synthetic, category),
         })
     }
 
-    fn left_out(&self, run: &Judged<'_>) -> LeftOut {
-        let objections = || self.objections(&run.state);
+    fn left_out(&self, run: &RunSummary<'_>) -> LeftOut {
+        let objections = || self.objections(run);
         LeftOut {
             experiment_id: run.experiment_id.to_owned(),
             unproven: objections().all(|(_, unproven)| unproven),
@@ -271,7 +270,7 @@ impl<'p> Contest<'p> {
 
     /// What keeps a finished run out, and whether that is missing proof: debug runs and generated
     /// data count only where the rules allow them, unproven scores only where they are admitted.
-    fn objections(&self, run: &RunState) -> impl Iterator<Item = (&'static str, bool)> {
+    fn objections(&self, run: &RunSummary<'_>) -> impl Iterator<Item = (&'static str, bool)> {
         let rules = &self.policy.production_promotion;
         let unproven = self.admission == Admission::Measured;
         let provenance = run.provenance;

@@ -9,8 +9,8 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{
-    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunState, RunStatus, TEST_ROWS,
-    TestRows, UnrecordedSeries, Unstated, add_rows,
+    Archive as Place, Category, DataRecord, DroppedFile, RunEvent, RunEvidence, RunStatus,
+    TEST_ROWS, TestRows, UnrecordedSeries, Unstated, add_rows, is_model,
 };
 use crate::domain::{EnvelopeRef, Event, Kind, Provenance};
 use crate::model::settings;
@@ -282,24 +282,28 @@ impl RunDetails {
 
     /// The run against the rules.
     pub fn assess(&self, policy: &Policy) -> Assessment {
-        let equal = self.reproductions.iter().filter(|(_, equal)| *equal);
-        let state = RunState {
-            id: Some(self.run()),
-            experiment_id: self.experiment_id.clone(),
-            status: self.status.into(),
-            category: self.category,
-            synthetic: self.synthetic,
-            leaked_rows: self.leaked_rows,
-            unstated: self.unstated.iter().copied().collect(),
-            rows: self.rows.clone(),
-            provenance: self.provenance,
-            metrics: self.metrics.clone(),
-            unrecorded: self.unrecorded.clone(),
-            evaluations: self.evaluations.clone(),
+        assess(policy, self)
+    }
+}
+
+impl<'a> From<&'a RunDetails> for RunEvidence<'a> {
+    fn from(run: &'a RunDetails) -> Self {
+        let equal = run.reproductions.iter().filter(|(_, equal)| *equal);
+        Self {
+            status: run.status.into(),
+            category: run.category,
+            synthetic: run.synthetic,
+            leaked_rows: run.leaked_rows,
+            origin_stated: run.stated(Unstated::DataOrigin),
+            leakage_stated: run.stated(Unstated::LeakedRows),
+            rows: &run.rows,
+            provenance: run.provenance,
+            metrics: &run.metrics,
+            evaluations: &run.evaluations,
+            unrecorded: &run.unrecorded,
             reproduced: u32::try_from(equal.count()).unwrap_or(u32::MAX),
-            ..RunState::default()
-        };
-        assess(policy, &state)
+            has_model: run.artifacts.iter().any(|(name, ..)| is_model(name)),
+        }
     }
 }
 

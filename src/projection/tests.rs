@@ -1,10 +1,16 @@
 //! PRJ-1: whatever history, and wherever it is interrupted, incremental views equal rebuilt ones.
 
-use crate::base::{Digest, Env, RunId, Timestamp};
-use crate::domain::metric::{MetricBatch, MetricKey, MetricPoint};
-use crate::domain::run::{MetricsRecorded, RunFailed, RunInterrupted};
+use crate::base::{Digest, Env, RequestId, RunId, Split, Timestamp};
+use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint};
+use crate::domain::policy::{PolicyState, assess};
+use crate::domain::registry::{RegistryCommand, RegistryFacts, RegistryState, RegistryStream};
+use crate::domain::run::{
+    ArtifactStored, Category, DataRecord, Ending, Environment, MetricsRecorded, MetricsUnrecorded,
+    RunCommand, RunEdit, RunEvidence, RunFacts, RunFailed, RunFinished, RunInterrupted,
+    RunReproduced, RunStarted, RunState, RunStream, UnrecordedReason, UnrecordedSeries,
+};
 use crate::domain::workspace::ActorRegistered;
-use crate::domain::{Event, Provenance, StreamId};
+use crate::domain::{Decider as _, Event, Provenance, StreamId, fold};
 use crate::projection::{Snapshot, Views};
 use crate::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
 
@@ -156,4 +162,180 @@ fn kept_states_of_another_history_do_not_count() {
     assert_eq!(views.kept_before(&second, 41), None);
     let folded = dump(&Views::folded(&second, 35).unwrap());
     assert_eq!(dump(&views.as_of(&second, 35).unwrap()), folded);
+}
+
+/// The start of a run whose data nobody described.
+fn begins(run: RunId) -> RunStarted {
+    let digest = Digest([1; 32]);
+    RunStarted {
+        run,
+        name: "hate".into(),
+        experiment_id: "hate_1".into(),
+        folder: "experiments/hate_1".into(),
+        description: String::new(),
+        tags: vec![],
+        attempt: 1,
+        config_name: "toy".into(),
+        config: digest,
+        parameters: [].into(),
+        seed: 1,
+        data: DataRecord {
+            files: vec![],
+            synthetic: None,
+            labels: vec![],
+            split_rule: "hash".into(),
+            splits: vec![],
+            leaked_rows: 0,
+            prepared: digest,
+        },
+        environment: Environment {
+            tool_version: "0".into(),
+            libtorch: None,
+            os: "Linux".into(),
+            host: "host".into(),
+            cpu: "cpu".into(),
+            cpus: 4,
+            threads: 4,
+            memory_bytes: 0,
+            device: "cpu".into(),
+            accelerators: vec![],
+            variables: [].into(),
+            git: None,
+            cargo_lock: None,
+        },
+        trainer: "engine".into(),
+        unstated: [].into(),
+    }
+}
+
+/// What may happen to a run next: command `what`, varied by `n`.
+fn next_command(what: u8, n: u8) -> RunCommand {
+    let digest = Digest([n; 32]);
+    match what {
+        0 | 1 => {
+            let name = ["weights", "ensemble", "config", "labels"][usize::from(n)].to_owned();
+            let (path, bytes, blob) = (Some(format!("{name}.bin")), 9, true);
+            RunCommand::StoreArtifact(ArtifactStored { name, path, digest, bytes, blob })
+        }
+        2..=4 => {
+            let metric = |name: &str| FinalMetric {
+                key: MetricKey {
+                    name: name.into(),
+                    split: Some(Split::Test),
+                    direction: crate::base::Direction::Higher,
+                },
+                value: f64::from(n) / 3.0,
+            };
+            let labels = ["x".to_owned(), "y".to_owned()];
+            let confusion = vec![vec![90, 10], vec![u64::from(n) * 25, 100 - u64::from(n) * 25]];
+            RunCommand::End(Ending::Finish(Box::new(RunFinished {
+                attempt: 1,
+                duration_seconds: 1.0,
+                steps: 1,
+                epochs: 1,
+                best: None,
+                metrics: vec![metric("accuracy"), metric("f1_macro")],
+                evaluations: vec![
+                    Evaluation::of_confusion(Split::Test, &labels, confusion).unwrap(),
+                ],
+                parameter_count: None,
+                model_bytes: 9,
+                weights: None,
+                rows_per_second: None,
+            })))
+        }
+        5 => RunCommand::End(Ending::Interrupt { reason: "Ctrl-C".into() }),
+        6 => RunCommand::Edit(RunEdit::Classify(Some(match n {
+            0 => Category::Debug,
+            _ => Category::Baseline,
+        }))),
+        7 => RunCommand::Edit(RunEdit::Tag { add: vec!["debug".into()], remove: vec![] }),
+        8 => RunCommand::Edit(RunEdit::Pin { reason: None }),
+        9 => RunCommand::Reproduce(Box::new(RunReproduced {
+            by: RunId([90 + n; 16]),
+            equal: n > 0,
+            weights: digest,
+            difference: None,
+            environment: vec![],
+        })),
+        _ => RunCommand::NoteUnrecorded(MetricsUnrecorded {
+            attempt: 1,
+            series: vec![UnrecordedSeries {
+                name: "loss".into(),
+                split: None,
+                reason: UnrecordedReason::NotFinite,
+                values: 1,
+                first_step: Some(1),
+                last_step: Some(1),
+                ends_so: n == 0,
+            }],
+            others: 0,
+        }),
+    }
+}
+
+/// Rules that a run with measured values and a model can meet.
+fn lenient() -> PolicyState {
+    let mut state = PolicyState::default();
+    let rules = &mut state.policy.production_promotion;
+    rules.min_test_rows = 0;
+    rules.min_accuracy_threshold = 0.5;
+    state
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// `promote` judges the state that it folds, `candidates` and `consolidate` judge rows of
+    /// views: of the same history they say the same.
+    #[test]
+    fn states_and_views_are_judged_alike(
+        steps in proptest::collection::vec((0_u8..12, 0_u8..4), 0..16),
+    ) {
+        let run = RunId([7; 16]);
+        let policy = lenient();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
+        let ann = [ActorRegistered { name: "ann".into() }.into()];
+        append(&store, StreamId::WORKSPACE, &ann, Origin::This);
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let start = RunCommand::Start(Box::new(begins(run)), None);
+        let commands = steps.into_iter().map(|(what, n)| next_command(what, n));
+        let mut decided = RunState::default();
+        for command in std::iter::once(start).chain(commands) {
+            // What a rule refuses does not happen.
+            let Ok(events) = RunStream::decide(&decided, command, &facts) else { continue };
+            for event in events {
+                RunStream::anticipate(&mut decided, &event, &facts);
+                append(&store, run.into(), &[event.into()], Origin::At(0));
+            }
+        }
+        let state = store.read(|log| {
+            Ok::<_, StoreError>(fold::<RunStream>(&log.stream(run.into(), 0)?))
+        }).unwrap();
+        proptest::prop_assert_eq!(&state, &decided, "folded after the fact and before it");
+        let size = store.read(|log| Ok::<_, StoreError>(log.size())).unwrap();
+        let views = Views::folded(&store, size).unwrap();
+        let details = views.run(run).unwrap().unwrap();
+        proptest::prop_assert_eq!(RunEvidence::from(&state), RunEvidence::from(&details));
+        let judged = assess(&policy.policy, &state);
+        let listed = views.map_runs(|run| Some(assess(&policy.policy, run))).unwrap();
+        proptest::prop_assert_eq!(&listed, std::slice::from_ref(&judged));
+        let facts = RegistryFacts {
+            policy: &policy.policy,
+            policy_revision: 0,
+            actor: "ann",
+            run: &state,
+            trainer: "ann",
+            trainer_signed: false,
+            key: None,
+            vouched: &std::collections::BTreeSet::new(),
+        };
+        let (request, name) = (RequestId([1; 16]), "hate_v1".to_owned());
+        let (reason, intended_use, limits, replace) = (None, None, None, false);
+        let ask =
+            RegistryCommand::Request { request, name, reason, intended_use, limits, replace };
+        let answer = RegistryStream::decide(&RegistryState::default(), ask, &facts);
+        proptest::prop_assert_eq!(answer.is_ok(), judged.is_candidate(), "{:?}", judged);
+    }
 }

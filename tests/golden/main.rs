@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
 
+mod coverage;
 mod examples;
 #[path = "../support/mod.rs"]
 mod support;

@@ -267,6 +267,79 @@ fn joined(name: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Payloads that a command carries as they were made, because only the caller knows their facts;
+/// `decide` checks them. All others are made by `decide`.
+const CARRIED: &[&str] = &[
+    "ArtifactStored",
+    "CheckpointAnchored",
+    "LogsPacked",
+    "MetricsUnrecorded",
+    "MovePlanned",
+    "RunFinished",
+    "RunPlanned",
+    "RunReproduced",
+    "RunResumed",
+    "RunStarted",
+    "SnapshotTaken",
+    "TextRedacted",
+    "TrainCheckpointPruned",
+    "TrainCheckpointSaved",
+];
+
+/// Files that append to the log: one for decisions, one for what a training measures.
+const APPENDS: &[&str] = &["src/app/core/session.rs", "src/app/runs/record.rs"];
+
+/// The payloads of all kinds, as `stream_events!` lists them.
+fn payloads() -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, text) in sources() {
+        if name.starts_with("src/domain/") && name.ends_with("/event.rs") {
+            let listed = text.lines().filter(|line| line.trim_start().starts_with("0x"));
+            let payload = |line: &str| Some(line.rsplit_once('(')?.1.split_once(')')?.0.to_owned());
+            found.extend(listed.filter_map(payload));
+        }
+    }
+    assert_eq!(found.len(), annals::domain::all_kinds().count(), "a kind was not read");
+    found
+}
+
+/// Outside of `domain` no event is made, none is appended but by a decision, and no kind is named by
+/// text.
+fn decided(name: &str, text: &str, payloads: &[String]) -> Vec<String> {
+    let exempt = ["src/domain/", "src/store/"].iter().any(|folder| name.starts_with(folder));
+    if !name.starts_with("src/") || exempt || name.ends_with("tests.rs") {
+        return vec![];
+    }
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| !is_comment(line)) {
+        for kind in annals::domain::all_kinds() {
+            if line.contains(&format!("\"{}\"", kind.name)) {
+                found.push(format!("{name}:{number}: {} by text (use its constant)", kind.name));
+            }
+        }
+        let is_made = |payload: &&String| {
+            let made = format!("{payload} {{");
+            line.match_indices(&made).any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                // What is taken apart is not made.
+                before.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+                    && !["let ", "-> ", "impl ", "for "].iter().any(|w| line[..at].ends_with(w))
+                    && !line.contains("..")
+            })
+        };
+        for payload in payloads.iter().filter(is_made) {
+            if !CARRIED.contains(&payload.as_str()) {
+                found.push(format!("{name}:{number}: {payload} is made (a decider makes events)"));
+            }
+        }
+        if line.contains("Append {") && !APPENDS.contains(&name) {
+            found.push(format!("{name}:{number}: an append without a decision (Tx::decide)"));
+        }
+    }
+    found
+}
+
 fn headed(name: &str, text: &str) -> Vec<String> {
     let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!["));
     let ok = first.is_some_and(|line| line.starts_with("//!")) || name.ends_with("/tests.rs");
@@ -276,8 +349,10 @@ fn headed(name: &str, text: &str) -> Vec<String> {
 #[test]
 fn the_sources_keep_the_rules() {
     let mut found = Vec::new();
+    let payloads = payloads();
     for (name, text) in sources() {
         if name != "tests/tidy/main.rs" {
+            found.extend(decided(&name, &text, &payloads));
             found.extend(walls(&name, &text));
             found.extend(reasons(&name, &text));
             found.extend(joined(&name, &text));
@@ -322,4 +397,12 @@ fn each_rule_fires() {
     assert_eq!(joined("src/x.rs", "self.root.join(&run.folder)").len(), 1);
     assert!(joined("src/x.rs", "self.root.join(\".annals\")").is_empty());
     assert_eq!(headed("src/x.rs", "fn f() {}").len(), 1);
+    let payloads = payloads();
+    let decided = |text: &str| decided("src/app/x.rs", text, &payloads).len();
+    assert_eq!(decided("let kind = \"run.finished\";"), 1);
+    assert_eq!(decided("let event = RunArchived { folder };"), 1);
+    assert_eq!(decided("    RunDeleted {"), 1);
+    assert_eq!(decided("writer.append(&Append {"), 1);
+    assert_eq!(decided("let RunDeleted { files } = event;"), 0);
+    assert_eq!(decided("let run = \"finished\"; // run.finished"), 0);
 }

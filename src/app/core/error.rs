@@ -221,6 +221,12 @@ impl From<Rejection> for Error {
         let error = Self::new(kind, rejection.to_string());
         let Rejection::Rules { failed, .. } = &rejection else { return error };
         let error = error.hint("`annals candidates` shows every rule and number");
+        let error = match failed.iter().any(|rule| rule.rule == "model") {
+            true => error.hint(
+                "`annals run save RUN FILE` stores the model of a run, before `annals run finish`",
+            ),
+            false => error,
+        };
         match failed.iter().any(|rule| rule.found == NOT_STATED) {
             true => error.hint(
                 "state such facts where the run starts: `annals run start` and `annals run exec` \

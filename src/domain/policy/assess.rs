@@ -6,7 +6,7 @@ use super::{Policy, ProductionPromotion};
 use crate::base::{Split, counted, fixed};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
-use crate::domain::run::{Category, NOT_STATED, RunState, RunStatus, UnrecordedSeries, Unstated};
+use crate::domain::run::{Category, NOT_STATED, RunEvidence, RunStatus, UnrecordedSeries};
 
 /// A missing value; it fails its rule and never counts as 0.
 const NOT_MEASURED: &str = "not measured";
@@ -32,7 +32,8 @@ impl Assessment {
 
 /// Judges a run by the policy. A metric that is missing and a fact that nobody stated fail the
 /// rules that need them; they never count as 0.
-pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
+pub fn assess<'r>(policy: &Policy, run: impl Into<RunEvidence<'r>>) -> Assessment {
+    let run: RunEvidence<'r> = run.into();
     let rules = &policy.production_promotion;
     let mut found = vec![
         rule("enabled", rules.enabled, "promotion is enabled", yes_no(rules.enabled)),
@@ -51,20 +52,20 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
     ));
     found.push(rule(
         "synthetic_data",
-        rules.allow_synthetic || (!run.synthetic && run.stated(Unstated::DataOrigin)),
+        rules.allow_synthetic || (!run.synthetic && run.origin_stated),
         if rules.allow_synthetic { "any data" } else { "no generated data" },
         match run.synthetic {
             true => "generated data",
-            false if run.stated(Unstated::DataOrigin) => "real data",
+            false if run.origin_stated => "real data",
             false => NOT_STATED,
         },
     ));
     found.push(rule(
         "leakage",
-        rules.allow_leakage || (run.leaked_rows == 0 && run.stated(Unstated::LeakedRows)),
+        rules.allow_leakage || (run.leaked_rows == 0 && run.leakage_stated),
         if rules.allow_leakage { "any" } else { "0 rows" },
         match run.leaked_rows {
-            0 if !run.stated(Unstated::LeakedRows) => NOT_STATED.into(),
+            0 if !run.leakage_stated => NOT_STATED.into(),
             leaked => Cow::from(counted(leaked, "row")),
         },
     ));
@@ -82,7 +83,8 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         enough.found = NOT_STATED.into();
     }
     found.push(enough);
-    found.extend(scores(rules, &run.metrics, run.evaluation(rules.split)));
+    let evaluation = run.evaluations.iter().find(|e| e.split == rules.split);
+    found.extend(scores(rules, run.metrics, evaluation));
     let diverged: Vec<String> = run
         .unrecorded
         .iter()
@@ -91,6 +93,9 @@ pub fn assess(policy: &Policy, run: &RunState) -> Assessment {
         .collect();
     if !diverged.is_empty() {
         found.push(rule("finite_metrics", false, "metrics stay finite", diverged.join("; ")));
+    }
+    if !run.has_model {
+        found.push(rule("model", false, "weights or an ensemble", "none"));
     }
     let (reproduced, least) = (run.reproduced.into(), rules.min_reproduced.into());
     found.push(count("min_reproduced", reproduced, least, None));

@@ -2,7 +2,7 @@ use super::decide::decide;
 use super::*;
 use crate::base::{Direction, RunId, Split, Timestamp};
 use crate::domain::metric::{ClassScore, Evaluation, FinalMetric, MetricKey};
-use crate::domain::run::{Category, RunState, RunStatus, Unstated};
+use crate::domain::run::{Artifact, Category, RunState, RunStatus, Unstated};
 use crate::domain::{Fold as _, Provenance};
 
 fn set(key: &str, value: &str) -> Result<Vec<PolicyEvent>, crate::domain::Rejection> {
@@ -66,6 +66,10 @@ fn metric(name: &str, value: f64) -> FinalMetric {
     FinalMetric { key: MetricKey { name: name.into(), split, direction: Direction::Higher }, value }
 }
 
+fn weights() -> Artifact {
+    Artifact { path: None, digest: crate::base::Digest([1; 32]), bytes: 9 }
+}
+
 fn good() -> RunState {
     let class = |label: &str, f1: f64| ClassScore {
         label: label.into(),
@@ -77,6 +81,7 @@ fn good() -> RunState {
     RunState {
         status: RunStatus::Finished,
         rows: vec![(Split::Test, 200)],
+        artifacts: [("weights".to_owned(), weights())].into(),
         provenance: Some(Provenance::Engine),
         metrics: vec![metric("accuracy", 0.56), metric("f1_macro", 0.5)],
         evaluations: vec![Evaluation {
@@ -103,6 +108,9 @@ fn each_rule_stands_alone() {
     fails(&policy, &RunState { status: RunStatus::Failed, ..good() }, "finished");
     fails(&policy, &RunState { category: Category::Debug, ..good() }, "category");
     fails(&policy, &RunState { synthetic: true, ..good() }, "synthetic_data");
+    fails(&policy, &RunState { artifacts: [].into(), ..good() }, "model");
+    let ensemble = [("ensemble".to_owned(), weights())].into();
+    assert!(assess(&policy, &RunState { artifacts: ensemble, ..good() }).is_candidate());
     fails(&policy, &RunState { leaked_rows: 1, ..good() }, "leakage");
     fails(&policy, &RunState { provenance: Some(Provenance::Typed), ..good() }, "evidence");
     fails(&policy, &RunState { rows: vec![(Split::Test, 99)], ..good() }, "min_test_rows");

@@ -286,11 +286,6 @@ fn may_be_promoted(
         return Err(Rejection::Rules { what, policy_revision, failed });
     }
     let taken = |r: &Request| r.requested.name == name && r.status == RequestStatus::Open;
-    let artifacts = &facts.run.artifacts;
-    if !["weights", "ensemble"].iter().any(|what| artifacts.contains_key(*what)) {
-        let (state, wanted) = ("without weights".into(), "only a model can be promoted".into());
-        return Err(Rejection::WrongState { what, state, wanted });
-    }
     may_take(state, name, replace)?;
     if state.production.get(name).is_some_and(|model| model.run == run) {
         return Err(Rejection::WrongState {

@@ -6,6 +6,7 @@ mod command;
 mod decide;
 mod edit;
 mod event;
+mod evidence;
 mod state;
 mod test_rows;
 mod unrecorded;
@@ -30,6 +31,7 @@ pub use event::{
     RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE, SplitRows, Synthetic,
     TrainCheckpointPruned, TrainCheckpointSaved,
 };
+pub use evidence::{RunEvidence, is_model};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};
 pub use test_rows::{Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows};
 pub use unrecorded::{MetricsUnrecorded, NOT_STATED, UnrecordedReason, UnrecordedSeries, Unstated};

@@ -14,12 +14,12 @@ use crate::base::{Digest, RunId, Split};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
 };
-use crate::domain::run::{Archive, Category, RunState, RunStatus};
+use crate::domain::run::{Archive, Category, RunStatus};
 use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
 use crate::projection::Snapshot;
 use crate::projection::best::{Admission, Contender, Contest};
-use crate::projection::judged::Judged;
+use crate::projection::run_summary::RunSummary;
 
 /// What decides which run of a series is the best, the first that was measured.
 pub(super) fn metrics(layout: LayoutKind) -> [&'static str; 4] {
@@ -235,7 +235,7 @@ fn members(
     // A run that is the best only where unproven scores count too is kept as well.
     let contests = [Admission::Measured, Admission::Unproven].map(|a| Contest::new(policy, a));
     let metrics = metrics(layout);
-    let found = views.judge(|run| {
+    let found = views.map_runs(|run| {
         let entries = || [0, 1].map(|contest: usize| contests[contest].enter(run));
         (!run.deleted).then(|| (member(run, policy, &named, &metrics), entries()))
     })?;
@@ -259,16 +259,16 @@ fn members(
 }
 
 fn member(
-    run: &Judged<'_>,
+    run: &RunSummary<'_>,
     policy: &Policy,
     named: &BTreeMap<RunId, String>,
     metrics: &[&'static str],
 ) -> (Member, Place) {
-    let RunState { status, category, pinned, .. } = run.state;
+    let RunSummary { status, category, pinned, .. } = *run;
     let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
     // Most runs have no chance; judging them all costs more than reading them.
     let chance = policy.production_promotion.allow_debug || category != Category::Debug;
-    let ready = in_production || (chance && assess(policy, &run.state).is_candidate());
+    let ready = in_production || (chance && assess(policy, run).is_candidate());
     let held = match (status, pinned, named.get(&run.run()), run.archived_by_hand) {
         (RunStatus::Running, ..) => Some("running".to_owned()),
         (_, true, ..) => Some("pinned".to_owned()),
@@ -292,15 +292,15 @@ fn member(
 }
 
 /// How good a run is by the split the policy asks for, else on the valid rows.
-fn score(run: &Judged<'_>, policy: &Policy, metrics: &[&'static str]) -> Score {
+fn score(run: &RunSummary<'_>, policy: &Policy, metrics: &[&'static str]) -> Score {
     let rules = &policy.production_promotion;
     let measured = [rules.split, Split::Valid].into_iter().find_map(|split| {
         metrics.iter().find_map(|name| Some((split, *name, run.metric(name, split)?)))
     });
     let second = measured.and_then(|(split, ..)| run.metric("accuracy", split));
-    let evidence = run.state.provenance;
+    let evidence = run.provenance;
     Score {
-        counts: (rules.allow_synthetic || !run.state.synthetic)
+        counts: (rules.allow_synthetic || !run.synthetic)
             && evidence.is_some_and(|provenance| rules.evidence.contains(&provenance)),
         measured,
         second: second.unwrap_or_default(),

@@ -1,28 +1,43 @@
-//! Runs as rules see them. They are read in place and several at a time, because most of a row,
+//! Runs as the rules see them. They are read in place and several at a time, because most of a row,
 //! such as its parameters, is not judged, and a value of each row costs more than judging it.
 
 use super::row::{open, value};
 use super::runs::{ArchivedRunDetails, DETAILS, Status};
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, RunId, Split, Timestamp};
-use crate::domain::metric::FinalMetric;
-use crate::domain::run::{RunState, TestRows, Unstated};
+use crate::domain::Provenance;
+use crate::domain::metric::{Evaluation, FinalMetric};
+use crate::domain::run::{
+    Category, RunEvidence, RunStatus, TestRows, UnrecordedSeries, Unstated, is_model,
+};
 
-/// A run whose files are there or not, without what no rule asks for.
-pub struct Judged<'a> {
+/// A run, without what no rule requires.
+pub struct RunSummary<'a> {
     /// The unique name.
     pub experiment_id: &'a str,
     /// The experiment's name.
     pub name: &'a str,
     /// The folder, relative to the workspace.
     pub folder: &'a str,
-    /// What the policy looks at; names, tags, files and checkpoints are not in it.
-    pub state: RunState,
+    /// How far it got.
+    pub status: RunStatus,
+    /// What it is for.
+    pub category: Category,
+    /// Whether the rules about old runs leave it alone.
+    pub pinned: bool,
+    /// Whether its data was generated.
+    pub synthetic: bool,
+    /// Valid and test rows whose text is also in the training rows.
+    pub leaked_rows: u64,
+    /// How its final metrics came to the log.
+    pub provenance: Option<Provenance>,
+    /// Final values.
+    pub metrics: Vec<FinalMetric>,
     /// When it ended; none while it runs.
     pub ended: Option<Timestamp>,
-    /// Why somebody archived it by hand, in words.
+    /// The reason why somebody archived it by hand.
     pub archived_by_hand: Option<&'a str>,
-    /// Whether it lies in an archive.
+    /// Whether it is in an archive.
     pub archived: bool,
     /// Whether its files are gone.
     pub deleted: bool,
@@ -32,38 +47,54 @@ pub struct Judged<'a> {
     pub started_position: u64,
     /// Position of its end, else of its start.
     pub position: u64,
+    unstated: Vec<Unstated>,
+    rows: Vec<(Split, u64)>,
+    evaluations: Vec<Evaluation>,
+    unrecorded: Vec<UnrecordedSeries>,
+    reproduced: u32,
+    has_model: bool,
     row: &'a ArchivedRunDetails,
 }
 
-impl<'a> Judged<'a> {
+impl<'s> From<&'s RunSummary<'_>> for RunEvidence<'s> {
+    fn from(run: &'s RunSummary<'_>) -> Self {
+        Self {
+            status: run.status,
+            category: run.category,
+            synthetic: run.synthetic,
+            leaked_rows: run.leaked_rows,
+            origin_stated: run.stated(Unstated::DataOrigin),
+            leakage_stated: run.stated(Unstated::LeakedRows),
+            rows: &run.rows,
+            provenance: run.provenance,
+            metrics: &run.metrics,
+            evaluations: &run.evaluations,
+            unrecorded: &run.unrecorded,
+            reproduced: run.reproduced,
+            has_model: run.has_model,
+        }
+    }
+}
+
+impl<'a> RunSummary<'a> {
     /// Reads a row in place.
     pub(super) fn of(row: &'a [u8]) -> Result<Self, ViewError> {
         let row: &ArchivedRunDetails = open(&DETAILS, row)?;
         let equal = row.reproductions.iter().filter(|reproduction| reproduction.1).count();
         let status: Status = value(&DETAILS, &row.status)?;
         let archive = row.archive.as_ref();
-        let state = RunState {
-            id: Some(RunId(row.id)),
-            status: status.into(),
-            category: value(&DETAILS, &row.category)?,
-            pinned: row.pinned,
-            synthetic: row.synthetic,
-            leaked_rows: row.leaked_rows.to_native(),
-            unstated: value::<Vec<Unstated>>(&DETAILS, &row.unstated)?.into_iter().collect(),
-            rows: value::<Vec<(Split, u64)>>(&DETAILS, &row.rows)?,
-            provenance: value(&DETAILS, &row.provenance)?,
-            metrics: value(&DETAILS, &row.metrics)?,
-            evaluations: value(&DETAILS, &row.evaluations)?,
-            unrecorded: value(&DETAILS, &row.unrecorded)?,
-            reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
-            ..RunState::default()
-        };
         let started_position = row.started_position.to_native();
         Ok(Self {
             experiment_id: &row.experiment_id,
             name: &row.experiment_name,
             folder: &row.folder,
-            state,
+            status: status.into(),
+            category: value(&DETAILS, &row.category)?,
+            pinned: row.pinned,
+            synthetic: row.synthetic,
+            leaked_rows: row.leaked_rows.to_native(),
+            provenance: value(&DETAILS, &row.provenance)?,
+            metrics: value(&DETAILS, &row.metrics)?,
             ended: row.ended.as_ref().map(|at| Timestamp(at.to_native())),
             archived_by_hand: archive.filter(|a| a.rule.is_none()).map(|a| a.reason.as_str()),
             archived: archive.is_some(),
@@ -71,8 +102,19 @@ impl<'a> Judged<'a> {
             seed: row.seed.to_native(),
             started_position,
             position: row.ended_position.as_ref().map_or(started_position, |at| at.to_native()),
+            unstated: value(&DETAILS, &row.unstated)?,
+            rows: value(&DETAILS, &row.rows)?,
+            evaluations: value(&DETAILS, &row.evaluations)?,
+            unrecorded: value(&DETAILS, &row.unrecorded)?,
+            reproduced: u32::try_from(equal).unwrap_or(u32::MAX),
+            has_model: row.artifacts.iter().any(|artifact| is_model(artifact.0.as_str())),
             row,
         })
+    }
+
+    /// Whether somebody stated the fact.
+    pub fn stated(&self, fact: Unstated) -> bool {
+        !self.unstated.contains(&fact)
     }
 
     /// The run's id.
@@ -93,7 +135,7 @@ impl<'a> Judged<'a> {
     /// A final value.
     pub fn metric(&self, name: &str, split: Split) -> Option<f64> {
         let found = |m: &&FinalMetric| m.key.split == Some(split) && m.key.name == name;
-        self.state.metrics.iter().find(found).map(|m| m.value)
+        self.metrics.iter().find(found).map(|m| m.value)
     }
 
     /// Digest over its configuration without the seed, and its labels.
@@ -113,12 +155,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn judge<T: Send>(
+    pub fn map_runs<T: Send>(
         &self,
-        each: impl Fn(&Judged<'_>) -> Option<T> + Sync,
+        each: impl Fn(&RunSummary<'_>) -> Option<T> + Sync,
     ) -> Result<Vec<T>, ViewError> {
         let mut found = self.gather(&DETAILS, |row| {
-            let run = Judged::of(row)?;
+            let run = RunSummary::of(row)?;
             Ok(each(&run).map(|made| (run.started_position, made)))
         })?;
         found.sort_unstable_by_key(|(position, _)| *position);
