@@ -6,7 +6,7 @@ use super::{
     ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
-use crate::base::{RunId, Split, Timestamp, settings};
+use crate::base::{RunId, Split, Timestamp};
 use crate::domain::run::{
     Archive, RunEvent, RunFinished, RunStarted, RunState, RunStream, Unstated,
 };
