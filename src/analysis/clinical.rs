@@ -4,11 +4,11 @@
 use serde::Serialize;
 
 use super::compare::{Score, score};
-use super::stats::wilson;
 use crate::base::{Split, counted};
 use crate::domain::Provenance;
 use crate::domain::run::{Category, Unstated};
 use crate::projection::runs::RunDetails;
+use crate::stats::wilson;
 
 /// Positives below which a recall is not worth a conclusion: its 95 % interval is wider than a
 /// third.

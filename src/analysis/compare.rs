@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::column::{Cell, parameter_cell};
-use super::stats::{Paired, paired};
+use super::paired::{Paired, paired};
 use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;

@@ -1,7 +1,7 @@
 //! Comparisons, statistics and pictures: pure functions from what the views say to values, text
 //! and SVG. The same facts give the same bytes, on any machine.
 //!
-//! May use: `base`, `domain`'s plain types, the plain result types of `projection`, the line type
+//! May use: `base`, `stats`, `domain`'s plain types, the plain result types of `projection`, the line type
 //! of test predictions. Must never see: `store`, files, the terminal, the clock.
 //!
 //! A score stands with its split and its interval; where two runs were not measured on the same
@@ -19,6 +19,6 @@ pub mod compare;
 pub mod diff;
 pub mod document;
 pub mod filter;
+pub mod paired;
 pub mod plot;
 pub mod report;
-pub mod stats;

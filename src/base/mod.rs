@@ -20,6 +20,7 @@ pub mod limits;
 pub mod markdown;
 pub mod mask;
 mod measure;
+pub mod parallel;
 pub mod score;
 pub mod suggest;
 mod time;

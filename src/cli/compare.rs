@@ -8,7 +8,7 @@ use super::ui::{Table, Ui};
 use crate::analysis::column::{Cell, cell};
 use crate::analysis::compare::{Comparison, ParameterRow, Score, compare};
 use crate::analysis::document::markdown_table;
-use crate::analysis::stats::McNemar;
+use crate::analysis::paired::McNemar;
 use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
 use crate::base::counted;
 use crate::port::export::write_parquet;

@@ -6,6 +6,7 @@ use super::leakage::{Leakage, SplitCounts};
 use super::near::NearDuplicate;
 use crate::base::{Split, score};
 use crate::data::prepared::{Inputs, Prepared};
+use crate::stats::nearest;
 
 /// The name of the report in a run's `config` folder.
 pub const REPORT_FILE: &str = "data_report.json";
@@ -189,12 +190,11 @@ fn lengths(inputs: &Inputs, limit: u32, cut: usize) -> Option<Lengths> {
     };
     let mut all = inputs.lengths();
     all.sort_unstable();
-    let at = |share: f64| all.get(((all.len() - 1) as f64 * share).round() as usize).copied();
     Some(Lengths {
         unit,
         min: *all.first()?,
-        median: at(0.5)?,
-        p95: at(0.95)?,
+        median: nearest(&all, 0.5)?,
+        p95: nearest(&all, 0.95)?,
         max: *all.last()?,
         at_the_limit: all.iter().filter(|length| **length >= limit).count() as u64,
         cut: cut as u64,

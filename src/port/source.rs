@@ -1,18 +1,16 @@
 //! Where rows come from: the events that are wanted, read on all cores a part of the log at a time,
 //! and folded into rows in their order.
 
-use std::collections::BTreeMap;
-use std::num::NonZero;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::str::FromStr as _;
-use std::sync::mpsc::{Receiver, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use rusqlite::types::ValueRef;
 
 use super::cells::{Batch, row};
 use super::table::{Fold, Role, Seen, Table};
+use crate::base::parallel::{cores, in_order};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{EnvelopeRef, Kind, kind_named};
 
@@ -161,65 +159,6 @@ pub trait Source: Send + Sync {
     fn log_checkpoints(&self) -> Result<Vec<(u64, String)>, String>;
 }
 
-/// Works on all cores, each with a state of its own, and takes what comes of each item in the order
-/// of the items. A core takes the next item as soon as it is free, as others may be busy with other
-/// programs; at most two items for each core are in the making or wait.
-///
-/// # Errors
-/// The first of `take`; what is not worked on by then never is.
-pub(super) fn in_order<I: Sync, S, T: Send, E>(
-    items: &[I],
-    state: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, &I) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<(), E>,
-) -> Result<(), E> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
-    if cores < 2 {
-        let mut state = state();
-        return items.iter().try_for_each(|item| take(work(&mut state, item)));
-    }
-    let (hand_out, to_do) = channel();
-    let to_do = Mutex::new(to_do.into_iter());
-    let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let (give, made) = channel();
-    let (state, work, next) = (&state, &work, &next);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            let give = give.clone();
-            scope.spawn(move || {
-                let mut state = state();
-                while let Some((index, item)) = next() {
-                    // Whoever waits for this item must hear of a panic.
-                    let made = catch_unwind(AssertUnwindSafe(|| work(&mut state, item)));
-                    if give.send((index, made)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        // Dropped at the end, whatever it is: then nobody works on.
-        let (hand_out, made) = (hand_out, made);
-        let mut rest = items.iter().enumerate();
-        for item in rest.by_ref().take(2 * cores) {
-            let _ = hand_out.send(item);
-        }
-        let mut waiting = BTreeMap::new();
-        for index in 0..items.len() {
-            let made = loop {
-                match waiting.remove(&index) {
-                    Some(made) => break made,
-                    None => waiting.extend(made.recv()),
-                }
-            };
-            if let Some(item) = rest.next() {
-                let _ = hand_out.send(item);
-            }
-            take(made.unwrap_or_else(|panic| resume_unwind(panic)))?;
-        }
-        Ok(())
-    })
-}
-
 /// Rows of events that need none before them.
 struct Folded {
     fold: fn(&Seen<'_>, &mut Batch),
@@ -304,7 +243,7 @@ impl Reading {
                     self.source.read(&self.want, window.clone(), &mut folded)?;
                     Ok(make(folded.batch))
                 };
-                in_order(&self.windows, || (), work, |made: Result<T, String>| take(made?))
+                in_order(cores(), &self.windows, || (), work, |made: Result<T, String>| take(made?))
             }
             Fold::Whole(rows) => {
                 let mut rows = rows();
@@ -314,6 +253,7 @@ impl Reading {
                     Ok(stored)
                 };
                 in_order(
+                    cores(),
                     &self.windows,
                     || (),
                     work,
@@ -401,45 +341,5 @@ mod tests {
         assert_eq!(want.recorded_before, "2026-02-03T04:05:06.000000008Z".parse().ok());
         want.narrow(Role::Recorded, Op::Greater, &ValueRef::Text(b"not a time"));
         assert_eq!(want.recorded_from, None);
-    }
-
-    #[test]
-    fn work_of_many_cores_is_taken_in_order_until_an_error() {
-        let items: Vec<u64> = (0..1_000).collect();
-        let work = |state: &mut u64, item: &u64| {
-            *state += 1;
-            if item.is_multiple_of(7) {
-                std::thread::yield_now();
-            }
-            item * 2
-        };
-        let mut taken = Vec::new();
-        let whole: Result<(), u64> = in_order(
-            &items,
-            || 0,
-            work,
-            |made| {
-                taken.push(made);
-                Ok(())
-            },
-        );
-        assert_eq!(whole, Ok(()));
-        assert!(taken.iter().copied().eq((0..1_000).map(|item| item * 2)));
-        let mut count = 0;
-        let ended = in_order(
-            &items,
-            || 0,
-            work,
-            |made| {
-                count += 1;
-                if made < 200 { Ok(()) } else { Err(made) }
-            },
-        );
-        assert_eq!((ended, count), (Err(200), 101));
-        let none = in_order(&items[..0], || 0, work, Err);
-        assert_eq!(none, Ok(()));
-        let panics = |_: &mut u64, item: &u64| assert_ne!(*item, 500);
-        let ended = catch_unwind(|| in_order(&items, || 0, panics, |()| Ok::<_, u64>(())));
-        assert!(ended.is_err());
     }
 }

@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::num::NonZero;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use redb::{
     Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
@@ -21,7 +19,7 @@ use super::create::create;
 use super::kept::{self, Kept};
 use super::kv::Layered;
 use super::{ALL, Definition, ViewError};
-use crate::base::{Digest, codec, confine};
+use crate::base::{Digest, codec, confine, parallel};
 use crate::domain::Event;
 use crate::store::{Filter, Store};
 
@@ -525,8 +523,7 @@ impl Snapshot {
     ) -> Result<Vec<T>, ViewError> {
         // A state of former times is read from its beginning.
         let newest = self.below.as_ref().is_none_or(|below| below.stretch.is_none());
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(PARTS_MAX);
-        let parts = if newest { threads } else { 1 };
+        let parts = if newest { parallel::cores().min(PARTS_MAX) } else { 1 };
         // Keys are random ids: each part of the first byte's values has as many as the next.
         let first = |part: usize| u8::try_from(part * 256 / parts).ok();
         let part = |part: usize| {
@@ -540,15 +537,15 @@ impl Snapshot {
             })?;
             Ok::<_, ViewError>(made)
         };
-        thread::scope(|scope| {
-            let others: Vec<_> =
-                (1..parts).map(|number| scope.spawn(move || part(number))).collect();
-            let mut all: Vec<T> = part(0)?;
-            for other in others {
-                all.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
-            }
-            Ok(all)
-        })
+        let numbers: Vec<usize> = (0..parts).collect();
+        let made = parallel::map_shares(parts, &numbers, |numbers| {
+            numbers.iter().map(|number| part(*number)).collect::<Result<Vec<_>, _>>()
+        });
+        let mut all = Vec::new();
+        for made in made {
+            all.extend(made?.into_iter().flatten());
+        }
+        Ok(all)
     }
 
     /// The rows from a key on, in order, as long as `goes_on`.

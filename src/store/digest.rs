@@ -3,16 +3,13 @@
 //! May use: the block at hand. Must never see: what came before it; that is for the fold.
 //! Workers use what they allocated again and again: fresh pages cost a tenth of a check.
 
-use std::panic::resume_unwind;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
 
 use super::block::{Block, BlockHeader, Unpacker};
 use super::{Reader, StoreError};
+use crate::base::parallel::in_order;
 use crate::domain::{EnvelopeRef, Header};
 use crate::tlog::{Hash, leaf_hash};
-
-/// Digested blocks that may wait for each worker: memory is bounded, a slow block stops nobody.
-const BLOCKS_WAITING: usize = 3;
 
 /// A block with all that follows from its events alone.
 #[derive(Clone, Debug)]
@@ -83,60 +80,21 @@ impl Reader {
         blocks: &[(u64, BlockHeader)],
         mut each: impl FnMut(usize, &mut Result<Digested, StoreError>) -> bool,
     ) {
-        if threads <= 1 {
-            return self.digest_here(blocks, each);
-        }
-        std::thread::scope(|scope| {
-            // Each worker has every n-th block, so the order is known without sorting.
-            let worker = |nth: usize| {
-                let (done, results) = sync_channel(BLOCKS_WAITING);
-                let (give_back, used) = channel();
-                let work = scope.spawn(move || {
-                    let mut unpacker = Unpacker::default();
-                    for block in blocks.iter().skip(nth).step_by(threads) {
-                        let digested = self.digest(block, &mut unpacker, used.try_recv().ok());
-                        if done.send(digested).is_err() {
-                            break;
-                        }
-                    }
-                });
-                (work, results, give_back)
-            };
-            let workers: Vec<_> = (0..threads.min(blocks.len())).map(worker).collect();
-            for (index, (_, results, give_back)) in
-                workers.iter().cycle().enumerate().take(blocks.len())
-            {
-                // A worker ends early only by a panic, which is passed on below.
-                let Ok(mut digested) = results.recv() else { break };
-                if !each(index, &mut digested) {
-                    break;
-                }
-                if let Ok(digested) = digested {
-                    // The worker may have no more use for it.
-                    let _ = give_back.send(digested);
-                }
-            }
-            for (work, results, _) in workers {
-                drop(results);
-                work.join().unwrap_or_else(|panic| resume_unwind(panic));
-            }
-        });
-    }
-
-    /// The same on this thread alone.
-    fn digest_here(
-        &self,
-        blocks: &[(u64, BlockHeader)],
-        mut each: impl FnMut(usize, &mut Result<Digested, StoreError>) -> bool,
-    ) {
-        let (mut unpacker, mut old) = (Unpacker::default(), None);
-        for (index, block) in blocks.iter().enumerate() {
-            let mut digested = self.digest(block, &mut unpacker, old.take());
-            if !each(index, &mut digested) {
-                break;
-            }
-            old = digested.ok();
-        }
+        // What was handed out is used again: a block is worth a megabyte.
+        let used: Mutex<Vec<Digested>> = Mutex::new(Vec::new());
+        let used = || used.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = |unpacker: &mut Unpacker, block: &(u64, BlockHeader)| {
+            let old = used().pop();
+            self.digest(block, unpacker, old)
+        };
+        let mut index = 0..;
+        let hand_out = |mut digested: Result<Digested, StoreError>| {
+            let goes_on = index.next().is_some_and(|index| each(index, &mut digested));
+            used().extend(digested);
+            if goes_on { Ok(()) } else { Err(()) }
+        };
+        // An error is only the end that `each` wants.
+        let _ = in_order(threads, blocks, Unpacker::default, work, hand_out);
     }
 
     fn digest(

@@ -12,7 +12,7 @@ use super::lenient::{Losses, check_sealed, lose};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
 use super::{Block, BlockHeader, StoreError};
-use crate::base::{CommandId, MoveId, Timestamp, codec};
+use crate::base::{CommandId, MoveId, Timestamp, codec, parallel};
 use crate::domain::{Envelope, EnvelopeRef, Header, Kind, StreamId};
 use crate::tlog::{self, Hash};
 
@@ -504,18 +504,7 @@ impl Reader {
             };
             headers.iter().map(one).collect()
         };
-        // Contiguous shares keep the order of results and the locality of reads.
-        let share = headers.len().div_ceil(threads.max(1)).max(1);
-        let parts: Vec<Result<Vec<T>, E>> = std::thread::scope(|scope| {
-            let work = &work;
-            let handles: Vec<_> =
-                headers.chunks(share).map(|chunk| scope.spawn(move || work(chunk))).collect();
-            let join = |handle: std::thread::ScopedJoinHandle<'_, _>| match handle.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            handles.into_iter().map(join).collect()
-        });
+        let parts = parallel::map_shares(threads, &headers, work);
         let mut results = Vec::with_capacity(headers.len() + 1);
         for part in parts {
             results.extend(part?);

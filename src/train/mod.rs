@@ -3,8 +3,8 @@
 //! [`Learner`] is what a model must do; the trainer drives any of them and tells a [`Recorder`].
 //! `annals-engine` and the toy engine speak to `annals` through [`protocol`].
 //!
-//! May use: `base`, `stats`, `data`, `model`. Must never see: `store`, `domain`, `cli`, tch; no folder of a workspace is
-//! known here, every path is given.
+//! May use: `base`, `stats`, `data`, `model`. Must never see: `store`, `domain`, `cli`, tch; no
+//! folder of a workspace is known here, every path is given.
 //!
 //! TRN-1: n steps = k steps, kill, resume, n-k steps, bit for bit on CPU. TRN-2: recording never
 //! changes the numbers of training.

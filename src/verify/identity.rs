@@ -5,10 +5,9 @@
 //! key must carry the old one's endorsement.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::resume_unwind;
-use std::thread::ScopedJoinHandle;
 
 use super::Finding;
+use crate::base::parallel;
 use crate::domain::workspace::{KeyCreated, WorkspaceEvent, rotation_message};
 use crate::domain::{EnvelopeRef, Header, Identity, signing_message};
 use crate::tlog::NoteKey;
@@ -138,19 +137,12 @@ impl Identities {
     /// first use.
     pub(super) fn check(&mut self, threads: usize) -> Vec<Finding> {
         let waiting = std::mem::take(&mut self.waiting);
-        let share = waiting.len().div_ceil(threads).max(1);
         let this = &*self;
-        let findings: Vec<Finding> = std::thread::scope(|scope| {
-            let check = |part: &[Signature]| -> Vec<Finding> {
-                part.iter().filter_map(|signature| this.wrong(signature)).collect()
-            };
-            let parts: Vec<_> =
-                waiting.chunks(share).map(|part| scope.spawn(move || check(part))).collect();
-            let join = |part: ScopedJoinHandle<'_, _>| -> Vec<Finding> {
-                part.join().unwrap_or_else(|panic| resume_unwind(panic))
-            };
-            parts.into_iter().flat_map(join).collect()
-        });
+        let check = |part: &[Signature]| -> Vec<Finding> {
+            part.iter().filter_map(|signature| this.wrong(signature)).collect()
+        };
+        let findings = parallel::map_shares(threads, &waiting, check).into_iter().flatten();
+        let findings: Vec<Finding> = findings.collect();
         self.bad.extend(findings.iter().filter_map(|finding| finding.position));
         findings
     }

@@ -9,9 +9,10 @@ use std::ops::Range;
 
 use self::parquet::{Group, Shape};
 use super::cells::{Batch, Cell, row};
-use super::source::{LOG_CHECKPOINTS, Sink, Source, Stored, Want, in_order};
+use super::source::{LOG_CHECKPOINTS, Sink, Source, Stored, Want};
 use super::table::{CsvCells, Fold, Role, Row, Rows, Seen, Table, Type};
 use crate::base::Timestamp;
+use crate::base::parallel::{cores, in_order};
 use crate::domain::{Kind, all_kinds};
 
 /// A file format of rows.
@@ -374,7 +375,7 @@ pub fn write_tables(
         source.read(&want, window.clone(), making).map_err(io::Error::other)?;
         making.end()
     };
-    in_order(&windows, new, work, |made: io::Result<(Vec<Made>, Stored)>| {
+    in_order(cores(), &windows, new, work, |made: io::Result<(Vec<Made>, Stored)>| {
         let (made, stored) = made?;
         for (files, made) in files.iter_mut().zip(made) {
             files.take(made, target)?;

@@ -4,12 +4,10 @@
 use super::evaluation::MetricValue;
 use super::ranking::Curve;
 use crate::base::score::{Counts, balanced_accuracy, direction_of, f1_macro};
-use crate::stats::random::Stream;
+use crate::stats;
 
 const PURPOSE: u64 = 0x626f_6f74; // "boot"
 const RESAMPLES: usize = 1_000;
-/// The share of the resamples below the lower and above the upper end.
-const TAIL: f64 = 0.025;
 /// Rows times labels up to which areas are resampled; 200,000 take half a second.
 const MOST_SCORES: usize = 200_000;
 
@@ -36,25 +34,19 @@ pub(super) fn intervals(
     let curves = if answers.len() * classes > MOST_SCORES { &[] } else { curves };
     let mut by_row: Vec<usize> = (0..answers.len()).collect();
     by_row.sort_by_key(|index| answers[*index].row);
-    let mut stream = Stream::new(&[PURPOSE, seed]);
-    let mut times = vec![0_u32; answers.len()];
     let [mut accuracy, mut balanced, mut f1, mut area] = [const { Vec::new() }; 4];
-    for _ in 0..RESAMPLES {
-        times.fill(0);
-        for _ in answers {
-            times[by_row[stream.below(answers.len())]] += 1;
-        }
-        let (right, counts) = count(answers, &times, classes);
+    stats::resample(&by_row, RESAMPLES, &[PURPOSE, seed], |times| {
+        let (right, counts) = count(answers, times, classes);
         accuracy.push(right as f64 / answers.len().max(1) as f64);
         f1.push(f1_macro(&counts, !one_class));
         if one_class {
             balanced.push(balanced_accuracy(&counts));
         }
-        let areas: Vec<f64> = curves.iter().filter_map(|curve| curve.area(&times)).collect();
+        let areas: Vec<f64> = curves.iter().filter_map(|curve| curve.area(times)).collect();
         if !areas.is_empty() {
             area.push(areas.iter().sum::<f64>() / areas.len() as f64);
         }
-    }
+    });
     let found = [
         ("accuracy", accuracy),
         ("balanced_accuracy", balanced),
@@ -83,24 +75,14 @@ fn count(answers: &[Answer], times: &[u32], classes: usize) -> (u64, Vec<Counts>
     (right, counts)
 }
 
-fn ends(name: &str, mut values: Vec<f64>) -> Vec<MetricValue> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    values.sort_by(f64::total_cmp);
-    let end = |end, share| MetricValue {
+fn ends(name: &str, values: Vec<f64>) -> Vec<MetricValue> {
+    let Some((low, high)) = stats::interval_95(values) else { return Vec::new() };
+    let end = |end, value| MetricValue {
         name: format!("{name}.{end}"),
         direction: direction_of(name),
-        value: percentile(&values, share),
+        value,
     };
-    vec![end("ci_low", TAIL), end("ci_high", 1.0 - TAIL)]
-}
-
-/// Between the two values nearest to it, in a straight line, as NumPy does.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
+    vec![end("ci_low", low), end("ci_high", high)]
 }
 
 #[cfg(test)]

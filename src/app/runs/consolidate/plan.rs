@@ -4,13 +4,12 @@
 //! it is the same bytes.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
 
 use serde::{Deserialize, Serialize};
 
 use crate::app::runs::archive::folder_name;
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, RunId, Split};
+use crate::base::{Digest, RunId, Split, parallel};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
 };
@@ -190,21 +189,10 @@ impl App {
 
     /// The sizes of folders, several at a time: most of it is waiting for the file system.
     fn sizes(&self, places: &[Place]) -> Vec<Size> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let part = places.len().div_ceil(threads).max(1);
         let measure = |places: &[Place]| -> Vec<Size> {
             places.iter().map(|place| effect::size(&self.root, &place.folder)).collect()
         };
-        std::thread::scope(|scope| {
-            let parts: Vec<_> =
-                places.chunks(part).map(|part| scope.spawn(move || measure(part))).collect();
-            let mut sizes = Vec::with_capacity(places.len());
-            for part in parts {
-                let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                sizes.extend(part);
-            }
-            sizes
-        })
+        parallel::map_shares(parallel::cores(), places, measure).concat()
     }
 }
 

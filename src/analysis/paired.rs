@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::base::score::{Counts, f1_macro};
+use crate::stats;
 use crate::train::metric::PredictedRow;
 
 /// Resamples of the paired bootstrap.
 const RESAMPLES: usize = 2_000;
-/// Both tails of a 95 % interval.
-const TAIL: f64 = 0.025;
+const PURPOSE: u64 = 0x7061_6972; // "pair"
 /// Where the resampling starts: the same rows give the same interval.
 const SEED: u64 = 42;
 
@@ -118,7 +118,7 @@ pub fn paired(
         pairs.iter().filter(only).count() as u64
     };
     let (only_first, only_second) = (count(0), count(1));
-    let p = exact_p(only_first, only_second);
+    let p = stats::mcnemar_p(only_first, only_second);
     Ok(Paired {
         rows: pairs.len() as u64,
         mcnemar: McNemar { only_first, only_second, p },
@@ -131,41 +131,21 @@ struct Pair {
     said: [Vec<usize>; 2],
 }
 
-/// Two-sided binomial test that both are as likely (McNemar, "Note on the sampling error of the
-/// difference between correlated proportions", 1947; exact form).
-fn exact_p(a: u64, b: u64) -> f64 {
-    let (less, n) = (a.min(b), a + b);
-    // Logarithms, because 2^-n is 0 in a float from n = 1,075 on.
-    let mut term = -(n as f64) * std::f64::consts::LN_2;
-    let mut sum = 0.0;
-    for k in 0..=less {
-        sum += term.exp();
-        term += ((n - k) as f64).ln() - ((k + 1) as f64).ln();
-    }
-    (2.0 * sum).min(1.0)
-}
-
 fn bootstrap(pairs: &[Pair], labels: usize, multi: bool) -> Vec<Difference> {
     let once: Vec<u32> = vec![1; pairs.len()];
     let found = scores(pairs, &once, labels, multi);
-    let mut state = SEED;
+    let order: Vec<usize> = (0..pairs.len()).collect();
     let mut drawn: [Vec<f64>; 2] = [Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES)];
-    let mut times = vec![0; pairs.len()];
-    for _ in 0..RESAMPLES {
-        times.fill(0);
-        for _ in 0..pairs.len() {
-            times[below(&mut state, pairs.len())] += 1;
-        }
-        for (values, value) in drawn.iter_mut().zip(scores(pairs, &times, labels, multi)) {
+    stats::resample(&order, RESAMPLES, &[PURPOSE, SEED], |times| {
+        for (values, value) in drawn.iter_mut().zip(scores(pairs, times, labels, multi)) {
             values.push(value);
         }
-    }
+    });
     let named = ["accuracy", "f1_macro"].into_iter().zip(found).zip(drawn);
     named
-        .map(|((metric, value), mut values)| {
-            values.sort_by(f64::total_cmp);
-            let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-            Difference { metric, value, low: at(TAIL), high: at(1.0 - TAIL) }
+        .map(|((metric, value), values)| {
+            let (low, high) = stats::interval_95(values).unwrap_or((value, value));
+            Difference { metric, value, low, high }
         })
         .collect()
 }
@@ -195,30 +175,6 @@ fn scores(pairs: &[Pair], times: &[u32], labels: usize, multi: bool) -> [f64; 2]
     [accuracy(1) - accuracy(0), f1(1) - f1(0)]
 }
 
-/// The next number below `n` (`SplitMix64`: Steele, Lea and Flood, 2014).
-fn below(state: &mut u64, n: usize) -> usize {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    ((u128::from(z) * n as u128) >> 64) as usize
-}
-
-/// Wilson's 95 % interval of a share (Wilson, "Probable inference, the law of succession, and
-/// statistical inference", 1927).
-pub fn wilson(hits: u64, of: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    if of == 0 {
-        return (0.0, 1.0);
-    }
-    let (n, share) = (of as f64, hits as f64 / of as f64);
-    let middle = share + Z * Z / (2.0 * n);
-    let reach = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    (((middle - reach) / scale).max(0.0), ((middle + reach) / scale).min(1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,22 +182,6 @@ mod tests {
     fn row(row: u32, truth: &str, said: &str) -> PredictedRow {
         let (labels, predicted) = (vec![truth.into()], vec![said.into()]);
         PredictedRow { row, labels, predicted, probabilities: Vec::new() }
-    }
-
-    #[test]
-    fn the_exact_test_is_that_of_the_tables() {
-        // SciPy 1.17.1: binomtest(a, a + b, 0.5).pvalue
-        for (a, b, p) in [(0, 0, 1.0), (1, 9, 0.021_484_375), (3, 3, 1.0), (5, 15, 0.041_389_465)] {
-            assert!((exact_p(a, b) - p).abs() < 1e-9, "{a} {b} {}", exact_p(a, b));
-        }
-        assert!(exact_p(2_000, 3_000) < 1e-40);
-    }
-
-    #[test]
-    fn wilson_is_that_of_the_tables() {
-        // SciPy 1.17.1: binomtest(8, 10).proportion_ci(method='wilson')
-        let (low, high) = wilson(8, 10);
-        assert!((low - 0.490_162).abs() < 1e-5 && (high - 0.943_318).abs() < 1e-5, "{low} {high}");
     }
 
     fn labels() -> [String; 2] {
