@@ -204,7 +204,7 @@ pub fn cautions(runs: &[&RunDetails], paired: bool, unpaired: Option<&str>) -> V
     let listed = [
         (
             names(&|run| run.synthetic),
-            "Measured on generated data, which is no evidence of quality",
+            "Measured on synthetic data, which is not evidence of quality",
         ),
         (names(&|run| is_from(run, Provenance::Typed)), "Scores typed in by hand, not measured"),
         (names(&|run| is_from(run, Provenance::Imported)), "Scores imported, not measured here"),

@@ -3,8 +3,8 @@
 //!
 //! May use: everything except the edges. Must never see: clap, a terminal, the environment.
 //!
-//! A verb that changes something is an invocation (`core/session.rs`): [`App::decide`] records it and
-//! all it caused in one transaction; [`App::begin`] opens one that lasts. What a crash left is
+//! A verb that changes something is an invocation (`core/session.rs`): [`App::decide`] records it
+//! and all it caused in one transaction; [`App::begin`] opens one that lasts. What a crash left is
 //! cleared by the next changing verb (`core/recover.rs`): recovery is the normal path.
 //!
 //! To add a use case: a file in the folder of its noun (`runs`, `models`, `records`,
@@ -55,8 +55,8 @@ pub use self::runs::external::{
     Tracker,
 };
 pub use self::runs::train::{
-    ConfigSource, DataSource, NamedConfig, Programs, ReproduceOptions, Reproduced, Screen, Spread,
-    TrainRequest, Trained, Yardstick, named_configs, show_config,
+    ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, ReproduceOptions, Reproduced,
+    Screen, Spread, TrainRequest, Trained, Yardstick, named_configs, show_config,
 };
 pub use self::workspace::actors::{ActorLine, KeyMade};
 pub use self::workspace::gc::{Collected, Garbage};

@@ -3,13 +3,19 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::ui::Table;
 use crate::app::{KeyMade, Result};
 use crate::base::Timestamp;
 
-/// Show who acts, and give people keys to sign their decisions with
+/// List people and manage the keys that sign their decisions
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals actor list
+  annals actor add ines
+  annals actor vouch ines")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -17,26 +23,46 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show everybody who acted, with their keys
+    /// List everybody who recorded an event, with their keys
+    #[command(after_help = "\
+Examples:
+  annals actor list
+  annals actor list --format json")]
     List,
-    /// Make a signing key for somebody; the private half stays in your config folder
+    /// Create a signing key for a person; the private key stays in your configuration folder
+    #[command(after_help = "\
+Examples:
+  annals actor add ines
+  annals actor add ines --dry-run")]
     Add {
         /// The person, as `annals log` shows them
         name: String,
+        #[command(flatten)]
+        mode: DryRun,
     },
     /// Confirm, signed with your key, that a person's key is theirs
+    #[command(after_help = "\
+Examples:
+  annals actor vouch ines
+  annals actor vouch ines --dry-run")]
     Vouch {
         /// The person
         name: String,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Replace your key by a new one that the old one signs
-    Rotate,
+    /// Replace your key with a new one that the old one signs
+    #[command(after_help = "\
+Examples:
+  annals actor rotate --dry-run
+  annals actor rotate")]
+    Rotate(DryRun),
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
     match args.verb {
         Verb::List => {
+            let app = context.app()?;
             let actors = app.actors()?;
             context.ui.data(&actors, |ui| {
                 let mut table =
@@ -60,25 +86,28 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
                 ui.table(&table)
             })
         }
-        Verb::Add { name } => {
+        Verb::Add { name, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let made = app.add_actor(&name)?;
             print(&made, context)?;
             if made.owner != app.caller.actor {
                 context.ui.warn(&format!(
-                    "whoever can read that file can sign as {name}; better, {name} runs this and \
-                     somebody with a key runs `annals actor vouch {name}`"
+                    "anyone who can read that file can sign as {name}; it is safer if {name} runs \
+                     this command and a person with a key then runs `annals actor vouch {name}`"
                 ));
             }
             Ok(())
         }
-        Verb::Vouch { name } => {
+        Verb::Vouch { name, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let key = app.vouch(&name)?;
             let value = json!({ "owner": name, "key": key });
             context.ui.data(&value, |ui| {
                 ui.line(&format!("{} vouches for the key {key:.16} of {name}", app.caller.actor))
             })
         }
-        Verb::Rotate => {
+        Verb::Rotate(mode) => {
+            let app = context.changing(mode.dry_run)?;
             let made = app.rotate_key()?;
             print(&made, context)
         }
@@ -88,10 +117,11 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
 fn print(made: &KeyMade, context: &mut Context) -> Result<()> {
     context.ui.data(made, |ui| {
         ui.line(&format!("{} signs with {}", made.owner, made.key))?;
-        ui.note(&format!("The private half is {}", made.private_key));
+        ui.note(&format!("The private key is stored in {}", made.private_key));
         if !made.vouched {
             ui.note(&format!(
-                "Next: somebody with a key runs `annals actor vouch {}`; until then it is a claim.",
+                "Next: a person with a key runs `annals actor vouch {}`; until then the name is \
+                 only claimed.",
                 made.owner
             ));
         }

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, Ui, size};
@@ -11,24 +12,30 @@ use crate::domain::run::{Archive, Pack};
 
 /// Move a run that ended into an archive; it stays in every list and can be restored
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals archive hate --reason superseded
+  annals archive hate --type archive_baseline --compress
+  annals archive hate --drop-weights --yes")]
 pub(super) struct Args {
     /// The run: id, prefix or name
     run: String,
     /// Which archive
     #[arg(long = "type", value_enum, default_value = "archived")]
     archive: ArchiveArg,
-    /// Pack its files, weights and training checkpoints apart, into one compressed file
+    /// Pack its files into one compressed file, except weights and training checkpoints
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "zst")]
     compress: Option<PackArg>,
-    /// Keep no weights and training checkpoints; metrics and digests stay in the log
+    /// Delete weights and training checkpoints; metrics and digests stay in the log
     #[arg(long)]
     drop_weights: bool,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
-    /// Only show what would move
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -56,17 +63,20 @@ impl From<PackArg> for Pack {
     }
 }
 
-/// Bring an archived run back to where it was
+/// Restore an archived run to its previous location
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals restore hate
+  annals restore hate --dry-run")]
 pub(super) struct RestoreArgs {
     /// The run: id, prefix or name
     run: String,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
-    /// Only show what would move
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
@@ -81,11 +91,15 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         pack: args.compress.map(Into::into),
         drop_weights: args.drop_weights,
         rule: None,
-        reason: args.reason.unwrap_or_else(|| "asked for by hand".into()),
+        reason: args.reason.unwrap_or_else(|| "archived by hand".into()),
     };
-    if args.dry_run {
+    if args.mode.dry_run {
         let moved = app.plan_archive(run, &request)?;
         return tell("would move", &moved, true, context);
+    }
+    if args.drop_weights {
+        let action = format!("delete the weights and training checkpoints of {}", args.run);
+        args.consent.ask_or_warn(&action, context)?;
     }
     let moved = app.archive(run, &request)?;
     tell_edits(&moved.regenerated, context);
@@ -95,7 +109,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
 pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let run = app.find_run(&app.snapshot()?, &args.run)?;
-    if args.dry_run {
+    if args.mode.dry_run {
         let moved = app.plan_restore(run, args.reason)?;
         return tell("would move", &moved, true, context);
     }
@@ -117,10 +131,10 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
         "plan": plan,
     });
     if !moved.lost.is_empty() {
-        let word = if planned { "would be restored" } else { "is restored" };
+        let word = if planned { "would be restored" } else { "was restored" };
         context.ui.warn(&format!(
-            "{} {word} without {} (weights, training checkpoints) that were not kept when it was \
-             archived and that no blob has: {}",
+            "{} {word} without {} (weights, training checkpoints) that were deleted when it was \
+             archived and are in no blob: {}",
             moved.experiment_id,
             files_counted(moved.lost.len()),
             moved.lost.join(", ")
@@ -145,14 +159,14 @@ fn files_counted(count: usize) -> String {
 }
 
 fn files(moved: &Moved, ui: &mut Ui) -> Result<()> {
-    let mut table = Table::new(&["file", "becomes", "size", "blake3"]);
+    let mut table = Table::new(&["source", "target", "size", "blake3"]);
     for file in &moved.plan.files {
         let (bytes, digest) = (size(file.bytes), file.digest.short(16));
         table.row([&file.source, &file.path, &bytes, &digest]);
     }
     for file in moved.plan.purpose.dropped() {
         let (bytes, digest) = (size(file.bytes), file.digest.short(16));
-        table.row([file.path.as_str(), "(not kept)", &bytes, &digest]);
+        table.row([file.path.as_str(), "(deleted)", &bytes, &digest]);
     }
     for file in moved.plan.purpose.from_blobs() {
         let (bytes, digest) = (size(file.bytes), file.digest.short(16));

@@ -4,30 +4,37 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::context::Context;
+use super::format::Format;
 use super::lens::LogFile;
 use super::ui::{Table, Ui, escape};
 use crate::analysis::audit::{Audit, CHECKS, Finding, Severity, sarif};
 use crate::app::{App, AuditRequest, Error, ErrorKind, Result};
 use crate::base::counted;
 
-/// Make every check that a careful reviewer would make: of the record, of who decided and under
-/// which rules, of data, evidence and files. `--format sarif` writes SARIF 2.1.0 for code scanning.
-/// Exit code 9 where a finding weighs as much as --fail-on says, 10 where the record is damaged
+/// Check record, decisions, rules, data, evidence and files as a reviewer would
+///
+/// `--format sarif` writes SARIF 2.1.0 for code scanning. Exit code 9 if a finding reaches the
+/// severity of --fail-on, 10 if the record is damaged.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals audit
+  annals audit --only typed-metrics --fail-on warning
+  annals audit --log copy.redb --format sarif")]
 pub(super) struct Args {
     /// List the checks
     #[arg(long)]
     list: bool,
-    /// Make only this check; may be given more than once
+    /// Run only this check; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
-    /// Leave this check out; may be given more than once
+    /// Skip this check; may be repeated
     #[arg(long, value_name = "CHECK")]
     skip: Vec<String>,
-    /// From which weight on findings make the audit fail
+    /// Lowest severity that makes the audit fail
     #[arg(long, value_enum, default_value_t = FailOn::Error)]
     fail_on: FailOn,
-    /// By how much a score on test rows may be worse than on validation rows
+    /// Largest accepted drop of a score from validation to test rows
     #[arg(long, value_name = "NUMBER", default_value_t = 0.05)]
     margin: f64,
     /// Read the content of every file of every run, not only its size
@@ -39,13 +46,13 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// Somebody must act
+    /// An action is required
     Error,
-    /// Somebody must look
+    /// A review is required
     Warning,
-    /// Anything at all
+    /// Any finding
     Note,
-    /// Nothing; only a damaged record
+    /// No finding; only a damaged record
     Never,
 }
 
@@ -72,7 +79,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return list(context);
     }
     if !args.margin.is_finite() || args.margin < 0.0 {
-        let message = format!("--margin {} is no number from 0 on", args.margin);
+        let message = format!("--margin must be 0 or greater (got {})", args.margin);
         return Err(Error::new(ErrorKind::Usage, message));
     }
     args.file.read(context, |app, context| show(args, app, context))
@@ -91,7 +98,7 @@ fn list(context: &mut Context) -> Result<()> {
         })
         .collect();
     context.ui.data(&all, |ui| {
-        let mut table = Table::new(&["check", "weight", "needs", "finds"]);
+        let mut table = Table::new(&["check", "severity", "needs", "finds"]);
         for check in CHECKS {
             let needs = if check.workspace { "workspace" } else { "log" };
             table.row([check.rule, check.severity.word(), needs, check.about]);
@@ -108,7 +115,7 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         deep: args.deep,
     };
     let audit = app.audit(&request)?;
-    if context.ui.sarif() {
+    if context.ui.format() == Format::Sarif {
         let text = serde_json::to_string_pretty(&sarif(&audit, &app.log_name()));
         context.ui.line(&text.unwrap_or_default())?;
     } else {
@@ -145,7 +152,7 @@ fn people(ui: &mut Ui, audit: &Audit, cut: bool) -> Result<()> {
     ))?;
     if !audit.left_out.is_empty() {
         ui.note(&format!(
-            "{} left out, because they need a workspace and a whole record: {}",
+            "{} skipped, because they need a workspace and an undamaged log: {}",
             counted(audit.left_out.len(), "check"),
             audit.left_out.join(", ")
         ));
@@ -181,8 +188,8 @@ fn verdict(args: &Args, audit: &Audit) -> Result<()> {
         return Ok(());
     };
     let heavy = audit.findings.iter().filter(|finding| finding.severity <= severity).count();
-    let what = if heavy == 1 { "finding weighs" } else { "findings weigh" };
-    let message = format!("{heavy} {what} as much as \"{}\" or more", severity.word());
+    let what = if heavy == 1 { "finding has" } else { "findings have" };
+    let message = format!("{heavy} {what} severity \"{}\" or higher", severity.word());
     Err(Error::new(ErrorKind::Findings, message)
-        .hint("`annals audit --list` tells what each check finds; --skip leaves one out"))
+        .hint("`annals audit --list` describes each check; --skip leaves one out"))
 }

@@ -14,6 +14,10 @@ use crate::domain::run::NOT_STATED;
 
 /// Show which runs meet the policy, rule by rule
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals candidates
+  annals candidates hate")]
 pub(super) struct Args {
     /// Only this run
     run: Option<String>,
@@ -68,13 +72,13 @@ pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Res
 fn rule_by_rule(ui: &mut Ui, run: &str, rules: &[RuleResult]) -> Result<()> {
     let verdict = if rules.iter().all(|r| r.passed) { "is" } else { "is not" };
     ui.line(&format!("{run} {verdict} a candidate"))?;
-    let mut table = Table::new(&["", "rule", "asks", "found"]);
+    let mut table = Table::new(&["", "rule", "required", "actual"]);
     for rule in rules {
         let verdict = match rule.passed {
             // Nobody stated it, and the policy does not require it.
             true if rule.found == NOT_STATED => "??",
             true => "ok",
-            false => "NO",
+            false => "FAIL",
         };
         table.row([verdict, &rule.rule, &rule.required, &rule.found]);
     }
@@ -99,13 +103,13 @@ fn run_by_run(ui: &mut Ui, runs: &[(&String, &Vec<RuleResult>)]) -> Result<()> {
     head.extend(shown.iter().map(|(name, _)| short(name)));
     let mut table = Table::new(&head);
     for (run, rules) in runs {
-        let ok = if rules.iter().all(|r| r.passed) { "ok" } else { "NO" };
+        let ok = if rules.iter().all(|r| r.passed) { "ok" } else { "FAIL" };
         let mut row = vec![ok.to_owned(), (*run).clone()];
         row.extend(shown.iter().map(|(name, _)| {
             let rule = rules.iter().find(|rule| rule.rule == *name);
             rule.map_or_else(String::new, |rule| match rule.passed {
                 true => rule.found.to_string(),
-                false => format!("NO: {}", rule.found),
+                false => format!("FAIL: {}", rule.found),
             })
         }));
         table.row(row);
@@ -131,6 +135,11 @@ fn short(rule: &str) -> &str {
 /// also training rows, do not count unless --all is given; they are marked then. Runs that were
 /// measured on different test rows are ranked separately by --explain.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals best
+  annals best --explain
+  annals best --all --format csv")]
 pub(super) struct BestArgs {
     /// Show the order of the runs, and which runs do not count and why
     #[arg(long)]
@@ -160,16 +169,16 @@ fn explain_best(app: &App, admission: Admission, context: &mut Context) -> Resul
             let Ranking { role, metric, .. } = ranking;
             let rows = match &ranking.test_rows {
                 Some(rows) => format!("test rows {rows}"),
-                None => "test rows that are not recorded, so the order may mean nothing".to_owned(),
+                None => "unrecorded test rows, so the order may be meaningless".to_owned(),
             };
             ui.line(&format!("{role}: {metric} on {rows}"))?;
             let mut table = Table::new(&["", "experiment", "value", "event", "marks"]);
             let shown = ranking.runs.iter().take(RANKED_SHOWN_MAX).enumerate();
-            for (place, (run, value, position)) in shown {
+            for (rank, (run, value, position)) in shown {
                 let marks = found.marks.get(run).map_or(String::new(), |marks| marks.join(", "));
-                let place = (place + 1).to_string();
+                let rank = (rank + 1).to_string();
                 let (value, position) = (format!("{value:.4}"), position.to_string());
-                table.row([place, run.clone(), value, position, marks]);
+                table.row([rank, run.clone(), value, position, marks]);
             }
             ui.table(&table)?;
             let more = ranking.runs.len().saturating_sub(RANKED_SHOWN_MAX);

@@ -3,12 +3,18 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::out::OutPath;
 use crate::app::{Anchor, Result};
 
-/// Show or anchor the signed log checkpoint: what proves later that nothing was rewritten
+/// Show or anchor the signed log checkpoint, against which rewriting is detected later
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals checkpoint show
+  annals checkpoint anchor checkpoint.txt
+  annals checkpoint anchor git-tag")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -17,33 +23,45 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Print the newest signed log checkpoint
+    #[command(after_help = "\
+Examples:
+  annals checkpoint show
+  annals checkpoint show --format json")]
     Show,
-    /// Put it out of an attacker's reach: into a file to mail or store, or into a git tag to push
+    /// Write it to a file or a git tag, to be stored out of an attacker's reach
+    #[command(after_help = "\
+Examples:
+  annals checkpoint anchor checkpoint.txt
+  annals checkpoint anchor git-tag")]
     Anchor {
         /// A new file, or `git-tag`
         to: OutPath,
+        #[command(flatten)]
+        mode: DryRun,
     },
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
     match &args.verb {
         Verb::Show => {
+            let app = context.app()?;
             let note = app.checkpoint()?;
             context.ui.data(&json!({ "note": note, "key": app.public_key()? }), |ui| {
                 ui.bytes(note.as_bytes())
             })
         }
-        Verb::Anchor { to } => {
+        Verb::Anchor { to, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let anchor = match to.is("git-tag") {
                 true => Anchor::GitTag,
                 false => Anchor::File(to.place(context)?),
             };
             let (size, place) = app.anchor(&anchor)?;
-            context.ui.note(&format!("The log checkpoint of size {size} is in {place}."));
+            let verb = if mode.dry_run { "would be written to" } else { "was written to" };
+            context.ui.note(&format!("The log checkpoint of size {size} {verb} {place}."));
             context.ui.note(match anchor {
-                Anchor::GitTag => "It protects nothing before the tag is pushed.",
-                Anchor::File(_) => "It protects nothing before the file is somewhere else.",
+                Anchor::GitTag => "It protects nothing until the tag is pushed.",
+                Anchor::File(_) => "It protects nothing until the file is stored somewhere else.",
             });
             Ok(())
         }

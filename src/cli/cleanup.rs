@@ -1,27 +1,33 @@
 //! `annals cleanup`, and the housekeeping after a training.
 
 use super::archive::PackArg;
+use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
 use crate::app::{App, Cleanup, CleanupRequest, ErrorKind, Result};
 use crate::base::counted;
 
-/// Move old debug runs and old failures into their archives, as the policy says
+/// Archive old debug runs and old failed runs according to the policy
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals cleanup --dry-run
+  annals cleanup --keep 2 --compress")]
 pub(super) struct Args {
-    /// How many debug runs stay; as many as the policy says by default
+    /// Number of debug runs to keep; default: the number in the policy
     #[arg(long)]
     keep: Option<u32>,
-    /// Pack their files, weights and training checkpoints apart, into one compressed file each
+    /// Pack the files of each run into one compressed file, except weights and training checkpoints
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "zst")]
     compress: Option<PackArg>,
-    /// Keep no weights and training checkpoints; metrics and digests stay in the log
+    /// Delete weights and training checkpoints; metrics and digests stay in the log
     #[arg(long)]
     drop_weights: bool,
-    /// Only show what would move, why, and how much it is
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
@@ -31,20 +37,25 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         pack: args.compress.map(Into::into),
         drop_weights: args.drop_weights,
     };
-    let cleanup = if args.dry_run { app.plan_cleanup(&request)? } else { app.cleanup(&request)? };
+    if args.drop_weights && !args.mode.dry_run {
+        let action = "delete the weights and training checkpoints of the runs that are archived";
+        args.consent.ask_or_warn(action, context)?;
+    }
+    let cleanup =
+        if args.mode.dry_run { app.plan_cleanup(&request)? } else { app.cleanup(&request)? };
     tell_edits(&cleanup.regenerated, context);
     context.ui.data(&cleanup, |ui| {
-        let mut table = Table::new(&["experiment", "goes to", "size", "rule", "why"]);
+        let mut table = Table::new(&["experiment", "archive", "size", "rule", "reason"]);
         for found in &cleanup.moves {
             let place = match &found.stays {
-                Some(why) => format!("stays: {why}"),
+                Some(why) => format!("kept: {why}"),
                 None => found.archive.word().to_owned(),
             };
             let bytes = size(found.bytes);
             table.row([found.experiment_id.as_str(), &place, &bytes, found.rule, &found.reason]);
         }
         ui.table(&table)?;
-        ui.dim(&totals(&cleanup, args.dry_run));
+        ui.dim(&totals(&cleanup, args.mode.dry_run));
         Ok(())
     })
 }
@@ -86,6 +97,6 @@ pub(super) fn housekeep(app: &App, forced: bool, context: &mut Context) {
             }
         }
         Ok(None) => {}
-        Err(error) => context.ui.warn(&format!("old runs stay where they are: {error}")),
+        Err(error) => context.ui.warn(&format!("old runs were not archived: {error}")),
     }
 }

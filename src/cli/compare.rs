@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::export::csv_cells;
+use super::format::Format;
 use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::ui::{Table, Ui};
@@ -34,19 +35,19 @@ const SIGNIFICANT: f64 = 0.05;
 /// Without names, all finished runs. Up to five are shown side by side; with --columns, or when
 /// there are more, each has a line. Two runs measured on the same test rows are tested (McNemar,
 /// paired bootstrap).
-///
-///   annals compare small large
-///   annals compare --where 'final_accuracy > 0.85 and config = "baseline_small"'
-///   annals compare --columns experiment_name,final_accuracy,n_embd --sort final_accuracy
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  annals compare small large
+  annals compare --where 'final_accuracy > 0.85 and config = \"baseline_small\"'
+  annals compare --columns experiment_name,f1_macro,n_embd --sort f1_macro --format csv")]
 pub(super) struct Args {
     /// Runs, by id, prefix or name
     runs: Vec<String>,
     /// Only runs that meet this: COLUMN = != < <= > >= ~ VALUE, joined by and, or, not, ( )
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,
-    /// A line for each run, with these columns: facts, parameters, scores (`valid.loss`)
+    /// One line per run with these columns: facts, parameters, scores (`valid.loss`)
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
     /// Order by this column, largest first
@@ -58,8 +59,7 @@ pub(super) struct Args {
     /// Write the table to this file: .csv, .md, .json or .parquet
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
-    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
-    /// they are
+    /// Escape texts in CSV that a spreadsheet would run as a formula, with a leading '
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]
@@ -82,11 +82,13 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             None => "No run has finished yet; name runs to compare others.".to_owned(),
         };
         context.ui.note(&message);
-        if args.out.is_none() {
+        let format = context.ui.format();
+        if args.out.is_none() && (format == Format::Human || format.is_json()) {
             return context.ui.data(&compare(&[]), |_| Ok(()));
         }
     }
-    if args.columns.is_empty() && args.out.is_none() && runs.len() <= BESIDE_MAX {
+    let table = matches!(context.ui.format(), Format::Csv | Format::Markdown | Format::Parquet);
+    if args.columns.is_empty() && args.out.is_none() && !table && runs.len() <= BESIDE_MAX {
         let lost: Vec<String> = runs
             .iter()
             .filter_map(|run| app.predictions_lost(run).transpose())
@@ -107,6 +109,12 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         out::write(&path, &bytes)?;
         context.ui.note(&format!("Wrote {} to {}", counted(runs.len(), "run"), path.display()));
         return Ok(());
+    }
+    if table {
+        let names: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+        let row = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
+        let rows: Vec<Row> = runs.iter().map(row).collect();
+        return context.ui.records(&names, &[], &rows, csv_cells(args.spreadsheet));
     }
     context.ui.data(&value, |ui| {
         let mut table = Table::new(&columns);
@@ -166,7 +174,14 @@ fn file(
             Ok(markdown_table(&heading, &rows).into_bytes())
         }
         "csv" => {
-            let failed = |e: csv::Error| Error::caused(ErrorKind::Data, "a row is no CSV", e);
+            let failed = |e: csv::Error| {
+                Error::caused(
+                    ErrorKind::Data,
+                    "a row cannot be written \
+                 as CSV",
+                    e,
+                )
+            };
             let mut csv = csv::Writer::from_writer(Vec::new());
             csv.write_record(columns).map_err(failed)?;
             for run in runs {

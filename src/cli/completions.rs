@@ -1,6 +1,5 @@
 //! `annals completions`.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::context::Context;
@@ -8,6 +7,10 @@ use crate::app::Result;
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals completions bash > ~/.local/share/bash-completion/completions/annals
+  annals completions fish")]
 pub(super) struct Args {
     /// The shell
     shell: Shell,
@@ -15,6 +18,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut super::Args::command(), "annals", &mut script);
+    clap_complete::generate(args.shell, &mut super::command(), "annals", &mut script);
     context.ui.bytes(&script)
 }

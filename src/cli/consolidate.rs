@@ -3,16 +3,23 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::{Consent, DryRun};
 use super::consolidation::markdown;
 use super::context::Context;
+use super::format::Format;
 use super::out::{self, OutPath};
 use super::promote::tell_edits;
-use super::ui::{Table, size};
+use super::ui::{Table, Ui, size};
 use crate::app::{PlanRow, Planned, Result};
 use crate::domain::policy::Action;
 
-/// Keep the best run of each series, archive one that stands for the others, remove these
+/// Keep the best run of each series, archive a representative, delete the rest
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals consolidate plan
+  annals consolidate apply 0123456789ab --yes
+  annals consolidate report --out consolidation.md")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -20,21 +27,37 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show what would become of each run, why, and how much that saves; nothing moves
+    /// Show the planned action for each run, the reason and the space saved; nothing is moved
+    #[command(after_help = "\
+Examples:
+  annals consolidate plan
+  annals consolidate plan --all --format json")]
     Plan {
-        /// Also show the runs that stay
+        /// Also show the runs that are kept
         #[arg(long)]
         all: bool,
     },
-    /// Do exactly what a plan showed; refused when it would be another one by now
+    /// Carry out exactly the plan with this digest; refused if the plan would differ by now
+    #[command(after_help = "\
+Examples:
+  annals consolidate apply 0123456789ab --dry-run
+  annals consolidate apply 0123456789ab --yes")]
     Apply {
         /// The plan's digest, or its first digits
         #[arg(value_name = "PLAN_DIGEST")]
         plan: String,
+        #[command(flatten)]
+        consent: Consent,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Write the consolidation report: inventory, best models, phases and what changed
+    /// Print the consolidation report: inventory, best models, phases and changes
+    #[command(after_help = "\
+Examples:
+  annals consolidate report
+  annals consolidate report --out consolidation.md")]
     Report {
-        /// Write to this file
+        /// Write the report to this file: .md or .json
         #[arg(long, value_name = "FILE")]
         out: Option<OutPath>,
     },
@@ -43,7 +66,7 @@ enum What {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.what {
         What::Plan { all } => plan(*all, context),
-        What::Apply { plan } => apply(plan, context),
+        What::Apply { plan, consent, mode } => apply(plan, *consent, *mode, context),
         What::Report { out } => report(out.as_ref(), context),
     }
 }
@@ -51,20 +74,24 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 fn plan(all: bool, context: &mut Context) -> Result<()> {
     let planned = context.app()?.plan_consolidation()?;
     context.ui.data(&planned, |ui| {
-        let mut table = Table::new(&["experiment", "series", "becomes", "size", "saves", "why"]);
-        for row in planned.plan.rows.iter().filter(|row| all || row.action != Action::Keep) {
-            table.row([
-                row.experiment_id.as_str(),
-                &row.series,
-                row.action.word(),
-                &size(row.bytes),
-                &size(row.bytes_saved),
-                &row.reason,
-            ]);
-        }
-        ui.table(&table)?;
+        show_plan(ui, &planned, all)?;
         ui.line(&totals(&planned))
     })
+}
+
+fn show_plan(ui: &mut Ui, planned: &Planned, all: bool) -> Result<()> {
+    let mut table = Table::new(&["experiment", "series", "becomes", "size", "saves", "reason"]);
+    for row in planned.plan.rows.iter().filter(|row| all || row.action != Action::Keep) {
+        table.row([
+            row.experiment_id.as_str(),
+            &row.series,
+            row.action.word(),
+            &size(row.bytes),
+            &size(row.bytes_saved),
+            &row.reason,
+        ]);
+    }
+    ui.table(&table)
 }
 
 fn totals(planned: &Planned) -> String {
@@ -73,30 +100,37 @@ fn totals(planned: &Planned) -> String {
         (count(Action::Keep), count(Action::Archive), count(Action::Remove));
     let saved = size(planned.plan.bytes_saved());
     let head = format!(
-        "{keep} stay, {archive} to archive, {remove} to remove, at least {saved} saved (policy \
+        "{keep} to keep, {archive} to archive, {remove} to delete, at least {saved} saved (policy \
          revision {})",
         planned.plan.policy_revision
     );
     if archive + remove == 0 {
         return format!("{head}; nothing to do");
     }
-    format!("{head}\n`annals consolidate apply {}` does it", planned.plan_digest.short(16))
+    format!("{head}\n`annals consolidate apply {}` carries it out", planned.plan_digest.short(16))
 }
 
-fn apply(plan: &str, context: &mut Context) -> Result<()> {
-    let applied = context.app()?.apply_consolidation(plan)?;
+fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> Result<()> {
+    let app = context.app()?;
+    if mode.dry_run {
+        let planned = app.check_consolidation(plan)?;
+        return context.ui.data(&planned, |ui| show_plan(ui, &planned, false));
+    }
+    let action = format!("archive and delete runs as plan {plan} says");
+    consent.ask_or_warn(&action, context)?;
+    let applied = app.apply_consolidation(plan)?;
     tell_edits(&applied.regenerated, context);
     for (run, why) in &applied.stayed {
-        context.ui.warn(&format!("{run} stays: {why}"));
+        context.ui.warn(&format!("{run} was not moved: {why}"));
     }
     context.ui.data(&applied, |ui| {
         if applied.already {
             return ui.line(&format!(
-                "plan {} was applied before; nothing is left of it",
+                "plan {} was applied before; nothing is left to do",
                 applied.plan_digest.short(16)
             ));
         }
-        let mut table = Table::new(&["experiment", "was", "why"]);
+        let mut table = Table::new(&["experiment", "action", "reason"]);
         for PlanRow { experiment_id, action, reason, .. } in &applied.done {
             let was = if *action == Action::Archive { "archived" } else { "removed" };
             table.row([experiment_id.as_str(), was, reason]);
@@ -116,8 +150,15 @@ fn report(out: Option<&OutPath>, context: &mut Context) -> Result<()> {
     let report = context.app()?.consolidation_report()?;
     let Some(out) = out else {
         let text = markdown(&report);
-        return context.ui.data(&report, |ui| ui.line(text.trim_end()));
+        return match context.ui.format() {
+            Format::Markdown => context.ui.bytes(text.as_bytes()),
+            _ => context.ui.data(&report, |ui| ui.line(text.trim_end())),
+        };
     };
-    out::write(&out, markdown(&report).as_bytes())?;
+    let text = match out.extension().and_then(|suffix| suffix.to_str()) {
+        Some("json") => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
+        _ => markdown(&report),
+    };
+    out::write(&out, text.as_bytes())?;
     context.ui.data(&json!({ "written": out }), |ui| ui.line(&format!("{}", out.display())))
 }

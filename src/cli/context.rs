@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::Format;
+use super::format::Format;
 use super::ui::Ui;
 use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker, Warnings, caller_folders};
 use crate::base::mask::mask_words;
@@ -32,12 +32,12 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(format: Format, directory: Option<&Path>) -> Self {
+    pub(super) fn new(format: Format, quiet: bool, directory: Option<&Path>) -> Self {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
         arm_fuse();
         let warnings = Warnings::default();
-        Self { ui: Ui::new(format), env: clock_and_chance(), cwd, warnings }
+        Self { ui: Ui::new(format, quiet), env: clock_and_chance(), cwd, warnings }
     }
 
     /// The workspace around the current folder.
@@ -46,6 +46,16 @@ impl Context {
         app.warnings = self.warnings.clone();
         if let Some(note) = app.settle_place() {
             self.ui.warn(&note);
+        }
+        Ok(app)
+    }
+
+    /// The workspace around the current folder, where `dry_run` keeps every change out of it.
+    pub(super) fn changing(&self, dry_run: bool) -> Result<App> {
+        let mut app = self.app()?;
+        app.dry_run = dry_run;
+        if dry_run {
+            self.ui.notice("Dry run: this is what would happen; nothing is changed.");
         }
         Ok(app)
     }
@@ -72,7 +82,7 @@ impl Context {
     pub(super) fn dirs(&self) -> Result<ConfigDirs> {
         let home = || text("HOME").map(|home| PathBuf::from(home).join(".config"));
         let config = text("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home).ok_or_else(|| {
-            Error::new(crate::app::ErrorKind::Usage, "there is no home folder to keep keys in")
+            Error::new(crate::app::ErrorKind::Usage, "there is no home folder to store keys in")
                 .hint("set HOME or XDG_CONFIG_HOME")
         })?;
         Ok(ConfigDirs { keys: config.join("annals/keys") })
@@ -105,7 +115,7 @@ impl Tracker {
     /// # Errors
     /// When there is no workspace, or no home folder to find keys in.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self::new(Context::new(Format::Human, Some(dir)).app()?))
+        Ok(Self::new(Context::new(Format::Human, false, Some(dir)).app()?))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::app::{ID_COLUMN, LabelColumns, LabelSpec, Result, Source};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataArgs {
-    /// Labelled texts (.csv, .tsv, .jsonl, .parquet) or series (.npy instead of .jsonl), also .gz
+    /// Labeled texts (.csv, .tsv, .jsonl, .parquet) or series (.npy instead of .jsonl), also .gz
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Validation rows from a file of their own, not taken from --data
@@ -34,19 +34,19 @@ pub(super) struct DataArgs {
     /// a label with a comma in quotes
     #[arg(long)]
     labels: Option<String>,
-    /// Names of the labels 0, 1, 2 and so on, one a line
+    /// File with the names of the labels 0, 1, 2 and so on, one per line
     #[arg(long, value_name = "FILE", conflicts_with = "labels")]
     labels_file: Option<PathBuf>,
-    /// The first line of a .csv or .tsv is data too; the columns are called 1, 2, 3
+    /// The first line of a .csv or .tsv is data, not a header; the columns are named 1, 2, 3
     #[arg(long)]
     no_header: bool,
     /// Column whose equal values stay in one split, such as a patient
     #[arg(long, value_name = "NAME")]
     group_column: Option<String>,
-    /// Column that names each series and is none of its numbers
+    /// Column with the name of each series, which is not one of its values
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
-    /// Leave out rows with an empty text, and record how many; they are refused otherwise
+    /// Skip rows with an empty text and record how many; without this they are refused
     #[arg(long, requires = "data")]
     drop_empty: bool,
 }

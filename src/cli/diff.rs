@@ -11,26 +11,26 @@ use crate::analysis::diff::Section;
 use crate::app::{App, LogChange, Moment, Result};
 use crate::base::{Timestamp, counted};
 
-/// Show what changed in the record between two moments, and the command that did it
+/// Show what changed in the record between two points in time, and by which command
 ///
 /// Runs, models in production, aliases, requests, policy, files and metrics. `annals snapshot diff`
 /// compares files.
-///
-///   annals diff --from '1 week'
-///   annals diff --from 2026-11-01 --to 2026-11-07 --only policy --only model
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  annals diff --from '1 week'
+  annals diff --from 2026-11-01 --to 2026-11-07 --only policy --only model")]
 pub(super) struct Args {
-    /// The earlier moment: a date (its beginning), a time, how long ago, or a position in the log
+    /// The earlier point: a date (its beginning), a time, an age such as 30d, or a log position
     #[arg(long, value_name = "TIME|AGO|POSITION")]
     from: String,
-    /// The later moment: a date (its end), a time, how long ago, or a position; default: now
+    /// The later point: a date (its end), a time, an age, or a log position; default: now
     #[arg(long, value_name = "TIME|POSITION")]
     to: Option<String>,
-    /// Only these kinds of things; may be given more than once
+    /// Only changes of this kind; may be repeated
     #[arg(long, value_name = "WHAT")]
     only: Vec<Section>,
-    /// Also each metric and each file of runs that began in between
+    /// Also list each metric and each file of runs that began in between
     #[arg(long)]
     all: bool,
     #[command(flatten)]

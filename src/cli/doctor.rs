@@ -4,10 +4,14 @@ use super::context::Context;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::counted;
 
-/// Look for what is not as it should be
+/// Check the workspace for problems
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals doctor
+  annals doctor --compact")]
 pub(super) struct Args {
-    /// Make the log's file as small as its content; keeps everybody out meanwhile
+    /// Compact the file of the log; other processes wait until it is done
     #[arg(long)]
     compact: bool,
 }

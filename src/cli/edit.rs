@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::train::CategoryArg;
@@ -9,60 +10,89 @@ use crate::app::{Error, ErrorKind, Result};
 use crate::base::mask::mask_text;
 use crate::domain::run::{RunEdit, RunEvent};
 
-/// Sort a run into a category, by choice or anew by the words of its name and tags
+/// Set the category of a run, or derive it again from its name and tags
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals classify hate --as baseline
+  annals classify hate")]
 pub(super) struct ClassifyArgs {
     /// The run: id, prefix or name
     run: String,
-    /// The category, whatever name and tags say; without it their words decide
+    /// The category; default: derived from the words of name and tags
     #[arg(long = "as", value_enum)]
     category: Option<CategoryArg>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 /// Add tags to a run (+word) and remove some (-word)
+///
+/// Options are given before the run: `annals tag --format json night +slow`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Options stand before the run, such as: annals tag --format json night +slow"
-)]
+#[command(after_help = "\
+Examples:
+  annals tag hate +ward-3 -debug
+  annals tag --dry-run hate +ward-3")]
 pub(super) struct TagArgs {
     /// The run: id, prefix or name
     run: String,
     /// +word adds, -word removes
     #[arg(required = true, allow_hyphen_values = true, value_name = "+TAG|-TAG")]
     changes: Vec<String>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
-/// Write something down about a run
+/// Add a note to a run
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals note hate 'the learning rate was too high'
+  annals note hate 'see issue 12' --dry-run")]
 pub(super) struct NoteArgs {
     /// The run: id, prefix or name
     run: String,
-    /// What
+    /// The note
     text: String,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
-/// Keep a run where it is, whatever the rules about old runs say
+/// Exempt a run from the retention rules
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals pin hate --reason 'cited in the paper'
+  annals pin hate --dry-run")]
 pub(super) struct PinArgs {
     /// The run: id, prefix or name
     run: String,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
-/// Give an experiment another name; its unique name, folder and id stay
+/// Rename an experiment; its unique name, folder and id stay
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals rename hate hate-speech
+  annals rename hate hate-speech --dry-run")]
 pub(super) struct RenameArgs {
     /// The run: id, prefix or name
     run: String,
     /// The new name
     name: String,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run_classify(args: &ClassifyArgs, context: &mut Context) -> Result<()> {
     let command = RunEdit::Classify(args.category.map(Into::into));
-    edit("classify", &args.run, command, context)
+    edit("classify", &args.run, command, args.mode, context)
 }
 
 pub(super) fn run_tag(args: &TagArgs, context: &mut Context) -> Result<()> {
@@ -74,16 +104,16 @@ pub(super) fn run_tag(args: &TagArgs, context: &mut Context) -> Result<()> {
             _ => {
                 let message = format!("{change:?} is neither +TAG nor -TAG");
                 return Err(Error::new(ErrorKind::Usage, message)
-                    .hint("options such as --format stand before the run"));
+                    .hint("options such as --format must come before the run"));
             }
         }
     }
-    edit("tag", &args.run, RunEdit::Tag { add, remove }, context)
+    edit("tag", &args.run, RunEdit::Tag { add, remove }, args.mode, context)
 }
 
 pub(super) fn run_note(args: NoteArgs, context: &mut Context) -> Result<()> {
     warn_of_secrets("note", &args.text, context);
-    edit("note", &args.run, RunEdit::Note(args.text), context)
+    edit("note", &args.run, RunEdit::Note(args.text), args.mode, context)
 }
 
 /// What people write is kept as they wrote it.
@@ -97,19 +127,25 @@ pub(super) fn warn_of_secrets(what: &str, text: &str, context: &Context) {
 }
 
 pub(super) fn run_pin(args: PinArgs, context: &mut Context) -> Result<()> {
-    edit("pin", &args.run, RunEdit::Pin { reason: args.reason }, context)
+    edit("pin", &args.run, RunEdit::Pin { reason: args.reason }, args.mode, context)
 }
 
 pub(super) fn run_unpin(args: PinArgs, context: &mut Context) -> Result<()> {
-    edit("unpin", &args.run, RunEdit::Unpin { reason: args.reason }, context)
+    edit("unpin", &args.run, RunEdit::Unpin { reason: args.reason }, args.mode, context)
 }
 
 pub(super) fn run_rename(args: RenameArgs, context: &mut Context) -> Result<()> {
-    edit("rename", &args.run, RunEdit::Rename(args.name), context)
+    edit("rename", &args.run, RunEdit::Rename(args.name), args.mode, context)
 }
 
-fn edit(verb: &'static str, run: &str, command: RunEdit, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+fn edit(
+    verb: &'static str,
+    run: &str,
+    command: RunEdit,
+    mode: DryRun,
+    context: &mut Context,
+) -> Result<()> {
+    let app = context.changing(mode.dry_run)?;
     let run = app.find_run(&app.snapshot()?, run)?;
     let edited = app.edit_run(verb, run, command)?;
     tell_edits(&edited.regenerated, context);
@@ -122,10 +158,11 @@ fn edit(verb: &'static str, run: &str, command: RunEdit, context: &mut Context) 
         "tags": state.tags,
         "pinned": state.pinned,
         "changed": !edited.events.is_empty(),
+        "dry_run": mode.dry_run,
     });
     context.ui.data(&value, |ui| {
         if edited.events.is_empty() {
-            ui.note("Nothing changes: it is so already.");
+            ui.note("Nothing changed: the run has this state already.");
         }
         for event in &edited.events {
             ui.line(&format!("{} {}", state.experiment_id, told(event)))?;
@@ -154,7 +191,7 @@ fn told(event: &RunEvent) -> String {
         RunEvent::Noted(_) => "has a new note".into(),
         RunEvent::Pinned(pinned) => format!("is pinned{}", because(&pinned.reason)),
         RunEvent::Unpinned(unpinned) => {
-            format!("is not pinned any more{}", because(&unpinned.reason))
+            format!("is no longer pinned{}", because(&unpinned.reason))
         }
         RunEvent::Renamed(renamed) => format!("is called {}, not {}", renamed.new, renamed.old),
         _ => "changed".into(),

@@ -2,14 +2,20 @@
 
 use clap::Subcommand;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::screen::Terminal;
 use super::show::{class_table, with_interval};
+use super::train_plan::print_plan;
 use crate::app::{Programs, Result};
 use crate::base::{Split, counted};
 
-/// Ask several finished runs together
+/// Combine finished runs into an ensemble
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals ensemble create both small large
+  annals ensemble create both small large --dry-run")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -17,23 +23,32 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a run whose probabilities are the means of those of other runs
+    /// Create a run that averages the probabilities of other runs
     ///
     /// Its scores are those on the test rows, which must be the same rows of the same files for all
-    /// members. It holds a copy of what its members need to be asked, and is shown, asked and
+    /// members. It stores copies of the files that its members need, and is shown, used and
     /// promoted like any other run.
+    #[command(after_help = "\
+Examples:
+  annals ensemble create both small large
+  annals ensemble create both small large --dry-run")]
     Create {
         /// The experiment's name
         name: String,
         /// Finished runs: ids, prefixes or names; two or more
         #[arg(required = true, num_args = 2.., value_name = "RUN")]
         runs: Vec<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let Verb::Create { name, runs } = args.verb;
+    let Verb::Create { name, runs, mode } = args.verb;
+    let app = context.changing(mode.dry_run)?;
+    if mode.dry_run {
+        return print_plan(&app.plan_ensemble(&name, &runs)?, context);
+    }
     let programs =
         Programs { torch: context.program("annals-engine"), own: context.program("annals") };
     let run = app.create_ensemble(&name, &runs, &programs, &mut Terminal::new(context))?;

@@ -54,7 +54,7 @@ fn hints(error: &Error, causes: &[String]) -> Vec<String> {
     let mut hints = error.hints.clone();
     let full = ["(os error 27)", "(os error 28)", "(os error 122)"];
     if causes.iter().any(|cause| full.iter().any(|code| cause.contains(code))) {
-        hints.insert(0, "make room on the disk (or raise the quota), then try again".to_owned());
+        hints.insert(0, "free disk space (or raise the quota), then try again".to_owned());
     }
     hints
 }

@@ -11,8 +11,13 @@ use crate::base::counted;
 use crate::port::export::Format;
 use crate::port::table::CsvCells;
 
-/// Write the record into files for other programs: Parquet, JSON Lines, CSV, or C2SP tiles
+/// Export the record for other programs as Parquet, JSON Lines, CSV or C2SP tiles
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals export parquet tables
+  annals export csv tables --table runs --table metrics
+  annals export tiles tiles --log copy.redb")]
 pub(super) struct Args {
     /// What to write
     #[arg(value_enum)]
@@ -26,8 +31,7 @@ pub(super) struct Args {
     /// column recorded
     #[arg(long)]
     by_day: bool,
-    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
-    /// they are
+    /// Escape texts in CSV that a spreadsheet would run as a formula, with a leading '
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]
@@ -43,9 +47,9 @@ pub(super) fn csv_cells(spreadsheet: bool) -> CsvCells {
 enum What {
     /// A file for each table, typed, with the raw envelope of each event
     Parquet,
-    /// A file for each table, one JSON object a line
+    /// A file for each table, one JSON object per line
     Jsonl,
-    /// A file for each table, with a heading
+    /// A file for each table, with a header
     Csv,
     /// The signed tree, for any client of transparency logs (c2sp.org/tlog-tiles)
     Tiles,
@@ -63,7 +67,7 @@ fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         What::Csv => Format::Csv(csv_cells(args.spreadsheet)),
         What::Tiles => {
             if args.by_day || !args.table.is_empty() {
-                let message = "tiles are of the whole tree: --table and --by-day do not apply";
+                let message = "tiles contain the whole tree: --table and --by-day do not apply";
                 return Err(Error::new(ErrorKind::Usage, message));
             }
             let exported = app.export_tiles(&folder)?;

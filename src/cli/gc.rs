@@ -2,45 +2,85 @@
 
 use serde_json::json;
 
+use super::consent::{Confirmed, Consent, DryRun};
 use super::context::Context;
 use super::ui::{Table, size};
-use crate::app::Result;
+use crate::app::{Collected, Result};
 use crate::base::{are, counted};
 
-/// Show, or remove, stored files that no run, model or other event needs any more
+/// Delete stored files that no run, model or other event needs
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals gc --dry-run
+  annals gc --min-age 30d --yes")]
 pub(super) struct Args {
-    /// Remove them; without it they are only shown
-    #[arg(long)]
+    /// Keep files that were stored less than this long ago, such as 30d or "2 weeks"; a plain
+    /// number counts minutes
+    #[arg(long, value_name = "AGE", default_value = "60min")]
+    min_age: String,
+    /// The old spelling of --yes
+    #[arg(long, hide = true)]
     apply: bool,
-    /// Keep those that were stored less than this many minutes ago
-    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-    min_age: u32,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    mode: DryRun,
+}
+
+/// The minutes that an age stands for.
+fn minutes(text: &str, context: &Context) -> Result<u32> {
+    if let Ok(minutes) = text.parse() {
+        return Ok(minutes);
+    }
+    let start = context.time("--min-age", text)?.start;
+    Ok((context.env.now().seconds_since(start) / 60.0).ceil().max(0.0) as u32)
+}
+
+/// Whether the files are deleted; `plan` is what would be.
+fn confirmed(args: &Args, plan: &Collected, context: &Context) -> Result<bool> {
+    if args.apply {
+        context.ui.old_spelling("--apply", "--yes");
+    }
+    if args.mode.dry_run || plan.garbage.is_empty() {
+        return Ok(!args.mode.dry_run);
+    }
+    let bytes: u64 = plan.garbage.iter().map(|garbage| garbage.bytes).sum();
+    let action = format!("delete {} ({})", counted(plan.garbage.len(), "blob"), size(bytes));
+    let consent = Consent { yes: args.consent.yes || args.apply };
+    if consent.ask(&action)? == Confirmed::Yes {
+        return Ok(true);
+    }
+    context.ui.warn(
+        "nothing was deleted: without a terminal `annals gc` deletes only with --yes; --dry-run \
+         prints the plan",
+    );
+    Ok(false)
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
-    let found = if args.apply {
-        app.collect_garbage(args.min_age)?
-    } else {
-        app.plan_garbage(args.min_age)?
-    };
+    let min_age = minutes(&args.min_age, context)?;
+    let plan = app.plan_garbage(min_age)?;
+    let apply = confirmed(args, &plan, context)?;
+    let found = if apply { app.collect_garbage(min_age)? } else { plan };
     let bytes: u64 = found.garbage.iter().map(|garbage| garbage.bytes).sum();
-    let value = json!({ "removed": args.apply, "bytes": bytes, "found": found });
+    let value = json!({ "removed": apply, "bytes": bytes, "found": found });
     context.ui.data(&value, |ui| {
-        let mut table = Table::new(&["blob", "size", "why"]);
+        let mut table = Table::new(&["blob", "size", "reason"]);
         for garbage in &found.garbage {
             table.row([&garbage.digest.to_string(), &size(garbage.bytes), garbage.why]);
         }
         ui.table(&table)?;
         let (count, all) = (found.garbage.len(), counted(found.blobs, "blob"));
-        let verb = if args.apply { "removed" } else { "not needed any more" };
+        let verb = if apply { "deleted" } else { "no longer needed" };
         ui.note(&format!("{count} of {all} {} {verb} ({}).", are(&count), size(bytes)));
         if found.young > 0 {
-            ui.note(&format!("{} more are younger than {} minutes.", found.young, args.min_age));
+            let more = counted(found.young, "more blob");
+            ui.note(&format!("{more} {} younger than {min_age} minutes.", are(&found.young)));
         }
-        if !args.apply && count > 0 {
-            ui.note("To remove them: annals gc --apply");
+        if !apply && count > 0 {
+            ui.note("To delete them: annals gc --yes");
         }
         Ok(())
     })

@@ -3,22 +3,31 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use crate::app::{App, GitIgnore, Result};
 use crate::domain::workspace::LayoutKind;
 
-/// Make a workspace here: settings, an empty log, a signing key, the default policy
+/// Create a workspace: settings, an empty log, a signing key and the default policy
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals init
+  annals init ward --project ward --layout training-output
+  annals init ward --dry-run")]
 pub(super) struct Args {
-    /// The folder; the current one by default
+    /// The folder; default: the current folder
     dir: Option<PathBuf>,
-    /// The project's name; the folder's by default
+    /// The project's name; default: the name of the folder
     #[arg(long)]
     project: Option<String>,
-    /// Where things lie: below experiments/ and models/, or below training/ and model_weights/
+    /// Folder layout: experiments/ and models/, or training/ and model_weights/
     #[arg(long, value_enum, default_value_t = LayoutArg::Consolidated)]
     layout: LayoutArg,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +52,23 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let named = root.file_name().map(|name| name.to_string_lossy().into_owned());
     let clean = |name: String| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
     let project = args.project.or(named.map(clean)).unwrap_or_else(|| "annals".into());
+    if args.mode.dry_run {
+        let (settings, layout) =
+            App::plan_init(&root, &project, args.layout.into(), &context.caller())?;
+        let value = json!({
+            "workspace": root,
+            "project": settings.project,
+            "experiments": layout.experiments,
+            "production": layout.production,
+            "dry_run": true,
+        });
+        return context.ui.data(&value, |ui| {
+            ui.line(&format!("workspace    {} (would be created)", root.display()))?;
+            ui.line(&format!("project      {}", settings.project))?;
+            ui.line(&format!("experiments  {}/", layout.experiments))?;
+            ui.line(&format!("production   {}/", layout.production))
+        });
+    }
     let (mut app, ignored) = App::init(
         &root,
         &project,

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::init::LayoutArg;
 use super::promote::tell_edits;
@@ -10,8 +11,13 @@ use super::ui::{Table, size};
 use crate::app::{Migration, Result};
 use crate::base::counted;
 
-/// Show where things lie, or move everything to where the other layout has it
+/// Show the folder layout, or move everything to another layout
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals layout show
+  annals layout migrate training-output --dry-run
+  annals layout pack-logs --before 30d")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -20,41 +26,63 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Show the layout and its folders
+    #[command(after_help = "\
+Examples:
+  annals layout show
+  annals layout show --format json")]
     Show,
-    /// Move every run and every model in production to where another layout has it
+    /// Move every run and every model in production to the folders of another layout
+    #[command(after_help = "\
+Examples:
+  annals layout migrate training-output --dry-run
+  annals layout migrate training-output")]
     Migrate {
         /// The layout
         #[arg(value_enum)]
         to: LayoutArg,
-        /// Only show what would move
-        #[arg(long, conflicts_with = "apply")]
-        dry_run: bool,
-        /// Move it; without this flag the plan is shown
-        #[arg(long)]
+        /// Accepted for older scripts: the verb moves without it
+        #[arg(long, hide = true, conflicts_with = "dry_run")]
         apply: bool,
+        #[command(flatten)]
+        mode: DryRun,
     },
     /// Pack old logs of the layout training-output into one file, beside the archived runs
     ///
     /// The logs of models in production stay as they are. Each packed log is in the file under
-    /// its name, and `annals show RUN` still tells its digest.
+    /// its name, and `annals show RUN` still prints its digest.
+    #[command(after_help = "\
+Examples:
+  annals layout pack-logs --before 30d --dry-run
+  annals layout pack-logs --before 2026-11-01")]
     PackLogs {
-        /// Those of runs that ended before this: a day, a time, or an age such as 30d
+        /// Only logs of runs that ended before this date, time or age, such as 30d
         #[arg(long, value_name = "WHEN")]
         before: String,
-        /// Only show what would be packed
-        #[arg(long, conflicts_with = "apply")]
-        dry_run: bool,
-        /// Pack it; without this flag the plan is shown
-        #[arg(long)]
+        /// Accepted for older scripts: the verb packs without it
+        #[arg(long, hide = true, conflicts_with = "dry_run")]
         apply: bool,
+        #[command(flatten)]
+        mode: DryRun,
     },
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.what {
         What::Show => show(context),
-        What::Migrate { to, apply, .. } => migrate(*to, *apply, context),
-        What::PackLogs { before, apply, .. } => pack_logs(before, *apply, context),
+        What::Migrate { to, apply, mode } => {
+            old_apply(*apply, "layout migrate", context);
+            migrate(*to, !mode.dry_run, context)
+        }
+        What::PackLogs { before, apply, mode } => {
+            old_apply(*apply, "layout pack-logs", context);
+            pack_logs(before, !mode.dry_run, context)
+        }
+    }
+}
+
+fn old_apply(given: bool, verb: &str, context: &Context) {
+    if given {
+        context.ui.old_spelling("--apply", &format!("`annals {verb}` without an option"));
     }
 }
 
@@ -103,7 +131,7 @@ fn told(migration: &Migration, applied: bool) -> String {
         (_, 0, true) => format!("everything is where the layout {to} has it"),
         (true, ..) => format!("{folders} moved; the layout is {to}"),
         (false, ..) => {
-            format!("{folders} would move; `annals layout migrate {to} --apply` does it")
+            format!("{folders} would move; `annals layout migrate {to}` moves them")
         }
     }
 }
@@ -131,7 +159,7 @@ fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
                     size(after)
                 )
             }
-            (_, None) => format!("{logs} would go into {}; --apply does it", pack.file),
+            (_, None) => format!("{logs} would be packed into {}", pack.file),
         });
         Ok(())
     })

@@ -8,7 +8,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 /// A copied log instead of the workspace.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogFile {
-    /// Read a copied log instead, without its workspace and keys, also where it is damaged
+    /// Read a copied log instead of the workspace, even if it is damaged
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }
@@ -18,7 +18,7 @@ pub(super) struct LogFile {
 pub(super) struct Lens {
     #[command(flatten)]
     file: LogFile,
-    /// As of the end of this date or time (also `yesterday`, `2 weeks`), or after this position
+    /// Show the state at the end of this date or time, or after this position in the log
     #[arg(long, value_name = "TIME|AGO|POSITION")]
     as_of: Option<String>,
 }
@@ -75,16 +75,17 @@ fn answer(
     let answered = f(app, context);
     let lost = app.lost();
     for lost in lost.iter().take(LOST_SHOWN_MAX) {
-        context
-            .ui
-            .warn(&format!("positions {} to {} are lost: {}", lost.first, lost.last, lost.why));
+        context.ui.warn(&format!(
+            "positions {} to {} are damaged and skipped: {}",
+            lost.first, lost.last, lost.why
+        ));
     }
     answered?;
     match lost.len() {
         0 => Ok(()),
         count => {
-            let parts = if count == 1 { "part of the log is" } else { "parts of the log are" };
-            let message = format!("{count} {parts} lost; the answer is from the rest");
+            let parts = if count == 1 { "damaged range was" } else { "damaged ranges were" };
+            let message = format!("{count} {parts} skipped; the result is incomplete");
             Err(Error::new(ErrorKind::Integrity, message)
                 .hint("`annals verify --log FILE` examines every event of the copy"))
         }

@@ -21,7 +21,7 @@ const HEADING: &[&str] = &[
     "experiment",
     "category",
     "status",
-    "place",
+    "location",
     "accuracy",
     "macro F1",
     "data",
@@ -34,18 +34,18 @@ const ID_LETTERS_MIN: usize = 4;
 const BITS_PER_LETTER: usize = 4;
 
 /// List the runs, newest first
-///
-///   annals list --status finished --sort f1_macro -n 10
-///   annals list --tag ward-3 --where 'f1_macro > 0.8 and n_layer = 6'
-///   annals list --columns experiment_name,f1_macro,learning_rate
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  annals list --status finished --sort f1_macro -n 10
+  annals list --tag ward-3 --where 'f1_macro > 0.8 and n_layer = 6'
+  annals list --columns experiment_name,f1_macro,learning_rate --format csv")]
 pub(super) struct Args {
     /// Show at most this many
     #[arg(long, short = 'n')]
     limit: Option<usize>,
-    /// Show only runs in this place
-    #[arg(long, value_enum)]
+    /// Show only runs in this location
+    #[arg(long = "location", alias = "place", value_enum)]
     place: Option<PlaceArg>,
     /// Show only runs in this state
     #[arg(long, value_enum)]
@@ -183,7 +183,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             ui.warn(&format!("{what}; {advice}"));
         }
         if runs.is_empty() {
-            ui.note("No runs yet. `annals train --config baseline_small` makes one.");
+            ui.note("No runs yet. `annals train --config baseline_small` trains one.");
         } else if list.shown == 0 {
             ui.note("No run meets these conditions.");
         } else if args.columns.is_empty() {

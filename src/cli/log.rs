@@ -14,37 +14,42 @@ use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
 /// How often `--follow` looks for more.
 const FOLLOW_WAIT: Duration = Duration::from_millis(300);
 
-/// Show the audit log, newest first and by invocation, or copy it
+/// Show the audit log, newest first, grouped by invocation; or copy it
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  annals log --since '2 weeks' --kind 'promotion.*'
+  annals log --run hate --limit 10
+  annals log --log copy.redb --refused --format jsonl")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
     /// Only these kinds: `promotion.*`, `*.finished`, or how a name begins; may be repeated
     #[arg(long)]
     kind: Vec<String>,
-    /// Only what this actor did
+    /// Only events of this actor
     #[arg(long)]
     actor: Option<String>,
     /// Only events of this run
     #[arg(long)]
     run: Option<String>,
-    /// Only what was decided about this production model, its requests and its moves
+    /// Only decisions about this production model, with its requests and moves
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Only events that name this file, by path, end of path, or the first digits of its digest
     #[arg(long, value_name = "PATH|DIGEST")]
     file: Option<String>,
-    /// Only what this invocation did: its position or the first letters of its id
+    /// Only events of this invocation, by its position or the first letters of its id
     #[arg(long, value_name = "POSITION|ID")]
     invocation: Option<String>,
     /// Only these positions, such as 100..200, 100.. or ..200 (without the last)
     #[arg(long, value_name = "FROM..TO")]
     positions: Option<String>,
-    /// Only what was recorded since: a date, a time, or how long ago, such as `2 weeks`
+    /// Only events recorded since this date, time or age, such as "2 weeks"
     #[arg(long, value_name = "TIME|AGO")]
     since: Option<String>,
-    /// Only what was recorded before: a time, how long ago, or a date (to the end of that day)
+    /// Only events recorded before this time or age, or until the end of this date
     #[arg(long, value_name = "TIME|AGO")]
     until: Option<String>,
     /// Only what a rule or a person refused
@@ -53,7 +58,7 @@ pub(super) struct Args {
     /// Show at most this many events
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
-    /// Go on showing what comes, oldest first, until Ctrl-C
+    /// Keep printing new events, oldest first, until Ctrl-C
     #[arg(long, conflicts_with_all = ["log", "until"])]
     follow: bool,
     #[command(flatten)]
@@ -62,7 +67,11 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a consistent copy of the log; a plain copy of a live file may be torn
+    /// Copy the log consistently; a plain copy of a file in use may be torn
+    #[command(after_help = "\
+Examples:
+  annals log copy /media/backup/log.redb
+  annals log copy log-2026-11-01.redb")]
     Copy {
         /// The new file
         target: OutPath,
@@ -123,8 +132,8 @@ fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
 
 fn positions(text: &str) -> Result<std::ops::Range<u64>> {
     let bad = || {
-        Error::new(ErrorKind::Usage, format!("\"{text}\" is no range of positions"))
-            .hint("100..200 is one, without 200; 100.. and ..200 work too")
+        Error::new(ErrorKind::Usage, format!("\"{text}\" is not a range of positions"))
+            .hint("for example 100..200 (without 200), 100.. or ..200")
     };
     let (from, to) = text.split_once("..").ok_or_else(bad)?;
     let end = |text: &str, open: u64| {

@@ -15,6 +15,7 @@ mod checkpoint;
 mod cleanup;
 mod compare;
 mod completions;
+mod consent;
 mod consolidate;
 mod consolidation;
 mod context;
@@ -25,7 +26,9 @@ mod edit;
 mod ensemble;
 mod error;
 mod export;
+mod format;
 mod gc;
+mod groups;
 mod init;
 mod layout;
 mod lens;
@@ -41,6 +44,7 @@ mod production;
 mod promote;
 mod prove;
 mod query;
+mod records;
 mod redact;
 mod repair;
 mod replay;
@@ -52,6 +56,7 @@ mod show;
 mod snapshot;
 mod status;
 mod train;
+mod train_plan;
 mod ui;
 mod undo;
 mod verify;
@@ -61,48 +66,76 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::app::{App, Error, ErrorKind, serve_guard, serve_own_engine};
 use context::Context;
+use format::Format;
 
-/// Experiment tracker, model registry and trainer whose every fact is a tamper-evident event.
+/// The heading of the options that every verb has.
+const GLOBAL: &str = "Global options";
+
+/// Experiment tracker, model registry and trainer with a tamper-evident record of every change
 #[derive(Debug, Parser)]
-#[command(name = "annals", version, max_term_width = 100, after_help = ENVIRONMENT)]
+#[command(name = "annals", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
 struct Args {
-    /// How to print data
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    /// How to print the answer: human, json, jsonl; csv, markdown, parquet, sarif where a verb
+    /// lists them
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, help_heading = GLOBAL)]
+    #[arg(hide_possible_values = true)]
     format: Format,
-    /// Work as if started in this folder
-    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    /// Run as if started in this folder
+    #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = GLOBAL)]
     directory: Option<std::path::PathBuf>,
+    /// Print no notes and no progress; warnings and errors are still printed
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
+    quiet: bool,
+    /// Print help
+    #[arg(long, short, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(long, short = 'V', action = ArgAction::Version, help_heading = GLOBAL)]
+    version: Option<bool>,
     #[command(subcommand)]
     verb: Verb,
 }
 
-const ENVIRONMENT: &str = "\
+const AFTER_HELP: &str = "\
 Environment:
   ANNALS_ACTOR  The name under which changes are recorded (default: the user name)
   ANNALS_HOST   The name of this machine in the record (default: its host name)
   NO_COLOR      Print without colors
 
+Exit codes:
+  0 success, 2 usage, 3 data, 4 not found, 5 refused by a rule, 6 conflict, 7 system,
+  8 training failed, 9 findings, 10 record damaged, 70 bug, 130 interrupted
+
 Examples:
   annals init && annals train --config tfidf_logreg --data tweets.csv --name hate
   annals list --status finished --sort f1_macro
-  annals why hate";
+  annals why hate_v1";
 
-/// How data is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Human,
-    /// For programs
-    Json,
-    /// For programs: one line for each item of a list
-    Jsonl,
-    /// For code scanning: only `annals audit` writes it
-    #[value(hide = true)]
-    Sarif,
+const UNPIN_EXAMPLES: &str = "\
+Examples:
+  annals unpin hate --reason 'the paper is published'
+  annals unpin hate --dry-run";
+
+/// The command line as it is parsed and shown.
+fn command() -> clap::Command {
+    let command = groups::with_groups(Args::command());
+    format::with_formats(command, "")
+}
+
+/// The words of the verb that was called, such as `consolidate report`.
+fn path(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut matches = matches;
+    while let Some((name, below)) = matches.subcommand() {
+        words.push(name);
+        matches = below;
+    }
+    words.join(" ")
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,7 +170,8 @@ enum Verb {
     Tag(edit::TagArgs),
     Note(edit::NoteArgs),
     Pin(edit::PinArgs),
-    /// Let the rules about old runs apply to a run again
+    /// Let the retention rules apply to a run again
+    #[command(after_help = UNPIN_EXAMPLES)]
     Unpin(edit::PinArgs),
     Rename(edit::RenameArgs),
     Archive(archive::Args),
@@ -174,8 +208,12 @@ enum Verb {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
+    let parsed = command().try_get_matches().and_then(|matches| {
+        let args = Args::from_arg_matches(&matches)?;
+        Ok((args, path(&matches)))
+    });
+    let (args, path) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are not errors; clap knows where each goes.
             let _ = error.print();
@@ -189,10 +227,9 @@ pub fn main() -> ExitCode {
         serve_guard();
         return ExitCode::SUCCESS;
     }
-    let mut context = Context::new(args.format, args.directory.as_deref());
-    if args.format == Format::Sarif && !matches!(args.verb, Verb::Audit(_)) {
-        let error = Error::new(ErrorKind::Usage, "only `annals audit` writes SARIF");
-        return context.ui.fail(&error.hint("--format json works everywhere"));
+    let mut context = Context::new(args.format, args.quiet, args.directory.as_deref());
+    if let Err(error) = format::check(&path, args.format) {
+        return context.ui.fail(&error);
     }
     // A panic is said like any other error, once, by whoever catches it.
     let place = Arc::new(Mutex::new(String::new()));
@@ -219,13 +256,13 @@ pub fn main() -> ExitCode {
 /// What to say of a panic: damaged views end in one, as redb trusts its pages.
 fn panicked(app: crate::app::Result<App>, said: &str, place: &str) -> Error {
     if app.is_ok_and(|app| app.drop_damaged_views()) {
-        let message = "the views in .annals/views.redb were damaged, and are removed";
+        let message = "the views in .annals/views.redb were damaged and have been removed";
         return Error::new(ErrorKind::Io, message)
-            .hint("say it again: they are made anew from the log, of which nothing is lost");
+            .hint("run the command again: the views are rebuilt from the log; no data was lost");
     }
     Error::new(ErrorKind::Bug, format!("{said} ({place})")).hint(
-        "either the log is damaged, which `annals verify` tells, or this is a mistake in annals; \
-         what was acknowledged is in the log",
+        "either the log is damaged (`annals verify` checks it) or this is a bug in annals; \
+         everything that was acknowledged is in the log",
     )
 }
 

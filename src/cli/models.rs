@@ -10,16 +10,16 @@ use crate::base::suggest::nearest;
 use crate::base::{Split, Timestamp};
 
 /// List the models in production, with their versions and aliases
-///
-///   annals models
-///   annals models --all
-///   annals models hate_v1 --format json
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  annals models
+  annals models --all --format csv
+  annals models hate_v1 --format json")]
 pub(super) struct Args {
     /// Only this model, with all its versions
     name: Option<String>,
-    /// All versions, also those that are not in production any more
+    /// All versions, also those that are no longer in production
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -86,7 +86,10 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     }
     context.ui.data(&rows, |ui| {
         if models.is_empty() {
-            ui.note("No model is in production. `annals candidates` lists the runs that may be.");
+            ui.note(
+                "No model is in production. `annals candidates` lists the runs that meet the \
+                 rules.",
+            );
             return Ok(());
         }
         ui.table(&table)?;

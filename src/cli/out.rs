@@ -61,8 +61,6 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 mod tests {
     use std::any::TypeId;
 
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// Arguments that name a file or folder to read, or to work in. One that a verb writes is an
@@ -139,7 +137,7 @@ mod tests {
     #[test]
     fn every_file_that_a_verb_writes_is_checked() {
         let (mut outputs, mut unknown) = (Vec::new(), Vec::new());
-        arguments(&crate::cli::Args::command(), "annals", &mut |name, arg| {
+        arguments(&crate::cli::command(), "annals", &mut |name, arg| {
             let kind = arg.get_value_parser().type_id();
             let names = arg.get_value_names().unwrap_or_default();
             let path = names.iter().any(|name| {

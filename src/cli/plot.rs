@@ -11,14 +11,13 @@ use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
 use crate::base::Split;
 use crate::base::suggest::nearest;
 
-/// Draw a picture of runs, in the terminal or as SVG or PNG
-///
-///   annals plot architecture --metric f1_macro --x n_embd
-///   annals plot curves small large --metric f1_macro --split valid
-///   annals plot curves small --out curves.svg
-///   annals plot confusion small --out confusion.png
+/// Plot runs, in the terminal or as SVG or PNG
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "\
+Examples:
+  annals plot architecture --metric f1_macro --x n_embd
+  annals plot curves small large --metric f1_macro --split valid
+  annals plot confusion small --out confusion.png")]
 pub(super) struct Args {
     /// What to draw
     #[arg(value_enum)]
@@ -40,7 +39,7 @@ pub(super) struct Args {
     /// curves: only those of this split
     #[arg(long, value_enum)]
     split: Option<SplitArg>,
-    /// Write it to this file: .svg or .png
+    /// Write the plot to this file: .svg or .png
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
     #[command(flatten)]
@@ -51,15 +50,15 @@ pub(super) struct Args {
 enum Kind {
     /// A metric against a parameter, run by run
     Architecture,
-    /// How losses and scores went while runs trained, one over the other
+    /// Losses and scores over training, several runs overlaid
     Curves,
-    /// Labels against predictions of one run
+    /// Confusion matrix of one run
     Confusion,
     /// True against false positives of one run, label by label
     Roc,
     /// Precision against recall of one run, label by label
     Pr,
-    /// How often one run was right against how sure it was
+    /// Accuracy of one run against its confidence
     Calibration,
     /// A metric against the number of parameters
     Efficiency,
@@ -140,7 +139,7 @@ fn curves(
 ) -> Result<Picture> {
     if runs.len() > OVERLAID_MAX {
         let message = format!(
-            "{} runs fit, and at most {OVERLAID_MAX} can be told apart in one picture",
+            "{} runs were selected, but one picture shows at most {OVERLAID_MAX}",
             runs.len()
         );
         return Err(Error::new(ErrorKind::Usage, message)
@@ -176,7 +175,7 @@ fn one(
     nothing: &dyn Fn(&str) -> Error,
 ) -> Result<Picture> {
     let [run] = runs else {
-        let message = format!("this picture is of one run, and {} fit", runs.len());
+        let message = format!("this picture shows one run, but {} were selected", runs.len());
         return Err(Error::new(ErrorKind::Usage, message).hint("name one: annals plot KIND RUN"));
     };
     let kept = || {
@@ -214,10 +213,10 @@ fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
     let bytes = match path.extension().and_then(|e| e.to_str()) {
         Some("svg") => drawn.svg_file().into_bytes(),
         Some("png") => drawn.png_file().ok_or_else(|| {
-            Error::new(ErrorKind::Io, "there is no memory for the pixels of the picture")
+            Error::new(ErrorKind::Io, "not enough memory for the pixels of the picture")
         })?,
         _ => {
-            let message = format!("--out {}: the name ends in none of .svg, .png", path.display());
+            let message = format!("--out {}: the suffix must be .svg or .png", path.display());
             return Err(Error::new(ErrorKind::Usage, message));
         }
     };

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::lens::Lens;
 use super::promote::tell_edits;
@@ -13,6 +14,11 @@ use crate::domain::policy::{Policy, PolicyChange};
 
 /// Show or change the rules
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals policy show
+  annals policy set production_promotion.approvals 2 --reason 'four eyes'
+  annals policy history")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -21,45 +27,73 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show every rule in force
+    #[command(after_help = "\
+Examples:
+  annals policy show
+  annals policy show --revision 1 --format json")]
     Show {
-        /// Those of this revision instead
+        /// Show this revision instead
         #[arg(long)]
         revision: Option<u64>,
         #[command(flatten)]
         lens: Lens,
     },
-    /// Change one rule; the change is an event like any other
+    /// Change one rule; the change is recorded as an event
+    #[command(after_help = "\
+Examples:
+  annals policy set production_promotion.approvals 2 --reason 'four eyes'
+  annals policy set production_promotion.min_test_rows 300 --dry-run")]
     Set {
         /// The rule, such as production_promotion.approvals
         key: String,
         /// Its new value
         #[arg(allow_negative_numbers = true)]
         value: String,
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Change rules in $VISUAL or $EDITOR; all changes are one event
+    /// Change rules in $VISUAL or $EDITOR; all changes are recorded as one event
+    #[command(after_help = "\
+Examples:
+  annals policy edit --reason 'yearly review'
+  annals policy edit --dry-run")]
     Edit {
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
     /// Show who changed which rule when, and why
+    #[command(after_help = "\
+Examples:
+  annals policy history
+  annals policy history --format json")]
     History {
         #[command(flatten)]
         lens: Lens,
     },
     /// Show what differs between two revisions, by default the last two
+    #[command(after_help = "\
+Examples:
+  annals policy diff
+  annals policy diff 1 3")]
     Diff {
-        /// The older one
+        /// The older revision
         from: Option<u64>,
-        /// The newer one; the one in force by default
+        /// The newer revision; default: the revision in force
         to: Option<u64>,
         #[command(flatten)]
         lens: Lens,
     },
     /// Print the JSON schema of the policy
+    #[command(after_help = "\
+Examples:
+  annals policy schema > policy.schema.json
+  annals policy schema")]
     Schema,
 }
 
@@ -74,12 +108,12 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Show { revision, lens } => {
             lens.read(context, |app, context| show(app, revision, context))
         }
-        Verb::Set { key, value, reason } => {
-            let app = context.app()?;
+        Verb::Set { key, value, reason, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let changes = app.set_policy(&key, &value, reason)?;
             changed(&app, &changes, context)
         }
-        Verb::Edit { reason } => edit(&context.app()?, reason, context),
+        Verb::Edit { reason, mode } => edit(&context.changing(mode.dry_run)?, reason, context),
         Verb::History { lens } => lens.read(context, history),
         Verb::Diff { from, to, lens } => {
             lens.read(context, |app, context| diff(app, from, to, context))
@@ -116,7 +150,7 @@ fn changed(app: &App, changes: &[PolicyChange], context: &mut Context) -> Result
     tell_edits(&regenerated, context);
     context.ui.data(&json!(changes), |ui| {
         if changes.is_empty() {
-            ui.note("Nothing changes: the rules are so already.");
+            ui.note("Nothing changed: the rules have these values already.");
         }
         changes.iter().try_for_each(|change| ui.line(&told(change)))
     })

@@ -16,6 +16,11 @@ const TEXT_COLUMN: &str = "text";
 
 /// Classify texts or series of numbers with a run, a model in production or a folder
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals predict hate_v1 'what a lovely day'
+  annals predict hate_v1 --file new.csv --text-column tweet --out answers.parquet
+  annals predict models/production/hate_v1 --file - --format jsonl")]
 pub(super) struct Args {
     /// A production name, a run, or a folder such as models/production/NAME
     model: String,
@@ -26,19 +31,19 @@ pub(super) struct Args {
     /// standard input; for series a table or array
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Column of the texts in a table ("text" by default); the others are kept in the answers
+    /// Column of the texts in a table; the other columns are copied to the output [default: text]
     #[arg(long, value_name = "NAME", requires = "file")]
     text_column: Option<String>,
-    /// The first line of a .csv or .tsv is data too; the columns are called 1, 2, 3
+    /// The first line of a .csv or .tsv is data, not a header; the columns are named 1, 2, 3
     #[arg(long)]
     no_header: bool,
-    /// Column that names each series
+    /// Column with the name of each series
     #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
-    /// Write the answers to this file instead: .jsonl, .csv or .parquet
+    /// Write the predictions to this file: .csv, .jsonl or .parquet
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
-    /// Texts that go through the model together; 1 answers each line as it comes
+    /// Batch size; 1 prints each line as soon as it is classified
     #[arg(long, value_name = "N", default_value_t = BATCH_TEXTS)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4_096))]
     batch: usize,
@@ -59,7 +64,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         .as_ref()
         .map(|file| if file == Path::new("-") { file.clone() } else { context.cwd.join(file) });
     let out = args.out.as_ref().map(|out| out.place(context)).transpose()?;
-    let out = out.map(|out| OutFile::new(out, file.as_deref())).transpose()?;
+    let out = match out {
+        Some(out) => Some(OutFile::new(out, file.as_deref())?),
+        None => OutFile::stdout(context.ui.format()),
+    };
     let folder = context.cwd.join(&args.model);
     refuse_pickle(&folder)?;
     let mut model = if folder.is_dir() {

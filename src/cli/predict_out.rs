@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Json, json};
 
 use super::context::Context;
+use super::format::Format;
 use super::out;
 use super::ui::{escape, share};
 use crate::app::{Error, ErrorKind, InputValue, Model, Result};
@@ -33,9 +34,10 @@ enum Kind {
     Parquet,
 }
 
-/// A file that is to hold answers.
+/// Where answers are written, as a whole.
 pub(super) struct OutFile {
-    path: PathBuf,
+    /// The file; none for standard output.
+    path: Option<PathBuf>,
     kind: Kind,
 }
 
@@ -51,7 +53,7 @@ impl OutFile {
             Some("parquet") => Kind::Parquet,
             _ => {
                 let message = format!(
-                    "--out {}: the name ends in none of .jsonl, .csv, .parquet",
+                    "--out {}: the suffix must be .csv, .jsonl or .parquet",
                     path.display()
                 );
                 return Err(Error::new(ErrorKind::Usage, message));
@@ -65,7 +67,17 @@ impl OutFile {
             let message = format!("--out {} is the file that is read", path.display());
             return Err(Error::new(ErrorKind::Usage, message));
         }
-        Ok(Self { path, kind })
+        Ok(Self { path: Some(path), kind })
+    }
+
+    /// Standard output as a table, where that format was chosen.
+    pub(super) fn stdout(format: Format) -> Option<Self> {
+        let kind = match format {
+            Format::Csv => Kind::Csv,
+            Format::Parquet => Kind::Parquet,
+            _ => return None,
+        };
+        Some(Self { path: None, kind })
     }
 }
 
@@ -214,6 +226,9 @@ impl Outlet {
     /// Writes the file, if there is one.
     pub(super) fn end(self, context: &mut Context) -> Result<()> {
         let Some(OutFile { path, kind }) = self.out else { return Ok(()) };
+        let Some(path) = path else {
+            return context.ui.records(&self.columns, &[], &self.rows, CsvCells::Exact);
+        };
         let mut bytes = self.lines;
         let written = match kind {
             Kind::JsonLines => Ok(()),

@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::repair::print_damage;
@@ -11,44 +12,50 @@ use crate::app::{Placed, Result};
 use crate::base::Timestamp;
 use crate::domain::registry::Bump;
 
-/// Take a model out of production; its files stay in the blob store
+/// Remove a model from production; its files stay in the blob store
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals demote hate_v1 --reason 'replaced by a larger model'
+  annals demote hate_v1 --reason 'replaced by a larger model' --dry-run")]
 pub(super) struct DemoteArgs {
     /// The production name, or an alias or NAME@VERSION of what is in production
     model: String,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: String,
-    /// Show what would happen and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let name = app.production_name(&args.model)?;
-    if args.dry_run {
+    if args.mode.dry_run {
         let planned = app.plan_demotion(&name, &args.reason)?;
         return print(&planned, "would leave production", true, context);
     }
     let demoted = app.demote(&name, &args.reason)?;
-    print(&demoted, "is not in production any more", false, context)
+    print(&demoted, "is no longer in production", false, context)
 }
 
-/// Bring an earlier version of a production model back
+/// Restore an earlier version of a production model
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals rollback hate_v1 --reason 'errors in production' --dry-run
+  annals rollback hate_v1 --to 1.0.0 --reason 'errors in production'")]
 pub(super) struct RollbackArgs {
     /// The production name; NAME@VERSION means --to VERSION
     model: String,
-    /// The version, such as 2, v2 or 1.1.0; the one before the present one by default
+    /// The version, such as 2, v2 or 1.1.0; default: the previous version
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: String,
-    /// Show what would happen and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result<()> {
@@ -58,7 +65,7 @@ pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result
     let version = version.filter(|_| args.model.contains('@')).map(|number| number.to_string());
     let (to, reason) = (args.to.as_deref().or(version.as_deref()), &args.reason);
     let name = &name;
-    if args.dry_run {
+    if args.mode.dry_run {
         let planned = app.plan_rollback(name, to, reason)?;
         return print(&planned, "would be in production", true, context);
     }
@@ -86,7 +93,7 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
         }
         ui.table(&table)?;
         if !placed.damage.found.is_empty() {
-            ui.line("The folder in production was not as recorded:")?;
+            ui.line("The folder in production differed from the record:")?;
             print_damage(ui, &placed.damage, dry_run)?;
         }
         for alias in &placed.astray {
@@ -96,8 +103,13 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
     })
 }
 
-/// Name versions of production models: champion, challenger, or names of your own
+/// Manage aliases of production models: champion, challenger, or names of your own
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals alias list
+  annals alias set champion hate_v1 --reason 'best in the field test'
+  annals alias remove champion")]
 pub(super) struct AliasArgs {
     #[command(subcommand)]
     verb: AliasVerb,
@@ -106,31 +118,47 @@ pub(super) struct AliasArgs {
 #[derive(Debug, Subcommand)]
 enum AliasVerb {
     /// Show every alias
+    #[command(after_help = "\
+Examples:
+  annals alias list
+  annals alias list --format json")]
     List,
     /// Point an alias at a model
+    #[command(after_help = "\
+Examples:
+  annals alias set champion hate_v1
+  annals alias set challenger hate_v1@2 --reason 'next to try'")]
     Set {
         /// The alias, such as champion
         alias: String,
         /// The production name, or NAME@VERSION or an alias for a version that is not current
         model: String,
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Take an alias away
+    /// Remove an alias
+    #[command(after_help = "\
+Examples:
+  annals alias remove challenger
+  annals alias remove challenger --reason 'test ended' --dry-run")]
     Remove {
         /// The alias
         alias: String,
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
 }
 
 pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
     match args.verb {
         AliasVerb::List => {
+            let app = context.app()?;
             let views = app.snapshot()?;
             let (aliases, production) = (views.aliases()?, views.production()?);
             context.ui.data(&aliases, |ui| {
@@ -150,23 +178,29 @@ pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
                 ui.table(&table)
             })
         }
-        AliasVerb::Set { alias, model, reason } => {
+        AliasVerb::Set { alias, model, reason, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let (name, version) = app.model_and_version(&model)?;
             let model = version.map_or_else(|| name.clone(), |number| format!("{name}@{number}"));
             let number = app.set_alias(&alias, &model, reason)?;
             let value = json!({ "alias": alias, "name": name, "number": number });
             context.ui.data(&value, |ui| ui.line(&format!("{alias} is {name}, version {number}")))
         }
-        AliasVerb::Remove { alias, reason } => {
+        AliasVerb::Remove { alias, reason, mode } => {
+            let app = context.changing(mode.dry_run)?;
             app.remove_alias(&alias, reason)?;
             let value = json!({ "alias": alias, "removed": true });
-            context.ui.data(&value, |ui| ui.line(&format!("{alias} points at nothing any more")))
+            context.ui.data(&value, |ui| ui.line(&format!("{alias} was removed")))
         }
     }
 }
 
 /// Show and raise the versions of production models
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals version list hate_v1
+  annals version bump minor hate_v1 --reason 'new thresholds'")]
 pub(super) struct VersionArgs {
     #[command(subcommand)]
     verb: VersionVerb,
@@ -175,19 +209,29 @@ pub(super) struct VersionArgs {
 #[derive(Debug, Subcommand)]
 enum VersionVerb {
     /// Show every version of a model
+    #[command(after_help = "\
+Examples:
+  annals version list hate_v1
+  annals version list hate_v1 --format json")]
     List {
         /// The production name
         model: String,
     },
     /// Raise the version of the model in production
+    #[command(after_help = "\
+Examples:
+  annals version bump patch hate_v1 --reason 'new model card'
+  annals version bump major hate_v1 --dry-run")]
     Bump {
-        /// Which part
+        /// The part to raise
         part: Part,
         /// The production name
         model: String,
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: Option<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
 }
 
@@ -198,14 +242,14 @@ enum Part {
     Major,
     /// What a promotion raises
     Minor,
-    /// Nothing but papers changed
+    /// Only documentation changed
     Patch,
 }
 
 pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
     match args.verb {
         VersionVerb::List { model } => {
+            let app = context.app()?;
             let (model, _) = app.model_and_version(&model)?;
             let (versions, current) = app.versions(&model)?;
             context.ui.data(&versions, |ui| {
@@ -236,7 +280,8 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
                 ui.table(&table)
             })
         }
-        VersionVerb::Bump { part, model, reason } => {
+        VersionVerb::Bump { part, model, reason, mode } => {
+            let app = context.changing(mode.dry_run)?;
             let bump = match part {
                 Part::Major => Bump::Major,
                 Part::Minor => Bump::Minor,

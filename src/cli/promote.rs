@@ -2,38 +2,43 @@
 
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, size};
 use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
 use crate::base::counted;
 
-/// Put a run's model into production, if the policy and the people agree
+/// Put a run's model into production, if it meets the policy and is approved
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals promote hate --reason 'best macro F1 on the test split' --dry-run
+  annals promote hate --as hate_v1 --reason 'best macro F1 on the test split'
+  annals promote hate --as hate_v1 --request")]
 pub(super) struct Args {
     /// The run: id, prefix or name
     run: String,
-    /// The production name; <name>_v<n> by default
+    /// The production name; default: <name>_v<n>
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
-    /// What the model is meant for: a statement for its model card
+    /// Intended use, for the model card
     #[arg(long, value_name = "TEXT")]
     intended_use: Option<String>,
-    /// What it must not be used for, or cannot do: a statement for its model card
+    /// Limitations and excluded uses, for the model card
     #[arg(long, value_name = "TEXT")]
     limits: Option<String>,
-    /// Only ask; others approve
+    /// Only request the promotion; others approve it
     #[arg(long)]
     request: bool,
-    /// Take the place of the model that has the name; `annals rollback` brings that back
+    /// Replace the model that has this name; `annals rollback` restores it
     #[arg(long, requires = "name")]
     replace: bool,
-    /// Show what would happen and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
@@ -50,7 +55,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         request_only: args.request,
         replace: args.replace,
     };
-    if args.dry_run {
+    if args.mode.dry_run {
         let planned = app.plan_promotion(run, &options)?;
         return print(&planned, "would", context);
     }
@@ -71,7 +76,7 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
     context.ui.data(&value, |ui| {
         let Some(plan) = &promoted.plan else {
             ui.line(&format!(
-                "{} asks to become {} (request {})",
+                "{} is requested for production as {} (request {})",
                 promoted.experiment_id,
                 promoted.name,
                 promoted.request.short(8)
@@ -87,25 +92,31 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         }
         ui.table(&table)?;
         if !promoted.damage.found.is_empty() {
-            ui.line("The folder in production was not as recorded:")?;
+            ui.line("The folder in production differed from the record:")?;
             print_damage(ui, &promoted.damage, mode == "would")?;
         }
         Ok(())
     })
 }
 
-/// Agree to a promotion request
+/// Approve a promotion request
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals approve hate_v1 --reason 'reviewed the errors'
+  annals approve hate_v1 --dry-run")]
 pub(super) struct ApproveArgs {
     /// The request's id, the production name, or the run
     request: String,
-    /// What to say about it
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let app = context.changing(args.mode.dry_run)?;
     let row = {
         let views = app.snapshot()?;
         app.find_request(&views, &args.request)?
@@ -131,7 +142,7 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
             counted(decided.needed, "approval"),
             names.join(", ")
         ))?;
-        ui.dim(&format!("The policy asks for {}.", decided.terms));
+        ui.dim(&format!("The policy requires {}.", decided.terms));
         if names.len() >= decided.needed as usize {
             ui.note(&format!("Next: annals promote {} --as {}", decided.run, decided.name));
         }
@@ -139,18 +150,24 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
     })
 }
 
-/// Say no to a promotion request
+/// Reject a promotion request
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals reject hate_v1 --reason 'too few test rows'
+  annals reject hate_v1 --reason 'too few test rows' --dry-run")]
 pub(super) struct RejectArgs {
     /// The request's id, the production name, or the run
     request: String,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: String,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let app = context.changing(args.mode.dry_run)?;
     let row = {
         let views = app.snapshot()?;
         app.find_request(&views, &args.request)?
@@ -167,11 +184,11 @@ pub(super) fn tell_edits(regenerated: &Regenerated, context: &mut Context) {
     }
     for edited in &regenerated.edited {
         context.ui.warn(&format!(
-            "{} had been edited by hand; the edit is kept as {}",
+            "{} was edited by hand; the edit is stored in {}",
             edited.file, edited.kept_as
         ));
         for (key, value) in &edited.instead {
-            context.ui.note(&format!("  to change that rule: annals policy set {key} '{value}'"));
+            context.ui.note(&format!("  to change this rule: annals policy set {key} '{value}'"));
         }
     }
 }

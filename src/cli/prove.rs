@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use super::context::Context;
 use crate::app::{Error, Named, Proof, Result};
 
-/// Prove with the public key alone that an event is in the log, or check such a proof
+/// Print a proof that an event is in the log, or check one with the public key alone
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals prove hate_v1 > proof.json
+  annals prove --check proof.json --key 'annals/hate/1+ed25519+AAAA'")]
 pub(super) struct Args {
     /// A position, a run, or a production model (NAME, NAME@VERSION or alias)
     #[arg(required_unless_present = "check")]
@@ -14,7 +18,7 @@ pub(super) struct Args {
     /// Check a proof file instead
     #[arg(long, value_name = "FILE", conflicts_with = "what")]
     check: Option<PathBuf>,
-    /// The public key that must have signed; the one in the proof proves nothing
+    /// The public key that must have signed; the key inside the proof proves nothing
     #[arg(long, requires = "check")]
     key: Option<String>,
 }

@@ -9,43 +9,48 @@ use serde_json::{Map, Value as Json};
 
 use super::context::Context;
 use super::export::csv_cells;
+use super::format::Format;
 use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::ui::Table;
+use crate::analysis::document::markdown_table;
 use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
 use crate::port::export::write_parquet;
 use crate::port::query::{Answer, Limits};
 use crate::port::table::{self, CsvCells, Value};
 
-/// Ask the record in SQL: events, runs, metrics, promotions and ten tables more, read-only
+/// Query the log with SQL (read-only); `--tables` lists the schema
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true))]
+#[command(after_help = "\
+Examples:
+  annals query 'SELECT name, version FROM models'
+  annals query --saved typed_metrics --format csv
+  annals query 'SELECT * FROM runs' --out runs.parquet")]
 pub(super) struct Args {
     /// The query, such as "SELECT kind, count(*) FROM events GROUP BY kind". Times are text like
-    /// 2026-03-01T12:30:00.000000000Z; conditions on position, recorded, kind and run pass over
-    /// what is not needed
+    /// 2026-03-01T12:30:00.000000000Z; conditions on position, recorded, kind and run skip blocks
     #[arg(group = "asked")]
     sql: Option<String>,
-    /// Ask a saved question instead
+    /// Run a saved query
     #[arg(long, value_name = "NAME", group = "asked")]
     saved: Option<String>,
-    /// List the saved questions
+    /// List the saved queries
     #[arg(long, group = "asked")]
     list: bool,
     /// Describe every table and column
     #[arg(long, group = "asked")]
     tables: bool,
-    /// How to print rows; `--format json` and `jsonl` work too
-    #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-    /// Write the rows to this file instead: .parquet, .csv or .jsonl
+    /// The old spelling of --format
+    #[arg(long, hide = true)]
+    output: Option<Output>,
+    /// Write the rows to this file instead: .csv, .jsonl, .md or .parquet
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
-    /// Put ' before texts in CSV that a spreadsheet would run as a formula; programs want them as
-    /// they are
+    /// Escape texts in CSV that a spreadsheet would run as a formula, with a leading '
     #[arg(long)]
     spreadsheet: bool,
-    /// Give at most this many rows
+    /// Return at most this many rows
     #[arg(long, short = 'n', default_value_t = 10_000)]
     limit: usize,
     /// Stop after this many seconds
@@ -55,15 +60,17 @@ pub(super) struct Args {
     lens: Lens,
 }
 
+/// The values of the old option `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
     Table,
-    /// Comma-separated values with a heading
     Csv,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
+    if let Some(output) = args.output {
+        old_output(output, context);
+    }
     if args.list {
         return list(context);
     }
@@ -75,7 +82,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         (sql, None) => sql.clone().unwrap_or_default(),
     };
     let time = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("--timeout {} is no length of time", args.timeout))
+        Error::new(
+            ErrorKind::Usage,
+            format!(
+                "--timeout must be a number of seconds, 0 or greater \
+             (got {})",
+                args.timeout
+            ),
+        )
     })?;
     let limits = Limits { rows: args.limit, time };
     let cells = csv_cells(args.spreadsheet);
@@ -83,7 +97,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         let answer = app.query(&sql, limits)?;
         match &args.out {
             Some(path) => write(&answer, &path.place(context)?, cells, context)?,
-            None => print(&answer, args.output, cells, context)?,
+            None => print(&answer, cells, context)?,
         }
         if answer.more {
             let shown = answer.rows.len();
@@ -93,9 +107,24 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })
 }
 
+/// `--output csv` is `--format csv`.
+fn old_output(output: Output, context: &mut Context) {
+    let format = match output {
+        Output::Table => Format::Human,
+        Output::Csv => Format::Csv,
+    };
+    let old = format!("--output {}", if output == Output::Csv { "csv" } else { "table" });
+    let asked = context.ui.format();
+    // As before: JSON, where it is asked for, wins.
+    if asked == Format::Human {
+        context.ui.set_format(format);
+    }
+    context.ui.old_spelling(&old, &format!("--format {}", format.word()));
+}
+
 fn list(context: &mut Context) -> Result<()> {
     context.ui.data(&SAVED_QUERIES, |ui| {
-        let mut table = Table::new(&["name", "answers"]);
+        let mut table = Table::new(&["name", "description"]);
         for saved in SAVED_QUERIES {
             table.row([saved.name, &saved.about()]);
         }
@@ -108,7 +137,7 @@ fn tables(context: &mut Context) -> Result<()> {
     context.ui.data(&all, |ui| {
         for described in table::ALL {
             ui.line(&format!("\n{}: {}", described.name, described.about))?;
-            let mut table = Table::new(&["column", "type", "what it holds"]);
+            let mut table = Table::new(&["column", "type", "content"]);
             for column in described.columns {
                 table.row([column.name, column.kind.word(), column.about]);
             }
@@ -126,13 +155,18 @@ fn write(answer: &Answer, path: &Path, cells: CsvCells, context: &mut Context) -
             write_parquet(&mut bytes, "answer", columns, kinds, rows)
         }
         Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows, cells),
+        Some("md") => {
+            let shown = |row: &table::Row| row.iter().map(|cell| cell.to_text().into()).collect();
+            let rows: Vec<Vec<String>> = answer.rows.iter().map(shown).collect();
+            bytes.write_all(markdown_table(&answer.columns, &rows).as_bytes())
+        }
         Some("jsonl") => objects(answer).try_for_each(|row| {
             serde_json::to_writer(&mut bytes, &row)?;
             bytes.write_all(b"\n")
         }),
         _ => {
             let message = format!(
-                "--out {}: the name ends in none of .parquet, .csv, .jsonl",
+                "--out {}: the suffix must be .csv, .jsonl, .md or .parquet",
                 path.display()
             );
             return Err(Error::new(ErrorKind::Usage, message));
@@ -152,17 +186,17 @@ fn objects(answer: &Answer) -> impl Iterator<Item = Map<String, Json>> {
     answer.rows.iter().map(object)
 }
 
-fn print(answer: &Answer, output: Output, cells: CsvCells, context: &mut Context) -> Result<()> {
-    if context.ui.json() {
-        let rows: Vec<_> = objects(answer).collect();
-        return context.ui.data(&rows, |_| Ok(()));
-    }
-    if output == Output::Csv {
-        let mut bytes = Vec::new();
-        table::write_csv(&mut bytes, &answer.columns, &answer.rows, cells)
-            .and_then(|()| bytes.flush())
-            .map_err(|e| Error::io("write the rows", e))?;
-        return context.ui.bytes(&bytes);
+fn print(answer: &Answer, cells: CsvCells, context: &mut Context) -> Result<()> {
+    let Answer { columns, kinds, rows, .. } = answer;
+    match context.ui.format() {
+        Format::Human => {}
+        Format::Csv | Format::Markdown | Format::Parquet => {
+            return context.ui.records(columns, kinds, rows, cells);
+        }
+        Format::Json | Format::Jsonl | Format::Sarif => {
+            let rows: Vec<_> = objects(answer).collect();
+            return context.ui.data(&rows, |_| Ok(()));
+        }
     }
     let heading: Vec<&str> = answer.columns.iter().map(String::as_str).collect();
     let mut table = Table::new(&heading);

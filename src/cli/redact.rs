@@ -5,57 +5,69 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, RedactRequest, Redaction, Result, Stays};
 use crate::base::counted;
 
-/// Take texts out of the record: notes, reasons, descriptions, tags, words of commands, files
+/// Remove texts from the record: notes, reasons, tags, command lines, files
 ///
-/// The text goes out of every event, file, view and page of the workspace, wherever it stands;
-/// `[redacted at POSITION]` stands there instead. Who did it and why stays for ever, in a signed
-/// event, and every proof still holds. Names, numbers, digests, rules and approvals say what is
-/// true and cannot be taken out, and files that decide what a model answers (weights, vocabulary,
-/// tokenizer, configuration, labels, thresholds) keep their bytes: a text in them is refused.
-/// Copies, exports and bundles made before are out of reach.
+/// The text is removed from every event, file, view and page of the workspace and replaced with
+/// `[redacted at POSITION]`. A signed event keeps who removed it and the reason, and every proof
+/// still holds. Names, numbers, digests, rules and approvals are facts and cannot be removed. Files
+/// that determine a model's predictions (weights, vocabulary, tokenizer, configuration, labels,
+/// thresholds) keep their bytes: a text in them is refused. Copies, exports and bundles made before
+/// are out of reach.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals redact --run hate --field note --reason 'a name' --dry-run
+  annals redact --text-from names.txt --reason 'withdrawn consent' --yes
+  annals redact 120 121 --reason 'a password'")]
 pub(super) struct Args {
-    /// Events whose texts go, by position
+    /// Events whose texts are removed, by position
     #[arg(value_name = "POSITION")]
     events: Vec<u64>,
-    /// Runs, of whose events the fields go
+    /// Runs from whose events the fields are removed
     #[arg(long = "run", value_name = "RUN", requires = "fields")]
     runs: Vec<String>,
-    /// Which texts go: note, description, tags, reason, argv, host, message, name, ...
+    /// Fields to remove: note, description, tags, reason, argv, host, message, name, ...
     #[arg(long = "field", value_name = "FIELD")]
     fields: Vec<String>,
-    /// Each line of this file goes, wherever it stands; `-` reads standard input. A text on the
-    /// command line would be recorded with it
+    /// Remove each line of this file wherever it occurs; `-` reads standard input. A text on the
+    /// command line would itself be recorded
     #[arg(long, value_name = "FILE")]
     text_from: Option<PathBuf>,
-    /// Files of runs that go as a whole, by digest or its beginning
+    /// Files of runs to remove as a whole, by digest or its first digits
     #[arg(long = "blob", value_name = "DIGEST")]
     blobs: Vec<String>,
-    /// Why; stays in the record for ever
+    /// The reason, which is kept in the record for ever
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Leave a text where it decides something, such as a name or the vocabulary of a model;
-    /// without this nothing is done then
+    /// Leave a text where it determines a result, such as a name or the vocabulary of a model;
+    /// without this nothing is changed
     #[arg(long)]
     partly: bool,
-    /// Only show what would go
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let request = request(args, &app)?;
-    let done = if args.dry_run { app.plan_redaction(&request)? } else { app.redact(&request)? };
+    let done = if args.mode.dry_run {
+        app.plan_redaction(&request)?
+    } else {
+        confirm(args, &app, &request, context)?;
+        app.redact(&request)?
+    };
     tell_edits(&done.regenerated, context);
     context.ui.data(&done, |ui| {
-        let mut table = Table::new(&["where", "what"]);
+        let mut table = Table::new(&["location", "redacted"]);
         for event in &done.events {
             let what = format!("{}: {}", event.kind, event.fields.join(", "));
             table.row([&format!("event {}", event.position), &what]);
@@ -69,6 +81,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })
 }
 
+/// A redaction cannot be undone. What it takes is looked up only where somebody is asked.
+fn confirm(args: &Args, app: &App, request: &RedactRequest, context: &Context) -> Result<()> {
+    let action = if args.consent.yes || !context.ui.has_terminal() {
+        "redact".to_owned()
+    } else {
+        let plan = app.plan_redaction(request)?;
+        let (events, files) = (plan.events.len(), plan.files.len());
+        format!("redact {} and {} for ever", counted(events, "event"), counted(files, "file"))
+    };
+    args.consent.ask_or_warn(&action, context)
+}
+
 fn told(done: &Redaction) -> Vec<String> {
     let (events, files) = (counted(done.events.len(), "event"), counted(done.files.len(), "file"));
     let mut lines = vec![match done.position {
@@ -77,16 +101,19 @@ fn told(done: &Redaction) -> Vec<String> {
     }];
     for stays in &done.stays {
         lines.push(match stays {
-            Stays::Event { .. } | Stays::Deciding { .. } => format!("It stays in {stays}."),
-            Stays::File { .. } => format!("It also stands in {stays}."),
+            Stays::Event { .. } | Stays::Deciding { .. } => format!("It remains in {stays}."),
+            Stays::File { .. } => format!("It also occurs in {stays}."),
         });
     }
     for path in &done.changed {
-        lines.push(format!("{path} was changed by others meanwhile and is left unchanged."));
+        lines.push(format!(
+            "{path} was changed by another process in the meantime and is left as \
+             it is."
+        ));
     }
     for position in &done.guessable {
         lines.push(format!(
-            "Event {position} was recorded without a salt: who guesses the text can confirm it."
+            "Event {position} was recorded without a salt: a guess of the text can be confirmed."
         ));
     }
     lines
@@ -98,7 +125,7 @@ fn request(args: &Args, app: &App) -> Result<RedactRequest> {
         None => BTreeSet::new(),
     };
     if args.events.is_empty() && args.runs.is_empty() && texts.is_empty() && args.blobs.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "nothing is named that shall go")
+        return Err(Error::new(ErrorKind::Usage, "nothing to redact was named")
             .hint("name events by position, --run with --field, --text-from or --blob"));
     }
     let mut runs = BTreeSet::new();

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Ui;
@@ -13,8 +14,12 @@ const SHOWN_MAX: usize = 20;
 
 /// Restore the recorded files of production models from the blob store
 ///
-/// What else is in a model's folder is not deleted: the folder is kept in .annals/damaged.
+/// Other files in a model's folder are not deleted: the folder is stored in .annals/damaged.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals repair hate_v1 --dry-run
+  annals repair --all --reason 'disk error'")]
 pub(super) struct Args {
     /// The production name
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -22,12 +27,11 @@ pub(super) struct Args {
     /// Every model in production
     #[arg(long)]
     all: bool,
-    /// Why
+    /// The reason, which is recorded
     #[arg(long)]
     reason: Option<String>,
-    /// Show what would happen and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
@@ -38,7 +42,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     };
     let (mut repaired, mut failed) = (Vec::new(), Vec::new());
     for name in &names {
-        let done = match args.dry_run {
+        let done = match args.mode.dry_run {
             true => app.plan_repair(name),
             false => app.repair(name, args.reason.clone()),
         };
@@ -54,12 +58,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         .iter()
         .map(|(name, error)| json!({ "name": name, "error": error.to_string() }))
         .collect();
-    let value = json!({ "models": repaired, "failed": errors, "dry_run": args.dry_run });
+    let value = json!({ "models": repaired, "failed": errors, "dry_run": args.mode.dry_run });
     context.ui.data(&value, |ui| {
         if names.is_empty() {
             ui.line("No model is in production.")?;
         }
-        repaired.iter().try_for_each(|model| print(ui, model, args.dry_run))
+        repaired.iter().try_for_each(|model| print(ui, model, args.mode.dry_run))
     })?;
     let failures = failed.len();
     let Some((name, first)) = failed.into_iter().next() else { return Ok(()) };
@@ -76,7 +80,7 @@ fn print(ui: &mut Ui, model: &Repaired, dry_run: bool) -> Result<()> {
     let Repaired { name, version, number, path, damage, .. } = model;
     let named = format!("{name} {version} (version {number})");
     if damage.found.is_empty() {
-        return ui.line(&format!("{named} is as recorded; nothing to repair"));
+        return ui.line(&format!("{named} agrees with the record; nothing to repair"));
     }
     let verb = if dry_run { "would be repaired" } else { "was repaired" };
     ui.line(&format!("{named} {verb}: {path}"))?;
@@ -97,12 +101,15 @@ pub(super) fn print_damage(ui: &mut Ui, damage: &FolderDamage, dry_run: bool) ->
     }
     for file in &damage.lost {
         let file = super::ui::escape(file);
-        ui.warn(&format!("the recorded bytes of {file} are nowhere: they cannot come back"));
+        ui.warn(&format!(
+            "the recorded bytes of {file} are in no blob and in no run: they cannot \
+             be restored"
+        ));
     }
     match &damage.kept {
-        Some(kept) => ui.note(&format!("The folder as it was found is kept in {kept}")),
+        Some(kept) => ui.note(&format!("The folder as it was found is stored in {kept}")),
         None if dry_run && damage.found.iter().any(|file| file.damage != Damage::Missing) => {
-            ui.note("The folder as it is now would be kept in .annals/damaged");
+            ui.note("The folder as it is now would be stored in .annals/damaged");
         }
         None => {}
     }

@@ -9,11 +9,16 @@ use crate::app::{Error, ErrorKind, Result};
 
 /// Rebuild views and registry files from the log, or compare them with it
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals replay --check
+  annals replay
+  annals replay --as-of 2026-11-01 --out old-registry")]
 pub(super) struct Args {
-    /// Compare only; exit code 9 when something differs
-    #[arg(long)]
+    /// Compare only and change nothing; exit code 9 when something differs
+    #[arg(long, visible_alias = "dry-run")]
     check: bool,
-    /// As the log stood at this time or position
+    /// The state at this time or position in the log
     #[arg(long, value_name = "TIME|POSITION")]
     as_of: Option<String>,
     /// Write the registry files into this folder instead
@@ -38,14 +43,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 let at = difference.line.map_or(String::new(), |n| format!(" from line {n}"));
                 let found = difference.found.map_or("nothing".into(), |d| d.short(16));
                 ui.line(&format!(
-                    "{}: {}{at}; the log says {}, found {found}",
+                    "{}: {}{at}; according to the log {}, actual {found}",
                     difference.file,
                     difference.what,
                     difference.expected.short(16)
                 ))?;
             }
             if differences.is_empty() {
-                ui.line("Views and registry files are what the log says.")?;
+                ui.line("Views and registry files agree with the log.")?;
             }
             Ok(())
         })?;
@@ -54,7 +59,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         }
         let count = differences.len();
         return Err(Error::new(ErrorKind::Findings, format!("{count} differ from the log"))
-            .hint("`annals replay` writes them anew and keeps edits aside"));
+            .hint("`annals replay` rewrites them and keeps edits in a separate file"));
     }
     let regenerated = app.replay()?;
     tell_edits(&regenerated, context);
@@ -62,7 +67,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         for file in &regenerated.changed {
             ui.line(&format!("wrote {file}"))?;
         }
-        ui.note("Views are rebuilt and the registry files are what the log says.");
+        ui.note("The views are rebuilt and the registry files agree with the log.");
         Ok(())
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::context::Context;
+use super::format::Format;
 use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::plot::critical;
@@ -10,12 +11,16 @@ use super::ui::{Table, share};
 use crate::analysis::clinical::{Clinical, ClinicalRun};
 use crate::app::{App, Error, ErrorKind, Result};
 
-/// Write a report of the whole project: one HTML file by itself, or Markdown
+/// Write a report of the whole project as one self-contained HTML file, or as Markdown
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals report --out report.html
+  annals report --format markdown --as-of yesterday")]
 pub(super) struct Args {
-    /// Where to: .html or .md
-    #[arg(long, value_name = "FILE", default_value = "report.html")]
-    out: OutPath,
+    /// Write the report to this file: .html or .md; default: report.html
+    #[arg(long, value_name = "FILE")]
+    out: Option<OutPath>,
     #[command(flatten)]
     lens: Lens,
 }
@@ -25,13 +30,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let path = args.out.place(context)?;
+    if context.ui.format() == Format::Markdown && args.out.is_none() {
+        let text = app.project_report()?.markdown();
+        return context.ui.bytes(text.as_bytes());
+    }
+    let default = OutPath::from("report.html");
+    let path = args.out.as_ref().unwrap_or(&default).place(context)?;
     let document = app.project_report()?;
     let text = match path.extension().and_then(|e| e.to_str()) {
         Some("html") => document.html(),
         Some("md") => document.markdown(),
         _ => {
-            let message = format!("--out {}: the name ends in none of .html, .md", path.display());
+            let message = format!("--out {}: the suffix must be .html or .md", path.display());
             return Err(Error::new(ErrorKind::Usage, message));
         }
     };
@@ -41,11 +51,15 @@ fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     })
 }
 
-/// Show how well runs find the critical class, and what may be concluded
+/// Show how well runs detect the critical class, and which conclusions are justified
 ///
 /// Missed cases come first. Nothing is concluded from generated data, from fewer than 30
-/// positives, from leaked rows or from typed-in scores; the answer says which of these it is.
+/// positives, from leaked rows or from typed-in scores; the output gives the reason.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals clinical --class suicide_risk
+  annals clinical small large --class hate")]
 pub(super) struct ClinicalArgs {
     /// Runs, by id, prefix or name; all finished runs where none is named
     runs: Vec<String>,

@@ -2,33 +2,42 @@
 
 use serde_json::{Value, json};
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::screen::{Terminal, stop_signals};
+use super::train_plan::print_plan;
 use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Reproduced, Result};
 use crate::domain::run::{NumberDifference, RunReproduced};
 
-/// Train a run again from its record and compare weights and numbers, bit for bit
+/// Train a run again from its record and compare the results bit for bit
 ///
 /// The settings and rows whose digests are in the log are used, with the recorded seed, threads and
-/// device. The new run is recorded like any other, and what came of it with the first one; the
-/// policy rule `min_reproduced` counts the equal ones.
+/// device. The new run is recorded like any other run, and the result of the comparison with the
+/// original; the policy rule `min_reproduced` counts equal results.
 ///
 /// Exit code 0: equal, or different where annals, the trainer, libtorch, CPU model, threads, device
-/// or variables are different too, which the answer names. 9: different for no such reason.
+/// or variables differ as well, which the output names. 9: different without such a reason.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals reproduce hate
+  annals reproduce hate --threads 4
+  annals reproduce hate --dry-run")]
 pub(super) struct Args {
     /// A finished run: id, prefix or name
     run: String,
-    /// Threads of one operation, instead of the recorded number; numbers may differ then
+    /// Threads per operation instead of the recorded number; results may then differ
     #[arg(long)]
     threads: Option<u32>,
-    /// Where to train, instead of the recorded device; numbers may differ then
+    /// Device to train on instead of the recorded device; results may then differ
     #[arg(long)]
     device: Option<String>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let app = context.changing(args.mode.dry_run)?;
     let options = ReproduceOptions {
         threads: args.threads,
         device: args.device,
@@ -37,6 +46,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             own: context.program("annals"),
         },
     };
+    if args.mode.dry_run {
+        return print_plan(&app.plan_reproduction(&args.run, &options)?, context);
+    }
     let stop = stop_signals()?;
     let found = app.reproduce(&args.run, &options, &stop, &mut Terminal::new(context))?;
     let verdict = &found.verdict;
@@ -64,9 +76,11 @@ fn judge(original: &str, verdict: &RunReproduced) -> Result<()> {
     if verdict.equal || !verdict.environment.is_empty() {
         return Ok(());
     }
-    let message = format!("{original} was not reproduced, though nothing named differs");
-    Err(Error::new(ErrorKind::Findings, message)
-        .hint("the record says what was reported; it was not computed so, or not here"))
+    let message = format!("{original} was not reproduced, although no recorded condition differs");
+    Err(Error::new(ErrorKind::Findings, message).hint(
+        "the log holds what was reported; the recorded numbers were not computed with these \
+             inputs, or not on this machine",
+    ))
 }
 
 fn difference(verdict: &RunReproduced) -> String {

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::edit::warn_of_secrets;
 use super::screen::stop_signals;
+use super::train_plan::print_plan;
 use super::ui::{Table, share, size};
 use crate::app::{
     App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Printed, ReportedBy, Result,
@@ -20,8 +22,13 @@ use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
 use crate::domain::run::{Category, RunState};
 
-/// Track runs of other trainers: scripts in any language, or a command that annals supervises
+/// Track runs of other trainers: any script, or a command that annals supervises
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals run start --name night --param lr=0.001 --data rows.csv
+  annals run log night valid/loss=0.31 valid/accuracy=0.9 --step 10
+  annals run exec --name night --save weights=model.pt -- python train.py")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -29,64 +36,96 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Begin a run and print its unique name; each report is durable when the call returns
+    /// Start a run and print its unique name; each call is durable when it returns
+    #[command(after_help = "\
+Examples:
+  annals run start --name night --config settings.yaml --data rows.csv
+  annals run start --name night --labels no,yes --rows test=300 --synthetic false")]
     Start(StartArgs),
-    /// Record metrics of a run under way
+    /// Record metrics of a run that has not ended
+    #[command(after_help = "\
+Examples:
+  annals run log night loss=0.42 --step 100
+  annals run log night valid/f1_macro=0.81 valid/loss:lower=0.3 --epoch 2")]
     Log {
         /// The run: unique name, id or prefix
         run: String,
         /// NAME=NUMBER, SPLIT/NAME=NUMBER or SPLIT/NAME:lower=NUMBER
         #[arg(required = true)]
         metrics: Vec<String>,
-        /// Updates done; the epoch, or one more than the last, by default
+        /// Completed updates; default: the epoch, or one more than the last step
         #[arg(long)]
         step: Option<u64>,
-        /// Passes over the training rows done
+        /// Completed passes over the training rows
         #[arg(long)]
         epoch: Option<f64>,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Keep a file of a run under way, in its folder and in the blob store
+    /// Store a file of a run that has not ended, in its folder and in the blob store
+    #[command(after_help = "\
+Examples:
+  annals run save night model.safetensors
+  annals run save night vocab.json --as vocabulary")]
     Save {
         /// The run
         run: String,
         /// The file
         file: PathBuf,
-        /// What it is: weights, vocabulary, labels, or a word of your own
+        /// Its role: weights, vocabulary, labels, or a word of your own
         #[arg(long = "as", value_name = "WHAT", default_value = "weights")]
         what: String,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// End a run well: it is then judged by the policy
+    /// End a run successfully; the policy then applies to it
+    #[command(after_help = "\
+Examples:
+  annals run finish night test/accuracy=0.93 test/f1_macro=0.91
+  annals run finish night --confusion confusion.json --epochs 3")]
     Finish {
         /// The run
         run: String,
-        /// Final values, as for `log`; the last one of each series where none is given
+        /// Final values, as for `log`; default: the last value of each series
         metrics: Vec<String>,
-        /// A confusion matrix: {"split": "test", "labels": […], "matrix": [[…]]}, rows the truth
+        /// A confusion matrix: {"split": "test", "labels": […], "matrix": [[…]]}; rows are truth
         #[arg(long, value_name = "FILE")]
         confusion: Vec<PathBuf>,
-        /// Passes over the training rows done
+        /// Completed passes over the training rows
         #[arg(long, default_value_t = 0)]
         epochs: u32,
-        /// Trainable numbers
+        /// Number of trainable parameters
         #[arg(long)]
         parameters: Option<u64>,
+        #[command(flatten)]
+        mode: DryRun,
     },
     /// End a run that failed
+    #[command(after_help = "\
+Examples:
+  annals run fail night --reason 'out of memory'
+  annals run fail night --reason killed --exit-code 137")]
     Fail {
         /// The run
         run: String,
-        /// Why
+        /// The reason, which is recorded
         #[arg(long)]
         reason: String,
         /// The trainer's exit code
         #[arg(long)]
         exit_code: Option<i32>,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Run a command as a run: what it prints is kept, lines of JSON are its metrics
+    /// Run a command as a tracked run; its output is stored and lines of JSON become metrics
+    #[command(after_help = "\
+Examples:
+  annals run exec --name night -- python train.py
+  annals run exec --name night --save weights=model.pt --config settings.yaml -- sh train.sh")]
     Exec {
         #[command(flatten)]
         start: StartArgs,
-        /// Keep a file when the command ends well: WHAT=FILE, such as weights=model.pt
+        /// Store a file if the command succeeds: ROLE=FILE, such as weights=model.pt
         #[arg(long, value_name = "WHAT=FILE")]
         save: Vec<String>,
         /// The command
@@ -100,22 +139,22 @@ struct StartArgs {
     /// The experiment's name
     #[arg(long)]
     name: String,
-    /// What the run is for
+    /// A description of the run
     #[arg(long, default_value = "")]
     description: String,
-    /// Words for finding it
+    /// Tags
     #[arg(long, num_args = 1..)]
     tags: Vec<String>,
-    /// Chosen category; by the words of name and tags by default
+    /// The category; default: derived from name and tags
     #[arg(long, value_parser = category)]
     category: Option<Category>,
-    /// A file of settings, YAML or JSON
+    /// A file of settings (YAML or JSON)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting
     #[arg(long = "param", value_name = "KEY=VALUE")]
     parameters: Vec<String>,
-    /// The seed that the script uses; not stated by default
+    /// The seed that the script uses
     #[arg(long)]
     seed: Option<u64>,
     /// A data file, recorded by digest
@@ -130,15 +169,17 @@ struct StartArgs {
     /// Rows of a split, such as test=300
     #[arg(long, value_name = "SPLIT=ROWS", value_parser = rows)]
     rows: Vec<(Split, u64)>,
-    /// Valid and test rows that also stand in the training rows; not stated by default
+    /// Valid and test rows that also occur in the training rows
     #[arg(long)]
     leaked_rows: Option<u64>,
-    /// Where it computes
+    /// The device, such as cpu or cuda:0
     #[arg(long)]
     device: Option<String>,
     /// The program that trains
     #[arg(long)]
     trainer: Option<String>,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 fn category(text: &str) -> std::result::Result<Category, String> {
@@ -153,7 +194,7 @@ fn rows(text: &str) -> std::result::Result<(Split, u64), String> {
     let (word, rows) = text.split_once('=').ok_or("SPLIT=ROWS, such as test=300")?;
     let split = Split::ALL.into_iter().find(|split| split.word() == word);
     let split = split.ok_or("the split is train, valid or test")?;
-    Ok((split, rows.parse().map_err(|_| format!("{rows:?} is no number of rows"))?))
+    Ok((split, rows.parse().map_err(|_| format!("{rows:?} is not a number of rows"))?))
 }
 
 impl StartArgs {
@@ -189,11 +230,28 @@ impl StartArgs {
     }
 }
 
+impl Verb {
+    fn dry_run(&self) -> bool {
+        match self {
+            Self::Start(StartArgs { mode, .. })
+            | Self::Exec { start: StartArgs { mode, .. }, .. }
+            | Self::Log { mode, .. }
+            | Self::Save { mode, .. }
+            | Self::Finish { mode, .. }
+            | Self::Fail { mode, .. } => mode.dry_run,
+        }
+    }
+}
+
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let dry_run = args.verb.dry_run();
+    let app = context.changing(dry_run)?;
+    if dry_run && let Verb::Start(start) | Verb::Exec { start, .. } = args.verb {
+        return print_plan(&app.plan_start(&start.into_start(context)?)?, context);
+    }
     let ends = matches!(args.verb, Verb::Finish { .. } | Verb::Fail { .. } | Verb::Exec { .. });
     let done = run_verb(&app, args.verb, context);
-    if ends && super::cleanup::is_one_more(&done) {
+    if ends && !dry_run && super::cleanup::is_one_more(&done) {
         super::cleanup::housekeep(&app, false, context);
     }
     done
@@ -205,7 +263,7 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
             let started = app.start_run(&start.into_start(context)?)?;
             context.ui.data(&started, |ui| ui.line(&started.experiment_id))
         }
-        Verb::Log { run, metrics, step, epoch } => {
+        Verb::Log { run, metrics, step, epoch, .. } => {
             let run = find(app, &run)?;
             let step = app.log_metrics(
                 run,
@@ -213,21 +271,21 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
             )?;
             context.ui.data(&json!({ "step": step }), |_| Ok(()))
         }
-        Verb::Save { run, file, what } => {
+        Verb::Save { run, file, what, .. } => {
             let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;
             context.ui.data(&stored, |ui| {
                 let path = stored.path.as_deref().unwrap_or_default();
                 ui.line(&format!("{what}  {path}  {}  {}", size(stored.bytes), stored.digest))
             })
         }
-        Verb::Finish { run, metrics, confusion, epochs, parameters } => {
+        Verb::Finish { run, metrics, confusion, epochs, parameters, .. } => {
             let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
             let confusions = confusions.collect::<Result<_>>()?;
             let finish =
                 FinishRun { values: metrics, confusions, epochs, parameters, source: source() };
             print(&app.finish_run(find(app, &run)?, &finish)?, context)
         }
-        Verb::Fail { run, reason, exit_code } => {
+        Verb::Fail { run, reason, exit_code, .. } => {
             print(&app.fail_run(find(app, &run)?, &reason, exit_code)?, context)
         }
         Verb::Exec { start, save, command } => exec(app, start, &save, command, context),

@@ -19,6 +19,11 @@ use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
 
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals show hate
+  annals show hate_v1@1
+  annals show 120 --format json")]
 pub(super) struct Args {
     /// A run (id, prefix or name), a production model (NAME, NAME@VERSION or alias), an invocation
     /// (invocation/ID, as `annals log --format json` names it), or a position in the log
@@ -55,7 +60,7 @@ fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {
 
 fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
     ui.line(&format!("invocation  {} (event {})", shown.id, shown.position))?;
-    ui.line(&format!("words       annals {}", escape(&shown.words)))?;
+    ui.line(&format!("command     annals {}", escape(&shown.words)))?;
     ui.line(&format!("by          {} ({})", shown.actor, shown.identity))?;
     ui.line(&format!("on          {}, in {}, process {}", shown.host, shown.cwd, shown.pid))?;
     ui.line(&format!("annals      {}", shown.tool_version))?;
@@ -65,7 +70,7 @@ fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
         None => ui.line(&format!("ended       {}", shown.outcome))?,
     }
     ui.line("")?;
-    let mut table = Table::new(&["event", "kind", "of", "what"]);
+    let mut table = Table::new(&["event", "kind", "stream", "summary"]);
     for event in &shown.events {
         let cells = [&event.position.to_string(), &event.kind, &event.stream, &event.summary];
         table.row(cells);
@@ -116,7 +121,7 @@ fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Conte
         ))?;
         if placement.is_later(model) {
             ui.line(&format!(
-                "put back    {} by {placed_by}: {}, event {}",
+                "restored    {} by {placed_by}: {}, event {}",
                 Timestamp(placement.at).human(),
                 placement.how,
                 placement.position
@@ -182,7 +187,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
         }
         ui.line(&format!("tags        {}", run.tags.join(", ")))?;
         if run.pinned {
-            ui.line("pinned      yes: it stays where it is")?;
+            ui.line("pinned      yes: retention rules do not move it")?;
         }
         for (at, text) in &run.notes {
             ui.line(&format!("note        {}: {text}", Timestamp(*at).human()))?;
@@ -216,7 +221,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             ))?;
         }
         if !run.dropped.is_empty() {
-            ui.line(&format!("not kept    {}", run.dropped.join(", ")))?;
+            ui.line(&format!("dropped     {}", run.dropped.join(", ")))?;
         }
         ui.line(&format!("config      {} {}", run.config_name, run.config_digest))?;
         ui.line(&format!("seed        {}", run.shown_seed()))?;
@@ -311,7 +316,7 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
             let commit = git.commit.get(..12).unwrap_or(&git.commit);
             ui.line(&format!("git         {commit}{branch}, {state}"))?;
         }
-        None => ui.line("git         none: the workspace is in no git tree")?,
+        None => ui.line("git         none: the workspace is not in a git repository")?,
     }
     let stated = |text: &str| match text {
         "" => "not stated".to_owned(),

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::out::OutPath;
 use super::ui::{Table, size};
@@ -15,8 +16,13 @@ use crate::base::counted;
 /// Digits of a digest that tables show.
 const DIGITS: usize = 12;
 
-/// Keep code, settings, environment and models as they are, and check, compare or restore them
+/// Store code, settings, environment and models; verify, compare and restore them
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals snapshot create -m 'before the audit'
+  annals snapshot verify latest
+  annals snapshot diff 0123abcd latest")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -24,20 +30,35 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Keep everything as it is now: what git keeps or would take (or the whole folder where there
-    /// is no git), the difference from the last commit, settings, policy, environment, the models
-    /// in production. Files are kept as they are, secrets in them too; what git ignores stays out
+    /// Store the files that git tracks or would add (without git, the whole folder), uncommitted
+    /// changes, settings, policy, environment and the models in production
+    ///
+    /// Files are stored unchanged, including secrets in them; files that git ignores are left out.
+    #[command(after_help = "\
+Examples:
+  annals snapshot create -m 'before the audit'
+  annals snapshot create --run hate --dry-run")]
     Create {
-        /// Why
+        /// The reason, which is recorded
         #[arg(long, short)]
         message: Option<String>,
-        /// Keep the stored files of this run as well; the rules about old runs leave it alone then
+        /// Also store the files of this run, and exempt it from the retention rules
         #[arg(long, value_name = "RUN")]
         run: Vec<String>,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Show all snapshots, newest first
+    /// List all snapshots, newest first
+    #[command(after_help = "\
+Examples:
+  annals snapshot list
+  annals snapshot list --format jsonl")]
     List,
-    /// Show what is in one
+    /// Show the content of a snapshot
+    #[command(after_help = "\
+Examples:
+  annals snapshot show latest
+  annals snapshot show 0123abcd --files")]
     Show {
         /// The first letters of its name, or `latest`
         snapshot: String,
@@ -45,20 +66,34 @@ enum Verb {
         #[arg(long)]
         files: bool,
     },
-    /// Read every file of one again and tell what is not as it was
+    /// Check every file of a snapshot against its digest
+    #[command(after_help = "\
+Examples:
+  annals snapshot verify latest
+  annals snapshot verify 0123abcd")]
     Verify {
         /// The first letters of its name, or `latest`
         snapshot: String,
     },
-    /// Write one into a new or empty folder: code/, config/, models/, runs/, snapshot.json
+    /// Restore a snapshot into a new or empty folder: code/, config/, models/, runs/, snapshot.json
+    #[command(after_help = "\
+Examples:
+  annals snapshot restore latest --to restored
+  annals snapshot restore latest --to restored --dry-run")]
     Restore {
         /// The first letters of its name, or `latest`
         snapshot: String,
         /// The folder
         #[arg(long, value_name = "DIR")]
         to: OutPath,
+        #[command(flatten)]
+        mode: DryRun,
     },
-    /// Show how the second differs from the first
+    /// Compare two snapshots
+    #[command(after_help = "\
+Examples:
+  annals snapshot diff 0123abcd latest
+  annals snapshot diff 0123abcd 4567cdef --format json")]
     Diff {
         /// The first letters of its name, or `latest`
         first: String,
@@ -68,9 +103,13 @@ enum Verb {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let dry_run = match &args.verb {
+        Verb::Create { mode, .. } | Verb::Restore { mode, .. } => mode.dry_run,
+        _ => false,
+    };
+    let app = context.changing(dry_run)?;
     match args.verb {
-        Verb::Create { message, run } => create(&app, message, &run, context),
+        Verb::Create { message, run, .. } => create(&app, message, &run, context),
         Verb::List => list(&app.snapshots()?, context),
         Verb::Show { snapshot, files } => {
             let line = app.find_snapshot(&snapshot)?;
@@ -87,7 +126,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             })
         }
         Verb::Verify { snapshot } => verify(&app, &snapshot, context),
-        Verb::Restore { snapshot, to } => {
+        Verb::Restore { snapshot, to, .. } => {
             let line = app.find_snapshot(&snapshot)?;
             let to = to.place(context)?;
             let manifest = app.restore_snapshot(line.snapshot, &to)?;
@@ -96,7 +135,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             let value = json!({ "snapshot": line.snapshot, "to": to, "files": count });
             context.ui.data(&value, |ui| {
                 ui.line(&format!(
-                    "Snapshot {name} is in {}: {}, {told}.",
+                    "Snapshot {name} was restored into {}: {}, {told}.",
                     to.display(),
                     counted(count, "file")
                 ))
@@ -132,10 +171,10 @@ fn create(
         let files = counted(told.0, "file");
         ui.line(&format!("Snapshot {name}: {files}, {}.", told.1))?;
         if !taken.new {
-            ui.note("It was taken before; nothing is different since then.");
+            ui.note("The same content is stored already: nothing changed since that snapshot.");
         }
         for path in &manifest.left_out {
-            ui.warn(&format!("{path} is neither file, folder nor link, and left out"));
+            ui.warn(&format!("{path} is not a file, folder or link and was left out"));
         }
         Ok(())
     })
@@ -229,9 +268,9 @@ fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
         if wrong == 0 {
             let told = size(found.bytes);
             let files = counted(found.files, "file");
-            return ui.line(&format!("Snapshot {name} is whole: {files}, {told}."));
+            return ui.line(&format!("Snapshot {name} is intact: {files}, {told}."));
         }
-        let mut table = Table::new(&["file", "what is wrong"]);
+        let mut table = Table::new(&["file", "problem"]);
         found.wrong.iter().for_each(|(path, what)| table.row([path, what]));
         ui.table(&table)
     })?;
@@ -251,7 +290,7 @@ fn diff(app: &App, first: &str, second: &str, context: &mut Context) -> Result<(
             ui.note("They have the same content.");
             return Ok(());
         }
-        let mut table = Table::new(&["what", "in", "before", "after"]);
+        let mut table = Table::new(&["change", "name", "before", "after"]);
         for (key, before, after) in &found.facts {
             table.row(["fact", key, before, after]);
         }

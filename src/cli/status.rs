@@ -8,6 +8,10 @@ use crate::base::counted;
 
 /// Summarize the workspace: runs, models in production, pending requests
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals status
+  annals status --as-of 2026-11-01")]
 pub(super) struct Args {
     #[command(flatten)]
     lens: Lens,
@@ -62,7 +66,8 @@ pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> 
         }
         for file in &status.changed_files {
             ui.warn(&format!(
-                "{file} is not what annals wrote; the next changing verb sets the edit aside, \
+                "{file} was edited by hand; the next changing verb stores the edit in a separate \
+                 file, \
                  `annals replay --check` compares"
             ));
         }

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::data_args::DataArgs;
 use super::screen::{Terminal, stop_signals};
 use super::show::{class_table, head_scores, with_interval};
+use super::train_plan::print_plan;
 use super::ui::{Table, duration, share};
 use crate::app::{
     App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Spread, TrainRequest,
@@ -23,45 +25,48 @@ const SAMPLE_ROWS: u32 = 2_000;
 /// What the loss of a head counts beside that of the labels.
 const HEAD_WEIGHT: &str = "0.5";
 
-/// Train a model and record every step of it
+/// Train a model and record every step
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals train --config tfidf_logreg --data tweets.csv --text-column tweet --label-column class
+  annals train --config baseline_small --create-sample-data --name try-out
+  annals train --data notes.jsonl --set training.num_epochs=3 --seed 7 --dry-run")]
 pub(super) struct Args {
     /// A named configuration (--list-configs), a YAML file, or a template in one (FILE:NAME)
     ///
-    /// A file holds only what differs: it is merged over the defaults, or over the configuration
-    /// or file that its key `extends` names. `--list-settings` lists every key.
+    /// A file contains only the settings that differ: it is merged over the defaults, or over the
+    /// configuration or file that its key `extends` names. `--list-settings` lists every key.
     #[arg(long, alias = "experiment-config", default_value = "baseline_small")]
     #[arg(value_name = "NAME|FILE|FILE:NAME")]
     config: String,
-    /// List the named configurations, and train nothing
+    /// List the named configurations and exit
     #[arg(long, conflicts_with_all = ["show_config", "resume"])]
     list_configs: bool,
-    /// List every setting with its default and what it does, and train nothing
+    /// List every setting with its default and description, and exit
     #[arg(long, conflicts_with_all = ["show_config", "resume"])]
     list_settings: bool,
-    /// Print the whole configuration as YAML, with --set and the like applied, and train nothing
+    /// Print the resolved configuration as YAML and exit
     #[arg(long, conflicts_with = "resume")]
     show_config: bool,
-    /// Go on with a run that was interrupted or failed, from its newest training checkpoint
+    /// Continue a run that was interrupted or failed, from its newest training checkpoint
     #[arg(long, value_name = "RUN")]
     #[arg(conflicts_with_all = ["config", "name", "set", "seed", "threads", "data", "dedupe"])]
     #[arg(conflicts_with_all = ["tags", "description", "category", "device"])]
     resume: Option<String>,
-    /// The experiment's name; the configuration's by default
+    /// The experiment's name; default: the name of the configuration
     #[arg(long, alias = "experiment-name")]
     name: Option<String>,
-    /// What the run is for
+    /// A description of the run
     #[arg(long)]
     description: Option<String>,
-    /// Words for finding it; debug words make it a debug run
+    /// Tags; words such as debug or test make it a debug run
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     tags: Vec<String>,
-    #[command(flatten)]
-    data: DataArgs,
-    /// Train on generated notes (the default without --data)
+    /// Train on synthetic notes (the default without --data)
     #[arg(long, conflicts_with = "data")]
     create_sample_data: bool,
-    /// How many notes to generate
+    /// Number of synthetic notes
     #[arg(long, default_value_t = SAMPLE_ROWS, conflicts_with = "data")]
     sample_size: u32,
     /// Fine-tune from the weights in a folder as Hugging Face Transformers writes it
@@ -70,37 +75,41 @@ pub(super) struct Args {
     /// One setting over the configuration, such as training.num_epochs=3 (see --list-settings)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Columns to learn beside the labels, each with what its loss counts (0.5 by default)
+    /// Auxiliary target columns, each with an optional loss weight (default 0.5)
     #[arg(long, value_name = "COLUMN[=WEIGHT]", value_delimiter = ',', conflicts_with = "resume")]
     heads: Vec<String>,
-    /// Everything random follows from it
+    /// Seed of all random numbers
     #[arg(long)]
     seed: Option<u64>,
-    /// Train this many runs, each with the next seed, and tell how far their scores spread
+    /// Train this many runs with consecutive seeds and report the spread of their scores
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "resume")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     repeat: u32,
-    /// Remove training rows whose text stands in valid or test
+    /// Remove training rows whose text also occurs in valid or test
     #[arg(long)]
     dedupe: bool,
-    /// What the run counts as, whatever its name and tags say
+    /// The category; default: derived from name and tags
     #[arg(long, value_enum)]
     category: Option<CategoryArg>,
-    /// Threads of one operation; part of what decides the numbers
+    /// Threads per operation; results depend on it
     #[arg(long)]
     threads: Option<u32>,
-    /// Where to train: cpu, cuda, cuda:1, mps
+    /// Device to train on: cpu, cuda, cuda:1, mps
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Show the status first; alone, only show it
+    /// Print the status first; without data or a name, only print it
     #[arg(long)]
     experiment_summary: bool,
-    /// Show afterwards, rule by rule, whether the run may go into production
+    /// Print afterwards, rule by rule, whether the run may go into production
     #[arg(long)]
     check_production_promotion: bool,
-    /// Archive old debug runs afterwards, also where the policy does not say so
+    /// Archive old debug runs afterwards, even if the policy does not require it
     #[arg(long)]
     auto_archive_debug: bool,
+    #[command(flatten)]
+    mode: DryRun,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -154,7 +163,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             .ui
             .data(&config, |ui| config.to_yaml().lines().try_for_each(|line| ui.line(line)));
     }
-    let app = context.app()?;
+    let app = context.changing(args.mode.dry_run)?;
     if args.experiment_summary {
         super::status::print(&app, context)?;
         if args.name.is_none() && args.data.is_empty() && !args.create_sample_data {
@@ -163,8 +172,15 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     let (check, repeat) = (args.check_production_promotion, args.repeat);
     let tidy = args.auto_archive_debug;
-    let resume = args.resume.clone();
+    let (resume, dry_run) = (args.resume.clone(), args.mode.dry_run);
     let request = request(args, context)?;
+    if dry_run {
+        let plan = match &resume {
+            Some(run) => app.plan_resume(run)?,
+            None => app.plan_training(&request, &mut Terminal::new(context))?,
+        };
+        return print_plan(&plan, context);
+    }
     let stop = stop_signals()?;
     let runs = match &resume {
         _ if repeat > 1 => train_repeatedly(&app, &request, repeat, &stop, context),
@@ -298,7 +314,10 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
         head_scores(run, Split::Test).iter().try_for_each(|line| ui.line(line))?;
         ui.line(&format!("folder {}", run.folder))?;
         if run.synthetic {
-            ui.note("The data was generated: these numbers say nothing about a model in use.");
+            ui.note(
+                "The data is synthetic: these scores are not evidence of how the model \
+                 performs in use.",
+            );
         }
         ui.note(&format!("Next: annals candidates {}", run.experiment_id));
         Ok(())
@@ -333,7 +352,10 @@ fn spread(runs: &[Trained], context: &mut Context) -> Result<()> {
         }
         ui.table(&table)?;
         if runs.iter().any(|trained| trained.run.synthetic) {
-            ui.note("The data was generated: these numbers say nothing about a model in use.");
+            ui.note(
+                "The data is synthetic: these scores are not evidence of how the model \
+                 performs in use.",
+            );
         }
         Ok(())
     })

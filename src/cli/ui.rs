@@ -7,11 +7,16 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Format, error};
+use super::format::Format;
+use super::{error, records};
+use crate::analysis::document::markdown_table;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::fixed;
+use crate::port::export::write_parquet;
+use crate::port::table::{CsvCells, Row, Type, write_csv};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -22,6 +27,8 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 #[derive(Debug)]
 pub(super) struct Ui {
     format: Format,
+    /// Whether notes and progress are left out.
+    quiet: bool,
 }
 
 /// Rows under a heading, all cells in one text: ten thousand rows of small strings take longer to
@@ -96,22 +103,28 @@ impl Table {
 }
 
 impl Ui {
-    pub(super) fn new(format: Format) -> Self {
-        Self { format }
+    pub(super) fn new(format: Format, quiet: bool) -> Self {
+        Self { format, quiet }
     }
 
+    /// The format of the answer.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Prints the answer in another format: an old option asked for it.
+    pub(super) fn set_format(&mut self, format: Format) {
+        self.format = format;
+    }
+
+    /// Whether the answer is for programs.
     pub(super) fn json(&self) -> bool {
         self.format != Format::Human
     }
 
-    /// Whether findings are wanted as code scanning reads them.
-    pub(super) fn sarif(&self) -> bool {
-        self.format == Format::Sarif
-    }
-
     /// Whether a progress bar makes sense.
     pub(super) fn has_terminal(&self) -> bool {
-        io::stderr().is_terminal()
+        !self.quiet && io::stderr().is_terminal()
     }
 
     /// Columns of the screen; a usual width where the output is no terminal.
@@ -156,20 +169,53 @@ impl Ui {
         value: &T,
         human: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        if self.json() {
-            let unfit = |e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e);
-            if self.format != Format::Jsonl {
+        let unfit = |e| Error::caused(ErrorKind::Bug, "the answer does not fit JSON", e);
+        match self.format {
+            Format::Human => human(self),
+            Format::Json | Format::Sarif => {
                 let text = serde_json::to_string_pretty(value).map_err(unfit)?;
-                return self.raw_line(&text);
+                self.raw_line(&text)
             }
-            return match serde_json::to_value(value).map_err(unfit)? {
-                serde_json::Value::Array(items) => {
+            Format::Jsonl => match serde_json::to_value(value).map_err(unfit)? {
+                Value::Array(items) => {
                     items.iter().try_for_each(|item| self.raw_line(&item.to_string()))
                 }
                 one => self.raw_line(&one.to_string()),
-            };
+            },
+            Format::Csv | Format::Markdown | Format::Parquet => {
+                let (columns, rows) = records::rows(&serde_json::to_value(value).map_err(unfit)?);
+                self.records(&columns, &[], &rows, CsvCells::Exact)
+            }
         }
-        human(self)
+    }
+
+    /// Prints rows in the format that was chosen, one of CSV, Markdown and Parquet.
+    pub(super) fn records(
+        &mut self,
+        columns: &[String],
+        kinds: &[Option<Type>],
+        rows: &[Row],
+        cells: CsvCells,
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        let written = match self.format {
+            Format::Markdown => {
+                let shown =
+                    |row: &Row| row.iter().map(|cell| cell.to_text().into_owned()).collect();
+                let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
+                bytes = markdown_table(columns, &rows).into_bytes();
+                Ok(())
+            }
+            Format::Parquet if io::stdout().is_terminal() => {
+                let message = "Parquet is binary and is not written to a terminal";
+                return Err(Error::new(ErrorKind::Usage, message)
+                    .hint("write it to a file with --out FILE.parquet, or to a pipe"));
+            }
+            Format::Parquet => write_parquet(&mut bytes, "rows", columns, kinds, rows),
+            _ => write_csv(&mut bytes, columns, rows, cells),
+        };
+        written.map_err(|e| Error::io("write the rows", e))?;
+        self.bytes(&bytes)
     }
 
     /// One line of data, or several.
@@ -199,11 +245,22 @@ impl Ui {
 
     /// One message.
     pub(super) fn note(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        let _ = writeln!(anstream::stderr(), "{}", escape(text));
+    }
+
+    /// One message without which the answer would be misread.
+    pub(super) fn notice(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{}", escape(text));
     }
 
     /// One message of lesser weight.
     pub(super) fn dim(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
         let _ = writeln!(anstream::stderr(), "{DIM}{}{DIM:#}", escape(text));
     }
 
@@ -212,9 +269,16 @@ impl Ui {
         let _ = writeln!(anstream::stderr(), "{YELLOW}warning:{YELLOW:#} {}", escape(text));
     }
 
+    /// Tells that an option has another name by now. It works until the next release.
+    pub(super) fn old_spelling(&self, old: &str, new: &str) {
+        self.warn(&format!(
+            "{old} is the old spelling of {new}; it will not work in the next release"
+        ));
+    }
+
     /// Prints an error and gives its exit code.
     pub(super) fn fail(&mut self, error: &Error) -> ExitCode {
-        if self.json() {
+        if self.format.is_json() {
             let _ = anstream::stderr().write_all(error::json(error).as_bytes());
         } else {
             let text = error::human(error);

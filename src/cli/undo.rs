@@ -2,40 +2,43 @@
 
 use serde_json::json;
 
+use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use crate::app::Result;
 
-/// Take back your last command that changed something, where its reverse is honest
+/// Undo your last change by appending its inverse, if that can be done safely
 ///
-/// The reverse is appended; nothing in the log is rewritten. Undone are tag, pin, unpin, rename,
-/// classify, archive, restore, promote, demote, rollback, alias and the policy; what else a command
-/// did stands. It is refused when something later builds on the command. Undoing an undo does the
-/// command again.
+/// Nothing in the log is rewritten. Can be undone: tag, pin, unpin, rename, classify, archive,
+/// restore, promote, demote, rollback, alias and policy changes; other effects of a command remain.
+/// It is refused if a later change depends on the command. Undoing an undo repeats the command.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals undo --dry-run
+  annals undo")]
 pub(super) struct Args {
-    /// Show what would happen and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    mode: DryRun,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
-    let undone = if args.dry_run { app.plan_undo()? } else { app.undo()? };
+    let undone = if args.mode.dry_run { app.plan_undo()? } else { app.undo()? };
     tell_edits(&undone.regenerated, context);
     let value = json!({
         "position": undone.position,
         "command": undone.command,
         "by": undone.by,
         "redo": undone.redo,
-        "done": !args.dry_run,
+        "done": !args.mode.dry_run,
     });
     context.ui.data(&value, |ui| {
-        let verb = if args.dry_run { "would be undone" } else { "is undone" };
+        let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };
         let command = super::ui::escape(&undone.command);
         ui.line(&format!("`annals {command}` at {} {verb}: {}", undone.position, undone.by))?;
         if undone.redo {
-            ui.note("It was an undo itself, so this does again what it took back.");
+            ui.note("That command was an undo, so this repeats the change that it undid.");
         }
         Ok(())
     })

@@ -6,17 +6,22 @@ use super::context::Context;
 use crate::app::{Against, App, Error, ErrorKind, Result, VerifyOptions};
 use crate::base::{are, counted};
 
-/// Recompute the whole record from its stored bytes; exit code 10 when anything is wrong
+/// Recompute the whole record from its stored bytes; exit code 10 if anything is wrong
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals verify
+  annals verify --log copy.redb --against checkpoint.txt
+  annals verify --key 'annals/hate/1+ed25519+AAAA'")]
 pub(super) struct Args {
     /// An older signed log checkpoint from outside, or another log.redb of this workspace, that
-    /// this log must extend; says where the two part
+    /// this log must extend; reports where the two diverge
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// The public key that must have signed (`annals checkpoint show --format json` prints it)
     #[arg(long)]
     key: Option<String>,
-    /// A copied log, without its workspace
+    /// A copied log instead of the workspace
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }
@@ -40,14 +45,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         }
         if report.findings.is_empty() {
             ui.line(&format!(
-                "{} {} whole: positions, revisions, payloads, blocks, tree, indexes and {} agree.",
+                "{} {} intact: positions, revisions, payloads, blocks, tree, indexes and {} agree.",
                 counted(report.size, "event"),
                 are(&report.size),
                 counted(report.log_checkpoints, "signed log checkpoint")
             ))?;
             ui.line(&format!("root {}", report.root))?;
             ui.note(&format!(
-                "{} {} signed with {} actor's own key; all other names are claims.",
+                "{} {} signed with {} actor's own key; all other names are claimed.",
                 counted(report.actor_signatures, "event"),
                 are(&report.actor_signatures),
                 if report.actor_signatures == 1 { "its" } else { "their" }
@@ -62,8 +67,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         }
         if !report.key_pinned && report.size > 0 {
             ui.note(
-                "The key was found in the log itself, so this proves only that the log agrees with \
-                 itself; --key pins it, --against compares with a log checkpoint kept elsewhere.",
+                "The key was read from the log itself, so this proves only that the log is \
+                 consistent; --key pins the key you trust, --against compares with a log \
+                 checkpoint stored elsewhere.",
             );
         }
         Ok(())

@@ -10,11 +10,16 @@ use crate::app::{App, Bundle, Error, Node, Result};
 
 /// Show why a model is in production, or where a file comes from, event by event
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals why hate_v1
+  annals why models/production/hate_v1/vectorizer.json
+  annals why hate_v1 --proofs proofs.json")]
 pub(super) struct Args {
     /// A model (NAME or NAME@VERSION), a run, a file, or the digest of one (8 digits or more)
     what: String,
-    /// Write proofs of every event of the chain into this file, or into a file in this folder;
-    /// `annals verify-bundle` checks them anywhere
+    /// Write proofs of every event of the chain to this file, or to a file in this folder;
+    /// `annals verify-bundle` checks them on any machine
     #[arg(long, value_name = "FILE|DIR")]
     proofs: Option<OutPath>,
     #[command(flatten)]
@@ -23,10 +28,14 @@ pub(super) struct Args {
 
 /// Check a bundle of proofs with the public key alone, on any machine
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  annals verify-bundle proofs.json
+  annals verify-bundle proofs.json --key 'annals/hate/1+ed25519+AAAA'")]
 pub(super) struct BundleArgs {
     /// The file that `annals why --proofs` wrote
     bundle: PathBuf,
-    /// The public key that must have signed; the one in the bundle proves nothing
+    /// The public key that must have signed; the key inside the bundle proves nothing
     #[arg(long)]
     key: Option<String>,
 }

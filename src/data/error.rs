@@ -142,7 +142,8 @@ pub enum DataError {
         known: Vec<String>,
     },
     /// Another sign stands between the columns.
-    #[error("{}: no column \"{column}\": the columns seem to be separated by {found}, {expected} expected", path.display())]
+    #[error("{}: no column \"{column}\": the columns seem to be separated by {found}, {expected} \
+         expected", path.display())]
     Separator {
         /// The file.
         path: PathBuf,
@@ -206,7 +207,8 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// A list of 0 and 1 for each row where labels are expected.
-    #[error("{}: row {row}: column \"{column}\" holds a vector (a list with a number for each label), a list of labels expected", path.display())]
+    #[error("{}: row {row}: column \"{column}\" holds a vector (a list with a number for each \
+         label), a list of labels expected", path.display())]
     Vector {
         /// The file.
         path: PathBuf,
@@ -216,7 +218,8 @@ pub enum DataError {
         column: String,
     },
     /// Two labels or groups that are one number.
-    #[error("{}: column \"{column}\" holds \"{first}\" and \"{second}\", one number in two spellings; write it one way", path.display())]
+    #[error("{}: column \"{column}\" holds \"{first}\" and \"{second}\", one number in two \
+         spellings; write it one way", path.display())]
     Spellings {
         /// The file.
         path: PathBuf,
@@ -228,7 +231,8 @@ pub enum DataError {
         second: String,
     },
     /// Values that seem to be several labels each.
-    #[error("{}: column \"{column}\" has {labels} different labels made of {parts}, such as \"{example}\": rows seem to have several labels", path.display())]
+    #[error("{}: column \"{column}\" has {labels} different labels made of {parts}, such as \
+         \"{example}\": rows seem to have several labels", path.display())]
     Combined {
         /// The file.
         path: PathBuf,
@@ -316,7 +320,8 @@ pub enum DataError {
         labels: Vec<String>,
     },
     /// An auxiliary head with nothing to tell apart.
-    #[error("head \"{head}\": the training rows have {} labels in column \"{column}\" ({}), at least 2 are needed", found.len(), found.join(", "))]
+    #[error("head \"{head}\": the training rows have {} labels in column \"{column}\" ({}), at \
+         least 2 are needed", found.len(), found.join(", "))]
     Head {
         /// The head.
         head: String,
@@ -326,7 +331,7 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// A rationale that is no part of its text.
-    #[error("row {row}: \"{passage}\" of column \"{column}\" does not stand in the row's text")]
+    #[error("row {row}: \"{passage}\" of column \"{column}\" does not occur in the row's text")]
     Rationale {
         /// The row, over all files, from 0.
         row: u32,

@@ -19,8 +19,8 @@ const HEAD: usize = 128;
 /// A file that is not loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} is a pickle: whoever loads it runs what stands in it, so annals does not \
-     ({bytes} bytes, blake3 {digest})",
+    "{} is a pickle, which annals never loads because unpickling executes arbitrary code ({bytes} \
+     bytes, blake3 {digest})",
     path.display()
 )]
 pub struct Pickle {

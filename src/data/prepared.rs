@@ -229,7 +229,10 @@ impl Inputs {
             Self::Tokens { vocab_size, lengths, ids } => {
                 let tokens: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
                 if lengths.len() != rows || tokens != ids.len() as u64 || lengths.contains(&0) {
-                    return Some(format!("row lengths say {tokens} tokens, found {}", ids.len()));
+                    return Some(format!(
+                        "row lengths add up to {tokens} tokens, found {}",
+                        ids.len()
+                    ));
                 }
                 let id = ids.iter().find(|id| *id >= vocab_size)?;
                 Some(format!("token {id} outside the vocabulary of {vocab_size}"))

@@ -201,7 +201,7 @@ fn numbers_of(
         DataError::Cell { path, row, column, problem }
     };
     let Value::List(values) = list else {
-        return Err(problem(format!("is no list of {width} numbers")));
+        return Err(problem(format!("is not a list of {width} numbers")));
     };
     if values.len() != width {
         return Err(problem(format!("holds {} numbers, {width} expected", values.len())));

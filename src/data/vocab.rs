@@ -47,7 +47,7 @@ pub enum VocabError {
         expected: &'static str,
     },
     /// A token without letters, or one that stands twice.
-    #[error("line {line}: \"{token}\" is empty or stands twice")]
+    #[error("line {line}: \"{token}\" is empty or occurs twice")]
     Token {
         /// From 1.
         line: usize,

@@ -181,7 +181,7 @@ impl Evaluation {
             return Err(format!("{size} labels need {size} rows of {size} numbers"));
         }
         if let Some(twice) = (1..size).find(|i| labels[..*i].contains(&labels[*i])) {
-            return Err(format!("the label {:?} stands there twice", labels[twice]));
+            return Err(format!("the label {:?} occurs twice", labels[twice]));
         }
         let of_label = |(label, counts): (&String, Counts)| ClassScore {
             label: label.clone(),

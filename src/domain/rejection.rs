@@ -95,7 +95,7 @@ fn plural(count: usize) -> String {
 fn list(failed: &[RuleResult]) -> String {
     let rules: Vec<String> = failed
         .iter()
-        .map(|r| format!("{} asks {}, found {}", r.rule, r.required, r.found))
+        .map(|r| format!("{}: required {}, actual {}", r.rule, r.required, r.found))
         .collect();
     rules.join("; ")
 }

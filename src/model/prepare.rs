@@ -204,7 +204,7 @@ mod tests {
         dataset.rows[8].extra = vec!["very tired".into()];
         assert_eq!(
             prepare(&dataset, &config).unwrap_err().to_string(),
-            "row 8: \"very tired\" of column \"why\" does not stand in the row's text"
+            "row 8: \"very tired\" of column \"why\" does not occur in the row's text"
         );
     }
 

@@ -354,7 +354,7 @@ pub enum QueryError {
     #[error("the query was stopped after {} s", .0.as_secs_f64())]
     Time(Duration),
     /// The answer does not fit.
-    #[error("the answer has more than {} MiB of texts and blobs", ANSWER_BYTES_MAX >> 20)]
+    #[error("the result has more than {} MiB of texts and blobs", ANSWER_BYTES_MAX >> 20)]
     Large,
     /// The log or SQLite failed while it was answered.
     #[error("{0}")]

@@ -173,7 +173,7 @@ impl Views {
         update_file(&path, store, self.stretch)
     }
 
-    /// Removes `views.redb` where a page is not what its checksum says, and says whether it did.
+    /// Removes `views.redb` where a page does not match its checksum, and says whether it did.
     pub fn drop_damaged(&self) -> bool {
         let Some(dir) = &self.dir else { return false };
         let Ok(lock) = open_lock(dir) else { return false };

@@ -249,8 +249,10 @@ impl<'t> Writer<'t> {
         let stored = events.len() as u64;
         events.extend(std::mem::take(&mut self.view.fresh).into_values());
         let lengths = weights(first, &events)?;
-        let count = block::seal_count(first, self.view.state.tail_bytes, &lengths)
-            .ok_or_else(|| StoreError::corrupt(format!("the tail from {first} on is not whole")))?;
+        let count =
+            block::seal_count(first, self.view.state.tail_bytes, &lengths).ok_or_else(|| {
+                StoreError::corrupt(format!("the tail from {first} on is incomplete"))
+            })?;
         let rest = events.split_off(count as usize);
         // What is left over and has a row in the tail keeps it.
         let unstored = count.max(stored);

@@ -209,7 +209,7 @@ impl Block {
         unpacker
             .unpack(header.raw_bytes as usize, &mut bytes)
             .map_err(StoreError::io(format!("unpack the block at {first}")))?;
-        let damaged = || StoreError::corrupt(format!("the block at {first} is not whole"));
+        let damaged = || StoreError::corrupt(format!("the block at {first} is incomplete"));
         let start = header.count.checked_mul(4).filter(|s| *s as usize <= bytes.len());
         let start = start.ok_or_else(damaged)?;
         let mut end = start;

@@ -164,7 +164,7 @@ pub enum StoreError {
         found: Digest,
     },
     /// A private key file does not hold the key it is named after.
-    #[error("{} does not hold the private key that its name says", .path.display())]
+    #[error("{} does not contain the private key of its file name", .path.display())]
     KeyFile {
         /// The file.
         path: PathBuf,
@@ -172,7 +172,7 @@ pub enum StoreError {
     /// A private key that others may read.
     #[error(
         "the private key {} has mode {mode:o}, so others may read it: run `chmod 600 {}`, and \
-         `annals actor rotate` if somebody may have read it", .path.display(), .path.display()
+         `annals actor rotate` if it may have been read", .path.display(), .path.display()
     )]
     KeyMode {
         /// The file.

@@ -20,7 +20,7 @@ impl Store {
             catch_unwind(AssertUnwindSafe(|| Ok(self.open_overlay()?.check_integrity()?)));
         match checked {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(damaged("a page is not what its checksum says".into())),
+            Ok(Ok(false)) => Err(damaged("a page does not match its checksum".into())),
             Ok(Err(StoreError::Corrupt { what })) => Err(damaged(what)),
             Ok(Err(error)) => Err(error),
             Err(panic) => Err(damaged(said(&*panic))),

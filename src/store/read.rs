@@ -530,5 +530,5 @@ fn expect_position(header: &Header, position: u64) -> Result<(), StoreError> {
     if header.position == position {
         return Ok(());
     }
-    Err(StoreError::corrupt(format!("event {} lies at position {position}", header.position)))
+    Err(StoreError::corrupt(format!("event {} is stored at position {position}", header.position)))
 }

@@ -19,7 +19,7 @@ pub trait NodeReader {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// The question itself makes no sense.
-    #[error("position or size {asked} lies outside a tree of {size} events")]
+    #[error("position or size {asked} is outside of a tree of {size} events")]
     OutOfRange {
         /// What was asked about.
         asked: u64,
@@ -27,7 +27,7 @@ pub enum ProofError {
         size: u64,
     },
     /// Too short or too long for its place in the tree.
-    #[error("the proof has {found} hashes, which is not what sizes and position ask for")]
+    #[error("the proof has {found} hashes, which does not match its sizes and position")]
     Length {
         /// Hashes found.
         found: usize,

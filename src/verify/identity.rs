@@ -151,7 +151,7 @@ impl Identities {
         let Signature { at, key, actor, .. } = signature;
         let name = self.actors.get(actor).map_or("an unknown actor", String::as_str);
         let Some(known) = self.keys.get(key).filter(|_| key < at) else {
-            let what = format!("the signature of {name} names event {key}, which is no key");
+            let what = format!("the signature of {name} names event {key}, which is not a key");
             return Some(Finding::at(*at, what));
         };
         if !known.key.fits(&signature.message, &signature.signature) {
@@ -160,7 +160,7 @@ impl Identities {
         }
         if known.owner != name {
             let owner = &known.owner;
-            let what = format!("{name} is said to have signed with the key of {owner} ({key})");
+            let what = format!("{name} signed with the key of {owner} ({key})");
             return Some(Finding::at(*at, what));
         }
         let replaced = known.replaced.filter(|replaced| {

@@ -56,7 +56,7 @@ impl Kinship {
             Self::Extends { .. } => None,
             Self::Stranger(origin) => Some(Finding::at(0, format!("{name} is the log {origin}"))),
             Self::Behind { by } => {
-                let what = format!("{name} goes on here with {by} more events; this log ends");
+                let what = format!("{name} continues here with {by} more events; this log ends");
                 Some(Finding::at(size, what))
             }
             Self::Parted(Parting { position, ours, theirs }) => Some(Finding {

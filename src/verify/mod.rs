@@ -71,7 +71,7 @@ pub fn verify(store: &Store, options: &Options) -> Result<Report, StoreError> {
     let checked = catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(StoreError::corrupt(format!("the database gave up on its own pages: {said}")))
+        Err(StoreError::corrupt(format!("the database failed on its own pages: {said}")))
     });
     match checked {
         Ok(mut report) => {
@@ -341,7 +341,7 @@ impl<'a> Check<'a> {
     fn tables(&mut self) -> Result<(), StoreError> {
         if self.state.frontier.size() != self.log.size() {
             let what = format!(
-                "{} events are stored, the log says {}",
+                "{} events are stored, according to the log {}",
                 self.state.frontier.size(),
                 self.log.size()
             );

@@ -84,7 +84,7 @@ impl Redactions {
             ));
         }
         if event.payload != missing.payload || event.replacement != missing.replacement {
-            return Some(format!("what stands here is not what its redaction, event {by}, says"));
+            return Some(format!("the stored payload does not match its redaction, event {by}"));
         }
         None
     }

@@ -127,9 +127,9 @@ fn wrong_questions_say_what_is_wrong() {
     ask(&["compare", "--where", "accuracy >"]).refused(2, "at character 11: a value expected");
     ask(&["compare", "--columns", "acuracy"]).refused(2, "did you mean `accuracy`?");
     ask(&["compare", "--out", "table.xls"]).refused(2, "none of .csv, .md, .json, .parquet");
-    ask(&["plot", "roc"]).refused(2, "this picture is of one run, and 2 fit");
+    ask(&["plot", "roc"]).refused(2, "this picture shows one run, but 2 were selected");
     ask(&["plot", "architecture", "--x", "n_emd"]).refused(2, "no run has a column \"n_emd\"");
-    ask(&["plot", "confusion", "triple", "--out", "x.gif"]).refused(2, "none of .svg, .png");
+    ask(&["plot", "confusion", "triple", "--out", "x.gif"]).refused(2, "must be .svg or .png");
     ask(&["clinical"]).refused(2, "the policy names no critical class");
     ask(&["clinical", "--class", "rsk"]).refused(4, "did you mean `risk`?");
     ask(&["report", "--out", "no/such/folder.html"]).refused(7, "No such file");

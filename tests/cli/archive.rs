@@ -112,7 +112,7 @@ fn who_must_stay_stays_and_the_log_says_why() {
     ward.annals(&["unpin", "night"]).ok();
     ward.allow_synthetic();
     ward.annals(&["promote", "night", "--request", "--as", "night_v1"]).ok();
-    ward.annals(&["archive", "night"]).refused(5, "asked into production as night_v1");
+    ward.annals(&["archive", "night"]).refused(5, "requested for production as night_v1");
     ward.annals(&["promote", "night"]).ok();
     ward.annals(&["archive", "night"]).refused(5, "in production as night_v1");
     let ended = ward.annals(&["log", "--kind", "invocation.finished", "--format", "json"]).ok();

@@ -146,7 +146,7 @@ fn files_that_were_changed_are_named() {
     let files = model["model"]["files"].as_array().unwrap();
     let file = format!("{folder}/{}", files[0][0].as_str().unwrap());
     std::fs::write(ward.path(&file), "something else").unwrap();
-    std::fs::write(ward.path(&format!("{folder}/extra.bin")), "nobody promoted it").unwrap();
+    std::fs::write(ward.path(&format!("{folder}/extra.bin")), "it was not promoted").unwrap();
     std::fs::write(ward.path("MODEL_VERSION.json"), "{}").unwrap();
     let runs: Vec<_> = std::fs::read_dir(ward.path("experiments")).unwrap().flatten().collect();
     let runs: Vec<_> = runs.iter().filter(|e| e.path().join("config").is_dir()).collect();
@@ -322,8 +322,8 @@ fn the_list_names_each_check_once_and_unknown_ones_are_refused() {
     assert_eq!(one["checks"], serde_json::json!(["not-reproduced"]));
     assert_eq!(one["findings"].as_array().unwrap().len(), 1);
     ward.annals(&["audit", "--skip", "leaked-row"]).refused(4, "did you mean `leaked-rows`?");
-    ward.annals(&["audit", "--margin=-1"]).refused(2, "is no number from 0 on");
-    ward.annals(&["list", "--format", "sarif"]).refused(2, "only `annals audit` writes SARIF");
+    ward.annals(&["audit", "--margin=-1"]).refused(2, "must be 0 or greater");
+    ward.annals(&["list", "--format", "sarif"]).refused(2, "possible values: human, json, jsonl");
 }
 
 #[test]
@@ -333,8 +333,8 @@ fn sarif_has_what_the_standard_requires() {
     let run = run(&ward, "night", &["--synthetic"]);
     ward.annals(&["promote", &run, "--as", "night"]).ok();
     let production = ward.path("models/production/night/a file.bin");
-    std::fs::write(production, "nobody promoted it").unwrap();
-    let answer = ward.annals(&["audit", "--format", "sarif"]).refused(9, "findings weigh as much");
+    std::fs::write(production, "it was not promoted").unwrap();
+    let answer = ward.annals(&["audit", "--format", "sarif"]).refused(9, "findings have severity");
     let log = answer.json();
     // SARIF 2.1.0, 3.13: version and runs; 3.14.6: tool; 3.18.2: driver; 3.19.8: name.
     assert_eq!(log["version"], "2.1.0");

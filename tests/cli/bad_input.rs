@@ -161,7 +161,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
             acknowledged = events().as_u64().unwrap();
             continue;
         }
-        answer.refused(7, "make room on the disk");
+        answer.refused(7, "free disk space");
         refusals += 1;
         if refusals == 3 {
             break;

@@ -135,7 +135,7 @@ fn who_is_held_stays_whatever_is_better() {
     for (run, why) in [
         (pinned, "pinned"),
         (archived, "archived by hand: the paper needs it"),
-        (asked, "asked into production"),
+        (asked, "requested for production"),
     ] {
         let row =
             held["plan"]["rows"].as_array().unwrap().iter().find(|r| r["experiment_id"] == **run);

@@ -15,7 +15,7 @@ fn an_earlier_run_tells_which_rows_are_easy() {
     };
     let reference = ["--set", "curriculum.difficulty=reference", "--set"];
     let by = staged("second", &[&reference[..], &["curriculum.reference=first"]].concat()).ok();
-    assert!(by.err.contains("How difficult a row is, first_"), "{}", by.err);
+    assert!(by.err.contains("The difficulty of rows is measured by first_"), "{}", by.err);
     assert!(by.err.contains("epoch 3/4  stage 2/2"), "{}", by.err);
     let digest = |name: &str| {
         let shown = ward.annals(&["show", name, "--format", "json"]).ok().json();

@@ -147,7 +147,7 @@ fn answered(ward: &Workspace, args: &[&str]) -> Answer {
     if first.err.contains("`annals replay` rebuilds it") {
         ward.annals(&["replay"]).ok();
     } else {
-        first.refused(7, "the views in .annals/views.redb were damaged, and are removed");
+        first.refused(7, "the views in .annals/views.redb were damaged and have been removed");
     }
     ward.annals(args).ok()
 }

@@ -150,7 +150,7 @@ fn documents_come_back_byte_for_byte_and_edits_of_them_are_kept() {
     std::fs::remove_file(ward.path(&link)).unwrap();
     std::fs::write(ward.path(&link), "mine").unwrap();
     let told = ward.annals(&["tag", "one", "+slow"]).ok().err;
-    assert!(told.contains(&format!("{summary} had been edited by hand")), "{told}");
+    assert!(told.contains(&format!("{summary} was edited by hand")), "{told}");
     assert_eq!(ward.read(&format!("{summary}.edited-1")), b"better");
     assert_eq!(ward.read(&format!("{link}.edited-1")), b"mine");
     let again = documents(&ward);
@@ -172,7 +172,9 @@ fn old_logs_go_into_one_file() {
     let pack = ["layout", "pack-logs", "--before", "0 s"];
     let planned = ward.annals(&pack).ok();
     assert!(
-        planned.err.contains("2 logs would go into training/experiments/archived/logs_before_")
+        planned
+            .err
+            .contains("2 logs would be packed into training/experiments/archived/logs_before_")
     );
     assert_eq!(names(&ward.path("training/logs")), loose);
     let done = ward.annals(&[&pack[..], &["--apply", "--format", "json"]].concat()).ok().json();

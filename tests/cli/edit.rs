@@ -77,7 +77,7 @@ fn names_notes_and_pins_stay_with_the_run_and_reach_the_registry() {
     };
     let size = events(&ward);
     let same = ward.annals(&["pin", "night-shift"]).ok();
-    assert!(same.err.contains("it is so already"), "{}", same.err);
+    assert!(same.err.contains("has this state already"), "{}", same.err);
     // The use of the verb is recorded, nothing else.
     assert_eq!(events(&ward), size + 2);
     ward.annals(&["unpin", "night-shift"]).ok();

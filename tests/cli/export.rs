@@ -68,7 +68,7 @@ fn an_answer_is_written_with_the_types_of_its_cells() {
         assert!(text.starts_with(begins), "{text}");
     }
     ward.annals(&["query", sql, "--out", "answer.xls"])
-        .refused(2, "none of .parquet, .csv, .jsonl");
+        .refused(2, "must be .csv, .jsonl, .md or .parquet");
 }
 
 #[test]

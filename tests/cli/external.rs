@@ -315,9 +315,9 @@ fn a_script_that_has_said_nothing_for_a_day_is_named() {
         now.plus_nanos(hours * 3_600 * 1_000_000_000).to_string()
     };
     let early = ward.annals_at(&after(23), 1, &["list"]).ok();
-    assert!(!early.err.contains("has said nothing"), "{}", early.err);
+    assert!(!early.err.contains("has reported nothing"), "{}", early.err);
     let late = ward.annals_at(&after(25), 2, &["list"]).ok();
-    assert!(late.err.contains("its script has said nothing for 25 h"), "{}", late.err);
+    assert!(late.err.contains("its script has reported nothing for 25 h"), "{}", late.err);
     let found = ward.annals_at(&after(25), 3, &["doctor"]).refused(9, "1 finding");
     assert!(found.out.contains("annals run fail forest_"), "{}", found.out);
     // One word, and it counts as alive again.

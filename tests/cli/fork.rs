@@ -33,7 +33,7 @@ fn a_copy_says_once_that_it_is_one() {
         .status();
     assert!(copied.unwrap().success());
     let told = copy.annals(&["list"]).ok().err;
-    assert!(told.contains("was put here anew, from a copy"), "{told}");
+    assert!(told.contains("was restored here from a copy"), "{told}");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn two_that_went_their_ways_part_where_the_first_differs() {
     ward.annals(&["verify", "--against", &log_of(&copy)]).ok();
     let behind = copy.annals(&["verify", "--against", &log_of(&ward)]);
     assert!(behind.out.contains(&format!("position {common}: ")), "{}", behind.out);
-    assert!(behind.out.contains("goes on here with"), "{}", behind.out);
+    assert!(behind.out.contains("continues here with"), "{}", behind.out);
     behind.refused(10, "1 finding");
     let found = copy.annals(&["doctor"]);
     assert!(found.out.contains("more events"), "{}", found.out);

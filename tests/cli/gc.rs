@@ -47,7 +47,7 @@ fn what_a_run_dropped_goes_and_what_anything_needs_stays() {
 
     let before = blobs(&ward);
     let young = ward.annals(&["gc", "--apply"]).ok();
-    assert!(young.err.contains("2 more are younger than 60 minutes"), "{}", young.err);
+    assert!(young.err.contains("2 more blobs are younger than 60 minutes"), "{}", young.err);
     assert_eq!(blobs(&ward), before);
     ward.annals(&["gc", "--apply", "--min-age", "0"]).ok();
     assert_eq!(blobs(&ward), before - 2);
@@ -73,7 +73,7 @@ fn nothing_young_goes_while_somebody_is_at_work() {
         let runs = ward.annals(&["list", "--format", "json"]).ok().json();
         (runs[0]["status"] == "running").then_some(())
     });
-    ward.annals(&["gc", "--apply", "--min-age", "0"]).refused(6, "is at work");
+    ward.annals(&["gc", "--apply", "--min-age", "0"]).refused(6, "process is running");
     ward.annals(&["gc", "--apply"]).ok();
     crate::support::kill_9(training.id());
     training.wait().unwrap();

@@ -167,9 +167,9 @@ fn numbers_that_somebody_typed_are_no_candidate() {
     ward.annals(&["run", "finish", &run, "test/accuracy=0.6", "test/f1_macro=0.5"]).ok();
     let judged = ward.annals(&["candidates", &run]).ok().out;
     assert!(judged.contains("is not a candidate"), "{judged}");
-    assert!(judged.contains("NO  evidence") && judged.contains("typed"), "{judged}");
+    assert!(judged.contains("FAIL  evidence") && judged.contains("typed"), "{judged}");
     // No rows, no class by class scores: they do not count as met, nor as 0.
-    assert!(judged.contains("NO  min_class_f1") && judged.contains("not measured"), "{judged}");
+    assert!(judged.contains("FAIL  min_class_f1") && judged.contains("not measured"), "{judged}");
     ward.annals(&["promote", &run]).refused(5, "not measured");
 }
 

@@ -62,7 +62,7 @@ fn candidates_stand_beside_each_other_rule_by_rule() {
     assert!(!head.contains("leakage"), "a rule that all meet has a column: {head}");
     let rows: Vec<&str> = shown.out.lines().skip(1).collect();
     assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|row| row.contains("NO: generated data") && row.contains(" short")));
+    assert!(rows.iter().all(|row| row.contains("FAIL: generated data") && row.contains(" short")));
     assert!(shown.err.contains("Every run meets: enabled, finished, category, leakage"));
     assert!(
         shown.err.contains("1 approval by others than the trainer; who that is rests on claims")
@@ -148,7 +148,7 @@ fn edits_of_registry_files_are_kept_and_explained() {
         text.replace("\"min_accuracy_threshold\": 0.55", "\"min_accuracy_threshold\": 0.6");
     assert_ne!(edited, text);
     std::fs::write(ward.path(file), &edited).unwrap();
-    assert!(ward.annals(&["status"]).ok().err.contains("is not what annals wrote"));
+    assert!(ward.annals(&["status"]).ok().err.contains("was edited by hand"));
     ward.annals(&["replay", "--check"]).refused(9, "differ");
     let told = ward.annals(&["replay"]).ok().err;
     assert!(told.contains("annals policy set production_promotion.min_accuracy_threshold '0.6'"));

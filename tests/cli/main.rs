@@ -19,6 +19,7 @@ mod curriculum;
 mod damage;
 mod diff;
 mod documents;
+mod dry_run;
 mod edit;
 mod ensemble;
 mod export;

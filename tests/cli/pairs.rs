@@ -232,7 +232,7 @@ fn every_redacted_file_is_read_as_redacted() {
         let whole = redact(&ward, &["--blob", &digest]);
         if whole.code != 0 {
             // Weights, and what the model in production shares with this run.
-            let why = whole.refused(5, "decides what is true");
+            let why = whole.refused(5, "determines a result");
             assert!(name == "weights" || why.err.contains("production"), "{name}: {}", why.err);
             continue;
         }

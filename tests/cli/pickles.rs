@@ -9,7 +9,7 @@ const PICKLE: &[u8] = b"\x80\x02}q\x00.";
 fn pickles_are_kept_and_never_loaded() {
     let ward = Workspace::new();
     let refused = |args: &[&str], hint: &str| {
-        let said = ward.annals(args).refused(3, "is a pickle: whoever loads it runs").err;
+        let said = ward.annals(args).refused(3, "is a pickle, which annals never loads").err;
         assert!(said.contains("(6 bytes, blake3 ") && said.contains(hint), "{said}");
     };
     std::fs::create_dir(ward.path("bert")).unwrap();

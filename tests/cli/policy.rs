@@ -59,7 +59,7 @@ fn an_edit_that_is_refused_is_kept_and_changes_nothing() {
         let history = ward.annals(&["policy", "history", "--format", "json"]).ok().json();
         history.as_array().unwrap().len()
     };
-    assert!(edit(&ward, "", &[]).ok().err.contains("Nothing changes"));
+    assert!(edit(&ward, "", &[]).ok().err.contains("Nothing changed"));
     edit(&ward, "s/: 0.55/: 1.5/", &[]).refused(2, "1.5 is out of range");
     edit(&ward, "s/approvals\"/aprovals\"/", &[]).refused(3, "unknown field `aprovals`");
     let refused = edit(&ward, "s/{/(/", &[]).refused(3, "this is not a policy");

@@ -125,7 +125,7 @@ fn thresholds_are_tuned_recorded_and_used() {
     assert_ne!(recorded("fear"), 0.5, "rare labels are said too rarely from one half on");
     let one = ["--sample-size", "60", "--set", "training.threshold=0.4"];
     let one = [&["train", "--config", "tfidf_logreg"], &one[..]].concat();
-    ward.annals(&one).refused(3, "training.threshold decides nothing");
+    ward.annals(&one).refused(3, "`training.threshold` has no effect");
     let wide = [&args[..], &columns, &["--set", "training.threshold=1.5"]].concat();
     ward.annals(&wide).refused(3, "a number above 0 and below 1, or tuned");
 }

@@ -149,7 +149,7 @@ fn numbers_that_nothing_measured_are_typed_and_no_evidence() {
     assert_eq!(provenance("typed", &["test/accuracy=0.99"]), "typed");
     let judged = ward.annals(&["candidates", "typed"]).ok().out;
     let rule = judged.lines().find(|line| line.contains("evidence")).unwrap();
-    assert!(rule.contains("NO") && rule.contains("typed"), "{judged}");
+    assert!(rule.contains("FAIL") && rule.contains("typed"), "{judged}");
     let audit = ward.annals(&["audit"]).out;
     assert!(audit.contains("typed-metrics"), "{audit}");
 }

@@ -212,7 +212,7 @@ fn bytes_that_are_nowhere_are_told_and_bar_only_the_repair() {
         let all = ward.annals(&["repair", "--all"]);
         assert_eq!(all.code, 10, "{}", all.err);
         let demoted = ward.annals(&["demote", "notes", "--reason", "beyond repair"]).ok();
-        assert!(demoted.err.contains("README.md are nowhere"), "{}", demoted.err);
+        assert!(demoted.err.contains("README.md are in no blob"), "{}", demoted.err);
         ward.annals(&["rollback", "notes", "--to", "1", "--reason", "the last good one"]).ok();
         whole(&ward, Some(1));
     }

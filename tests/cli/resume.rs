@@ -260,6 +260,6 @@ fn a_run_goes_on_only_as_it_was_recorded() {
         bytes[last] ^= 1;
         std::fs::write(&weights, &bytes).unwrap();
     }
-    ward.annals(&["train", "--resume", "cut"]).refused(4, "no whole training checkpoint");
+    ward.annals(&["train", "--resume", "cut"]).refused(4, "no complete training checkpoint");
     ward.annals(&["verify"]).ok();
 }

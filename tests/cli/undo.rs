@@ -96,7 +96,7 @@ fn what_stands_and_what_came_after_is_said() {
     ward.annals_as("ines", &["undo"]).refused(4, "ines has changed nothing yet");
     ward.train("night", &[]).ok();
     ward.annals(&["note", "night", "loss jumps"]).ok();
-    ward.annals(&["undo"]).refused(5, "a note stands");
+    ward.annals(&["undo"]).refused(5, "a note stays");
     ward.annals(&["tag", "night", "+slow"]).ok();
     ward.annals_as("ines", &["tag", "night", "+paper"]).ok();
     let refused = ward.annals(&["undo"]);
@@ -171,7 +171,7 @@ fn an_undo_waits_for_no_other() {
     let lock = std::fs::File::create(ward.path(".annals/undo.lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let before = facts(&ward);
-    ward.annals(&["undo"]).refused(6, "another `annals undo` is under way");
+    ward.annals(&["undo"]).refused(6, "another `annals undo` is running");
     assert_eq!(facts(&ward), before);
     // What is only looked at waits for nobody.
     ward.annals(&["undo", "--dry-run"]).ok();

@@ -146,6 +146,6 @@ fn proofs_of_the_chain_hold_elsewhere_with_the_public_key_alone() {
     }
     let mut without = bundle.clone();
     without["proofs"] = Value::Array(vec![]);
-    check(&without.to_string(), key).refused(3, "there is no proof in it");
-    check("{}", key).refused(3, "this is no bundle");
+    check(&without.to_string(), key).refused(3, "it contains no proof");
+    check("{}", key).refused(3, "not a proof bundle");
 }

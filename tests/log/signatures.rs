@@ -116,7 +116,7 @@ fn a_key_signs_for_its_owner_only() {
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     assert_eq!(report.actor_signatures, 3);
     let with_maras = [(something(), INES, Some((MARAS_KEY, 1)))];
-    finds(&with_maras, 5, "ines is said to have signed with the key of mara");
+    finds(&with_maras, 5, "ines signed with the key of mara");
     let with_another = [(something(), INES, Some((INES_KEY, 1)))];
     finds(&with_another, 5, "the signature of ines does not fit the key of event 4");
     finds(&[(something(), INES, Some((2, 2)))], 5, "names event 2, which is no key");

@@ -259,7 +259,7 @@ fn damaged_files_are_named() {
     refused(&whole, &words[..words.len() - 2], VECTORIZER_FILE);
     refused(&whole, &words.replace(r#""bad","#, ""), "expected");
     refused(&whole, &words.replace(r#""bad","#, r#""zzz","#), "not in order");
-    refused(&whole, &words.replace("tfidf_logreg", "encoder"), "no classical model");
+    refused(&whole, &words.replace("tfidf_logreg", "encoder"), "not a classical model");
     refused(&whole, &words.replace(r#""ngram_max":3"#, r#""ngram_max":2"#), "longer than 2");
     refused(&whole, &words.replace(r#""two_classes":false"#, r#""two_classes":true"#), "1 output");
     refused(&whole, &words.replace("ngram_max", "ngrams"), VECTORIZER_FILE);

@@ -163,7 +163,7 @@ fn attention_on_terms(place: &Place, run: &str) -> f64 {
         }
     }
     let picture = std::fs::read_to_string(folder.join("plots/attention.svg")).unwrap();
-    assert_eq!(picture.matches("the model says").count(), 12);
+    assert_eq!(picture.matches("predicted").count(), 12);
     shares.iter().sum::<f64>() / shares.len() as f64
 }
 

@@ -214,10 +214,13 @@ fn folders_that_do_not_fit_are_refused_by_name() {
         &|p| edit(p, "model_type", "bert".into()),
         "model_type distilbert expected, found bert",
     );
-    refused(&|p| edit(p, "n_heads", 3.into()), "dim 8 is no multiple of n_heads 3");
+    refused(&|p| edit(p, "n_heads", 3.into()), "dim 8 is not a multiple of n_heads 3");
     refused(&|p| edit(p, "activation", "relu".into()), "activation gelu expected, found relu");
     refused(&|p| edit(p, "vocab_size", 9_999.into()), "config.json says [9999, 8]");
-    refused(&|p| edit(p, "id2label", serde_json::json!({"0": "x"})), "1 labels are no classifier");
+    refused(
+        &|p| edit(p, "id2label", serde_json::json!({"0": "x"})),
+        "1 labels: a classifier needs at least 2",
+    );
     refused(&|p| fs::write(p.join("tokenizer.json"), "{").unwrap(), "tokenizer.json");
     refused(
         &|p| {

@@ -53,7 +53,7 @@ pub static CHECKS: &[Check] = &[
     check(
         "unsigned-tail",
         Warning,
-        "events after the last signed log checkpoint, which nobody vouches for yet",
+        "events after the last signed log checkpoint, which are not signed yet",
         record::unsigned_tail,
     ),
     check(
@@ -66,32 +66,32 @@ pub static CHECKS: &[Check] = &[
     check(
         "command-without-end",
         Warning,
-        "a command whose process died, or is still at work elsewhere",
+        "a command whose process died, or still runs elsewhere",
         record::commands_left,
     ),
     check(
         "move-without-end",
         Error,
-        "files that were to move, and no event that says that they did",
+        "a planned move without an event that completes it",
         record::moves_left,
     ),
     check(
         "run-without-end",
         Note,
-        "a run under way of which nothing was heard for a day",
+        "a running run that has reported nothing for a day",
         record::runs_left,
     ),
     check("redacted", Note, "an event whose text was taken out, by whom and why", record::redacted),
     check(
         "from-later-version",
         Note,
-        "events that a later annals wrote; this one does not know what they say",
+        "events of a later version of annals, which this version cannot read",
         record::unknown,
     ),
     check(
         "no-second-person",
         Warning,
-        "a model that nobody approved but those who asked for it or trained it",
+        "a model that was approved only by people who requested it or trained it",
         people::alone,
     ),
     check(
@@ -110,13 +110,13 @@ pub static CHECKS: &[Check] = &[
     check(
         "policy-loosened-for-promotion",
         Warning,
-        "a rule loosened within a day before a promotion by somebody who took part in it",
+        "a rule loosened within a day before a promotion by a person who took part in it",
         people::loosened,
     ),
     check(
         "leaked-rows",
         Warning,
-        "rows of valid or test that also stand in train; an error for a model in production",
+        "rows of valid or test that also occur in train; an error for a model in production",
         data::leaked,
     ),
     check("synthetic-in-production", Error, "a model made of generated data", data::synthetic),
@@ -129,7 +129,7 @@ pub static CHECKS: &[Check] = &[
     check(
         "unknown-code",
         Warning,
-        "a model in production whose code is not known: no commit, or changes that nobody kept",
+        "a model in production whose code is unknown: no commit, or changes that were not stored",
         data::code,
     ),
     check("debug-in-production", Error, "a debug run in production", evidence::debug),
@@ -172,7 +172,7 @@ pub static CHECKS: &[Check] = &[
     check(
         "not-reproduced",
         Note,
-        "a model in production that nobody trained again",
+        "a model in production that was never reproduced",
         evidence::not_reproduced,
     ),
     check(
@@ -190,7 +190,7 @@ pub static CHECKS: &[Check] = &[
     of_workspace(
         "production-file-unknown",
         Error,
-        "a file among those in production that nobody promoted",
+        "a file in a production folder that was not promoted",
         files::strangers,
     ),
     of_workspace(
@@ -202,13 +202,13 @@ pub static CHECKS: &[Check] = &[
     of_workspace(
         "registry-file-edited",
         Warning,
-        "a registry file that somebody edited by hand",
+        "a registry file that was edited by hand",
         files::edited,
     ),
     of_workspace(
         "registry-file-disagrees",
         Warning,
-        "a registry file or view that does not say what the log says",
+        "a registry file or view that disagrees with the log",
         files::disagreeing,
     ),
     of_workspace(

@@ -77,7 +77,9 @@ pub(super) fn code(facts: &Facts) -> Vec<Found> {
     of_production(facts, |run| match &run.started.environment.git {
         None => Some(("no commit of its code is known".into(), vec![])),
         Some(git) if git.dirty && git.diff.is_none() => {
-            let what = "its code was changed since the commit, and nobody kept how".into();
+            let what = "its code was changed since the commit, and the changes were not \
+                 stored"
+                .into();
             Some((what, vec![("commit", git.commit.clone())]))
         }
         Some(_) => None,

@@ -52,7 +52,7 @@ pub(super) fn missing(facts: &Facts) -> Vec<Found> {
     let found = facts.runs.values().flat_map(|run| {
         run.unrecorded.iter().map(|gap| {
             let what = format!(
-                "metrics of the updates after {} up to {} may be missing: it went on from a \
+                "metrics of the updates after {} up to {} may be missing: the run resumed from a \
                  training checkpoint that was never recorded",
                 gap.recorded, gap.step
             );
@@ -169,7 +169,7 @@ pub(super) fn one_seed(facts: &Facts) -> Vec<Found> {
     of_production(facts, |run| {
         let tried = seeds.get(&question(run)).map_or(0, BTreeSet::len);
         if !run.state.stated(Unstated::Seed) {
-            return Some(("nobody stated its seed".into(), vec![]));
+            return Some(("its seed was not stated".into(), vec![]));
         }
         let what = format!("its settings were tried with seed {} only", run.started.seed);
         (tried == 1).then(|| (what, vec![("seed", run.started.seed.to_string())]))
@@ -179,7 +179,7 @@ pub(super) fn one_seed(facts: &Facts) -> Vec<Found> {
 pub(super) fn not_reproduced(facts: &Facts) -> Vec<Found> {
     of_production(facts, |run| {
         let never = run.state.reproduced == 0;
-        never.then(|| ("nobody trained it again with the same result".into(), vec![]))
+        never.then(|| ("it was never reproduced with the same result".into(), vec![]))
     })
 }
 

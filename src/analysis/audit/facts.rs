@@ -44,7 +44,7 @@ pub struct RunFacts {
     pub heard: Timestamp,
     /// Positions where it came out otherwise when it was trained again.
     pub differed: Vec<u64>,
-    /// Where it went on from a training checkpoint that was never recorded.
+    /// Where the run resumed from a training checkpoint that was never recorded.
     pub unrecorded: Vec<Unrecorded>,
     saved: BTreeSet<u64>,
 }

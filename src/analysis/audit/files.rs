@@ -81,7 +81,8 @@ pub(super) fn runs(facts: &Facts) -> Vec<Found> {
 
 pub(super) fn edited(facts: &Facts) -> Vec<Found> {
     let found = |path: &String| {
-        let what = "somebody edited it; the next changing verb sets the edit aside";
+        let what = "it was edited by hand; the next changing verb stores the edit in a separate \
+             file";
         Found::new(path, what).in_file(path).shown_by("replay --check")
     };
     workspace(facts, move |workspace| workspace.edited.iter().map(found).collect())

@@ -32,9 +32,8 @@ pub(super) fn alone(facts: &Facts) -> Vec<Found> {
             return None;
         }
         let own: Vec<String> = own.into_iter().collect();
-        let what = format!("nobody approved it but {}, who asked for it or trained it", {
-            own.join(" and ")
-        });
+        let what =
+            format!("approved only by {}, who requested it or trained it", { own.join(" and ") });
         let request = facts.requests.get(&promotion.promoted.request);
         let approvals = request.map_or(0, |asked| asked.approvals.len());
         let positions = request.into_iter().flat_map(|asked| {
@@ -59,8 +58,8 @@ pub(super) fn claimed(facts: &Facts) -> Vec<Found> {
     let found = |((actor, kind), positions): ((&str, &str), Vec<u64>)| {
         let count = positions.len();
         let what = match count {
-            1 => format!("only this claimed name stands behind a {kind}"),
-            many => format!("only this claimed name stands behind {many} events {kind}"),
+            1 => format!("a {kind} is recorded under this claimed name only"),
+            many => format!("{many} events {kind} are recorded under this claimed name only"),
         };
         Found::new(format!("actor {actor}"), what)
             .at(positions)
@@ -143,7 +142,9 @@ pub(super) fn tightened(facts: &Facts) -> Vec<Found> {
         if !failed.is_empty() {
             let failed: Vec<String> = failed
                 .iter()
-                .map(|rule| format!("{} asks {}, found {}", rule.rule, rule.required, rule.found))
+                .map(|rule| {
+                    format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found)
+                })
                 .collect();
             what = format!("{what}; today it would be refused: {}", failed.join("; "));
         }

@@ -53,7 +53,10 @@ pub(super) fn damaged(facts: &Facts) -> Vec<Found> {
 
 pub(super) fn lost(facts: &Facts) -> Vec<Found> {
     let found = |lost: &LostEvents| {
-        let what = format!("positions {} to {} are lost: {}", lost.first, lost.last, lost.why);
+        let what = format!(
+            "positions {} to {} are damaged and skipped: {}",
+            lost.first, lost.last, lost.why
+        );
         Found::new("the record", what)
             .at([lost.first, lost.last])
             .value("events", lost.last - lost.first + 1)
@@ -120,9 +123,11 @@ pub(super) fn commands_left(facts: &Facts) -> Vec<Found> {
         // Whoever has only a copy cannot know whether the process still lives.
         let (what, severity) = match facts.workspace {
             Some(_) => ("was cut short; the next changing verb clears it", Severity::Warning),
-            None => ("has no end in this copy: cut short, or at work when it was made", {
-                Severity::Note
-            }),
+            None => {
+                ("has no end in this copy: it was interrupted, or ran when the copy was made", {
+                    Severity::Note
+                })
+            }
         };
         Found::new(format!("annals {}", started.argv.join(" ")), what)
             .at([*position])
@@ -141,7 +146,10 @@ pub(super) fn moves_left(facts: &Facts) -> Vec<Found> {
         return vec![];
     }
     let found = |(position, from, to): &(u64, String, String)| {
-        let what = format!("files were to go from {from} to {to}, and nothing says that they did");
+        let what = format!(
+            "a move of files from {from} to {to} was planned, and no event \
+             completes it"
+        );
         Found::new(format!("move planned at {position}"), what)
             .at([*position])
             .value("from", from)

@@ -21,7 +21,7 @@ impl App {
     /// Whether `verb` may begin a run from the code as it is; a refusal is in the log.
     ///
     /// # Errors
-    /// [`crate::app::ErrorKind::Rejected`] where the policy asks for a clean git tree and there is none.
+    /// [`crate::app::ErrorKind::Rejected`] where the policy requires a clean git tree.
     pub(in crate::app) fn may_begin(&self, verb: &'static str) -> Result<()> {
         let rules = self.store.read(|log| Ok::<_, Error>(fold_policy(log)?.policy.new_runs))?;
         if !rules.require_clean_tree {
@@ -30,7 +30,7 @@ impl App {
         let uncommitted = self.uncommitted()?;
         let Err(rejection) = rules.may_begin(uncommitted.as_deref()) else { return Ok(()) };
         let error = Error::from(rejection)
-            .hint("commit or stash, let git ignore what is no code, or change the rule");
+            .hint("commit or stash, let git ignore files that are not code, or change the rule");
         self.refuse(verb, &error)?;
         self.refresh()?;
         Err(error)

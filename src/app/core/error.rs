@@ -136,7 +136,8 @@ impl StdError for Error {
 }
 
 /// The way back where the log is gone and what belongs to it is still there.
-pub(in crate::app) const LOST_LOG: &str = "put a copy of the log back as .annals/log.redb (a backup, or \
+pub(in crate::app) const LOST_LOG: &str = "put a copy of the log back as .annals/log.redb (a \
+     backup, or \
      what `annals log copy` made); keep everything else in the workspace as it is: a new log would \
      be another history";
 
@@ -166,8 +167,8 @@ impl From<StoreError> for Error {
                 Some("`annals verify` names the first bad position; nothing was repaired")
             }
             StoreError::Pages { .. } => Some(
-                "nothing was repaired; `annals verify` tells how far the log can be read; go on \
-                 with a copy from before",
+                "nothing was repaired; `annals verify` reports how far the log can be read; \
+                 continue with an older copy",
             ),
             StoreError::Busy { .. } => {
                 Some("try again when that process has ended; `kill -CONT PID` wakes a stopped one")
@@ -198,8 +199,8 @@ impl From<ConfineError> for Error {
         let message = error.to_string();
         match error {
             ConfineError::Path { .. } => Self::new(ErrorKind::Integrity, message).hint(
-                "`annals verify` checks the log; a path of it or of `.annals` was written by \
-                 somebody else or is damaged",
+                "`annals verify` checks the log; a path in the log or in `.annals` was written by \
+                 another program or is damaged",
             ),
             ConfineError::Link(_) => Self::new(ErrorKind::Data, message)
                 .hint("put a folder or a file in the place of the link"),

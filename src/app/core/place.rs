@@ -45,13 +45,13 @@ impl App {
         }
         let log = format!("{before}/.annals/log.redb");
         let note = if before == root {
-            "this workspace was put here anew, from a copy; if its log is still used elsewhere, \
-             the two part: `annals verify --against LOG` tells where"
+            "this workspace was restored here from a copy; if its log is still used elsewhere, the \
+             two diverge: `annals verify --against LOG` reports where"
                 .to_owned()
         } else if Path::new(&log).exists() {
             format!(
-                "this workspace is a copy of {before}, which is still there: what is recorded in \
-                 one is not in the other; `annals verify --against {log}` tells where they part"
+                "this workspace is a copy of {before}, which still exists: what is recorded in one \
+                 is not in the other; `annals verify --against {log}` reports where they diverge"
             )
         } else {
             format!("this workspace was copied here from {before}, where it is not any more")

@@ -35,6 +35,9 @@ impl App {
     /// # Errors
     /// When the log or the files cannot be read or written.
     pub fn recover(&self) -> Result<Recovered> {
+        if self.dry_run {
+            return Ok(Recovered::default());
+        }
         let cleared = self.clear_beginnings()?;
         self.clear_redaction()?;
         let left = self.store.read(|log| self.left(log))?;
@@ -174,7 +177,7 @@ impl App {
             let moved = !self.inside(&plan.from).is_ok_and(|source| source.is_dir());
             return Ok(match moved || self.is_target(log, plan)? {
                 true => Ok(()),
-                false => Err(format!("{} is no place for it", plan.to)),
+                false => Err(format!("{} is outside of the folder where it may be", plan.to)),
             });
         }
         let known = source.unwrap_or_else(|| "no folder".into());

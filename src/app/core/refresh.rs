@@ -70,6 +70,9 @@ impl App {
 
     /// [`Self::refresh`] where the workspace has another layout by now.
     pub(in crate::app) fn refresh_in(&self, layout: &Layout) -> Result<Regenerated> {
+        if self.dry_run {
+            return Ok(Regenerated::default());
+        }
         let refreshed = || -> Result<Regenerated> {
             self.views().update(&self.store)?;
             let snapshot = self.snapshot()?;

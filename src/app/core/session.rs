@@ -158,9 +158,14 @@ impl App {
             let key = key.and_then(|(at, signer)| at.map(|at| (at, signer)));
             let mut tx = Tx { writer, actor, invocation, key };
             value = Some(f(&mut tx)?);
+            if self.dry_run {
+                // An error ends the transaction without a commit.
+                return Err(Error::new(ErrorKind::Interrupted, "dry run"));
+            }
             tx.finish(id, Outcome::Succeeded)
         });
         match (written, value) {
+            (Err(_), Some(value)) if self.dry_run => Ok(value),
             (Ok(()), Some(value)) => Ok(value),
             (Err(error), Some(value)) if self.took_effect(&error, command)? => Ok(value),
             (Err(error), _) => Err(error),
@@ -181,6 +186,9 @@ impl App {
     /// # Errors
     /// When the log cannot be written; the refusal itself is for the caller to return.
     pub fn refuse(&self, verb: &'static str, refusal: &Error) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
@@ -197,6 +205,7 @@ impl App {
     /// # Errors
     /// When the log cannot be written.
     pub fn begin(&self, verb: &'static str) -> Result<Session<'_>> {
+        self.must_write(verb)?;
         self.recover()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
@@ -218,6 +227,7 @@ impl App {
         verb: &'static str,
         f: impl FnOnce(&mut Tx<'_, '_>, InvocationId) -> Result<T>,
     ) -> Result<(Session<'_>, T)> {
+        self.must_write(verb)?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let alive =
@@ -230,6 +240,15 @@ impl App {
             Ok::<_, Error>((actor, invocation, value))
         })?;
         Ok((Session { app: self, verb, id, actor, invocation, key, _alive: alive }, value))
+    }
+
+    /// A verb that lasts plans its dry run itself, before it begins.
+    fn must_write(&self, verb: &str) -> Result<()> {
+        if self.dry_run {
+            let message = format!("BUG: a dry run of `annals {verb}` would write");
+            return Err(Error::new(ErrorKind::Bug, message));
+        }
+        Ok(())
     }
 
     fn start(

@@ -115,6 +115,8 @@ pub struct App {
     pub caller: Caller,
     /// What the user is to be warned of once the verb has ended.
     pub warnings: Warnings,
+    /// Whether decisions are made and shown but nothing is written (`--dry-run`).
+    pub dry_run: bool,
     keys: KeyRing,
     pub(in crate::app) lens: Lens,
 }
@@ -155,8 +157,8 @@ fn lost_settings(root: &Path) -> Error {
         root.display()
     );
     Error::new(ErrorKind::Integrity, message).hint(format!(
-        "put {SETTINGS_FILE} back from a copy or from version control; \
-         `annals log --log .annals/log.redb` reads the log meanwhile"
+        "restore {SETTINGS_FILE} from a copy or from version control; until then `annals log --log \
+         .annals/log.redb` reads the log"
     ))
 }
 
@@ -200,16 +202,8 @@ impl App {
         dirs: &ConfigDirs,
         env: Env,
     ) -> Result<(Self, GitIgnore)> {
-        let project = Name::new(project)?;
+        let (settings, layout) = Self::plan_init(root, project, layout, &caller)?;
         let annals = root.join(".annals");
-        let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
-        let layout = Layout::of(root, &settings, &caller.folders)?;
-        if root.join(SETTINGS_FILE).exists() || Store::was_used(&annals) {
-            refuse_lost_log(root)?;
-            let message = format!("{} is a workspace already", root.display());
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("`annals status` shows what is in it"));
-        }
         let begun = annals.join("log.redb").exists();
         durable::create_dir_all(&annals)
             .map_err(|e| Error::io(format!("make {}", annals.display()), e))?;
@@ -226,6 +220,28 @@ impl App {
         app.write_settings(&app.settings)?;
         app.settle_place();
         Ok((app, ignored))
+    }
+
+    /// The settings and paths that [`Self::init`] would write.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a bad name; [`ErrorKind::Conflict`] where a workspace exists.
+    pub fn plan_init(
+        root: &Path,
+        project: &str,
+        layout: LayoutKind,
+        caller: &Caller,
+    ) -> Result<(Settings, Layout)> {
+        let project = Name::new(project)?;
+        let settings = Settings { project: project.to_string(), layout, paths: Paths::default() };
+        let layout = Layout::of(root, &settings, &caller.folders)?;
+        if root.join(SETTINGS_FILE).exists() || Store::was_used(&root.join(".annals")) {
+            refuse_lost_log(root)?;
+            let message = format!("{} is a workspace already", root.display());
+            return Err(Error::new(ErrorKind::Conflict, message)
+                .hint("`annals status` shows what is in it"));
+        }
+        Ok((settings, layout))
     }
 
     /// Writes `annals.toml`.
@@ -250,7 +266,20 @@ impl App {
         let keys = KeyRing::new(&dirs.keys);
         let lens = Lens::default();
         let warnings = Warnings::default();
-        Self { root, settings, layout, store, blobs, live, env, caller, warnings, keys, lens }
+        Self {
+            root,
+            settings,
+            layout,
+            store,
+            blobs,
+            live,
+            env,
+            caller,
+            warnings,
+            dry_run: false,
+            keys,
+            lens,
+        }
     }
 
     /// The first events: the log, its key, the rules.

@@ -143,7 +143,7 @@ impl App {
                 }
             },
             advice: format!(
-                "`annals repair {}` restores what was recorded and keeps what is there",
+                "`annals repair {}` restores the recorded files and stores the present ones",
                 model.name
             ),
         };

@@ -55,8 +55,10 @@ impl App {
                     return Err(Error::new(ErrorKind::Conflict, message)
                         .hint("an anchor is never replaced; name a new file"));
                 }
-                durable::write(path, note.as_bytes())
-                    .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+                if !self.dry_run {
+                    durable::write(path, note.as_bytes())
+                        .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+                }
                 let known = path.strip_prefix(&self.root).unwrap_or(path);
                 (known.display().to_string(), None)
             }
@@ -68,7 +70,10 @@ impl App {
                         .hint("`annals checkpoint anchor FILE` writes a file instead")
                 })?;
                 let words = ["tag", "--annotate", "--cleanup=verbatim", "-m", &note, &tag];
-                tree.must(&words).map_err(|e| Error::new(ErrorKind::Conflict, e.to_string()))?;
+                if !self.dry_run {
+                    tree.must(&words)
+                        .map_err(|e| Error::new(ErrorKind::Conflict, e.to_string()))?;
+                }
                 let commit = tree.ask(&["rev-parse", &format!("{tag}^{{commit}}")]);
                 (format!("the git tag {tag}"), commit)
             }

@@ -112,7 +112,7 @@ impl App {
                     if position != next {
                         let message = format!("events {next} to {} are lost", position - 1);
                         return Err(Error::new(ErrorKind::Integrity, message)
-                            .hint("a tree has no holes: export from a whole copy"));
+                            .hint("a tree has no gaps: export from an undamaged copy"));
                     }
                     next += 1;
                     tiles.push(event.leaf_data()).map_err(cannot)
@@ -123,7 +123,7 @@ impl App {
         if next != size {
             let message = format!("events {next} to {} are lost", size - 1);
             return Err(Error::new(ErrorKind::Integrity, message)
-                .hint("a tree has no holes: export from a whole copy"));
+                .hint("a tree has no gaps: export from an undamaged copy"));
         }
         let files = tiles.end(&note).map_err(cannot)?;
         Ok(ExportedTiles { size, files })

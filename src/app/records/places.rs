@@ -18,7 +18,7 @@ impl App {
         for run in &runs {
             if !self.inside(&run.folder).is_ok_and(|folder| folder.is_dir()) {
                 findings.push(Finding {
-                    what: format!("{} of run {} is not there", run.folder, run.experiment_id),
+                    what: format!("{} of run {} is missing", run.folder, run.experiment_id),
                     advice: "its model is in the blob store under the digest in the log".into(),
                 });
             }

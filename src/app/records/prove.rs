@@ -103,7 +103,15 @@ impl Bundle {
     /// As [`Proof::check`]; [`ErrorKind::Integrity`] too when the proofs are of different logs or
     /// sizes.
     pub fn check(text: &str, key: Option<&str>) -> Result<CheckedBundle> {
-        let data = |what: String| Error::new(ErrorKind::Data, format!("this is no bundle: {what}"));
+        let data = |what: String| {
+            Error::new(
+                ErrorKind::Data,
+                format!(
+                    "not a proof bundle: \
+             {what}"
+                ),
+            )
+        };
         let bundle: Self = serde_json::from_str(text).map_err(|e| data(e.to_string()))?;
         if bundle.format != BUNDLE_FORMAT {
             return Err(data(format!("\"{BUNDLE_FORMAT}\" expected, found \"{}\"", bundle.format)));
@@ -123,7 +131,7 @@ impl Bundle {
         }
         let events =
             proven.iter().map(|(at, event)| ProvenEvent::of(*at, event, &proven)).collect();
-        let one = first.ok_or_else(|| data("there is no proof in it".into()))?;
+        let one = first.ok_or_else(|| data("it contains no proof".into()))?;
         let Checked { origin, size, key, key_pinned, .. } = one;
         Ok(CheckedBundle { origin, size, key, key_pinned, events })
     }

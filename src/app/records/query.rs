@@ -90,8 +90,8 @@ impl App {
                 QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
                     .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
                 QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
-                    "--timeout gives it longer; conditions on position, recorded, kind and run \
-                       pass over what is not needed",
+                    "--timeout allows more time; conditions on position, recorded, kind and run \
+                     skip blocks that are not needed",
                 ),
                 QueryError::Large => Error::new(ErrorKind::Usage, error.to_string()).hint(
                     "choose fewer columns or rows; `annals export` writes tables of any size",

@@ -182,7 +182,8 @@ impl App {
         if self.signer()?.is_none() {
             findings.push(finding(
                 "no signing key of this log is on this machine".into(),
-                "what is appended here stays unsigned; use the account that made the workspace",
+                "events that are appended here stay unsigned; use the account that created the \
+                 workspace",
             ));
         }
         for left in self.left_behind()? {
@@ -192,7 +193,7 @@ impl App {
         for difference in differences {
             findings.push(finding(
                 format!("{} is {}", difference.file, difference.what),
-                "`annals replay` writes it anew and keeps edits aside",
+                "`annals replay` rewrites it and keeps edits in a separate file",
             ));
         }
         let mut reported = Vec::new();
@@ -222,7 +223,7 @@ impl App {
                 findings.extend(redacted.map(|at| {
                     finding(
                         format!("{}/{path} was redacted at event {at}", model.path),
-                        "the model answers differently since; put another run into production",
+                        "the model's predictions have changed since; promote another run",
                     )
                 }));
             }

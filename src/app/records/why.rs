@@ -161,12 +161,13 @@ fn model_node(log: &Reader, model: &ModelRow, file: Option<&String>) -> Result<N
     });
     let detail = format!("{} {} (number {})", model.name, model.version, model.number);
     let placed = &model.placed;
-    let node = Node::new("model", detail, placed.position).because(files);
+    let node = Node::new("model", detail, placed.position);
     let placement = match placed.is_later(model) {
         true => Some(placement_node(log, &mut names, placed.position)?),
         false => None,
     };
-    Ok(node.because(placement).because([promotion]))
+    // Who decided and why comes first: the files are many.
+    Ok(node.because(placement).because([promotion]).because(files))
 }
 
 /// The rollback or repair that put a version into production last.
@@ -237,7 +238,7 @@ fn promotion_node(
         let state = run_state(log, promoted.run, header.position)?;
         let rules = assess(&policy, &state).rules.into_iter().map(|rule| Node {
             what: if rule.passed { "met".into() } else { "not met".into() },
-            detail: format!("{}: asked {}, found {}", rule.rule, rule.required, rule.found),
+            detail: format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found),
             position: None,
             because: vec![],
         });

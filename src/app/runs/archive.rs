@@ -414,7 +414,7 @@ pub(in crate::app) fn note_moved(
 }
 
 pub(in crate::app) fn changed_meanwhile(run: &RunState) -> Error {
-    let message = format!("run {} was moved to {} meanwhile", run.experiment_id, run.folder);
+    let message = format!("run {} was moved to {} in the meantime", run.experiment_id, run.folder);
     Error::new(ErrorKind::Conflict, message).hint("try again")
 }
 

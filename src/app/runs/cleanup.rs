@@ -89,7 +89,7 @@ impl App {
         let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
         let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
         for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
-            held.insert(RunId(request.run), "asked into production");
+            held.insert(RunId(request.run), "requested for production");
         }
         for model in views.production()? {
             held.insert(RunId(model.run), "in production");

@@ -213,6 +213,9 @@ impl App {
         });
         match vouched {
             Ok(vouched) => {
+                if self.dry_run {
+                    self.key_ring().discard(key);
+                }
                 self.refresh()?;
                 let private_key = self.key_ring().path(key).display().to_string();
                 Ok(KeyMade { owner: owner.to_owned(), key, private_key, vouched })

@@ -79,7 +79,7 @@ impl App {
         if age_minutes > 0 || !self.live.any_alive() {
             return Ok(());
         }
-        let message = "another annals is at work and may be about to name what it has stored";
+        let message = "another annals process is running and may be about to record what it stored";
         Err(Error::new(ErrorKind::Conflict, message)
             .hint("leave --min-age out, or try again when it has ended"))
     }

@@ -122,8 +122,10 @@ impl App {
             named.join(", "),
             to.word()
         );
-        Err(Error::new(ErrorKind::Conflict, message)
-            .hint("take it out first: what lies there still moves to where the layout has it"))
+        Err(Error::new(ErrorKind::Conflict, message).hint(
+            "remove it first: the files there still have to move to the folder of the \
+                 layout",
+        ))
     }
 
     /// Where a run lies in `layout`, and where it lies there while it is active; none where it is
@@ -242,7 +244,7 @@ impl App {
             Migrated::Model { name } => {
                 let registry = fold_registry(tx.log())?;
                 if in_production(&registry, name).map(|model| &model.path) != Some(&plan.from) {
-                    let message = format!("{name} was changed in production meanwhile");
+                    let message = format!("{name} was changed in production in the meantime");
                     return Err(Error::new(ErrorKind::Conflict, message).hint("try again"));
                 }
                 self.append_plan(tx, &plan)

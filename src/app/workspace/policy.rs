@@ -143,7 +143,7 @@ impl App {
                     state.revision()
                 );
                 return Err(Error::new(ErrorKind::Conflict, message)
-                    .hint("`annals policy diff` shows what somebody else changed"));
+                    .hint("`annals policy diff` shows the other change"));
             }
             Ok(PolicyCommand::Replace { policy: Box::new(policy), reason })
         })

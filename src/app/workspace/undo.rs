@@ -142,7 +142,7 @@ impl App {
         };
         open().map_err(|e| match e.kind() {
             io::ErrorKind::WouldBlock => {
-                let message = format!("another `annals {verb}` is under way");
+                let message = format!("another `annals {verb}` is running");
                 Error::new(ErrorKind::Conflict, message)
                     .hint("`annals log` shows what it did; try again if there is more to do")
             }
@@ -165,7 +165,7 @@ impl App {
             Ok::<_, Error>(mine)
         })?;
         let Some(at) = mine else { return Ok(()) };
-        let message = format!("{} changed something meanwhile, at {at}", self.caller.actor);
+        let message = format!("{} changed something in the meantime, at {at}", self.caller.actor);
         Err(Error::new(ErrorKind::Conflict, message)
             .hint("`annals undo --dry-run` shows what would be taken back now"))
     }
@@ -419,7 +419,7 @@ fn of_run(
             return before.archive.map(|archive| Ok(Reverse::Archive(run, archive, before.pack)));
         }
         RunEvent::Noted(_) => {
-            return Some(Err("a note stands; add one that corrects it".into()));
+            return Some(Err("a note stays; add another note that corrects it".into()));
         }
         _ => return None,
     };

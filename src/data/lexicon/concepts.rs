@@ -362,7 +362,7 @@ mod tests {
         let nothing = learn(&["Food"], true).unwrap_err();
         assert_eq!(
             nothing,
-            "of the lexicon x.tsv, 0 terms pass the filters and none stands in the training rows"
+            "of the lexicon x.tsv, 0 terms pass the filters and none occurs in the training rows"
         );
     }
 

@@ -50,7 +50,7 @@ pub enum LexiconError {
     },
     /// Nothing of the lexicon stands in the training rows.
     #[error(
-        "of the lexicon {}, {terms} terms pass the filters and none stands in the training rows",
+        "of the lexicon {}, {terms} terms pass the filters and none occurs in the training rows",
         path.display()
     )]
     Nothing {

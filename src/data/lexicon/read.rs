@@ -110,7 +110,7 @@ fn fields(line: &str, expected: usize) -> Result<Vec<&str>, String> {
     }
     let concept = fields[0].strip_prefix('C').unwrap_or_default();
     if concept.len() != 7 || !concept.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("\"{}\" is no concept number such as C0011570", fields[0]));
+        return Err(format!("\"{}\" is not a concept number such as C0011570", fields[0]));
     }
     Ok(fields)
 }

@@ -42,7 +42,7 @@ impl NewRuns {
     /// # Errors
     /// When a clean tree is required and there is none.
     pub fn may_begin(&self, uncommitted: Option<&[String]>) -> Result<(), Rejection> {
-        let asks = "new_runs.require_clean_tree asks for a clean git tree";
+        let asks = "new_runs.require_clean_tree requires a clean git tree";
         match uncommitted {
             _ if !self.require_clean_tree => Ok(()),
             Some([]) => Ok(()),

@@ -323,13 +323,13 @@ fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejec
     match facts.key {
         _ if !rules.approvals_signed => Ok(()),
         None => Err(Rejection::NotAllowed(format!(
-            "production_promotion.approvals_signed asks for a signature, and {0} has no key here; \
+            "production_promotion.approvals_signed requires a signature, and {0} has no key here; \
              `annals actor add {0}` makes one",
             facts.actor
         ))),
         Some(key) if !facts.vouched.contains(&key) => Err(Rejection::NotAllowed(format!(
-            "production_promotion.approvals_signed asks for a signature, and nobody vouched for \
-             the key of {0}; somebody else who has one runs `annals actor vouch {0}`",
+            "production_promotion.approvals_signed requires a signature, and nobody vouched for \
+             the key of {0}; another person with a key runs `annals actor vouch {0}`",
             facts.actor
         ))),
         Some(_) => Ok(()),
@@ -381,7 +381,7 @@ fn may_be_granted<'s>(
             more => format!(", and {more} that do not count"),
         };
         return Err(Rejection::NotAllowed(format!(
-            "{approvals} of {} approvals are there{others}; the policy asks for {}",
+            "{approvals} of {} approvals were given{others}; the policy requires {}",
             rules.approvals,
             rules.approval_terms()
         )));
@@ -389,8 +389,8 @@ fn may_be_granted<'s>(
     let apart = rules.require_manual_approval && !rules.trainer_may_approve;
     if apart && rules.approvals_signed && !facts.trainer_signed {
         return Err(Rejection::NotAllowed(format!(
-            "who trained {} is only claimed ({trainer}), so nobody can be shown to be someone \
-             else; the start of a run must be signed for that",
+            "the trainer of {} is only claimed ({trainer}), so no approver can be shown to be \
+             another person; the start of the run must be signed for that",
             facts.run.experiment_id
         )));
     }

@@ -173,7 +173,7 @@ pub struct ModelAliasSet {
     pub reason: Option<String>,
 }
 
-/// An alias points at nothing any more.
+/// An alias was removed.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 pub struct ModelAliasRemoved {
     /// The alias.

@@ -143,7 +143,7 @@ fn signed_approvals_are_signed_with_a_key_that_counts() {
     table.policy.production_promotion.approvals_signed = true;
     // What was only claimed before does not count any more.
     let refused = table.ask("mara", grant()).unwrap_err();
-    assert!(refused.to_string().contains("0 of 1 approvals are there, and 1 that do not count"));
+    assert!(refused.to_string().contains("0 of 1 approvals were given, and 1 that do not count"));
     let refused = table.ask("ines", approve(FIRST)).unwrap_err();
     assert!(refused.to_string().contains("ines has no key here"), "{refused}");
     table.key = Some(41);

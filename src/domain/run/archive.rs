@@ -131,7 +131,7 @@ pub(super) fn may_archive(state: &RunState, facts: &ArchiveFacts) -> Result<(), 
             refused(format!("in production as {name}"), "only one that is not is archived")
         }
         (_, _, _, Some(name)) => {
-            refused(format!("asked into production as {name}"), "the request is decided first")
+            refused(format!("requested for production as {name}"), "the request is decided first")
         }
         _ if state.pinned => refused("pinned".into(), "`annals unpin` lets it go"),
         _ => Ok(()),

@@ -76,7 +76,7 @@ pub(super) fn decide(
             let known = known(state, old)?;
             if known.owner != owner {
                 return Err(Rejection::NotAllowed(format!(
-                    "the key {old:.8} is {}'s, and {owner} asks to replace it",
+                    "the key {old:.8} belongs to {}, but {owner} requested its replacement",
                     known.owner
                 )));
             }
@@ -145,7 +145,7 @@ pub(super) fn decide(
             Ok(vec![taken.into()])
         }
         WorkspaceCommand::Redact { signed: false, .. } => Err(Rejection::NotAllowed(
-            "a redaction counts only with a signature, and there is no key to sign it with".into(),
+            "a redaction must be signed, but there is no key to sign it with".into(),
         )),
         WorkspaceCommand::Redact { redacted, .. } => {
             printable("the reason", &redacted.reason, TEXT_INLINE_BYTES_MAX)?;

@@ -48,7 +48,7 @@ struct VectorizerFile {
 impl VectorizerFile {
     fn check(&self) -> Result<(), String> {
         if self.model.specification().inputs() != InputKind::Texts {
-            return Err(format!("{:?} is no classical model", self.model));
+            return Err(format!("{:?} is not a classical model", self.model));
         }
         if let Some(two) = self.terms.windows(2).find(|two| two[0] >= two[1]) {
             return Err(format!("the terms {:?} and {:?} are not in order", two[0], two[1]));

@@ -11,7 +11,7 @@ pub(super) fn rules(config: &TrainConfig, rules: &mut Rules) {
         !lexicon.is_on() || lexicon.embeddings || config.attention.supervision_weight > 0.0,
         "lexicon.embeddings",
         false,
-        "true, or `attention.supervision_weight` above 0: nothing else asks the lexicon",
+        "true, or `attention.supervision_weight` above 0: nothing else uses the lexicon",
     );
     rules.require(
         lexicon.file != legacy::UMLS,
@@ -57,7 +57,7 @@ mod tests {
         assert!(both.contains("`attention.rationale_column` is \"why\", but must be empty"));
         assert!(said("attention: {rationale_column: why}").contains("empty without"));
         let no_vectors = "lexicon: {file: clinical, embeddings: false}\n";
-        assert!(said(no_vectors).contains("nothing else asks the lexicon"));
+        assert!(said(no_vectors).contains("nothing else uses the lexicon"));
         assert_eq!(said(&format!("{supervised}{no_vectors}")), "fine");
         let types = "lexicon: {file: M/MRCONSO.RRF, semantic_types: [T048]";
         assert!(said(&format!("{types}}}")).contains("without MRSTY.RRF"));

@@ -35,7 +35,7 @@ pub enum ConfigError {
         keys: Vec<OldKey>,
     },
     /// A key that decides nothing beside the others.
-    #[error("{place}: `{key}` decides nothing {beside}")]
+    #[error("{place}: `{key}` has no effect {beside}")]
     UnusedKey {
         /// Where the key stands.
         place: Place,
@@ -285,7 +285,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         let mut entries: Vec<(Spanned<String>, Spanned<Raw>)> = Vec::new();
         while let Some((key, value)) = map.next_entry::<Spanned<String>, _>()? {
             if entries.iter().any(|(known, _)| known.value == key.value) {
-                return Err(A::Error::custom(format!("key `{}` stands twice", key.value)));
+                return Err(A::Error::custom(format!("key `{}` occurs twice", key.value)));
             }
             entries.push((key, value));
         }

@@ -100,7 +100,7 @@ impl ConfigFile {
         }
         if file.n_heads == 0 || !file.dim.is_multiple_of(file.n_heads) {
             return Err(bad(format!(
-                "dim {} is no multiple of n_heads {}",
+                "dim {} is not a multiple of n_heads {}",
                 file.dim, file.n_heads
             )));
         }
@@ -142,7 +142,7 @@ impl ConfigFile {
         let multi_label = match self.problem_type.as_deref() {
             _ if labels.len() < 2 => {
                 let count = labels.len();
-                return Err(format!("{count} labels are no classifier, 2 and more are needed"));
+                return Err(format!("{count} labels: a classifier needs at least 2"));
             }
             None | Some("single_label_classification") => false,
             Some("multi_label_classification") => true,

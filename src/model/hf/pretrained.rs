@@ -168,7 +168,10 @@ fn check_shape(weights: &Weights, name: &str, wanted: &[usize]) -> Result<(), Hf
     match weights.get(name) {
         Some(found) if found.shape != wanted => {
             let found = found.shape;
-            let problem = format!("{name} has shape {found:?}, {CONFIG_FILE} says {wanted:?}");
+            let problem = format!(
+                "{name} has shape {found:?}, but {CONFIG_FILE} requires \
+                 {wanted:?}"
+            );
             Err(HfError::File { path: weights.path_of(name), problem })
         }
         _ => Ok(()),

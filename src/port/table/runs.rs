@@ -39,7 +39,7 @@ pub(super) const RUNS: Table = Table {
         column("name", Type::Text, "name of the experiment"),
         column("status", Type::Text, "running, finished, failed or interrupted"),
         column("category", Type::Text, "debug or baseline"),
-        column("archived", Type::Text, "the archive it lies in; null while it is active"),
+        column("archived", Type::Text, "the archive that holds it; null while it is active"),
         column("deleted", Type::Bool, "whether its files are gone for good"),
         column("folder", Type::Text, "its folder, relative to the workspace"),
         column("pinned", Type::Bool, "whether the rules about old runs leave it alone"),

@@ -36,7 +36,7 @@ pub enum CheckpointError {
         source: serde_json::Error,
     },
     /// A file is not what the manifest says.
-    #[error("{} has digest {found}, the manifest says {expected}", path.display())]
+    #[error("{} has digest {found}, but the manifest lists {expected}", path.display())]
     Digest {
         /// The file.
         path: PathBuf,

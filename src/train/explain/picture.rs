@@ -21,7 +21,13 @@ pub(super) fn draw(rows: &[Attended], data: &Prepared) -> String {
     };
     text(MARGIN, y, " font-weight=\"bold\"", "Where the model looks: attention rollout");
     y += LINE;
-    text(MARGIN, y, "", "Darker tokens reach the answer more; underlined ones are in the lexicon.");
+    text(
+        MARGIN,
+        y,
+        "",
+        "Darker tokens contribute more to the prediction; underlined tokens are in \
+         the lexicon.",
+    );
     for row in rows {
         y += 1.6 * LINE;
         y = draw_row(&mut body, row, data, y);
@@ -39,7 +45,7 @@ fn draw_row(body: &mut String, row: &Attended, data: &Prepared, mut y: f64) -> f
     let said = row.said();
     let share = 100.0 * probability(&row.logits, said, data.targets.is_multi());
     let title = format!(
-        "row {}: {}, the model says {} ({share:.0} %)",
+        "row {}: {}, predicted {} ({share:.0} %)",
         data.rows[row.index],
         labels(row, data).join(" + "),
         data.labels[said]
@@ -115,7 +121,7 @@ mod tests {
         };
         let svg = draw(&[row], &data);
         assert!(svg.contains(">&lt;script&gt;<") && !svg.contains("<script"), "{svg}");
-        assert!(svg.contains("row 7: a&lt;b, the model says c&amp;d (95 %)"), "{svg}");
+        assert!(svg.contains("row 7: a&lt;b, predicted c&amp;d (95 %)"), "{svg}");
         assert!(svg.contains(">ing<"), "inner pieces without their mark");
         assert_eq!(svg.matches("underline\"").count(), 2);
         assert!(svg.contains("fill-opacity=\"1.000\"") && svg.contains("fill-opacity=\"0.167\""));

@@ -288,7 +288,7 @@ impl Model {
         if !found.missing.is_empty() {
             let missing = found.missing.join(", ");
             let message =
-                format!("{} has no whole classifier: it lacks {missing}", folder.display());
+                format!("{} has no complete classifier: {missing} is missing", folder.display());
             return Err(Error::new(ErrorKind::Data, message)
                 .hint("train one: annals train --config distilbert --init FOLDER"));
         }
@@ -365,8 +365,8 @@ fn failed(heard: Heard) -> Error {
     let message = match heard {
         Heard::Ended(Ended::Failed(failure)) => failure.message,
         Heard::Gone(gone) => gone.reason,
-        Heard::Silence => format!("the engine said nothing for {} s", WAIT.as_secs()),
-        other => format!("the engine said something else: {other:?}"),
+        Heard::Silence => format!("the engine sent nothing for {} s", WAIT.as_secs()),
+        other => format!("the engine sent an unexpected message: {other:?}"),
     };
     Error::new(ErrorKind::TrainingFailed, message)
 }

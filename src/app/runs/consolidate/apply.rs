@@ -93,6 +93,19 @@ impl App {
         Ok(Applied { regenerated, ..applied })
     }
 
+    /// The plan that [`Self::apply_consolidation`] would carry out.
+    ///
+    /// # Errors
+    /// As [`Self::apply_consolidation`], before anything is written.
+    pub fn check_consolidation(&self, digits: &str) -> Result<Planned> {
+        let planned = self.shown_plan(digits)?;
+        let before = Progress::of(&self.snapshot()?, &planned)?;
+        if planned.plan.moving().any(|row| before.after(row).is_none()) {
+            still_so(&planned.plan, &self.consolidation_now()?, &before)?;
+        }
+        Ok(planned)
+    }
+
     fn apply_in(&self, session: &Session<'_>, digits: &str) -> Result<Applied> {
         let planned = self.shown_plan(digits)?;
         session.transact(|tx| alone(tx))?;
@@ -272,7 +285,7 @@ fn changed(shown: &PlanRow, now: &PlanRow) -> Option<String> {
         return Some(format!("{name}: {was} was planned, now {is} ({})", now.reason));
     }
     if shown.from != now.from {
-        return Some(format!("{name} lies in {} now, it lay in {}", now.from, shown.from));
+        return Some(format!("{name} is in {} now, it was in {}", now.from, shown.from));
     }
     let same = shown.bytes == now.bytes && shown.state == now.state;
     (!same).then(|| {

@@ -123,7 +123,7 @@ impl App {
         let unknown = || {
             let message = format!("no consolidation plan has the digest {digits}");
             Error::new(ErrorKind::NotFound, message)
-                .hint("`annals consolidate plan` makes one and says its digest")
+                .hint("`annals consolidate plan` makes one and prints its digest")
         };
         if !self.blobs.contains(digest) {
             return Err(unknown());
@@ -144,7 +144,7 @@ impl App {
             [] => {
                 let message = format!("no consolidation plan begins with {digits:?}");
                 Err(Error::new(ErrorKind::NotFound, message)
-                    .hint("`annals consolidate plan` makes one and says its digest"))
+                    .hint("`annals consolidate plan` makes one and prints its digest"))
             }
             several => {
                 let message = format!("{} plans begin with {digits:?}", several.len());
@@ -202,7 +202,7 @@ fn feasible(action: Action, reason: String, size: &Size) -> (Action, String) {
         (Action::Keep, _) => (action, reason),
         (_, Some(odd)) => (Action::Keep, odd.clone()),
         (Action::Archive, None) if !size.there => {
-            (Action::Keep, format!("{reason}; its folder is not there"))
+            (Action::Keep, format!("{reason}; its folder is missing"))
         }
         (_, None) => (action, reason),
     }

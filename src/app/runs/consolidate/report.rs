@@ -196,7 +196,7 @@ impl Facts {
 }
 
 fn unmet(rule: &RuleResult) -> String {
-    format!("{} asks {}, found {}", rule.rule, rule.required, rule.found)
+    format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found)
 }
 
 fn role(role: &str) -> &str {

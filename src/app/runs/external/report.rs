@@ -145,17 +145,23 @@ impl App {
         let what = Name::new(what)?;
         let what = what.as_str();
         if !file.is_file() {
-            let message = format!("{} is no file", file.display());
+            let message = format!("{} is not a file", file.display());
             return Err(
                 Error::new(ErrorKind::Data, message).hint("save the files of a folder one by one")
             );
         }
-        let (digest, bytes) = self.blobs.put_file(file)?;
+        let (digest, bytes) = if self.dry_run {
+            std::fs::File::open(file)
+                .and_then(|mut file| Digest::of_reader(&mut file))
+                .map_err(|e| Error::io(format!("read {}", file.display()), e))?
+        } else {
+            self.blobs.put_file(file)?
+        };
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let inside =
             if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
         let (path, taken) = self.free_path(folder, &inside, &name, digest)?;
-        if !taken {
+        if !taken && !self.dry_run {
             let target = self.inside_folder(folder, &path)?;
             let failed = |e| Error::io(format!("write {}", target.display()), e);
             let parent = target.parent().unwrap_or(&self.root);

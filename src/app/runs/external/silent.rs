@@ -30,7 +30,10 @@ impl SilentRun {
     pub fn advice(&self) -> (String, String) {
         let Self { experiment_id, hours, .. } = self;
         (
-            format!("{experiment_id} is running, and its script has said nothing for {hours} h"),
+            format!(
+                "{experiment_id} is running, and its script has reported nothing for {hours} \
+                 h"
+            ),
             format!("if it is gone: annals run fail {experiment_id} --reason WHY"),
         )
     }

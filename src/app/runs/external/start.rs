@@ -11,7 +11,7 @@ use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::Facts;
 use crate::app::core::session::Tx;
-use crate::app::runs::train::RunFolder;
+use crate::app::runs::train::{PlannedRun, RunFolder};
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
 use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, RunId, Split};
@@ -104,6 +104,21 @@ impl App {
             experiment_id: folder.experiment_id.clone(),
             folder: folder.path.clone(),
         })
+    }
+
+    /// The run that [`Self::start_run`] or [`Self::exec`] would begin.
+    ///
+    /// # Errors
+    /// As [`Self::start_run`].
+    pub fn plan_start(&self, start: &StartRun) -> Result<PlannedRun> {
+        let prepared = self.prepare_start(start)?;
+        self.may_begin("run start")?;
+        let mut plan = PlannedRun::new(prepared.name.as_str(), &prepared.config_name);
+        plan.seed = start.seed;
+        plan.device.clone_from(&start.device);
+        plan.labels.clone_from(&start.labels);
+        plan.rows.clone_from(&start.rows);
+        Ok(plan)
     }
 
     pub(super) fn prepare_start(&self, start: &StartRun) -> Result<Prepared> {

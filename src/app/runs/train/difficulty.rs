@@ -43,7 +43,7 @@ fn losses(
     let order = order.filter(|order| order.len() == model.labels.len());
     let (Some(order), true) = (order, model.multi_label == dataset.multi) else {
         let message = format!(
-            "{} tells {} apart, the data has {}",
+            "{} distinguishes {}, the data has {}",
             model.name,
             model.labels.join(", "),
             labels.join(", ")
@@ -52,7 +52,7 @@ fn losses(
             .hint("`curriculum.reference` must name a model of the same labels"));
     };
     screen.note(&format!(
-        "How difficult a row is, {} tells (weights {}).",
+        "The difficulty of rows is measured by {} (weights {}).",
         model.name,
         model.weights.to_string().get(..16).unwrap_or_default()
     ));

@@ -44,8 +44,10 @@ pub(super) fn drive(
     let abandon = AtomicBool::new(false);
     let complaint = Mutex::new(None);
     let complain = |error: &Error| {
-        let text =
-            format!("the log cannot be written ({error}); training goes on, and so do tries");
+        let text = format!(
+            "cannot write to the log ({error}); training continues and writing will be \
+                 retried"
+        );
         *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     };
     let attempt = state.attempt;
@@ -170,8 +172,8 @@ impl Listener<'_> {
 
 fn stopped(at: &Interrupted) -> Driven {
     let where_to = match &at.dir {
-        Some(dir) => format!("the training checkpoint {} is whole", dir.display()),
-        None => "there is no training checkpoint yet".to_owned(),
+        Some(dir) => format!("the training checkpoint {} is complete", dir.display()),
+        None => "no training checkpoint was saved yet".to_owned(),
     };
     interrupted(format!("stopped by the user at step {}", at.step), &where_to)
 }

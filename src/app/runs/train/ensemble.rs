@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::folder::RunFolder;
-use super::{Programs, Screen, translate};
+use super::{PlannedRun, Programs, Screen, translate};
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{self, Facts};
@@ -121,22 +121,7 @@ impl App {
         for note in self.recover()?.notes {
             screen.note(&note);
         }
-        let mut members: Vec<Member> =
-            texts.iter().map(|text| self.member(text)).collect::<Result<_>>()?;
-        // The same rows may have other numbers in other files.
-        if members.iter().all(|member| member.order.is_some()) {
-            members.iter_mut().for_each(Member::order_by_content);
-        }
-        for (index, member) in members.iter().enumerate() {
-            if members[..index].iter().any(|other| other.run == member.run) {
-                let message = format!("{} is named twice", member.started.experiment_id);
-                return Err(Error::new(ErrorKind::Usage, message));
-            }
-            members[0].expect_same_rows(member)?;
-        }
-        if members.len() < 2 {
-            return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
-        }
+        let members = self.members(texts)?;
         let (mut probabilities, mut thresholds) = (Vec::new(), Vec::new());
         for member in &members {
             let mut model = self.model(&member.started.experiment_id, programs)?;
@@ -161,6 +146,42 @@ impl App {
         let result = self.record_ensemble(&session, &made, &folder);
         let ended = self.close(session, run, &folder, result);
         Ok(self.trained(run, None, ended, screen)?.run)
+    }
+
+    /// The runs that `texts` name, checked to have the same labels and test rows.
+    fn members(&self, texts: &[String]) -> Result<Vec<Member>> {
+        let mut members: Vec<Member> =
+            texts.iter().map(|text| self.member(text)).collect::<Result<_>>()?;
+        // The same rows may have other numbers in other files.
+        if members.iter().all(|member| member.order.is_some()) {
+            members.iter_mut().for_each(Member::order_by_content);
+        }
+        for (index, member) in members.iter().enumerate() {
+            if members[..index].iter().any(|other| other.run == member.run) {
+                let message = format!("{} is named twice", member.started.experiment_id);
+                return Err(Error::new(ErrorKind::Usage, message));
+            }
+            members[0].expect_same_rows(member)?;
+        }
+        if members.len() < 2 {
+            return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
+        }
+        Ok(members)
+    }
+
+    /// The ensemble that [`Self::create_ensemble`] would make.
+    ///
+    /// # Errors
+    /// As [`Self::create_ensemble`].
+    pub fn plan_ensemble(&self, name: &str, texts: &[String]) -> Result<PlannedRun> {
+        let name = Name::new(name)?;
+        let members = self.members(texts)?;
+        self.may_begin("ensemble")?;
+        let mut plan = PlannedRun::new(name.as_str(), ARTIFACT);
+        plan.members = members.iter().map(|m| m.started.experiment_id.clone()).collect();
+        let rows = members.first().map_or(0, |member| member.rows.len());
+        plan.rows = vec![(Split::Test, rows as u64)];
+        Ok(plan)
     }
 
     fn member(&self, text: &str) -> Result<Member> {

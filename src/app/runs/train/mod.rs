@@ -2,6 +2,7 @@
 
 mod difficulty;
 mod drive;
+mod dry_run;
 pub(in crate::app) mod ensemble;
 pub(in crate::app) mod folder;
 mod journal;
@@ -18,6 +19,7 @@ mod yardstick;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use dry_run::PlannedRun;
 pub use repeat::Spread;
 pub use reproduce::{ReproduceOptions, Reproduced};
 pub use request::{DataSource, Programs, Screen, TrainRequest};
@@ -510,7 +512,7 @@ fn start_engine(
     let engine = Engine::start(program, args, &log).map_err(|e| {
         let hint = match &e {
             SuperviseError::Died(gone) if !gone.output_tail.is_empty() => {
-                format!("the engine said: {}", gone.output_tail)
+                format!("output of the engine: {}", gone.output_tail)
             }
             _ => format!(
                 "`annals-engine` is looked for beside `annals` and in PATH; here: {}",

@@ -47,7 +47,7 @@ fn supervisor_of<A: Access>(log: &View<A>, run: RunId) -> Result<Option<u64>> {
 pub(super) fn log_lost(folder: &RunFolder) -> Error {
     let name = &folder.experiment_id;
     let message =
-        format!("the log was replaced while {name} was under way: it has no such run any more");
+        format!("the log was replaced while {name} was running: it no longer contains that run");
     Error::new(ErrorKind::Conflict, message)
         .hint(format!("its files were left in {}", folder.path.display()))
 }

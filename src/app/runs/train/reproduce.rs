@@ -47,13 +47,13 @@ pub struct Reproduced {
 }
 
 /// A finished run as the log has it.
-struct Recorded {
+pub(super) struct Recorded {
     run: RunId,
     state: RunState,
-    started: RunStarted,
+    pub(super) started: RunStarted,
     weights: Digest,
     numbers: Numbers,
-    config: TrainConfig,
+    pub(super) config: TrainConfig,
 }
 
 /// A finished run that is to be trained again.
@@ -177,7 +177,7 @@ impl App {
     }
 
     /// A finished run with all its numbers.
-    fn recorded(&self, run: RunId) -> Result<Recorded> {
+    pub(super) fn recorded(&self, run: RunId) -> Result<Recorded> {
         let (state, events) = self.store.read(|log| {
             // Points are of a bulk kind, which the index of a stream leaves out.
             let events = log.events(0..log.size(), &Filter::stream(run.into()))?;
@@ -222,7 +222,7 @@ impl App {
     }
 
     /// What the training reads, by its path in the run's folder, as it was recorded.
-    fn inputs(&self, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
+    pub(super) fn inputs(&self, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
         let place = self.store.read(|log| RunFiles::of_state(log, &original.state))?;
         let settings = settings_of(&original.state);
         let mut wanted = files_of_state(&original.state);
@@ -245,10 +245,14 @@ pub(super) fn settings_of(run: &RunState) -> &str {
     path.unwrap_or("config/config.yaml")
 }
 
+/// Another name than the original's, which would no longer name one run.
+pub(super) fn reproduced_name(original: &RunStarted) -> String {
+    format!("{}_reproduced", original.name)
+}
+
 impl Again<'_> {
-    /// Another name than the original's, which would no longer name one run.
     fn name(&self) -> String {
-        format!("{}_reproduced", self.original.started.name)
+        reproduced_name(&self.original.started)
     }
 
     fn beginning(&self) -> Beginning<'_> {

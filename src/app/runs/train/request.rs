@@ -144,7 +144,7 @@ impl From<DataError> for Error {
 
 pub(super) fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation> {
     if !dataset.multi && config.training.threshold != Threshold::HALF {
-        let message = "training.threshold decides nothing where a row has one label";
+        let message = "`training.threshold` has no effect where a row has one label";
         return Err(Error::new(ErrorKind::Data, message)
             .hint("it is for --labels and --label-columns, where a row has any number of them"));
     }

@@ -23,15 +23,15 @@ use crate::train::checkpoint::Checkpoints;
 use crate::train::protocol::JobSpec;
 
 /// A run that can go on.
-struct Found {
+pub(super) struct Found {
     run: RunId,
     state: RunState,
-    started: RunStarted,
-    config: TrainConfig,
+    pub(super) started: RunStarted,
+    pub(super) config: TrainConfig,
     folder: RunFolder,
     /// Folder of the training checkpoint, relative to the run's.
     checkpoint: PathBuf,
-    step: u64,
+    pub(super) step: u64,
     /// What to tell the user about the choice of the checkpoint.
     notes: Vec<String>,
 }
@@ -56,7 +56,7 @@ impl App {
         self.may_begin("train")?;
         let name = &found.started.experiment_id;
         found.notes.iter().for_each(|note| screen.warn(note));
-        screen.note(&format!("{name} goes on after update {}.", found.step));
+        screen.note(&format!("{name} continues after update {}.", found.step));
         let session = self.begin("train")?;
         let result = self.resume_in(&session, &found, programs, stop, screen);
         let ended = self.close(session, found.run, &found.folder, result);
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// Finds the run and everything it needs, and refuses what differs from the record.
-    fn resumable(&self, text: &str) -> Result<Found> {
+    pub(super) fn resumable(&self, text: &str) -> Result<Found> {
         let run = self.find_run(&self.snapshot()?, text)?;
         let (state, events) = self.store.read(|log| {
             let events = log.stream(run.into(), 0)?;
@@ -142,12 +142,13 @@ impl App {
             if dropped {
                 let message =
                     format!("the training checkpoints of {name} were dropped when it was archived");
-                return Error::new(ErrorKind::Rejected, message).hint("`annals train` begins anew");
+                return Error::new(ErrorKind::Rejected, message)
+                    .hint("`annals train` starts again");
             }
-            let message = format!("{name} has no whole training checkpoint");
+            let message = format!("{name} has no complete training checkpoint");
             Error::new(ErrorKind::NotFound, message).hint(
                 "it ended before the first was saved, or its files were changed; `annals train` \
-                 begins anew, and --set training.save_steps=N saves more often",
+                 starts again, and --set training.save_steps=N saves more often",
             )
         })?;
         if let Some(saved) = state.checkpoints.get(&step) {
@@ -157,7 +158,7 @@ impl App {
             if manifest.digest() != saved.digest {
                 let message = format!("{} is not what was recorded", checkpoint.display());
                 return Err(Error::new(ErrorKind::Integrity, message)
-                    .hint("remove its folder: training goes on from the one before"));
+                    .hint("remove its folder: training continues from the previous one"));
             }
         }
         Ok(Found { run, state, started, config, folder, checkpoint, step, notes })

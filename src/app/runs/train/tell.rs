@@ -13,7 +13,7 @@ impl Plan<'_> {
             let is_series = matches!(self.prepared.prepared.inputs, Inputs::Series { .. });
             let what = if is_series { "weeks" } else { "notes" };
             screen.note(&format!(
-                "Training on {} generated {what} (synthetic, seed {}): a try-out, not evidence.",
+                "Training on {} synthetic {what} (seed {}): a demonstration, not evidence.",
                 synthetic.rows, synthetic.seed
             ));
         }
@@ -48,7 +48,7 @@ impl Plan<'_> {
         }
         if let Some(lexicon) = &self.prepared.lexicon {
             screen.note(&format!(
-                "Lexicon: {} concepts of {} terms stand in the training rows.",
+                "Lexicon: {} concepts of {} terms occur in the training rows.",
                 lexicon.concepts.len(),
                 lexicon.terms
             ));

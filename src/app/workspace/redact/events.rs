@@ -85,9 +85,10 @@ fn choose_in(
     let names: BTreeSet<&'static str> = texts.iter().map(|(field, _)| *field).collect();
     let listed = names.iter().copied().collect::<Vec<_>>().join(", ");
     if names.is_empty() {
-        let message = format!("event {position} ({kind}) has no text that may be taken out");
-        return Err(Error::new(ErrorKind::Rejected, message)
-            .hint("names, numbers, digests, rules and approvals say what is true and stay"));
+        let message = format!("event {position} ({kind}) has no text that may be redacted");
+        return Err(Error::new(ErrorKind::Rejected, message).hint(
+            "names, numbers, digests, rules and approvals are facts and cannot be redacted",
+        ));
     }
     if request.fields.is_empty() && names.len() > 1 {
         let message = format!("event {position} ({kind}) has several texts: {listed}");
@@ -100,8 +101,9 @@ fn choose_in(
     if asked.is_empty() {
         let fields = request.fields.iter().cloned().collect::<Vec<_>>().join(", ");
         let message = format!("event {position} ({kind}) has no text {fields}; it has {listed}");
-        return Err(Error::new(ErrorKind::Rejected, message)
-            .hint("names, numbers, digests, rules and approvals say what is true and stay"));
+        return Err(Error::new(ErrorKind::Rejected, message).hint(
+            "names, numbers, digests, rules and approvals are facts and cannot be redacted",
+        ));
     }
     let mut left = texts.iter().filter(|(f, text)| asked.contains(*f) && !is_placeholder(text));
     let Some(first) = left.next() else {
@@ -121,7 +123,7 @@ fn choose_in(
 fn gone(what: &str, by: u64) -> Error {
     let message = format!("{what} was redacted already, at event {by}");
     Error::new(ErrorKind::Rejected, message)
-        .hint(format!("`annals show {by}` tells by whom and why"))
+        .hint(format!("`annals show {by}` shows who did it and the reason"))
 }
 
 fn readable(
@@ -291,7 +293,7 @@ pub(super) fn may_go<A: Access>(log: &View<A>, blobs: &BTreeSet<Digest>) -> Resu
     let kinds = [RunEvent::FINISHED, RunEvent::ARTIFACT_STORED, RegistryEvent::PROMOTED];
     let filter = Filter::kinds(kinds);
     let deciding = |digest: Digest, what: &str| {
-        let message = format!("{digest:.16} is {what}: what it is decides what is true");
+        let message = format!("{digest:.16} is {what}, which determines a result");
         Error::new(ErrorKind::Rejected, message)
     };
     log.scan(0..log.size(), &filter, |envelope| {

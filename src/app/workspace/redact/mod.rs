@@ -254,7 +254,7 @@ impl App {
         if !self.live.any_alive() {
             return Ok(());
         }
-        let message = "another annals is at work and may be writing what shall go";
+        let message = "another annals process is running and may be writing the text to redact";
         Err(Error::new(ErrorKind::Conflict, message)
             .hint("try again when it has ended; `annals status` shows it"))
     }
@@ -272,8 +272,11 @@ impl App {
         let without = BTreeMap::new();
         let needles = Needles::new(&chosen.texts, &without)?;
         if needles.text_in(request.reason.as_bytes()) {
-            let message = "the reason has the text that shall go, and a reason stays for ever";
-            return Err(Error::new(ErrorKind::Usage, message).hint("say it without the text"));
+            let message = "the reason contains the text to redact, and a reason is kept for ever";
+            return Err(Error::new(ErrorKind::Usage, message).hint(
+                "write the reason without the \
+                 text",
+            ));
         }
         let (_, mut stays) = events::mask(log, log.size(), &chosen, &needles, &said)?;
         if !stays.is_empty() {
@@ -290,7 +293,7 @@ impl App {
         let needles = Needles::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
         let (events, _) = events::mask(log, log.size(), &chosen, &needles, &said)?;
         if events.is_empty() && files.files.is_empty() {
-            let message = "what shall go stands in no event and in no file of annals";
+            let message = "the text to redact occurs in no event and in no file of annals";
             return Err(Error::new(ErrorKind::NotFound, message));
         }
         let mut guessable = Vec::new();
@@ -374,12 +377,15 @@ fn deciding_refused(hits: &DecidingHits) -> Error {
     let more = named.len().saturating_sub(shown.len());
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
     let message = format!(
-        "the text also occurs in files that decide what a model answers: {}{more}",
+        "the text also occurs in files that determine a model's predictions: {}{more}",
         shown.join("; ")
     );
     Error::new(ErrorKind::Rejected, message)
         .hint("nothing was changed; with --partly these files stay as they are")
-        .hint("--blob DIGEST redacts a whole file, except weights and what was in production")
+        .hint(
+            "--blob DIGEST redacts a whole file, except weights and files that were in \
+             production",
+        )
 }
 
 fn stays_refused(stays: &[Stays]) -> Error {
@@ -387,7 +393,7 @@ fn stays_refused(stays: &[Stays]) -> Error {
     let more = stays.len().saturating_sub(first.len());
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let message =
-        format!("the text also stands where it decides something: {}{more}", first.join("; "));
+        format!("the text also occurs where it determines a result: {}{more}", first.join("; "));
     Error::new(ErrorKind::Rejected, message)
         .hint("with --partly it stays there, and goes out of the chosen fields alone")
 }

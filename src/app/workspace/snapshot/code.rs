@@ -161,9 +161,9 @@ impl App {
             let mode = meta.permissions().mode() & 0o777;
             let (digest, bytes) = if meta.len() <= READ_WHOLE_BYTES_MAX {
                 let bytes = fs::read(from).map_err(failed)?;
-                (self.blobs.put(&bytes)?, bytes.len() as u64)
+                (self.put_or_digest(&bytes)?, bytes.len() as u64)
             } else {
-                self.blobs.put_file(from)?
+                self.put_file_or_digest(from)?
             };
             Content::File { digest, bytes, mode }
         } else {

@@ -146,7 +146,7 @@ impl Manifest {
             if !real || !path.split('/').all(plain) || above || !leaves.insert(path) {
                 let message = format!("the snapshot's path {path:?} cannot be restored");
                 return Err(Error::new(ErrorKind::Integrity, message)
-                    .hint("`annals verify` tells whether the log is what was signed"));
+                    .hint("`annals verify` checks whether the log is the one that was signed"));
             }
         }
         Ok(())

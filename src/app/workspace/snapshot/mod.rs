@@ -99,7 +99,7 @@ impl App {
     /// in the log.
     pub fn take_snapshot(&self, request: &SnapshotRequest) -> Result<Taken> {
         let manifest = self.describe(request)?;
-        let snapshot = self.blobs.put(&manifest.encode()?)?;
+        let snapshot = self.put_or_digest(&manifest.encode()?)?;
         let git = manifest.environment.git.as_ref();
         let taken = SnapshotTaken {
             manifest: snapshot,
@@ -175,9 +175,24 @@ impl App {
     }
 
     fn keep_bytes(&self, path: &str, bytes: &[u8]) -> Result<Entry> {
-        let digest = self.blobs.put(bytes)?;
+        let digest = self.put_or_digest(bytes)?;
         let content = Content::File { digest, bytes: bytes.len() as u64, mode: MODE };
         Ok(Entry { path: path.to_owned(), content })
+    }
+
+    /// As [`Self::put_or_digest`], for a file.
+    fn put_file_or_digest(&self, from: &Path) -> Result<(Digest, u64)> {
+        if !self.dry_run {
+            return Ok(self.blobs.put_file(from)?);
+        }
+        std::fs::File::open(from)
+            .and_then(|mut file| Digest::of_reader(&mut file))
+            .map_err(|e| Error::io(format!("read {}", from.display()), e))
+    }
+
+    /// Stores bytes; in a dry run only their digest is computed.
+    fn put_or_digest(&self, bytes: &[u8]) -> Result<Digest> {
+        Ok(if self.dry_run { Digest::of(bytes) } else { self.blobs.put(bytes)? })
     }
 
     /// The models in production, whose files the blob store has.

@@ -74,7 +74,7 @@ impl App {
         for (path, digest, bytes) in manifest.files() {
             let wrong = match self.blobs.verify(digest) {
                 Ok(found) if found == bytes => None,
-                Ok(found) => Some(format!("it has {found} bytes, its list says {bytes}")),
+                Ok(found) => Some(format!("it has {found} bytes, according to its list {bytes}")),
                 Err(error) => Some(error.to_string()),
             };
             verified.files += 1;
@@ -93,6 +93,9 @@ impl App {
     pub fn restore_snapshot(&self, snapshot: Digest, to: &Path) -> Result<Manifest> {
         let manifest = self.manifest(snapshot)?;
         self.may_hold(to)?;
+        if self.dry_run {
+            return Ok(manifest);
+        }
         let failed = |e| Error::io(format!("restore into {}", to.display()), e);
         let name = to.file_name().ok_or_else(|| {
             let message = format!("{} names no folder", to.display());

@@ -1,0 +1,118 @@
+//! What a training would do (`--dry-run`): settings and data are read and checked as for a
+//! training, and nothing is written.
+
+use serde::Serialize;
+
+use super::reproduce::reproduced_name;
+use super::{DataSource, ReproduceOptions, Screen, TrainRequest, difficulty, request};
+use crate::app::core::environment::cpus;
+use crate::app::{App, Result};
+use crate::base::Split;
+use crate::domain::Name;
+
+/// A run that would begin.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PlannedRun {
+    /// The experiment's name.
+    pub name: String,
+    /// The configuration.
+    pub config: String,
+    /// The network or algorithm, where annals trains it.
+    pub architecture: Option<String>,
+    /// The seed, where one is stated.
+    pub seed: Option<u64>,
+    /// Passes over the training rows.
+    pub epochs: Option<u32>,
+    /// Where it computes.
+    pub device: Option<String>,
+    /// Threads of one operation.
+    pub threads: Option<u32>,
+    /// The labels in the order of the outputs.
+    pub labels: Vec<String>,
+    /// Rows of each split, where they are known before the run begins.
+    pub rows: Vec<(Split, u64)>,
+    /// Rows that would be generated.
+    pub generated_rows: Option<u32>,
+    /// Runs that would become members of an ensemble.
+    pub members: Vec<String>,
+    /// The update after which a run would continue.
+    pub after_step: Option<u64>,
+}
+
+impl PlannedRun {
+    pub(in crate::app) fn new(name: &str, config: &str) -> Self {
+        Self { name: name.to_owned(), config: config.to_owned(), ..Self::default() }
+    }
+}
+
+impl App {
+    /// The run that [`Self::train`] would train.
+    ///
+    /// # Errors
+    /// As [`Self::train`], for settings and data.
+    pub fn plan_training(
+        &self,
+        request: &TrainRequest,
+        screen: &mut dyn Screen,
+    ) -> Result<PlannedRun> {
+        let resolved = request::resolve(request, &self.caller.cwd)?;
+        resolved.notes.iter().for_each(|note| screen.note(note));
+        let config = &resolved.config;
+        let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
+        let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
+        match &request.data {
+            DataSource::File(source) => {
+                let dataset = request::read(source, config)?;
+                let prepared =
+                    difficulty::prepare(self, &dataset, config, &request.programs, screen)?;
+                plan.labels = dataset.label_names();
+                plan.rows = prepared.splits.iter().map(|s| (s.split, s.rows)).collect();
+                dataset.remarks.iter().for_each(|remark| screen.warn(remark));
+            }
+            DataSource::Sample { rows } => plan.generated_rows = Some(*rows),
+        }
+        self.may_begin("train")?;
+        plan.architecture = Some(config.model.architecture.word().to_owned());
+        plan.seed = Some(config.training.seed);
+        plan.epochs = Some(config.training.num_epochs);
+        plan.device = Some(request.device.clone());
+        plan.threads = Some(request.threads.unwrap_or_else(cpus));
+        Ok(plan)
+    }
+
+    /// The run that [`Self::resume`] would continue.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], before anything is written.
+    pub fn plan_resume(&self, text: &str) -> Result<PlannedRun> {
+        let found = self.resumable(text)?;
+        self.may_begin("train")?;
+        let mut plan = PlannedRun::new(&found.started.experiment_id, &found.started.config_name);
+        plan.architecture = Some(found.config.model.architecture.word().to_owned());
+        plan.seed = Some(found.started.seed);
+        plan.epochs = Some(found.config.training.num_epochs);
+        plan.after_step = Some(found.step);
+        Ok(plan)
+    }
+
+    /// The run that [`Self::reproduce`] would train.
+    ///
+    /// # Errors
+    /// As [`Self::reproduce`], before anything is written.
+    pub fn plan_reproduction(&self, text: &str, options: &ReproduceOptions) -> Result<PlannedRun> {
+        let original = self.recorded(self.find_run(&self.snapshot()?, text)?)?;
+        self.inputs(&original)?;
+        self.may_begin("reproduce")?;
+        let started = &original.started;
+        let mut plan = PlannedRun::new(&reproduced_name(started), &started.config_name);
+        let environment = &started.environment;
+        plan.architecture = Some(original.config.model.architecture.word().to_owned());
+        plan.seed = Some(started.seed);
+        plan.epochs = Some(original.config.training.num_epochs);
+        plan.device = Some(options.device.clone().unwrap_or_else(|| environment.device.clone()));
+        plan.threads = Some(options.threads.unwrap_or(environment.threads));
+        plan.labels.clone_from(&started.data.labels);
+        plan.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
+        Ok(plan)
+    }
+}
