@@ -62,7 +62,7 @@ impl App {
         let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
         match &request.data {
             DataSource::File(source) => {
-                let dataset = request::read(source, config)?;
+                let dataset = config.model.architecture.specification().read(source, config)?;
                 let prepared =
                     difficulty::prepare(self, &dataset, config, &request.programs, screen)?;
                 plan.labels = dataset.label_names();
