@@ -48,13 +48,22 @@ impl Chart {
         heading(&mut svg, &self.title, &self.subtitle, WIDTH);
         let below = Area { left: 2.0, top: bottom, right: WIDTH - 2.0, bottom: bottom + 24.0 };
         let mut numbers = Labels::new(below);
+        // The lowest number of the y axis reaches into the row of the x axis.
+        for (value, word) in y.ticks() {
+            numbers.take(Area::of(&word, (left - 8.0, at_y(value) + 4.0), "end", TICK));
+        }
         for (value, word) in x.ticks() {
             let at = at_x(value);
             line(&mut svg, (at, top), (at, bottom), "stroke-opacity=\"0.15\"");
             let under = bottom + 16.0;
-            let places = [((at, under), "middle"), ((right + 14.0, under), "end")];
-            // The last number may end where the picture does; one that has no room is left out.
-            let places = places.into_iter().take(if at > right - 60.0 { 2 } else { 1 });
+            // The first number may begin beside those of the y axis, and the last end where the
+            // picture does; one that has no room is left out.
+            let beside = match at {
+                _ if at > right - 60.0 => Some(((right + 14.0, under), "end")),
+                _ if at < left + 60.0 => Some(((left - 8.0, under), "start")),
+                _ => None,
+            };
+            let places = [Some(((at, under), "middle")), beside].into_iter().flatten();
             // A blank on each side keeps numbers apart.
             if let Some((at, anchor)) = numbers.place(&format!(" {word}"), TICK, places) {
                 text(&mut svg, at, anchor, TICK, &word);

@@ -99,6 +99,11 @@ impl Labels {
         Self { inside, taken: Vec::new() }
     }
 
+    /// Keeps words out of an area.
+    pub(super) fn take(&mut self, area: Area) {
+        self.taken.push(area);
+    }
+
     /// Takes the first of several places that is free: a point of the text and its anchor. None
     /// where all would cover another word or leave the area.
     pub(super) fn place(

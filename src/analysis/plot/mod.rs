@@ -300,10 +300,17 @@ mod tests {
                 spread in prop_oneof![Just(1e-6), Just(0.02), Just(1.0), Just(40.0), Just(1e9)],
                 joined in any::<bool>(),
                 marks in proptest::collection::vec((0.0..1.0_f64, name()), 0..6),
+                // A first tick at the edge of the chart meets the lowest number of the y axis.
+                edge in any::<bool>(),
             ) {
                 let (x, y, scale) = axes;
-                let at = |value: f64| 20_000.7 + value * spread;
-                let points = values.iter().map(|(px, py, _)| (at(*px), py * spread)).collect();
+                let first = if edge { 20_000.75 } else { 20_000.7 };
+                let at = |value: f64| first + value * spread;
+                let mut points: Vec<_> =
+                    values.iter().map(|(px, py, _)| (at(*px), py * spread)).collect();
+                if edge {
+                    points[0] = (first, 0.0);
+                }
                 let words: Vec<String> = values.iter().map(|(.., word)| word.clone()).collect();
                 let one = Series { name: title.clone(), points, words, joined };
                 let two = Series { words: Vec::new(), ..one.clone() };
