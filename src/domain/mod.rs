@@ -154,7 +154,7 @@ pub enum DecodeError {
 }
 
 /// The fold of a stream: total, without rules.
-pub trait Fold: Default + Clone {
+pub(in crate::domain) trait Fold: Default + Clone {
     /// The stream's events.
     type Event;
 

@@ -117,7 +117,7 @@ impl RegistryState {
 
 impl RegistryState {
     /// Takes in one more event and the key that signed it; the header knows the key.
-    pub fn evolve_from(&mut self, event: &RegistryEvent, key: Option<u64>) {
+    pub(in crate::domain) fn evolve_from(&mut self, event: &RegistryEvent, key: Option<u64>) {
         match event {
             RegistryEvent::Requested(requested) => {
                 let request = Request {

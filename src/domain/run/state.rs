@@ -153,7 +153,7 @@ impl RunState {
     }
 
     /// Takes in how the event that ended the run came to the log; the header knows it.
-    pub fn evolve_from(&mut self, event: &RunEvent, provenance: Provenance) {
+    pub(in crate::domain) fn evolve_from(&mut self, event: &RunEvent, provenance: Provenance) {
         self.evolve(event);
         if matches!(event, RunEvent::Finished(_)) {
             self.provenance = Some(provenance);
