@@ -17,6 +17,7 @@ mod records;
 mod runs;
 mod workspace;
 
+pub use self::core::draft::Draft;
 pub use self::core::engine::serve_own_engine;
 pub use self::core::error::{Error, ErrorKind, Result};
 pub use self::core::find::Named;

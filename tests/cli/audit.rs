@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use annals::app::{App, Caller, ConfigDirs};
+use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
-use annals::domain::run::RunNoted;
-use annals::domain::{Event, Provenance};
+use annals::domain::Provenance;
+use annals::domain::run::{Ending, RunCommand, RunEdit, RunFacts, RunStream};
 use serde_json::Value;
 
 use crate::record_read::{damage_a_block, long_record};
@@ -301,9 +301,16 @@ fn scores_that_were_typed_in_are_named() {
         weights: None,
         rows_per_second: None,
     };
-    let events: Vec<Event> =
-        vec![finished.into(), RunNoted { text: "from the paper".into() }.into()];
-    app.decide("import", |tx| tx.append(id, &events, Provenance::Typed)).unwrap();
+    app.decide("import", |tx| {
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Typed);
+        let mut record = Draft::<RunStream>::read(tx.log(), id)?;
+        record.decide(RunCommand::End(Ending::Finish(Box::new(finished))), &facts)?;
+        let note = RunEdit::Note("from the paper".into());
+        record.decide(RunCommand::Edit(note), &facts)?;
+        tx.append(&mut record)
+    })
+    .unwrap();
     let audit = audit(&ward, &[]);
     assert!(found(&audit).contains(&("typed-metrics", "warning")), "{audit:#}");
     assert_eq!(finding(&audit, "typed-metrics")["values"]["metrics"], "1");

@@ -1,10 +1,10 @@
 //! `annals query` where rows are counted as they are read, and come in the order that is asked for:
 //! the answers are those that SQLite makes of the whole rows.
 
-use annals::app::{App, Caller, ConfigDirs};
+use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
-use annals::domain::run::RunNoted;
-use annals::domain::{Event, Provenance};
+use annals::domain::Provenance;
+use annals::domain::run::{RunCommand, RunEdit, RunFacts, RunStream};
 use serde_json::Value;
 
 use crate::record_read::{damage_a_block, long_record};
@@ -135,9 +135,17 @@ fn a_large_log_is_exported_in_its_order_and_always_the_same() {
     let dirs = ConfigDirs { keys: ward.path("no keys") };
     let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
-    let note = |n: usize| RunNoted { text: format!("{n} {}", "x".repeat(8_000)) }.into();
-    let notes: Vec<Event> = (0..4_000).map(note).collect();
-    app.decide("note", |tx| tx.append(run, &notes, Provenance::Typed)).unwrap();
+    app.decide("note", |tx| {
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Typed);
+        let mut notes = Draft::<RunStream>::read(tx.log(), run)?;
+        for n in 0..8_000 {
+            let note = RunEdit::Note(format!("{n} {}", "x".repeat(4_000)));
+            notes.decide(RunCommand::Edit(note), &facts)?;
+        }
+        tx.append(&mut notes)
+    })
+    .unwrap();
     for to in ["first", "second"] {
         ward.annals(&["export", "parquet", to]).ok();
     }

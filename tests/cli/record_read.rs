@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use annals::app::{App, Caller, ConfigDirs};
+use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
-use annals::domain::run::RunNoted;
-use annals::domain::{Event, Provenance};
+use annals::domain::Provenance;
+use annals::domain::run::{RunCommand, RunEdit, RunFacts, RunStream};
 use redb::{ReadableTable as _, TableDefinition};
 use serde_json::Value;
 
@@ -240,9 +240,17 @@ pub fn long_record() -> Workspace {
     let dirs = ConfigDirs { keys: ward.path("no keys") };
     let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
-    let note = |n: u32| RunNoted { text: format!("note {n}") }.into();
-    let notes: Vec<Event> = (0..3_000).map(note).collect();
-    app.decide("note", |tx| tx.append(run, &notes, Provenance::Typed)).unwrap();
+    app.decide("note", |tx| {
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Typed);
+        let mut notes = Draft::<RunStream>::read(tx.log(), run)?;
+        for n in 0..3_000 {
+            let note = RunEdit::Note(format!("note {n}"));
+            notes.decide(RunCommand::Edit(note), &facts)?;
+        }
+        tx.append(&mut notes)
+    })
+    .unwrap();
     ward
 }
 

@@ -9,7 +9,7 @@ use crate::store::{Access, View};
 
 /// A stream as the log has it, and what was decided about it since.
 #[derive(Clone, Debug)]
-pub(in crate::app) struct Draft<S: Decider> {
+pub struct Draft<S: Decider> {
     pub(super) id: S::Id,
     /// Revision that the stream's next event has in the log (STR-1).
     pub(super) revision: u64,
@@ -24,7 +24,7 @@ impl<S: Decider> Draft<S> {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub(in crate::app) fn read<A: Access>(log: &View<A>, id: S::Id) -> Result<Self> {
+    pub fn read<A: Access>(log: &View<A>, id: S::Id) -> Result<Self> {
         let state = fold::<S>(&log.stream(S::stream(id), 0)?);
         Self::of_state(log, id, state)
     }
@@ -47,7 +47,7 @@ impl<S: Decider> Draft<S> {
     ///
     /// # Errors
     /// When a rule refuses it; nothing is then changed.
-    pub(in crate::app) fn decide(
+    pub fn decide(
         &mut self,
         command: S::Command,
         facts: &S::Facts<'_>,
@@ -61,12 +61,12 @@ impl<S: Decider> Draft<S> {
     }
 
     /// What was decided, in order.
-    pub(in crate::app) fn events(&self) -> &[S::Event] {
+    pub fn events(&self) -> &[S::Event] {
         &self.events
     }
 
     /// The state with what was decided.
-    pub(in crate::app) fn into_state(self) -> S::State {
+    pub fn into_state(self) -> S::State {
         self.state
     }
 }

@@ -36,7 +36,7 @@ impl<'t> Tx<'_, 't> {
     ///
     /// # Errors
     /// When a rule refuses it; when the log cannot be read or written.
-    pub(in crate::app) fn decide<S: Decider>(
+    pub fn decide<S: Decider>(
         &mut self,
         id: S::Id,
         command: S::Command,
@@ -53,7 +53,7 @@ impl<'t> Tx<'_, 't> {
     ///
     /// # Errors
     /// When the log cannot be read or written.
-    pub(in crate::app) fn append<S: Decider>(&mut self, draft: &mut Draft<S>) -> Result<()> {
+    pub fn append<S: Decider>(&mut self, draft: &mut Draft<S>) -> Result<()> {
         let author = Author {
             actor: Origin::At(self.actor),
             invocation: Some(Origin::At(self.invocation)),
