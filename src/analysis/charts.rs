@@ -32,7 +32,7 @@ fn tested(runs: &[RunDetails]) -> String {
     let (least, most) = (rows.iter().min(), rows.iter().max());
     let made = runs.iter().filter(|run| run.synthetic).count();
     let rows = match (least, most) {
-        (Some(least), Some(most)) if least == most => format!("n = {least} rows"),
+        (Some(least), Some(most)) if least == most => format!("n = {}", counted(*least, "row")),
         (Some(least), Some(most)) => format!("n = {least} to {most} rows"),
         _ => "rows unknown".into(),
     };

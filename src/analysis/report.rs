@@ -10,7 +10,7 @@ use super::document::{Block, Document};
 use super::plot::{Picture, Scale};
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
-use crate::domain::run::{Category, TestRows};
+use crate::domain::run::{Category, NOT_STATED, TestRows};
 use crate::projection::best::{Best, Candidate, LeftOut, marks};
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::registry::ModelRow;
@@ -60,6 +60,8 @@ pub struct Facts {
     pub audit: Audit,
     /// Why models are in production, by production name: who, and what they wrote.
     pub reasons: Vec<(String, String)>,
+    /// What the report would show and cannot, since it was redacted or is missing.
+    pub omitted: Vec<String>,
 }
 
 /// Data that runs have in common.
@@ -75,8 +77,8 @@ pub struct DataSet {
     pub runs: usize,
     /// Validation and test rows that nearly repeat a training row, where that was counted.
     pub near_duplicates: Option<usize>,
-    /// Validation and test rows that are also training rows, at most.
-    pub leaked_rows: u64,
+    /// Validation and test rows that are also training rows, at most; none where nobody stated it.
+    pub leaked_rows: Option<u64>,
 }
 
 impl Facts {
@@ -95,6 +97,7 @@ impl Facts {
         blocks.extend(self.data_sets());
         blocks.extend(self.table(clinical.as_ref()));
         blocks.extend(self.drawings());
+        blocks.extend(self.omissions());
         blocks.extend(self.findings());
         blocks.extend(self.consolidation());
         blocks.extend(self.provenance());
@@ -240,7 +243,7 @@ impl Facts {
                 data.first_used.human(),
                 data.runs.to_string(),
                 data.near_duplicates.map_or("not counted".into(), |n| n.to_string()),
-                data.leaked_rows.to_string(),
+                data.leaked_rows.map_or(NOT_STATED.into(), |rows| rows.to_string()),
             ]
         });
         let rows: Vec<_> = rows.collect();
@@ -253,6 +256,17 @@ impl Facts {
             Block::table(&heading, rows)
         });
         blocks
+    }
+
+    fn omissions(&self) -> Vec<Block> {
+        if self.omitted.is_empty() {
+            return vec![];
+        }
+        let missing = counted(self.omitted.len(), "part");
+        let heading = Block::Heading("Omitted from this report".into());
+        let text =
+            format!("{missing} cannot be shown, since the texts were redacted or are missing:");
+        vec![heading, Block::Caution(text), Block::List(self.omitted.clone())]
     }
 
     /// What the audit found, most severe first.

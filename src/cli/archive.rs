@@ -8,6 +8,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, Ui, size};
 use crate::app::{ArchiveRequest, Moved, Result};
+use crate::base::counted;
 use crate::domain::run::{Archive, Pack};
 
 /// Move a run that ended into an archive; it stays in every list and can be restored
@@ -136,7 +137,7 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
             "{} {word} without {} (weights, training checkpoints) that were deleted when it was \
              archived and are in no blob: {}",
             moved.experiment_id,
-            files_counted(moved.lost.len()),
+            counted(moved.lost.len(), "file"),
             moved.lost.join(", ")
         ));
     }
@@ -152,10 +153,6 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
             None => ui.line(&format!("{} before packing", size(moved.bytes_before))),
         }
     })
-}
-
-fn files_counted(count: usize) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
 fn files(moved: &Moved, ui: &mut Ui) -> Result<()> {

@@ -31,10 +31,10 @@ enum What {
     #[command(after_help = "\
 Examples:
   annals consolidate plan
-  annals consolidate plan --all --format json")]
+  annals consolidate plan --format json")]
     Plan {
-        /// Also show the runs that are kept
-        #[arg(long)]
+        /// Accepted for older scripts: the runs that are kept are shown without it
+        #[arg(long, hide = true)]
         all: bool,
     },
     /// Carry out exactly the plan with this digest; refused if the plan would differ by now
@@ -65,23 +65,23 @@ Examples:
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.what {
-        What::Plan { all } => plan(*all, context),
+        What::Plan { .. } => plan(context),
         What::Apply { plan, consent, mode } => apply(plan, *consent, *mode, context),
         What::Report { out } => report(out.as_ref(), context),
     }
 }
 
-fn plan(all: bool, context: &mut Context) -> Result<()> {
+fn plan(context: &mut Context) -> Result<()> {
     let planned = context.app()?.plan_consolidation()?;
     context.ui.data(&planned, |ui| {
-        show_plan(ui, &planned, all)?;
+        show_plan(ui, &planned)?;
         ui.line(&totals(&planned))
     })
 }
 
-fn show_plan(ui: &mut Ui, planned: &Planned, all: bool) -> Result<()> {
+fn show_plan(ui: &mut Ui, planned: &Planned) -> Result<()> {
     let mut table = Table::new(&["experiment", "series", "becomes", "size", "saves", "reason"]);
-    for row in planned.plan.rows.iter().filter(|row| all || row.action != Action::Keep) {
+    for row in &planned.plan.rows {
         table.row([
             row.experiment_id.as_str(),
             &row.series,
@@ -114,7 +114,7 @@ fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> R
     let app = context.app()?;
     if mode.dry_run {
         let planned = app.check_consolidation(plan)?;
-        return context.ui.data(&planned, |ui| show_plan(ui, &planned, false));
+        return context.ui.data(&planned, |ui| show_plan(ui, &planned));
     }
     let action = format!("archive and delete runs as plan {plan} says");
     consent.ask_or_warn(&action, context)?;

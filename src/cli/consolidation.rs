@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::ui::size;
 use crate::app::{ModelLine, Phase, Report, Shelf, Since};
+use crate::base::counted;
 use crate::base::markdown::escape;
 use crate::domain::policy::Action;
 
@@ -15,7 +16,7 @@ pub(super) fn markdown(report: &Report) -> String {
     line(&mut text, &format!("Generated: {date}\n"));
     line(&mut text, "## Current State Analysis\n\n### Directory Structure Overview\n");
     for (folder, runs) in &report.places {
-        line(&mut text, &format!("- **{folder}**: {}", counted(*runs)));
+        line(&mut text, &format!("- **{folder}**: {}", counted(*runs, "run")));
     }
     line(&mut text, "\n### Experiment Categories Identified\n");
     for (number, shelf) in (1..).zip(&report.inventory) {
@@ -94,10 +95,13 @@ fn summary(report: &Report, text: &mut String) {
 }
 
 fn shelf_text(text: &mut String, number: usize, shelf: &Shelf) {
-    line(text, &format!("#### {number}. {} ({})\n", shelf.class.title(), counted(shelf.runs)));
+    line(
+        text,
+        &format!("#### {number}. {} ({})\n", shelf.class.title(), counted(shelf.runs, "run")),
+    );
     for (name, there, gone) in &shelf.series {
         let gone = if *gone > 0 { format!(", {gone} removed") } else { String::new() };
-        line(text, &format!("- {name} series: {}{gone}", counted(*there)));
+        line(text, &format!("- {name} series: {}{gone}", counted(*there, "run")));
     }
     if shelf.series.is_empty() {
         line(text, "None.");
@@ -155,10 +159,6 @@ fn since_text(text: &mut String, since: &Since) {
 
 fn named(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-fn counted(runs: usize) -> String {
-    if runs == 1 { "1 run".into() } else { format!("{runs} runs") }
 }
 
 fn percent(value: Option<f64>) -> String {

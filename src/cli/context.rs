@@ -132,8 +132,13 @@ fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// In builds for testing the program can be asked to die at one of its steps.
+/// In builds for testing the program can be asked to die, or a write to fail, at one of its steps.
 fn arm_fuse() {
+    if cfg!(debug_assertions)
+        && let Some(calls) = text("ANNALS_TEST_FAIL_AT").and_then(|text| text.parse().ok())
+    {
+        fuse::arm_failure(calls);
+    }
     if cfg!(debug_assertions)
         && let Some(steps) = text("ANNALS_TEST_KILL_AT").and_then(|text| text.parse().ok())
     {

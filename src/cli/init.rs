@@ -79,6 +79,20 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     )?;
     app.warnings = context.warnings.clone();
     app.refresh()?;
+    let (gitignore, lines) = match &ignored {
+        GitIgnore::Written => ("written", &[][..]),
+        GitIgnore::Added(lines) => ("extended", &lines[..]),
+        GitIgnore::Enough => ("sufficient", &[][..]),
+        GitIgnore::Advised(lines) => ("not changed", &lines[..]),
+    };
+    let value = json!({
+        "project": project,
+        "workspace": root,
+        "layout": app.layout.kind,
+        "gitignore": gitignore,
+        "gitignore_lines": lines,
+    });
+    context.ui.data(&value, |_| Ok(()))?;
     context.ui.note(&format!("Workspace {project} in {}", root.display()));
     match ignored {
         GitIgnore::Written => context.ui.note(

@@ -95,12 +95,16 @@ fn show(context: &mut Context) -> Result<()> {
         "experiments": layout.experiments,
         "production": layout.production,
         "training": layout.training,
+        "pretrained": layout.pretrained(),
         "elsewhere": astray,
     });
     context.ui.data(&value, |ui| {
         ui.line(&format!("layout       {}", layout.kind.word()))?;
         ui.line(&format!("experiments  {}/", layout.experiments))?;
         ui.line(&format!("production   {}/", layout.production))?;
+        if let Some(pretrained) = layout.pretrained() {
+            ui.line(&format!("pretrained   {pretrained}/"))?;
+        }
         for row in &astray {
             ui.line(&format!("elsewhere    {} (the layout has it in {})", row.from, row.to))?;
         }

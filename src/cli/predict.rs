@@ -10,6 +10,7 @@ use crate::app::{
     BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, InputValue, Model, Programs, Result, TextFile,
     refuse_pickle,
 };
+use crate::base::{are, counted};
 
 /// The column of the texts where no other is named.
 const TEXT_COLUMN: &str = "text";
@@ -197,7 +198,7 @@ impl Asking<'_> {
         if let (Some(limit), 1..) = (self.model.length_max(), self.cut) {
             context.ui.warn(&format!(
                 "{} longer than the {limit} tokens that {} reads: the rest was cut off",
-                counted(self.cut),
+                texts_are(self.cut),
                 self.model.name
             ));
         }
@@ -208,6 +209,6 @@ impl Asking<'_> {
     }
 }
 
-fn counted(texts: u64) -> String {
-    if texts == 1 { "1 text is".to_owned() } else { format!("{texts} texts are") }
+fn texts_are(texts: u64) -> String {
+    format!("{} {}", counted(texts, "text"), are(&texts))
 }

@@ -12,7 +12,8 @@ Examples:
   annals prove hate_v1 > proof.json
   annals prove --check proof.json --key 'annals/hate/1+ed25519+AAAA'")]
 pub(super) struct Args {
-    /// A position, a run, or a production model (NAME, NAME@VERSION or alias)
+    /// A position, a run, or a production model (NAME, NAME@VERSION or alias): then the last
+    /// promotion, rollback, repair or alias that placed it
     #[arg(required_unless_present = "check")]
     what: Option<String>,
     /// Check a proof file instead
@@ -47,7 +48,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         Err(_) => {
             let views = app.snapshot()?;
             match app.find_named(&views, what)? {
-                Named::Version(model) => model.position,
+                // The last event that decided which version the name means.
+                Named::Version(model) => {
+                    let alias = views.aliases()?.into_iter().find(|alias| alias.alias == what);
+                    model.placed.position.max(alias.map_or(0, |alias| alias.position))
+                }
                 Named::Run(run) => {
                     let details = views.run(run)?;
                     details.map_or(0, |run| run.ended_position.unwrap_or(run.started_position))

@@ -15,6 +15,7 @@ use super::out::{self, OutPath};
 use super::ui::Table;
 use crate::analysis::document::markdown_table;
 use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
+use crate::base::counted;
 use crate::port::export::write_parquet;
 use crate::port::query::{Answer, Limits};
 use crate::port::table::{self, CsvCells, Value};
@@ -174,7 +175,11 @@ fn write(answer: &Answer, path: &Path, cells: CsvCells, context: &mut Context) -
     };
     written.map_err(|e| Error::io("write the rows", e))?;
     out::write(path, &bytes)?;
-    context.ui.note(&format!("{} rows are in {}", answer.rows.len(), path.display()));
+    context.ui.note(&format!(
+        "{} written to {}",
+        counted(answer.rows.len(), "row"),
+        path.display()
+    ));
     Ok(())
 }
 

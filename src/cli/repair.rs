@@ -7,6 +7,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Ui;
 use crate::app::{Error, FolderDamage, Repaired, Result};
+use crate::base::counted;
 use crate::domain::registry::Damage;
 
 /// Differences printed one by one.
@@ -70,8 +71,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     if failures == 1 && names.len() == 1 {
         return Err(first);
     }
-    let message =
-        format!("{failures} of {} models were not repaired, such as {name}: {first}", names.len());
+    let message = format!(
+        "{failures} of {} {} not repaired, such as {name}: {first}",
+        counted(names.len(), "model"),
+        if failures == 1 { "was" } else { "were" }
+    );
     let hints = first.hints.clone();
     Err(hints.into_iter().fold(Error::new(first.kind, message), Error::hint))
 }

@@ -15,7 +15,7 @@ use crate::app::{
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::ClassScore;
-use crate::domain::run::{NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
+use crate::domain::run::{CODE_NOT_RECORDED, NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
 
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
@@ -235,7 +235,8 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             ui.line(&format!("model       {count}, {}", size(bytes)))?;
         }
         if let Some(origin) = &origin {
-            show_origin(ui, origin)?;
+            let unknown = |(_, text): &(i64, String)| text.starts_with(CODE_NOT_RECORDED);
+            show_origin(ui, origin, run.notes.iter().any(unknown))?;
         }
         show_settings(ui, run)?;
         for (by, equal) in &run.reproductions {
@@ -303,7 +304,7 @@ fn plain(value: &str) -> String {
     }
 }
 
-fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
+fn show_origin(ui: &mut Ui, origin: &RunOrigin, unknown_code: bool) -> Result<()> {
     let RunOrigin { trainer, environment } = origin;
     match &environment.git {
         Some(git) => {
@@ -316,6 +317,7 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin) -> Result<()> {
             let commit = git.commit.get(..12).unwrap_or(&git.commit);
             ui.line(&format!("git         {commit}{branch}, {state}"))?;
         }
+        None if unknown_code => ui.line("git         not recorded: see the note")?,
         None => ui.line("git         none: the workspace is not in a git repository")?,
     }
     let stated = |text: &str| match text {

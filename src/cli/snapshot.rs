@@ -11,7 +11,7 @@ use crate::app::{
     App, Content, Error, ErrorKind, Manifest, Programs, PythonEnvironment, Result, SnapshotLine,
     SnapshotRequest,
 };
-use crate::base::counted;
+use crate::base::{are, counted};
 
 /// Digits of a digest that tables show.
 const DIGITS: usize = 12;
@@ -277,7 +277,11 @@ fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
     if wrong == 0 {
         return Ok(());
     }
-    let message = format!("{wrong} of {} files of snapshot {name} are damaged", found.files);
+    let message = format!(
+        "{wrong} of {} of snapshot {name} {} damaged",
+        counted(found.files, "file"),
+        are(&wrong)
+    );
     Err(Error::new(ErrorKind::Integrity, message)
         .hint("nothing was repaired; a copy of the workspace may have the blobs"))
 }

@@ -7,6 +7,7 @@ use super::lens::LogFile;
 use super::out::{self, OutPath};
 use super::ui::{Ui, escape};
 use crate::app::{App, Bundle, Error, Node, Result};
+use crate::base::{are, counted};
 
 /// Show why a model is in production, or where a file comes from, event by event
 #[derive(Debug, clap::Args)]
@@ -83,8 +84,9 @@ pub(super) fn run_bundle(args: &BundleArgs, context: &mut Context) -> Result<()>
             ui.line(&format!("{at:>8}  {kind:<30} {}", escape(&event.summary)))?;
         }
         ui.line(&format!(
-            "{} events are in the log {} of size {}, signed by {}.",
-            checked.events.len(),
+            "{} {} in the log {} of size {}, signed by {}.",
+            counted(checked.events.len(), "event"),
+            are(&checked.events.len()),
             checked.origin,
             checked.size,
             checked.key

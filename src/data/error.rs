@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::lexicon::LexiconError;
-use crate::base::Split;
+use crate::base::{Split, counted};
 use crate::data::Pickle;
 
 /// Data that cannot be used. Rows count from 1 and do not count the header.
@@ -42,7 +42,7 @@ pub enum DataError {
         found: String,
     },
     /// A series of another length than the model takes.
-    #[error("{}: {found} columns of numbers ({first}), {expected} expected", path.display())]
+    #[error("{}: {} of numbers ({first}), {expected} expected", path.display(), counted(*found, "column"))]
     Width {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum DataError {
         looked_for: Vec<String>,
     },
     /// Labels for another number of rows.
-    #[error("{} has {found} rows, {} has {rows}", labels.display(), path.display())]
+    #[error("{} has {}, {} has {rows}", labels.display(), counted(*found, "row"), path.display())]
     LabelRows {
         /// The array.
         path: PathBuf,
@@ -250,7 +250,7 @@ pub enum DataError {
         multi: bool,
     },
     /// No row with a text.
-    #[error("{}: all {rows} rows have an empty text", path.display())]
+    #[error("{}: every text is empty ({})", path.display(), counted(*rows, "row"))]
     AllEmpty {
         /// The file.
         path: PathBuf,
@@ -292,7 +292,7 @@ pub enum DataError {
         row: u64,
     },
     /// Nothing to tell apart.
-    #[error("{}: all {rows} rows have the label \"{label}\"", path.display())]
+    #[error("{}: every row has the label \"{label}\" ({})", path.display(), counted(*rows, "row"))]
     OneClass {
         /// The file.
         path: PathBuf,
@@ -310,7 +310,7 @@ pub enum DataError {
         problem: String,
     },
     /// As many classes as the settings say are not there.
-    #[error("`model.num_classes` is {configured}, but there are {found} labels ({})", labels.join(", "))]
+    #[error("`model.num_classes` is {configured}, but the data has {} ({})", counted(*found, "label"), labels.join(", "))]
     ClassCount {
         /// As configured.
         configured: u32,
@@ -320,8 +320,8 @@ pub enum DataError {
         labels: Vec<String>,
     },
     /// An auxiliary head with nothing to tell apart.
-    #[error("head \"{head}\": the training rows have {} labels in column \"{column}\" ({}), at \
-         least 2 are needed", found.len(), found.join(", "))]
+    #[error("head \"{head}\": the training rows have {} in column \"{column}\" ({}), at \
+         least 2 are needed", counted(found.len(), "label"), found.join(", "))]
     Head {
         /// The head.
         head: String,

@@ -124,7 +124,7 @@ mod tests {
         let error = targets(&dataset, &[0, 1, 2], &splits, &heads()[..1]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "head \"severity\": the training rows have 1 labels in column \"severity\" (1), at \
+            "head \"severity\": the training rows have 1 label in column \"severity\" (1), at \
              least 2 are needed"
         );
         let error = self::dataset("x.csv", "text,label,severity\nx,a,1\ny,b,2\n").unwrap_err();

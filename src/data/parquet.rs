@@ -13,6 +13,7 @@ use parquet::schema::types::ColumnDescriptor;
 
 use super::pages::Checked;
 use super::value::Value;
+use crate::base::counted;
 use crate::base::guard::guarded;
 
 /// Records that are decoded together.
@@ -110,7 +111,10 @@ impl Table {
         }
         if rows.len() != self.rows {
             let (found, announced) = (rows.len(), self.rows);
-            return Err(format!("column \"{name}\" has {found} rows, {announced} announced"));
+            return Err(format!(
+                "column \"{name}\" has {}, {announced} announced",
+                counted(found, "row")
+            ));
         }
         Ok(rows)
     }

@@ -440,7 +440,12 @@ mod tests {
             ("x.csv", b"txt,label\na,0\n", "", "x.csv: no column \"text\", did you mean \"txt\"?"),
             ("x.csv", b"text,label\na,0\n\xff\xfe,1\n", "", "x.csv: row 2 (line 3) is not UTF-8"),
             ("x.csv", b"text,label\na,0\n  ,1\n", "", "x.csv: row 2: the text is empty"),
-            ("x.csv", b"text,label\na,0\nb,0\n", "", "x.csv: all 2 rows have the label \"0\""),
+            (
+                "x.csv",
+                b"text,label\na,0\nb,0\n",
+                "",
+                "x.csv: every row has the label \"0\" (2 rows)",
+            ),
             ("x.csv", b"text,label\na,0\nb,\n", "", "x.csv: row 2: column \"label\" is empty"),
             (
                 "x.csv",

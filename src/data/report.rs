@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::leakage::{Leakage, SplitCounts};
 use super::near::NearDuplicate;
-use crate::base::{Split, score};
+use crate::base::{Split, are, counted, score};
 use crate::data::prepared::{Inputs, Prepared};
 use crate::stats::nearest;
 
@@ -136,7 +136,11 @@ impl DataReport {
         let Lengths { unit, median, p95, max, at_the_limit, .. } = self.lengths.as_ref()?;
         let mut line = format!("Length: median {median} {unit}, 95 % up to {p95}, longest {max}");
         if *at_the_limit > 0 {
-            line += &format!("; {at_the_limit} rows reach the limit");
+            line += &format!(
+                "; {} {} the limit",
+                counted(*at_the_limit, "row"),
+                if *at_the_limit == 1 { "reaches" } else { "reach" }
+            );
         }
         Some(line + ".")
     }
@@ -144,7 +148,7 @@ impl DataReport {
     /// One line on texts that are cut, for people.
     pub fn tell_cut(&self, limit: u32) -> Option<String> {
         let rows = self.lengths.as_ref().map(|lengths| lengths.cut).filter(|rows| *rows > 0)?;
-        let texts = if rows == 1 { "1 text is".to_owned() } else { format!("{rows} texts are") };
+        let texts = format!("{} {}", counted(rows, "text"), are(&rows));
         Some(format!(
             "{texts} longer than the {limit} tokens that the model reads; the rest is cut off \
              (model.max_seq_length)"
@@ -164,9 +168,10 @@ impl DataReport {
     pub fn tell_near(&self) -> Option<String> {
         let first = self.nearly_repeated.first()?;
         Some(format!(
-            "{} rows of valid and test nearly repeat a text of train, such as row {} and row {}; \
-             config/{REPORT_FILE} lists them",
-            self.nearly_repeated.len(),
+            "{} of valid and test {} a text of train, such as row {} and row {}; \
+             config/{REPORT_FILE} lists all",
+            counted(self.nearly_repeated.len(), "row"),
+            if self.nearly_repeated.len() == 1 { "nearly repeats" } else { "nearly repeat" },
             first.row,
             first.train_row
         ))

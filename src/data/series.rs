@@ -16,6 +16,7 @@ use super::separated::{Record, Separated};
 use super::series_table::{Wanted, check_width, finite, table};
 use super::value::Value;
 
+use crate::base::counted;
 /// A series to be scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -140,7 +141,7 @@ fn labels_beside(source: &Source, file: &Loaded<'_>) -> Result<(Vec<RawRow>, Dat
     let bad = |problem: String| DataError::Content { path: path.clone(), problem };
     let array = Array::read(&labels.content).map_err(bad)?;
     if array.cols != 1 {
-        return Err(bad(format!("{} columns of labels, 1 expected", array.cols)));
+        return Err(bad(format!("{} of labels, 1 expected", counted(array.cols, "column"))));
     }
     let row = |row| RawRow { labels: vec![array.label(row)], ..RawRow::default() };
     let rows = (0..array.rows).map(row);

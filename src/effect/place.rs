@@ -108,9 +108,9 @@ pub fn place(
     });
     let renamed = match checked {
         Ok(true) => exchange(&places),
-        Ok(false) => {
-            fs::rename(&places.temporary, &places.target).map_err(at("rename", &places.temporary))
-        }
+        Ok(false) => fuse::fallible()
+            .and_then(|()| fs::rename(&places.temporary, &places.target))
+            .map_err(at("rename", &places.temporary)),
         Err(error) => {
             places.clear()?;
             return Err(error);
@@ -280,6 +280,7 @@ fn stage(root: &Path, blobs: &Blobs, plan: &MovePlanned, folder: &Path) -> Resul
             Err(_) => blobs.path(file.digest),
         };
         plain(&source)?;
+        fuse::fallible().map_err(at("copy", &source))?;
         copy_file(&source, &copy).map_err(at("copy", &source))?;
         durable::sync_parent(&copy).map_err(at("sync", &copy))?;
         check(&copy, file.digest)?;

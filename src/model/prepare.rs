@@ -231,6 +231,6 @@ mod tests {
         assert!(matches!(error, ModelError::Data(DataError::EmptySplit { .. })), "{error}");
         let three = config(&[("model.num_classes", "3")]);
         let error = prepare(&dataset(&[("x", 0), ("y", 1)]), &three).unwrap_err();
-        assert_eq!(error.to_string(), "`model.num_classes` is 3, but there are 2 labels (a, b)");
+        assert_eq!(error.to_string(), "`model.num_classes` is 3, but the data has 2 labels (a, b)");
     }
 }

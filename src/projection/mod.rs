@@ -34,6 +34,7 @@ pub mod runs;
 mod stated;
 #[cfg(test)]
 mod tests;
+mod views_lock;
 
 pub use kv::{Kv, ViewError};
 pub use runner::{Snapshot, Views};

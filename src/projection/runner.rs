@@ -18,8 +18,9 @@ use rustix::fs::{FlockOperation, flock};
 use super::create::create;
 use super::kept::{self, Kept};
 use super::kv::Layered;
+use super::views_lock::{lock_shared, open_lock, wait_for_lock};
 use super::{ALL, Definition, ViewError};
-use crate::base::{Digest, codec, confine, parallel};
+use crate::base::{Digest, codec, parallel};
 use crate::domain::Event;
 use crate::store::{Filter, Store};
 
@@ -165,9 +166,7 @@ impl Views {
     /// When the log cannot be read or the file cannot be written.
     pub fn rebuild(&self, store: &Store) -> Result<(), ViewError> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        let lock = open_lock(dir)?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|e| io_error("lock views.lock")(e.into()))?;
+        let _lock = wait_for_lock(dir, FlockOperation::LockExclusive)?;
         let path = dir.join("views.redb");
         remove(&path)?;
         update_file(&path, store, self.stretch)
@@ -199,9 +198,7 @@ impl Views {
     /// When the lock cannot be taken.
     pub fn hold(&self) -> Result<HeldViews, ViewError> {
         let Some(dir) = &self.dir else { return Ok(HeldViews { dir: None, _lock: None }) };
-        let lock = open_lock(dir)?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|e| io_error("lock views.lock")(e.into()))?;
+        let lock = wait_for_lock(dir, FlockOperation::LockExclusive)?;
         Ok(HeldViews { dir: Some(dir.clone()), _lock: Some(lock) })
     }
 
@@ -229,8 +226,8 @@ impl Views {
     /// The file, opened for reading; none when it is missing, damaged or of another revision.
     fn below(&self) -> Option<Below> {
         let dir = self.dir.as_ref()?;
-        let lock = File::open(dir.join("views.lock")).ok()?;
-        flock(&lock, FlockOperation::LockShared).ok()?;
+        // Views that are being rebuilt are not waited for longer than that: the log is folded.
+        let lock = lock_shared(&dir.join("views.lock"))?;
         let mut options = redb::Builder::new();
         options.set_cache_size(CACHE_BYTES_MAX);
         let db: ReadOnlyDatabase = options.open_read_only(dir.join("views.redb")).ok()?;
@@ -267,10 +264,6 @@ impl HeldViews {
     }
 }
 
-fn open_lock(dir: &Path) -> Result<File, ViewError> {
-    confine::lock_file(&dir.join("views.lock")).map_err(io_error("open views.lock"))
-}
-
 pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove views.redb")(e)),
@@ -278,7 +271,7 @@ pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
     }
 }
 
-fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
+pub(super) fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
     let what = what.to_owned();
     move |source| ViewError::Io { what, source }
 }

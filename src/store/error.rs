@@ -72,6 +72,16 @@ pub enum StoreError {
         /// How long was waited.
         waited_ms: u128,
     },
+    /// Another process has the lock of a file beside the log.
+    #[error("{file} is in use by {holder}; waited {waited_ms} ms")]
+    Held {
+        /// The file, such as `.annals/views.lock`.
+        file: String,
+        /// Its holder, as the kernel names it.
+        holder: String,
+        /// The length of the wait.
+        waited_ms: u128,
+    },
     /// A writer that has failed once was used again.
     #[error("this opening of the log has failed before and must be dropped")]
     Dropped,

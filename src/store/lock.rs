@@ -141,6 +141,43 @@ impl Lock {
     }
 }
 
+/// Takes the lock on another file than the log's, such as `views.lock`. Where it is taken, the
+/// wait ends after `wait_max` with an error that names the holder.
+///
+/// # Errors
+/// [`StoreError::Held`] after `wait_max`; [`StoreError::Io`].
+pub fn lock_file_within(
+    path: &Path,
+    operation: FlockOperation,
+    wait_max: Duration,
+) -> Result<File, StoreError> {
+    let failed = |e: io::Error| StoreError::io(format!("lock {}", path.display()))(e);
+    let file = confine::lock_file(path).map_err(failed)?;
+    let now = match operation {
+        FlockOperation::LockShared => FlockOperation::NonBlockingLockShared,
+        _ => FlockOperation::NonBlockingLockExclusive,
+    };
+    let started = Instant::now();
+    if try_flock(&file, now).map_err(failed)? {
+        return Ok(file);
+    }
+    // Too late, nobody receives: the file is dropped and with it the lock.
+    let (sender, receiver) = mpsc::sync_channel(0);
+    let wait = move || wait_flock(&file, operation).map(|()| file);
+    let spawned = std::thread::Builder::new()
+        .name("file-lock".into())
+        .spawn(move || drop(sender.send(wait())));
+    spawned.map_err(failed)?;
+    match receiver.recv_timeout(wait_max) {
+        Ok(locked) => locked.map_err(failed),
+        Err(_) => Err(StoreError::Held {
+            file: format!(".annals/{}", path.file_name().unwrap_or_default().to_string_lossy()),
+            holder: other_holder(path).unwrap_or_else(|| "another part of this process".into()),
+            waited_ms: started.elapsed().as_millis(),
+        }),
+    }
+}
+
 impl Drop for LockGuard {
     fn drop(&mut self) {
         if let Some(room) = self.room.take()
@@ -193,7 +230,10 @@ fn other_holder(file: &Path) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.trim().is_empty() { "unknown" } else { name.trim() };
     let file = file.file_name().unwrap_or_default().to_string_lossy();
-    Some(format!("process {pid} ({name}), which holds .annals/{file}"))
+    let holder = format!("process {pid} ({name})");
+    // The log is named as such in the message; its lock is one of two files.
+    let of_log = file.starts_with("lock");
+    Some(if of_log { format!("{holder}, which holds .annals/{file}") } else { holder })
 }
 
 fn open_lock_file(path: &Path) -> io::Result<File> {
@@ -239,6 +279,22 @@ mod tests {
         drop(other.write("promote", SHORT).unwrap());
         let (_one, _two) = (one.read(SHORT).unwrap(), other.read(SHORT).unwrap());
         assert!(other.write("promote", SHORT).is_err());
+    }
+
+    #[test]
+    fn a_wait_for_another_file_is_bounded_and_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("views.lock");
+        let wait = Duration::from_millis(50);
+        let take = |operation| lock_file_within(&path, operation, wait);
+        let held = take(FlockOperation::LockExclusive).unwrap();
+        for operation in [FlockOperation::LockShared, FlockOperation::LockExclusive] {
+            let error = take(operation).unwrap_err().to_string();
+            assert!(error.starts_with(".annals/views.lock is in use by "), "{error}");
+        }
+        drop(held);
+        let _shared = [take(FlockOperation::LockShared), take(FlockOperation::LockShared)];
+        assert!(take(FlockOperation::LockExclusive).is_err());
     }
 
     #[test]

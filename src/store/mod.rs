@@ -48,7 +48,7 @@ pub use digest::Digested;
 pub use error::StoreError;
 pub use key::KeyRing;
 pub use lenient::Lost;
-pub use lock::{Lock, LockGuard};
+pub use lock::{Lock, LockGuard, lock_file_within};
 pub use open::{Burst, Store, WriteOptions};
 pub use prove::TreeReader;
 pub use read::{Filter, Reader, View};

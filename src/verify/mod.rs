@@ -24,6 +24,7 @@ pub use kinship::{Kinship, Leaf, Parting, kinship};
 use redaction::Redactions;
 pub use report::{Finding, Report};
 
+use crate::base::counted;
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{BlobUses, EnvelopeRef, Event, HOLDING, Kind};
 use crate::store::{
@@ -459,7 +460,8 @@ impl<'a> Check<'a> {
             }
             None => {
                 let have = self.state.frontier.size();
-                let what = format!("{size} events were signed, only {have} are here: rolled back");
+                let what =
+                    format!("{} signed, only {have} here: rolled back", counted(size, "event"));
                 Err(Finding::at(have, what))
             }
         }

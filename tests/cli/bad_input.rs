@@ -211,3 +211,32 @@ fn an_engine_is_asked_only_for_what_it_offers() {
     let runs = ward.annals(&["list", "--format", "json"]).ok().json();
     assert!(runs.as_array().unwrap().is_empty(), "{runs}");
 }
+
+/// Data with more labels than the result of a run has room for is refused before it begins; with
+/// nearly as many a run is recorded.
+#[test]
+fn too_many_labels_are_refused_before_training() {
+    let ward = Workspace::new();
+    let labels = |count: usize| -> String {
+        let rows =
+            (0..count * 8).map(|i| format!("word{i} common text {},c{}\n", i % 7, i % count));
+        rows.fold("text,label\n".to_owned(), |text, row| text + &row)
+    };
+    data(&ward, "many.csv", labels(250).as_bytes());
+    let train = ["train", "--config", "tfidf_logreg", "--data"];
+    let words = [&train[..], &["many.csv"]].concat();
+    refused(&ward, &words, 3, "the data has 250 labels, and the scores of a run are recorded for");
+    let told = ward.annals(&words).err;
+    let most = told.split("at most ").nth(1).unwrap().split(' ').next().unwrap();
+    let most: usize = most.parse().unwrap();
+    assert!((100..250).contains(&most), "{told}");
+    data(&ward, "most.csv", labels(most).as_bytes());
+    ward.annals(&[&train[..], &["most.csv", "--name", "most"]].concat()).ok();
+    let shown = ward.annals(&["show", "most"]).ok().out;
+    assert!(
+        shown.contains("the confusion matrix of the validation rows is not recorded"),
+        "{shown}"
+    );
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["replay", "--check"]).ok();
+}

@@ -275,3 +275,25 @@ fn a_promotion_is_killed_at_every_step_where_documents_follow_it() {
     ward.train("one", &[]).ok();
     every_step(&ward, &["promote", "one", "--as", "night"]);
 }
+
+/// Weights from elsewhere have a folder of their own, and trainings find them there by name.
+#[test]
+fn pretrained_weights_have_a_folder() {
+    let ward = guide();
+    let folder = ward.path("model_weights/pretrained");
+    assert!(folder.is_dir());
+    let shown = ward.annals(&["layout", "show"]).ok().out;
+    assert!(shown.contains("pretrained   model_weights/pretrained/"), "{shown}");
+    let ignored = String::from_utf8(ward.read(".gitignore")).unwrap();
+    assert!(ignored.contains("/model_weights/pretrained/"), "{ignored}");
+    std::fs::write(folder.join("PAT-S.safetensors"), "no weights").unwrap();
+    let words = ["train", "--config", "pat_s", "--data", "x.csv"];
+    let words = [&words[..], &["--set", "pat.init_from=PAT-S.safetensors"]].concat();
+    let answer = ward.annals(&words).refused(3, "model_weights/pretrained/PAT-S.safetensors");
+    assert!(!answer.err.contains("cannot read PAT-S"), "{}", answer.err);
+    // The other layout has none; one that is migrated gets it.
+    let other = Workspace::new();
+    assert!(!other.path("model_weights").exists());
+    other.annals(&["layout", "migrate", "training-output", "--apply"]).ok();
+    assert!(other.path("model_weights/pretrained").is_dir());
+}

@@ -175,3 +175,33 @@ fn what_annals_generates_makes_no_tree_dirty() {
         assert_eq!(dirty(&ward, "changed"), 1, "{layout}");
     }
 }
+
+/// Where there is a git tree that cannot be read, a run says so, in a warning and in the record.
+#[test]
+fn a_run_without_a_readable_git_tree_warns_and_records_it() {
+    let ward = Workspace::new();
+    git_ok(&ward, &["init", "-q"]);
+    let no_git = [("PATH", "/nonexistent")];
+    let started = ["run", "start", "--name"];
+    let note = "the commit and the changes of the code are not recorded: ";
+    for (name, variables) in [("no_commit", &[][..]), ("no_git", &no_git)] {
+        let answer = ward.annals_with(variables, &[&started[..], &[name]].concat()).ok();
+        assert!(answer.err.contains(note), "{name}: {}", answer.err);
+        let shown = ward.annals(&["show", name]).ok().out;
+        assert!(shown.contains(note), "{name}: {shown}");
+        assert!(shown.contains("git         not recorded: see the note"), "{name}: {shown}");
+    }
+    let args = ["train", "--config", "toy", "--sample-size", "300", "--name", "trained"];
+    let answer = ward.annals_with(&no_git, &args).ok();
+    assert!(answer.err.contains(note), "{}", answer.err);
+    assert!(ward.annals(&["show", "trained"]).ok().out.contains(note));
+    git_ok(&ward, &["add", "-A"]);
+    git_ok(&ward, &["commit", "-qm", "one"]);
+    let answer = ward.annals(&["run", "start", "--name", "known"]).ok();
+    assert!(!answer.err.contains(note), "{}", answer.err);
+    assert!(!ward.annals(&["show", "known"]).ok().out.contains("not recorded"));
+    // No tree, nothing to record.
+    let bare = Workspace::new();
+    let answer = bare.annals_with(&no_git, &["run", "start", "--name", "r"]).ok();
+    assert!(!answer.err.contains("not recorded"), "{}", answer.err);
+}

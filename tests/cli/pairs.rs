@@ -465,6 +465,67 @@ fn a_dry_run_ends_as_the_verb_does() {
     }
 }
 
+/// A verb that is named by two words, its dry run, and how it is carried out.
+type Verb = (&'static [&'static str], &'static [&'static str]);
+
+/// The same for the verbs whose dry run is no option of the same words.
+#[test]
+fn a_dry_run_of_housekeeping_ends_as_the_verb_does() {
+    const OUTPUT: &[&str] = &["layout", "migrate", "training-output", "--apply"];
+    let verbs: [Verb; 4] = [
+        (&["layout", "migrate", "training-output"], &["--apply"]),
+        (&["layout", "migrate", "consolidated"], &["--apply"]),
+        (&["layout", "pack-logs", "--before", "0 s"], &["--apply"]),
+        (&["layout", "pack-logs", "--before", "2001-01-01"], &["--apply"]),
+    ];
+    let befores: [&[&[&str]]; 5] =
+        [&[], &[OUTPUT], &[ARCHIVE], &[OUTPUT, ARCHIVE], &[&["demote", "ward", "--reason", "old"]]];
+    let lived_in = lived_in();
+    for before in befores {
+        let ward = lived_in.copy();
+        for words in before {
+            ward.annals(words).ok();
+        }
+        for (verb, real) in verbs {
+            let (files, size) = (files(&ward), size_of_log(&ward));
+            let dry = ward.annals(&[verb, &["--dry-run", "--format", "json"]].concat());
+            let told = format!("{before:?} {verb:?}: {}", dry.err);
+            assert!(self::files(&ward) == files && size_of_log(&ward) == size, "{told}");
+            let copy = ward.copy();
+            let done = copy.annals(&[verb, real, &["--format", "json"]].concat());
+            assert_eq!(dry.code, done.code, "{told} against {}", done.err);
+            if dry.code == 0 {
+                for field in ["moves", "logs"] {
+                    assert_eq!(dry.json()[field], done.json()[field], "{told}");
+                }
+            }
+            agree(&copy);
+        }
+        // A consolidation does exactly what the plan with its digest shows, and nothing else.
+        let size = size_of_log(&ward);
+        let plan = ward.annals(&["consolidate", "plan", "--format", "json"]).ok().json();
+        assert_eq!(size_of_log(&ward), size, "{before:?}");
+        let copy = ward.copy();
+        let digest = plan["plan_digest"].as_str().unwrap();
+        let done = copy.annals(&["consolidate", "apply", digest, "--format", "json"]).ok().json();
+        let named = |rows: &serde_json::Value, all: bool| {
+            let mut named: Vec<String> = rows
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|row| all || row["action"] != "keep")
+                .map(|row| format!("{} {}", row["experiment_id"], row["action"]))
+                .collect();
+            named.sort();
+            named
+        };
+        let stayed = done["stayed"].as_array().map_or(0, Vec::len);
+        assert_eq!(stayed, 0, "{before:?}: {done}");
+        assert_eq!(named(&plan["plan"]["rows"], false), named(&done["done"], true), "{before:?}");
+        agree(&copy);
+    }
+}
+
 /// A promotion that is refused leaves no request, bars no other name, and the next undo reverts the
 /// last command that changed something.
 #[test]
@@ -501,28 +562,36 @@ fn a_refused_promotion_changes_nothing() {
     }
 }
 
-/// The disk was full while the files were copied: the request that the promotion opened is closed.
+/// Each copy of a file in turn fails, and the rename of the folder: the request that the promotion
+/// opened is closed, no file is left, and neither `undo` nor another name is barred.
 #[test]
 fn a_promotion_that_fails_leaves_no_open_request() {
     let ward = lived_in();
     ward.annals(&["tag", "day", "+slow"]).ok();
-    let mut failed = 0;
-    for kib in [8, 64, 400, 800, 1_600, 3_200] {
+    let mut failures = 0;
+    for at in 1.. {
         let copy = ward.copy();
-        let answer = copy.annals_on_a_full_disk(kib, &["promote", "day", "--as", "noon"]);
-        let log = copy.annals(&["log", "--kind", "promotion.requested", "--format", "json"]).ok();
-        let opened = log.json().as_array().unwrap().len() > 2;
-        if answer.code == 0 || !opened {
-            continue;
+        let fails = [("ANNALS_TEST_FAIL_AT", at.to_string())];
+        let fails = fails.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = copy.annals_with(&fails, &["promote", "day", "--as", "noon"]);
+        if answer.code == 0 {
+            break;
         }
-        failed += 1;
+        failures += 1;
+        assert_eq!(answer.code, 7, "failure {at}: {}", answer.err);
+        assert!(answer.err.contains("a failpoint of the tests"), "{}", answer.err);
+        let log = copy.annals(&["log", "--kind", "promotion.requested", "--format", "json"]).ok();
+        assert_eq!(log.json().as_array().unwrap().len(), 3, "failure {at} opened no request");
         let status = copy.annals(&["status", "--format", "json"]).ok().json();
-        let open = status["open_requests"].as_array().unwrap().len();
-        let undone = copy.annals(&["undo"]);
-        assert!(open == 0 && undone.code == 0, "{kib} KiB: {open} open; {}", undone.err);
+        assert_eq!(status["open_requests"].as_array().unwrap().len(), 0, "failure {at}");
+        assert!(!copy.path("models/production/noon").exists(), "failure {at}");
+        let undone = copy.annals(&["undo", "--format", "json"]).ok().json();
+        assert_eq!(undone["command"], "tag day +slow", "failure {at}");
+        copy.annals(&["promote", "day", "--as", "dusk"]).ok();
+        agree(&copy);
     }
-    // Where the log fits and the files do not is for the file system to tell.
-    assert!(failed < 7);
+    let files = std::fs::read_dir(ward.copy().path("models/production/ward")).unwrap().count();
+    assert!(failures > files, "{failures} failures of {files} files and one folder");
 }
 
 #[test]
@@ -534,4 +603,34 @@ fn an_open_request_is_named_with_what_closes_it() {
     let id = hint.split(' ').next().unwrap();
     ward.annals(&["reject", id, "--reason", "another name"]).ok();
     ward.annals(&["promote", "day", "--as", "other"]).ok();
+}
+
+/// The report names each part that it cannot show, and the reason: redacted, collected, removed.
+#[test]
+fn a_report_names_what_it_omits() {
+    let ward = with_own_weights();
+    ward.annals(&["promote", "day", "--as", "ward"]).ok();
+    let report = |ward: &Workspace| {
+        ward.annals(&["report", "--out", "report.html"]).ok();
+        String::from_utf8(ward.read("report.html")).unwrap()
+    };
+    assert!(!report(&ward).contains("Omitted from this report"));
+    for (artifact, omitted) in [
+        ("test_predictions", "ROC and calibration pictures of day"),
+        ("data_report", "near-duplicate rows"),
+    ] {
+        let digest = digest_of(&ward, "day", artifact);
+        let copy = ward.copy();
+        let redacted = redact(&copy, &["--blob", &digest]);
+        if redacted.code == 0 {
+            let text = report(&copy);
+            assert!(text.contains(omitted), "{artifact} redacted");
+            assert!(text.contains("were redacted at event"), "{artifact} redacted");
+        }
+        let copy = ward.copy();
+        let blob = copy.path(&format!(".annals/blobs/{}/{digest}", &digest[..2]));
+        std::fs::remove_file(blob).unwrap();
+        let text = report(&copy);
+        assert!(text.contains(omitted) && text.contains("are in no blob"), "{artifact} missing");
+    }
 }

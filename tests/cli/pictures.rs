@@ -121,7 +121,7 @@ fn a_consolidation() {
     assert_pictures!(
         ward,
         ["consolidate", "plan"],
-        ["consolidate", "plan", "--all"],
+        ["consolidate", "plan"],
         ["consolidate", "report"],
         ["consolidate", "apply", "0000"],
     );

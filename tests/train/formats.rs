@@ -230,7 +230,12 @@ fn labels_mean_the_same_in_every_format() {
             false,
             Err("row 2: column \"label\" is empty"),
         ),
-        ("one class", &[Text("b"), Text("b")], false, Err("all 2 rows have the label \"b\"")),
+        (
+            "one class",
+            &[Text("b"), Text("b")],
+            false,
+            Err("every row has the label \"b\" (2 rows)"),
+        ),
         (
             "several in one",
             &[Text("3,6"), Text("3"), Text("6,7")],

@@ -219,7 +219,7 @@ fn folders_that_do_not_fit_are_refused_by_name() {
     refused(&|p| edit(p, "vocab_size", 9_999.into()), "config.json says [9999, 8]");
     refused(
         &|p| edit(p, "id2label", serde_json::json!({"0": "x"})),
-        "1 labels: a classifier needs at least 2",
+        "1 label: a classifier needs at least 2",
     );
     refused(&|p| fs::write(p.join("tokenizer.json"), "{").unwrap(), "tokenizer.json");
     refused(

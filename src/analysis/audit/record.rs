@@ -91,8 +91,9 @@ pub(super) fn clock(facts: &Facts) -> Vec<Found> {
         let seconds = back.back_ns as f64 / 1e9;
         let events = back.last - back.first + 1;
         let what = format!(
-            "at {events} events the clock was up to {seconds:.0} s earlier than at event {}: it \
-             went back, or had gone ahead before; they are shown by their own clock",
+            "at {} the clock was up to {seconds:.0} s earlier than at event {}: it \
+             went back, or had gone ahead before; dates are of the clock at that time",
+            counted(events, "event"),
             back.first.saturating_sub(1)
         );
         let range = format!("log --positions {}..{}", back.first, back.last + 1);

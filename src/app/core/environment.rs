@@ -7,7 +7,10 @@ use crate::app::core::git::Tree;
 use crate::app::{App, Error, Result, fold_policy};
 use crate::base::Digest;
 use crate::base::mask::mask_text;
-use crate::domain::run::{Environment, Git};
+use crate::domain::run::{CODE_NOT_RECORDED, Environment, Git};
+
+/// Characters of the note of a run whose code could not be read, at most.
+const CODE_NOTE_CHARS_MAX: usize = 1_000;
 
 /// What the engine and the caller know of it.
 pub(in crate::app) struct Facts<'a> {
@@ -36,9 +39,10 @@ impl App {
         Err(error)
     }
 
-    /// The environment of a run, and the difference of its code from the last commit.
-    pub(in crate::app) fn environment(&self, facts: Facts<'_>) -> (Environment, Option<String>) {
-        let (git, diff) = self.git_state();
+    /// The environment of a run, and what is known of its code beside the commit. Where git could
+    /// not be read, that is a warning.
+    pub(in crate::app) fn environment(&self, facts: Facts<'_>) -> (Environment, Code) {
+        let (git, code) = self.git_state();
         let environment = Environment {
             tool_version: env!("CARGO_PKG_VERSION").into(),
             libtorch: facts.libtorch.map(str::to_owned),
@@ -54,15 +58,31 @@ impl App {
             git,
             cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
         };
-        (environment, diff)
+        (environment, code)
     }
 
     /// The code's commit, and how the code differs from it, secrets masked.
-    fn git_state(&self) -> (Option<Git>, Option<String>) {
-        let tree = Tree::around(&self.root).ok().flatten();
-        let commit = |tree: &Tree| tree.ask(&["rev-parse", "--verify", "HEAD"]);
-        let Some((tree, commit)) = tree.and_then(|tree| commit(&tree).map(|c| (tree, c))) else {
-            return (None, None);
+    fn git_state(&self) -> (Option<Git>, Code) {
+        let read = Tree::around(&self.root).and_then(|tree| {
+            let commit = |tree: Tree| {
+                let commit = tree.must(&["rev-parse", "--verify", "HEAD"])?;
+                Ok((tree, String::from_utf8_lossy(&commit).trim().to_owned()))
+            };
+            tree.map(commit).transpose()
+        });
+        let (tree, commit) = match read {
+            Ok(Some(read)) => read,
+            Ok(None) => return (None, Code::default()),
+            Err(error) => {
+                let mut text = format!("{CODE_NOT_RECORDED}{error}");
+                let mut cause = std::error::Error::source(&error);
+                while let Some(source) = cause {
+                    text = format!("{text}: {source}");
+                    cause = source.source();
+                }
+                self.warnings.push(text.clone());
+                return (None, Code { diff: None, unknown: Some(one_line(&text)) });
+            }
         };
         let branch = tree.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
         let difference = self.difference(&tree, &[]);
@@ -71,8 +91,23 @@ impl App {
         let text = difference.ok().flatten().filter(|text| !text.is_empty());
         let diff = text.map(|text| mask_text(&String::from_utf8_lossy(&text)));
         let digest = diff.as_ref().map(|diff| Digest::of(diff.as_bytes()));
-        (Some(Git { commit, branch, dirty, diff: digest }), diff)
+        (Some(Git { commit, branch, dirty, diff: digest }), Code { diff, unknown: None })
     }
+}
+
+/// What is known of the code of a run beside its commit.
+#[derive(Clone, Debug, Default)]
+pub(in crate::app) struct Code {
+    /// The difference from the commit, secrets masked.
+    pub(in crate::app) diff: Option<String>,
+    /// For the record: why commit and changes are not known, although there is a git tree.
+    pub(in crate::app) unknown: Option<String>,
+}
+
+/// A text for a note: git's messages may have several lines, and a note has a longest length.
+fn one_line(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.chars().filter(|c| !c.is_control()).take(CODE_NOTE_CHARS_MAX).collect()
 }
 
 /// Logical processors this process may use.

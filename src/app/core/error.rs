@@ -170,7 +170,7 @@ impl From<StoreError> for Error {
                 "nothing was repaired; `annals verify` reports how far the log can be read; \
                  continue with an older copy",
             ),
-            StoreError::Busy { .. } => {
+            StoreError::Busy { .. } | StoreError::Held { .. } => {
                 Some("try again when that process has ended; `kill -CONT PID` wakes a stopped one")
             }
             StoreError::Empty { .. } => Some(LOST_LOG),

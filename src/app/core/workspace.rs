@@ -217,6 +217,7 @@ impl App {
             _ => return Err(lost_settings(root)),
         }
         let ignored = gitignore::protect(&app.root, &app.layout)?;
+        app.make_pretrained(&app.layout)?;
         app.write_settings(&app.settings)?;
         app.settle_place();
         Ok((app, ignored))
@@ -242,6 +243,13 @@ impl App {
                 .hint("`annals status` shows what is in it"));
         }
         Ok((settings, layout))
+    }
+
+    /// Makes the folder of weights from elsewhere, where the layout has one.
+    pub(in crate::app) fn make_pretrained(&self, layout: &Layout) -> Result<()> {
+        let Some(folder) = layout.pretrained() else { return Ok(()) };
+        let path = self.inside(&folder)?;
+        durable::create_dir_all(&path).map_err(|e| Error::io(format!("make {}", path.display()), e))
     }
 
     /// Writes `annals.toml`.

@@ -121,7 +121,7 @@ fn model(card: &mut String, record: &Record<'_>, production: Option<&Production>
                 let dirty = if git.dirty { ", with uncommitted changes" } else { "" };
                 format!("commit {}{branch}{dirty}", git.commit)
             }
-            None => "in no git tree".to_owned(),
+            None => "not recorded".to_owned(),
         },
     )?;
     let seed = record.seed.map_or("not stated".to_owned(), |seed| seed.to_string());
@@ -255,7 +255,7 @@ fn labels(card: &mut String, evaluation: &Evaluation) -> Result {
         return writeln!(card, "## Labels\n\nNot measured by label.\n");
     }
     let (split, rows) = (evaluation.split.word(), evaluation.rows);
-    writeln!(card, "## Labels\n\nOn {split}, {rows} rows:\n")?;
+    writeln!(card, "## Labels\n\nOn {split}, {}:\n", counted(rows, "row"))?;
     writeln!(card, "| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;
     for class in &evaluation.classes {
         let ClassScore { label, precision, recall, f1, support } = class;
@@ -269,7 +269,8 @@ fn labels(card: &mut String, evaluation: &Evaluation) -> Result {
         writeln!(
             card,
             "\nWeakest label: {label}, F1 {f1:.4} (precision {precision:.4}, recall {recall:.4}, \
-             {support} rows)."
+             {}).",
+            counted(*support, "row")
         )?;
     }
     let absent = evaluation.classes.iter().filter(|class| class.support == 0);

@@ -146,7 +146,10 @@ impl App {
         key: Option<u64>,
     ) -> Result<Placed> {
         let (mut facts, version) = self.facts_of(log, name, Some(to), key)?;
-        let version = version.ok_or_else(|| unknown_version(name, to.unwrap_or("before")))?;
+        let version = version.ok_or_else(|| match to {
+            Some(version) => unknown_version(name, version),
+            None => no_earlier_version(&facts.registry, name),
+        })?;
         let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
         // One that is not in production comes to where the layout has it by now.
         let present = in_production(&facts.registry, &name);
@@ -491,6 +494,18 @@ pub(in crate::app) fn moved_files(version: &ModelVersion) -> Vec<MovedFile> {
 
 fn unknown_version(name: &str, version: &str) -> Error {
     Rejection::Unknown { what: "version", name: format!("{version} of {name}") }.into()
+}
+
+/// Why there is nothing to roll back to.
+fn no_earlier_version(registry: &RegistryState, name: &str) -> Error {
+    if registry.versions(name).is_empty() {
+        return Rejection::Unknown { what: "production model", name: name.to_owned() }.into();
+    }
+    let message = format!("{name} has no earlier version to go back to");
+    Error::new(ErrorKind::NotFound, message).hint(format!(
+        "`annals version list {name}` lists its versions; `annals demote {name} --reason WHY` takes \
+         it out of production"
+    ))
 }
 
 fn placed(

@@ -236,7 +236,12 @@ impl App {
                 facts.decide(command).map_err(|rejection| {
                     let mut refused = Refused::from(rejection);
                     if refused.error.kind == ErrorKind::Conflict {
-                        refused.error.hints.push(waiting.unwrap_or_else(other_name));
+                        let exists = facts.registry.production.contains_key(&name);
+                        let hint = waiting.unwrap_or_else(|| match exists {
+                            true => REPLACE_OR_RENAME.to_owned(),
+                            false => other_name(),
+                        });
+                        refused.error.hints.push(hint);
                     }
                     refused
                 })?;
@@ -493,6 +498,10 @@ fn stated_late(request: RequestId, name: &str) -> Error {
     Error::new(ErrorKind::Rejected, message)
         .hint(format!("`annals reject {request} --reason WHY`, then request it again with them"))
 }
+
+/// The ways on where a name is taken by a model in production.
+const REPLACE_OR_RENAME: &str = "--replace makes this run the next version of it; --as chooses \
+                                 another name";
 
 fn other_name() -> String {
     "choose another name with --as".into()

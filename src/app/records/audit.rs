@@ -11,8 +11,8 @@ use crate::analysis::audit::{
 };
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::Digest;
 use crate::base::suggest::nearest;
+use crate::base::{Digest, counted};
 use crate::domain::run::RunStatus;
 use crate::store::{Filter, Store};
 use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
@@ -196,7 +196,7 @@ impl App {
                     continue;
                 }
                 let path = format!("{}/{inside}", run.state.folder);
-                let bytes = |bytes: u64| format!("{bytes} bytes");
+                let bytes = |bytes: u64| counted(bytes, "byte");
                 let size = self.inside(&path).ok().and_then(|path| fs::metadata(path).ok());
                 let size = size.map(|meta| bytes(meta.len()));
                 let (mut expected, mut found) = (bytes(artifact.bytes), size);

@@ -8,7 +8,7 @@ use crate::analysis::diff::{Difference, Picture, Section};
 use crate::app::records::log::Names;
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{RunId, Timestamp};
+use crate::base::{RunId, Timestamp, counted};
 use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds};
 use crate::store::{Filter, Reader};
@@ -79,7 +79,10 @@ impl App {
         let from = self.size_from(from)?;
         let to = to.map_or_else(|| self.log_size(), |to| self.size_as_of(to))?;
         if from > to {
-            let message = format!("--from has {from} events, and --to has {to}: it is earlier");
+            let message = format!(
+                "--from is after {}, and --to after {to}: it is earlier",
+                counted(from, "event")
+            );
             return Err(Error::new(ErrorKind::Usage, message).hint("exchange the two"));
         }
         let picture = self.picture(from, to)?;

@@ -18,7 +18,7 @@ use crate::base::{InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, Outcome};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{AHEAD_NS_MIN, Envelope, Event, Header, Kind, StreamType, all_kinds};
+use crate::domain::{Envelope, Event, Header, Kind, StreamType, all_kinds};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
 /// What to show of the log; the default is all of it.
@@ -148,12 +148,12 @@ impl App {
     /// As [`Self::log`].
     pub fn log_filter(&self, query: &LogQuery) -> Result<LogFilter> {
         let kinds = if query.kinds.is_empty() { None } else { Some(kinds(&query.kinds)?) };
-        let ahead = self.store.read(|log| Ok::<_, Error>(self.is_ahead(log)))?;
         let mut filter = Filter {
             kinds,
             streams: query.run.map(|run| vec![run.into()]),
-            recorded_from: query.since.filter(|_| !ahead),
-            recorded_before: query.until.filter(|_| !ahead),
+            recorded_from: query.since,
+            // An event after a clock was ahead is dated earlier than `recorded`, never later.
+            recorded_before: None,
         };
         if query.refused {
             narrow(
@@ -180,11 +180,6 @@ impl App {
             refused: query.refused,
             dated: (query.since, query.until),
         })
-    }
-
-    /// Whether the log's time, which only grows, is ahead of the clock: a clock was wrong once.
-    pub(in crate::app) fn is_ahead(&self, log: &Reader) -> bool {
-        log.state().recorded > self.env.now().plus_nanos(AHEAD_NS_MIN)
     }
 
     /// Ranges of positions, ascending, each worth one opening of the log, that hold everything

@@ -135,15 +135,14 @@ impl App {
                 first = first.min(event.header.position);
                 Ok::<_, Error>(())
             })?;
-            if self.is_ahead(log) {
-                // What came after a clock was wrong is dated by its own clock.
-                log.scan(first..log.size(), &Filter::default(), |event| {
-                    if event.header.dated() <= time {
-                        first = event.header.position + 1;
-                    }
-                    Ok::<_, Error>(())
-                })?;
-            }
+            // What came after a clock was ahead is dated by its own clock, also once the clock has
+            // caught up: only the events themselves tell.
+            log.scan(first..log.size(), &Filter::default(), |event| {
+                if event.header.dated() < time {
+                    first = event.header.position + 1;
+                }
+                Ok::<_, Error>(())
+            })?;
             Ok(first)
         })
     }

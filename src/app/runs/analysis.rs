@@ -16,7 +16,7 @@ use crate::base::suggest::nearest;
 use crate::base::{Digest, RunId, Split, Timestamp, counted};
 use crate::domain::Event;
 use crate::domain::registry::RegistryEvent;
-use crate::domain::run::{Environment, RunEvent, TEST_ROW_ORDER};
+use crate::domain::run::{Environment, RunEvent, TEST_ROW_ORDER, Unstated};
 use crate::projection::Snapshot;
 use crate::projection::best::Admission;
 use crate::projection::registry::ModelRow;
@@ -142,18 +142,29 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub fn predictions_lost(&self, run: &RunDetails) -> Result<Option<String>> {
-        let stored = files_of_details(run).into_iter().rev().find(|file| file.name == PREDICTIONS);
-        let Some(file) = stored else { return Ok(None) };
+        let readable = self.predictions(run)?.is_some();
+        self.lost_artifact(run, PREDICTIONS, "the test predictions", readable)
+    }
+
+    /// The reason why the artifact `name` of a run, called `what` for people, is not there or
+    /// cannot be used (not `readable`); none where it kept none, or has it.
+    fn lost_artifact(
+        &self,
+        run: &RunDetails,
+        name: &str,
+        what: &str,
+        readable: bool,
+    ) -> Result<Option<String>> {
+        let stored = files_of_details(run).into_iter().rev().find(|file| file.name == name);
+        let Some(file) = stored.filter(|_| !readable) else { return Ok(None) };
         let id = &run.experiment_id;
         let lost = match self.redacted_files()?.get(&file.digest) {
-            Some(at) if self.predictions(run)?.is_none() => {
-                Some(format!("the test predictions of {id} were redacted at event {at}"))
+            Some(at) => Some(format!("{what} of {id} were redacted at event {at}")),
+            None if self.blobs.contains(file.digest) => None,
+            None if run.deleted.is_some() => {
+                Some(format!("{what} of {id} were removed with its files"))
             }
-            _ if self.blobs.contains(file.digest) => None,
-            _ if run.deleted.is_some() => {
-                Some(format!("the test predictions of {id} were removed with its files"))
-            }
-            _ => Some(format!("the test predictions of {id} are in no blob")),
+            None => Some(format!("{what} of {id} are in no blob")),
         };
         Ok(lost)
     }
@@ -204,14 +215,19 @@ impl App {
         let runs = views.run_details()?;
         let production = views.production()?;
         let best = views.best(Admission::Measured)?;
-        let mut pictures = Vec::new();
+        let (mut pictures, mut omitted) = (Vec::new(), Vec::new());
         for model in &production {
             let Some(run) = runs.iter().find(|run| run.id == model.run) else { continue };
             pictures.extend(charts::confusion(run, Split::Test));
             pictures.extend(charts::curves(run, &self.curves(run.run())?, "loss"));
-            if let Some(rows) = self.predictions(run)? {
-                pictures.extend(charts::roc(run, &rows));
-                pictures.extend(charts::calibration(run, &rows));
+            match self.predictions(run)? {
+                Some(rows) => {
+                    pictures.extend(charts::roc(run, &rows));
+                    pictures.extend(charts::calibration(run, &rows));
+                }
+                None => omitted.extend(self.predictions_lost(run)?.map(|why| {
+                    format!("ROC and calibration pictures of {}: {why}", run.experiment_id)
+                })),
             }
         }
         // How the best run trained is worth seeing before it is in production, too.
@@ -232,31 +248,37 @@ impl App {
             policy_revision,
             best,
             left_out: views.best_explained(Admission::Measured)?.left_out,
-            data: self.data_sets(&runs)?,
+            data: self.data_sets(&runs, &mut omitted)?,
             runs,
             audit: self.audit_record(events)?,
-            reasons: self.reasons(&production)?,
+            reasons: self.reasons(&production, &mut omitted)?,
             candidates: self.candidates(&views)?,
             production,
             promotions: self.promotions(&views)?,
             consolidations: views.consolidations()?,
             critical: policy.production_promotion.critical_class,
             pictures,
+            omitted,
         };
         Ok(facts.document())
     }
 
-    /// What finished runs were trained and tested on, each data once, oldest first.
-    fn data_sets(&self, runs: &[RunDetails]) -> Result<Vec<DataSet>> {
+    /// What finished runs were trained and tested on, each data once, oldest first; what cannot be
+    /// read any more goes to `omitted`.
+    fn data_sets(&self, runs: &[RunDetails], omitted: &mut Vec<String>) -> Result<Vec<DataSet>> {
         let mut sets: Vec<([u8; 32], DataSet)> = Vec::new();
         for run in runs.iter().filter(|run| run.status == Status::Finished) {
             if let Some((_, set)) = sets.iter_mut().find(|(data, _)| *data == run.data) {
                 set.runs += 1;
-                set.leaked_rows = set.leaked_rows.max(run.leaked_rows);
+                set.leaked_rows = set.leaked_rows.max(stated_leaks(run));
                 continue;
             }
             let event = self.store.read(|log| Ok::<_, Error>(log.event(run.started_position)?))?;
-            let Ok(Event::Run(RunEvent::Started(started))) = event.event() else { continue };
+            let Ok(Event::Run(RunEvent::Started(started))) = event.event() else {
+                let (id, at) = (&run.experiment_id, run.started_position);
+                omitted.push(format!("data of {id}: its start, event {at}, cannot be read"));
+                continue;
+            };
             let data = &started.data;
             let mut files: Vec<String> = data
                 .files
@@ -280,6 +302,11 @@ impl App {
                 run.rows.iter().map(|(split, rows)| format!("{} {rows}", split.word())).collect();
             let report = self.kept(run, "data_report")?;
             let report = report.and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+            if report.is_none() {
+                let lost =
+                    self.lost_artifact(run, "data_report", "the findings about the data", false)?;
+                omitted.extend(lost.map(|why| format!("near-duplicate rows: {why}")));
+            }
             let near = report.and_then(|r| Some(r.get("nearly_repeated")?.as_array()?.len()));
             sets.push((
                 run.data,
@@ -289,7 +316,7 @@ impl App {
                     split: format!("{} ({})", rows.join(", "), data.split_rule),
                     runs: 1,
                     near_duplicates: near,
-                    leaked_rows: run.leaked_rows,
+                    leaked_rows: stated_leaks(run),
                 },
             ));
         }
@@ -297,16 +324,27 @@ impl App {
     }
 
     /// What people wrote when they approved what is in production.
-    fn reasons(&self, production: &[ModelRow]) -> Result<Vec<(String, String)>> {
+    fn reasons(
+        &self,
+        production: &[ModelRow],
+        omitted: &mut Vec<String>,
+    ) -> Result<Vec<(String, String)>> {
         let mut reasons = Vec::new();
         for model in production {
             for approval in &model.approvals {
                 let at = approval.position;
                 let event = self.store.read(|log| Ok::<_, Error>(log.event(at)?))?;
-                if let Ok(Event::Registry(RegistryEvent::Approved(approved))) = event.event()
-                    && let Some(reason) = approved.reason
-                {
-                    reasons.push((model.name.clone(), format!("{}: {reason}", approval.approver)));
+                match event.event() {
+                    Ok(Event::Registry(RegistryEvent::Approved(approved))) => {
+                        let reason =
+                            approved.reason.map(|text| format!("{}: {text}", approval.approver));
+                        reasons.extend(reason.map(|reason| (model.name.clone(), reason)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => omitted.push(format!(
+                        "reason of the approval of {} at event {at}: {error}",
+                        model.name
+                    )),
                 }
             }
         }
@@ -324,6 +362,11 @@ impl App {
         promotions.sort();
         Ok(promotions)
     }
+}
+
+/// Leaked rows, where somebody stated or counted them.
+fn stated_leaks(run: &RunDetails) -> Option<u64> {
+    run.stated(Unstated::LeakedRows).then_some(run.leaked_rows)
 }
 
 /// Refuses columns that none of the runs has.

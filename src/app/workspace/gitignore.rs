@@ -42,6 +42,7 @@ fn folders(layout: &Layout) -> Vec<String> {
         }
     }
     folders.push(layout.production.clone());
+    folders.extend(layout.pretrained());
     folders
 }
 

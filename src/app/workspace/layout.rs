@@ -118,6 +118,16 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The folder of weights from elsewhere, which trainings start from: beside the models in
+    /// production, in the layout `training-output` only.
+    pub fn pretrained(&self) -> Option<String> {
+        let above = match self.production.rsplit_once('/') {
+            Some((above, _)) => format!("{above}/"),
+            None => String::new(),
+        };
+        (self.kind == LayoutKind::TrainingOutput).then(|| format!("{above}pretrained"))
+    }
+
     /// The name of a run's folder; `number` tells those of one name apart.
     pub fn folder_name(&self, run: &NewRun<'_>, number: u32) -> String {
         match self.kind {

@@ -212,6 +212,7 @@ impl App {
             let settings = Settings { layout: migration.to, ..self.settings.clone() };
             self.write_settings(&settings)?;
             fuse::step();
+            self.make_pretrained(&Layout::of(&self.root, &settings, &self.caller.folders)?)?;
         }
         let from = match migration.from == migration.to {
             false => migration.from,

@@ -396,6 +396,9 @@ pub struct RunTagged {
     pub removed: Vec<String>,
 }
 
+/// The beginning of the note of a run whose code could not be read with git.
+pub const CODE_NOT_RECORDED: &str = "the commit and the changes of the code are not recorded: ";
+
 /// Somebody wrote something down about the run.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 pub struct RunNoted {

@@ -24,12 +24,12 @@ pub use decide::{RunFacts, RunStream};
 pub use edit::RunEdit;
 pub(in crate::domain) use edit::printable;
 pub use event::{
-    ArtifactStored, BestPoint, CandidateAssessed, DataFile, DataRecord, DroppedFile, Environment,
-    EnvironmentDifference, Git, MetricsRecorded, NumberDifference, PackedFiles, RenamedFile,
-    RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed, RunFinished, RunInterrupted,
-    RunNoted, RunPinned, RunPlanned, RunRelocated, RunRenamed, RunReproduced, RunRestored,
-    RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE, SplitRows, Synthetic,
-    TrainCheckpointPruned, TrainCheckpointSaved,
+    ArtifactStored, BestPoint, CODE_NOT_RECORDED, CandidateAssessed, DataFile, DataRecord,
+    DroppedFile, Environment, EnvironmentDifference, Git, MetricsRecorded, NumberDifference,
+    PackedFiles, RenamedFile, RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed,
+    RunFinished, RunInterrupted, RunNoted, RunPinned, RunPlanned, RunRelocated, RunRenamed,
+    RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE,
+    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use evidence::{RunEvidence, is_model};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};

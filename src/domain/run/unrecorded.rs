@@ -6,7 +6,7 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::Split;
+use crate::base::{Split, are, counted};
 
 /// Values that were printed or reported and are no points of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
@@ -109,9 +109,7 @@ impl UnrecordedSeries {
     /// In one line, such as `2 values of valid/loss are not finite (steps 3 to 4)`.
     pub fn line(&self) -> String {
         let split = self.split.map_or(String::new(), |split| format!("{}/", split.word()));
-        let count =
-            if self.values == 1 { "1 value".into() } else { format!("{} values", self.values) };
-        let is = if self.values == 1 { "is" } else { "are" };
+        let (count, is) = (counted(self.values, "value"), are(&self.values));
         let steps = match (self.first_step, self.last_step) {
             (Some(first), Some(last)) if first != last => format!(" (steps {first} to {last})"),
             (Some(step), _) => format!(" (step {step})"),

@@ -190,11 +190,31 @@ fn read(base: &Node, merged: &Node) -> Result<TrainConfig, ConfigError> {
                 let mut single = base.clone();
                 replace(&mut single, &key, node);
                 let error = serde_json::from_value::<TrainConfig>(single.to_json()).err()?;
-                Some((key, node, error.to_string()))
+                Some((key, node, in_words(&error.to_string())))
             })
             .unwrap_or_else(|| (String::new(), merged, e.to_string()));
         ConfigError::Type { place: node.place.clone(), key, message }
     })
+}
+
+/// A wrong type in the words of YAML instead of those of the code.
+fn in_words(message: &str) -> String {
+    let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "u32" | "u64" => "a whole number of 0 or more",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" => "a text",
+        "a sequence" => "a list",
+        structure if structure.starts_with("struct ") => "a map of settings",
+        other => other,
+    };
+    let found = found.replacen("string ", "text ", 1).replacen("sequence", "list", 1);
+    format!("{expected} expected, found {found}")
 }
 
 pub(super) fn leaves<'a>(node: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
@@ -281,7 +301,7 @@ mod tests {
         );
         assert_eq!(
             said("model:\n  n_embd: wide\n"),
-            "my.yaml:2:11: `model.n_embd`: invalid type: string \"wide\", expected u32"
+            "my.yaml:2:11: `model.n_embd`: a whole number of 0 or more expected, found text \"wide\""
         );
         assert_eq!(
             said("model:\n  n_embd: 250\n"),
@@ -291,6 +311,15 @@ mod tests {
             said("model: {architecture: tfidf_svm, n_embd: 512}"),
             "my.yaml:1:34: `model.n_embd` decides nothing for the architecture tfidf_svm"
         );
+        for (yaml, expected) in [
+            ("training: {learning_rate: fast}", "a number expected, found text \"fast\""),
+            ("data: {dedupe: 3}", "true or false expected, found integer `3`"),
+            ("training: {early_stopping: 3}", "a map of settings expected, found integer `3`"),
+            ("tags: x", "a list expected, found text \"x\""),
+            ("description: [x]", "a text expected, found list"),
+        ] {
+            assert!(said(yaml).ends_with(expected), "{}", said(yaml));
+        }
         assert!(text("model: {architecture: toy, n_embd: 256}").is_ok(), "the default");
         assert!(said("model:\n  n_embd: [1\n").starts_with("my.yaml:"), "{}", said("a: [1"));
         assert!(said("training: 3\n").contains("`training`"), "{}", said("training: 3\n"));

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{HfError, SIDE_FILES};
+use crate::base::counted;
 use crate::data::tokenizer::{CONFIG_FILE, Tokenizer, VOCABULARY_MAX};
 use crate::model::config::TrainConfig;
 
@@ -142,7 +143,8 @@ impl ConfigFile {
         let multi_label = match self.problem_type.as_deref() {
             _ if labels.len() < 2 => {
                 let count = labels.len();
-                return Err(format!("{count} labels: a classifier needs at least 2"));
+                let labels = counted(count, "label");
+                return Err(format!("{labels}: a classifier needs at least 2"));
             }
             None | Some("single_label_classification") => false,
             Some("multi_label_classification") => true,

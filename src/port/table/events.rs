@@ -20,6 +20,7 @@ pub(super) const EVENTS: Table = Table {
 const COLUMNS: &[Column] = &[
     POSITION,
     RECORDED,
+    column("wall", Type::Time, "raw wall clock of the machine when the log took the event"),
     column("occurred", Type::Time, "when it happened, by the producer's clock"),
     narrowing("kind", Type::Text, Role::Kind, "kind of event, such as run.finished").few(),
     column("stream", Type::Text, "whose event, such as run/<id>"),
@@ -30,7 +31,11 @@ const COLUMNS: &[Column] = &[
     IDENTITY,
     column("provenance", Type::Text, "engine, supervised, reported, typed or imported").few(),
     column("invocation", Type::Int, "position of the start of the invocation it belongs to"),
-    column("wall_offset_ns", Type::Int, "raw wall clock minus recorded; not 0 where it went back"),
+    column(
+        "wall_offset_ns",
+        Type::Int,
+        "wall minus recorded; not 0 where the wall clock was behind the event before",
+    ),
     column("payload", Type::Text, "what happened, as JSON; redacted texts are placeholders"),
     column("envelope", Type::Bytes, "the stored bytes, which the log's tree commits to"),
     column("redacted_by", Type::Int, "position of the text.redacted event that took texts out"),
@@ -41,6 +46,7 @@ fn rows(seen: &Seen<'_>, out: &mut Batch) {
     row![out;
         header.position,
         header.recorded,
+        header.wall(),
         header.occurred(),
         kind_word(header.kind),
         header.stream,

@@ -334,8 +334,10 @@ const fn narrowing(name: &'static str, kind: Type, role: Role, about: &'static s
 
 const POSITION: Column =
     narrowing("position", Type::Int, Role::Position, "position of the event in the log");
-const RECORDED: Column =
-    narrowing("recorded", Type::Time, Role::Recorded, "when the log took the event");
+const RECORDED: Column = narrowing("recorded", Type::Time, Role::Recorded, RECORDED_ABOUT);
+/// The raw time is `events.wall`.
+const RECORDED_ABOUT: &str =
+    "when the log took the event, corrected: never before the event before it";
 const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run").few();
 const ACTOR: Column = column("actor", Type::Text, "who did it, by name").few();
 const IDENTITY: Column = column("identity", Type::Text, "signed or claimed").few();

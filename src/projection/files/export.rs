@@ -10,15 +10,16 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Guide, NAMES, generate};
 use crate::base::confine::{self, Folder};
 use crate::base::{Digest, durable, fuse};
 use crate::domain::policy::Policy;
+use crate::projection::views_lock::LOCK_WAIT_MAX;
 use crate::projection::{Snapshot, ViewError};
-use crate::store::Blobs;
+use crate::store::{Blobs, lock_file_within};
 
 /// Writes and checks the generated files of one workspace.
 #[derive(Clone, Debug)]
@@ -96,10 +97,8 @@ impl Exporter {
     /// # Errors
     /// When views or files cannot be read or written.
     pub fn regenerate(&self, views: &Snapshot, project: &str) -> Result<Regenerated, ViewError> {
-        let lock = confine::lock_file(&self.annals.join("exports.lock"))
-            .map_err(failed("open exports.lock"))?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|e| failed("lock exports.lock")(e.into()))?;
+        let path = self.annals.join("exports.lock");
+        let _lock = lock_file_within(&path, FlockOperation::LockExclusive, LOCK_WAIT_MAX)?;
         let mut written = self.written();
         if written.position > views.size() {
             return Ok(Regenerated::default());

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Facts};
 use crate::base::markdown::{escape, paragraph};
-use crate::base::{Digest, RunId, Split, Timestamp, is_bound, is_count};
+use crate::base::{Digest, RunId, Split, Timestamp, counted, is_bound, is_count};
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::RunDetails;
 use crate::projection::{Snapshot, ViewError};
@@ -245,7 +245,7 @@ fn write_results(text: &mut String, run: &RunDetails) -> std::fmt::Result {
     }
     for evaluation in run.evaluations.iter().filter(|found| !found.classes.is_empty()) {
         let split = evaluation.split.word();
-        writeln!(text, "\n### Labels on {split}, {} rows\n", evaluation.rows)?;
+        writeln!(text, "\n### Labels on {split}, {}\n", counted(evaluation.rows, "row"))?;
         writeln!(text, "| label | precision | recall | F1 | rows |\n|---|---|---|---|---|")?;
         for class in &evaluation.classes {
             let (label, support) = (escape(&class.label), class.support);

@@ -8,6 +8,7 @@ use crate::app::core::environment;
 use crate::app::runs::run_files::{Location, RunFiles, decides, files_of_details};
 use crate::app::runs::train::ensemble;
 use crate::app::{App, Error, ErrorKind, Named, Programs, Result};
+use crate::base::confine;
 use crate::effect;
 use crate::model::config::TrainConfig;
 use crate::model::{Known, Labels, ModelFile, ModelFiles};
@@ -107,6 +108,18 @@ impl App {
 
 impl App {
     fn model_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
+        // Damage is looked for only where loading failed: that reads every file. Behind a link
+        // `repair` does not write, and the error names the link.
+        self.load_in_production(model, programs).map_err(|error| {
+            let reachable = confine::parent_inside(&self.root, &model.path).is_ok();
+            match self.damaged_model(model).into_iter().next() {
+                Some(damage) if reachable => error.hint(damage.advice),
+                _ => error,
+            }
+        })
+    }
+
+    fn load_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
         let (mut list, mut of_members) = (None, Vec::new());
         let mut files = ModelFiles::of(model.name.clone());
         for (path, digest, _) in &model.files {
@@ -119,15 +132,10 @@ impl App {
                 files.insert(file, known);
             }
         }
-        let loaded = match list {
+        match list {
             Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
             None => Model::load(files, programs),
-        };
-        // Looked at only where loading failed: it reads every file.
-        loaded.map_err(|error| match self.damaged_model(model).is_empty() {
-            true => error,
-            false => error.hint(format!("`annals repair {}` restores its files", model.name)),
-        })
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::pending::Pending;
 use super::printed::{self, Line, Name, Value};
 use super::report::Finish;
 use crate::base::mask::Masker;
-use crate::base::{Split, Timestamp};
+use crate::base::{Split, Timestamp, counted};
 use crate::domain::Name as Word;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{MetricsUnrecorded, UnrecordedReason as Reason, UnrecordedSeries};
@@ -434,7 +434,7 @@ impl Unrecorded {
         let mut lines: Vec<String> =
             self.series.values().map(|series| format!("not recorded: {}", series.line())).collect();
         if self.others > 0 {
-            lines.push(format!("not recorded: {} values of further names", self.others));
+            lines.push(format!("not recorded: {} of further names", counted(self.others, "value")));
         }
         lines
     }

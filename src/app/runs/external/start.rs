@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
-use crate::app::core::environment::Facts;
+use crate::app::core::environment::{Code, Facts};
 use crate::app::core::session::Tx;
 use crate::app::runs::train::{PlannedRun, RunFolder};
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
 use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
-    ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunFacts, RunStarted, RunState,
-    RunStream, SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated,
+    ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunEdit, RunFacts, RunStarted,
+    RunState, RunStream, SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated,
 };
 use crate::domain::{Name, Provenance};
 
@@ -74,7 +74,7 @@ pub(super) struct Prepared {
     config: (String, Vec<u8>),
     data: DataRecord,
     environment: crate::domain::run::Environment,
-    diff: Option<String>,
+    code: Code,
 }
 
 impl App {
@@ -147,7 +147,7 @@ impl App {
                 (name.to_string(), "config.json".into(), bytes)
             }
         };
-        let (environment, diff) = self.environment(Facts {
+        let (environment, code) = self.environment(Facts {
             libtorch: None,
             // Both are the script's, and not stated unless it states them.
             threads: 0,
@@ -155,7 +155,7 @@ impl App {
             accelerators: vec![],
         });
         let (data, config) = (data_record(start)?, (file, bytes));
-        Ok(Prepared { name, parameters, config_name, config, data, environment, diff })
+        Ok(Prepared { name, parameters, config_name, config, data, environment, code })
     }
 
     /// The run's start, its category and its settings, in the caller's transaction.
@@ -190,7 +190,7 @@ impl App {
         };
         let run = started.run;
         let mut stored = vec![config];
-        if let Some(diff) = &prepared.diff {
+        if let Some(diff) = &prepared.code.diff {
             let digest = self.blobs.put(diff.as_bytes())?;
             let (name, bytes) = ("diff".into(), diff.len() as u64);
             stored.push(ArtifactStored { name, path: None, digest, bytes, blob: true });
@@ -202,6 +202,9 @@ impl App {
         let mut record = Draft::<RunStream>::read(tx.log(), run)?;
         for command in commands {
             record.decide(command, &facts)?;
+        }
+        if let Some(text) = prepared.code.unknown.clone() {
+            record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
         }
         tx.append(&mut record)?;
         Ok(record.into_state())

@@ -10,6 +10,7 @@ mod owner;
 mod repeat;
 mod reproduce;
 mod request;
+mod result_size;
 mod resume;
 mod settings;
 mod tell;
@@ -29,11 +30,11 @@ use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::Facts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy};
-use crate::base::{Digest, RunId};
+use crate::base::{Digest, RunId, counted};
 use crate::data::Dataset;
 use crate::domain::run::{
-    ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunFacts, RunStarted,
-    RunState, RunStatus, RunStream, SplitRows, Synthetic,
+    ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunEdit, RunFacts,
+    RunStarted, RunState, RunStatus, RunStream, SplitRows, Synthetic,
 };
 use crate::domain::{Name, Provenance};
 use crate::model::Preparation;
@@ -120,7 +121,10 @@ impl App {
         stop: &AtomicUsize,
         screen: &mut dyn Screen,
     ) -> Result<Trained> {
-        let resolved = request::resolve(request, &self.caller.cwd)?;
+        let resolved = {
+            let pretrained = self.layout.pretrained().map(|folder| self.root.join(folder));
+            request::resolve(request, &self.caller.cwd, pretrained.as_deref())?
+        };
         resolved.notes.iter().for_each(|note| screen.note(note));
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
@@ -130,6 +134,7 @@ impl App {
                     let config = &resolved.config;
                     config.model.architecture.specification().read(source, config)?
                 };
+                result_size::refuse_too_many_labels(&dataset)?;
                 let (config, programs) = (&resolved.config, &request.programs);
                 let prepared = difficulty::prepare(self, &dataset, config, programs, screen)?;
                 Some((dataset, prepared))
@@ -243,8 +248,11 @@ impl App {
         {
             screen.note(&format!(
                 "stopped early after epoch {} of {planned}: {} on valid did not improve in \
-                 {patience} epochs; the weights are those of epoch {}",
-                finished.epochs, finished.metric, finished.best_epoch
+                 {}; the weights are those of epoch {}",
+                finished.epochs,
+                finished.metric,
+                counted(patience, "epoch"),
+                finished.best_epoch
             ));
         }
         self.record_end(session, run, number, &of, folder, driven)
@@ -280,7 +288,7 @@ impl App {
     ) -> Result<(RunState, RunStarted)> {
         let hello = engine.hello();
         let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
-        let (environment, diff) = self.environment(Facts {
+        let (environment, code) = self.environment(Facts {
             libtorch: hello.libtorch.as_deref(),
             threads: begin.threads,
             device: begin.device,
@@ -308,7 +316,7 @@ impl App {
             trainer: hello.program.clone(),
             unstated: BTreeSet::new(),
         };
-        if let Some(diff) = &diff {
+        if let Some(diff) = &code.diff {
             self.blobs.put(diff.as_bytes())?;
             let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
             stored.push(ArtifactStored {
@@ -328,6 +336,9 @@ impl App {
             commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
             for command in commands {
                 record.decide(command, &facts)?;
+            }
+            if let Some(text) = code.unknown {
+                record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
             }
             tx.append(&mut record)?;
             Ok((record.into_state(), started))
@@ -359,13 +370,19 @@ impl App {
         folder: &RunFolder,
         driven: Result<Driven>,
     ) -> Result<()> {
+        let mut note = None;
         let (ending, error, mut stored) = match driven {
             Ok(Driven::Finished(finished)) => {
-                let ended = translate::finished(&finished, attempt);
+                let mut ended = translate::finished(&finished, attempt);
+                note = result_size::shorten(&mut ended);
                 let stored = folder.write_results(of, &finished, &ended)?;
                 (Ending::Finish(Box::new(ended)), None, stored)
             }
-            Ok(Driven::Ended(ending, error)) => (ending, Some(error), vec![]),
+            Ok(Driven::Ended(ending, error)) => {
+                let id = &folder.experiment_id;
+                let error = error.hint(format!("the run is {id}: `annals show {id}`"));
+                (ending, Some(error), vec![])
+            }
             Err(error) => {
                 let ending = Ending::Fail {
                     reason: format!("recording failed: {error}"),
@@ -391,6 +408,9 @@ impl App {
             let facts = RunFacts::new(&policy, Provenance::Engine);
             for command in commands {
                 record.decide(command, &facts)?;
+            }
+            if let Some(text) = note {
+                record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
             }
             tx.append(&mut record)?;
             Ok(())

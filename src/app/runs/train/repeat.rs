@@ -1,11 +1,10 @@
 //! `train --repeat`: the same training with one seed after the other, to see how much of a score
 //! is luck.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use super::{TrainRequest, Trained, request};
+use super::settings::merged;
+use super::{TrainRequest, Trained};
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::Split;
 use crate::projection::runs::RunDetails;
@@ -37,7 +36,7 @@ impl TrainRequest {
     /// # Errors
     /// When the settings cannot be used or a seed would not fit 64 bits.
     pub fn repeated(&self, count: u32) -> Result<Vec<(u64, Self)>> {
-        let first = request::resolve(self, Path::new(""))?.config.training.seed;
+        let first = merged(self)?.config.training.seed;
         let seeds = (0..u64::from(count)).map(|more| {
             first.checked_add(more).ok_or_else(|| {
                 let message = format!("seed {first} has no {count} seeds from it on");

@@ -84,9 +84,23 @@ pub trait Screen {
     fn event(&mut self, event: &TrainEvent);
 }
 
-/// Merges the settings; files they name are looked for in `folder`.
-pub(super) fn resolve(request: &TrainRequest, folder: &Path) -> Result<Resolved> {
+/// Merges the settings; files they name are looked for in `folder`, and weights to start from in
+/// `pretrained` too.
+pub(super) fn resolve(
+    request: &TrainRequest,
+    folder: &Path,
+    pretrained: Option<&Path>,
+) -> Result<Resolved> {
     let Resolved { mut config, name, mut notes } = merged(request)?;
+    let given = [&mut config.pat.init_from, &mut config.distilbert.init_from];
+    for given in given.into_iter().filter(|given| !given.is_empty()) {
+        let elsewhere = pretrained.map(|pretrained| pretrained.join(&*given));
+        if let Some(path) = elsewhere.filter(|path| !folder.join(&*given).exists() && path.exists())
+        {
+            notes.push(format!("{given} is read from {}", path.display()));
+            *given = path.display().to_string();
+        }
+    }
     let lexicon = &mut config.lexicon;
     if lexicon.names_a_file() {
         for file in [&mut lexicon.file, &mut lexicon.types_file] {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::TrainRequest;
 use crate::app::{Error, ErrorKind, Result};
+use crate::base::counted;
 use crate::base::suggest::nearest;
 use crate::model::config::{self, ConfigError, FileKind, Layer, OldKey, TrainConfig};
 
@@ -131,7 +132,8 @@ fn layer(
         }
         (_, FileKind::Templates(templates)) => {
             let all: Vec<&str> = templates.iter().map(|t| t.name.as_str()).collect();
-            let message = format!("{file} holds {} templates: {}", all.len(), all.join(", "));
+            let message =
+                format!("{file} holds {}: {}", counted(all.len(), "template"), all.join(", "));
             let first = all.first().copied().unwrap_or_default();
             return Err(Error::new(ErrorKind::Data, message)
                 .hint(format!("name one, such as --config {file}:{first}")));

@@ -1,6 +1,7 @@
 //! What the user learns about the data before the training begins.
 
 use super::{Plan, Screen};
+use crate::base::counted;
 use crate::data::prepared::Inputs;
 
 /// Labels that a line for people names.
@@ -56,8 +57,10 @@ impl Plan<'_> {
         let leaked = self.prepared.leakage.rows_left();
         if leaked > 0 {
             screen.warn(&format!(
-                "{leaked} rows of valid and test repeat a text of train (leakage); --dedupe \
-                 removes them from train"
+                "{} of valid and test {} a text of train (leakage); --dedupe removes {} from train",
+                counted(leaked, "row"),
+                if leaked == 1 { "repeats" } else { "repeat" },
+                if leaked == 1 { "it" } else { "them" },
             ));
         }
         if let Some(line) = self.prepared.report.tell_near() {

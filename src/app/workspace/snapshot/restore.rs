@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::manifest::{Content, Manifest};
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, RunId, durable, fuse};
+use crate::base::{Digest, RunId, counted, durable, fuse};
 use crate::store::{StoreError, copy_file};
 
 /// The snapshot's list in a restored folder.
@@ -74,7 +74,10 @@ impl App {
         for (path, digest, bytes) in manifest.files() {
             let wrong = match self.blobs.verify(digest) {
                 Ok(found) if found == bytes => None,
-                Ok(found) => Some(format!("it has {found} bytes, according to its list {bytes}")),
+                Ok(found) => {
+                    let found = counted(found, "byte");
+                    Some(format!("it has {found}, according to its list {bytes}"))
+                }
                 Err(error) => Some(error.to_string()),
             };
             verified.files += 1;
