@@ -14,7 +14,8 @@ use crate::domain::run::{RunState, RunStream};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceState, WorkspaceStream};
 use crate::domain::{Decider, Event, Header, Identity, Provenance, StreamId, fold};
 use crate::store::{
-    Access, Append, Author, Expected, Origin, Store, TAG_ACTOR, View, WriteOptions, Writer,
+    Access, Append, Author, Expected, Origin, Store, StoreError, TAG_ACTOR, View, WriteOptions,
+    Writer,
 };
 use crate::tlog::NoteSigner;
 
@@ -82,6 +83,11 @@ impl<'t> Tx<'_, 't> {
     }
 
     fn finish(&mut self, id: InvocationId, outcome: Outcome) -> Result<()> {
+        // A log that was replaced does not know the invocation; another process may have ended it.
+        let invocation = self.invocation;
+        if self.writer.next_sequence(invocation)?.is_none() {
+            return Err(StoreError::InvocationClosed { invocation }.into());
+        }
         let command = InvocationCommand::Finish(outcome);
         self.decide::<InvocationStream>(id, command, &Provenance::Reported)?;
         Ok(())
