@@ -1,7 +1,7 @@
 //! The two macros behind the lists: kinds of one stream, and streams of the domain.
 
-/// Declares the event enum of one stream: code, constant, name, schema version, class and payload of
-/// each kind. Codes and names are stored: never reuse or change one. The constant
+/// Declares the event enum of one stream: code, constant, name, schema version, class and payload
+/// of each kind. Codes and names are stored: never reuse or change one. The constant
 /// (`RunEvent::FINISHED`) is how code outside of the domain names the kind.
 macro_rules! stream_events {
     (

@@ -75,8 +75,8 @@ impl Decider for RegistryStream {
     }
 }
 
-/// Refuses when a rule of the policy is not met, a name is taken or not a name, a request is unknown
-/// or closed, approvals are missing, or the person may not approve.
+/// Refuses when a rule of the policy is not met, a name is taken or not a name, a request is
+/// unknown or closed, approvals are missing, or the person may not approve.
 pub(super) fn decide(
     state: &RegistryState,
     command: RegistryCommand,

@@ -17,8 +17,10 @@ stream_events! {
         0x0401 STARTED "run.started" 2 Text Started(RunStarted),
         0x0402 CLASSIFIED "run.classified" 2 Decision Classified(RunClassified),
         0x0403 METRICS_RECORDED "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
-        0x0404 CHECKPOINT_SAVED "run.train_checkpoint_saved" 1 Fact CheckpointSaved(TrainCheckpointSaved),
-        0x0405 CHECKPOINT_PRUNED "run.train_checkpoint_pruned" 1 Fact CheckpointPruned(TrainCheckpointPruned),
+        0x0404 CHECKPOINT_SAVED "run.train_checkpoint_saved" 1 Fact
+            CheckpointSaved(TrainCheckpointSaved),
+        0x0405 CHECKPOINT_PRUNED "run.train_checkpoint_pruned" 1 Fact
+            CheckpointPruned(TrainCheckpointPruned),
         0x0406 ARTIFACT_STORED "run.artifact_stored" 1 Fact ArtifactStored(ArtifactStored),
         0x0407 FINISHED "run.finished" 2 Decision Finished(RunFinished),
         0x0408 FAILED "run.failed" 1 Text Failed(RunFailed),
@@ -26,7 +28,8 @@ stream_events! {
         0x040a ASSESSED "candidate.assessed" 1 Decision Assessed(CandidateAssessed),
         0x040b RESUMED "run.resumed" 1 Decision Resumed(RunResumed),
         0x040c REPRODUCED "run.reproduced" 1 Decision Reproduced(RunReproduced),
-        0x040d METRICS_UNRECORDED "run.metrics_unrecorded" 1 Fact MetricsUnrecorded(MetricsUnrecorded),
+        0x040d METRICS_UNRECORDED "run.metrics_unrecorded" 1 Fact
+            MetricsUnrecorded(MetricsUnrecorded),
         0x0410 TAGGED "run.tagged" 1 Text Tagged(RunTagged),
         0x0411 NOTED "run.noted" 1 Text Noted(RunNoted),
         0x0412 PINNED "run.pinned" 1 Text Pinned(RunPinned),

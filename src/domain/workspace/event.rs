@@ -14,12 +14,14 @@ stream_events! {
         0x0103 KEY_CREATED "key.created" 1 Decision KeyCreated(KeyCreated),
         0x0104 KEY_VOUCHED "key.vouched" 1 Decision KeyVouched(KeyVouched),
         0x0110 BLOBS_REMOVED "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
-        0x0111 CONSOLIDATION_APPLIED "consolidation.applied" 1 Decision ConsolidationApplied(ConsolidationApplied),
+        0x0111 CONSOLIDATION_APPLIED "consolidation.applied" 1 Decision
+            ConsolidationApplied(ConsolidationApplied),
         0x0112 LAYOUT_CHANGED "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
         0x0113 SNAPSHOT_TAKEN "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
         0x0114 TEXT_REDACTED "text.redacted" 1 Decision TextRedacted(TextRedacted),
         0x0118 LOGS_PACKED "logs.packed" 1 Decision LogsPacked(LogsPacked),
-        0x0119 CHECKPOINT_ANCHORED "checkpoint.anchored" 1 Text CheckpointAnchored(CheckpointAnchored),
+        0x0119 CHECKPOINT_ANCHORED "checkpoint.anchored" 1 Text
+            CheckpointAnchored(CheckpointAnchored),
     }
 }
 
