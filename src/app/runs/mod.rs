@@ -9,4 +9,5 @@ pub(super) mod edit;
 pub(super) mod external;
 pub(super) mod record;
 pub(super) mod run_files;
+pub(super) mod supervision;
 pub(super) mod train;

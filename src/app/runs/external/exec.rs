@@ -4,17 +4,14 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::heard::Heard;
 use super::report::finished;
 use super::start::{StartRun, no_id};
 use crate::app::NewRun;
-use crate::app::runs::record::Recorder;
+use crate::app::runs::supervision::{Supervised, Supervision};
 use crate::app::runs::train::RunFolder;
 use crate::app::{App, Error, ErrorKind, Result, Session};
 use crate::base::{RunId, confine};
@@ -23,13 +20,8 @@ use crate::domain::metric::FinalMetric;
 use crate::domain::run::{ArtifactStored, Ending, RunCommand, RunState, RunStatus};
 use crate::supervise::{Command, End, Output, Printed};
 
-/// Facts that may wait for the log before listening waits.
+/// Facts that may wait for the log before the command has to.
 const QUEUE_FACTS: usize = 64;
-/// How often an end asked for by the user is noticed.
-const LISTEN: Duration = Duration::from_millis(50);
-/// How long to wait for the recorder when its queue is full.
-const FULL: Duration = Duration::from_millis(10);
-
 /// A command to be supervised.
 #[derive(Clone, Debug)]
 pub struct ExecRequest {
@@ -127,7 +119,7 @@ impl App {
             ("ANNALS_RUN", run.to_string()),
             ("ANNALS_RUN_FOLDER", folder.path.display().to_string()),
         ];
-        let mut command =
+        let command =
             Command::start(&request.guard, &request.command, &self.caller.cwd, &variables)
                 .map_err(|e| {
                     Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
@@ -136,11 +128,21 @@ impl App {
         let mut log = confine::append_file(&path)
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
         let mut heard = Heard::default();
-        let watch = Watch { session, stop, abandon: AtomicBool::new(false) };
         // The log of the output is a convenience: a full disk ends no training.
         let mut keep = |lines: &[u8]| drop(log.write_all(lines));
-        let end = watch.listen(run, state, &mut command, &mut heard, (echo, &mut keep));
-        drop((log, command));
+        let supervision = Supervision {
+            session,
+            run,
+            state,
+            provenance: Provenance::Supervised,
+            stop,
+            queue_facts: QUEUE_FACTS,
+        };
+        let mut executing =
+            Executing { session, command, heard: &mut heard, echo, keep: &mut keep };
+        let end = supervision.until_end(&mut executing);
+        drop(executing);
+        drop(log);
         let asked = stop.load(Ordering::SeqCst);
         let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
         let seconds = session.now().seconds_since(started);
@@ -207,115 +209,59 @@ impl App {
     }
 }
 
-/// Stays with a command to its end.
-struct Watch<'a> {
+/// A command whose output is shown, kept and recorded.
+struct Executing<'a> {
     session: &'a Session<'a>,
-    stop: &'a AtomicUsize,
-    /// Set when the user insists on an end: nothing waits for the log from then on.
-    abandon: AtomicBool,
+    command: Command,
+    heard: &'a mut Heard,
+    /// Shows what the command printed.
+    echo: &'a mut dyn FnMut(&Printed),
+    /// Keeps what the command printed.
+    keep: &'a mut dyn FnMut(&[u8]),
 }
 
-/// Shows a line that the command printed.
-type Echo<'a> = &'a mut dyn FnMut(&Printed);
-/// Keeps bytes that the command printed.
-type Keep<'a> = &'a mut dyn FnMut(&[u8]);
+impl Supervised for Executing<'_> {
+    type End = End;
 
-impl Watch<'_> {
-    fn listen(
-        &self,
-        run: RunId,
-        state: RunState,
-        command: &mut Command,
-        heard: &mut Heard,
-        (echo, keep): (Echo<'_>, Keep<'_>),
-    ) -> Result<End> {
-        let complaint = Mutex::new(None);
-        let complain = |error: &Error| {
-            let text = format!(
-                "cannot write to the log ({error}); the command continues and writing is retried"
-            );
-            *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-        };
-        let recorder = Recorder {
-            session: self.session,
-            run,
-            state,
-            provenance: Provenance::Supervised,
-            abandon: &self.abandon,
-            complain: &complain,
-        };
-        std::thread::scope(|scope| {
-            let (facts, queue) = sync_channel(QUEUE_FACTS);
-            let recording = scope.spawn(move || recorder.run(&queue));
-            let mut ended = None;
-            let mut asked = 0;
-            loop {
-                self.obey(command, &mut asked);
-                heard.pending.seal_if_due();
-                let told = complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(text) = told {
-                    echo(&Printed { error: true, bytes: format!("{text}\n").into_bytes() });
-                }
-                if !hand_over(heard, &facts) {
-                    // The command has to wait for the log; who asks for an end has not.
-                    if self.abandon.load(Ordering::SeqCst) && ended.is_some() {
-                        break;
-                    }
-                    std::thread::sleep(FULL);
-                } else if ended.is_some() {
-                    break;
-                } else {
-                    match command.hear(LISTEN) {
-                        Output::Silence => {}
-                        Output::Printed(printed) => {
-                            echo(&printed);
-                            heard.take(printed.error, &printed.bytes, self.session.now());
-                            keep(&heard.kept());
-                        }
-                        Output::Ended(end) => {
-                            heard.end(self.session.now());
-                            keep(&heard.kept());
-                            heard.pending.seal();
-                            ended = Some(end);
-                        }
-                    }
-                }
+    fn interrupt(&mut self) {
+        self.command.interrupt();
+    }
+
+    fn kill(&mut self) {
+        self.command.kill();
+    }
+
+    fn log_failed(&mut self, error: &str) {
+        let text = format!(
+            "cannot write to the log ({error}); the command continues and writing is retried\n"
+        );
+        (self.echo)(&Printed { error: true, bytes: text.into_bytes() });
+    }
+
+    fn listen(&mut self, wait: Duration) -> Option<End> {
+        match self.command.hear(wait) {
+            Output::Silence => None,
+            Output::Printed(printed) => {
+                (self.echo)(&printed);
+                self.heard.take(printed.error, &printed.bytes, self.session.now());
+                (self.keep)(&self.heard.kept());
+                None
             }
-            drop(facts);
-            match recording.join() {
-                Ok(Err(error)) => Err(error),
-                Ok(Ok(_)) => {
-                    ended.ok_or_else(|| Error::new(ErrorKind::Bug, "BUG: a command without an end"))
-                }
-                Err(_) => Err(Error::new(ErrorKind::Bug, "BUG: the recorder panicked")),
+            Output::Ended(end) => {
+                self.heard.end(self.session.now());
+                (self.keep)(&self.heard.kept());
+                self.heard.pending.seal();
+                Some(end)
             }
-        })
+        }
     }
 
-    /// Passes on what the user asks for: once Ctrl-C, twice the end.
-    fn obey(&self, command: &mut Command, asked: &mut usize) {
-        let now = self.stop.load(Ordering::SeqCst);
-        if now == *asked {
-            return;
-        }
-        *asked = now;
-        if now == 1 {
-            command.interrupt();
-        } else {
-            self.abandon.store(true, Ordering::SeqCst);
-            command.kill();
-        }
+    fn next_fact(&mut self) -> Option<RunCommand> {
+        self.heard.pending.seal_if_due();
+        self.heard.pending.next()
     }
-}
 
-/// Gives the recorder what is ready; whether nothing is left. A recorder that has ended refuses
-/// facts; why comes out when it is joined.
-fn hand_over(heard: &mut Heard, facts: &SyncSender<RunCommand>) -> bool {
-    while let Some(command) = heard.pending.next() {
-        if let Err(TrySendError::Full(command)) = facts.try_send(command) {
-            heard.pending.put_back(command);
-            return false;
-        }
+    fn put_back(&mut self, fact: RunCommand) {
+        self.heard.pending.put_back(fact);
     }
-    true
 }

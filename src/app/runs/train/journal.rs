@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::drive::Driven;
+use super::supervise_engine::TrainingOutcome;
 use crate::base::{Split, Timestamp, confine};
 use crate::train::metric::Evaluation;
 use crate::train::{EpochEnded, Started, TrainEvent};
@@ -46,9 +46,9 @@ impl Journal {
     }
 
     /// Tells how it ended.
-    pub(super) fn end(&mut self, now: Timestamp, driven: &Driven) {
-        match driven {
-            Driven::Finished(finished) => {
+    pub(super) fn end(&mut self, now: Timestamp, outcome: &TrainingOutcome) {
+        match outcome {
+            TrainingOutcome::Finished(finished) => {
                 let (best, all, metric) = (finished.best_epoch, finished.epochs, &finished.metric);
                 let early = if finished.stopped_early { ", stopped early" } else { "" };
                 let text =
@@ -58,7 +58,7 @@ impl Journal {
                     self.line(now, "INFO", &scores("Test", evaluation));
                 }
             }
-            Driven::Ended(_, error) => self.line(now, "ERROR", &error.to_string()),
+            TrainingOutcome::Ended(_, error) => self.line(now, "ERROR", &error.to_string()),
         }
     }
 

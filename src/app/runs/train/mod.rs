@@ -1,7 +1,6 @@
 //! `train`: from settings and data to a finished run, every step of it recorded.
 
 mod difficulty;
-mod drive;
 mod dry_run;
 pub(in crate::app) mod ensemble;
 pub(in crate::app) mod folder;
@@ -13,12 +12,13 @@ mod request;
 mod result_size;
 mod resume;
 mod settings;
+mod supervise_engine;
 mod tell;
 mod translate;
 mod yardstick;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 pub use dry_run::PlannedRun;
 pub use repeat::Spread;
@@ -42,12 +42,12 @@ use crate::model::config::{Architecture, TrainConfig};
 use crate::projection::runs::RunDetails;
 use crate::supervise::{Engine, SuperviseError};
 use crate::train::protocol::JobSpec;
-use drive::Driven;
 pub(in crate::app) use folder::RunFolder;
 use journal::Journal;
 use owner::log_lost;
 use settings::Resolved;
 pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
+use supervise_engine::{TrainingOutcome, supervise_engine};
 
 /// The parameter of runs that left out rows with an empty text.
 const DROP_EMPTY: &str = "data.drop_empty";
@@ -242,8 +242,9 @@ impl App {
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
         }
         let mut journal = Journal::open(&folder.path.join(folder.log_file()));
-        let driven = drive::drive(session, run, state, engine, stop, (&mut *screen, &mut journal));
-        if let Ok(Driven::Finished(finished)) = &driven
+        let driven =
+            supervise_engine(session, run, state, engine, stop, (&mut *screen, &mut journal));
+        if let Ok(TrainingOutcome::Finished(finished)) = &driven
             && finished.stopped_early
         {
             screen.note(&format!(
@@ -368,17 +369,17 @@ impl App {
         attempt: u32,
         of: &Results<'_>,
         folder: &RunFolder,
-        driven: Result<Driven>,
+        driven: Result<TrainingOutcome>,
     ) -> Result<()> {
         let mut note = None;
         let (ending, error, mut stored) = match driven {
-            Ok(Driven::Finished(finished)) => {
+            Ok(TrainingOutcome::Finished(finished)) => {
                 let mut ended = translate::finished(&finished, attempt);
                 note = result_size::shorten(&mut ended);
                 let stored = folder.write_results(of, &finished, &ended)?;
                 (Ending::Finish(Box::new(ended)), None, stored)
             }
-            Ok(Driven::Ended(ending, error)) => {
+            Ok(TrainingOutcome::Ended(ending, error)) => {
                 let id = &folder.experiment_id;
                 let error = error.hint(format!("the run is {id}: `annals show {id}`"));
                 (ending, Some(error), vec![])
@@ -552,11 +553,6 @@ fn start_engine(
         return Err(Error::new(ErrorKind::Usage, message));
     }
     Ok(engine)
-}
-
-/// How often the user asked for an end.
-fn asked(stop: &AtomicUsize) -> usize {
-    stop.load(Ordering::SeqCst)
 }
 
 /// Sorted JSON text values by dotted key.
