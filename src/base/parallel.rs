@@ -60,7 +60,7 @@ pub fn in_order<I: Sync, S, T: Send, E>(
     let next = || to_do.lock().unwrap_or_else(PoisonError::into_inner).next();
     let (give, made) = channel();
     let (state, work, next) = (&state, &work, &next);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..threads {
             let give = give.clone();
             scope.spawn(move || {
@@ -107,7 +107,7 @@ mod tests {
         let work = |state: &mut u64, item: &u64| {
             *state += 1;
             if item.is_multiple_of(7) {
-                std::thread::yield_now();
+                thread::yield_now();
             }
             item * 2
         };

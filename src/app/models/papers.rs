@@ -68,7 +68,7 @@ pub(in crate::app) fn papers(
         ("README.md", model_card(record, Some(production)).into_bytes()),
     ];
     if !run.labels.is_empty() {
-        papers.push(("labels.json", pretty(&labels(&run.labels))));
+        papers.push(("labels.json", pretty(&Value::Object(labels(&run.labels)))));
     }
     papers
 }
@@ -101,11 +101,14 @@ fn insert(into: &mut Map<String, Value>, key: &[&str], value: Value) {
     }
 }
 
-fn labels(names: &[String]) -> Value {
+/// The labels of a model, in class order, as `labels.json` has them.
+pub(in crate::app) fn labels(names: &[String]) -> Map<String, Value> {
     let ids = || (0_usize..).zip(names);
     let id2label: Map<String, Value> = ids().map(|(i, n)| (i.to_string(), json!(n))).collect();
     let label2id: Map<String, Value> = ids().map(|(i, n)| (n.clone(), json!(i))).collect();
-    json!({ "label2id": label2id, "id2label": id2label, "classes": names })
+    let all =
+        [("label2id", json!(label2id)), ("id2label", json!(id2label)), ("classes", json!(names))];
+    all.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
 /// A value as JSON; counts have no decimals.

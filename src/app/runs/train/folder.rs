@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Plan, Results};
 use crate::app::models::model_card::model_card;
-use crate::app::models::papers::{BASELINE, INFERENCE_MS, Record, pretty, training_info};
+use crate::app::models::papers::{BASELINE, INFERENCE_MS, Record, labels, pretty, training_info};
 use crate::app::runs::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, confine, durable};
@@ -135,7 +135,7 @@ impl RunFolder {
         for (name, bytes) in &plan.prepared.files {
             self.write(&format!("config/{name}"), bytes)?;
         }
-        self.write("config/labels.json", &pretty(&labels(prepared)))?;
+        self.write("config/labels.json", &pretty(&labels_of(prepared)))?;
         self.write(&format!("config/{REPORT_FILE}"), &pretty(&json!(plan.prepared.report)))?;
         let test_rows = TestRowIdentity::of(&plan.dataset, prepared);
         self.write(&format!("config/{TEST_ROWS_FILE}"), test_rows.text.as_bytes())?;
@@ -258,20 +258,13 @@ impl RunFolder {
     }
 }
 
-fn labels(data: &Prepared) -> Value {
-    let names = &data.labels;
-    let id2label: serde_json::Map<String, Value> =
-        names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name))).collect();
-    let label2id: serde_json::Map<String, Value> =
-        names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i))).collect();
-    json!({
-        "label2id": label2id,
-        "id2label": id2label,
-        "classes": names,
-        "multi_label": data.targets.is_multi(),
-        "heads": data.heads.iter().map(|head| (head.name.clone(), json!(head.labels)))
-            .collect::<serde_json::Map<_, _>>(),
-    })
+/// The labels, and what else a training knows of them.
+fn labels_of(data: &Prepared) -> Value {
+    let mut all = labels(&data.labels);
+    let heads = data.heads.iter().map(|head| (head.name.clone(), json!(head.labels)));
+    all.insert("multi_label".into(), json!(data.targets.is_multi()));
+    all.insert("heads".into(), Value::Object(heads.collect()));
+    Value::Object(all)
 }
 
 /// From which probability on a row has each label, where it may have any number of them.
