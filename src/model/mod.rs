@@ -1,5 +1,5 @@
-//! The architectures: one [`Specification`] each, with its section of settings and their ranges, what
-//! it learns from, the files it leaves, how they are loaded and which program runs it.
+//! The architectures: one [`Specification`] each, with its section of settings and their ranges,
+//! what it learns from, the files it leaves, how they are loaded and which program runs it.
 //!
 //! May use: `base`, `stats`, `data`. Must never see: `train`, `store`, `domain`, `cli`, tch; every
 //! path is given.

@@ -1,5 +1,5 @@
-//! The architecture `toy`: softmax regression on bags of tokens in plain Rust; seconds to train, for
-//! trying things out and for tests.
+//! The architecture `toy`: softmax regression on bags of tokens in plain Rust; seconds to train,
+//! for trying things out and for tests.
 
 use bincode::{Decode, Encode};
 use schemars::JsonSchema;

@@ -227,8 +227,8 @@ pub trait Learner {
     }
 
     /// Writes weights and optimiser state into the empty folder `dir`. The weights alone must be
-    /// in [`WEIGHTS_FILE`](crate::model::WEIGHTS_FILE), and writing the same state twice must give the same bytes. The caller
-    /// syncs, digests and renames; the learner only writes.
+    /// in [`WEIGHTS_FILE`](crate::model::WEIGHTS_FILE), and writing the same state twice must give
+    /// the same bytes. The caller syncs, digests and renames; the learner only writes.
     ///
     /// # Errors
     /// When a file cannot be written.
