@@ -74,7 +74,9 @@ impl App {
         self.may_begin("train")?;
         plan.architecture = Some(config.model.architecture.word().to_owned());
         plan.seed = Some(config.training.seed);
-        plan.epochs = Some(config.training.num_epochs);
+        // Only settings that the architecture uses are shown.
+        let used = request::flatten(config).contains_key("training.num_epochs");
+        plan.epochs = used.then_some(config.training.num_epochs);
         plan.device = Some(request.device.clone());
         plan.threads = Some(request.threads.unwrap_or_else(cpus));
         Ok(plan)
