@@ -203,7 +203,7 @@ impl Asking<'_> {
             ));
         }
         if self.empty > 0 {
-            context.ui.note(&format!("{} empty.", counted(self.empty)));
+            context.ui.note(&format!("{} empty.", texts_are(self.empty)));
         }
         self.outlet.end(context)
     }

@@ -55,7 +55,7 @@ impl App {
         request: &TrainRequest,
         screen: &mut dyn Screen,
     ) -> Result<PlannedRun> {
-        let resolved = request::resolve(request, &self.caller.cwd)?;
+        let resolved = self.resolve_request(request)?;
         resolved.notes.iter().for_each(|note| screen.note(note));
         let config = &resolved.config;
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;

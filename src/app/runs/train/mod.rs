@@ -108,6 +108,13 @@ struct Plan<'a> {
 }
 
 impl App {
+    /// Merges the settings of a training; files they name are looked for in the folder of the
+    /// caller, and weights to start from in that of the layout too.
+    fn resolve_request(&self, request: &TrainRequest) -> Result<Resolved> {
+        let pretrained = self.layout.pretrained().map(|folder| self.root.join(folder));
+        request::resolve(request, &self.caller.cwd, pretrained.as_deref())
+    }
+
     /// Trains a run and records it. `stop` counts how often the user asked for an end: once ends
     /// it cleanly, twice kills the engine.
     ///
@@ -121,10 +128,7 @@ impl App {
         stop: &AtomicUsize,
         screen: &mut dyn Screen,
     ) -> Result<Trained> {
-        let resolved = {
-            let pretrained = self.layout.pretrained().map(|folder| self.root.join(folder));
-            request::resolve(request, &self.caller.cwd, pretrained.as_deref())?
-        };
+        let resolved = self.resolve_request(request)?;
         resolved.notes.iter().for_each(|note| screen.note(note));
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
