@@ -24,7 +24,8 @@ impl Facts {
         let errors = self.audit.counts.error;
         if errors > 0 {
             points.push(format!(
-                "Resolve {} of the audit, listed below, before relying on what is in production.",
+                "Resolve {} of the audit, listed below, before relying on the models in \
+                 production.",
                 counted(errors, "error")
             ));
         }

@@ -132,7 +132,7 @@ impl Asking<'_> {
                 for (from, to) in self.outlet.rename(&table.names) {
                     context
                         .ui
-                        .warn(&format!("column \"{from}\" is called \"{to}\" in the answers"));
+                        .warn(&format!("column \"{from}\" is renamed to \"{to}\" in the output"));
                 }
                 let names = &self.outlet.renamed(&table.names);
                 let columns = |row: Vec<InputValue>| names.iter().cloned().zip(row).collect();

@@ -235,9 +235,13 @@ impl Outlet {
             Kind::Csv => write_csv(&mut bytes, &self.columns, &self.rows, CsvCells::Exact),
             Kind::Parquet => write_parquet(&mut bytes, "answers", &self.columns, &[], &self.rows),
         };
-        written.map_err(|e| Error::io("write the answers", e))?;
+        written.map_err(|e| Error::io("write the predictions", e))?;
         out::write(&path, &bytes)?;
-        context.ui.note(&format!("{} answers are in {}", self.answers, path.display()));
+        context.ui.note(&format!(
+            "{} predictions were written to {}",
+            self.answers,
+            path.display()
+        ));
         Ok(())
     }
 }

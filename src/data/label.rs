@@ -91,7 +91,7 @@ impl LabelSpec {
                 return Err(bad(format!("line {} is empty", number + 1)));
             }
             if labels.iter().any(|label| label.name == name) {
-                return Err(bad(format!("\"{name}\" is there twice")));
+                return Err(bad(format!("\"{name}\" occurs twice")));
             }
             labels.push(Label { value: number.to_string(), name });
         }
@@ -119,7 +119,7 @@ impl LabelSpec {
                 return Err(bad(format!("\"{part}\" lacks a value or a name")));
             }
             if labels.iter().any(|label| label.value == value || label.name == name) {
-                return Err(bad(format!("\"{part}\" is there twice")));
+                return Err(bad(format!("\"{part}\" occurs twice")));
             }
             labels.push(Label { value, name });
         }

@@ -103,7 +103,7 @@ impl ModelInputs {
 /// That nothing in the training texts is frequent enough for a vocabulary.
 pub(super) fn rare_words(config: &TrainConfig) -> ModelError {
     let count = config.data.min_count;
-    let problem = format!("nothing in the training texts is there {count} times (data.min_count)");
+    let problem = format!("no token occurs {count} times in the training texts (data.min_count)");
     DataError::NoWords { problem }.into()
 }
 

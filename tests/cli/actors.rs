@@ -22,7 +22,7 @@ fn approvals_are_signed_when_the_policy_says_so() {
     let made = ward.annals_as("ines", &["actor", "add", "ines"]).ok();
     assert!(made.err.contains("until then the name is only claimed"), "{}", made.err);
     ward.annals_as("ines", &["actor", "add", "ines"]).refused(6, "exists already");
-    ward.annals_as("ines", &["approve", "night"]).refused(5, "nobody vouched for the key of ines");
+    ward.annals_as("ines", &["approve", "night"]).refused(5, "the key of ines is not vouched for");
     ward.annals_as("ines", &["actor", "vouch", "ines"]).refused(5, "nothing would be signed");
     ward.annals_as("otto", &["actor", "vouch", "ines"]).refused(5, "nothing would be signed");
     ward.annals(&["actor", "vouch", "nobody"]).refused(4, "nobody has no signing key");

@@ -134,8 +134,8 @@ fn a_change_of_the_layout() {
     assert_pictures!(
         ward,
         ["layout", "show"],
+        ["layout", "migrate", "training-output", "--dry-run"],
         ["layout", "migrate", "training-output"],
-        ["layout", "migrate", "training-output", "--apply"],
         ["layout", "show"],
         ["layout", "migrate", "training-output"],
     );

@@ -239,8 +239,9 @@ impl App {
         if root.join(SETTINGS_FILE).exists() || Store::was_used(&root.join(".annals")) {
             refuse_lost_log(root)?;
             let message = format!("{} is a workspace already", root.display());
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("`annals status` shows what is in it"));
+            return Err(
+                Error::new(ErrorKind::Conflict, message).hint("`annals status` summarizes it")
+            );
         }
         Ok((settings, layout))
     }

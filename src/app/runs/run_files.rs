@@ -145,7 +145,7 @@ impl RunFiles {
         let name = &self.experiment_id;
         let message = format!("the files of {name} were removed by consolidation {plan}: {reason}");
         Err(Error::new(ErrorKind::Rejected, message)
-            .hint(format!("`annals show {name}` prints what is recorded about it")))
+            .hint(format!("`annals show {name}` prints its record")))
     }
 }
 

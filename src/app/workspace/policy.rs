@@ -134,7 +134,7 @@ impl App {
     ) -> Result<Vec<PolicyChange>> {
         let policy: Policy = serde_json::from_str(text).map_err(|e| {
             Error::new(ErrorKind::Data, format!("this is not a policy: {e}"))
-                .hint("`annals policy schema` prints what is allowed")
+                .hint("`annals policy schema` prints the allowed values")
         })?;
         self.change_policy("policy edit", |state| {
             if state.revision() != based_on {

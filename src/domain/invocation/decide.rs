@@ -80,6 +80,6 @@ pub(super) fn decide(
         (InvocationCommand::Interrupt { recovered }, Phase::Started) => {
             Ok(vec![InvocationInterrupted { recovered }.into()])
         }
-        _ => wrong("only one under way can end"),
+        _ => wrong("only a running one can end"),
     }
 }

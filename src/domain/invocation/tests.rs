@@ -40,7 +40,7 @@ fn an_invocation_begins_once_and_ends_once() {
     let interrupt = || InvocationCommand::Interrupt { recovered: vec![] };
     let finished: InvocationEvent = InvocationFinished { outcome: Outcome::Succeeded }.into();
     let interrupted: InvocationEvent = InvocationInterrupted { recovered: vec![] }.into();
-    let only_one = "only one under way can end";
+    let only_one = "only a running one can end";
 
     let nothing = given::<InvocationStream>([], &by);
     nothing.when(InvocationCommand::Start(verb())).then([started()]);

@@ -169,7 +169,7 @@ impl ProductionPromotion {
     /// What people must do beside the rules, in one line.
     pub fn approval_terms(&self) -> String {
         if !self.require_manual_approval {
-            return "nobody has to approve".to_owned();
+            return "no approval is required".to_owned();
         }
         let count = match self.approvals {
             1 => "1 approval".to_owned(),

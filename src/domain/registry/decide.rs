@@ -328,8 +328,8 @@ fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejec
             facts.actor
         ))),
         Some(key) if !facts.vouched.contains(&key) => Err(Rejection::NotAllowed(format!(
-            "production_promotion.approvals_signed requires a signature, and nobody vouched for \
-             the key of {0}; another person with a key runs `annals actor vouch {0}`",
+            "production_promotion.approvals_signed requires a signature, and the key of {0} is not \
+             vouched for; another person with a key runs `annals actor vouch {0}`",
             facts.actor
         ))),
         Some(_) => Ok(()),

@@ -15,10 +15,9 @@ pub struct AttentionConfig {
     pub export_rows: u32,
     /// Test rows on which comprehensiveness and sufficiency are measured.
     pub faithfulness_rows: u32,
-    /// What the loss of attention outside the rationales, or the terms of the lexicon, counts; 0
-    /// for none.
+    /// Loss weight of attention outside the rationales or the terms of the lexicon; 0 disables it.
     pub supervision_weight: f64,
-    /// The column of rationales: passages of the text, apart by `|`. Empty for none.
+    /// Column of rationales: passages of the text, separated by `|`. Empty for none.
     pub rationale_column: String,
 }
 

@@ -14,7 +14,7 @@ pub use crate::data::difficulty::Difficulty;
 pub struct CurriculumConfig {
     /// What makes a row difficult.
     pub difficulty: Difficulty,
-    /// The run or model in production that tells, where `difficulty` is `reference`.
+    /// The run or production model that measures difficulty, if `difficulty` is `reference`.
     pub reference: String,
     /// The stages in order; none trains on all rows from the start.
     pub stages: Vec<StageConfig>,

@@ -13,7 +13,7 @@ pub use crate::data::split::{SplitConfig, SplitRule};
 pub struct DataConfig {
     /// How rows become splits.
     pub split: SplitConfig,
-    /// Removes training rows whose text also stands in validation or test.
+    /// Removes training rows whose text also occurs in validation or test.
     pub dedupe: bool,
     /// Times a term must stand in the training rows to enter the vocabulary.
     pub min_count: u32,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::Rules;
 pub use crate::data::heads::HeadConfig;
 
-/// Other columns learned from the same rows through the same encoder.
+/// Auxiliary target columns, learned from the same rows through the same encoder.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MultitaskConfig {

@@ -26,23 +26,23 @@ pub struct TrainingConfig {
     pub weight_decay: f64,
     /// Largest L2 norm of all gradients together; 0 turns clipping off.
     pub gradient_clip_norm: f64,
-    /// How the learning rate moves after warm-up.
+    /// Shape of the learning rate after warm-up.
     pub schedule: ScheduleKind,
     /// Times `cosine_with_restarts` falls to 0.
     pub cosine_cycles: u32,
     /// Share of all updates in which the learning rate rises from 0.
     pub warmup_fraction: f64,
-    /// Updates in which it rises from 0, instead of `warmup_fraction`; 0 goes by the fraction.
+    /// Number of warm-up updates, instead of `warmup_fraction`; 0 uses the fraction.
     pub warmup_steps: u32,
     /// How classes weigh in the loss.
     pub class_weights: ClassWeights,
     /// Share of the target spread over all classes.
     pub label_smoothing: f64,
-    /// How much less the loss looks at rows that are right already; 0 is cross entropy.
+    /// Focal-loss gamma: down-weights well-classified rows; 0 is plain cross-entropy.
     pub focal_gamma: f64,
     /// What matrix products are computed in; weights and sums stay 32 bits wide.
     pub precision: Precision,
-    /// From which probability on a row has a label, where it may have any number of them.
+    /// Probability from which a row gets a label, if a row may have any number of labels.
     pub threshold: Threshold,
     /// The validation metric the model is chosen by and early stopping watches.
     pub best_metric: String,
@@ -63,7 +63,7 @@ impl TrainingConfig {
     }
 }
 
-/// How the learning rate moves after warm-up.
+/// Shape of the learning rate after warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleKind {

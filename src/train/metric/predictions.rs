@@ -45,7 +45,7 @@ pub fn predictions_file(predictions: &[Prediction], names: &[String]) -> Vec<u8>
             predicted: named(&prediction.said),
             probabilities: prediction.probabilities.clone(),
         };
-        let text = serde_json::to_vec(&line).expect("BUG: a prediction is no JSON");
+        let text = serde_json::to_vec(&line).expect("BUG: a prediction does not fit JSON");
         file.extend_from_slice(&text);
         file.push(b'\n');
     }
