@@ -41,7 +41,19 @@ pub use runner::{Snapshot, Views};
 
 use crate::domain::{EnvelopeRef, Event, Kind};
 
-/// One read model.
+/// One read model. Kinds are named by their constants:
+///
+/// ```
+/// use annals::domain::{Kind, run::RunEvent};
+/// const KINDS: &[Kind] = &[RunEvent::FINISHED];
+/// ```
+///
+/// A kind that does not exist does not compile:
+///
+/// ```compile_fail
+/// use annals::domain::{Kind, run::RunEvent};
+/// const KINDS: &[Kind] = &[RunEvent::FINISHD];
+/// ```
 pub struct Definition {
     /// Its name; also its table's.
     pub name: &'static str,
