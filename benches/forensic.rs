@@ -365,6 +365,7 @@ fn promoted(run: RunId, model: u64) -> [Event; 2] {
         files: vec![PromotedFile {
             path: "model.safetensors".into(),
             digest: Digest::of(b"weights"),
+            sha256: None,
             bytes: 20_000_000,
         }],
         file_move: MoveId([model as u8; 16]),

@@ -26,7 +26,7 @@ pub mod suggest;
 mod time;
 
 pub use count::{are, counted, plural};
-pub use digest::{Digest, DigestWriter, ParseDigestError, PublicKey};
+pub use digest::{Digest, DigestWriter, FileDigests, ParseDigestError, PublicKey, Sha256Digest};
 pub use env::{Clock, Entropy, Env, FixedClock, SeededEntropy};
 pub use fixed::fixed;
 pub use id::{CommandId, InvocationId, LogId, MoveId, ParseIdError, RequestId, RunId};

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
-use super::ui::{Table, Ui, size};
+use super::ui::{Table, Ui, digest_cells, size};
 use crate::app::{ArchiveRequest, Moved, Result};
 use crate::base::counted;
 use crate::domain::run::{Archive, Pack};
@@ -156,18 +156,18 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
 }
 
 fn files(moved: &Moved, ui: &mut Ui) -> Result<()> {
-    let mut table = Table::new(&["source", "target", "size", "blake3"]);
+    let mut table = Table::new(&["source", "target", "size", "blake3", "sha256"]);
     for file in &moved.plan.files {
-        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
-        table.row([&file.source, &file.path, &bytes, &digest]);
+        let [blake3, sha256] = digest_cells(file.digest, file.sha256);
+        table.row([&file.source, &file.path, &size(file.bytes), &blake3, &sha256]);
     }
     for file in moved.plan.purpose.dropped() {
-        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
-        table.row([file.path.as_str(), "(deleted)", &bytes, &digest]);
+        let [blake3, sha256] = digest_cells(file.digest, file.sha256);
+        table.row([file.path.as_str(), "(deleted)", &size(file.bytes), &blake3, &sha256]);
     }
     for file in moved.plan.purpose.from_blobs() {
-        let (bytes, digest) = (size(file.bytes), file.digest.short(16));
-        table.row(["(blob store)", &file.path, &bytes, &digest]);
+        let [blake3, sha256] = digest_cells(file.digest, file.sha256);
+        table.row(["(blob store)", &file.path, &size(file.bytes), &blake3, &sha256]);
     }
     ui.table(&table)
 }

@@ -7,7 +7,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::repair::print_damage;
-use super::ui::{Table, size};
+use super::ui::{Table, digest_cells, size};
 use crate::app::{Placed, Result};
 use crate::base::Timestamp;
 use crate::domain::registry::Bump;
@@ -87,9 +87,10 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
     context.ui.data(&value, |ui| {
         let Placed { name, number, version, .. } = placed;
         ui.line(&format!("{name} {version} (version {number}) {verb}"))?;
-        let mut table = Table::new(&["file", "size", "blake3"]);
+        let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
         for file in &placed.plan.files {
-            table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
+            let [blake3, sha256] = digest_cells(file.digest, file.sha256);
+            table.row([file.path.clone(), size(file.bytes), blake3, sha256]);
         }
         ui.table(&table)?;
         if !placed.damage.found.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
-use super::ui::{Table, size};
+use super::ui::{Table, digest_cells, size};
 use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
 use crate::base::counted;
 
@@ -86,9 +86,10 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         };
         let verb = if mode == "would" { "would be copied to" } else { "is in production as" };
         ui.line(&format!("{} {verb} {}", promoted.experiment_id, plan.to))?;
-        let mut table = Table::new(&["file", "size", "blake3"]);
+        let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
         for file in &plan.files {
-            table.row([file.path.clone(), size(file.bytes), file.digest.short(16)]);
+            let [blake3, sha256] = digest_cells(file.digest, file.sha256);
+            table.row([file.path.clone(), size(file.bytes), blake3, sha256]);
         }
         ui.table(&table)?;
         if !promoted.damage.found.is_empty() {

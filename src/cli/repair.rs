@@ -95,7 +95,10 @@ fn print(ui: &mut Ui, model: &Repaired, dry_run: bool) -> Result<()> {
 pub(super) fn print_damage(ui: &mut Ui, damage: &FolderDamage, dry_run: bool) -> Result<()> {
     for file in damage.found.iter().take(SHOWN_MAX) {
         let found = match &file.damage {
-            Damage::Altered { found } => format!(" (blake3 {})", found.short(12)),
+            Damage::Altered { found, sha256 } => {
+                let sha256 = sha256.map(|sha256| format!(", sha256 {sha256:.12}"));
+                format!(" (blake3 {}{})", found.short(12), sha256.unwrap_or_default())
+            }
             _ => String::new(),
         };
         ui.line(&format!("  {}: {}{found}", file.damage.word(), super::ui::escape(&file.path)))?;

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::edit::warn_of_secrets;
 use super::screen::stop_signals;
 use super::train_plan::print_plan;
-use super::ui::{Table, share, size};
+use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
     App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Printed, ReportedBy, Result,
     StartRun,
@@ -275,7 +275,9 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
             let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;
             context.ui.data(&stored, |ui| {
                 let path = stored.path.as_deref().unwrap_or_default();
-                ui.line(&format!("{what}  {path}  {}  {}", size(stored.bytes), stored.digest))
+                let [blake3, sha256] = digest_cells(stored.digest, stored.sha256);
+                let digests = format!("blake3 {blake3}  sha256 {sha256}");
+                ui.line(&format!("{what}  {path}  {}  {digests}", size(stored.bytes)))
             })
         }
         Verb::Finish { run, metrics, confusion, epochs, parameters, .. } => {

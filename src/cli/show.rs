@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::lens::Lens;
-use super::ui::{Table, Ui, duration, escape, share, size};
+use super::ui::{Table, Ui, digest_cells, duration, escape, share, size};
 use crate::analysis::column::number;
 use crate::app::{
     App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
@@ -129,12 +129,22 @@ fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Conte
         }
         let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
         ui.line(&format!("approved by {}", approvals.join(", ")))?;
-        let mut table = Table::new(&["file", "size", "blake3"]);
-        for (path, digest, bytes) in &model.files {
-            table.row(vec![path.clone(), size(*bytes), digest.clone()]);
+        let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
+        for (path, digest, bytes, sha256) in &model.files {
+            let [blake3, sha256] = digest_cells(digest, sha256.as_ref());
+            table.row(vec![path.clone(), size(*bytes), blake3, sha256]);
         }
         ui.table(&table)
     })
+}
+
+fn artifact_table(run: &RunDetails) -> Table {
+    let mut table = Table::new(&["file", "path", "blake3", "sha256"]);
+    for (name, path, digest, sha256) in &run.artifacts {
+        let [blake3, sha256] = digest_cells(digest, sha256.as_ref());
+        table.row([name.as_str(), path.as_deref().unwrap_or("(blob)"), &blake3, &sha256]);
+    }
+    table
 }
 
 fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
@@ -243,9 +253,9 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             let word = if *equal { "equal" } else { "differing" };
             ui.line(&format!("reproduced  {word}, by run {by}"))?;
         }
-        for (name, path, digest) in &run.artifacts {
-            let path = path.as_deref().unwrap_or("(blob)");
-            ui.line(&format!("file        {name:<14} {path}  {digest}"))?;
+        if !run.artifacts.is_empty() {
+            ui.line("")?;
+            ui.table(&artifact_table(run))?;
         }
         for evaluation in &run.evaluations {
             let split = evaluation.split;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::consent::DryRun;
 use super::context::Context;
 use super::out::OutPath;
-use super::ui::{Table, size};
+use super::ui::{Table, digest_cells, size};
 use crate::app::{
     App, Content, Error, ErrorKind, Manifest, Programs, PythonEnvironment, Result, SnapshotLine,
     SnapshotRequest,
@@ -241,21 +241,22 @@ fn python(environment: &PythonEnvironment) -> String {
 }
 
 fn contents(manifest: &Manifest) -> Table {
-    let mut table = Table::new(&["file", "mode", "size", "digest"]);
+    let mut table = Table::new(&["file", "mode", "size", "blake3", "sha256"]);
     for entry in &manifest.entries {
-        let cells = described(&entry.content);
-        table.row([&entry.path, &cells.0, &cells.1, &cells.2]);
+        let [mode, size, blake3, sha256] = described(&entry.content);
+        table.row([&entry.path, &mode, &size, &blake3, &sha256]);
     }
     table
 }
 
-/// Mode, size and digest, or where a link points to.
-fn described(content: &Content) -> (String, String, String) {
+/// Mode, size and digests, or where a link points to.
+fn described(content: &Content) -> [String; 4] {
     match content {
-        Content::File { digest, bytes, mode } => {
-            (format!("{mode:o}"), size(*bytes), digest.short(DIGITS))
+        Content::File { digest, sha256, bytes, mode } => {
+            let [blake3, sha256] = digest_cells(digest, sha256.as_ref());
+            [format!("{mode:o}"), size(*bytes), blake3, sha256]
         }
-        Content::Link { target } => ("link".into(), "-".into(), target.clone()),
+        Content::Link { target } => ["link".into(), "-".into(), target.clone(), String::new()],
     }
 }
 
@@ -301,7 +302,7 @@ fn diff(app: &App, first: &str, second: &str, context: &mut Context) -> Result<(
         for change in &found.files {
             let side = |content: &Option<Content>| {
                 let cells = content.as_ref().map(described);
-                cells.map_or_else(|| "-".into(), |(mode, _, what)| format!("{what} {mode}"))
+                cells.map_or_else(|| "-".into(), |[mode, _, what, _]| format!("{what} {mode}"))
             };
             let (before, after) = (side(&change.before), side(&change.after));
             table.row([change.word(), &change.path, &before, &after]);

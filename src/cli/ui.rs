@@ -2,6 +2,7 @@
 //! not obeyed. A reader that has gone away is not an error.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
@@ -336,6 +337,12 @@ pub(super) fn duration(seconds: f64) -> String {
         60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
+}
+
+/// The beginnings of a file's two digests, for columns headed `blake3` and `sha256`.
+pub(super) fn digest_cells(blake3: impl Display, sha256: Option<impl Display>) -> [String; 2] {
+    let sha256 = sha256.map_or("not recorded".to_owned(), |sha256| format!("{sha256:.12}"));
+    [format!("{blake3:.12}"), sha256]
 }
 
 /// A size as people say it.

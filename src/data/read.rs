@@ -12,7 +12,7 @@ use super::spelling::{Spelling, TwoSpellings};
 use super::suspect;
 use super::table::{Table, table};
 use super::value::Value;
-use crate::base::{Digest, Split, suggest};
+use crate::base::{FileDigests, Split, suggest};
 use crate::data::Pickle;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -99,8 +99,8 @@ pub struct Dataset {
 pub struct DataFile {
     /// The file.
     pub path: PathBuf,
-    /// Digest of the file's bytes, as they lie on disk.
-    pub digest: Digest,
+    /// Digests of the file's bytes, as they lie on disk.
+    pub digests: FileDigests,
     /// How many bytes.
     pub bytes: u64,
     /// How rows are written.
@@ -249,12 +249,12 @@ pub(super) fn load(path: &Path, split: Option<Split>) -> Result<(DataFile, Loade
     };
     let mut raw = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut raw)).map_err(io)?;
-    let (digest, bytes) = (Digest::of(&raw), raw.len() as u64);
+    let (digests, bytes) = (FileDigests::of(&raw), raw.len() as u64);
     let mut content = if gz { unpack(&raw).map_err(io)? } else { raw };
     if format.is_text() {
         content = plain_text(path, content)?;
     }
-    let file = DataFile { path: path.to_owned(), digest, bytes, format, rows: 0, split };
+    let file = DataFile { path: path.to_owned(), digests, bytes, format, rows: 0, split };
     Ok((file, Loaded { path, format, content, split }))
 }
 

@@ -178,8 +178,8 @@ mod tests {
     }
 
     fn file(rows: usize, split: Option<Split>) -> DataFile {
-        let digest = crate::base::Digest::of(b"");
-        DataFile { path: "x".into(), digest, bytes: 0, format: Format::Csv, rows, split }
+        let digests = crate::base::FileDigests::of(b"");
+        DataFile { path: "x".into(), digests, bytes: 0, format: Format::Csv, rows, split }
     }
 
     fn of_class(class: u32) -> Row {

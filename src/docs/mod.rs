@@ -49,4 +49,5 @@ pub mod decisions {
     #![doc = include_str!("decisions/0017-pictures-are-svg.md")]
     #![doc = include_str!("decisions/0018-one-definition-of-a-score.md")]
     #![doc = include_str!("decisions/0019-one-decider.md")]
+    #![doc = include_str!("decisions/0020-two-digests.md")]
 }

@@ -12,7 +12,7 @@ use super::registry::RegistryEvent;
 use super::run::RunEvent;
 use super::workspace::WorkspaceEvent;
 use super::{Event, Kind};
-use crate::base::Digest;
+use crate::base::{Digest, Sha256Digest};
 
 /// The kinds that [`BlobUses::apply`] looks at; all others change nothing there.
 pub const HOLDING: [Kind; 8] = [
@@ -34,6 +34,8 @@ type Holder = ([u8; 16], String);
 pub struct BlobUse {
     /// Position of the event that named it first.
     pub first: u64,
+    /// The SHA-256 of its bytes that events recorded, each with the position of the first.
+    pub sha256: BTreeMap<Sha256Digest, u64>,
     holders: BTreeSet<Holder>,
 }
 
@@ -62,7 +64,7 @@ impl BlobUses {
         match event {
             Event::Run(RunEvent::ArtifactStored(stored)) if stored.blob => {
                 let path = stored.path.as_ref().unwrap_or(&stored.name);
-                self.hold(position, stored.digest, (entity, path.clone()));
+                self.hold(position, (stored.digest, stored.sha256), (entity, path.clone()));
             }
             // What was dropped may be gone.
             Event::Run(RunEvent::Archived(archived)) => {
@@ -74,7 +76,7 @@ impl BlobUses {
             }
             Event::Run(RunEvent::Restored(restored)) => {
                 for file in &restored.recovered {
-                    self.hold(position, file.digest, (entity, file.path.clone()));
+                    self.hold(position, (file.digest, file.sha256), (entity, file.path.clone()));
                 }
             }
             Event::Run(RunEvent::Deleted(deleted)) => {
@@ -98,23 +100,32 @@ impl BlobUses {
             Event::Registry(RegistryEvent::Promoted(promoted)) => {
                 for file in &promoted.files {
                     let holder = (promoted.request.0, file.path.clone());
-                    self.hold(position, file.digest, holder);
+                    self.hold(position, (file.digest, file.sha256), holder);
                 }
             }
             Event::Workspace(WorkspaceEvent::SnapshotTaken(taken)) => {
                 let holder = (entity, taken.manifest.to_string());
-                self.hold(position, taken.manifest, holder);
+                self.hold(position, (taken.manifest, taken.manifest_sha256), holder);
             }
             Event::Workspace(WorkspaceEvent::LogsPacked(packed)) => {
-                self.hold(position, packed.digest, (entity, packed.name.clone()));
+                self.hold(position, (packed.digest, packed.sha256), (entity, packed.name.clone()));
             }
             _ => {}
         }
     }
 
-    fn hold(&mut self, position: u64, digest: Digest, holder: Holder) {
-        let new = || BlobUse { first: position, holders: BTreeSet::new() };
-        self.uses.entry(digest).or_insert_with(new).holders.insert(holder);
+    fn hold(
+        &mut self,
+        position: u64,
+        (digest, sha256): (Digest, Option<Sha256Digest>),
+        holder: Holder,
+    ) {
+        let new = || BlobUse { first: position, sha256: BTreeMap::new(), holders: BTreeSet::new() };
+        let found = self.uses.entry(digest).or_insert_with(new);
+        found.holders.insert(holder);
+        if let Some(sha256) = sha256 {
+            found.sha256.entry(sha256).or_insert(position);
+        }
     }
 
     /// Keeps every digest that an event of another kind names: it may be one of a blob.

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{EffectError, check, plain};
+use super::{EffectError, digests_plain, plain};
+use crate::base::FileDigests;
 use crate::domain::file_move::MovedFile;
 use crate::domain::registry::{Damage, DamagedFile};
 
@@ -70,9 +71,11 @@ fn of_file(folder: &Path, file: &MovedFile) -> Option<Damage> {
         Err(_) => return Some(Damage::Unreadable),
         Ok(()) => {}
     }
-    match check(&path, file.digest) {
-        Ok(()) => None,
-        Err(EffectError::Changed { found, .. }) => Some(Damage::Altered { found }),
+    match digests_plain(&path) {
+        Ok((found, _)) if found.are(file.digest, file.sha256) => None,
+        Ok((FileDigests { blake3: found, sha256 }, _)) => {
+            Some(Damage::Altered { found, sha256: Some(sha256) })
+        }
         Err(_) => Some(Damage::Unreadable),
     }
 }

@@ -18,16 +18,16 @@ mod tests;
 pub use damage::{holds_unknown, inspect};
 pub use pack::packed_logs;
 pub use place::{
-    clear, from_blobs, has_digest, place, recover_place, recover_removal, remove, replaced,
-    take_back, take_back_removal,
+    clear, digests, from_blobs, place, recover_place, recover_removal, remove, replaced, take_back,
+    take_back_removal,
 };
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::Digest;
 use crate::base::confine::{self, ConfineError};
+use crate::base::{Digest, FileDigests};
 use crate::domain::file_move::{MovePlanned, MovePurpose};
 
 pub use relocate::{
@@ -171,6 +171,12 @@ fn plain(path: &Path) -> Result<(), EffectError> {
 fn digest_plain(path: &Path) -> Result<(Digest, u64), EffectError> {
     plain(path)?;
     let read = File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
+    read.map_err(at("read", path))
+}
+
+fn digests_plain(path: &Path) -> Result<(FileDigests, u64), EffectError> {
+    plain(path)?;
+    let read = File::open(path).and_then(|mut file| FileDigests::of_reader(&mut file));
     read.map_err(at("read", path))
 }
 

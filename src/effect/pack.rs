@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::base::Digest;
+use crate::base::FileDigests;
 use crate::domain::run::Pack;
 
 /// Small files are packed once and read seldom.
@@ -138,11 +138,11 @@ pub(super) fn repacked(
     .map(Some)
 }
 
-/// Digest and size of each packed file, by name.
-pub(super) fn digests(pack: Pack, file: &Path) -> io::Result<BTreeMap<String, (Digest, u64)>> {
+/// Digests and size of each packed file, by name.
+pub(super) fn digests(pack: Pack, file: &Path) -> io::Result<BTreeMap<String, (FileDigests, u64)>> {
     let mut found = BTreeMap::new();
     read(pack, file, |name, bytes| {
-        found.insert(name.to_owned(), Digest::of_reader(&mut &mut *bytes)?);
+        found.insert(name.to_owned(), FileDigests::of_reader(&mut &mut *bytes)?);
         Ok(())
     })?;
     Ok(found)

@@ -6,16 +6,17 @@
 //! is in the log finds both. A folder that holds anything the log does not know is never removed:
 //! it is kept in [`DAMAGED`], so that a damaged model can be replaced, removed and repaired.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{
-    EffectError, Recovered, at, check, check_plan, holds_unknown, inspect, plain, remove_dir, taken,
+    EffectError, Recovered, at, check, check_plan, digests_plain, holds_unknown, inspect, plain,
+    remove_dir, taken,
 };
-use crate::base::{Digest, durable, fuse};
+use crate::base::{Digest, FileDigests, Sha256Digest, durable, fuse};
 use crate::domain::file_move::{MovePlanned, MovedFile};
 use crate::store::{Blobs, copy_file};
 
@@ -323,23 +324,24 @@ fn exchange_in_steps(places: &Places) -> Result<(), EffectError> {
 }
 
 /// A file in the blob store, as a move's source.
-pub fn from_blobs(path: &str, digest: Digest, bytes: u64) -> MovedFile {
+pub fn from_blobs(
+    path: &str,
+    digest: Digest,
+    sha256: Option<Sha256Digest>,
+    bytes: u64,
+) -> MovedFile {
     let text = digest.to_string();
     let source = format!("{}/{text}", digest.short(2));
-    MovedFile { path: path.to_owned(), source, digest, bytes }
+    MovedFile { path: path.to_owned(), source, digest, sha256, bytes }
 }
 
-/// Whether the bytes of a plain file have `digest`; none where there is no such file.
+/// The digests of a plain file; none where there is no such file.
 ///
 /// # Errors
 /// When there is something else, or it cannot be read.
-pub fn has_digest(path: &Path, digest: Digest) -> Result<Option<bool>, EffectError> {
+pub fn digests(path: &Path) -> Result<Option<FileDigests>, EffectError> {
     match path.symlink_metadata() {
         Err(_) => Ok(None),
-        Ok(_) => {
-            plain(path)?;
-            let read = File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
-            Ok(Some(read.map_err(at("read", path))?.0 == digest))
-        }
+        Ok(_) => digests_plain(path).map(|(digests, _)| Some(digests)),
     }
 }

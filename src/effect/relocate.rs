@@ -16,11 +16,11 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::{
-    EffectError, Recovered, at, check, check_plan, digest_plain, pack, plain, remove_dir, taken,
+    EffectError, Recovered, at, check, check_plan, digests_plain, pack, plain, remove_dir, taken,
     temporary,
 };
 use crate::base::confine::{self, Folder};
-use crate::base::{Digest, durable, fuse};
+use crate::base::{Digest, FileDigests, durable, fuse};
 use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
 use crate::store::{Blobs, copy_file};
@@ -88,8 +88,14 @@ pub fn survey(root: &Path, folder: &str) -> Result<Vec<MovedFile>, EffectError> 
             if kind.is_dir() {
                 folders.push(path);
             } else {
-                let (digest, bytes) = digest_plain(&entry.path())?;
-                files.push(MovedFile { source: path.clone(), path, digest, bytes });
+                let (digests, bytes) = digests_plain(&entry.path())?;
+                files.push(MovedFile {
+                    source: path.clone(),
+                    path,
+                    digest: digests.blake3,
+                    sha256: Some(digests.sha256),
+                    bytes,
+                });
             }
         }
     }
@@ -175,7 +181,7 @@ pub fn survey_pack(
     root: &Path,
     folder: &str,
     pack: Pack,
-) -> Result<BTreeMap<String, (Digest, u64)>, EffectError> {
+) -> Result<BTreeMap<String, (FileDigests, u64)>, EffectError> {
     let file = run_folder(root, folder)?.join(pack.file());
     plain(&file)?;
     pack::digests(pack, &file).map_err(at("unpack", &file))
@@ -366,12 +372,12 @@ fn whole(plan: &MovePlanned, changes: Changes<'_>, folder: &Path) -> Result<(), 
             continue;
         };
         match packed.get(name) {
-            Some((digest, _)) if *digest == file.digest => {}
+            Some((digests, _)) if digests.blake3 == file.digest => {}
             found => {
                 return Err(EffectError::Changed {
                     path: folder.join(&file.path),
                     expected: file.digest,
-                    found: found.map_or(Digest::of(b""), |(digest, _)| *digest),
+                    found: found.map_or(Digest::of(b""), |(digests, _)| digests.blake3),
                 });
             }
         }
@@ -478,8 +484,9 @@ pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, 
 pub fn packed(root: &Path, plan: &MovePlanned) -> Result<Option<PackedFiles>, EffectError> {
     check_plan(root, plan)?;
     let Some(pack) = Changes::of(plan).pack else { return Ok(None) };
-    let (digest, bytes) = digest_plain(&root.join(&plan.to).join(pack.file()))?;
-    Ok(Some(PackedFiles { pack, digest, bytes }))
+    let (digests, bytes) = digests_plain(&root.join(&plan.to).join(pack.file()))?;
+    let FileDigests { blake3: digest, sha256 } = digests;
+    Ok(Some(PackedFiles { pack, digest, sha256: Some(sha256), bytes }))
 }
 
 /// The folder of a run, which is inside the workspace and reached without links.

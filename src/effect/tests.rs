@@ -17,6 +17,7 @@ fn planned() -> MovePlanned {
         path: path.into(),
         source: source.into(),
         digest: Digest::of(bytes),
+        sha256: None,
         bytes: bytes.len() as u64,
     };
     MovePlanned {
@@ -93,8 +94,10 @@ fn changed_files_links_and_names_that_differ_in_case_only_are_refused() {
 /// A version in production and another planned in its place.
 fn replacing(root: &Path) -> (Blobs, MovePlanned, Vec<MovedFile>) {
     let blobs = Blobs::new(&root.join("blobs"));
-    let file =
-        |bytes: &[u8], path: &str| from_blobs(path, blobs.put(bytes).unwrap(), bytes.len() as u64);
+    let file = |bytes: &[u8], path: &str| {
+        let stored = blobs.put(bytes).unwrap();
+        from_blobs(path, stored.blake3, Some(stored.sha256), bytes.len() as u64)
+    };
     let (old, new) = (vec![file(b"old", "m"), file(b"1", "c")], vec![file(b"new", "m")]);
     let target = root.join("production/hate");
     fs::create_dir_all(&target).unwrap();
@@ -234,8 +237,8 @@ fn packed(root: &Path) -> MovePlanned {
         file.path = format!("{}/{}", pack.file(), file.source);
     }
     let dropped = dropped.into_iter().map(|file| {
-        let MovedFile { path, digest, bytes, .. } = file;
-        DroppedFile { path, digest, bytes }
+        let MovedFile { path, digest, sha256, bytes, .. } = file;
+        DroppedFile { path, digest, sha256, bytes }
     });
     let order = ArchiveOrder {
         run: crate::base::RunId([1; 16]),

@@ -159,7 +159,7 @@ mod tests {
         Dataset {
             files: vec![DataFile {
                 path: "x.csv".into(),
-                digest: Digest::of(b""),
+                digests: crate::base::FileDigests::of(b""),
                 bytes: 0,
                 format: Format::Csv,
                 rows: texts.len(),

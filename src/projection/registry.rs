@@ -8,12 +8,12 @@ use serde::Serialize as SerializeJson;
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RequestId, RunId};
-use crate::domain::registry::{Bump, ModelPromoted, RegistryEvent, Semver};
+use crate::domain::registry::{Bump, ModelPromoted, PromotedFile, RegistryEvent, Semver};
 use crate::domain::{EnvelopeRef, Event, Header};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 5,
+    revision: 6,
     kinds: &[
         RegistryEvent::REQUESTED,
         RegistryEvent::APPROVED,
@@ -36,6 +36,9 @@ const REQUEST: u8 = b'r';
 const MODEL: u8 = b'm';
 const VERSION: u8 = b'v';
 const ALIAS: u8 = b'a';
+
+/// A recorded file: path, digest, bytes, and SHA-256 where it was recorded.
+pub type FileRow = (String, String, u64, Option<String>);
 
 /// One person's yes.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
@@ -123,8 +126,8 @@ pub struct ModelRow {
     /// The run it came from.
     #[serde(skip)]
     pub run: [u8; 16],
-    /// Files: path, digest, bytes.
-    pub files: Vec<(String, String, u64)>,
+    /// Files: path, digest, bytes, and SHA-256 where it was recorded.
+    pub files: Vec<FileRow>,
     /// Who approved, by name.
     pub approvers: Vec<String>,
     /// Their approvals.
@@ -292,7 +295,7 @@ fn promote(
         version: Semver { major, minor, patch }.to_string(),
         path: promoted.path.clone(),
         run: promoted.run.0,
-        files: files.map(|f| (f.path.clone(), f.digest.to_string(), f.bytes)).collect(),
+        files: files.map(file_row).collect(),
         approvers: promoted.approvers.clone(),
         approvals: request.map(|row| row.approvals).unwrap_or_default(),
         actor: header.actor,
@@ -305,6 +308,11 @@ fn promote(
     kv.put(&name_key, pack(&name))?;
     kv.put(&version_key(&row.name, row.number), pack(&row))?;
     change(kv, promoted.request, |row| row.status = "granted".into())
+}
+
+fn file_row(file: &PromotedFile) -> FileRow {
+    let sha256 = file.sha256.map(|sha256| sha256.to_string());
+    (file.path.clone(), file.digest.to_string(), file.bytes, sha256)
 }
 
 fn parts(version: Semver) -> (u32, u32, u32) {

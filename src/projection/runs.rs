@@ -3,6 +3,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 use serde::Serialize as SerializeJson;
 
+use super::registry::FileRow;
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{Digest, RunId, Split, Timestamp};
@@ -46,7 +47,7 @@ pub(super) const VIEW: Definition =
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 8, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 9, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(
@@ -139,8 +140,8 @@ pub struct Deleted {
     pub plan: String,
     /// Why, in words.
     pub reason: String,
-    /// What it had: path, digest and size.
-    pub files: Vec<(String, String, u64)>,
+    /// What it had: path, digest and size, and SHA-256 where it was recorded.
+    pub files: Vec<FileRow>,
     /// Their size.
     pub bytes: u64,
     /// Position of the event.
@@ -249,8 +250,8 @@ pub struct RunDetails {
     pub model_bytes: Option<u64>,
     /// Digest of the weights.
     pub weights: Option<String>,
-    /// Files: what, path, digest.
-    pub artifacts: Vec<(String, Option<String>, String)>,
+    /// Files: what, path, digest, and SHA-256 where it was recorded.
+    pub artifacts: Vec<(String, Option<String>, String, Option<String>)>,
     /// Paths of files that were not kept when it was archived.
     pub dropped: Vec<String>,
     /// Whether it met the rules then in force.
@@ -506,7 +507,7 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
         }
         RunEvent::Relocated(relocated) => {
             details.folder.clone_from(&relocated.folder);
-            for (_, path, _) in &mut details.artifacts {
+            for (_, path, ..) in &mut details.artifacts {
                 let found = relocated.renamed.iter().find(|file| *path == Some(file.from.clone()));
                 if let Some(file) = found {
                     *path = Some(file.to.clone());
@@ -529,7 +530,8 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
                 details.test_rows.digest = Some(stored.digest.0);
             }
             let (name, path) = (stored.name.clone(), stored.path.clone());
-            details.artifacts.push((name, path, stored.digest.to_string()));
+            let sha256 = stored.sha256.map(|sha256| sha256.to_string());
+            details.artifacts.push((name, path, stored.digest.to_string(), sha256));
         }
         RunEvent::Finished(finished) => {
             end(Status::Finished, None);
@@ -567,8 +569,9 @@ fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEven
     }
 }
 
-fn gone(file: &DroppedFile) -> (String, String, u64) {
-    (file.path.clone(), file.digest.to_string(), file.bytes)
+fn gone(file: &DroppedFile) -> FileRow {
+    let sha256 = file.sha256.map(|sha256| sha256.to_string());
+    (file.path.clone(), file.digest.to_string(), file.bytes, sha256)
 }
 
 impl Snapshot {

@@ -215,7 +215,8 @@ fn next_command(what: u8, n: u8) -> RunCommand {
         0 | 1 => {
             let name = ["weights", "ensemble", "config", "labels"][usize::from(n)].to_owned();
             let (path, bytes, blob) = (Some(format!("{name}.bin")), 9, true);
-            RunCommand::StoreArtifact(ArtifactStored { name, path, digest, bytes, blob })
+            let sha256 = None;
+            RunCommand::StoreArtifact(ArtifactStored { name, path, digest, sha256, bytes, blob })
         }
         2..=4 => {
             let metric = |name: &str| FinalMetric {

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat};
 use rustix::io::Errno;
 
 use super::{StoreError, copy_file};
-use crate::base::{Digest, Timestamp, confine, durable};
+use crate::base::{Digest, FileDigests, Sha256Digest, Timestamp, confine, durable};
 
 /// A blob as it lies there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,9 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        let digest = Digest::of(bytes);
+    pub fn put(&self, bytes: &[u8]) -> Result<FileDigests, StoreError> {
+        let digests = FileDigests::of(bytes);
+        let digest = digests.blake3;
         let stored = || -> io::Result<()> {
             let path = self.own_path(digest)?;
             if !freshened(&path) {
@@ -64,16 +65,16 @@ impl Blobs {
             Ok(())
         };
         stored().map_err(StoreError::io(format!("store blob {digest}")))?;
-        Ok(digest)
+        Ok(digests)
     }
 
     /// Stores the content of a file, which may share its blocks but never its inode; durable when
-    /// this returns. Tells the digest and the size of what was stored.
+    /// this returns. Tells the digests and the size of what was stored.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub fn put_file(&self, from: &Path) -> Result<(Digest, u64), StoreError> {
-        let stored = || -> io::Result<(Digest, u64)> {
+    pub fn put_file(&self, from: &Path) -> Result<(FileDigests, u64), StoreError> {
+        let stored = || -> io::Result<(FileDigests, u64)> {
             durable::create_dir_all(&self.dir)?;
             // The digest is taken of the copy, so that a file that changes meanwhile is stored
             // under the name of what was really stored.
@@ -82,7 +83,8 @@ impl Blobs {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => copy_file(from, &copied)?,
             }
-            let (digest, bytes) = Digest::of_reader(&mut File::open(&copied)?)?;
+            let (digests, bytes) = FileDigests::of_reader(&mut File::open(&copied)?)?;
+            let digest = digests.blake3;
             let path = self.own_path(digest)?;
             if freshened(&path) {
                 fs::remove_file(&copied)?;
@@ -91,7 +93,7 @@ impl Blobs {
                 fs::rename(&copied, &path)?;
                 durable::sync_parent(&path)?;
             }
-            Ok((digest, bytes))
+            Ok((digests, bytes))
         };
         stored().map_err(StoreError::io(format!("store {}", from.display())))
     }
@@ -135,15 +137,33 @@ impl Blobs {
         Ok(bytes)
     }
 
-    /// Reads a blob through, checks its digest and tells its size.
+    /// Reads a blob through, checks its digest, and its SHA-256 where one was recorded, and tells
+    /// its size.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; [`StoreError::BlobSha256`].
+    pub fn verify(&self, digest: Digest, sha256: Option<Sha256Digest>) -> Result<u64, StoreError> {
+        let Some(expected) = sha256 else {
+            let (found, bytes) = Digest::of_reader(&mut self.open(digest)?)
+                .map_err(StoreError::io(format!("read blob {digest}")))?;
+            expect_digest(digest, found)?;
+            return Ok(bytes);
+        };
+        match self.sha256(digest)? {
+            (found, bytes) if found == expected => Ok(bytes),
+            (found, _) => Err(StoreError::BlobSha256 { digest, expected, found }),
+        }
+    }
+
+    /// Reads a blob through, checks its digest, and tells its SHA-256 and its size.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub fn verify(&self, digest: Digest) -> Result<u64, StoreError> {
-        let (found, bytes) = Digest::of_reader(&mut self.open(digest)?)
+    pub fn sha256(&self, digest: Digest) -> Result<(Sha256Digest, u64), StoreError> {
+        let (found, bytes) = FileDigests::of_reader(&mut self.open(digest)?)
             .map_err(StoreError::io(format!("read blob {digest}")))?;
-        expect_digest(digest, found)?;
-        Ok(bytes)
+        expect_digest(digest, found.blake3)?;
+        Ok((found.sha256, bytes))
     }
 
     /// Every blob, by digest. Other files among them are left alone.
@@ -253,15 +273,21 @@ mod tests {
         let blobs = Blobs::new(&root.path().join("blobs"));
         let file = root.path().join("weights");
         fs::write(&file, b"weights").unwrap();
-        let (digest, bytes) = blobs.put_file(&file).unwrap();
-        assert_eq!((digest, bytes), (blobs.put(b"weights").unwrap(), 7));
+        let (digests, bytes) = blobs.put_file(&file).unwrap();
+        assert_eq!((digests, bytes), (blobs.put(b"weights").unwrap(), 7));
+        let digest = digests.blake3;
         fs::write(&file, b"changed").unwrap();
         assert_eq!(blobs.get(digest).unwrap(), b"weights");
-        assert_eq!(blobs.verify(digest).unwrap(), 7);
+        let sha256 = digests.sha256;
+        assert_eq!(blobs.verify(digest, None).unwrap(), 7);
+        assert_eq!(blobs.verify(digest, Some(sha256)).unwrap(), 7);
+        let other = Some(FileDigests::of(b"others").sha256);
+        let refused = blobs.verify(digest, other).unwrap_err();
+        assert!(matches!(refused, StoreError::BlobSha256 { found, .. } if found == sha256));
         fs::write(blobs.path(digest), b"Weights").unwrap();
         assert!(matches!(blobs.get(digest), Err(StoreError::BlobDamaged { .. })));
         fs::remove_file(blobs.path(digest)).unwrap();
-        assert!(matches!(blobs.verify(digest), Err(StoreError::BlobMissing { .. })));
+        assert!(matches!(blobs.verify(digest, None), Err(StoreError::BlobMissing { .. })));
     }
 
     #[test]
@@ -269,7 +295,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (own, other) = (Blobs::new(&root.path().join("own")), root.path().join("other"));
         let others = Blobs::new(&other);
-        let digest = others.put(b"weights").unwrap();
+        let digest = others.put(b"weights").unwrap().blake3;
         let folder = digest.short(2);
         fs::create_dir(root.path().join("own")).unwrap();
         let link = root.path().join("own").join(&folder);

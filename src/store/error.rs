@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::{CommandId, Digest, codec::CodecError};
+use crate::base::{CommandId, Digest, Sha256Digest, codec::CodecError};
 use crate::domain::StreamId;
 
 /// A failure of the store.
@@ -172,6 +172,16 @@ pub enum StoreError {
         digest: Digest,
         /// Digest of its bytes.
         found: Digest,
+    },
+    /// A blob's bytes have the digest it is named after, and another SHA-256 than was recorded.
+    #[error("blob {digest} has another SHA-256 than was recorded")]
+    BlobSha256 {
+        /// Its name.
+        digest: Digest,
+        /// As recorded.
+        expected: Sha256Digest,
+        /// SHA-256 of its bytes.
+        found: Sha256Digest,
     },
     /// A private key file does not hold the key it is named after.
     #[error("{} does not contain the private key of its file name", .path.display())]

@@ -10,7 +10,7 @@ use crate::domain::file_move::{MoveCompleted, MoveMode, MovePlanned, MovePurpose
 use crate::domain::invocation::{InvocationFinished, InvocationStarted, Outcome};
 use crate::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use crate::domain::run::MetricsRecorded;
-use crate::domain::workspace::{ActorRegistered, KeyCreated, WorkspaceCreated};
+use crate::domain::workspace::{ActorRegistered, KeyAlgorithm, KeyCreated, WorkspaceCreated};
 use crate::domain::{Event, Provenance, StreamId};
 use crate::tlog::{self, Frontier, LogCheckpoint, NoteSigner, leaf_hash};
 
@@ -265,8 +265,13 @@ fn decisions_sign_a_log_checkpoint_in_the_same_commit() {
     let signer = NoteSigner::new(ORIGIN, &[3; 32]).unwrap();
     let key: PublicKey = signer.public().public_key();
     store.write(&options(Some(&signer)), begin_events).unwrap();
-    let created =
-        KeyCreated { public_key: key, owner: "ann".into(), replaces: None, endorsement: None };
+    let created = KeyCreated {
+        algorithm: KeyAlgorithm::Ed25519,
+        public_key: key,
+        owner: "ann".into(),
+        replaces: None,
+        endorsement: None,
+    };
     let events = [created.into()];
     let author = Author { key: Some((3, &signer)), ..append(StreamId::WORKSPACE, &[]).author };
     let decision = Append { author, ..append(StreamId::WORKSPACE, &events) };

@@ -24,9 +24,9 @@ pub use kinship::{Kinship, Leaf, Parting, kinship};
 use redaction::Redactions;
 pub use report::{Finding, Report};
 
-use crate::base::counted;
+use crate::base::{Digest, Sha256Digest, counted};
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{BlobUses, EnvelopeRef, Event, HOLDING, Kind};
+use crate::domain::{BlobUse, BlobUses, EnvelopeRef, Event, HOLDING, Kind};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
@@ -473,9 +473,7 @@ impl<'a> Check<'a> {
                 if !found.is_needed() && !blobs.contains(digest) {
                     continue;
                 }
-                if let Err(error) = blobs.verify(digest) {
-                    self.findings.push(Finding::broken(found.first, &error));
-                }
+                self.findings.extend(blob_findings(blobs, digest, found));
             }
         }
         self.findings.sort_by_key(|finding| finding.position);
@@ -489,6 +487,27 @@ impl<'a> Check<'a> {
             key_pinned: self.options.key.is_some(),
             last_good: self.last_good,
             findings: self.findings,
+        }
+    }
+}
+
+/// What is wrong with a blob: that it cannot be read, has other bytes than its name says, or another
+/// SHA-256 than an event says.
+fn blob_findings(blobs: &Blobs, digest: Digest, named: &BlobUse) -> Vec<Finding> {
+    // Of old files it was not recorded, and half of the work is saved.
+    if named.sha256.is_empty() {
+        let error = blobs.verify(digest, None).err();
+        return error.iter().map(|error| Finding::broken(named.first, error)).collect();
+    }
+    match blobs.sha256(digest) {
+        Err(error) => vec![Finding::broken(named.first, &error)],
+        Ok((found, _)) => {
+            let others = named.sha256.iter().filter(|(recorded, _)| **recorded != found);
+            let finding = |(expected, at): (&Sha256Digest, &u64)| {
+                let error = StoreError::BlobSha256 { digest, expected: *expected, found };
+                Finding::broken(*at, &error)
+            };
+            others.map(finding).collect()
         }
     }
 }

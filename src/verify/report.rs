@@ -68,10 +68,15 @@ impl Finding {
 
     pub(super) fn broken(position: u64, error: &StoreError) -> Self {
         let mut finding = Self::at(position, with_causes(error));
-        if let StoreError::BlobDamaged { digest, found } = error {
-            finding.expected = Some(digest.to_string());
-            finding.found = Some(found.to_string());
-        }
+        (finding.expected, finding.found) = match error {
+            StoreError::BlobDamaged { digest, found } => {
+                (Some(digest.to_string()), Some(found.to_string()))
+            }
+            StoreError::BlobSha256 { expected, found, .. } => {
+                (Some(expected.to_string()), Some(found.to_string()))
+            }
+            _ => (None, None),
+        };
         finding
     }
 }

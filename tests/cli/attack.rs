@@ -247,6 +247,7 @@ fn forged_plans_move_and_remove_nothing_of_others() {
                 path: file.into(),
                 source: format!("{source}{file}"),
                 digest: digest(text),
+                sha256: None,
                 bytes: text.len() as u64,
             })
             .to_vec()
@@ -255,6 +256,7 @@ fn forged_plans_move_and_remove_nothing_of_others() {
         let named = |file: MovedFile| DroppedFile {
             path: format!("{before}{}", file.path),
             digest: file.digest,
+            sha256: file.sha256,
             bytes: file.bytes,
         };
         files("").into_iter().map(named).collect()

@@ -18,6 +18,7 @@ mod crash;
 mod curriculum;
 mod damage;
 mod diff;
+mod digests;
 mod documents;
 mod dry_run;
 mod edit;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use annals::base::{
-    Digest, Direction, InvocationId, LogId, MoveId, PublicKey, RequestId, RunId, Split, Timestamp,
+    Digest, Direction, InvocationId, LogId, MoveId, PublicKey, RequestId, RunId, Sha256Digest,
+    Split, Timestamp,
 };
 use annals::domain::file_move::*;
 use annals::domain::invocation::*;
@@ -21,6 +22,10 @@ const MOVE: MoveId = MoveId([3; 16]);
 
 fn digest(byte: u8) -> Digest {
     Digest([byte; 32])
+}
+
+fn sha256(byte: u8) -> Option<Sha256Digest> {
+    Some(Sha256Digest([byte; 32]))
 }
 
 fn rule() -> RuleResult {
@@ -53,6 +58,7 @@ fn started() -> RunStarted {
             files: vec![DataFile {
                 path: "tweets.csv.gz".into(),
                 digest: digest(5),
+                sha256: sha256(0xa5),
                 bytes: 1_000,
                 rows: 60,
             }],
@@ -131,13 +137,14 @@ fn moved() -> MovedFile {
         path: "model.safetensors".into(),
         source: "checkpoints/step-1/model.safetensors".into(),
         digest: digest(9),
+        sha256: sha256(0xa9),
         bytes: 20,
     }
 }
 
 fn dropped() -> DroppedFile {
     let path = "checkpoints/step-50/model.safetensors".into();
-    DroppedFile { path, digest: digest(9), bytes: 20 }
+    DroppedFile { path, digest: digest(9), sha256: sha256(0xa9), bytes: 20 }
 }
 
 fn of_runs() -> Vec<Event> {
@@ -181,6 +188,7 @@ fn of_runs() -> Vec<Event> {
             name: "weights".into(),
             path: Some("checkpoints/step-50/model.safetensors".into()),
             digest: digest(9),
+            sha256: sha256(0xa9),
             bytes: 20,
             blob: true,
         }
@@ -233,7 +241,12 @@ fn of_runs() -> Vec<Event> {
             rule: Some("debug_experiments".into()),
             reason: "3 newer debug runs stay".into(),
             policy_revision: 2,
-            packed: Some(PackedFiles { pack: Pack::Zst, digest: digest(30), bytes: 9 }),
+            packed: Some(PackedFiles {
+                pack: Pack::Zst,
+                digest: digest(30),
+                sha256: sha256(0xb0),
+                bytes: 9,
+            }),
             dropped: vec![dropped()],
             bytes_before: 100,
             bytes_after: 9,
@@ -331,7 +344,7 @@ fn of_the_registry() -> Vec<Event> {
                 DamagedFile { path: "labels.json".into(), damage: Damage::Missing },
                 DamagedFile {
                     path: "model.safetensors".into(),
-                    damage: Damage::Altered { found: digest(7) },
+                    damage: Damage::Altered { found: digest(7), sha256: sha256(0xa7) },
                 },
                 DamagedFile { path: "mine.txt".into(), damage: Damage::Added },
             ],
@@ -356,6 +369,7 @@ fn of_the_registry() -> Vec<Event> {
             files: vec![PromotedFile {
                 path: "model.safetensors".into(),
                 digest: digest(9),
+                sha256: sha256(0xa9),
                 bytes: 20,
             }],
             file_move: MOVE,
@@ -384,6 +398,7 @@ fn of_the_rest() -> Vec<Event> {
         ActorRegistered { name: "mara".into() }.into(),
         ConsolidationApplied {
             plan: digest(31),
+            plan_sha256: sha256(0xb1),
             policy_revision: 2,
             runs_before: 23,
             archived: 2,
@@ -411,12 +426,14 @@ fn of_the_rest() -> Vec<Event> {
         LogsPacked {
             name: "logs_before_20250725.tar.gz".into(),
             digest: digest(9),
+            sha256: sha256(0xa9),
             bytes: 20,
             runs: vec![RunId([7; 16])],
         }
         .into(),
         SnapshotTaken {
             manifest: digest(10),
+            manifest_sha256: sha256(0xaa),
             message: Some("as the paper has it".into()),
             files: 40,
             bytes: 120_000,
@@ -437,8 +454,15 @@ fn of_the_rest() -> Vec<Event> {
             files: vec![RedactedFile { digest: digest(13), replacement: digest(14) }],
         }
         .into(),
-        KeyVouched { key: 9, public_key: PublicKey([6; 32]), owner: "ines".into() }.into(),
+        KeyVouched {
+            key: 9,
+            algorithm: KeyAlgorithm::Ed25519,
+            public_key: PublicKey([6; 32]),
+            owner: "ines".into(),
+        }
+        .into(),
         KeyCreated {
+            algorithm: KeyAlgorithm::Ed25519,
             public_key: PublicKey([12; 32]),
             owner: "mara".into(),
             replaces: Some(2),

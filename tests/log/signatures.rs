@@ -3,7 +3,7 @@
 use annals::base::{Env, LogId, RunId, Timestamp};
 use annals::domain::run::RunInterrupted;
 use annals::domain::workspace::{
-    ActorRegistered, KeyCreated, KeyVouched, WorkspaceCreated, rotation_message,
+    ActorRegistered, KeyAlgorithm, KeyCreated, KeyVouched, WorkspaceCreated, rotation_message,
 };
 use annals::domain::{Event, Provenance, StreamId};
 use annals::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
@@ -28,6 +28,7 @@ fn key(seed: u8, owner: &str, old: Option<(u64, u8)>) -> Event {
         old.sign_bytes(&rotation_message(ORIGIN, old.public().public_key(), public_key))
     };
     KeyCreated {
+        algorithm: KeyAlgorithm::Ed25519,
         public_key,
         owner: owner.into(),
         replaces: old.map(|(at, _)| at),
@@ -139,7 +140,12 @@ fn a_replaced_key_signs_nothing_more() {
 #[test]
 fn a_forged_signature_vouches_for_nobody() {
     let public_key = signer(3).public().public_key();
-    let vouched = Event::from(KeyVouched { key: 5, public_key, owner: "otto".into() });
+    let vouched = Event::from(KeyVouched {
+        key: 5,
+        algorithm: KeyAlgorithm::Ed25519,
+        public_key,
+        owner: "otto".into(),
+    });
     let events = [(key(3, "otto", None), INES, None), (vouched, MARA, Some((MARAS_KEY, 2)))];
     finds(&events, 6, "the signature of mara does not fit the key of event 3");
 }

@@ -4,7 +4,7 @@ use annals::base::{Direction, InvocationId, LogId, PublicKey, RunId, Timestamp};
 use annals::domain::invocation::InvocationStarted;
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::run::{MetricsRecorded, RunEvent};
-use annals::domain::workspace::{ActorRegistered, KeyCreated, WorkspaceCreated};
+use annals::domain::workspace::{ActorRegistered, KeyAlgorithm, KeyCreated, WorkspaceCreated};
 use annals::domain::{Event, Provenance, StreamId};
 use annals::store::{
     Append, Author, Expected, Origin, Reader, Store, StoreError, WriteOptions, Writer,
@@ -29,7 +29,13 @@ pub fn begin(store: &Store, signer: &NoteSigner) {
         tool_version: "0".into(),
     };
     let public_key: PublicKey = signer.public().public_key();
-    let key = KeyCreated { public_key, owner: "ann".into(), replaces: None, endorsement: None };
+    let key = KeyCreated {
+        algorithm: KeyAlgorithm::Ed25519,
+        public_key,
+        owner: "ann".into(),
+        replaces: None,
+        endorsement: None,
+    };
     let first = [created.into(), ActorRegistered { name: "ann".into() }.into(), Event::from(key)];
     let invocation = InvocationId([1; 16]);
     let started = InvocationStarted {

@@ -149,7 +149,8 @@ impl From<StoreError> for Error {
             | StoreError::Empty { .. }
             | StoreError::Pages { .. }
             | StoreError::BlobMissing { .. }
-            | StoreError::BlobDamaged { .. } => ErrorKind::Integrity,
+            | StoreError::BlobDamaged { .. }
+            | StoreError::BlobSha256 { .. } => ErrorKind::Integrity,
             StoreError::Exists { .. }
             | StoreError::Revision { .. }
             | StoreError::CommandReused { .. } => ErrorKind::Conflict,

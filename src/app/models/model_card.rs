@@ -161,11 +161,20 @@ fn data(card: &mut String, record: &Record<'_>) -> Result {
         writeln!(card, "{NOT_STATED}\n")?;
     }
     if !data.files.is_empty() {
-        writeln!(card, "| file | rows | bytes | blake3 of the file's bytes |\n|---|---|---|---|")?;
+        // Of files of old days SHA-256 was not recorded.
+        let both = data.files.iter().any(|file| file.sha256.is_some());
+        let (head, line) = if both { (" sha256 |", "---|") } else { ("", "") };
+        writeln!(card, "| file | rows | bytes | blake3 of the file's bytes |{head}")?;
+        writeln!(card, "|---|---|---|---|{line}")?;
         for file in &data.files {
             let (path, digest) = (escape(&file.path), file.digest);
             let rows = rows_read(file).map_or(run::NOT_STATED.to_owned(), |rows| rows.to_string());
-            writeln!(card, "| {path} | {rows} | {} | {digest} |", file.bytes)?;
+            write!(card, "| {path} | {rows} | {} | {digest} |", file.bytes)?;
+            match file.sha256 {
+                Some(sha256) => writeln!(card, " {sha256} |")?,
+                None if both => writeln!(card, " not recorded |")?,
+                None => writeln!(card)?,
+            }
         }
         match record.began {
             Some(at) => writeln!(card, "\nRead on {} UTC.\n", at.human())?,

@@ -127,9 +127,13 @@ pub(in crate::app) fn training_info(record: &Record<'_>) -> Value {
     let started = record.started;
     let (data, environment) = (&started.data, &started.environment);
     let files = data.files.iter().map(|file| {
-        json!({
+        let mut entry = json!({
             "path": file.path, "rows": rows_read(file), "bytes": file.bytes, "blake3": file.digest
-        })
+        });
+        if let Some(sha256) = file.sha256 {
+            entry["sha256"] = json!(sha256);
+        }
+        entry
     });
     let mut info = json!({
         "experiment_id": started.experiment_id,

@@ -163,7 +163,7 @@ impl App {
             reason: reason.clone(),
         })?;
         for file in &version.files {
-            self.blobs.verify(file.digest)?;
+            self.blobs.verify(file.digest, file.sha256)?;
         }
         let plan = MovePlanned {
             id,
@@ -340,6 +340,7 @@ impl App {
                 let files = plan.files.iter().map(|file| PromotedFile {
                     path: file.path.clone(),
                     digest: file.digest,
+                    sha256: file.sha256,
                     bytes: file.bytes,
                 });
                 let (path, files) = (plan.to.clone(), files.collect());
@@ -489,7 +490,7 @@ pub(in crate::app) fn in_production<'r>(
 
 pub(in crate::app) fn moved_files(version: &ModelVersion) -> Vec<MovedFile> {
     let files = version.files.iter();
-    files.map(|file| effect::from_blobs(&file.path, file.digest, file.bytes)).collect()
+    files.map(|file| effect::from_blobs(&file.path, file.digest, file.sha256, file.bytes)).collect()
 }
 
 fn unknown_version(name: &str, version: &str) -> Error {

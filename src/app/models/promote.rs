@@ -11,7 +11,7 @@ use crate::app::models::repair::FolderDamage;
 use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
 use crate::app::{App, Error, ErrorKind, Result, Session};
-use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
 use crate::domain::file_move::{
     MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveStream, MovedFile,
 };
@@ -313,16 +313,21 @@ impl App {
                     path: target,
                     source: source.clone(),
                     digest: artifact.digest,
+                    sha256: artifact.sha256,
                     bytes: artifact.bytes,
                 });
             }
         }
         self.model_available(&facts.files, &files_of_state(state))?;
         // What is promoted is what was recorded, not what is in the folder by now.
-        for file in &files {
+        for file in &mut files {
             let recorded =
                 RecordedFile { name: &file.path, path: &file.source, digest: file.digest };
             match self.locate(&facts.files, recorded)? {
+                // Of runs of old days it was not recorded.
+                Location::Blob if file.sha256.is_none() => {
+                    file.sha256 = Some(self.blobs.sha256(file.digest)?.0);
+                }
                 Location::Blob => {}
                 Location::Pack(pack) => {
                     let id = &state.experiment_id;
@@ -332,7 +337,8 @@ impl App {
                 }
                 Location::Folder(path) => {
                     let digest = file.digest;
-                    if effect::has_digest(&path, digest)? == Some(false) {
+                    let found = effect::digests(&path)?;
+                    if found.is_some_and(|found| !found.are(digest, file.sha256)) {
                         let message = format!(
                             "{} was changed after it was recorded: {digest} is in the log",
                             path.display()
@@ -342,6 +348,7 @@ impl App {
                             digest.short(2)
                         )));
                     }
+                    file.sha256 = file.sha256.or(found.map(|found| found.sha256));
                 }
             }
         }
@@ -359,8 +366,9 @@ impl App {
     fn add_papers(&self, facts: &Facts, plan: &mut MovePlanned) {
         for (path, bytes) in self.papers_of(facts, &plan.purpose) {
             if !plan.files.iter().any(|file| file.path == path) {
-                let digest = Digest::of(&bytes);
-                plan.files.push(effect::from_blobs(path, digest, bytes.len() as u64));
+                let FileDigests { blake3, sha256 } = FileDigests::of(&bytes);
+                let size = bytes.len() as u64;
+                plan.files.push(effect::from_blobs(path, blake3, Some(sha256), size));
             }
         }
     }

@@ -121,8 +121,9 @@ impl App {
 
     /// What is not as recorded in the folder of a model in production, each with the way back.
     pub(in crate::app) fn damaged_model(&self, model: &ModelRow) -> Vec<Finding> {
-        let files = model.files.iter().filter_map(|(path, digest, bytes)| {
-            Some(effect::from_blobs(path, digest.parse().ok()?, *bytes))
+        let files = model.files.iter().filter_map(|(path, digest, bytes, sha256)| {
+            let sha256 = sha256.as_ref().and_then(|sha256| sha256.parse().ok());
+            Some(effect::from_blobs(path, digest.parse().ok()?, sha256, *bytes))
         });
         let files: Vec<_> = files.collect();
         let folder = match confine::parent_inside(&self.root, &model.path) {
@@ -178,13 +179,13 @@ impl App {
     fn lost_files(&self, version: &ModelVersion, store: bool) -> Result<Vec<String>> {
         let mut lost = Vec::new();
         for file in &version.files {
-            if self.blobs.verify(file.digest).is_ok() {
+            if self.blobs.verify(file.digest, file.sha256).is_ok() {
                 continue;
             }
-            let found = self
-                .inside_folder(&version.path, &file.path)
-                .ok()
-                .filter(|path| matches!(effect::has_digest(path, file.digest), Ok(Some(true))));
+            let found = self.inside_folder(&version.path, &file.path).ok().filter(|path| {
+                let found = effect::digests(path);
+                found.is_ok_and(|found| found.is_some_and(|d| d.are(file.digest, file.sha256)))
+            });
             match found {
                 Some(path) if store => self.blobs.restore(file.digest, &path)?,
                 Some(_) => {}

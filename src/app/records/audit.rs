@@ -12,7 +12,7 @@ use crate::analysis::audit::{
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
-use crate::base::{Digest, counted};
+use crate::base::{Digest, FileDigests, Sha256Digest, counted};
 use crate::domain::run::RunStatus;
 use crate::store::{Filter, Store};
 use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
@@ -141,14 +141,13 @@ impl App {
             let Some(version) = facts.version(promotion) else { continue };
             for file in &version.files {
                 let path = format!("{}/{}", version.path, file.path);
-                let digest = file.digest.to_string();
-                let found = self.digest_of(&path)?;
-                if found.as_ref() != Some(&digest) {
+                let (expected, found) = self.as_recorded(&path, file.digest, file.sha256)?;
+                if found.as_ref() != Some(&expected) {
                     workspace.production.push(ChangedFile {
                         path: path.clone(),
                         subject: promotion.subject(),
                         position: promotion.at.position,
-                        expected: digest,
+                        expected,
                         found,
                     });
                 }
@@ -201,7 +200,8 @@ impl App {
                 let size = size.map(|meta| bytes(meta.len()));
                 let (mut expected, mut found) = (bytes(artifact.bytes), size);
                 if deep && found.as_ref() == Some(&expected) {
-                    (expected, found) = (artifact.digest.to_string(), self.digest_of(&path)?);
+                    (expected, found) =
+                        self.as_recorded(&path, artifact.digest, artifact.sha256)?;
                 }
                 if found.as_ref() != Some(&expected) {
                     changed.push(ChangedFile {
@@ -220,19 +220,22 @@ impl App {
     /// What a training left beside its artifacts, and packs: read as a whole.
     fn changed_training_files(&self, run: &RunFacts, changed: &mut Vec<ChangedFile>) -> Result<()> {
         let (state, position) = (&run.state, run.ended.unwrap_or(run.at.position));
-        let mut found = |inside: &str, expected: Digest, found: Option<String>| {
-            let expected = expected.to_string();
+        let mut compared = |inside: &str, (expected, found): (String, Option<String>)| {
             if found.as_ref().is_some_and(|found| *found != expected) {
                 let path = format!("{}/{inside}", state.folder);
                 let subject = run.subject();
                 changed.push(ChangedFile { path, subject, position, expected, found });
             }
         };
-        let digest = |inside: &str| self.digest_of(&format!("{}/{inside}", state.folder));
         if let (Some(pack), Some(expected)) = (state.pack, state.pack_digest) {
-            found(pack.file(), expected, digest(pack.file())?);
+            let path = format!("{}/{}", state.folder, pack.file());
+            compared(pack.file(), self.as_recorded(&path, expected, state.pack_sha256)?);
             return Ok(());
         }
+        let mut found = |inside: &str, expected: Digest, found: Option<String>| {
+            compared(inside, (expected.to_string(), found));
+        };
+        let digest = |inside: &str| self.digest_of(&format!("{}/{inside}", state.folder));
         let rows = "config/dataset.bin";
         // Of a script's run it is a digest of the digests of its files.
         found(rows, run.started.data.prepared, digest(rows)?);
@@ -264,17 +267,51 @@ impl App {
 
     /// Digest of a file of the workspace; none where it is missing.
     fn digest_of(&self, path: &str) -> Result<Option<String>> {
+        let read = self.read(path, Digest::of_reader)?;
+        Ok(read.map(|read| read.map_or_else(|why| why, |digest| digest.to_string())))
+    }
+
+    /// A file of the workspace, as it was recorded and as it is; none where it is missing. They
+    /// are told by SHA-256 where that alone is another one.
+    fn as_recorded(
+        &self,
+        path: &str,
+        digest: Digest,
+        sha256: Option<Sha256Digest>,
+    ) -> Result<(String, Option<String>)> {
+        let found = match self.read(path, FileDigests::of_reader)? {
+            None => None,
+            Some(Err(why)) => Some(why),
+            Some(Ok(found)) => match sha256.filter(|sha256| *sha256 != found.sha256) {
+                Some(sha256) if found.blake3 == digest => {
+                    let words = [sha256, found.sha256].map(|sha256| format!("sha256:{sha256}"));
+                    let [expected, found] = words;
+                    return Ok((expected, Some(found)));
+                }
+                _ => Some(found.blake3.to_string()),
+            },
+        };
+        Ok((digest.to_string(), found))
+    }
+
+    /// What `read` makes of a file of the workspace, or why it cannot be read; none where it is
+    /// missing.
+    fn read<T>(
+        &self,
+        path: &str,
+        read: fn(&mut File) -> std::io::Result<(T, u64)>,
+    ) -> Result<Option<std::result::Result<T, String>>> {
         let Ok(full) = self.inside(path) else { return Ok(None) };
         // Opening a pipe would wait for its other end.
         match fs::metadata(&full) {
-            Ok(meta) if !meta.is_file() => return Ok(Some("not a plain file".into())),
+            Ok(meta) if !meta.is_file() => return Ok(Some(Err("not a plain file".into()))),
             _ => {}
         }
-        let read = File::open(full).and_then(|mut f| Digest::of_reader(&mut f));
+        let read = File::open(full).and_then(|mut f| read(&mut f));
         match read {
-            Ok((digest, _)) => Ok(Some(digest.to_string())),
+            Ok((digests, _)) => Ok(Some(Ok(digests))),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Ok(Some(format!("unreadable: {e}"))),
+            Err(e) => Ok(Some(Err(format!("unreadable: {e}")))),
         }
     }
 

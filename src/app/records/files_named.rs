@@ -24,6 +24,11 @@ pub(in crate::app) const WITH_FILES: [Kind; 12] = [
     WorkspaceEvent::BLOBS_REMOVED,
 ];
 
+/// A digest without the word in front that names its algorithm.
+pub(super) fn without_algorithm(text: &str) -> &str {
+    ["blake3:", "sha256:"].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text)
+}
+
 /// Whether a value names a file: its whole path, the end of its path, or how its digest begins.
 pub(in crate::app) fn names_file(value: &Value, file: &str) -> bool {
     /// Fewer digits fit too many digests by chance.
@@ -31,10 +36,10 @@ pub(in crate::app) fn names_file(value: &Value, file: &str) -> bool {
     match value {
         Value::String(text) => {
             let tail = text.strip_suffix(file).is_some_and(|rest| rest.ends_with('/'));
-            let digest = file.strip_prefix("blake3:").unwrap_or(file);
+            let digest = without_algorithm(file);
             let digits =
                 digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
-            let bare = text.strip_prefix("blake3:").unwrap_or(text);
+            let bare = without_algorithm(text);
             text == file || tail || (digits && bare.len() == 64 && bare.starts_with(digest))
         }
         Value::Array(items) => items.iter().any(|item| names_file(item, file)),

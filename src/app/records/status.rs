@@ -166,7 +166,7 @@ impl App {
         let redacted = self.redacted_files()?;
         let run = views.run(request.run())?;
         let digests = run.iter().flat_map(|run| &run.artifacts);
-        let digests = digests.filter_map(|(_, _, digest)| digest.parse().ok());
+        let digests = digests.filter_map(|(_, _, digest, _)| digest.parse().ok());
         let last = digests.filter_map(|digest: Digest| redacted.get(&digest)).max();
         let counts = |approval: &&ApprovalRow| last.is_none_or(|at| approval.position > *at);
         Ok(request.approvals.iter().filter(counts).count())
@@ -218,7 +218,7 @@ impl App {
         let redacted = self.redacted_files()?;
         for model in self.snapshot()?.production()? {
             findings.extend(self.damaged_model(&model));
-            for (path, digest, _) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
+            for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
                 let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
                 findings.extend(redacted.map(|at| {
                     finding(

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::app::records::files_named::without_algorithm;
 use crate::app::records::log::Names;
 use crate::app::{App, Error, ErrorKind, LogQuery, Named, Result, signing_key};
-use crate::base::{Digest, MoveId, RequestId, RunId, counted};
+use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest, counted};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
@@ -17,7 +18,7 @@ use crate::domain::run::{
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Decider as _, Envelope, Event, Header, StreamId, kind_named};
 use crate::projection::Snapshot;
-use crate::projection::registry::ModelRow;
+use crate::projection::registry::{FileRow, ModelRow};
 use crate::store::Reader;
 
 /// One step of the chain, and what it rests on.
@@ -83,7 +84,7 @@ impl App {
             let read = File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
             read.map_err(|e| Error::io(format!("read {}", path.display()), e))?.0.to_string()
         } else {
-            what.strip_prefix("blake3:").unwrap_or(what).to_owned()
+            without_algorithm(what).to_owned()
         };
         let digits = digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
         if let (false, Err(error)) = (digits, named) {
@@ -97,7 +98,11 @@ impl App {
     fn bytes(&self, views: &Snapshot, what: &str, digest: &str) -> Result<Node> {
         let mut models = Vec::new();
         for model in views.all_versions()?.iter().rev() {
-            if let Some((path, ..)) = model.files.iter().find(|file| file.1.starts_with(digest)) {
+            let named = |(_, blake3, _, sha256): &&FileRow| {
+                blake3.starts_with(digest)
+                    || sha256.as_ref().is_some_and(|sha256| sha256.starts_with(digest))
+            };
+            if let Some((path, ..)) = model.files.iter().find(named) {
                 models.push(self.store.read(|log| model_node(log, model, Some(path)))?);
             }
         }
@@ -154,8 +159,11 @@ fn model_node(log: &Reader, model: &ModelRow, file: Option<&String>) -> Result<N
     let chosen = |f: &&PromotedFile| file.is_none_or(|path| f.path == *path);
     let files = promoted.files.iter().filter(chosen).map(|file| {
         let detail = format!(
-            "{}/{}, {} bytes, blake3:{}",
-            promoted.path, file.path, file.bytes, file.digest
+            "{}/{}, {} bytes, {}",
+            promoted.path,
+            file.path,
+            file.bytes,
+            both(file.digest, file.sha256)
         );
         Node::new("file", detail, model.position)
     });
@@ -322,7 +330,8 @@ fn run_node(log: &Reader, names: &mut Names, run: RunId, before: Option<u64>) ->
             }
             RunEvent::ArtifactStored(stored) => {
                 let place = stored.path.as_deref().unwrap_or("blob");
-                let detail = format!("{} {place}, blake3:{}", stored.name, stored.digest);
+                let digests = both(stored.digest, stored.sha256);
+                let detail = format!("{} {place}, {digests}", stored.name);
                 node.because.push(Node::new("artifact", detail, position));
             }
             RunEvent::Finished(finished) => {
@@ -334,6 +343,12 @@ fn run_node(log: &Reader, names: &mut Names, run: RunId, before: Option<u64>) ->
     }
     node.because.extend(best);
     Ok(node)
+}
+
+/// The digests of a file, each with its algorithm; of old files SHA-256 was not recorded.
+fn both(digest: Digest, sha256: Option<Sha256Digest>) -> String {
+    let sha256 = sha256.map(|sha256| format!(", sha256:{sha256}"));
+    format!("blake3:{digest}{}", sha256.unwrap_or_default())
 }
 
 fn results(finished: &RunFinished, header: &Header) -> Node {
@@ -365,7 +380,7 @@ fn start_nodes(started: &RunStarted, position: u64) -> Vec<Node> {
             0 => "rows not counted".to_owned(),
             rows => counted(rows, "row"),
         };
-        let detail = format!("{}, {rows}, blake3:{}", file.path, file.digest);
+        let detail = format!("{}, {rows}, {}", file.path, both(file.digest, file.sha256));
         nodes.push(Node::new("data", detail, position));
     }
     if let Some(made) = &started.data.synthetic {

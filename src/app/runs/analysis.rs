@@ -127,7 +127,8 @@ impl App {
     /// The bytes of the newest artifact `name` of a run; none where the blob store has none.
     pub(in crate::app) fn kept(&self, run: &RunDetails, name: &str) -> Result<Option<Vec<u8>>> {
         let stored = run.artifacts.iter().rev().find(|(known, ..)| known == name);
-        let Some(digest) = stored.and_then(|(_, _, digest)| digest.parse::<Digest>().ok()) else {
+        let Some(digest) = stored.and_then(|(_, _, digest, _)| digest.parse::<Digest>().ok())
+        else {
             return Ok(None);
         };
         if !self.blobs.path(digest).exists() {

@@ -13,8 +13,8 @@ use crate::domain::file_move::{
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{RegistryCommand, RegistryState, RegistryStream};
 use crate::domain::run::{
-    Archive, ArchiveFacts, DroppedFile, Pack, PackedFiles, RunCommand, RunEvent, RunFacts,
-    RunState, RunStream,
+    Archive, ArchiveFacts, Artifact, DroppedFile, Pack, PackedFiles, RunCommand, RunEvent,
+    RunFacts, RunState, RunStream,
 };
 use crate::domain::{Decider as _, Event, Provenance, Rejection};
 use crate::effect::{self, EffectError, Recovered};
@@ -156,8 +156,8 @@ impl App {
         }
         let bytes_kept = kept.iter().map(|file| file.bytes).sum();
         let dropped = dropped.into_iter().map(|file| {
-            let MovedFile { path, digest, bytes, .. } = file;
-            DroppedFile { path, digest, bytes }
+            let MovedFile { path, digest, sha256, bytes, .. } = file;
+            DroppedFile { path, digest, sha256, bytes }
         });
         let order = ArchiveOrder {
             run,
@@ -267,15 +267,18 @@ impl App {
             self.check_pack(state, pack, &files)?;
             files.retain(|file| file.path != pack.file());
             let packed = effect::survey_pack(&self.root, &state.folder, pack)?;
-            files.extend(packed.into_iter().map(|(path, (digest, bytes))| {
-                let source = format!("{}/{path}", pack.file());
-                MovedFile { path, source, digest, bytes }
+            files.extend(packed.into_iter().map(|(path, (digests, bytes))| MovedFile {
+                source: format!("{}/{path}", pack.file()),
+                path,
+                digest: digests.blake3,
+                sha256: Some(digests.sha256),
+                bytes,
             }));
         }
         let from_blobs = state.artifacts.values().filter_map(|artifact| {
             let path = artifact.path.clone().filter(|path| state.dropped.contains(path))?;
-            let (digest, bytes) = (artifact.digest, artifact.bytes);
-            self.blobs.contains(digest).then_some(DroppedFile { path, digest, bytes })
+            let Artifact { digest, sha256, bytes, .. } = *artifact;
+            self.blobs.contains(digest).then_some(DroppedFile { path, digest, sha256, bytes })
         });
         let from_blobs: Vec<DroppedFile> = from_blobs.collect();
         let comes_back = |path: &&String| from_blobs.iter().any(|file| file.path == **path);

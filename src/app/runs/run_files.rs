@@ -190,7 +190,7 @@ impl App {
         }
         if let Some(pack) = run.pack
             && let Ok(packed) = effect::survey_pack(&self.root, &run.folder, pack)
-            && packed.get(path).is_some_and(|(found, _)| *found == digest)
+            && packed.get(path).is_some_and(|(found, _)| found.blake3 == digest)
         {
             return Ok(Location::Pack(pack));
         }
@@ -279,7 +279,7 @@ pub(in crate::app) fn files_of_state(run: &RunState) -> Vec<RecordedFile<'_>> {
 
 /// The recorded files of a row of the views that have a path.
 pub(in crate::app) fn files_of_details(run: &RunDetails) -> Vec<RecordedFile<'_>> {
-    let files = run.artifacts.iter().filter_map(|(name, path, digest)| {
+    let files = run.artifacts.iter().filter_map(|(name, path, digest, _)| {
         Some(RecordedFile { name, path: path.as_deref()?, digest: digest.parse().ok()? })
     });
     files.collect()

@@ -13,7 +13,7 @@ use crate::app::core::session::signing_key;
 use crate::app::{App, Error, ErrorKind, Result, fold_workspace};
 use crate::base::{PublicKey, Timestamp};
 use crate::domain::workspace::{
-    WorkspaceCommand, WorkspaceEvent, WorkspaceStream, rotation_message,
+    KeyAlgorithm, WorkspaceCommand, WorkspaceEvent, WorkspaceStream, rotation_message,
 };
 use crate::domain::{Event, StreamId};
 use crate::store::{Access, View};
@@ -23,6 +23,7 @@ use crate::tlog::NoteSigner;
 #[derive(Clone, Debug)]
 pub(in crate::app) struct KnownKey {
     pub(in crate::app) position: u64,
+    pub(in crate::app) algorithm: KeyAlgorithm,
     pub(in crate::app) public_key: PublicKey,
     pub(in crate::app) owner: String,
     /// Position of the key that took its place.
@@ -55,6 +56,7 @@ pub(in crate::app) fn keys<A: Access>(log: &View<A>) -> Result<Vec<KnownKey>> {
                 }
                 keys.push(KnownKey {
                     position: header.position,
+                    algorithm: created.algorithm,
                     public_key: created.public_key,
                     owner: created.owner,
                     replaced: None,
@@ -87,6 +89,8 @@ pub struct ActorLine {
     pub name: String,
     /// The public key; none where the name is only claimed.
     pub key: Option<PublicKey>,
+    /// What it signs with.
+    pub algorithm: Option<KeyAlgorithm>,
     /// Position of its `key.created` event.
     pub position: Option<u64>,
     /// When it was made known.
@@ -130,6 +134,7 @@ impl App {
                 lines.push(ActorLine {
                     name: name.clone(),
                     key: Some(key.public_key),
+                    algorithm: Some(key.algorithm),
                     position: Some(key.position),
                     since: Some(key.since),
                     vouched_by: key.vouched_by.clone(),
@@ -142,6 +147,7 @@ impl App {
                 lines.push(ActorLine {
                     name,
                     key,
+                    algorithm: None,
                     position,
                     since,
                     vouched_by,

@@ -90,7 +90,7 @@ impl App {
             let kept = self
                 .manifest(manifest)
                 .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
-            kept.files().for_each(|(_, digest, _)| needs.keep(digest));
+            kept.files().for_each(|file| needs.keep(file.digest));
         }
         Ok(needs)
     }

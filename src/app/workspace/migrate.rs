@@ -260,7 +260,7 @@ impl App {
         let Migrated::Run { run, .. } = &row.what else { return Ok(files) };
         let details = self.snapshot()?.run(*run)?;
         let layout = Layout::new(to);
-        for (name, path, digest) in details.iter().flat_map(|run| &run.artifacts) {
+        for (name, path, digest, _) in details.iter().flat_map(|run| &run.artifacts) {
             let Some(path) = path else { continue };
             let Some(own) = layout.inside(name, path) else { continue };
             // What was put there by somebody else stays what it is.

@@ -67,13 +67,19 @@ impl App {
         let paths = logs.iter().map(|log| (log.name.as_str(), self.blobs.path(log.digest)));
         let bytes = effect::packed_logs(&paths.collect::<Vec<_>>())
             .map_err(|e| Error::io(format!("pack {} logs", logs.len()), e))?;
-        let (digest, size) = (self.blobs.put(&bytes)?, bytes.len() as u64);
+        let (digests, size) = (self.blobs.put(&bytes)?, bytes.len() as u64);
         let name = plan.file.rsplit('/').next().unwrap_or(&plan.file);
         self.decide("layout pack-logs", |tx| {
             let mut packs = Draft::<WorkspaceStream>::read(tx.log(), ())?;
             for part in logs.chunks(RUNS_PER_EVENT) {
                 let runs = part.iter().map(|log| log.run).collect();
-                let pack = LogsPacked { name: name.to_owned(), digest, bytes: size, runs };
+                let pack = LogsPacked {
+                    name: name.to_owned(),
+                    digest: digests.blake3,
+                    sha256: Some(digests.sha256),
+                    bytes: size,
+                    runs,
+                };
                 packs.decide(WorkspaceCommand::PackLogs(pack), &())?;
             }
             tx.append(&mut packs)

@@ -4,14 +4,14 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest};
 use crate::domain::run::{Archive, DroppedFile, Pack};
 use crate::domain::workspace::LayoutKind;
 
 stream_events! {
     /// What can happen to one move of files.
     pub enum MoveEvent of Move {
-        0x0601 PLANNED "move.planned" 2 Text Planned(MovePlanned),
+        0x0601 PLANNED "move.planned" 3 Text Planned(MovePlanned),
         0x0602 COMPLETED "move.completed" 1 Decision Completed(MoveCompleted),
         0x0603 ROLLED_BACK "move.rolled_back" 1 Text RolledBack(MoveRolledBack),
     }
@@ -218,6 +218,8 @@ pub struct MovedFile {
     pub source: String,
     /// Digest of its bytes; checked at the target.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
 }

@@ -14,6 +14,7 @@ fn plan(to: &str) -> MovePlanned {
             path: "model.safetensors".into(),
             source: "checkpoints/best/model.safetensors".into(),
             digest: Digest::of(b"x"),
+            sha256: None,
             bytes: 1,
         }],
     }

@@ -67,7 +67,7 @@ fn metric(name: &str, value: f64) -> FinalMetric {
 }
 
 fn weights() -> Artifact {
-    Artifact { path: None, digest: crate::base::Digest([1; 32]), bytes: 9 }
+    Artifact { path: None, digest: crate::base::Digest([1; 32]), sha256: None, bytes: 9 }
 }
 
 fn good() -> RunState {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bump, Semver};
-use crate::base::{Digest, MoveId, RequestId, RunId};
+use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest};
 use crate::domain::RuleResult;
 
 stream_events! {
@@ -15,14 +15,14 @@ stream_events! {
         0x0302 APPROVED "promotion.approved" 1 Text Approved(PromotionApproved),
         0x0303 REJECTED "promotion.rejected" 1 Text Rejected(PromotionRejected),
         0x0304 REFUSED "promotion.refused" 1 Text Refused(PromotionRefused),
-        0x0305 PROMOTED "model.promoted" 1 Decision Promoted(ModelPromoted),
+        0x0305 PROMOTED "model.promoted" 2 Decision Promoted(ModelPromoted),
         0x0306 DEMOTED "model.demoted" 1 Text Demoted(ModelDemoted),
         0x0307 ROLLED_BACK "model.rolled_back" 1 Text RolledBack(ModelRolledBack),
         0x0308 VERSION_BUMPED "model.version_bumped" 1 Text VersionBumped(ModelVersionBumped),
         0x0309 ALIAS_SET "model.alias_set" 1 Text AliasSet(ModelAliasSet),
         0x030a ALIAS_REMOVED "model.alias_removed" 1 Text AliasRemoved(ModelAliasRemoved),
         0x030b RELOCATED "model.relocated" 1 Decision Relocated(ModelRelocated),
-        0x030c FOUND_DAMAGED "model.found_damaged" 1 Text FoundDamaged(ModelFoundDamaged),
+        0x030c FOUND_DAMAGED "model.found_damaged" 2 Text FoundDamaged(ModelFoundDamaged),
         0x030d REPAIRED "model.repaired" 1 Text Repaired(ModelRepaired),
     }
 }
@@ -113,6 +113,8 @@ pub struct PromotedFile {
     pub path: String,
     /// Digest of its bytes.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
 }
@@ -232,6 +234,8 @@ pub enum Damage {
     Altered {
         /// Digest of the bytes found.
         found: Digest,
+        /// SHA-256 of the bytes found; none where it was not recorded.
+        sha256: Option<Sha256Digest>,
     },
     /// A file that was not recorded.
     Added,

@@ -28,7 +28,7 @@ fn run() -> RunState {
         let (split, direction) = (Some(Split::Test), Direction::Higher);
         FinalMetric { key: MetricKey { name: name.into(), split, direction }, value: 0.9 }
     };
-    let weights = Artifact { path: None, digest: Digest([1; 32]), bytes: 9 };
+    let weights = Artifact { path: None, digest: Digest([1; 32]), sha256: None, bytes: 9 };
     let class = ClassScore { label: "x".into(), precision: 0.9, recall: 0.9, f1: 0.9, support: 10 };
     RunState {
         id: Some(RunId([7; 16])),

@@ -210,6 +210,7 @@ fn deleted(plan: &MovePlanned, order: &RemovalOrder) -> RunDeleted {
     let files = plan.files.iter().map(|file| DroppedFile {
         path: file.path.clone(),
         digest: file.digest,
+        sha256: file.sha256,
         bytes: file.bytes,
     });
     RunDeleted {

@@ -7,21 +7,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Archive, Category, MetricsUnrecorded, Pack, Unstated};
-use crate::base::{Digest, MoveId, RunId, Split};
+use crate::base::{Digest, MoveId, RunId, Sha256Digest, Split};
 use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
 
 stream_events! {
     /// What can happen to one run.
     pub enum RunEvent of Run {
-        0x0401 STARTED "run.started" 2 Text Started(RunStarted),
+        0x0401 STARTED "run.started" 3 Text Started(RunStarted),
         0x0402 CLASSIFIED "run.classified" 2 Decision Classified(RunClassified),
         0x0403 METRICS_RECORDED "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
         0x0404 CHECKPOINT_SAVED "run.train_checkpoint_saved" 1 Fact
             CheckpointSaved(TrainCheckpointSaved),
         0x0405 CHECKPOINT_PRUNED "run.train_checkpoint_pruned" 1 Fact
             CheckpointPruned(TrainCheckpointPruned),
-        0x0406 ARTIFACT_STORED "run.artifact_stored" 1 Fact ArtifactStored(ArtifactStored),
+        0x0406 ARTIFACT_STORED "run.artifact_stored" 2 Fact ArtifactStored(ArtifactStored),
         0x0407 FINISHED "run.finished" 2 Decision Finished(RunFinished),
         0x0408 FAILED "run.failed" 1 Text Failed(RunFailed),
         0x0409 INTERRUPTED "run.interrupted" 1 Text Interrupted(RunInterrupted),
@@ -35,9 +35,9 @@ stream_events! {
         0x0412 PINNED "run.pinned" 1 Text Pinned(RunPinned),
         0x0413 UNPINNED "run.unpinned" 1 Text Unpinned(RunUnpinned),
         0x0414 RENAMED "run.renamed" 1 Text Renamed(RunRenamed),
-        0x0415 ARCHIVED "run.archived" 1 Text Archived(RunArchived),
-        0x0416 RESTORED "run.restored" 1 Text Restored(RunRestored),
-        0x0417 DELETED "run.deleted" 1 Text Deleted(RunDeleted),
+        0x0415 ARCHIVED "run.archived" 2 Text Archived(RunArchived),
+        0x0416 RESTORED "run.restored" 2 Text Restored(RunRestored),
+        0x0417 DELETED "run.deleted" 2 Text Deleted(RunDeleted),
         0x0418 RELOCATED "run.relocated" 2 Decision Relocated(RunRelocated),
         0x0419 PLANNED "run.planned" 1 Fact Planned(RunPlanned),
     }
@@ -107,6 +107,8 @@ pub struct DataFile {
     pub path: String,
     /// Digest of its bytes.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
     /// Rows read.
@@ -251,6 +253,8 @@ pub struct ArtifactStored {
     pub path: Option<String>,
     /// Digest of its bytes.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
     /// Whether its bytes are in the blob store.
@@ -464,6 +468,8 @@ pub struct PackedFiles {
     pub pack: Pack,
     /// Digest of the one file.
     pub digest: Digest,
+    /// SHA-256 of the one file; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
 }
@@ -475,6 +481,8 @@ pub struct DroppedFile {
     pub path: String,
     /// Digest of its bytes.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
 }

@@ -35,3 +35,4 @@ pub use evidence::{RunEvidence, is_model};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};
 pub use test_rows::{Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows};
 pub use unrecorded::{MetricsUnrecorded, NOT_STATED, UnrecordedReason, UnrecordedSeries, Unstated};
+pub(in crate::domain) use upcast::DroppedFileV1;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted, UnrecordedSeries, Unstated,
 };
-use crate::base::{Digest, RunId, Split};
+use crate::base::{Digest, RunId, Sha256Digest, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{Fold, Provenance, Rejection};
 
@@ -45,6 +45,8 @@ pub struct Artifact {
     pub path: Option<String>,
     /// Digest of its bytes.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
 }
@@ -81,6 +83,8 @@ pub struct RunState {
     pub pack: Option<Pack>,
     /// Digest of the file that they are packed into.
     pub pack_digest: Option<Digest>,
+    /// SHA-256 of that file; none where it was not recorded.
+    pub pack_sha256: Option<Sha256Digest>,
     /// Paths of its files that were not kept.
     pub dropped: BTreeSet<String>,
     /// How far it got.
@@ -181,6 +185,7 @@ impl RunState {
         self.archive = Some(archived.archive);
         self.pack = archived.packed.as_ref().map(|packed| packed.pack);
         self.pack_digest = archived.packed.as_ref().map(|packed| packed.digest);
+        self.pack_sha256 = archived.packed.as_ref().and_then(|packed| packed.sha256);
         self.dropped.extend(archived.dropped.iter().map(|file| file.path.clone()));
         let gone = |folder: &str| {
             let inside =
@@ -188,6 +193,12 @@ impl RunState {
             self.dropped.iter().any(inside)
         };
         self.checkpoints.retain(|_, saved| !gone(&saved.path));
+    }
+
+    /// Its files are not in an archive any more.
+    fn unpacked(&mut self) {
+        (self.archive, self.pack) = (None, None);
+        (self.pack_digest, self.pack_sha256) = (None, None);
     }
 }
 
@@ -211,7 +222,7 @@ impl Fold for RunState {
             RunEvent::Archived(archived) => self.archived(archived),
             RunEvent::Restored(restored) => {
                 self.folder.clone_from(&restored.folder);
-                (self.archive, self.pack, self.pack_digest) = (None, None, None);
+                self.unpacked();
                 for file in &restored.recovered {
                     self.dropped.remove(&file.path);
                 }
@@ -230,7 +241,7 @@ impl Fold for RunState {
             }
             RunEvent::Deleted(_) => {
                 self.deleted = true;
-                (self.archive, self.pack, self.pack_digest) = (None, None, None);
+                self.unpacked();
                 self.checkpoints.clear();
             }
             RunEvent::MetricsRecorded(_)
@@ -248,8 +259,13 @@ impl Fold for RunState {
                 self.checkpoints.remove(&pruned.step);
             }
             RunEvent::ArtifactStored(stored) => {
-                let (path, digest, bytes) = (stored.path.clone(), stored.digest, stored.bytes);
-                self.artifacts.insert(stored.name.clone(), Artifact { path, digest, bytes });
+                let artifact = Artifact {
+                    path: stored.path.clone(),
+                    digest: stored.digest,
+                    sha256: stored.sha256,
+                    bytes: stored.bytes,
+                };
+                self.artifacts.insert(stored.name.clone(), artifact);
             }
             RunEvent::Finished(finished) => {
                 self.status = RunStatus::Finished;

@@ -208,7 +208,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
     let facts = RunFacts { policy: &policy, policy_revision: 4, provenance };
     let file = |path: &str, source: &str, bytes| {
         let (path, source, digest) = (path.to_owned(), source.to_owned(), Digest([1; 32]));
-        MovedFile { path, source, digest, bytes }
+        MovedFile { path, source, digest, sha256: None, bytes }
     };
     let plan = |purpose| MovePlanned {
         id: MoveId([3; 16]),
@@ -221,7 +221,9 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
             file("packed.tar.zst/log.txt", "log.txt", 100),
         ],
     };
-    let dropped = DroppedFile { path: "old.bin".into(), digest: Digest([2; 32]), bytes: 1_000 };
+    let sha256 = Some(crate::base::Sha256Digest([6; 32]));
+    let (path, digest, bytes) = ("old.bin".into(), Digest([2; 32]), 1_000);
+    let dropped = DroppedFile { path, digest, sha256, bytes };
     let archive = plan(MovePurpose::Archive(ArchiveOrder {
         run,
         archive: Archive::Archived,
@@ -231,7 +233,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
         pack: Some(Pack::Zst),
         dropped: vec![dropped.clone()],
     }));
-    let packed = PackedFiles { pack: Pack::Zst, digest: Digest([5; 32]), bytes: 20 };
+    let packed = PackedFiles { pack: Pack::Zst, digest: Digest([5; 32]), sha256, bytes: 20 };
     let note = |plan: &MovePlanned, packed: Option<PackedFiles>| {
         let command = RunCommand::NoteMoved(Box::new(plan.clone()), packed);
         let events = decide(&there("night", &[]), command, &facts).unwrap();

@@ -1,7 +1,7 @@
 //! Requests about the log itself.
 
 use super::{CheckpointAnchored, LayoutKind, LogsPacked, SnapshotTaken, TextRedacted};
-use crate::base::{Digest, LogId, PublicKey};
+use crate::base::{Digest, LogId, PublicKey, Sha256Digest};
 
 /// What can be asked of the log itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +89,8 @@ pub enum WorkspaceCommand {
 pub struct ConsolidationResult {
     /// Digest of the plan.
     pub plan: Digest,
+    /// SHA-256 of the plan.
+    pub plan_sha256: Option<Sha256Digest>,
     /// Revision of the policy it was made under.
     pub policy_revision: u64,
     /// Runs whose files were there before.

@@ -1,8 +1,9 @@
 //! The rules about the log itself.
 
 use super::{
-    ActorRegistered, BlobsRemoved, ConsolidationApplied, ConsolidationResult, Key, KeyCreated,
-    KeyVouched, LayoutChanged, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent, WorkspaceState,
+    ActorRegistered, BlobsRemoved, ConsolidationApplied, ConsolidationResult, Key, KeyAlgorithm,
+    KeyCreated, KeyVouched, LayoutChanged, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent,
+    WorkspaceState,
 };
 use crate::base::PublicKey;
 use crate::base::limits::TEXT_INLINE_BYTES_MAX;
@@ -70,7 +71,9 @@ pub(super) fn decide(
                 return Err(Rejection::Exists { what: "signing key of", name: owner });
             }
             unused(state, public_key)?;
-            Ok(vec![KeyCreated { public_key, owner, replaces: None, endorsement: None }.into()])
+            let algorithm = KeyAlgorithm::Ed25519;
+            let (replaces, endorsement) = (None, None);
+            Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
         }
         WorkspaceCommand::RotateKey { public_key, owner, old, replaces, endorsement } => {
             let known = known(state, old)?;
@@ -82,7 +85,8 @@ pub(super) fn decide(
             }
             unused(state, public_key)?;
             let (replaces, endorsement) = (Some(replaces), Some(endorsement));
-            Ok(vec![KeyCreated { public_key, owner, replaces, endorsement }.into()])
+            let algorithm = KeyAlgorithm::Ed25519;
+            Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
         }
         WorkspaceCommand::VouchKey { public_key, key, voucher } => {
             let known = known(state, public_key)?;
@@ -91,8 +95,8 @@ pub(super) fn decide(
                     "{voucher} cannot vouch for a key of their own"
                 )));
             }
-            let owner = known.owner.clone();
-            Ok(vec![KeyVouched { key, public_key, owner }.into()])
+            let (algorithm, owner) = (known.algorithm, known.owner.clone());
+            Ok(vec![KeyVouched { key, algorithm, public_key, owner }.into()])
         }
         WorkspaceCommand::PackLogs(pack) => {
             if state.packs.get(&pack.name).is_some_and(|digest| *digest != pack.digest) {
@@ -118,6 +122,7 @@ pub(super) fn decide(
         WorkspaceCommand::ApplyConsolidation(done) => {
             let ConsolidationResult {
                 plan,
+                plan_sha256,
                 policy_revision,
                 runs_before,
                 archived,
@@ -128,6 +133,7 @@ pub(super) fn decide(
             } = done;
             let applied = ConsolidationApplied {
                 plan,
+                plan_sha256,
                 policy_revision,
                 runs_before,
                 archived,

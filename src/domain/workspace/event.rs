@@ -4,22 +4,22 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, LogId, PublicKey, RunId};
+use crate::base::{Digest, LogId, PublicKey, RunId, Sha256Digest};
 
 stream_events! {
     /// What can happen to the log itself.
     pub enum WorkspaceEvent of Workspace {
         0x0101 CREATED "workspace.created" 1 Decision Created(WorkspaceCreated),
         0x0102 ACTOR_REGISTERED "actor.registered" 1 Decision ActorRegistered(ActorRegistered),
-        0x0103 KEY_CREATED "key.created" 1 Decision KeyCreated(KeyCreated),
-        0x0104 KEY_VOUCHED "key.vouched" 1 Decision KeyVouched(KeyVouched),
+        0x0103 KEY_CREATED "key.created" 2 Decision KeyCreated(KeyCreated),
+        0x0104 KEY_VOUCHED "key.vouched" 2 Decision KeyVouched(KeyVouched),
         0x0110 BLOBS_REMOVED "blobs.removed" 1 Decision BlobsRemoved(BlobsRemoved),
-        0x0111 CONSOLIDATION_APPLIED "consolidation.applied" 1 Decision
+        0x0111 CONSOLIDATION_APPLIED "consolidation.applied" 2 Decision
             ConsolidationApplied(ConsolidationApplied),
         0x0112 LAYOUT_CHANGED "layout.changed" 1 Decision LayoutChanged(LayoutChanged),
-        0x0113 SNAPSHOT_TAKEN "snapshot.taken" 1 Text SnapshotTaken(SnapshotTaken),
+        0x0113 SNAPSHOT_TAKEN "snapshot.taken" 2 Text SnapshotTaken(SnapshotTaken),
         0x0114 TEXT_REDACTED "text.redacted" 1 Decision TextRedacted(TextRedacted),
-        0x0118 LOGS_PACKED "logs.packed" 1 Decision LogsPacked(LogsPacked),
+        0x0118 LOGS_PACKED "logs.packed" 2 Decision LogsPacked(LogsPacked),
         0x0119 CHECKPOINT_ANCHORED "checkpoint.anchored" 1 Text
             CheckpointAnchored(CheckpointAnchored),
     }
@@ -58,10 +58,34 @@ pub struct ActorRegistered {
     pub name: String,
 }
 
+/// The scheme that a key signs with.
+///
+/// ECDSA P-256 comes next, at the end of the list, with a new version of each event that has one:
+/// its public keys are longer.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyAlgorithm {
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+}
+
+impl KeyAlgorithm {
+    /// The word used in files and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
 /// A signing key was made. The private key never enters the log or the workspace.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
 pub struct KeyCreated {
-    /// Ed25519 public key.
+    /// What it signs with.
+    pub algorithm: KeyAlgorithm,
+    /// The public key.
     pub public_key: PublicKey,
     /// Name of the actor who holds the private key.
     pub owner: String,
@@ -83,6 +107,8 @@ pub fn rotation_message(origin: &str, old: PublicKey, new: PublicKey) -> Vec<u8>
 pub struct KeyVouched {
     /// Position of the `key.created` event.
     pub key: u64,
+    /// What it signs with.
+    pub algorithm: KeyAlgorithm,
     /// The key.
     pub public_key: PublicKey,
     /// Name of its owner.
@@ -136,6 +162,8 @@ pub struct LogsPacked {
     pub name: String,
     /// Its bytes, which are in the blob store.
     pub digest: Digest,
+    /// SHA-256 of its bytes; none where it was not recorded.
+    pub sha256: Option<Sha256Digest>,
     /// Its size.
     pub bytes: u64,
     /// The runs. Many are told by several events with one name and one digest.
@@ -147,6 +175,8 @@ pub struct LogsPacked {
 pub struct ConsolidationApplied {
     /// Digest of the plan, which is in the blob store.
     pub plan: Digest,
+    /// SHA-256 of the plan; none where it was not recorded.
+    pub plan_sha256: Option<Sha256Digest>,
     /// Revision of the policy it was made under.
     pub policy_revision: u64,
     /// Runs whose files were there before.
@@ -204,6 +234,8 @@ pub struct LayoutChanged {
 pub struct SnapshotTaken {
     /// Digest of the list, by which the snapshot is called.
     pub manifest: Digest,
+    /// SHA-256 of the list; none where it was not recorded.
+    pub manifest_sha256: Option<Sha256Digest>,
     /// What somebody said about it.
     pub message: Option<String>,
     /// How many files it has.

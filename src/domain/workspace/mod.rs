@@ -12,8 +12,8 @@ mod tests;
 pub use command::{ConsolidationResult, WorkspaceCommand};
 pub use decide::WorkspaceStream;
 pub use event::{
-    ActorRegistered, BlobsRemoved, CheckpointAnchored, ConsolidationApplied, KeyCreated,
-    KeyVouched, LayoutChanged, LayoutKind, LogsPacked, RedactedEvent, RedactedFile, SnapshotTaken,
-    TextRedacted, WorkspaceCreated, WorkspaceEvent, rotation_message,
+    ActorRegistered, BlobsRemoved, CheckpointAnchored, ConsolidationApplied, KeyAlgorithm,
+    KeyCreated, KeyVouched, LayoutChanged, LayoutKind, LogsPacked, RedactedEvent, RedactedFile,
+    SnapshotTaken, TextRedacted, WorkspaceCreated, WorkspaceEvent, rotation_message,
 };
 pub use state::{Key, WorkspaceState};

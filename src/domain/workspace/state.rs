@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LayoutKind, SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
+use super::{KeyAlgorithm, LayoutKind, SnapshotTaken, WorkspaceCreated, WorkspaceEvent};
 use crate::base::{Digest, PublicKey, RunId};
 use crate::domain::Fold;
 
 /// A signing key the log knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Ed25519 public key.
+    /// What it signs with.
+    pub algorithm: KeyAlgorithm,
+    /// The public key.
     pub public_key: PublicKey,
     /// Name of the actor who holds the private key.
     pub owner: String,
@@ -46,12 +48,13 @@ impl Fold for WorkspaceState {
                 self.actors.insert(actor.name.clone());
             }
             WorkspaceEvent::KeyCreated(key) => {
-                let (public_key, owner) = (key.public_key, key.owner.clone());
+                let (algorithm, public_key) = (key.algorithm, key.public_key);
+                let owner = key.owner.clone();
                 if key.replaces.is_some() {
                     let of_owner = self.keys.iter_mut().filter(|old| old.owner == owner);
                     of_owner.for_each(|old| old.replaced = true);
                 }
-                self.keys.push(Key { public_key, owner, replaced: false });
+                self.keys.push(Key { algorithm, public_key, owner, replaced: false });
             }
             WorkspaceEvent::SnapshotTaken(taken) => self.snapshots.push(taken.clone()),
             WorkspaceEvent::LogsPacked(pack) => {

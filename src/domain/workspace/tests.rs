@@ -82,6 +82,7 @@ fn the_same_content_with_the_same_words_is_one_snapshot() {
     let taken = |message: Option<&str>| {
         WorkspaceCommand::TakeSnapshot(SnapshotTaken {
             manifest: crate::base::Digest::of(b"list"),
+            manifest_sha256: None,
             message: message.map(str::to_owned),
             files: 1,
             bytes: 4,

@@ -6,7 +6,7 @@ use super::{
     Batch, Column, Fold, POSITION, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
     row,
 };
-use crate::base::{Digest, MoveId, RunId, Timestamp};
+use crate::base::{Digest, MoveId, RunId, Sha256Digest, Timestamp};
 use crate::domain::Event;
 use crate::domain::file_move::{MoveEvent, MoveMode, MovePlanned, MovePurpose};
 use crate::domain::registry::RegistryEvent;
@@ -139,6 +139,7 @@ pub(super) const ARTIFACTS: Table = Table {
         column("digest", Type::Text, "blake3 of its bytes"),
         column("bytes", Type::Int, "its size"),
         column("blob", Type::Bool, "whether its bytes are in the blob store"),
+        column("sha256", Type::Text, SHA256),
     ],
     fold: Fold::Each(artifacts),
 };
@@ -148,8 +149,8 @@ fn artifacts(seen: &Seen<'_>, out: &mut Batch) {
     let run = seen.header.stream.run().map(|run| run.to_string());
     let (position, recorded) = (seen.header.position, seen.header.dated());
     let (name, path) = (stored.name.clone(), stored.path.clone());
-    let digest = stored.digest.to_string();
-    row![out; position, recorded, run, name, path, digest, stored.bytes, stored.blob];
+    let (digest, sha256) = (stored.digest.to_string(), stored.sha256.map(|s| s.to_string()));
+    row![out; position, recorded, run, name, path, digest, stored.bytes, stored.blob, sha256];
 }
 
 pub(super) const MOVES: Table = Table {
@@ -266,7 +267,11 @@ const FILE_COLUMNS: &[Column] = &[
     column("path", Type::Text, "its path: of data as given, else relative to run or model folder"),
     column("digest", Type::Text, "blake3 of its bytes"),
     column("bytes", Type::Int, "its size"),
+    column("sha256", Type::Text, SHA256),
 ];
+
+/// About a column of digests.
+const SHA256: &str = "SHA-256 of its bytes; null where it was not recorded";
 
 fn files(seen: &Seen<'_>, out: &mut Batch) {
     let mut add =
@@ -278,34 +283,44 @@ fn files(seen: &Seen<'_>, out: &mut Batch) {
                 role,
                 run.map(|run| run.to_string()),
                 model,
-                file.0,
-                file.1.to_string(),
-                file.2,
+                file.path,
+                file.digest.to_string(),
+                file.bytes,
+                file.sha256.map(|sha256| sha256.to_string()),
             ];
         };
     let run = seen.header.stream.run();
     match seen.event() {
         Some(Event::Run(RunEvent::Started(started))) => {
             for file in &started.data.files {
-                add("data", run, None, (Some(&file.path), file.digest, file.bytes));
+                let (path, digest, sha256) = (Some(&file.path), file.digest, file.sha256);
+                add("data", run, None, File { path, digest, sha256, bytes: file.bytes });
             }
         }
         Some(Event::Run(RunEvent::ArtifactStored(stored))) => {
-            add("artifact", run, None, (stored.path.as_ref(), stored.digest, stored.bytes));
+            let (path, digest, sha256) = (stored.path.as_ref(), stored.digest, stored.sha256);
+            add("artifact", run, None, File { path, digest, sha256, bytes: stored.bytes });
         }
         Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
-            let file = (Some(&saved.path), saved.digest, saved.bytes);
-            add("train_checkpoint", run, None, file);
+            // A folder: its digest is of the list of its files.
+            let (path, digest, bytes) = (Some(&saved.path), saved.digest, saved.bytes);
+            add("train_checkpoint", run, None, File { path, digest, sha256: None, bytes });
         }
         Some(Event::Registry(RegistryEvent::Promoted(promoted))) => {
             for file in &promoted.files {
-                let place = (Some(&file.path), file.digest, file.bytes);
-                add("production", Some(promoted.run), Some(&promoted.name), place);
+                let (path, digest, sha256) = (Some(&file.path), file.digest, file.sha256);
+                let file = File { path, digest, sha256, bytes: file.bytes };
+                add("production", Some(promoted.run), Some(&promoted.name), file);
             }
         }
         _ => {}
     }
 }
 
-/// Path, digest and size.
-type File<'a> = (Option<&'a String>, Digest, u64);
+/// What is known of a file.
+struct File<'a> {
+    path: Option<&'a String>,
+    digest: Digest,
+    sha256: Option<Sha256Digest>,
+    bytes: u64,
+}

@@ -202,7 +202,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
 
 fn removed(run: &RunDetails) -> Option<(String, Removed)> {
     let deleted = run.deleted.as_ref()?;
-    let files = deleted.files.iter().map(|(path, digest, _)| (path.clone(), digest.clone()));
+    let files = deleted.files.iter().map(|(path, digest, ..)| (path.clone(), digest.clone()));
     let entry = Removed {
         experiment_name: run.experiment_name.clone(),
         created_at: Timestamp(run.started),

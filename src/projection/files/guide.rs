@@ -147,7 +147,7 @@ impl Logs {
 }
 
 fn log_of(run: &RunDetails) -> Option<Digest> {
-    let (.., digest) = run.artifacts.iter().find(|(name, ..)| name == LOG)?;
+    let (_, _, digest, _) = run.artifacts.iter().find(|(name, ..)| name == LOG)?;
     digest.parse().ok()
 }
 

@@ -38,6 +38,9 @@ struct Model {
 struct VersionedFile {
     path: String,
     blake3: String,
+    /// Absent where it was not recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     bytes: u64,
 }
 
@@ -48,10 +51,11 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
         own.map(|alias| alias.alias.clone()).collect()
     };
     let models = facts.models.iter().map(|model| {
-        let bytes: u64 = model.files.iter().map(|(_, _, bytes)| bytes).sum();
-        let files = model.files.iter().map(|(path, digest, bytes)| VersionedFile {
+        let bytes: u64 = model.files.iter().map(|(_, _, bytes, _)| bytes).sum();
+        let files = model.files.iter().map(|(path, digest, bytes, sha256)| VersionedFile {
             path: path.clone(),
             blake3: digest.clone(),
+            sha256: sha256.clone(),
             bytes: *bytes,
         });
         let entry = Model {

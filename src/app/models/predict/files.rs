@@ -122,7 +122,7 @@ impl App {
     fn load_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
         let (mut list, mut of_members) = (None, Vec::new());
         let mut files = ModelFiles::of(model.name.clone());
-        for (path, digest, _) in &model.files {
+        for (path, digest, ..) in &model.files {
             let known = (self.inside_folder(&model.path, path)?, digest.parse().ok());
             if path == ensemble::MANIFEST {
                 list = Some(known);

@@ -138,6 +138,7 @@ impl App {
         if !applied.already {
             let command = WorkspaceCommand::ApplyConsolidation(ConsolidationResult {
                 plan: planned.plan_digest,
+                plan_sha256: Some(planned.plan_sha256),
                 policy_revision: planned.plan.policy_revision,
                 runs_before: planned.plan.rows.len() as u64,
                 archived: progress.archived.len() as u64,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::runs::archive::folder_name;
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, RunId, Split, parallel};
+use crate::base::{Digest, FileDigests, RunId, Sha256Digest, Split, parallel};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
 };
@@ -92,6 +92,8 @@ impl ConsolidationPlan {
 pub struct Planned {
     /// Digest of the plan: what `apply` is called with.
     pub plan_digest: Digest,
+    /// SHA-256 of the plan.
+    pub plan_sha256: Sha256Digest,
     /// The plan.
     pub plan: ConsolidationPlan,
 }
@@ -111,7 +113,8 @@ impl App {
     /// When views or folders cannot be read, or the plan cannot be kept.
     pub fn plan_consolidation(&self) -> Result<Planned> {
         let plan = self.consolidation_now()?;
-        Ok(Planned { plan_digest: self.blobs.put(&plan.bytes()?)?, plan })
+        let digests = self.blobs.put(&plan.bytes()?)?;
+        Ok(Planned { plan_digest: digests.blake3, plan_sha256: digests.sha256, plan })
     }
 
     /// A plan that was shown, by the first digits of its digest.
@@ -128,8 +131,10 @@ impl App {
         if !self.blobs.contains(digest) {
             return Err(unknown());
         }
-        let plan = serde_json::from_slice(&self.blobs.get(digest)?).map_err(|_| unknown())?;
-        Ok(Planned { plan_digest: digest, plan })
+        let bytes = self.blobs.get(digest)?;
+        let plan = serde_json::from_slice(&bytes).map_err(|_| unknown())?;
+        let plan_sha256 = FileDigests::of(&bytes).sha256;
+        Ok(Planned { plan_digest: digest, plan_sha256, plan })
     }
 
     fn plan_beginning(&self, digits: &str) -> Result<Digest> {

@@ -182,7 +182,7 @@ impl App {
             }
         }
         stored.extend(folder.file("log", &folder.log_file()).ok());
-        self.put_blobs(folder, &stored)?;
+        self.put_blobs(folder, &mut stored)?;
         let finish = heard.finish(seconds);
         let state = session.transact_patiently(|tx| {
             let mut commands: Vec<RunCommand> =

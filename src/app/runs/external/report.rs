@@ -11,7 +11,7 @@ use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};
 use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
-use crate::base::{Digest, RunId, Split, Timestamp, codec, durable};
+use crate::base::{Digest, FileDigests, RunId, Split, Timestamp, codec, durable};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
     ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
@@ -150,13 +150,14 @@ impl App {
                 Error::new(ErrorKind::Data, message).hint("save the files of a folder one by one")
             );
         }
-        let (digest, bytes) = if self.dry_run {
+        let (digests, bytes) = if self.dry_run {
             std::fs::File::open(file)
-                .and_then(|mut file| Digest::of_reader(&mut file))
+                .and_then(|mut file| FileDigests::of_reader(&mut file))
                 .map_err(|e| Error::io(format!("read {}", file.display()), e))?
         } else {
             self.blobs.put_file(file)?
         };
+        let digest = digests.blake3;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let inside =
             if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
@@ -172,7 +173,14 @@ impl App {
             std::fs::rename(&partial, &target).map_err(failed)?;
             durable::sync_parent(&target).map_err(failed)?;
         }
-        Ok(ArtifactStored { name: what.to_owned(), path: Some(path), digest, bytes, blob: true })
+        Ok(ArtifactStored {
+            name: what.to_owned(),
+            path: Some(path),
+            digest,
+            sha256: Some(digests.sha256),
+            bytes,
+            blob: true,
+        })
     }
 
     /// A path that nothing has, or one that has these bytes already: a recorded file is never
@@ -193,10 +201,10 @@ impl App {
                 1 => format!("{inside}/{name}"),
                 _ => format!("{inside}/{stem}_{number}{extension}"),
             };
-            match crate::effect::has_digest(&self.inside_folder(folder, &path)?, digest)? {
+            match crate::effect::digests(&self.inside_folder(folder, &path)?)? {
                 None => return Ok((path, false)),
-                Some(true) => return Ok((path, true)),
-                Some(false) => {}
+                Some(found) if found.blake3 == digest => return Ok((path, true)),
+                Some(_) => {}
             }
         }
         Err(Error::new(ErrorKind::Bug, "BUG: no free name"))

@@ -14,7 +14,7 @@ use crate::app::core::session::Tx;
 use crate::app::runs::train::{PlannedRun, RunFolder};
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
 use crate::base::mask::{mask_setting, mask_text};
-use crate::base::{Digest, RunId, Split};
+use crate::base::{Digest, FileDigests, RunId, Split};
 use crate::domain::run::{
     ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunEdit, RunFacts, RunStarted,
     RunState, RunStream, SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated,
@@ -191,9 +191,15 @@ impl App {
         let run = started.run;
         let mut stored = vec![config];
         if let Some(diff) = &prepared.code.diff {
-            let digest = self.blobs.put(diff.as_bytes())?;
-            let (name, bytes) = ("diff".into(), diff.len() as u64);
-            stored.push(ArtifactStored { name, path: None, digest, bytes, blob: true });
+            let digests = self.blobs.put(diff.as_bytes())?;
+            stored.push(ArtifactStored {
+                name: "diff".into(),
+                path: None,
+                digest: digests.blake3,
+                sha256: Some(digests.sha256),
+                bytes: diff.len() as u64,
+                blob: true,
+            });
         }
         let policy = fold_policy(tx.log())?;
         let facts = RunFacts::new(&policy, provenance);
@@ -257,10 +263,17 @@ fn unstated(start: &StartRun) -> BTreeSet<Unstated> {
 fn data_record(start: &StartRun) -> Result<DataRecord> {
     let mut files = Vec::new();
     for path in &start.data {
-        let read = fs::File::open(path).and_then(|mut file| Digest::of_reader(&mut file));
-        let (digest, bytes) = read.map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-        // Its rows are the script's business: annals read none.
-        files.push(DataFile { path: path.display().to_string(), digest, bytes, rows: 0 });
+        let read = fs::File::open(path).and_then(|mut file| FileDigests::of_reader(&mut file));
+        let (digests, bytes) =
+            read.map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+        files.push(DataFile {
+            path: path.display().to_string(),
+            digest: digests.blake3,
+            sha256: Some(digests.sha256),
+            bytes,
+            // Its rows are the script's business: annals read none.
+            rows: 0,
+        });
     }
     let digests: String = files.iter().map(|file| format!("{}\n", file.digest)).collect();
     let rows: u64 = start.rows.iter().map(|(_, rows)| rows).sum();

@@ -254,7 +254,7 @@ impl App {
         };
         let mut stored = self.copy_members(&manifest, members, folder)?;
         stored.extend(self.keep_answers(made, folder)?);
-        self.put_blobs(folder, &stored)?;
+        self.put_blobs(folder, &mut stored)?;
         let started = self.ensemble_started(made, &stored[0], folder);
         let finished = ensemble_finished(made, &stored[0]);
         session.transact(|tx| {

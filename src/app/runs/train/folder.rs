@@ -12,7 +12,7 @@ use crate::app::models::model_card::model_card;
 use crate::app::models::papers::{BASELINE, INFERENCE_MS, Record, labels, pretty, training_info};
 use crate::app::runs::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
-use crate::base::{Digest, confine, durable};
+use crate::base::{Digest, FileDigests, confine, durable};
 use crate::data::prepared::Prepared;
 use crate::data::{REPORT_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
 use crate::domain::Provenance;
@@ -195,6 +195,8 @@ impl RunFolder {
             name: "weights".into(),
             path: Some(weights),
             digest: finished.weights.digest,
+            // The engine tells one digest; the other follows when the file is stored.
+            sha256: None,
             bytes: finished.weights.bytes,
             blob: true,
         };
@@ -250,11 +252,17 @@ impl RunFolder {
     /// A file as it is on disk, to be kept as a blob.
     pub(in crate::app) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
         let full = confine::inside(&self.path, path)?;
-        let digest = fs::File::open(&full).and_then(|mut file| Digest::of_reader(&mut file));
-        let (digest, bytes) =
-            digest.map_err(|e| Error::io(format!("read {}", full.display()), e))?;
-        let path = Some(path.to_owned());
-        Ok(ArtifactStored { name: name.to_owned(), path, digest, bytes, blob: true })
+        let read = fs::File::open(&full).and_then(|mut file| FileDigests::of_reader(&mut file));
+        let (digests, bytes) =
+            read.map_err(|e| Error::io(format!("read {}", full.display()), e))?;
+        Ok(ArtifactStored {
+            name: name.to_owned(),
+            path: Some(path.to_owned()),
+            digest: digests.blake3,
+            sha256: Some(digests.sha256),
+            bytes,
+            blob: true,
+        })
     }
 }
 

@@ -322,17 +322,17 @@ impl App {
             unstated: BTreeSet::new(),
         };
         if let Some(diff) = &code.diff {
-            self.blobs.put(diff.as_bytes())?;
-            let (digest, bytes) = (Digest::of(diff.as_bytes()), diff.len() as u64);
+            let digests = self.blobs.put(diff.as_bytes())?;
             stored.push(ArtifactStored {
                 name: "diff".into(),
                 path: None,
-                digest,
-                bytes,
+                digest: digests.blake3,
+                sha256: Some(digests.sha256),
+                bytes: diff.len() as u64,
                 blob: true,
             });
         }
-        self.put_blobs(folder, &stored)?;
+        self.put_blobs(folder, &mut stored)?;
         let recorded = session.transact(|tx| {
             let policy = fold_policy(tx.log())?;
             let mut record = Draft::<RunStream>::read(tx.log(), run)?;
@@ -352,15 +352,30 @@ impl App {
         recorded
     }
 
+    /// Stores the files as blobs. What is recorded of them is what was stored: a log may have
+    /// grown since it was read. A digest that came without a SHA-256 is the trainer's word.
+    ///
+    /// # Errors
+    /// When a file cannot be stored, or has other bytes than its trainer said.
     pub(in crate::app) fn put_blobs(
         &self,
         folder: &RunFolder,
-        stored: &[ArtifactStored],
+        stored: &mut [ArtifactStored],
     ) -> Result<()> {
         for artifact in stored {
-            if let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) {
-                self.blobs.put_file(&folder.path.join(path))?;
+            let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) else { continue };
+            let path = folder.path.join(path);
+            let (digests, bytes) = self.blobs.put_file(&path)?;
+            if artifact.sha256.is_none() && artifact.digest != digests.blake3 {
+                let (path, said, found) = (path.display(), artifact.digest, digests.blake3);
+                let message =
+                    format!("{path} has the blake3 digest {found}; its trainer said {said}");
+                return Err(Error::new(ErrorKind::Integrity, message)
+                    .hint("something else wrote to the file; train again"));
             }
+            artifact.digest = digests.blake3;
+            artifact.sha256 = Some(digests.sha256);
+            artifact.bytes = bytes;
         }
         Ok(())
     }
@@ -400,7 +415,7 @@ impl App {
         };
         // The engine's output is whole only now.
         stored.extend(folder.file("log", &folder.log_file()).ok());
-        self.put_blobs(folder, &stored)?;
+        self.put_blobs(folder, &mut stored)?;
         let mut commands: Vec<RunCommand> =
             stored.into_iter().map(RunCommand::StoreArtifact).collect();
         commands.push(RunCommand::End(ending));
@@ -494,7 +509,8 @@ impl<'a> Plan<'a> {
                 .iter()
                 .map(|file| DataFile {
                     path: file.path.display().to_string(),
-                    digest: file.digest,
+                    digest: file.digests.blake3,
+                    sha256: Some(file.digests.sha256),
                     bytes: file.bytes,
                     rows: file.rows as u64,
                 })

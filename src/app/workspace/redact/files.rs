@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Stays;
 use super::deciding::{DecidingFiles, DecidingHits};
-use super::needles::Needles;
+use super::needles::{Needles, Renamed};
 use crate::app::{App, Error, Result};
 use crate::base::confine::{self, Folder};
-use crate::base::{Digest, InvocationId, durable, fuse};
+use crate::base::{Digest, FileDigests, InvocationId, durable, fuse};
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
 
@@ -39,7 +39,7 @@ pub(super) struct Scope {
 pub(super) struct NewFiles {
     pub(super) files: Vec<NewFile>,
     /// What their digests were, and are.
-    pub(super) digests: BTreeMap<Digest, Digest>,
+    pub(super) digests: Renamed,
     /// Files of others in which a text stands.
     pub(super) stays: Vec<Stays>,
     /// Files that keep a text because they decide a result.
@@ -145,7 +145,7 @@ impl App {
             mask.bytes(path, &fs::read(&full).map_err(failed)?, new)
         };
         if let Some(bytes) = masked {
-            let old = self.reader(path).and_then(|mut file| Digest::of_reader(&mut file));
+            let old = self.reader(path).and_then(|mut file| FileDigests::of_reader(&mut file));
             new.push(path, old.map_err(failed)?.0, bytes);
         }
         Ok(())
@@ -287,9 +287,10 @@ impl NewFiles {
         self.files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.len() as u64)).collect()
     }
 
-    fn push(&mut self, path: &str, old: Digest, bytes: Vec<u8>) {
-        let new = Digest::of(&bytes);
+    fn push(&mut self, path: &str, old: FileDigests, bytes: Vec<u8>) {
+        let new = FileDigests::of(&bytes);
         self.digests.insert(old, new);
+        let (old, new) = (old.blake3, new.blake3);
         // A blob is called by its digest.
         let blob = path.strip_prefix(".annals/blobs/").filter(|p| p.ends_with(&old.to_string()));
         let target = match blob {
@@ -348,11 +349,10 @@ impl Mask<'_> {
         } else {
             return None;
         };
-        let digest = Digest::of(&masked);
-        if digest == old {
+        if masked == bytes {
             return None;
         }
-        new.digests.insert(old, digest);
+        new.digests.insert(FileDigests::of(bytes), FileDigests::of(&masked));
         Some(masked)
     }
 

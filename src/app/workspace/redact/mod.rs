@@ -26,7 +26,7 @@ use serde::Serialize;
 use self::deciding::{DecidingFiles, DecidingHits};
 use self::events::{Chosen, MaskedEvent};
 use self::files::{NewFiles, Scope};
-use self::needles::{Needles, placeholder};
+use self::needles::{Needles, Renamed, placeholder};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Regenerated, Result};
@@ -194,7 +194,14 @@ impl App {
             let redacted = TextRedacted {
                 reason: request.reason.clone(),
                 events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
-                files: plan.files.digests.iter().take(NAMED_PER_RECORD).map(renamed).collect(),
+                files: plan
+                    .files
+                    .digests
+                    .blake3
+                    .iter()
+                    .take(NAMED_PER_RECORD)
+                    .map(renamed)
+                    .collect(),
             };
             let command = WorkspaceCommand::Redact { redacted, signed };
             Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
@@ -243,7 +250,7 @@ impl App {
             }
             Ok(done) => done,
         };
-        let changed = session.finish_with(self.put_staged(&plan.files.digests))?;
+        let changed = session.finish_with(self.put_staged(&plan.files.digests.blake3))?;
         let mut report = plan.report(Some(first));
         report.changed = changed;
         report.regenerated = self.refresh()?;
@@ -269,8 +276,7 @@ impl App {
         events::may_go(log, &request.blobs)?;
         let mut chosen = events::choose(log, request)?;
         let said = placeholder(first);
-        let without = BTreeMap::new();
-        let needles = Needles::new(&chosen.texts, &without)?;
+        let needles = Needles::new(&chosen.texts, &Renamed::default())?;
         if needles.text_in(request.reason.as_bytes()) {
             let message = "the reason contains the text to redact, and a reason is kept for ever";
             return Err(Error::new(ErrorKind::Usage, message).hint(
@@ -316,7 +322,7 @@ impl App {
         said: &str,
     ) -> Result<()> {
         for text in std::mem::take(&mut chosen.texts) {
-            let alone = Needles::new(&BTreeSet::from([text.clone()]), &BTreeMap::new())?;
+            let alone = Needles::new(&BTreeSet::from([text.clone()]), &Renamed::default())?;
             if events::mask(log, log.size(), chosen, &alone, said)?.1.is_empty() {
                 chosen.texts.insert(text);
             }
@@ -412,7 +418,7 @@ impl Display for Stays {
 
 /// Appends the records and puts the masked events in place.
 fn record(tx: &mut Tx<'_, '_>, request: &RedactRequest, plan: &Plan, first: u64) -> Result<()> {
-    let files: Vec<RedactedFile> = plan.files.digests.iter().map(renamed).collect();
+    let files: Vec<RedactedFile> = plan.files.digests.blake3.iter().map(renamed).collect();
     let mut files = files.chunks(NAMED_PER_RECORD);
     let mut events = plan.events.chunks(NAMED_PER_RECORD);
     let mut masked = BTreeMap::new();

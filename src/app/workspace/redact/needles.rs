@@ -7,10 +7,24 @@ use std::io::{self, Read};
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::app::{Error, ErrorKind, Result};
-use crate::base::Digest;
+use crate::base::{Digest, FileDigests, Sha256Digest};
 
 /// Shorter texts stand in too many others by chance: they go only where they are a field.
 const TEXT_BYTES_MIN: usize = 4;
+
+/// Digests of files that have other bytes, before and after.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Renamed {
+    pub(super) blake3: BTreeMap<Digest, Digest>,
+    pub(super) sha256: BTreeMap<Sha256Digest, Sha256Digest>,
+}
+
+impl Renamed {
+    pub(super) fn insert(&mut self, old: FileDigests, new: FileDigests) {
+        self.blake3.insert(old.blake3, new.blake3);
+        self.sha256.insert(old.sha256, new.sha256);
+    }
+}
 
 /// Looks for texts and digests, and puts others in their place.
 pub(super) struct Needles {
@@ -43,15 +57,15 @@ pub(super) fn is_placeholder(text: &str) -> bool {
 }
 
 impl Needles {
-    pub(super) fn new(
-        texts: &BTreeSet<String>,
-        digests: &BTreeMap<Digest, Digest>,
-    ) -> Result<Self> {
+    pub(super) fn new(texts: &BTreeSet<String>, renamed: &Renamed) -> Result<Self> {
         let mut patterns: BTreeMap<Vec<u8>, Form> = BTreeMap::new();
         for text in texts.iter().filter(|text| text.trim().len() >= TEXT_BYTES_MIN) {
             patterns.extend(forms(text).into_iter().map(|form| (form, Form::Text)));
         }
-        for (old, new) in digests {
+        let blake3 = renamed.blake3.iter().map(|(old, new)| (*old, *new));
+        // Both are 32 bytes, written alike.
+        let sha256 = renamed.sha256.iter().map(|(old, new)| (Digest(old.0), Digest(new.0)));
+        for (old, new) in blake3.chain(sha256) {
             patterns.insert(old.0.to_vec(), Form::Digest(new.0.to_vec()));
             let hex = Form::Digest(new.to_string().into_bytes());
             patterns.insert(old.to_string().into_bytes(), hex);
@@ -151,7 +165,7 @@ mod tests {
 
     fn needles(texts: &[&str]) -> Needles {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        Needles::new(&texts, &BTreeMap::new()).unwrap()
+        Needles::new(&texts, &Renamed::default()).unwrap()
     }
 
     #[test]
@@ -172,10 +186,15 @@ mod tests {
 
     #[test]
     fn digests_change_in_both_forms_and_keep_their_length() {
-        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
-        let needles = Needles::new(&BTreeSet::new(), &BTreeMap::from([(old, new)])).unwrap();
-        let bytes = [&old.0[..], b" ", old.to_string().as_bytes()].concat();
-        let wanted = [&new.0[..], b" ", new.to_string().as_bytes()].concat();
+        let (old, new) = (FileDigests::of(b"old"), FileDigests::of(b"new"));
+        let mut renamed = Renamed::default();
+        renamed.insert(old, new);
+        let needles = Needles::new(&BTreeSet::new(), &renamed).unwrap();
+        let text = |of: FileDigests| {
+            let (blake3, sha256) = (of.blake3.to_string(), of.sha256.to_string());
+            [&of.blake3.0[..], b" ", &of.sha256.0, blake3.as_bytes(), sha256.as_bytes()].concat()
+        };
+        let (bytes, wanted) = (text(old), text(new));
         assert!(needles.stand_in(&bytes) && !needles.text_in(&bytes));
         assert_eq!(needles.with_digests(&bytes), wanted);
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Content, Entry, escaped, unescaped};
 use crate::app::core::git::{Tree, staged_path};
 use crate::app::{App, Error, Result};
+use crate::base::FileDigests;
 use crate::projection::files;
 
 /// Files up to this size are read whole: their blob needs no copy if it is there already.
@@ -159,13 +160,14 @@ impl App {
             Content::Link { target: escaped(target.as_os_str().as_bytes()) }
         } else if meta.is_file() {
             let mode = meta.permissions().mode() & 0o777;
-            let (digest, bytes) = if meta.len() <= READ_WHOLE_BYTES_MAX {
+            let (digests, bytes) = if meta.len() <= READ_WHOLE_BYTES_MAX {
                 let bytes = fs::read(from).map_err(failed)?;
                 (self.put_or_digest(&bytes)?, bytes.len() as u64)
             } else {
                 self.put_file_or_digest(from)?
             };
-            Content::File { digest, bytes, mode }
+            let FileDigests { blake3: digest, sha256 } = digests;
+            Content::File { digest, sha256: Some(sha256), bytes, mode }
         } else {
             left_out.push(path);
             return Ok(None);

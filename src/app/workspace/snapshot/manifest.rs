@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::PythonEnvironment;
 use crate::app::{Error, ErrorKind, Result};
-use crate::base::{Digest, RunId};
+use crate::base::{Digest, RunId, Sha256Digest};
 use crate::domain::run::Environment;
 
 /// The format written today.
-pub(super) const FORMAT: u16 = 3;
+pub(super) const FORMAT: u16 = 4;
 
 /// The first format whose names are escaped; before that a name had to be UTF-8.
 const ESCAPED_SINCE: u16 = 2;
@@ -90,6 +90,14 @@ pub struct Entry {
     pub content: Content,
 }
 
+/// A file with bytes.
+pub(crate) struct ManifestFile<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) digest: Digest,
+    pub(crate) sha256: Option<Sha256Digest>,
+    pub(crate) bytes: u64,
+}
+
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +106,9 @@ pub enum Content {
     File {
         /// Their digest.
         digest: Digest,
+        /// Their SHA-256; formats before 4 did not tell, nor do events of their day.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Sha256Digest>,
         /// How many.
         bytes: u64,
         /// Permissions of owner, group and others.
@@ -160,13 +171,15 @@ impl Manifest {
 
     /// Sizes of the files, all together.
     pub fn bytes(&self) -> u64 {
-        self.files().map(|(_, _, bytes)| bytes).sum()
+        self.files().map(|file| file.bytes).sum()
     }
 
-    /// Path, digest and size of each file with bytes.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, Digest, u64)> {
+    /// Path, digests and size of each file with bytes.
+    pub(crate) fn files(&self) -> impl Iterator<Item = ManifestFile<'_>> {
         self.entries.iter().filter_map(|entry| match entry.content {
-            Content::File { digest, bytes, .. } => Some((entry.path.as_str(), digest, bytes)),
+            Content::File { digest, sha256, bytes, .. } => {
+                Some(ManifestFile { path: &entry.path, digest, sha256, bytes })
+            }
             Content::Link { .. } => None,
         })
     }

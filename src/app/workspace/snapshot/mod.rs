@@ -22,8 +22,8 @@ use serde::Serialize;
 use self::manifest::{escaped, unescaped};
 use crate::app::core::environment::{Facts, cpus};
 use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run};
-use crate::base::{Digest, RunId, Timestamp};
-use crate::domain::run::RunState;
+use crate::base::{Digest, FileDigests, RunId, Timestamp};
+use crate::domain::run::{Artifact, RunState};
 use crate::domain::workspace::{SnapshotTaken, WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{Event, StreamId};
 use crate::projection::registry::ModelRow;
@@ -99,10 +99,11 @@ impl App {
     /// in the log.
     pub fn take_snapshot(&self, request: &SnapshotRequest) -> Result<Taken> {
         let manifest = self.describe(request)?;
-        let snapshot = self.put_or_digest(&manifest.encode()?)?;
+        let FileDigests { blake3: snapshot, sha256 } = self.put_or_digest(&manifest.encode()?)?;
         let git = manifest.environment.git.as_ref();
         let taken = SnapshotTaken {
             manifest: snapshot,
+            manifest_sha256: Some(sha256),
             message: request.message.clone(),
             files: manifest.entries.len() as u64,
             bytes: manifest.bytes(),
@@ -175,35 +176,36 @@ impl App {
     }
 
     fn keep_bytes(&self, path: &str, bytes: &[u8]) -> Result<Entry> {
-        let digest = self.put_or_digest(bytes)?;
-        let content = Content::File { digest, bytes: bytes.len() as u64, mode: MODE };
+        let FileDigests { blake3: digest, sha256 } = self.put_or_digest(bytes)?;
+        let (sha256, bytes) = (Some(sha256), bytes.len() as u64);
+        let content = Content::File { digest, sha256, bytes, mode: MODE };
         Ok(Entry { path: path.to_owned(), content })
     }
 
     /// As [`Self::put_or_digest`], for a file.
-    fn put_file_or_digest(&self, from: &Path) -> Result<(Digest, u64)> {
+    fn put_file_or_digest(&self, from: &Path) -> Result<(FileDigests, u64)> {
         if !self.dry_run {
             return Ok(self.blobs.put_file(from)?);
         }
         std::fs::File::open(from)
-            .and_then(|mut file| Digest::of_reader(&mut file))
+            .and_then(|mut file| FileDigests::of_reader(&mut file))
             .map_err(|e| Error::io(format!("read {}", from.display()), e))
     }
 
     /// Stores bytes; in a dry run only their digest is computed.
-    fn put_or_digest(&self, bytes: &[u8]) -> Result<Digest> {
-        Ok(if self.dry_run { Digest::of(bytes) } else { self.blobs.put(bytes)? })
+    fn put_or_digest(&self, bytes: &[u8]) -> Result<FileDigests> {
+        Ok(if self.dry_run { FileDigests::of(bytes) } else { self.blobs.put(bytes)? })
     }
 
     /// The models in production, whose files the blob store has.
     fn keep_models(&self, entries: &mut Vec<Entry>) -> Result<Vec<(String, String)>> {
         let mut models = Vec::new();
         for model in self.snapshot()?.production()? {
-            for (path, digest, bytes) in model.files {
-                let digest = digest
-                    .parse()
-                    .map_err(|_| Error::new(ErrorKind::Bug, "BUG: a model's file has no digest"))?;
-                let content = Content::File { digest, bytes, mode: MODE };
+            for (path, digest, bytes, sha256) in model.files {
+                let bug = |_| Error::new(ErrorKind::Bug, "BUG: a model's file has no digest");
+                let digest = digest.parse().map_err(bug)?;
+                let sha256 = sha256.map(|text| text.parse().map_err(bug)).transpose()?;
+                let content = Content::File { digest, sha256, bytes, mode: MODE };
                 let path = format!("models/{}/{}", model.name, escaped(path.as_bytes()));
                 entries.push(Entry { path, content });
             }
@@ -230,11 +232,11 @@ impl App {
     fn stored_files(&self, run: &RunState) -> Vec<Entry> {
         let files = run.artifacts.values().filter_map(|artifact| {
             let path = artifact.path.as_ref().filter(|path| !run.dropped.contains(*path))?;
-            let (digest, bytes) = (artifact.digest, artifact.bytes);
+            let Artifact { digest, sha256, bytes, .. } = *artifact;
             // Training checkpoints stay in the run's folder and have no blob.
             self.blobs.contains(digest).then(|| Entry {
                 path: format!("runs/{}/{}", run.experiment_id, escaped(path.as_bytes())),
-                content: Content::File { digest, bytes, mode: MODE },
+                content: Content::File { digest, sha256, bytes, mode: MODE },
             })
         });
         files.collect()

@@ -71,18 +71,18 @@ impl App {
     pub fn verify_snapshot(&self, snapshot: Digest) -> Result<Verified> {
         let manifest = self.manifest(snapshot)?;
         let mut verified = Verified::default();
-        for (path, digest, bytes) in manifest.files() {
-            let wrong = match self.blobs.verify(digest) {
-                Ok(found) if found == bytes => None,
+        for file in manifest.files() {
+            let wrong = match self.blobs.verify(file.digest, file.sha256) {
+                Ok(found) if found == file.bytes => None,
                 Ok(found) => {
                     let found = counted(found, "byte");
-                    Some(format!("it has {found}, according to its list {bytes}"))
+                    Some(format!("it has {found}, according to its list {}", file.bytes))
                 }
                 Err(error) => Some(error.to_string()),
             };
             verified.files += 1;
-            verified.bytes += bytes;
-            verified.wrong.extend(wrong.map(|what| (path.to_owned(), what)));
+            verified.bytes += file.bytes;
+            verified.wrong.extend(wrong.map(|what| (file.path.to_owned(), what)));
         }
         Ok(verified)
     }
