@@ -102,19 +102,40 @@ fn promote(request: RequestId) -> RegistryCommand {
     RegistryCommand::Promote { request, path, files: vec![], file_move: MoveId([3; 16]) }
 }
 
+fn unknown(what: &'static str, name: &str) -> Rejection {
+    Rejection::Unknown { what, name: name.into() }
+}
+
+/// The refusal of a decision about the first request, which ended so.
+fn closed(status: RequestStatus) -> Rejection {
+    Rejection::WrongState {
+        what: format!("promotion request {}", FIRST.short(8)),
+        state: status.word().into(),
+        wanted: "only an open one can be decided".into(),
+    }
+}
+
+/// Somebody else must do it, or first: `begin` begins the message.
+#[track_caller]
+fn not_allowed(outcome: Result<(), Rejection>, begin: &str) {
+    let is_so = matches!(&outcome, Err(Rejection::NotAllowed(text)) if text.starts_with(begin));
+    assert!(is_so, "{begin:?} expected, found {outcome:?}");
+}
+
 #[test]
 fn asked_approved_promoted_demoted() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    assert!(table.ask("mara", promote(FIRST)).is_err(), "without an approval");
+    not_allowed(table.ask("mara", promote(FIRST)), "0 of 1 approvals are there");
     table.ask("ines", approve(FIRST)).unwrap();
-    assert!(table.ask("ines", approve(FIRST)).is_err(), "twice by one person");
+    not_allowed(table.ask("ines", approve(FIRST)), "ines has approved this already");
     table.ask("mara", promote(FIRST)).unwrap();
-    assert!(table.ask("mara", promote(FIRST)).is_err(), "twice");
-    assert!(table.ask("mara", request(SECOND, "hate_v1")).is_err(), "a name that is taken");
+    assert_eq!(table.ask("mara", promote(FIRST)), Err(closed(RequestStatus::Granted)), "twice");
+    let taken = Rejection::Exists { what: "production model", name: "hate_v1".into() };
+    assert_eq!(table.ask("mara", request(SECOND, "hate_v1")), Err(taken));
     let demote = RegistryCommand::Demote { name: "hate_v1".into(), reason: "worse".into() };
     table.ask("mara", demote.clone()).unwrap();
-    assert!(table.ask("mara", demote).is_err());
+    assert_eq!(table.ask("mara", demote), Err(unknown("production model", "hate_v1")));
     table.ask("mara", request(SECOND, "hate_v1")).unwrap();
 }
 
@@ -125,9 +146,9 @@ fn duties_are_separated_when_the_policy_says_so() {
     policy.production_promotion.approvals = 2;
     let mut table = Table::new(policy);
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    assert!(table.ask("mara", approve(FIRST)).is_err());
+    not_allowed(table.ask("mara", approve(FIRST)), "mara trained this run");
     table.ask("ines", approve(FIRST)).unwrap();
-    assert!(table.ask("mara", grant()).is_err());
+    not_allowed(table.ask("mara", grant()), "1 of 2 approvals are there");
     table.ask("otto", approve(FIRST)).unwrap();
     table.ask("mara", grant()).unwrap();
 }
@@ -163,10 +184,12 @@ fn a_rejection_needs_a_reason_and_closes_the_request() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     let reject = |reason: &str| RegistryCommand::Reject { request: FIRST, reason: reason.into() };
-    assert!(table.ask("ines", reject(" ")).is_err());
+    let without =
+        Rejection::Invalid { what: "the rejection".into(), reason: "a reason is needed".into() };
+    assert_eq!(table.ask("ines", reject(" ")), Err(without));
     table.ask("ines", reject("too small")).unwrap();
-    assert!(table.ask("otto", approve(FIRST)).is_err());
-    assert!(table.ask("mara", promote(FIRST)).is_err());
+    assert_eq!(table.ask("otto", approve(FIRST)), Err(closed(RequestStatus::Rejected)));
+    assert_eq!(table.ask("mara", promote(FIRST)), Err(closed(RequestStatus::Rejected)));
 }
 
 #[test]
@@ -188,7 +211,9 @@ fn unfinished_runs_and_bad_names_are_refused() {
         assert!(refused.to_string().contains(status.word()), "{refused}");
     }
     for name in ["", "../x", "a/b", ".hidden"] {
-        assert!(Table::new(lenient()).ask("mara", request(FIRST, name)).is_err(), "{name:?}");
+        let refused = Table::new(lenient()).ask("mara", request(FIRST, name));
+        let is_invalid = matches!(&refused, Err(Rejection::Invalid { .. }));
+        assert!(is_invalid, "{name:?}: {refused:?}");
     }
     let mut unknown = Table::new(lenient());
     unknown.run.id = None;
@@ -202,7 +227,9 @@ fn unfinished_runs_and_bad_names_are_refused() {
 fn a_run_has_one_open_request() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    assert!(table.ask("mara", request(SECOND, "hate_v2")).is_err());
+    let open = "open promotion request of this run, as";
+    let exists = Rejection::Exists { what: open, name: "hate_v1".into() };
+    assert_eq!(table.ask("mara", request(SECOND, "hate_v2")), Err(exists));
 }
 
 /// A run in production under a name.
@@ -226,16 +253,23 @@ fn back(number: u32) -> RegistryCommand {
 fn versions_are_counted_replaced_and_brought_back() {
     let mut table = Table::new(lenient());
     put(&mut table, FIRST, 1, false).unwrap();
-    assert!(put(&mut table, SECOND, 2, false).is_err(), "without being asked to replace");
-    assert!(put(&mut table, SECOND, 1, true).is_err(), "by itself");
+    let taken = Rejection::Exists { what: "production model", name: "hate".into() };
+    assert_eq!(put(&mut table, SECOND, 2, false), Err(taken), "without being asked to replace");
+    let itself = put(&mut table, SECOND, 1, true);
+    assert!(matches!(itself, Err(Rejection::WrongState { .. })), "by itself: {itself:?}");
     put(&mut table, SECOND, 2, true).unwrap();
     let called = |table: &Table| -> Vec<String> {
         table.state.versions("hate").iter().map(|v| v.version().to_string()).collect()
     };
     assert_eq!(called(&table), ["1.0.0", "1.1.0"]);
     assert_eq!((table.state.production["hate"].number, table.state.earlier("hate")), (2, Some(1)));
-    assert!(table.ask("mara", back(2)).is_err(), "the present one");
-    assert!(table.ask("mara", back(3)).is_err(), "one that never was");
+    let present = Rejection::WrongState {
+        what: "version 2 of hate".into(),
+        state: "in production".into(),
+        wanted: "only another one can come back".into(),
+    };
+    assert_eq!(table.ask("mara", back(2)), Err(present));
+    assert_eq!(table.ask("mara", back(3)), Err(unknown("version", "3 of hate")));
     table.ask("mara", back(1)).unwrap();
     assert_eq!((table.state.production["hate"].number, table.state.earlier("hate")), (1, Some(2)));
     let bump = |bump| RegistryCommand::BumpVersion { name: "hate".into(), bump, reason: None };
@@ -253,7 +287,7 @@ fn versions_are_counted_replaced_and_brought_back() {
     let demote = RegistryCommand::Demote { name: "hate".into(), reason: "worse".into() };
     table.ask("mara", demote).unwrap();
     assert_eq!(table.state.earlier("hate"), Some(1));
-    assert!(table.ask("mara", bump(Bump::Minor)).is_err(), "not in production");
+    assert_eq!(table.ask("mara", bump(Bump::Minor)), Err(unknown("production model", "hate")));
     table.ask("mara", back(1)).unwrap();
     assert_eq!(table.state.production["hate"].number, 1);
 }
@@ -268,17 +302,23 @@ fn aliases_point_at_versions_and_hide_no_model() {
         number,
         reason: None,
     };
-    for alias in ["", "../x", "production", "hate"] {
-        assert!(table.ask("mara", set(alias, 1)).is_err(), "{alias:?}");
+    for alias in ["", "../x", "production"] {
+        let refused = table.ask("mara", set(alias, 1));
+        assert!(
+            matches!(&refused, Err(Rejection::Invalid { what, .. }) if what == "the alias"),
+            "{alias:?}: {refused:?}"
+        );
     }
-    assert!(table.ask("mara", set("champion", 2)).is_err());
+    let hidden = Rejection::Exists { what: "production name", name: "hate".into() };
+    assert_eq!(table.ask("mara", set("hate", 1)), Err(hidden));
+    assert_eq!(table.ask("mara", set("champion", 2)), Err(unknown("version", "2 of hate")));
     table.ask("mara", set("champion", 1)).unwrap();
     assert_eq!(table.state.aliases["champion"], ("hate".to_owned(), 1));
     let taken = table.ask("mara", request(SECOND, "champion")).unwrap_err();
     assert!(taken.to_string().contains("alias \"champion\" exists"), "{taken}");
     let remove = RegistryCommand::RemoveAlias { alias: "champion".into(), reason: None };
     table.ask("mara", remove.clone()).unwrap();
-    assert!(table.ask("mara", remove).is_err());
+    assert_eq!(table.ask("mara", remove), Err(unknown("alias", "champion")));
 }
 
 /// One random request: who asks, of which request, about which name.

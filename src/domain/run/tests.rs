@@ -1,6 +1,7 @@
 use super::decide::decide;
 use super::edit::decide_edit;
 use super::*;
+use crate::domain::Rejection;
 
 fn debug_criteria() -> Vec<String> {
     crate::domain::policy::Policy::default().debug_experiments.criteria
@@ -47,7 +48,7 @@ fn a_run_that_has_not_begun_takes_in_nothing() {
     };
     let end = RunCommand::End(Ending::Interrupt { reason: "Ctrl-C".into() });
     let refused = decide(&RunState::default(), end.clone(), &facts);
-    assert!(matches!(refused, Err(crate::domain::Rejection::WrongState { .. })));
+    assert!(matches!(refused, Err(Rejection::WrongState { .. })));
     let running = RunState { status: RunStatus::Running, ..RunState::default() };
     assert_eq!(decide(&running, end, &facts).unwrap().len(), 1);
 }
@@ -84,7 +85,7 @@ fn there(name: &str, tags: &[&str]) -> RunState {
 }
 
 /// What `command` does to `state`, folded into it.
-fn say(state: &mut RunState, command: RunEdit) -> Result<Vec<RunEvent>, crate::domain::Rejection> {
+fn say(state: &mut RunState, command: RunEdit) -> Result<Vec<RunEvent>, Rejection> {
     use crate::domain::Fold as _;
     let policy = crate::domain::policy::Policy::default();
     let events = {
@@ -150,23 +151,33 @@ fn what_is_so_already_is_no_event_and_what_cannot_be_is_refused() {
         if matches!(command, RunEdit::Pin { .. }) {
             run.pinned = false;
         }
-        assert!(say(&mut run, command.clone()).is_err(), "{command:?}");
+        let refused = say(&mut run, command.clone());
+        let expected = match command {
+            // A tag that is not there cannot go.
+            RunEdit::Tag { remove, .. } if remove == ["fast"] => {
+                matches!(&refused, Err(Rejection::Unknown { what: "tag", name }) if name == "fast")
+            }
+            _ => matches!(refused, Err(Rejection::Invalid { .. })),
+        };
+        assert!(expected, "{refused:?}");
     }
     let mut nobody = RunState::default();
-    assert!(say(&mut nobody, RunEdit::Pin { reason: None }).is_err());
+    let unknown = Rejection::Unknown { what: "run", name: String::new() };
+    assert_eq!(say(&mut nobody, RunEdit::Pin { reason: None }), Err(unknown));
 }
 
 #[test]
 fn the_first_shape_of_a_classification_is_still_read() {
     use crate::base::codec;
-    use crate::domain::{Event, kind_named};
+    use crate::domain::{DecodeError, Event, kind_named};
     let kind = kind_named("run.classified").unwrap();
     let v1 = codec::encode(&(Category::Debug, "debug tag".to_owned(), vec!["micro".to_owned()]));
     let Ok(Event::Run(RunEvent::Classified(read))) = Event::decode(kind, 1, &v1) else {
         panic!("version 1 is not read");
     };
     assert_eq!((read.category, read.policy_revision), (Category::Debug, None));
-    assert!(Event::decode(kind, 3, &v1).is_err());
+    let later = Event::decode(kind, 3, &v1);
+    assert!(matches!(later, Err(DecodeError::UnknownVersion { version: 3, .. })), "{later:?}");
 }
 
 #[test]
@@ -191,9 +202,14 @@ fn equal_reproductions_of_a_finished_run_by_others_count() {
         events.iter().for_each(|event| run.evolve(event));
         assert_eq!(run.reproduced, counted);
     }
-    assert!(decide(&run, reproduced(1, true), &facts).is_err(), "by itself");
+    let wrong = |state: &str| Rejection::WrongState {
+        what: "run night_20260301_120000".into(),
+        state: state.into(),
+        wanted: "only a finished one is reproduced, by another run".into(),
+    };
+    assert_eq!(decide(&run, reproduced(1, true), &facts), Err(wrong("finished")), "by itself");
     run.status = RunStatus::Failed;
-    assert!(decide(&run, reproduced(5, true), &facts).is_err(), "without a model");
+    assert_eq!(decide(&run, reproduced(5, true), &facts), Err(wrong("failed")), "no model");
 }
 
 #[test]

@@ -42,9 +42,14 @@ fn keys_are_replaced_and_vouched_for_by_the_right_people() {
     for event in decide(&state, create(two, "ines")).unwrap() {
         state.evolve(&event);
     }
-    assert!(decide(&state, create(two, "otto")).is_err(), "a key of two owners");
+    let of_two = Rejection::Exists { what: "signing key", name: two.to_string() };
+    assert_eq!(decide(&state, create(two, "otto")), Err(of_two), "a key of two owners");
     for name in ["", " x", "a\nb", &"x".repeat(101)] {
-        assert!(decide(&state, create(three, name)).is_err(), "{name:?}");
+        let refused = decide(&state, create(three, name));
+        assert!(
+            matches!(&refused, Err(Rejection::Invalid { what, .. }) if what == "the actor's name"),
+            "{name:?}: {refused:?}"
+        );
     }
     let rotate = |owner: &str, old, new| WorkspaceCommand::RotateKey {
         public_key: new,
@@ -53,20 +58,28 @@ fn keys_are_replaced_and_vouched_for_by_the_right_people() {
         replaces: 7,
         endorsement: [0; 64],
     };
-    assert!(decide(&state, rotate("ines", one, three)).is_err(), "a key of somebody else");
+    let of_mara = decide(&state, rotate("ines", one, three));
+    assert!(matches!(of_mara, Err(Rejection::NotAllowed(_))), "somebody else's: {of_mara:?}");
     let vouch = |key, voucher: &str| WorkspaceCommand::VouchKey {
         public_key: key,
         key: 7,
         voucher: voucher.into(),
     };
-    assert!(decide(&state, vouch(two, "ines")).is_err(), "for oneself");
-    assert!(decide(&state, vouch(three, "mara")).is_err(), "for nothing");
+    let own = decide(&state, vouch(two, "ines"));
+    assert!(matches!(own, Err(Rejection::NotAllowed(_))), "for oneself: {own:?}");
+    let unknown = Rejection::Unknown { what: "signing key", name: three.to_string() };
+    assert_eq!(decide(&state, vouch(three, "mara")), Err(unknown));
     assert_eq!(decide(&state, vouch(two, "mara")).unwrap().len(), 1);
     for event in decide(&state, rotate("ines", two, three)).unwrap() {
         state.evolve(&event);
     }
-    assert!(decide(&state, rotate("ines", two, three)).is_err(), "twice");
-    assert!(decide(&state, vouch(two, "mara")).is_err(), "for a key that went");
+    let replaced = Rejection::WrongState {
+        what: format!("the key {two:.8} of ines"),
+        state: "replaced".into(),
+        wanted: "only the owner's newest key counts".into(),
+    };
+    assert_eq!(decide(&state, rotate("ines", two, three)), Err(replaced.clone()), "twice");
+    assert_eq!(decide(&state, vouch(two, "mara")), Err(replaced));
 }
 
 #[test]
@@ -74,7 +87,8 @@ fn an_owner_has_one_first_key() {
     let command =
         WorkspaceCommand::CreateKey { public_key: PublicKey([1; 32]), owner: "mara".into() };
     let events = decide(&fold(&[]), command.clone()).unwrap();
-    assert!(decide(&fold(&events), command).is_err());
+    let exists = Rejection::Exists { what: "signing key of", name: "mara".into() };
+    assert_eq!(decide(&fold(&events), command), Err(exists));
 }
 
 #[test]
@@ -96,6 +110,10 @@ fn the_same_content_with_the_same_words_is_one_snapshot() {
     assert_eq!(decide(&state, taken(None)), Ok(vec![]));
     assert_eq!(decide(&state, taken(Some("as printed"))).unwrap().len(), 1);
     for message in ["", "\u{1b}[2J", &"x".repeat(4097)] {
-        assert!(decide(&state, taken(Some(message))).is_err(), "{message:?}");
+        let refused = decide(&state, taken(Some(message)));
+        assert!(
+            matches!(&refused, Err(Rejection::Invalid { what, .. }) if what == "the message"),
+            "{message:?}: {refused:?}"
+        );
     }
 }
