@@ -6,37 +6,29 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a module must never name, as `crate::<module>` (`annals::<module>` in the engine).
-const WALLS: &[(&str, &[&str])] = &[
+/// What each module may name of the others, as `crate::<module>`, `annals::<module>` in the engine.
+/// Whatever is not listed is a wall, and what is listed is used: a door that nobody goes through is
+/// walled up.
+const DOORS: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("tlog", &["base"]),
+    ("stats", &[]),
+    ("domain", &["base"]),
+    ("store", &["base", "tlog", "domain"]),
+    ("verify", &["base", "tlog", "domain", "store"]),
+    ("projection", &["base", "tlog", "domain", "store", "model"]),
+    ("effect", &["base", "domain", "store"]),
+    ("data", &["base", "stats"]),
+    ("model", &["base", "stats", "data"]),
+    ("train", &["base", "stats", "data", "model"]),
+    ("engine", &["base", "data", "model", "train"]),
+    ("supervise", &["base", "data", "model", "train"]),
+    ("port", &["base", "tlog", "domain", "model"]),
+    ("analysis", &["base", "stats", "domain", "projection", "model", "train"]),
     (
-        "base",
+        "app",
         &[
-            "tlog",
-            "domain",
-            "store",
-            "verify",
-            "projection",
-            "effect",
-            "stats",
-            "data",
-            "model",
-            "train",
-            "supervise",
-            "app",
-            "cli",
-        ],
-    ),
-    (
-        "tlog",
-        &["domain", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
-    ),
-    (
-        "domain",
-        &["tlog", "store", "verify", "projection", "effect", "train", "supervise", "app", "cli"],
-    ),
-    (
-        "stats",
-        &[
+            "base",
             "tlog",
             "domain",
             "store",
@@ -47,68 +39,56 @@ const WALLS: &[(&str, &[&str])] = &[
             "model",
             "train",
             "supervise",
-            "analysis",
             "port",
-            "app",
-            "cli",
+            "analysis",
         ],
     ),
-    (
-        "data",
-        &[
-            "tlog",
-            "domain",
-            "store",
-            "verify",
-            "projection",
-            "effect",
-            "model",
-            "train",
-            "supervise",
-            "analysis",
-            "port",
-            "app",
-            "cli",
-        ],
-    ),
-    (
-        "model",
-        &[
-            "tlog",
-            "domain",
-            "store",
-            "verify",
-            "projection",
-            "effect",
-            "train",
-            "supervise",
-            "analysis",
-            "port",
-            "app",
-            "cli",
-        ],
-    ),
-    ("store", &["verify", "projection", "effect", "train", "supervise", "app", "cli"]),
-    ("verify", &["projection", "effect", "train", "supervise", "app", "cli"]),
-    ("projection", &["verify", "effect", "train", "supervise", "app", "cli"]),
-    ("effect", &["projection", "train", "supervise", "app", "cli", "verify"]),
-    (
-        "train",
-        &["tlog", "domain", "store", "verify", "projection", "effect", "supervise", "app", "cli"],
-    ),
-    ("analysis", &["tlog", "store", "verify", "effect", "supervise", "app", "cli"]),
-    ("supervise", &["store", "verify", "projection", "effect", "app", "cli"]),
-    ("port", &["store", "verify", "projection", "effect", "train", "supervise", "app", "cli"]),
-    ("app", &["cli"]),
-    ("cli", &["store", "supervise", "effect", "projection", "train"]),
-    (
-        "engine",
-        &["store", "domain", "verify", "projection", "effect", "supervise", "app", "cli", "tlog"],
-    ),
+    ("cli", &["base", "domain", "port", "analysis", "app"]),
+    ("docs", &[]),
 ];
 
 const LINE_CHARS_MAX: usize = 100;
 const FILE_LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Functions that are longer, by module and name. The list only shrinks.
+const LONG_FUNCTIONS: &[&str] = &[
+    "analysis::best_runs",
+    "analysis::table",
+    "analysis::text",
+    "app::decide_promotion",
+    "app::model",
+    "app::resumable",
+    "app::supervise",
+    "app::training_info",
+    "cli::show_run",
+    "domain::decide",
+    "domain::evolve",
+    "domain::under_way",
+    "model::prepare_as",
+    "projection::apply",
+    "projection::file",
+    "projection::take_in",
+    "train::train",
+];
+
+/// `mod.rs` files that hold functions, where only declarations belong. The list only shrinks.
+const LOGIC_IN_MOD: &[&str] = &[
+    "src/analysis/plot/mod.rs",
+    "src/app/runs/train/mod.rs",
+    "src/app/workspace/redact/mod.rs",
+    "src/app/workspace/snapshot/mod.rs",
+    "src/cli/mod.rs",
+    "src/engine/arch/distilbert/mod.rs",
+    "src/engine/arch/encoder/mod.rs",
+    "src/engine/arch/mod.rs",
+    "src/engine/arch/pat/mod.rs",
+    "src/port/export/mod.rs",
+    "src/port/table/mod.rs",
+    "src/projection/files/mod.rs",
+    "src/train/explain/mod.rs",
+    "src/verify/mod.rs",
+];
 
 /// Words that may not stand in code, and what to use instead.
 const BANNED: &[(&str, &str)] = &[
@@ -170,25 +150,129 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }
 
-fn walls(name: &str, text: &str) -> Vec<String> {
-    let module = name.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next());
-    let forbidden = WALLS.iter().find(|(from, _)| Some(*from) == module).map_or(&[][..], |w| w.1);
-    let broken = |line: &str, to: &&str| {
-        ["crate", "annals"].iter().any(|root| {
-            let reference = format!("{root}::{to}");
-            line.match_indices(&reference).any(|(at, _)| {
-                let next = line[at + reference.len()..].chars().next();
-                next.is_none_or(|c| !c.is_alphanumeric() && c != '_')
-            })
-        })
-    };
+/// The module of a file, below `src`.
+fn module(name: &str) -> Option<&str> {
+    name.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next())
+}
+
+/// The modules that the lines of a file name, with the numbers of the lines. The engine is another
+/// program: its `crate` is another one.
+fn named<'t>(name: &str, text: &'t str) -> Vec<(usize, &'t str)> {
+    let roots: &[&str] =
+        if module(name) == Some("engine") { &["annals::"] } else { &["crate::", "annals::"] };
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
-        for to in forbidden.iter().filter(|to| broken(line, to)) {
-            found.push(format!("{name}:{number}: {} may not see {to}", module.unwrap_or("")));
+        for root in roots {
+            let parts = line.split(root).skip(1);
+            found.extend(parts.map(|rest| {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+                (number, &rest[..end.unwrap_or(rest.len())])
+            }));
         }
     }
     found
+}
+
+fn walls(name: &str, text: &str) -> Vec<String> {
+    let Some(module) = module(name).filter(|module| !["lib", "main"].contains(module)) else {
+        return vec![];
+    };
+    let Some((_, doors)) = DOORS.iter().find(|(from, _)| *from == module) else {
+        return vec![format!("{name}: {module} is not among the modules (DOORS)")];
+    };
+    let is_wall = |to: &str| to != module && !doors.contains(&to);
+    named(name, text)
+        .into_iter()
+        .filter(|(_, to)| is_wall(to) && to.starts_with(|c: char| c.is_lowercase()))
+        .map(|(number, to)| format!("{name}:{number}: {module} may not see {to}"))
+        .collect()
+}
+
+/// Doors that nobody goes through.
+fn unused_doors(sources: &[(String, String)]) -> Vec<String> {
+    let is_used = |from: &str, to: &str| {
+        let mut files = sources.iter().filter(|(name, _)| module(name) == Some(from));
+        files.any(|(name, text)| named(name, text).iter().any(|(_, found)| *found == to))
+    };
+    let doors = DOORS.iter().flat_map(|(from, all)| all.iter().map(move |to| (*from, *to)));
+    let unused = doors.filter(|(from, to)| !is_used(from, to));
+    unused.map(|(from, to)| format!("{from} no longer uses {to}: remove it from DOORS")).collect()
+}
+
+/// The code of a file, without its tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("")
+}
+
+/// Functions with the number of their lines, from `fn` to the brace in its column.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = code(text).lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let words = line.trim_start();
+        let indent = &line[..line.len() - words.len()];
+        let Some(rest) = words.split_once("fn ").filter(|(before, _)| {
+            let mut before = before.split_whitespace();
+            before.all(|word| word.starts_with("pub") || word == "const" || word == "unsafe")
+        }) else {
+            continue;
+        };
+        let name = rest.1.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
+        let close = format!("{indent}}}");
+        // A declaration in a trait has no body.
+        let ends = |line: &&&str| {
+            let at_indent = line.strip_prefix(indent);
+            **line == close || at_indent.is_some_and(|l| l.starts_with(')') && l.ends_with(';'))
+        };
+        let length = if line.ends_with(['}', ';']) {
+            1
+        } else {
+            lines[at..].iter().take_while(|line| !ends(line)).count() + 1
+        };
+        found.push((name, length));
+    }
+    found
+}
+
+fn long_functions(name: &str, text: &str) -> Vec<String> {
+    if !name.starts_with("src/") || name.ends_with("/tests.rs") {
+        return vec![];
+    }
+    let is_long = |(function, lines): &(&str, usize)| {
+        let known = format!("{}::{function}", module(name).unwrap_or(""));
+        *lines > FUNCTION_LINES_MAX && !LONG_FUNCTIONS.contains(&known.as_str())
+    };
+    let long = functions(text).into_iter().filter(is_long);
+    long.map(|(function, lines)| {
+        format!("{name}: {function} has {lines} lines, at most {FUNCTION_LINES_MAX}")
+    })
+    .collect()
+}
+
+fn logic_in_mod(name: &str, text: &str) -> Vec<String> {
+    let is_mod = name.starts_with("src/") && name.ends_with("/mod.rs");
+    if !is_mod || LOGIC_IN_MOD.contains(&name) || functions(text).is_empty() {
+        return vec![];
+    }
+    vec![format!("{name}: functions belong into a file with a name, `mod.rs` only declares")]
+}
+
+/// Exceptions of both lists that are none any more.
+fn mended(sources: &[(String, String)]) -> Vec<String> {
+    let is_long = |known: &&&str| {
+        let (from, function) = known.split_once("::").unwrap();
+        let mut files = sources.iter().filter(|(name, _)| module(name) == Some(from));
+        files.any(|(_, text)| {
+            let mut all = functions(text).into_iter();
+            all.any(|(name, lines)| name == function && lines > FUNCTION_LINES_MAX)
+        })
+    };
+    let holds_logic = |path: &&&str| {
+        sources.iter().any(|(name, text)| name == **path && !functions(text).is_empty())
+    };
+    let short = LONG_FUNCTIONS.iter().filter(|name| !is_long(name));
+    let clean = LOGIC_IN_MOD.iter().filter(|path| !holds_logic(path));
+    short.chain(clean).map(|name| format!("{name} is no exception any more: remove it")).collect()
 }
 
 fn sizes(name: &str, text: &str) -> Vec<String> {
@@ -201,7 +285,7 @@ fn sizes(name: &str, text: &str) -> Vec<String> {
             found.push(format!("{name}:{number}: {chars} characters, at most {LINE_CHARS_MAX}"));
         }
     }
-    let lines = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("").lines().count();
+    let lines = code(text).lines().count();
     if lines > FILE_LINES_MAX && !name.starts_with("tests/") {
         found.push(format!("{name}: {lines} lines without tests, at most {FILE_LINES_MAX}"));
     }
@@ -251,9 +335,8 @@ fn joined(name: &str, text: &str) -> Vec<String> {
     if !name.starts_with("src/") || JOINS.contains(&name) || name.ends_with("/tests.rs") {
         return vec![];
     }
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
     let mut found = Vec::new();
-    for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| !is_comment(line)) {
+    for (number, line) in (1..).zip(code(text).lines()).filter(|(_, line)| !is_comment(line)) {
         let mut joins = line.split("root.join(").skip(1);
         // Names that are written in the code are annals' own.
         let own = |what: &str| {
@@ -310,9 +393,8 @@ fn decided(name: &str, text: &str, payloads: &[String]) -> Vec<String> {
     if !name.starts_with("src/") || exempt || name.ends_with("tests.rs") {
         return vec![];
     }
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
     let mut found = Vec::new();
-    for (number, line) in (1..).zip(code.lines()).filter(|(_, line)| !is_comment(line)) {
+    for (number, line) in (1..).zip(code(text).lines()).filter(|(_, line)| !is_comment(line)) {
         for kind in annals::domain::all_kinds() {
             if line.contains(&format!("\"{}\"", kind.name)) {
                 found.push(format!("{name}:{number}: {} by text (use its constant)", kind.name));
@@ -387,7 +469,19 @@ fn each_rule_fires() {
     assert_eq!(walls("src/domain/x.rs", "use crate::store::Store;").len(), 1);
     assert_eq!(walls("src/engine/x.rs", "use annals::app::App;").len(), 1);
     assert!(walls("src/domain/x.rs", "// crate::store\nuse crate::base::Digest;").is_empty());
-    assert!(walls("src/store/x.rs", "use crate::application::X;").is_empty());
+    assert_eq!(walls("src/cli/x.rs", "let x = crate::store::open(crate::base::X);").len(), 1);
+    assert_eq!(walls("src/novel/x.rs", "").len(), 1);
+    assert_eq!(unused_doors(&[]).len(), DOORS.iter().map(|(_, doors)| doors.len()).sum());
+    let body = |lines: usize| "        x;\n".repeat(lines);
+    let function = |lines: usize| format!("    fn long() {{\n{}    }}\n", body(lines));
+    assert!(long_functions("src/x.rs", &function(68)).is_empty());
+    assert_eq!(long_functions("src/x.rs", &function(69)).len(), 1);
+    let declared = format!("    fn x(\n        a: A,\n    );\n{}", function(68));
+    assert!(long_functions("src/x.rs", &declared).is_empty());
+    let calls = format!("fn x() {{\n{}}}\n", "    y();\n".repeat(69));
+    assert_eq!(long_functions("src/x.rs", &calls).len(), 1);
+    assert_eq!(logic_in_mod("src/x/mod.rs", "mod a;\npub fn f() {}\n").len(), 1);
+    assert!(logic_in_mod("src/x/mod.rs", "mod a;\npub use a::A;\n").is_empty());
     assert_eq!(sizes("src/x.rs", &"x".repeat(101)).len(), 1);
     assert_eq!(sizes("src/x.rs", &"x\n".repeat(601)).len(), 1);
     assert_eq!(banned("src/x.rs", "    todo!()").len(), 1);
