@@ -9,6 +9,7 @@ pub mod mutate;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The repository.
@@ -69,6 +70,8 @@ pub struct Workspace {
     home: PathBuf,
     /// More of the environment of every call.
     pub variables: Vec<(String, String)>,
+    /// How many calls there were, where the clock and the seed are the test's.
+    calls: Option<AtomicU64>,
 }
 
 impl Workspace {
@@ -78,13 +81,19 @@ impl Workspace {
         let (root, home) = (temporary.path().join("ward"), temporary.path().join("home"));
         std::fs::create_dir_all(&root).unwrap();
         std::fs::create_dir_all(&home).unwrap();
-        Self { _temporary: temporary, root, home, variables: Vec::new() }
+        Self { _temporary: temporary, root, home, variables: Vec::new(), calls: None }
     }
 
     pub fn new() -> Self {
         let workspace = Self::bare();
         workspace.annals(&["init"]).ok();
         workspace
+    }
+
+    /// A folder in which ids and times are the same whenever the test runs: each call is a minute
+    /// after the one before, and has a seed of its own.
+    pub fn repeatable() -> Self {
+        Self { calls: Some(AtomicU64::new(0)), ..Self::bare() }
     }
 
     /// One finished run of the plain learner, named `name`.
@@ -165,6 +174,11 @@ impl Workspace {
         command.args(args).current_dir(&self.root).env_clear().stdin(Stdio::null());
         command.env("PATH", "/usr/bin:/bin").env("HOME", &self.home);
         command.envs(self.variables.iter().cloned());
+        if let Some(calls) = &self.calls {
+            let call = calls.fetch_add(1, Ordering::Relaxed);
+            let time = format!("2026-03-01T{:02}:{:02}:00Z", 9 + call / 60, call % 60);
+            command.env("ANNALS_TEST_CLOCK", time).env("ANNALS_TEST_SEED", call.to_string());
+        }
         command.env("ANNALS_ACTOR", actor).env("ANNALS_HOST", "ward-3");
         command
     }
