@@ -5,49 +5,52 @@ use std::path::PathBuf;
 use super::context::Context;
 use crate::app::{ID_COLUMN, LabelColumns, LabelSpec, Result, Source};
 
+/// The heading of these flags. It is at each of them: one at the struct would be the heading of all
+/// flags that follow, too.
+const DATA: &str = "Data";
+
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Data")]
 pub(super) struct DataArgs {
     /// Labeled texts (.csv, .tsv, .jsonl, .parquet) or series (.npy instead of .jsonl), also .gz
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = DATA, long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Validation rows from a file of their own, not taken from --data
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(help_heading = DATA, long, value_name = "FILE", requires = "data")]
     valid: Option<PathBuf>,
     /// Test rows from a file of their own, not taken from --data
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(help_heading = DATA, long, value_name = "FILE", requires = "data")]
     test: Option<PathBuf>,
     /// Column of the texts
-    #[arg(long, value_name = "NAME", default_value = "text")]
+    #[arg(help_heading = DATA, long, value_name = "NAME", default_value = "text")]
     text_column: String,
     /// Column of the labels
-    #[arg(long, value_name = "NAME", default_value = "label")]
+    #[arg(help_heading = DATA, long, value_name = "NAME", default_value = "label")]
     label_column: String,
     /// A column of 0 and 1 for each label: a row may have any number of them
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(help_heading = DATA, long, value_name = "NAMES", value_delimiter = ',')]
     #[arg(conflicts_with_all = ["label_column", "labels", "labels_file"])]
     label_columns: Vec<String>,
     /// The label column holds any number of labels: separated by commas, or a list
-    #[arg(long, conflicts_with = "label_columns")]
+    #[arg(help_heading = DATA, long, conflicts_with = "label_columns")]
     multi_label: bool,
     /// The labels in output order, such as `a,b` or `0=hate,1=offensive` (by default those found);
     /// a label with a comma in quotes
-    #[arg(long)]
+    #[arg(help_heading = DATA, long)]
     labels: Option<String>,
     /// File with the names of the labels 0, 1, 2 and so on, one per line
-    #[arg(long, value_name = "FILE", conflicts_with = "labels")]
+    #[arg(help_heading = DATA, long, value_name = "FILE", conflicts_with = "labels")]
     labels_file: Option<PathBuf>,
     /// The first line of a .csv or .tsv is data, not a header; the columns are named 1, 2, 3
-    #[arg(long)]
+    #[arg(help_heading = DATA, long)]
     no_header: bool,
     /// Column whose equal values stay in one split, such as a patient
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = DATA, long, value_name = "NAME")]
     group_column: Option<String>,
     /// Column with the name of each series, which is not one of its values
-    #[arg(long, value_name = "NAME", default_value = ID_COLUMN)]
+    #[arg(help_heading = DATA, long, value_name = "NAME", default_value = ID_COLUMN)]
     id_column: String,
     /// Skip rows with an empty text and record how many; without this they are refused
-    #[arg(long, requires = "data")]
+    #[arg(help_heading = DATA, long, requires = "data")]
     drop_empty: bool,
 }
 

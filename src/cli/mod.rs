@@ -122,7 +122,7 @@ Examples:
   annals unpin hate --dry-run";
 
 /// The command line as it is parsed and shown.
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     let command = groups::with_groups(Args::command());
     format::with_formats(command, "")
 }
