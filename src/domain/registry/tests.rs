@@ -126,7 +126,7 @@ fn not_allowed(outcome: Result<(), Rejection>, begin: &str) {
 fn asked_approved_promoted_demoted() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    not_allowed(table.ask("mara", promote(FIRST)), "0 of 1 approvals are there");
+    not_allowed(table.ask("mara", promote(FIRST)), "0 of 1 approvals were given");
     table.ask("ines", approve(FIRST)).unwrap();
     not_allowed(table.ask("ines", approve(FIRST)), "ines has approved this already");
     table.ask("mara", promote(FIRST)).unwrap();
@@ -148,7 +148,7 @@ fn duties_are_separated_when_the_policy_says_so() {
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
     not_allowed(table.ask("mara", approve(FIRST)), "mara trained this run");
     table.ask("ines", approve(FIRST)).unwrap();
-    not_allowed(table.ask("mara", grant()), "1 of 2 approvals are there");
+    not_allowed(table.ask("mara", grant()), "1 of 2 approvals were given");
     table.ask("otto", approve(FIRST)).unwrap();
     table.ask("mara", grant()).unwrap();
 }
@@ -199,7 +199,7 @@ fn rules_are_judged_again_when_the_files_are_to_move() {
     table.ask("ines", approve(FIRST)).unwrap();
     table.policy.production_promotion.min_accuracy_threshold = 0.95;
     let refused = table.ask("mara", grant()).unwrap_err();
-    assert!(refused.to_string().contains("min_accuracy_threshold asks >= 0.95"), "{refused}");
+    assert!(refused.to_string().contains("min_accuracy_threshold: required >= 0.95"), "{refused}");
 }
 
 #[test]
