@@ -199,7 +199,10 @@ fn rules_are_judged_again_when_the_files_are_to_move() {
     table.ask("ines", approve(FIRST)).unwrap();
     table.policy.production_promotion.min_accuracy_threshold = 0.95;
     let refused = table.ask("mara", grant()).unwrap_err();
-    assert!(refused.to_string().contains("min_accuracy_threshold: required >= 0.95"), "{refused}");
+    let Rejection::Rules { what, policy_revision, failed } = refused else { panic!("{refused}") };
+    assert_eq!((what.as_str(), policy_revision), ("run hate_1", 3));
+    let rules: Vec<&str> = failed.iter().map(|rule| &*rule.rule).collect();
+    assert_eq!(rules, ["min_accuracy_threshold"]);
 }
 
 #[test]
