@@ -421,7 +421,7 @@ mod tests {
         assert!(said("x.tsv", "A\tb\t\t\n").starts_with("x.tsv:1: a first line with the columns"));
         assert!(said("y.RRF", "C0000001|ENG\n").starts_with("y.RRF:1: 18 fields between bars"));
         let line = format!("D0000001{}\n", "|".repeat(18));
-        assert!(said("y.RRF", &line).contains("\"D0000001\" is no concept number"));
+        assert!(said("y.RRF", &line).contains("\"D0000001\" is not a concept number"));
         let files = Files::new(&[]);
         let lexicon = |name: &str| files.learn(|config| config.file = name.into(), &["x"]);
         assert!(lexicon("clinicle").unwrap_err().contains("there is no lexicon \"clinicle\""));

@@ -97,7 +97,7 @@ mod tests {
         );
         assert_eq!(
             with("num_epochs: 3, learning_rate: 1.0e-3", stages),
-            "my.yaml:1:27: `training.learning_rate` decides nothing beside the rates of \
+            "my.yaml:1:27: `training.learning_rate` has no effect beside the rates of \
              `curriculum.stages`"
         );
         let by_model = format!("difficulty: reference, {stages}");

@@ -72,7 +72,7 @@ mod tests {
             said(
                 "model: {architecture: toy}\nmultitask: {heads: [{name: a, column: x, weight: 1}]}"
             ),
-            "my.yaml:2:13: `multitask.heads` decides nothing for the architecture toy"
+            "my.yaml:2:13: `multitask.heads` has no effect for the architecture toy"
         );
         assert_eq!(said("model: {architecture: toy}\nmultitask: {heads: []}"), "fine");
     }

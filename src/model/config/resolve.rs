@@ -309,7 +309,7 @@ mod tests {
         );
         assert_eq!(
             said("model: {architecture: tfidf_svm, n_embd: 512}"),
-            "my.yaml:1:34: `model.n_embd` decides nothing for the architecture tfidf_svm"
+            "my.yaml:1:34: `model.n_embd` has no effect for the architecture tfidf_svm"
         );
         for (yaml, expected) in [
             ("training: {learning_rate: fast}", "a number expected, found text \"fast\""),
