@@ -1,8 +1,8 @@
 //! Comparisons, statistics and pictures: pure functions from what the views say to values, text
 //! and SVG. The same facts give the same bytes, on any machine.
 //!
-//! May use: `base`, `stats`, `domain`'s plain types, the plain result types of `projection`, the line type
-//! of test predictions. Must never see: `store`, files, the terminal, the clock.
+//! May use: `base`, `stats`, `domain`'s plain types, the plain result types of `projection`, the
+//! line type of test predictions. Must never see: `store`, files, the terminal, the clock.
 //!
 //! A score stands with its split and its interval; where two runs were not measured on the same
 //! rows, that is said before any difference is.

@@ -37,9 +37,9 @@ pub fn map_shares<I: Sync, T: Send>(
     })
 }
 
-/// Works on up to `threads` threads, each with a state of its own, and takes what comes of each item in the order
-/// of the items. A thread takes the next item as soon as it is free, as others may be busy with
-/// other programs; at most two items for each thread are in the making or wait.
+/// Works on up to `threads` threads, each with a state of its own, and takes what comes of each
+/// item in the order of the items. A thread takes the next item as soon as it is free, as others
+/// may be busy with other programs; at most two items for each thread are in the making or wait.
 ///
 /// # Errors
 /// The first of `take`; what is not worked on by then never is.

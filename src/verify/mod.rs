@@ -491,8 +491,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// What is wrong with a blob: that it cannot be read, has other bytes than its name says, or another
-/// SHA-256 than an event says.
+/// What is wrong with a blob: that it cannot be read, has other bytes than its name says, or
+/// another SHA-256 than an event says.
 fn blob_findings(blobs: &Blobs, digest: Digest, named: &BlobUse) -> Vec<Finding> {
     // Of old files it was not recorded, and half of the work is saved.
     if named.sha256.is_empty() {

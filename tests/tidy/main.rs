@@ -59,6 +59,7 @@ const LONG_FUNCTIONS: &[&str] = &[
     "analysis::text",
     "app::decide_promotion",
     "app::model",
+    "app::plan_files",
     "app::resumable",
     "app::supervise",
     "cli::show_run",
@@ -330,6 +331,8 @@ const JOINS: &[&str] = &[
     "src/effect/place.rs",
     "src/effect/relocate.rs",
     "src/app/workspace/redact/files.rs",
+    // The folders of the layout, which `Layout::of` checks.
+    "src/app/runs/train/mod.rs",
     "src/cli/policy.rs",
 ];
 

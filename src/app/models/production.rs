@@ -504,8 +504,8 @@ fn no_earlier_version(registry: &RegistryState, name: &str) -> Error {
     }
     let message = format!("{name} has no earlier version to go back to");
     Error::new(ErrorKind::NotFound, message).hint(format!(
-        "`annals version list {name}` lists its versions; `annals demote {name} --reason WHY` takes \
-         it out of production"
+        "`annals version list {name}` lists its versions; `annals demote {name} --reason WHY` \
+         takes it out of production"
     ))
 }
 

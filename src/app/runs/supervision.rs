@@ -1,5 +1,5 @@
-//! The one loop that stays with what trains, an engine or a command of the user's: it passes on what
-//! the user asks for, hands facts to the recorder and ends when the program has ended (SUP-1).
+//! The one loop that stays with what trains, an engine or a command of the user's: it passes on
+//! what the user asks for, hands facts to the recorder and ends when the program has ended (SUP-1).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

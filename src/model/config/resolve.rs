@@ -301,7 +301,8 @@ mod tests {
         );
         assert_eq!(
             said("model:\n  n_embd: wide\n"),
-            "my.yaml:2:11: `model.n_embd`: a whole number of 0 or more expected, found text \"wide\""
+            "my.yaml:2:11: `model.n_embd`: a whole number of 0 or more expected, found text \
+             \"wide\""
         );
         assert_eq!(
             said("model:\n  n_embd: 250\n"),
