@@ -124,13 +124,13 @@ fn what_went_into_production_is_questioned() {
         let words: Vec<&str> = command.strip_prefix("annals ").unwrap().split(' ').collect();
         ward.annals(&words).ok();
     }
-    let error = ward.annals(&["audit"]).refused(9, "weigh as much as \"error\" or more");
+    let error = ward.annals(&["audit"]).refused(9, "severity \"error\" or higher");
     assert!(error.out.starts_with("error    leaked-rows: run night_"), "{}", error.out);
     let skipped = ["leaked-rows", "synthetic-in-production", "debug-in-production"];
     let skip: Vec<&str> = skipped.iter().flat_map(|rule| ["--skip", rule]).collect();
     ward.annals(&[&["audit"], &skip[..]].concat()).ok();
     let strict = [&["audit", "--fail-on", "warning"], &skip[..]].concat();
-    ward.annals(&strict).refused(9, "weigh as much as \"warning\"");
+    ward.annals(&strict).refused(9, "severity \"warning\"");
     // What is taken out of production is of the past.
     ward.annals(&["demote", "night", "--reason", "doubts"]).ok();
     let later = self::audit(&ward, &[]);

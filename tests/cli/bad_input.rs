@@ -107,7 +107,7 @@ fn debug_runs_are_not_promoted() {
     let ward = Workspace::new();
     ward.allow_synthetic();
     ward.annals(&["train", "--config", "toy", "--name", "try", "--sample-size", "600"]).ok();
-    ward.annals(&["promote", "try"]).refused(5, "category asks not a debug run");
+    ward.annals(&["promote", "try"]).refused(5, "category: required not a debug run");
 }
 
 #[test]

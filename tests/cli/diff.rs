@@ -110,7 +110,8 @@ fn a_copied_log_tells_the_same_and_a_damaged_one_what_is_left() {
     assert_eq!(alone.annals(&["diff", "--from", "20", "--log", "copy.redb"]).ok().out, here);
     let (first, last) = damage_a_block(&alone.path("copy.redb"));
     let args = ["diff", "--from", "0", "--log", "copy.redb", "--format", "json"];
-    let answer = alone.annals(&args).refused(10, &format!("positions {first} to {last} are lost"));
+    let answer =
+        alone.annals(&args).refused(10, &format!("positions {first} to {last} are damaged"));
     let found = answer.json();
     let notes = found["changes"].as_array().unwrap().iter().find(|c| c["field"] == "notes");
     assert!(notes.is_some(), "{found:#}");

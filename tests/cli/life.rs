@@ -18,7 +18,7 @@ fn a_run_goes_into_production_and_everything_comes_back_from_the_log() {
     assert_eq!(listed[0]["status"], "finished");
     assert!(listed[0]["f1_macro"].as_f64().unwrap() > 0.5);
 
-    ward.annals(&["promote", "notes"]).refused(5, "synthetic_data asks no generated data");
+    ward.annals(&["promote", "notes"]).refused(5, "synthetic_data: required no generated data");
     let refused = ward.annals(&["log", "--kind", "promotion.refused", "--format", "json"]).ok();
     assert_eq!(refused.json()[0]["event"]["failed"][0]["rule"], "synthetic_data");
 
