@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::reproduce::reproduced_name;
-use super::{DataSource, ReproduceOptions, Screen, TrainRequest, difficulty, request};
+use super::{DataSource, ReproduceOptions, Screen, TrainRequest, difficulty, request, result_size};
 use crate::app::core::environment::cpus;
 use crate::app::{App, Result};
 use crate::base::Split;
@@ -63,6 +63,7 @@ impl App {
         match &request.data {
             DataSource::File(source) => {
                 let dataset = config.model.architecture.specification().read(source, config)?;
+                result_size::refuse_too_many_labels(&dataset)?;
                 let prepared =
                     difficulty::prepare(self, &dataset, config, &request.programs, screen)?;
                 plan.labels = dataset.label_names();
