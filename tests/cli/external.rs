@@ -113,7 +113,7 @@ fn what_a_script_says_wrongly_changes_nothing() {
         ward.annals(&["run", "log", "forest", metric]).refused(code, why);
     }
     ward.annals(&["run", "log", "nothing", "loss=1"]).refused(4, "no run");
-    ward.annals(&["run", "save", "forest", "nothing.pt"]).refused(3, "is no file");
+    ward.annals(&["run", "save", "forest", "nothing.pt"]).refused(3, "is not a file");
     ward.annals(&["run", "save", "forest", "data.csv", "--as", "../x"]).refused(2, "name");
     write(&ward, "odd.json", r#"{"labels": ["a"], "matrix": [[1, 2]]}"#);
     ward.annals(&["run", "finish", "forest", "--confusion", "odd.json"])
