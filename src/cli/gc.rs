@@ -33,8 +33,10 @@ fn minutes(text: &str, context: &Context) -> Result<u32> {
     if let Ok(minutes) = text.parse() {
         return Ok(minutes);
     }
+    // Before the age is read: a later instant would make it a little longer, and a minute more.
+    let now = context.env.now();
     let start = context.time("--min-age", text)?.start;
-    Ok((context.env.now().seconds_since(start) / 60.0).ceil().max(0.0) as u32)
+    Ok((now.seconds_since(start) / 60.0).ceil().max(0.0) as u32)
 }
 
 /// Whether the files are deleted; `plan` is what would be.
