@@ -125,7 +125,7 @@ fn places(ward: &Workspace) -> Vec<(String, String)> {
 fn a_workspace_goes_to_the_other_layout_and_comes_back_as_it_was() {
     let ward = lived_in();
     let before = places(&ward);
-    let planned = ward.annals(&["layout", "migrate", "training-output"]).ok();
+    let planned = ward.annals(&["layout", "migrate", "training-output", "--dry-run"]).ok();
     assert!(planned.out.contains("training/experiments/active/"), "{}", planned.out);
     assert!(planned.err.contains("5 folders would move"), "{}", planned.err);
     assert_eq!(places(&ward), before);
