@@ -1,5 +1,4 @@
--- Models that were promoted although an event first named the bytes of their run's data only after
--- the promotion, or never.
+-- Models that were promoted before any event named the digest of their run's data.
 SELECT m.name, m.version, m.position AS promoted_position, f.path, f.digest
 FROM models m
 JOIN files f ON f.run = m.run AND f.role = 'data'

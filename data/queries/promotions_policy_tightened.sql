@@ -1,5 +1,5 @@
--- Models in production whose policy then in force asked less than today's: each rule that has
--- another value now.
+-- Models in production that were promoted under a policy that differs from today's: each rule
+-- with another value now.
 WITH newest AS (SELECT MAX(revision) AS revision FROM policies)
 SELECT m.name, m.version, m.policy_revision, newest.revision AS newest_revision,
        then_.rule, then_.value AS value_then, now_.value AS value_now, m.position

@@ -1,5 +1,5 @@
--- Finished runs whose score on the test rows lies more than 0.05 below the one on the validation
--- rows, where more is better: overfitted to validation, or test rows of another kind.
+-- Finished runs whose test score is more than 0.05 below the validation score (higher is better):
+-- overfitted to validation, or test rows of another kind.
 SELECT r.experiment_id, t.name AS metric, v.value AS valid, t.value AS test,
        ROUND(v.value - t.value, 4) AS difference, t.position
 FROM metrics t
