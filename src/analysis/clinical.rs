@@ -1,6 +1,7 @@
 //! What matters where a missed case does harm: the critical class first, with counts, intervals
 //! and the reasons why nothing may be concluded.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compare::{Score, score};
@@ -15,7 +16,7 @@ use crate::stats::wilson;
 pub const POSITIVES_MIN: u64 = 30;
 
 /// Runs by the recall of the critical class.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Clinical {
     /// The critical class.
     pub class: String,
@@ -26,7 +27,7 @@ pub struct Clinical {
 }
 
 /// One run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ClinicalRun {
     /// Its unique name.
     pub experiment_id: String,
@@ -57,7 +58,7 @@ pub struct ClinicalRun {
 }
 
 /// A score of how well the attention explains the answers (`ERASER`).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Interpretability {
     /// `comprehensiveness` or `sufficiency`.
     pub name: &'static str,
@@ -103,7 +104,7 @@ impl Interpretability {
 }
 
 /// One class of one run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Disorder {
     /// The label.
     pub label: String,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::column::{Cell, parameter_cell};
@@ -33,7 +34,7 @@ pub struct Compared {
 }
 
 /// Runs side by side; each row has one value a run, in the order of the runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Comparison {
     /// The runs' unique names.
     pub runs: Vec<String>,
@@ -54,7 +55,7 @@ pub struct Comparison {
 }
 
 /// A parameter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ParameterRow {
     /// Its key.
     pub key: String,
@@ -63,7 +64,7 @@ pub struct ParameterRow {
 }
 
 /// A score.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ScoreRow {
     /// Its name.
     pub metric: String,
@@ -76,7 +77,7 @@ pub struct ScoreRow {
 }
 
 /// A value with its 95 % interval, where that was measured.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Score {
     /// The value.
     pub value: f64,
@@ -97,7 +98,7 @@ impl Score {
 }
 
 /// One class in all runs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ClassRow {
     /// The label.
     pub label: String,
@@ -106,7 +107,7 @@ pub struct ClassRow {
 }
 
 /// One class in one run.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct ClassCell {
     /// Right among those said.
     pub precision: f64,

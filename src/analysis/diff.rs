@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::RunId;
@@ -18,7 +19,7 @@ use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Decider as _, Event, Header, StreamId};
 
 /// What a cell is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Section {
     /// A run, by its unique name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::score::{Counts, f1_macro};
@@ -15,7 +16,7 @@ const PURPOSE: u64 = 0x7061_6972; // "pair"
 const SEED: u64 = 42;
 
 /// McNemar's exact test.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct McNemar {
     /// Rows that only the first run got right.
     pub only_first: u64,
@@ -26,7 +27,7 @@ pub struct McNemar {
 }
 
 /// The difference of a score, second minus first, with its 95 % interval.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The score.
     pub metric: &'static str,
@@ -39,7 +40,7 @@ pub struct Difference {
 }
 
 /// Two runs on the same rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Paired {
     /// Rows both were measured on.
     pub rows: u64,

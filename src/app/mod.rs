@@ -11,12 +11,15 @@
 //! `workspace`); `core` is what they share. Start reading in `core/session.rs`, then
 //! `core/recover.rs`.
 
+mod answers;
 mod core;
 mod models;
 mod records;
 mod runs;
 mod workspace;
 
+pub use self::answers::ANSWERS;
+pub use self::core::answer::{Answer, AnswerInfo, Failure, FileWritten};
 pub use self::core::draft::Draft;
 pub use self::core::engine::serve_own_engine;
 pub use self::core::error::{Error, ErrorKind, Result};
@@ -28,55 +31,79 @@ pub use self::core::progress::Progress;
 pub use self::core::recover::Recovered;
 use self::core::session::signing_key;
 pub use self::core::session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
-pub use self::core::workspace::{App, Caller, ConfigDirs, Settings, Warnings, caller_folders};
+pub use self::core::workspace::{
+    App, Caller, ConfigDirs, Settings, Warnings, WorkspaceCreated, WorkspacePlanned, caller_folders,
+};
+pub use self::models::candidates::CandidateLine;
+pub use self::models::listed::{ModelListed, ModelShown, ModelState};
 pub use self::models::pickle::refuse_pickle;
-pub use self::models::predict::{BATCH_TEXTS, Model, Scored, TextFile};
-pub use self::models::production::{Bumped, Placed};
-pub use self::models::promote::{Decided, PromoteOptions, Promoted};
-pub use self::models::repair::{FolderDamage, Repaired};
-pub use self::records::audit::AuditRequest;
-pub use self::records::checkpoint::Anchor;
+pub use self::models::predict::{BATCH_TEXTS, Model, Prediction, Scored, TextFile};
+pub use self::models::production::{AliasRemoved, AliasSet, Bumped, Placed};
+pub use self::models::promote::{ApprovalLine, Decided, PromoteOptions, Promoted, Rejected};
+pub use self::models::repair::{FolderDamage, RepairFailed, Repaired, Repairs};
+pub use self::records::audit::{AuditRequest, CheckLine, audit_checks};
+pub use self::records::checkpoint::{Anchor, Anchored, LogCheckpointShown};
 pub use self::records::diff::{LogChange, LogDifference, Moment};
 pub use self::records::export::{Exported, ExportedTiles};
 pub use self::records::log::{LogFilter, LogLine, LogQuery};
 pub use self::records::prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use self::records::query::{SAVED_QUERIES, SavedQuery};
+pub use self::records::replay::{Replayed, ReplayedFiles};
 pub use self::records::status::{Finding, ModelInProduction, OpenRequest, Status};
 pub use self::records::verify::{Against, VerifyOptions};
 pub use self::records::why::Node;
-pub use self::runs::analysis::{RunOrigin, check_columns};
+pub use self::runs::analysis::{
+    ClinicalAnswer, PictureDrawn, ReportWritten, RunOrigin, check_columns,
+};
 pub use self::runs::archive::{ArchiveRequest, Moved};
 pub use self::runs::cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use self::runs::consolidate::{
     Applied, ConsolidationPlan, ModelLine, Phase, PlanRow, Planned, Report, Shelf, Since,
 };
-pub use self::runs::edit::EditedRun;
+pub use self::runs::edit::{EditedRun, RunEdited};
 pub use self::runs::external::{
-    ExecRequest, Executed, FinishRun, MetricPoints, ReportedBy, SilentRun, StartRun, StartedRun,
-    Tracker,
+    ExecRequest, Executed, FinishRun, MetricPoints, MetricsRecorded, ReportedBy, RunEnded,
+    SilentRun, StartRun, StartedRun, Tracker,
 };
+pub use self::runs::list::{
+    DataRow, RunListed, RunLocation, RunQuery, RunRow, data_row, sort_runs,
+};
+pub use self::runs::shown::{RunShown, plain_value};
 pub use self::runs::train::{
     ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, ReproduceOptions, Reproduced,
-    Screen, Spread, TrainRequest, Trained, Yardstick, named_configs, show_config,
+    RunReproducedAgain, Screen, Spread, TrainRequest, Trained, TrainedRepeatedly, Yardstick,
+    named_configs, show_config,
 };
-pub use self::workspace::actors::{ActorLine, KeyMade};
-pub use self::workspace::gc::{Collected, Garbage};
+pub use self::workspace::actors::{ActorLine, KeyMade, Vouched};
+pub use self::workspace::gc::{Collected, Garbage, GarbageCollection};
 pub use self::workspace::gitignore::GitIgnore;
-pub use self::workspace::layout::{FOLDER_VARIABLES, Layout, NewRun, Paths};
+pub use self::workspace::layout::{FOLDER_VARIABLES, Layout, LayoutShown, NewRun, Paths};
 pub use self::workspace::migrate::{LayoutMove, Migration};
 pub use self::workspace::packs::{LogPack, PackedLog};
-pub use self::workspace::policy::PolicyShown;
+pub use self::workspace::policy::{PolicyDiff, PolicyRevision, PolicyShown};
 pub use self::workspace::redact::{
     Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays,
 };
 pub use self::workspace::snapshot::{
     Change, Content, Difference, Entry, Manifest, PythonEnvironment, SnapshotLine, SnapshotRequest,
-    Taken, Verified,
+    SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Taken, Verified,
 };
 pub use self::workspace::undo::Undone;
+pub use crate::analysis::audit::{Audit, Finding as AuditFinding, Severity};
+pub use crate::analysis::charts;
+pub use crate::analysis::clinical::{Clinical, ClinicalRun};
+pub use crate::analysis::column::{Cell, cell, number};
+pub use crate::analysis::compare::{Comparison, ParameterRow, Score, compare};
+pub use crate::analysis::diff::Section;
+pub use crate::analysis::document::markdown_table;
+pub use crate::analysis::paired::McNemar;
+pub use crate::analysis::plot::{Picture, Scale};
 pub use crate::data::{ID_COLUMN, LabelColumns, LabelSpec, Source, Value as InputValue};
 pub use crate::model::config::{Setting, all_settings};
 pub use crate::model::settings::class_weights;
+pub use crate::port::export::{Format as ExportFormat, write_parquet};
+pub use crate::port::query::{Answer as QueryAnswer, Limits as QueryLimits};
+pub use crate::port::table::{CsvCells, Row, Type, Value, tables as tables_of_log, write_csv};
 pub use crate::projection::Snapshot;
 pub use crate::projection::best::{Admission, Best, Ranking};
 pub use crate::projection::files::Regenerated;

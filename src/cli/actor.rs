@@ -1,7 +1,6 @@
 //! `annals actor`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -100,9 +99,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         }
         Verb::Vouch { name, mode } => {
             let app = context.changing(mode.dry_run)?;
-            let key = app.vouch(&name)?;
-            let value = json!({ "owner": name, "key": key });
-            context.ui.data(&value, |ui| {
+            let vouched = app.vouch(&name)?;
+            context.ui.data(&vouched, |ui| {
+                let key = vouched.key;
                 ui.line(&format!("{} vouches for the key {key:.16} of {name}", app.caller.actor))
             })
         }

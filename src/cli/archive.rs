@@ -1,7 +1,6 @@
 //! `annals archive` and `annals restore`.
 
 use clap::ValueEnum;
-use serde_json::json;
 
 use super::consent::{Consent, DryRun};
 use super::context::Context;
@@ -96,7 +95,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     };
     if args.mode.dry_run {
         let moved = app.plan_archive(run, &request)?;
-        return tell("would move", &moved, true, context);
+        return tell("would move", &moved, context);
     }
     if args.drop_weights {
         let action = format!("delete the weights and training checkpoints of {}", args.run);
@@ -104,7 +103,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     let moved = app.archive(run, &request)?;
     tell_edits(&moved.regenerated, context);
-    tell("is moved", &moved, false, context)
+    tell("is moved", &moved, context)
 }
 
 pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
@@ -112,27 +111,16 @@ pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()
     let run = app.find_run(&app.snapshot()?, &args.run)?;
     if args.mode.dry_run {
         let moved = app.plan_restore(run, args.reason)?;
-        return tell("would move", &moved, true, context);
+        return tell("would move", &moved, context);
     }
     let moved = app.restore(run, args.reason)?;
     tell_edits(&moved.regenerated, context);
-    tell("is moved", &moved, false, context)
+    tell("is moved", &moved, context)
 }
 
-fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Result<()> {
-    let plan = &moved.plan;
-    let value = json!({
-        "experiment_id": moved.experiment_id,
-        "planned_only": planned,
-        "from": plan.from,
-        "to": plan.to,
-        "bytes_before": moved.bytes_before,
-        "bytes_after": moved.bytes_after,
-        "lost": moved.lost,
-        "plan": plan,
-    });
+fn tell(verb: &str, moved: &Moved, context: &mut Context) -> Result<()> {
     if !moved.lost.is_empty() {
-        let word = if planned { "would be restored" } else { "was restored" };
+        let word = if moved.planned_only { "would be restored" } else { "was restored" };
         context.ui.warn(&format!(
             "{} {word} without {} (weights, training checkpoints) that were deleted when it was \
              archived and are in no blob: {}",
@@ -141,9 +129,9 @@ fn tell(verb: &str, moved: &Moved, planned: bool, context: &mut Context) -> Resu
             moved.lost.join(", ")
         ));
     }
-    context.ui.data(&value, |ui| {
-        ui.line(&format!("{} {verb} from {} to {}", moved.experiment_id, plan.from, plan.to))?;
-        if planned {
+    context.ui.data(moved, |ui| {
+        ui.line(&format!("{} {verb} from {} to {}", moved.experiment_id, moved.from, moved.to))?;
+        if moved.planned_only {
             files(moved, ui)?;
         }
         match moved.bytes_after {

@@ -1,14 +1,15 @@
 //! `annals audit`.
 
 use clap::ValueEnum;
-use serde_json::json;
 
 use super::context::Context;
 use super::format::Format;
 use super::lens::LogFile;
 use super::ui::{Table, Ui, escape};
-use crate::analysis::audit::{Audit, CHECKS, Finding, Severity, sarif};
-use crate::app::{App, AuditRequest, Error, ErrorKind, Result};
+use crate::app::{
+    App, Audit, AuditFinding as Finding, AuditRequest, Error, ErrorKind, Result, Severity,
+    audit_checks,
+};
 use crate::base::counted;
 
 /// Check record, decisions, rules, data, evidence and files as a reviewer would
@@ -86,22 +87,12 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn list(context: &mut Context) -> Result<()> {
-    let all: Vec<_> = CHECKS
-        .iter()
-        .map(|check| {
-            json!({
-                "check": check.rule,
-                "severity": check.severity,
-                "about": check.about,
-                "needs_workspace": check.workspace,
-            })
-        })
-        .collect();
+    let all = audit_checks();
     context.ui.data(&all, |ui| {
         let mut table = Table::new(&["check", "severity", "needs", "finds"]);
-        for check in CHECKS {
-            let needs = if check.workspace { "workspace" } else { "log" };
-            table.row([check.rule, check.severity.word(), needs, check.about]);
+        for check in &all {
+            let needs = if check.needs_workspace { "workspace" } else { "log" };
+            table.row([check.check, check.severity.word(), needs, check.about]);
         }
         ui.table(&table)
     })
@@ -116,7 +107,7 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     };
     let audit = app.audit(&request)?;
     if context.ui.format() == Format::Sarif {
-        let text = serde_json::to_string_pretty(&sarif(&audit, &app.log_name()));
+        let text = serde_json::to_string_pretty(&app.sarif(&audit));
         context.ui.line(&text.unwrap_or_default())?;
     } else {
         context.ui.data(&audit, |ui| people(ui, &audit, args.only.is_empty()))?;

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui};
 use crate::app::{Admission, App, Best, Ranking, Result};
-use crate::base::{RunId, counted};
+use crate::base::counted;
 use crate::domain::RuleResult;
 use crate::domain::run::NOT_STATED;
 
@@ -29,38 +27,16 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     args.lens.read(context, |app, context| print(app, args.run.as_deref(), context))
 }
 
-/// A run as programs read it.
-#[derive(Serialize)]
-struct Line<'a> {
-    run_id: RunId,
-    experiment_id: &'a str,
-    candidate: bool,
-    rules: &'a [RuleResult],
-}
-
 /// Also `annals train --check-production-promotion`.
 pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Result<()> {
-    let views = app.snapshot()?;
-    let candidates = match only {
-        Some(text) => vec![app.candidate(&views, app.find_run(&views, text)?)?],
-        None => app.candidates(&views)?,
-    };
-    let value: Vec<_> = candidates
-        .iter()
-        .map(|c| Line {
-            run_id: c.run,
-            experiment_id: &c.experiment_id,
-            candidate: c.assessment.is_candidate(),
-            rules: &c.assessment.rules,
-        })
-        .collect();
+    let candidates = app.candidate_lines(only)?;
     let terms = app.policy(None)?.policy.production_promotion.approval_terms();
-    context.ui.data(&value, |ui| {
+    context.ui.data(&candidates, |ui| {
         match candidates.as_slice() {
             [] => ui.note("No finished run yet."),
-            [one] => rule_by_rule(ui, &one.experiment_id, &one.assessment.rules)?,
+            [one] => rule_by_rule(ui, &one.experiment_id, &one.rules)?,
             several => {
-                let rows = several.iter().map(|c| (&c.experiment_id, &c.assessment.rules));
+                let rows = several.iter().map(|c| (&c.experiment_id, &c.rules));
                 run_by_run(ui, &rows.collect::<Vec<_>>())?;
             }
         }

@@ -1,12 +1,11 @@
 //! `annals checkpoint`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
 use super::out::OutPath;
-use crate::app::{Anchor, Result};
+use crate::app::{Anchor, LogCheckpointShown, Result};
 
 /// Show or anchor the signed log checkpoint, against which rewriting is detected later
 #[derive(Debug, clap::Args)]
@@ -45,10 +44,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.verb {
         Verb::Show => {
             let app = context.app()?;
-            let note = app.checkpoint()?;
-            context.ui.data(&json!({ "note": note, "key": app.public_key()? }), |ui| {
-                ui.bytes(note.as_bytes())
-            })
+            let shown = LogCheckpointShown { note: app.checkpoint()?, key: app.public_key()? };
+            context.ui.data(&shown, |ui| ui.bytes(shown.note.as_bytes()))
         }
         Verb::Anchor { to, mode } => {
             let app = context.changing(mode.dry_run)?;
@@ -56,9 +53,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 true => Anchor::GitTag,
                 false => Anchor::File(to.place(context)?),
             };
-            let (size, place) = app.anchor(&anchor)?;
+            let anchored = app.anchor(&anchor)?;
             let verb = if mode.dry_run { "would be written to" } else { "was written to" };
-            context.ui.note(&format!("The log checkpoint of size {size} {verb} {place}."));
+            context.ui.data(&anchored, |ui| {
+                let (size, place) = (anchored.size, &anchored.location);
+                ui.note(&format!("The log checkpoint of size {size} {verb} {place}."));
+                Ok(())
+            })?;
             context.ui.note(match anchor {
                 Anchor::GitTag => "It protects nothing until the tag is pushed.",
                 Anchor::File(_) => "It protects nothing until the file is stored somewhere else.",

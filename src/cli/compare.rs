@@ -6,14 +6,12 @@ use super::format::Format;
 use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::ui::{Table, Ui};
-use crate::analysis::column::{Cell, cell};
-use crate::analysis::compare::{Comparison, ParameterRow, Score, compare};
-use crate::analysis::document::markdown_table;
-use crate::analysis::paired::McNemar;
-use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::app::{
+    App, Cell, Comparison, CsvCells, DataRow, Error, ErrorKind, McNemar, ParameterRow, Result, Row,
+    RunDetails, Score, Value, cell, check_columns, compare, data_row, markdown_table, sort_runs,
+    write_parquet,
+};
 use crate::base::counted;
-use crate::port::export::write_parquet;
-use crate::port::table::{CsvCells, Row, Value};
 
 /// Runs that fit side by side; more become a line each.
 const BESIDE_MAX: usize = 5;
@@ -74,7 +72,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     let mut runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
     if let Some(column) = &args.sort {
         check_columns(&runs, [column.as_str()])?;
-        sort(&mut runs, column, args.ascending);
+        sort_runs(&mut runs, column, args.ascending);
     }
     if runs.is_empty() {
         let message = match &args.condition {
@@ -102,13 +100,16 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         columns => columns.iter().map(String::as_str).collect(),
     };
     check_columns(&runs, columns.iter().copied().filter(|column| !COLUMNS.contains(column)))?;
-    let value: Vec<serde_json::Value> = runs.iter().map(|run| object(run, &columns)).collect();
+    let cells = |run: &RunDetails| columns.iter().map(|column| cell(run, column)).collect();
+    let cells: Vec<Vec<Cell>> = runs.iter().map(cells).collect();
+    let value: Vec<DataRow> = cells.iter().map(|cells| data_row(&columns, cells)).collect();
     if let Some(path) = &args.out {
         let path = path.place(context)?;
         let bytes = file(&path, &runs, &columns, &value, csv_cells(args.spreadsheet))?;
         out::write(&path, &bytes)?;
-        context.ui.note(&format!("Wrote {} to {}", counted(runs.len(), "run"), path.display()));
-        return Ok(());
+        return context.ui.wrote(path, |path| {
+            format!("Wrote {} to {}", counted(runs.len(), "run"), path.display())
+        });
     }
     if table {
         let names: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
@@ -132,32 +133,11 @@ fn sentence(reason: &str) -> String {
     format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
-/// Orders runs by a column, largest first unless `ascending`; a missing value is last either way.
-pub(super) fn sort(runs: &mut [RunDetails], column: &str, ascending: bool) {
-    runs.sort_by(|a, b| {
-        let order = match (cell(a, column), cell(b, column)) {
-            (Cell::Number(a), Cell::Number(b)) => b.total_cmp(&a),
-            (Cell::Text(a), Cell::Text(b)) => b.cmp(&a),
-            // What has no value stands last, either way.
-            (Cell::Missing, Cell::Missing) => return std::cmp::Ordering::Equal,
-            (Cell::Missing, _) => return std::cmp::Ordering::Greater,
-            (_, Cell::Missing) => return std::cmp::Ordering::Less,
-            (Cell::Number(_), Cell::Text(_)) => std::cmp::Ordering::Less,
-            (Cell::Text(_), Cell::Number(_)) => std::cmp::Ordering::Greater,
-        };
-        if ascending { order.reverse() } else { order }
-    });
-}
-
-fn object(run: &RunDetails, columns: &[&str]) -> serde_json::Value {
-    columns.iter().map(|column| ((*column).to_owned(), cell(run, column).json())).collect()
-}
-
 fn file(
     path: &std::path::Path,
     runs: &[RunDetails],
     columns: &[&str],
-    value: &[serde_json::Value],
+    value: &[DataRow],
     texts: CsvCells,
 ) -> Result<Vec<u8>> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
@@ -197,7 +177,7 @@ fn file(
         }
         "parquet" => {
             let cells = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
-            let rows: Vec<Row> = runs.iter().map(cells).collect();
+            let rows: Vec<Vec<Value>> = runs.iter().map(cells).collect();
             let names: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
             let mut bytes = Vec::new();
             write_parquet(&mut bytes, "runs", &names, &[], &rows)

@@ -1,7 +1,6 @@
 //! `annals consolidate plan | apply | report`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::{Consent, DryRun};
 use super::consolidation::markdown;
@@ -10,7 +9,7 @@ use super::format::Format;
 use super::out::{self, OutPath};
 use super::promote::tell_edits;
 use super::ui::{Table, Ui, size};
-use crate::app::{PlanRow, Planned, Result};
+use crate::app::{FileWritten, PlanRow, Planned, Result};
 use crate::domain::policy::Action;
 
 /// Keep the best run of each series, archive a representative, delete the rest
@@ -160,5 +159,6 @@ fn report(out: Option<&OutPath>, context: &mut Context) -> Result<()> {
         _ => markdown(&report),
     };
     out::write(&out, text.as_bytes())?;
-    context.ui.data(&json!({ "written": out }), |ui| ui.line(&format!("{}", out.display())))
+    let file = FileWritten { written: out };
+    context.ui.data(&file, |ui| ui.line(&format!("{}", file.written.display())))
 }

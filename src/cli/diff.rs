@@ -7,8 +7,7 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::lens::LogFile;
 use super::ui::{Ui, escape};
-use crate::analysis::diff::Section;
-use crate::app::{App, LogChange, Moment, Result};
+use crate::app::{App, LogChange, Moment, Result, Section};
 use crate::base::{Timestamp, counted};
 
 /// Show what changed in the record between two points in time, and by which command

@@ -1,7 +1,5 @@
 //! `annals classify`, `tag`, `note`, `pin`, `unpin` and `rename`: what people say of a run.
 
-use serde_json::json;
-
 use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
@@ -150,17 +148,7 @@ fn edit(
     let edited = app.edit_run(verb, run, command)?;
     tell_edits(&edited.regenerated, context);
     let state = &edited.run;
-    let value = json!({
-        "run_id": run,
-        "experiment_id": state.experiment_id,
-        "experiment_name": state.name,
-        "category": state.category.word(),
-        "tags": state.tags,
-        "pinned": state.pinned,
-        "changed": !edited.events.is_empty(),
-        "dry_run": mode.dry_run,
-    });
-    context.ui.data(&value, |ui| {
+    context.ui.data(&edited.answer(mode.dry_run), |ui| {
         if edited.events.is_empty() {
             ui.note("Nothing changed: the run has this state already.");
         }

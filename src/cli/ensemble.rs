@@ -52,9 +52,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let programs =
         Programs { torch: context.program("annals-engine"), own: context.program("annals") };
     let run = app.create_ensemble(&name, &runs, &programs, &mut Terminal::new(context))?;
-    let mut value = serde_json::to_value(&run).unwrap_or_default();
-    value["run_id"] = serde_json::json!(run.run());
-    context.ui.data(&value, |ui| {
+    let shown = app.run_shown(run.clone())?;
+    context.ui.data(&shown, |ui| {
         ui.line(&format!(
             "{} has {}: test accuracy {}, macro F1 {}",
             run.experiment_id,

@@ -3,9 +3,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use serde_json::json;
-
-use crate::app::Error;
+use crate::app::{Error, Failure};
 
 /// `error:`, the causes, an empty line, the hints.
 pub(super) fn human(error: &Error) -> String {
@@ -28,15 +26,15 @@ pub(super) fn human(error: &Error) -> String {
 /// One object, for programs.
 pub(super) fn json(error: &Error) -> String {
     let causes = causes(error);
-    json!({
-        "error": error.to_string(),
-        "kind": error.kind.word(),
-        "exit_code": error.kind.exit_code(),
-        "hints": hints(error, &causes),
-        "caused_by": causes,
-    })
-    .to_string()
-        + "\n"
+    let failure = Failure {
+        error: error.to_string(),
+        kind: error.kind.word(),
+        exit_code: error.kind.exit_code(),
+        hints: hints(error, &causes),
+        caused_by: causes,
+    };
+    // Plain texts and a number always fit JSON.
+    serde_json::to_string(&failure).unwrap_or_default() + "\n"
 }
 
 fn causes(error: &Error) -> Vec<String> {

@@ -6,10 +6,8 @@ use super::context::Context;
 use super::lens::Lens;
 use super::out::OutPath;
 use super::ui::Table;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{App, CsvCells, Error, ErrorKind, ExportFormat as Format, Result};
 use crate::base::counted;
-use crate::port::export::Format;
-use crate::port::table::CsvCells;
 
 /// Export the record for other programs as Parquet, JSON Lines, CSV or C2SP tiles
 #[derive(Debug, clap::Args)]

@@ -1,7 +1,5 @@
 //! `annals gc`.
 
-use serde_json::json;
-
 use super::consent::{Confirmed, Consent, DryRun};
 use super::context::Context;
 use super::ui::{Table, size};
@@ -66,9 +64,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let plan = app.plan_garbage(min_age)?;
     let apply = confirmed(args, &plan, context)?;
     let found = if apply { app.collect_garbage(min_age)? } else { plan };
-    let bytes: u64 = found.garbage.iter().map(|garbage| garbage.bytes).sum();
-    let value = json!({ "removed": apply, "bytes": bytes, "found": found });
-    context.ui.data(&value, |ui| {
+    let answer = found.answer(apply);
+    context.ui.data(&answer, |ui| {
+        let (found, bytes) = (&answer.found, answer.bytes);
         let mut table = Table::new(&["blob", "size", "reason"]);
         for garbage in &found.garbage {
             table.row([&garbage.digest.to_string(), &size(garbage.bytes), garbage.why]);

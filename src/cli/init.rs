@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
-use crate::app::{App, GitIgnore, Result};
+use crate::app::{App, GitIgnore, Result, WorkspaceCreated, WorkspacePlanned};
 use crate::domain::workspace::LayoutKind;
 
 /// Create a workspace: settings, an empty log, a signing key and the default policy
@@ -55,18 +54,19 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     if args.mode.dry_run {
         let (settings, layout) =
             App::plan_init(&root, &project, args.layout.into(), &context.caller())?;
-        let value = json!({
-            "workspace": root,
-            "project": settings.project,
-            "experiments": layout.experiments,
-            "production": layout.production,
-            "dry_run": true,
-        });
-        return context.ui.data(&value, |ui| {
-            ui.line(&format!("workspace    {} (would be created)", root.display()))?;
-            ui.line(&format!("project      {}", settings.project))?;
-            ui.line(&format!("experiments  {}/", layout.experiments))?;
-            ui.line(&format!("production   {}/", layout.production))
+        let planned = WorkspacePlanned {
+            workspace: root,
+            project: settings.project,
+            experiments: layout.experiments,
+            production: layout.production,
+            dry_run: true,
+        };
+        return context.ui.data(&planned, |ui| {
+            let root = planned.workspace.display();
+            ui.line(&format!("workspace    {root} (would be created)"))?;
+            ui.line(&format!("project      {}", planned.project))?;
+            ui.line(&format!("experiments  {}/", planned.experiments))?;
+            ui.line(&format!("production   {}/", planned.production))
         });
     }
     let (mut app, ignored) = App::init(
@@ -79,21 +79,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     )?;
     app.warnings = context.warnings.clone();
     app.refresh()?;
-    let (gitignore, lines) = match &ignored {
-        GitIgnore::Written => ("written", &[][..]),
-        GitIgnore::Added(lines) => ("extended", &lines[..]),
-        GitIgnore::Enough => ("sufficient", &[][..]),
-        GitIgnore::Advised(lines) => ("not changed", &lines[..]),
-    };
-    let value = json!({
-        "project": project,
-        "workspace": root,
-        "layout": app.layout.kind,
-        "gitignore": gitignore,
-        "gitignore_lines": lines,
-    });
-    context.ui.data(&value, |_| Ok(()))?;
-    context.ui.note(&format!("Workspace {project} in {}", root.display()));
+    let created = WorkspaceCreated::new(project, root, app.layout.kind, &ignored);
+    context.ui.data(&created, |_| Ok(()))?;
+    let root = created.workspace.display();
+    context.ui.note(&format!("Workspace {} in {root}", created.project));
     match ignored {
         GitIgnore::Written => context.ui.note(
             "Wrote .gitignore: git ignores the log, data and weights, and takes the registry files",

@@ -1,7 +1,6 @@
 //! `annals layout show | migrate | pack-logs`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -87,25 +86,15 @@ fn old_apply(given: bool, verb: &str, context: &Context) {
 }
 
 fn show(context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let layout = app.layout.clone();
-    let astray = app.plan_migration(layout.kind)?.moves;
-    let value = json!({
-        "layout": layout.kind,
-        "experiments": layout.experiments,
-        "production": layout.production,
-        "training": layout.training,
-        "pretrained": layout.pretrained(),
-        "elsewhere": astray,
-    });
-    context.ui.data(&value, |ui| {
-        ui.line(&format!("layout       {}", layout.kind.word()))?;
-        ui.line(&format!("experiments  {}/", layout.experiments))?;
-        ui.line(&format!("production   {}/", layout.production))?;
-        if let Some(pretrained) = layout.pretrained() {
+    let shown = context.app()?.layout_shown()?;
+    context.ui.data(&shown, |ui| {
+        ui.line(&format!("layout       {}", shown.layout.word()))?;
+        ui.line(&format!("experiments  {}/", shown.experiments))?;
+        ui.line(&format!("production   {}/", shown.production))?;
+        if let Some(pretrained) = &shown.pretrained {
             ui.line(&format!("pretrained   {pretrained}/"))?;
         }
-        for row in &astray {
+        for row in &shown.elsewhere {
             ui.line(&format!("elsewhere    {} (the layout has it in {})", row.from, row.to))?;
         }
         Ok(())

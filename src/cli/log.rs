@@ -82,8 +82,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     if let Some(Verb::Copy { target }) = &args.verb {
         let target = target.place(context)?;
         context.app()?.copy_log(&target)?;
-        context.ui.note(&format!("Copied to {}", target.display()));
-        return Ok(());
+        return context.ui.wrote(target, |path| format!("Copied to {}", path.display()));
     }
     args.file_of_log.read(context, |app, context| show(args, app, context))
 }

@@ -5,9 +5,9 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::lens::Lens;
 use super::out::{self, OutPath};
-use crate::analysis::charts;
-use crate::analysis::plot::{Picture, Scale};
-use crate::app::{App, Error, ErrorKind, Result, RunDetails, check_columns};
+use crate::app::{
+    App, Error, ErrorKind, Picture, PictureDrawn, Result, RunDetails, Scale, charts, check_columns,
+};
 use crate::base::Split;
 use crate::base::suggest::nearest;
 
@@ -205,7 +205,7 @@ pub(super) fn critical(app: &App) -> Result<String> {
 fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
     let Some(out) = &args.out else {
         let text = drawn.text();
-        return context.ui.data(&serde_json::json!({ "svg": drawn.svg_file() }), |ui| {
+        return context.ui.data(&PictureDrawn { svg: drawn.svg_file() }, |ui| {
             text.lines().try_for_each(|line| ui.line(line))
         });
     };
@@ -221,6 +221,5 @@ fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {
         }
     };
     out::write(&path, &bytes)?;
-    context.ui.note(&format!("{} is in {}", drawn.title(), path.display()));
-    Ok(())
+    context.ui.wrote(path, |path| format!("{} is in {}", drawn.title(), path.display()))
 }

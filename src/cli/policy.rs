@@ -1,7 +1,6 @@
 //! `annals policy`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -135,20 +134,19 @@ fn show(app: &App, revision: Option<u64>, context: &mut Context) -> Result<()> {
 }
 
 fn diff(app: &App, from: Option<u64>, to: Option<u64>, context: &mut Context) -> Result<()> {
-    let (from, to, changes) = app.policy_diff(from, to)?;
-    let value = json!({ "from": from, "to": to, "changes": changes });
-    context.ui.data(&value, |ui| {
-        if changes.is_empty() {
-            ui.note(&format!("Revisions {from} and {to} have the same rules."));
+    let found = app.policy_diff(from, to)?;
+    context.ui.data(&found, |ui| {
+        if found.changes.is_empty() {
+            ui.note(&format!("Revisions {} and {} have the same rules.", found.from, found.to));
         }
-        changes.iter().try_for_each(|change| ui.line(&told(change)))
+        found.changes.iter().try_for_each(|change| ui.line(&told(change)))
     })
 }
 
-fn changed(app: &App, changes: &[PolicyChange], context: &mut Context) -> Result<()> {
+fn changed(app: &App, changes: &Vec<PolicyChange>, context: &mut Context) -> Result<()> {
     let regenerated = app.refresh()?;
     tell_edits(&regenerated, context);
-    context.ui.data(&json!(changes), |ui| {
+    context.ui.data(changes, |ui| {
         if changes.is_empty() {
             ui.note("Nothing changed: the rules have these values already.");
         }

@@ -3,17 +3,19 @@
 //! In a file a text with one label has the label itself in the column `labels`, and one with any
 //! number has a JSON list, which `--multi-label` reads back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 
 use super::context::Context;
 use super::format::Format;
 use super::out;
 use super::ui::{escape, share};
-use crate::app::{Error, ErrorKind, InputValue, Model, Result};
-use crate::port::export::write_parquet;
-use crate::port::table::{CsvCells, Row, Value, write_csv};
+use crate::app::{
+    CsvCells, Error, ErrorKind, InputValue, Model, Prediction, Result, Value, write_csv,
+    write_parquet,
+};
 
 /// What the model gives for one row.
 pub(super) struct Answer<'t> {
@@ -88,7 +90,7 @@ pub(super) struct Outlet {
     /// Names that columns of an input file may not have.
     reserved: Vec<String>,
     columns: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<Vec<Value>>,
     lines: Vec<u8>,
     answers: u64,
 }
@@ -171,25 +173,22 @@ impl Outlet {
         probabilities: &[f64],
         given: &[&str],
     ) -> String {
-        let by_label = |numbers: &[f64]| -> Map<String, Json> {
-            model.labels.iter().cloned().zip(numbers.iter().map(|n| json!(n))).collect()
+        let by_label = |numbers: &[f64]| -> BTreeMap<String, f64> {
+            model.labels.iter().cloned().zip(numbers.iter().copied()).collect()
         };
-        let mut rest = json!({ "labels": given, "probabilities": by_label(probabilities) });
-        if let Some(cut) = answer.cut {
-            rest["truncated"] = cut.into();
-        }
-        rest["model"] = json!(model.name);
-        rest["weights"] = json!(model.weights);
-        if model.multi_label {
-            rest["threshold"] = by_label(&model.thresholds).into();
-        }
-        if self.logits {
-            rest["logits"] = json!(answer.scores);
-        }
+        let prediction = Prediction {
+            labels: given.iter().map(ToString::to_string).collect(),
+            probabilities: by_label(probabilities),
+            truncated: answer.cut,
+            model: model.name.clone(),
+            weights: model.weights,
+            threshold: model.multi_label.then(|| by_label(&model.thresholds)),
+            logits: self.logits.then(|| answer.scores.clone()),
+        };
         let column =
             |(name, value): &(String, InputValue)| format!("{}:{}", json!(name), value.to_json());
         let columns: Vec<String> = answer.columns.iter().map(column).collect();
-        let rest = rest.to_string();
+        let rest = serde_json::to_string(&prediction).unwrap_or_default();
         format!("{{{},{}", columns.join(","), rest.trim_start_matches('{'))
     }
 
@@ -237,12 +236,10 @@ impl Outlet {
         };
         written.map_err(|e| Error::io("write the predictions", e))?;
         out::write(&path, &bytes)?;
-        context.ui.note(&format!(
-            "{} predictions were written to {}",
-            self.answers,
-            path.display()
-        ));
-        Ok(())
+        let answers = self.answers;
+        context
+            .ui
+            .wrote(path, |path| format!("{answers} predictions were written to {}", path.display()))
     }
 }
 

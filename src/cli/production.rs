@@ -1,7 +1,6 @@
 //! `annals demote`, `rollback`, `alias` and `version`.
 
 use clap::{Subcommand, ValueEnum};
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -33,10 +32,10 @@ pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()>
     let name = app.production_name(&args.model)?;
     if args.mode.dry_run {
         let planned = app.plan_demotion(&name, &args.reason)?;
-        return print(&planned, "would leave production", true, context);
+        return print(&planned, "would leave production", context);
     }
     let demoted = app.demote(&name, &args.reason)?;
-    print(&demoted, "is no longer in production", false, context)
+    print(&demoted, "is no longer in production", context)
 }
 
 /// Restore an earlier version of a production model
@@ -67,24 +66,15 @@ pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result
     let name = &name;
     if args.mode.dry_run {
         let planned = app.plan_rollback(name, to, reason)?;
-        return print(&planned, "would be in production", true, context);
+        return print(&planned, "would be in production", context);
     }
     let placed = app.roll_back(name, to, reason)?;
-    print(&placed, "is in production", false, context)
+    print(&placed, "is in production", context)
 }
 
-fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> Result<()> {
+fn print(placed: &Placed, verb: &str, context: &mut Context) -> Result<()> {
     tell_edits(&placed.regenerated, context);
-    let value = json!({
-        "name": placed.name,
-        "number": placed.number,
-        "version": placed.version.to_string(),
-        "dry_run": dry_run,
-        "plan": placed.plan,
-        "aliases_astray": placed.astray,
-        "damage": placed.damage,
-    });
-    context.ui.data(&value, |ui| {
+    context.ui.data(placed, |ui| {
         let Placed { name, number, version, .. } = placed;
         ui.line(&format!("{name} {version} (version {number}) {verb}"))?;
         let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
@@ -95,7 +85,7 @@ fn print(placed: &Placed, verb: &str, dry_run: bool, context: &mut Context) -> R
         ui.table(&table)?;
         if !placed.damage.found.is_empty() {
             ui.line("The folder in production differed from the record:")?;
-            print_damage(ui, &placed.damage, dry_run)?;
+            print_damage(ui, &placed.damage, placed.dry_run)?;
         }
         for alias in &placed.astray {
             ui.note(&format!("The alias {alias} points at a version that is not in production."));
@@ -183,15 +173,15 @@ pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
             let app = context.changing(mode.dry_run)?;
             let (name, version) = app.model_and_version(&model)?;
             let model = version.map_or_else(|| name.clone(), |number| format!("{name}@{number}"));
-            let number = app.set_alias(&alias, &model, reason)?;
-            let value = json!({ "alias": alias, "name": name, "number": number });
-            context.ui.data(&value, |ui| ui.line(&format!("{alias} is {name}, version {number}")))
+            let set = app.set_alias(&alias, &model, reason)?;
+            context.ui.data(&set, |ui| {
+                ui.line(&format!("{} is {}, version {}", set.alias, set.name, set.number))
+            })
         }
         AliasVerb::Remove { alias, reason, mode } => {
             let app = context.changing(mode.dry_run)?;
-            app.remove_alias(&alias, reason)?;
-            let value = json!({ "alias": alias, "removed": true });
-            context.ui.data(&value, |ui| ui.line(&format!("{alias} was removed")))
+            let removed = app.remove_alias(&alias, reason)?;
+            context.ui.data(&removed, |ui| ui.line(&format!("{alias} was removed")))
         }
     }
 }

@@ -1,12 +1,10 @@
 //! `annals promote`, `approve` and `reject`.
 
-use serde_json::json;
-
 use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{PromoteOptions, Promoted, Regenerated, Result};
+use crate::app::{ApprovalLine, PromoteOptions, Promoted, Regenerated, Result};
 use crate::base::counted;
 
 /// Put a run's model into production, if it meets the policy and is approved
@@ -57,23 +55,15 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     };
     if args.mode.dry_run {
         let planned = app.plan_promotion(run, &options)?;
-        return print(&planned, "would", context);
+        return print(&planned, context);
     }
     let promoted = app.promote(run, &options)?;
     tell_edits(&promoted.regenerated, context);
-    print(&promoted, "did", context)
+    print(&promoted, context)
 }
 
-fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
-    let value = json!({
-        "experiment_id": promoted.experiment_id,
-        "name": promoted.name,
-        "request": promoted.request,
-        "dry_run": mode == "would",
-        "plan": promoted.plan,
-        "damage": promoted.damage,
-    });
-    context.ui.data(&value, |ui| {
+fn print(promoted: &Promoted, context: &mut Context) -> Result<()> {
+    context.ui.data(promoted, |ui| {
         let Some(plan) = &promoted.plan else {
             ui.line(&format!(
                 "{} is requested for production as {} (request {})",
@@ -84,7 +74,7 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
             ui.note(&format!("Next: annals approve {}", promoted.request.short(8)));
             return Ok(());
         };
-        let verb = if mode == "would" { "would be copied to" } else { "is in production as" };
+        let verb = if promoted.dry_run { "would be copied to" } else { "is in production as" };
         ui.line(&format!("{} {verb} {}", promoted.experiment_id, plan.to))?;
         let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
         for file in &plan.files {
@@ -94,7 +84,7 @@ fn print(promoted: &Promoted, mode: &str, context: &mut Context) -> Result<()> {
         ui.table(&table)?;
         if !promoted.damage.found.is_empty() {
             ui.line("The folder in production differed from the record:")?;
-            print_damage(ui, &promoted.damage, mode == "would")?;
+            print_damage(ui, &promoted.damage, promoted.dry_run)?;
         }
         Ok(())
     })
@@ -123,19 +113,10 @@ pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()
         app.find_request(&views, &args.request)?
     };
     let decided = app.approve(row.request(), row.run(), args.reason)?;
-    let word = |signed: bool| if signed { "signed" } else { "claimed" };
-    let approvals = decided.approvals.iter();
-    let value = json!({
-        "name": decided.name,
-        "approvals": approvals
-            .clone()
-            .map(|(approver, signed)| json!({ "approver": approver, "identity": word(*signed) }))
-            .collect::<Vec<_>>(),
-        "needed": decided.needed,
-    });
-    context.ui.data(&value, |ui| {
-        let names: Vec<String> =
-            approvals.map(|(approver, signed)| format!("{approver} ({})", word(*signed))).collect();
+    context.ui.data(&decided, |ui| {
+        let shown =
+            |approval: &ApprovalLine| format!("{} ({})", approval.approver, approval.identity);
+        let names: Vec<String> = decided.approvals.iter().map(shown).collect();
         ui.line(&format!(
             "{} has {} of {}: {}",
             decided.name,
@@ -173,9 +154,10 @@ pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> 
         let views = app.snapshot()?;
         app.find_request(&views, &args.request)?
     };
-    let decided = app.reject(row.request(), row.run(), args.reason)?;
-    let value = json!({ "name": decided.name, "rejected": true });
-    context.ui.data(&value, |ui| ui.line(&format!("the request for {} is rejected", decided.name)))
+    let rejected = app.reject(row.request(), row.run(), args.reason)?;
+    context
+        .ui
+        .data(&rejected, |ui| ui.line(&format!("the request for {} is rejected", rejected.name)))
 }
 
 /// Tells which registry files somebody had edited, and what does the same.

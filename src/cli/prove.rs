@@ -61,6 +61,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         }
     };
     let proof = app.prove(position)?;
-    let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
-    context.ui.line(&text)
+    context.ui.data(&proof, |ui| {
+        let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
+        ui.line(&text)
+    })
 }

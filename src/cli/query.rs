@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value as Json};
 
 use super::context::Context;
 use super::export::csv_cells;
@@ -13,12 +12,11 @@ use super::format::Format;
 use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::ui::Table;
-use crate::analysis::document::markdown_table;
-use crate::app::{App, Error, ErrorKind, Result, SAVED_QUERIES};
+use crate::app::{
+    App, CsvCells, DataRow, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result,
+    SAVED_QUERIES, Value, markdown_table, tables_of_log, write_csv, write_parquet,
+};
 use crate::base::counted;
-use crate::port::export::write_parquet;
-use crate::port::query::{Answer, Limits};
-use crate::port::table::{self, CsvCells, Value};
 
 /// Query the log with SQL (read-only); `--tables` lists the schema
 #[derive(Debug, clap::Args)]
@@ -124,7 +122,8 @@ fn old_output(output: Output, context: &mut Context) {
 }
 
 fn list(context: &mut Context) -> Result<()> {
-    context.ui.data(&SAVED_QUERIES, |ui| {
+    let saved = SAVED_QUERIES.to_vec();
+    context.ui.data(&saved, |ui| {
         let mut table = Table::new(&["name", "description"]);
         for saved in SAVED_QUERIES {
             table.row([saved.name, &saved.about()]);
@@ -134,13 +133,13 @@ fn list(context: &mut Context) -> Result<()> {
 }
 
 fn tables(context: &mut Context) -> Result<()> {
-    let all: Vec<Json> = table::ALL.iter().map(table::Table::describe).collect();
+    let all = tables_of_log();
     context.ui.data(&all, |ui| {
-        for described in table::ALL {
-            ui.line(&format!("\n{}: {}", described.name, described.about))?;
+        for described in &all {
+            ui.line(&format!("\n{}: {}", described.table, described.about))?;
             let mut table = Table::new(&["column", "type", "content"]);
-            for column in described.columns {
-                table.row([column.name, column.kind.word(), column.about]);
+            for column in &described.columns {
+                table.row([column.name, column.kind, column.about]);
             }
             ui.table(&table)?;
         }
@@ -148,16 +147,16 @@ fn tables(context: &mut Context) -> Result<()> {
     })
 }
 
-fn write(answer: &Answer, path: &Path, cells: CsvCells, context: &mut Context) -> Result<()> {
+fn write(answer: &QueryAnswer, path: &Path, cells: CsvCells, context: &mut Context) -> Result<()> {
     let mut bytes = Vec::new();
     let written = match path.extension().and_then(|e| e.to_str()) {
         Some("parquet") => {
-            let Answer { columns, kinds, rows, .. } = answer;
+            let QueryAnswer { columns, kinds, rows, .. } = answer;
             write_parquet(&mut bytes, "answer", columns, kinds, rows)
         }
-        Some("csv") => table::write_csv(&mut bytes, &answer.columns, &answer.rows, cells),
+        Some("csv") => write_csv(&mut bytes, &answer.columns, &answer.rows, cells),
         Some("md") => {
-            let shown = |row: &table::Row| row.iter().map(|cell| cell.to_text().into()).collect();
+            let shown = |row: &Vec<Value>| row.iter().map(|cell| cell.to_text().into()).collect();
             let rows: Vec<Vec<String>> = answer.rows.iter().map(shown).collect();
             bytes.write_all(markdown_table(&answer.columns, &rows).as_bytes())
         }
@@ -175,24 +174,20 @@ fn write(answer: &Answer, path: &Path, cells: CsvCells, context: &mut Context) -
     };
     written.map_err(|e| Error::io("write the rows", e))?;
     out::write(path, &bytes)?;
-    context.ui.note(&format!(
-        "{} written to {}",
-        counted(answer.rows.len(), "row"),
-        path.display()
-    ));
-    Ok(())
+    let rows = counted(answer.rows.len(), "row");
+    context.ui.wrote(path.to_owned(), |path| format!("{rows} written to {}", path.display()))
 }
 
 /// The rows as JSON objects.
-fn objects(answer: &Answer) -> impl Iterator<Item = Map<String, Json>> {
-    let object = |row: &Vec<Value>| -> Map<String, Json> {
-        answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect()
+fn objects(answer: &QueryAnswer) -> impl Iterator<Item = DataRow> {
+    let object = |row: &Vec<Value>| -> DataRow {
+        DataRow(answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect())
     };
     answer.rows.iter().map(object)
 }
 
-fn print(answer: &Answer, cells: CsvCells, context: &mut Context) -> Result<()> {
-    let Answer { columns, kinds, rows, .. } = answer;
+fn print(answer: &QueryAnswer, cells: CsvCells, context: &mut Context) -> Result<()> {
+    let QueryAnswer { columns, kinds, rows, .. } = answer;
     match context.ui.format() {
         Format::Human => {}
         Format::Csv | Format::Markdown | Format::Parquet => {

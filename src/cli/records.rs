@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::port::table::{Row, Value};
+use crate::app::{Row, Value};
 
 /// The columns and rows of an answer: a row for each item of a list, a column for each key. Keys
 /// of an object inside an item are joined with a dot; a list inside an item is JSON text.

@@ -1,12 +1,10 @@
 //! `annals repair`, and what is printed about production folders that were not as recorded.
 
-use serde_json::json;
-
 use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Ui;
-use crate::app::{Error, FolderDamage, Repaired, Result};
+use crate::app::{Error, FolderDamage, RepairFailed, Repaired, Repairs, Result};
 use crate::base::counted;
 use crate::domain::registry::Damage;
 
@@ -55,16 +53,16 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             Err(error) => failed.push((name, error)),
         }
     }
-    let errors: Vec<_> = failed
+    let errors = failed
         .iter()
-        .map(|(name, error)| json!({ "name": name, "error": error.to_string() }))
-        .collect();
-    let value = json!({ "models": repaired, "failed": errors, "dry_run": args.mode.dry_run });
-    context.ui.data(&value, |ui| {
+        .map(|(name, error)| RepairFailed { name: (*name).clone(), error: error.to_string() });
+    let dry_run = args.mode.dry_run;
+    let repairs = Repairs { models: repaired, failed: errors.collect(), dry_run };
+    context.ui.data(&repairs, |ui| {
         if names.is_empty() {
             ui.line("No model is in production.")?;
         }
-        repaired.iter().try_for_each(|model| print(ui, model, args.mode.dry_run))
+        repairs.models.iter().try_for_each(|model| print(ui, model, dry_run))
     })?;
     let failures = failed.len();
     let Some((name, first)) = failed.into_iter().next() else { return Ok(()) };

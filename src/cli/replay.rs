@@ -1,7 +1,5 @@
 //! `annals replay`.
 
-use serde_json::json;
-
 use super::context::Context;
 use super::out::OutPath;
 use super::promote::tell_edits;
@@ -31,9 +29,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let size = args.as_of.as_deref().map(|text| app.size_as_of(text)).transpose()?;
     if let Some(out) = &args.out {
         let out = out.place_of_registry(context)?;
-        let files = app.replay_to(&out, size)?;
-        return context.ui.data(&json!({ "out": out, "files": files }), |ui| {
-            files.iter().try_for_each(|file| ui.line(&format!("{}/{file}", out.display())))
+        let written = app.replay_to(&out, size)?;
+        return context.ui.data(&written, |ui| {
+            written.files.iter().try_for_each(|file| ui.line(&format!("{}/{file}", out.display())))
         });
     }
     if args.check || size.is_some() {
@@ -61,10 +59,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return Err(Error::new(ErrorKind::Findings, format!("{count} differ from the log"))
             .hint("`annals replay` rewrites them and keeps edits in a separate file"));
     }
-    let regenerated = app.replay()?;
-    tell_edits(&regenerated, context);
-    context.ui.data(&json!({ "changed": regenerated.changed }), |ui| {
-        for file in &regenerated.changed {
+    let replayed = app.replay()?;
+    tell_edits(&replayed.regenerated, context);
+    context.ui.data(&replayed, |ui| {
+        for file in &replayed.changed {
             ui.line(&format!("wrote {file}"))?;
         }
         ui.note("The views are rebuilt and the registry files agree with the log.");

@@ -8,8 +8,9 @@ use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::plot::critical;
 use super::ui::{Table, share};
-use crate::analysis::clinical::{Clinical, ClinicalRun};
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{
+    App, Clinical, ClinicalAnswer, ClinicalRun, Error, ErrorKind, ReportWritten, Result,
+};
 
 /// Write a report of the whole project as one self-contained HTML file, or as Markdown
 #[derive(Debug, clap::Args)]
@@ -46,8 +47,9 @@ fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         }
     };
     out::write(&path, text.as_bytes())?;
-    context.ui.data(&serde_json::json!({ "report": path }), |ui| {
-        ui.line(&format!("{} is in {}", document.title, path.display()))
+    let written = ReportWritten { report: path };
+    context.ui.data(&written, |ui| {
+        ui.line(&format!("{} is in {}", document.title, written.report.display()))
     })
 }
 
@@ -104,10 +106,10 @@ fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
             None => error.hint(format!("labels of these runs: {}", listed(&all))),
         });
     }
-    let found = Clinical::of(&runs, &class);
-    let value = serde_json::json!({ "clinical": found, "conclusion": found.conclusion() });
-    context.ui.data(&value, |ui| {
-        ui.line(&found.conclusion())?;
+    let answer = ClinicalAnswer::from(Clinical::of(&runs, &class));
+    let found = &answer.clinical;
+    context.ui.data(&answer, |ui| {
+        ui.line(&answer.conclusion)?;
         if found.runs.is_empty() {
             return Ok(());
         }

@@ -1,12 +1,10 @@
 //! `annals reproduce`.
 
-use serde_json::{Value, json};
-
 use super::consent::DryRun;
 use super::context::Context;
 use super::screen::{Terminal, stop_signals};
 use super::train_plan::print_plan;
-use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Reproduced, Result};
+use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Result};
 use crate::domain::run::{NumberDifference, RunReproduced};
 
 /// Train a run again from its record and compare the results bit for bit
@@ -52,7 +50,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let stop = stop_signals()?;
     let found = app.reproduce(&args.run, &options, &stop, &mut Terminal::new(context))?;
     let verdict = &found.verdict;
-    context.ui.data(&value(&found), |ui| {
+    let shown = app.reproduction_shown(&found)?;
+    context.ui.data(&shown, |ui| {
         let (original, again) = (&found.original, &found.run.experiment_id);
         if verdict.equal {
             ui.line(&format!("{again} equals {original}, bit for bit:"))?;
@@ -95,16 +94,6 @@ fn difference(verdict: &RunReproduced) -> String {
         number(recorded),
         number(found)
     )
-}
-
-fn value(found: &Reproduced) -> Value {
-    json!({
-        "original": found.original,
-        "run": found.run,
-        "run_id": found.run.run(),
-        "numbers": found.numbers,
-        "verdict": found.verdict,
-    })
 }
 
 #[cfg(test)]

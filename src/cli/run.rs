@@ -15,8 +15,8 @@ use super::screen::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
-    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, Printed, ReportedBy, Result,
-    StartRun,
+    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, MetricsRecorded, Printed,
+    ReportedBy, Result, RunEnded, StartRun,
 };
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
@@ -269,7 +269,7 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
                 run,
                 &MetricPoints { values: metrics, step, epoch, source: source() },
             )?;
-            context.ui.data(&json!({ "step": step }), |_| Ok(()))
+            context.ui.data(&MetricsRecorded { step }, |_| Ok(()))
         }
         Verb::Save { run, file, what, .. } => {
             let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;
@@ -328,15 +328,9 @@ fn exec(
     if let Some(run) = app.snapshot()?.run(executed.run)? {
         warn_of_absent_labels(&run.evaluations, context);
     }
-    let value = json!({
-        "run_id": executed.run,
-        "experiment_id": executed.experiment_id,
-        "status": executed.status.word(),
-        "notes": executed.notes,
-    });
     let text = format!("{} is {}", executed.experiment_id, executed.status.word());
     if json {
-        context.ui.data(&value, |_| Ok(()))
+        context.ui.data(&executed, |_| Ok(()))
     } else {
         context.ui.note(&text);
         Ok(())
@@ -368,13 +362,7 @@ fn read_json(path: &std::path::Path) -> Result<serde_json::Value> {
 
 fn print(run: &RunState, context: &mut Context) -> Result<()> {
     warn_of_absent_labels(&run.evaluations, context);
-    let value = json!({
-        "run_id": run.id,
-        "experiment_id": run.experiment_id,
-        "status": run.status.word(),
-        "metrics": run.metrics,
-    });
-    context.ui.data(&value, |ui| {
+    context.ui.data(&RunEnded::from(run), |ui| {
         ui.line(&format!("{} is {}", run.experiment_id, run.status.word()))?;
         if run.metrics.is_empty() {
             return Ok(());

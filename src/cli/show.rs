@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use super::context::Context;
 use super::lens::Lens;
 use super::ui::{Table, Ui, digest_cells, duration, escape, share, size};
-use crate::analysis::column::number;
 use crate::app::{
     App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
-    Snapshot, class_weights,
+    class_weights, number, plain_value,
 };
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::ClassScore;
-use crate::domain::run::{CODE_NOT_RECORDED, NOT_STATED, RunStatus, UnrecordedSeries, Unstated};
+use crate::domain::run::{CODE_NOT_RECORDED, NOT_STATED, RunStatus, UnrecordedSeries};
 
 /// Show a run, a model version, an invocation, or an event by its position
 #[derive(Debug, clap::Args)]
@@ -50,7 +47,7 @@ fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {
     }
     let views = app.snapshot()?;
     match app.find_named(&views, what)? {
-        Named::Version(model) => show_model(app, &views, &model, context),
+        Named::Version(model) => show_model(app, &model, context),
         Named::Run(id) => match views.run(id)? {
             Some(details) => show_run(app, context, &details),
             None => Ok(()),
@@ -78,35 +75,12 @@ fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
     ui.table(&table)
 }
 
-fn show_model(app: &App, views: &Snapshot, model: &ModelRow, context: &mut Context) -> Result<()> {
-    let current = views.production()?;
-    let state = match current.iter().find(|current| current.name == model.name) {
-        Some(current) if current.number == model.number => "in production",
-        _ => "not in production",
-    };
-    let from = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
-    let promoted = app.event(model.position)?;
-    let by = format!("{} ({})", promoted.actor, promoted.identity);
+fn show_model(app: &App, model: &ModelRow, context: &mut Context) -> Result<()> {
     let placement = &model.placed;
-    let placed = app.event(placement.position)?;
-    let placed_by = format!("{} ({})", placed.actor, placed.identity);
-    let aliases: Vec<String> = views
-        .aliases()?
-        .into_iter()
-        .filter(|alias| alias.name == model.name && alias.number == model.number)
-        .map(|alias| alias.alias)
-        .collect();
-    let value = json!({
-        "model": model,
-        "state": state,
-        "run": from,
-        "aliases": aliases,
-        "promoted_by": by,
-        "promoted": Timestamp(model.promoted),
-        "placed_by": placed_by,
-        "placed": Timestamp(placement.at),
-    });
-    context.ui.data(&value, |ui| {
+    let shown = app.model_shown(model.clone())?;
+    context.ui.data(&shown, |ui| {
+        let (state, aliases) = (shown.state.word(), &shown.aliases);
+        let (by, placed_by, from) = (&shown.promoted_by, &shown.placed_by, &shown.run);
         ui.line(&format!("model       {} ({state})", model.name))?;
         ui.line(&format!("version     {} (number {})", model.version, model.number))?;
         if !aliases.is_empty() {
@@ -148,43 +122,18 @@ fn artifact_table(run: &RunDetails) -> Table {
 }
 
 fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
-    let start = app.event(run.started_position)?;
-    let actor = format!("{} ({})", start.actor, start.identity);
-    let supervised = start.invocation.filter(|_| start.provenance != "reported");
-    let status = app.status_now(run.status, supervised)?;
-    let mut value = serde_json::to_value(run).unwrap_or(Value::Null);
-    value["status"] = json!(status.word());
-    value["run_id"] = json!(run.run());
-    value["started_by"] = json!(actor);
-    value["started"] = json!(Timestamp(run.started));
-    let origin_known = run.synthetic || run.stated(Unstated::DataOrigin);
-    let facts = [
-        ("seed", run.stated(Unstated::Seed)),
-        ("leaked_rows", run.stated(Unstated::LeakedRows)),
-        ("synthetic", origin_known),
-    ];
-    for (fact, _) in facts.into_iter().filter(|(_, stated)| !stated) {
-        value[fact] = Value::Null;
-    }
-    let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
-    value["class_weights"] = json!(class_weights(&parameters).map(plain));
+    let shown = app.run_shown(run.clone())?;
     let series = if RunStatus::from(run.status) == RunStatus::Finished {
         vec![]
     } else {
         app.snapshot()?.metrics(run.run())?
     };
-    let origin = app.origin(run)?;
-    value["origin"] = json!(origin);
-    let progress = match status {
-        RunStatus::Running => app.progress(&app.snapshot()?, run)?,
-        _ => None,
-    };
-    value["progress"] = json!(progress);
-    context.ui.data(&value, |ui| {
+    context.ui.data(&shown, |ui| {
+        let (actor, status) = (&shown.started_by, shown.status);
         ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
         ui.line(&format!("status      {}{reason}", status.word()))?;
-        if let Some(progress) = &progress {
+        if let Some(progress) = &shown.progress {
             ui.line(&format!("progress    {}", progress_line(progress)))?;
         }
         let words = &run.category_words;
@@ -244,7 +193,7 @@ fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
             let count = counted(count, "parameter");
             ui.line(&format!("model       {count}, {}", size(bytes)))?;
         }
-        if let Some(origin) = &origin {
+        if let Some(origin) = &shown.origin {
             let unknown = |(_, text): &(i64, String)| text.starts_with(CODE_NOT_RECORDED);
             show_origin(ui, origin, run.notes.iter().any(unknown))?;
         }
@@ -281,7 +230,7 @@ fn show_settings(ui: &mut Ui, run: &RunDetails) -> Result<()> {
     let mut sections: Vec<(&str, Vec<String>)> = Vec::new();
     for (key, value) in &run.parameters {
         let (section, name) = key.split_once('.').unwrap_or(("", key));
-        let pair = format!("{}={}", escape(name), escape(&plain(value)));
+        let pair = format!("{}={}", escape(name), escape(&plain_value(value)));
         match sections.iter_mut().find(|(known, _)| *known == section) {
             Some((_, pairs)) => pairs.push(pair),
             None => sections.push((section, vec![pair])),
@@ -299,18 +248,6 @@ fn show_settings(ui: &mut Ui, run: &RunDetails) -> Result<()> {
         // Shown with the settings.
         Some(_) => Ok(()),
         None => ui.line(&format!("weights     class weights {NOT_STATED}")),
-    }
-}
-
-/// A recorded value without the quotes of JSON around a simple word.
-fn plain(value: &str) -> String {
-    let is_simple = |text: &str| {
-        let simple = |c: char| c.is_alphanumeric() || "_-./@".contains(c);
-        !text.is_empty() && text.chars().all(simple)
-    };
-    match serde_json::from_str::<Value>(value) {
-        Ok(Value::String(text)) if is_simple(&text) => text,
-        _ => value.to_owned(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `annals snapshot`.
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -9,7 +8,7 @@ use super::out::OutPath;
 use super::ui::{Table, digest_cells, size};
 use crate::app::{
     App, Content, Error, ErrorKind, Manifest, Programs, PythonEnvironment, Result, SnapshotLine,
-    SnapshotRequest,
+    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified,
 };
 use crate::base::{are, counted};
 
@@ -114,13 +113,14 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Show { snapshot, files } => {
             let line = app.find_snapshot(&snapshot)?;
             let manifest = app.manifest(line.snapshot)?;
-            let value = json!({ "taken": line, "content": manifest });
-            context.ui.data(&value, |ui| {
+            let shown = SnapshotShown { taken: line, content: manifest };
+            let (line, manifest) = (&shown.taken, &shown.content);
+            context.ui.data(&shown, |ui| {
                 if files {
-                    ui.table(&contents(&manifest))?;
+                    ui.table(&contents(manifest))?;
                     return Ok(());
                 }
-                facts(&line, &manifest).iter().try_for_each(|(key, value)| {
+                facts(line, manifest).iter().try_for_each(|(key, value)| {
                     ui.line(&format!("{key:<13} {}", super::ui::escape(value)))
                 })
             })
@@ -132,11 +132,11 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             let manifest = app.restore_snapshot(line.snapshot, &to)?;
             let (name, count) = (line.snapshot.short(DIGITS), manifest.entries.len());
             let told = size(manifest.bytes());
-            let value = json!({ "snapshot": line.snapshot, "to": to, "files": count });
-            context.ui.data(&value, |ui| {
+            let restored = SnapshotRestored { snapshot: line.snapshot, to, files: count };
+            context.ui.data(&restored, |ui| {
                 ui.line(&format!(
                     "Snapshot {name} was restored into {}: {}, {told}.",
-                    to.display(),
+                    restored.to.display(),
                     counted(count, "file")
                 ))
             })
@@ -160,14 +160,7 @@ fn create(
     let taken = app.take_snapshot(&request)?;
     let (name, manifest) = (taken.snapshot.short(DIGITS), &taken.manifest);
     let told = (manifest.entries.len(), size(manifest.bytes()));
-    let value = json!({
-        "snapshot": taken.snapshot,
-        "new": taken.new,
-        "files": told.0,
-        "bytes": manifest.bytes(),
-        "left_out": manifest.left_out,
-    });
-    context.ui.data(&value, |ui| {
+    context.ui.data(&SnapshotTaken::from(&taken), |ui| {
         let files = counted(told.0, "file");
         ui.line(&format!("Snapshot {name}: {files}, {}.", told.1))?;
         if !taken.new {
@@ -180,8 +173,8 @@ fn create(
     })
 }
 
-fn list(lines: &[SnapshotLine], context: &mut Context) -> Result<()> {
-    context.ui.data(&lines, |ui| {
+fn list(lines: &Vec<SnapshotLine>, context: &mut Context) -> Result<()> {
+    context.ui.data(lines, |ui| {
         let mut table =
             Table::new(&["snapshot", "taken", "by", "commit", "files", "size", "message"]);
         for line in lines {
@@ -262,10 +255,12 @@ fn described(content: &Content) -> [String; 4] {
 
 fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
     let line = app.find_snapshot(snapshot)?;
-    let found = app.verify_snapshot(line.snapshot)?;
+    let verified =
+        SnapshotVerified { snapshot: line.snapshot, found: app.verify_snapshot(line.snapshot)? };
+    let found = &verified.found;
     let name = line.snapshot.short(DIGITS);
     let wrong = found.wrong.len();
-    context.ui.data(&json!({ "snapshot": line.snapshot, "found": found }), |ui| {
+    context.ui.data(&verified, |ui| {
         if wrong == 0 {
             let told = size(found.bytes);
             let files = counted(found.files, "file");

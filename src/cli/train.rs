@@ -14,8 +14,8 @@ use super::show::{class_table, head_scores, with_interval};
 use super::train_plan::print_plan;
 use super::ui::{Table, duration, share};
 use crate::app::{
-    App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, Spread, TrainRequest,
-    Trained, all_settings, named_configs, show_config,
+    App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, TrainRequest, Trained,
+    all_settings, named_configs, show_config,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
@@ -196,8 +196,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     let runs = runs?;
     match runs.as_slice() {
-        [trained] => summary(trained, context)?,
-        _ => spread(&runs, context)?,
+        [trained] => summary(&app, trained, context)?,
+        _ => spread(&app, &runs, context)?,
     }
     for trained in runs.iter().filter(|_| check) {
         super::candidates::print(&app, Some(&trained.run.experiment_id), context)?;
@@ -289,9 +289,10 @@ fn heads(given: &[String]) -> Result<String> {
     Ok(Value::from(heads).to_string())
 }
 
-fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
+fn summary(app: &App, trained: &Trained, context: &mut Context) -> Result<()> {
     let run = &trained.run;
-    context.ui.data(&value(trained), |ui| {
+    let shown = app.trained_shown(trained)?;
+    context.ui.data(&shown, |ui| {
         let metric = |name: &str| with_interval(run, name, Split::Test);
         ui.line(&format!(
             "{} finished in {}: test accuracy {}, macro F1 {}",
@@ -324,16 +325,8 @@ fn summary(trained: &Trained, context: &mut Context) -> Result<()> {
     })
 }
 
-fn value(trained: &Trained) -> Value {
-    let mut value = serde_json::to_value(&trained.run).unwrap_or_default();
-    value["run_id"] = json!(trained.run.run());
-    value["tfidf_logreg_on_the_same_rows"] = json!(trained.yardstick);
-    value
-}
-
-fn spread(runs: &[Trained], context: &mut Context) -> Result<()> {
-    let scores = Spread::of(runs);
-    let all = json!({ "runs": runs.iter().map(value).collect::<Vec<_>>(), "test": scores });
+fn spread(app: &App, runs: &[Trained], context: &mut Context) -> Result<()> {
+    let all = app.trained_repeatedly(runs)?;
     context.ui.data(&all, |ui| {
         for Trained { run, .. } in runs {
             ui.line(&format!(
@@ -345,7 +338,7 @@ fn spread(runs: &[Trained], context: &mut Context) -> Result<()> {
             ))?;
         }
         let mut table = Table::new(&["test score", "mean", "deviation", "lowest", "highest"]);
-        for score in &scores {
+        for score in &all.test {
             let numbers = [score.mean, score.deviation, score.lowest, score.highest];
             let [mean, deviation, lowest, highest] = numbers.map(|number| share(Some(number)));
             table.row([score.name.as_str().into(), mean, deviation, lowest, highest]);

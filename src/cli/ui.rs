@@ -4,20 +4,20 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use serde::Serialize;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::format::Format;
 use super::{error, records};
-use crate::analysis::document::markdown_table;
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{
+    Answer, CsvCells, Error, ErrorKind, FileWritten, Result, Row, Type, markdown_table, write_csv,
+    write_parquet,
+};
 use crate::base::fixed;
-use crate::port::export::write_parquet;
-use crate::port::table::{CsvCells, Row, Type, write_csv};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -165,7 +165,7 @@ impl Ui {
     }
 
     /// Prints data: an object for programs, or what `human` writes for people.
-    pub(super) fn data<T: Serialize>(
+    pub(super) fn data<T: Answer>(
         &mut self,
         value: &T,
         human: impl FnOnce(&mut Self) -> Result<()>,
@@ -217,6 +217,19 @@ impl Ui {
         };
         written.map_err(|e| Error::io("write the rows", e))?;
         self.bytes(&bytes)
+    }
+
+    /// Reports the file that was written instead of printing.
+    pub(super) fn wrote(
+        &mut self,
+        path: PathBuf,
+        note: impl FnOnce(&Path) -> String,
+    ) -> Result<()> {
+        let file = FileWritten { written: path };
+        self.data(&file, |ui| {
+            ui.note(&note(&file.written));
+            Ok(())
+        })
     }
 
     /// One line of data, or several.

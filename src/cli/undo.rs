@@ -1,7 +1,5 @@
 //! `annals undo`.
 
-use serde_json::json;
-
 use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
@@ -26,14 +24,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let app = context.app()?;
     let undone = if args.mode.dry_run { app.plan_undo()? } else { app.undo()? };
     tell_edits(&undone.regenerated, context);
-    let value = json!({
-        "position": undone.position,
-        "command": undone.command,
-        "by": undone.by,
-        "redo": undone.redo,
-        "done": !args.mode.dry_run,
-    });
-    context.ui.data(&value, |ui| {
+    context.ui.data(&undone, |ui| {
         let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };
         let command = super::ui::escape(&undone.command);
         ui.line(&format!("`annals {command}` at {} {verb}: {}", undone.position, undone.by))?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::run_summary::RunSummary;
@@ -46,7 +47,7 @@ pub struct Best {
 }
 
 /// Why the best are the best.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct BestExplained {
     /// For each respect and each set of test rows, the runs in order.
     pub rankings: Vec<Ranking>,
@@ -57,7 +58,7 @@ pub struct BestExplained {
 }
 
 /// Runs that were measured on the same test rows, in order of one metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Ranking {
     /// The respect.
     pub role: &'static str,
@@ -70,7 +71,7 @@ pub struct Ranking {
 }
 
 /// A finished run that does not count.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// Its unique name.
     pub experiment_id: String,

@@ -1,6 +1,7 @@
 //! The consolidations that were applied.
 
 use rkyv::{Archive, Deserialize, Serialize};
+use schemars::JsonSchema;
 
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
@@ -15,7 +16,9 @@ pub(super) const VIEW: Definition = Definition {
 };
 
 /// A consolidation that was applied.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Archive, Serialize, Deserialize, serde::Serialize, JsonSchema,
+)]
 pub struct ConsolidationRow {
     /// Digest of its plan.
     pub plan: String,

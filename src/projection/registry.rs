@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rkyv::{Archive, Deserialize, Serialize};
+use schemars::JsonSchema;
 use serde::Serialize as SerializeJson;
 
 use super::row::{pack, unpack};
@@ -41,7 +42,7 @@ const ALIAS: u8 = b'a';
 pub type FileRow = (String, String, u64, Option<String>);
 
 /// One person's yes.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct ApprovalRow {
     /// Who, by name.
     pub approver: String,
@@ -100,7 +101,7 @@ struct NameRow {
 }
 
 /// Where an alias points.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct AliasRow {
     /// The alias.
     pub alias: String,
@@ -113,7 +114,7 @@ pub struct AliasRow {
 }
 
 /// One version of a production model.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct ModelRow {
     /// The production name.
     pub name: String,
@@ -149,7 +150,7 @@ pub struct ModelRow {
 }
 
 /// The last event that put a version into production: its promotion, a rollback or a repair.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct PlacementRow {
     /// `promotion`, `rollback` or `repair`.
     pub how: String,

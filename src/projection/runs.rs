@@ -1,6 +1,7 @@
 //! Runs: a small row each for lists, and a large one for judging, comparing and the registry.
 
 use rkyv::{Archive, Deserialize, Serialize};
+use schemars::JsonSchema;
 use serde::Serialize as SerializeJson;
 
 use super::registry::FileRow;
@@ -107,7 +108,7 @@ pub(super) struct RunRow {
 }
 
 /// A run in an archive.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct Archived {
     /// Which.
     pub archive: Place,
@@ -131,7 +132,7 @@ pub struct Archived {
 }
 
 /// A run whose files are gone.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct Deleted {
     /// Since when, in nanoseconds since 1970.
     #[serde(skip)]
@@ -149,7 +150,9 @@ pub struct Deleted {
 }
 
 /// The work that an attempt planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema,
+)]
 pub struct Planned {
     /// Optimizer updates over all epochs.
     pub steps: u64,

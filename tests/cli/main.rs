@@ -7,6 +7,7 @@
 mod actors;
 mod again;
 mod analysis;
+mod answers;
 mod archive;
 mod attack;
 mod audit;

@@ -56,20 +56,20 @@ const READING: &[&str] = &[
 const UNDERSTOOD: [i32; 5] = [0, 4, 5, 6, 7];
 
 /// Where a verb is killed at every step of its effects.
-enum Killed {
+pub enum Killed {
     Here,
     In(&'static str),
 }
 use Killed::{Here, In};
 
 /// A verb, what is done before it, the words of one use, and where it is killed.
-type Case = (&'static str, &'static [&'static [&'static str]], &'static [&'static str], Killed);
+pub type Case = (&'static str, &'static [&'static [&'static str]], &'static [&'static str], Killed);
 
 const PROMOTED: &[&str] = &["promote", "day", "--as", "dawn"];
 const OTHER: &[&str] = &["layout", "migrate", "training-output", "--apply"];
 const REQUESTED: &[&str] = &["promote", "day", "--request", "--as", "dusk"];
 
-const CHANGING: &[Case] = &[
+pub const CHANGING: &[Case] = &[
     ("actor add", &[], &["actor", "add", "ines"], In("actors")),
     ("actor rotate", &[], &["actor", "rotate"], In("actors")),
     ("actor vouch", &[], &["actor", "vouch", "otto"], In("actors")),
@@ -135,7 +135,7 @@ const CHANGING: &[Case] = &[
 const APART: [&str; 2] = ["consolidate apply", "init"];
 
 /// Three runs and one that a script reports, a model with two versions and an alias.
-fn lived_in() -> Workspace {
+pub fn lived_in() -> Workspace {
     static LIVED_IN: OnceLock<Workspace> = OnceLock::new();
     let lived_in = LIVED_IN.get_or_init(|| {
         let mut ward = Workspace::new();
@@ -154,7 +154,7 @@ fn lived_in() -> Workspace {
     lived_in.copy()
 }
 
-fn begun((verb, before, _, _): &Case) -> Workspace {
+pub fn begun((verb, before, _, _): &Case) -> Workspace {
     let ward = lived_in();
     for words in *before {
         ward.annals(words).ok();
@@ -167,7 +167,7 @@ fn begun((verb, before, _, _): &Case) -> Workspace {
 }
 
 /// Every verb of the program, with its second word where it has some.
-fn verbs(ward: &Workspace, verb: &[&str]) -> Vec<String> {
+pub fn verbs(ward: &Workspace, verb: &[&str]) -> Vec<String> {
     let help = ward.annals(&[verb, &["--help"]].concat()).ok().out;
     let Some((_, commands)) = help.split_once("\nCommands:\n") else { return vec![verb.join(" ")] };
     let rows = commands.lines().take_while(|line| !line.is_empty());

@@ -150,3 +150,19 @@ fn tables_of_queries_are_documented() {
         unchanged(&root().join(format!("schemas/query/{}.json", table.name)), &text);
     }
 }
+
+#[test]
+fn schemas_of_the_answers() {
+    let folder = root().join("schemas/answers");
+    let mut names = std::collections::BTreeSet::new();
+    for answer in annals::app::ANSWERS {
+        let name = format!("{}.v{}.json", answer.name, answer.version);
+        let schema = serde_json::to_string_pretty(&(answer.schema)()).unwrap() + "\n";
+        unchanged(&folder.join(&name), &schema);
+        assert!(names.insert(name), "{} is listed twice", answer.name);
+    }
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(names.contains(&name), "{name} is the schema of no answer");
+    }
+}

@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "analysis",
         ],
     ),
-    ("cli", &["base", "domain", "port", "analysis", "app"]),
+    ("cli", &["base", "domain", "app"]),
     ("docs", &[]),
 ];
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CHECKS, Check, Facts};
 use crate::domain::run::Category;
 
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Somebody must act: the record or what is in production cannot be relied on as it is.
@@ -95,7 +96,7 @@ impl Found {
 }
 
 /// One finding, with the rule that it is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// Name of the check.
     pub rule: &'static str,
@@ -117,7 +118,7 @@ pub struct Finding {
 }
 
 /// How many findings there are of each weight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
     /// Somebody must act.
     pub error: usize,
@@ -128,7 +129,7 @@ pub struct Counts {
 }
 
 /// The answer of an audit.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Audit {
     /// How many events the log has.
     pub size: u64,

@@ -137,8 +137,8 @@ impl StdError for Error {
 
 /// The way back where the log is gone and what belongs to it is still there.
 pub(in crate::app) const LOST_LOG: &str = "put a copy of the log back as .annals/log.redb (a \
-     backup, or \
-     what `annals log copy` made); keep everything else in the workspace as it is: a new log would \
+     backup, or what `annals log copy` made); keep everything else in the workspace as it is: a \
+     new log would \
      be another history";
 
 impl From<StoreError> for Error {

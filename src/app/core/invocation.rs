@@ -1,5 +1,6 @@
 //! One use of a verb: who, where, with which words, what it did and how it ended.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
@@ -8,7 +9,7 @@ use crate::domain::Event;
 use crate::domain::invocation::{InvocationEvent, Outcome};
 
 /// One invocation with everything it did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct InvocationShown {
     /// Its id.
     pub id: String,

@@ -1,5 +1,6 @@
 //! How far a running training is, from what it planned and what it has recorded so far.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{App, Result};
@@ -11,7 +12,7 @@ use crate::projection::runs::{Planned, RunDetails};
 const ESTIMATE_FROM_SHARE: f64 = 0.02;
 
 /// How far a training is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Progress {
     /// Optimizer updates recorded so far.
     pub step: u64,

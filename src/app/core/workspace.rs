@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::core::error::LOST_LOG;
@@ -160,6 +161,49 @@ fn lost_settings(root: &Path) -> Error {
         "restore {SETTINGS_FILE} from a copy or from version control; until then `annals log --log \
          .annals/log.redb` reads the log"
     ))
+}
+
+/// A workspace that would be made.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WorkspacePlanned {
+    /// Its folder.
+    pub workspace: PathBuf,
+    /// The project's name.
+    pub project: String,
+    /// The folder of the active runs.
+    pub experiments: String,
+    /// The folder of the production models.
+    pub production: String,
+    /// Always true.
+    pub dry_run: bool,
+}
+
+/// A workspace that was made.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct WorkspaceCreated {
+    /// The project's name.
+    pub project: String,
+    /// Its folder.
+    pub workspace: PathBuf,
+    /// Its layout.
+    pub layout: LayoutKind,
+    /// What was done about `.gitignore`: `written`, `extended`, `sufficient` or `not changed`.
+    pub gitignore: &'static str,
+    /// The lines that were added, or that are missing.
+    pub gitignore_lines: Vec<String>,
+}
+
+impl WorkspaceCreated {
+    /// The answer of `init`.
+    pub fn new(project: String, workspace: PathBuf, layout: LayoutKind, git: &GitIgnore) -> Self {
+        let (gitignore, lines) = match git {
+            GitIgnore::Written => ("written", &[][..]),
+            GitIgnore::Added(lines) => ("extended", &lines[..]),
+            GitIgnore::Enough => ("sufficient", &[][..]),
+            GitIgnore::Advised(lines) => ("not changed", &lines[..]),
+        };
+        Self { project, workspace, layout, gitignore, gitignore_lines: lines.to_vec() }
+    }
 }
 
 impl App {

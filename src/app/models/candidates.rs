@@ -1,6 +1,9 @@
 //! Which runs may go into production: the rules of the policy, and whether the files of the model
 //! can be had, judged as `promote` judges them.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::app::runs::run_files::{RunFiles, files_of_details};
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::RunId;
@@ -8,7 +11,44 @@ use crate::domain::RuleResult;
 use crate::projection::Snapshot;
 use crate::projection::best::{Candidate, FILES_RULE};
 
+/// A run against the rules, as programs read it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CandidateLine {
+    /// The run.
+    pub run_id: RunId,
+    /// Its unique name.
+    pub experiment_id: String,
+    /// Whether it meets every rule.
+    pub candidate: bool,
+    /// The rules.
+    pub rules: Vec<RuleResult>,
+}
+
+impl From<Candidate> for CandidateLine {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            run_id: candidate.run,
+            experiment_id: candidate.experiment_id,
+            candidate: candidate.assessment.is_candidate(),
+            rules: candidate.assessment.rules,
+        }
+    }
+}
+
 impl App {
+    /// The run that is named, or every finished run, against the rules in force.
+    ///
+    /// # Errors
+    /// As [`Self::candidate`]; [`ErrorKind::NotFound`] for an unknown run.
+    pub fn candidate_lines(&self, only: Option<&str>) -> Result<Vec<CandidateLine>> {
+        let views = self.snapshot()?;
+        let candidates = match only {
+            Some(text) => vec![self.candidate(&views, self.find_run(&views, text)?)?],
+            None => self.candidates(&views)?,
+        };
+        Ok(candidates.into_iter().map(Into::into).collect())
+    }
+
     /// Every finished run against the rules in force, newest first. Runs whose files were removed
     /// are left out.
     ///

@@ -1,6 +1,7 @@
 //! Use cases about registered models: candidates, promotion, production, repair, prediction.
 
 pub(super) mod candidates;
+pub(super) mod listed;
 pub(super) mod model_card;
 pub(super) mod papers;
 pub(super) mod pickle;

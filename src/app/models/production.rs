@@ -5,6 +5,7 @@
 //! folder waits under a temporary name, so that a crash loses nothing and the next changing verb
 //! ends the move one way or the other.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
@@ -26,26 +27,50 @@ use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
 
 /// What a demotion or a rollback did, or would do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Placed {
     /// The production name.
     pub name: String,
     /// Number of the version that goes or comes back.
     pub number: u32,
     /// What that version is called.
-    pub version: Semver,
+    pub version: String,
+    /// Whether this is a plan, and nothing was changed.
+    pub dry_run: bool,
     /// The move.
     pub plan: MovePlanned,
     /// Aliases that point at a version which is not in production afterwards.
+    #[serde(rename = "aliases_astray")]
     pub astray: Vec<String>,
     /// How the folder that is replaced or removed differs from its record.
     pub damage: FolderDamage,
     /// Registry files that somebody had edited.
+    #[serde(skip)]
     pub regenerated: Regenerated,
 }
 
+/// An alias that points at a version now.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AliasSet {
+    /// The alias.
+    pub alias: String,
+    /// The production name.
+    pub name: String,
+    /// Number of the version.
+    pub number: u32,
+}
+
+/// An alias that was removed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AliasRemoved {
+    /// The alias.
+    pub alias: String,
+    /// Always true.
+    pub removed: bool,
+}
+
 /// A version that was called something else.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Bumped {
     /// The production name.
     pub name: String,
@@ -110,7 +135,7 @@ impl App {
             Ok(placed)
         });
         let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Placed { regenerated, ..placed })
+        Ok(Placed { dry_run: false, regenerated, ..placed })
     }
 
     fn decide_demotion<A: Access>(
@@ -404,11 +429,11 @@ impl App {
     }
 
     /// Points an alias at a version of a name, given as `NAME` (the one in production) or
-    /// `NAME@VERSION`; tells the number.
+    /// `NAME@VERSION`.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a version that never was in production; a bad alias.
-    pub fn set_alias(&self, alias: &str, model: &str, reason: Option<String>) -> Result<u32> {
+    pub fn set_alias(&self, alias: &str, model: &str, reason: Option<String>) -> Result<AliasSet> {
         let (name, version) =
             model.split_once('@').map_or((model, None), |(name, version)| (name, Some(version)));
         self.say("alias set", name, |registry, name| {
@@ -419,7 +444,8 @@ impl App {
             let number =
                 number.ok_or_else(|| unknown_version(name, version.unwrap_or("in production")))?;
             let (alias, name) = (alias.to_owned(), name.to_owned());
-            Ok((RegistryCommand::SetAlias { alias, name, number, reason }, number))
+            let set = AliasSet { alias: alias.clone(), name: name.clone(), number };
+            Ok((RegistryCommand::SetAlias { alias, name, number, reason }, set))
         })
     }
 
@@ -427,9 +453,11 @@ impl App {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none.
-    pub fn remove_alias(&self, alias: &str, reason: Option<String>) -> Result<()> {
+    pub fn remove_alias(&self, alias: &str, reason: Option<String>) -> Result<AliasRemoved> {
         self.say("alias remove", "", |_, _| {
-            Ok((RegistryCommand::RemoveAlias { alias: alias.to_owned(), reason }, ()))
+            let alias = alias.to_owned();
+            let removed = AliasRemoved { alias: alias.clone(), removed: true };
+            Ok((RegistryCommand::RemoveAlias { alias, reason }, removed))
         })
     }
 
@@ -523,7 +551,8 @@ fn placed(
     Placed {
         name: name.to_owned(),
         number: version.number,
-        version: version.version(),
+        version: version.version().to_string(),
+        dry_run: true,
         plan,
         astray: astray.map(|(alias, _)| alias.clone()).collect(),
         damage,

@@ -1,6 +1,8 @@
 //! Promotion: asked for, agreed to, refused, carried out. The decision and the plan of the move
 //! are in the log before the first file is copied, and the end after the last.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::app::core::session::Tx;
@@ -48,7 +50,7 @@ pub struct PromoteOptions {
 }
 
 /// What a promotion did, or would do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Promoted {
     /// The run's unique name.
     pub experiment_id: String,
@@ -56,29 +58,51 @@ pub struct Promoted {
     pub name: String,
     /// The request.
     pub request: RequestId,
+    /// Whether this is a plan, and nothing was changed.
+    pub dry_run: bool,
     /// Whether this promotion opens the request.
+    #[serde(skip)]
     pub(in crate::app) opened: bool,
     /// The move, unless it was only asked for.
     pub plan: Option<MovePlanned>,
     /// How the folder that is replaced differs from its record.
     pub damage: FolderDamage,
     /// Registry files that somebody had edited.
+    #[serde(skip)]
     pub regenerated: Regenerated,
 }
 
-/// A decided request.
-#[derive(Clone, Debug)]
+/// A request that somebody approved.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Decided {
     /// The production name asked for.
     pub name: String,
-    /// Who has approved so far, and whether that is signed.
-    pub approvals: Vec<(String, bool)>,
+    /// The approvals so far.
+    pub approvals: Vec<ApprovalLine>,
     /// How many must.
     pub needed: u32,
     /// What people must do, in one line.
     pub terms: String,
     /// The unique name of the run.
     pub run: String,
+}
+
+/// One approval of a request.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ApprovalLine {
+    /// Who approved.
+    pub approver: String,
+    /// `claimed` or `signed`.
+    pub identity: &'static str,
+}
+
+/// A request that somebody rejected.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Rejected {
+    /// The production name asked for.
+    pub name: String,
+    /// Always true.
+    pub rejected: bool,
 }
 
 /// A refused step: what the user reads, and what the log keeps.
@@ -126,7 +150,7 @@ impl App {
         let session = self.begin("promote")?;
         let result = self.promote_in(&session, run, options);
         let (promoted, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Promoted { regenerated, ..promoted })
+        Ok(Promoted { dry_run: false, regenerated, ..promoted })
     }
 
     fn promote_in(
@@ -258,6 +282,7 @@ impl App {
             experiment_id: facts.run.experiment_id.clone(),
             name: name.clone(),
             request,
+            dry_run: true,
             opened,
             plan: None,
             damage: FolderDamage::default(),
@@ -452,8 +477,10 @@ impl App {
     ///
     /// # Errors
     /// When the request is closed or the reason is empty.
-    pub fn reject(&self, request: RequestId, run: RunId, reason: String) -> Result<Decided> {
-        self.decide_request("reject", run, request, RegistryCommand::Reject { request, reason })
+    pub fn reject(&self, request: RequestId, run: RunId, reason: String) -> Result<Rejected> {
+        let command = RegistryCommand::Reject { request, reason };
+        let decided = self.decide_request("reject", run, request, command)?;
+        Ok(Rejected { name: decided.name, rejected: true })
     }
 
     fn decide_request(
@@ -476,7 +503,12 @@ impl App {
             let approvals = found.iter().flat_map(|r| &r.approvals);
             Ok(Decided {
                 name: found.map(|r| r.requested.name.clone()).unwrap_or_default(),
-                approvals: approvals.map(|a| (a.approver.clone(), a.key.is_some())).collect(),
+                approvals: approvals
+                    .map(|a| ApprovalLine {
+                        approver: a.approver.clone(),
+                        identity: if a.key.is_some() { "signed" } else { "claimed" },
+                    })
+                    .collect(),
                 needed: rules.approvals,
                 terms: rules.approval_terms(),
                 run: facts.run.experiment_id.clone(),

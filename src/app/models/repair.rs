@@ -1,6 +1,7 @@
 //! Production folders that are not as recorded: what differs, what is kept when such a folder is
 //! replaced or removed, and the repair from the blob store.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::models::production::{folder, in_production, moved_files};
@@ -17,7 +18,7 @@ use crate::store::{Access, View};
 const LISTED_BYTES_MAX: usize = 16 * 1024;
 
 /// How a production folder differs from its record, and what became of that.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FolderDamage {
     /// What is not as recorded.
     pub found: Vec<DamagedFile>,
@@ -28,7 +29,7 @@ pub struct FolderDamage {
 }
 
 /// What a repair did with one model, or would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Repaired {
     /// The production name.
     pub name: String,
@@ -43,6 +44,26 @@ pub struct Repaired {
     /// Registry files that somebody had edited.
     #[serde(skip)]
     pub regenerated: Regenerated,
+}
+
+/// What a repair of several models did, or would do.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Repairs {
+    /// The models that were repaired or needed no repair.
+    pub models: Vec<Repaired>,
+    /// The models that could not be repaired.
+    pub failed: Vec<RepairFailed>,
+    /// Whether this is a plan, and nothing was changed.
+    pub dry_run: bool,
+}
+
+/// A model that could not be repaired.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RepairFailed {
+    /// The production name.
+    pub name: String,
+    /// The error.
+    pub error: String,
 }
 
 impl App {

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::analysis::audit::{
-    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, RunFacts,
-    Workspace, audit, word,
+    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, RunFacts, Severity,
+    Workspace, audit, sarif, word,
 };
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -34,7 +37,36 @@ pub struct AuditRequest {
     pub deep: bool,
 }
 
+/// A check of the audit.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CheckLine {
+    /// Its name.
+    pub check: &'static str,
+    /// The severity of its findings.
+    pub severity: Severity,
+    /// What it finds.
+    pub about: &'static str,
+    /// Whether it needs a workspace, beside the log.
+    pub needs_workspace: bool,
+}
+
+/// Every check of the audit.
+pub fn audit_checks() -> Vec<CheckLine> {
+    let line = |check: &Check| CheckLine {
+        check: check.rule,
+        severity: check.severity,
+        about: check.about,
+        needs_workspace: check.workspace,
+    };
+    CHECKS.iter().map(line).collect()
+}
+
 impl App {
+    /// Findings as SARIF, which code scanning reads.
+    pub fn sarif(&self, audit: &Audit) -> serde_json::Value {
+        sarif(audit, &self.log_name())
+    }
+
     /// Everything that a careful reviewer would find in the record.
     ///
     /// # Errors

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::app::core::git::Tree;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, durable};
@@ -15,6 +18,24 @@ pub enum Anchor {
     File(PathBuf),
     /// A tag of the git tree around the workspace.
     GitTag,
+}
+
+/// The newest signed log checkpoint.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LogCheckpointShown {
+    /// The signed note.
+    pub note: String,
+    /// The public key that signed it.
+    pub key: Option<String>,
+}
+
+/// A log checkpoint that was anchored.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Anchored {
+    /// Events that it covers.
+    pub size: u64,
+    /// The file or git tag.
+    pub location: String,
 }
 
 impl App {
@@ -38,12 +59,11 @@ impl App {
         Ok(self.signer()?.map(|(_, signer)| signer.public().to_string()))
     }
 
-    /// Puts the newest log checkpoint into a file or tag and records where; gives its size and the
-    /// place.
+    /// Puts the newest log checkpoint into a file or tag and records where.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where the file or tag exists.
-    pub fn anchor(&self, anchor: &Anchor) -> Result<(u64, String)> {
+    pub fn anchor(&self, anchor: &Anchor) -> Result<Anchored> {
         let note = self.checkpoint()?;
         let checkpoint = LogCheckpoint::peek(&note)
             .map_err(|e| Error::caused(ErrorKind::Integrity, "the log checkpoint is damaged", e))?;
@@ -92,6 +112,6 @@ impl App {
             let message = format!("{location} holds the log checkpoint, but the log does not know");
             Error::caused(e.kind, message, e)
         })?;
-        Ok((size, location))
+        Ok(Anchored { size, location })
     }
 }

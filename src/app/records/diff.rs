@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::diff::{Difference, Picture, Section};
@@ -17,7 +18,7 @@ use crate::store::{Filter, Reader};
 const STREAMS_MAX: usize = 64;
 
 /// What changed between two states of the log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LogDifference {
     /// The earlier state.
     pub from: Moment,
@@ -28,7 +29,7 @@ pub struct LogDifference {
 }
 
 /// A state of the log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Moment {
     /// How many events there were.
     pub size: u64,
@@ -37,7 +38,7 @@ pub struct Moment {
 }
 
 /// Something that is not what it was.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LogChange {
     /// What kind of thing.
     pub section: Section,

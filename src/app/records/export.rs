@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{App, Error, ErrorKind, Result};
@@ -16,7 +17,7 @@ use crate::store::Filter;
 const WINDOW: u64 = 16 * 1024;
 
 /// One exported table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Exported {
     /// Its name.
     pub table: &'static str,
@@ -25,7 +26,7 @@ pub struct Exported {
 }
 
 /// The tree, exported.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct ExportedTiles {
     /// Events in it: those before the last signed log checkpoint.
     pub size: u64,

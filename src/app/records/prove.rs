@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::domain::Envelope;
 use crate::tlog::{Hash, LogCheckpoint, NoteKey, leaf_hash, verify_inclusion};
 
 /// A proof that one event is in one log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
     /// What this is.
@@ -34,7 +35,7 @@ pub struct Proof {
 }
 
 /// A proof that holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Checked {
     /// The event's position.
     pub position: u64,
@@ -54,7 +55,7 @@ const FORMAT: &str = "annals inclusion proof 1";
 const BUNDLE_FORMAT: &str = "annals proof bundle 1";
 
 /// Proofs of all events of one chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
     /// What this is.
@@ -66,7 +67,7 @@ pub struct Bundle {
 }
 
 /// A bundle whose proofs all hold, under one signed log checkpoint.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CheckedBundle {
     /// The log.
     pub origin: String,
@@ -81,7 +82,7 @@ pub struct CheckedBundle {
 }
 
 /// One proven event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ProvenEvent {
     /// Where it is.
     pub position: u64,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
+
 use crate::app::records::log::Names;
 use crate::app::records::window::windows;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -14,7 +16,7 @@ use crate::port::table::Seen;
 use crate::store::{Filter, Reader, Store};
 
 /// A question that auditors ask, kept with annals.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, JsonSchema)]
 pub struct SavedQuery {
     /// Its name.
     pub name: &'static str,

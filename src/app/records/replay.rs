@@ -1,7 +1,10 @@
 //! Replay: views and registry files from the log alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{TimeSpan, Timestamp};
@@ -15,15 +18,35 @@ const CHECKS_MAX: u32 = 20;
 const IDLE_CHECKS_MAX: u32 = 4;
 const CHECK_WAIT: Duration = Duration::from_millis(100);
 
+/// Registry files that a replay wrote.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Replayed {
+    /// Those that were not what the log says before.
+    pub changed: Vec<String>,
+    /// Registry files that somebody had edited.
+    #[serde(skip)]
+    pub regenerated: Regenerated,
+}
+
+/// Registry files that were written into another folder.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReplayedFiles {
+    /// The folder.
+    pub out: PathBuf,
+    /// The files in it.
+    pub files: Vec<String>,
+}
+
 impl App {
     /// Drops the views, folds the log again and writes the registry files.
     ///
     /// # Errors
     /// When the log cannot be read or files cannot be written.
-    pub fn replay(&self) -> Result<Regenerated> {
+    pub fn replay(&self) -> Result<Replayed> {
         self.views().rebuild(&self.store)?;
         let snapshot = self.snapshot()?;
-        Ok(self.exporter().regenerate(&snapshot, &self.settings.project)?)
+        let regenerated = self.exporter().regenerate(&snapshot, &self.settings.project)?;
+        Ok(Replayed { changed: regenerated.changed.clone(), regenerated })
     }
 
     /// Compares views and registry files with what the log says; with the files as they were at
@@ -70,13 +93,14 @@ impl App {
     ///
     /// # Errors
     /// When the log cannot be read or files cannot be written.
-    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<Vec<String>> {
+    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<ReplayedFiles> {
         let size = match size {
             Some(size) => size,
             None => self.store.read(|log| Ok::<_, Error>(log.size()))?,
         };
         let exporter = Exporter::new(out, out, &self.blobs, self.layout.guide());
-        exporter.write_all(&self.folded(size)?, &self.settings.project).map_err(Error::from)
+        let files = exporter.write_all(&self.folded(size)?, &self.settings.project)?;
+        Ok(ReplayedFiles { out: out.to_owned(), files })
     }
 
     /// The size of the log right after a position, or at the end of a written time: a date means

@@ -1,5 +1,6 @@
 //! What is in the workspace, and what is not as it should be.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::runs::run_files::decides_in_model;
@@ -11,7 +12,7 @@ use crate::projection::registry::{ApprovalRow, RequestRow};
 use crate::store::WriteOptions;
 
 /// What is in the workspace.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Status {
     /// The project's name.
     pub project: String,
@@ -52,7 +53,7 @@ pub struct Status {
 }
 
 /// A model that is in production.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ModelInProduction {
     /// Its name.
     pub name: String,
@@ -63,7 +64,7 @@ pub struct ModelInProduction {
 }
 
 /// A promotion request that waits.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OpenRequest {
     /// The request's id, shortened.
     pub id: String,
@@ -78,7 +79,7 @@ pub struct OpenRequest {
 }
 
 /// Something that is not as it should be.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Finding {
     /// What it is.
     pub what: String,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::records::files_named::without_algorithm;
@@ -22,7 +23,7 @@ use crate::projection::registry::{FileRow, ModelRow};
 use crate::store::Reader;
 
 /// One step of the chain, and what it rests on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Node {
     /// What it is, such as `promotion`.
     pub what: String,

@@ -2,9 +2,13 @@
 //! and when models went into production.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::analysis::charts::{self, Curve};
+use crate::analysis::clinical::Clinical;
 use crate::analysis::column;
 use crate::analysis::compare::Compared;
 use crate::analysis::document::Document;
@@ -28,12 +32,41 @@ use crate::train::metric::{PredictedRow, read_predictions};
 const PREDICTIONS: &str = "test_predictions";
 
 /// The program, machine and code that a run was recorded with.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, JsonSchema)]
 pub struct RunOrigin {
     /// The program that trained, such as `annals-engine 0.1.0`.
     pub trainer: String,
     /// Machine, versions and code.
     pub environment: Environment,
+}
+
+/// How well runs find the critical class.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ClinicalAnswer {
+    /// The figures.
+    pub clinical: Clinical,
+    /// What may be concluded.
+    pub conclusion: String,
+}
+
+impl From<Clinical> for ClinicalAnswer {
+    fn from(clinical: Clinical) -> Self {
+        Self { conclusion: clinical.conclusion(), clinical }
+    }
+}
+
+/// A picture.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PictureDrawn {
+    /// The picture as an SVG file.
+    pub svg: String,
+}
+
+/// The file of a report.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReportWritten {
+    /// Its path.
+    pub report: PathBuf,
 }
 
 impl App {

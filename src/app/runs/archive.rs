@@ -1,6 +1,9 @@
 //! Runs go into archives and come back: the plan is in the log before the first file moves, and
 //! where they are after the last one did.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::app::core::session::Tx;
 use crate::app::models::promote::append_move;
 use crate::app::models::promotion_facts::Facts as Decision;
@@ -41,19 +44,26 @@ pub struct ArchiveRequest {
 }
 
 /// A run that changed its place, or would.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Moved {
     /// The run's unique name.
     pub experiment_id: String,
-    /// The move.
-    pub plan: MovePlanned,
+    /// Whether this is a plan, and nothing was moved.
+    pub planned_only: bool,
+    /// Its folder before.
+    pub from: String,
+    /// Its folder afterwards.
+    pub to: String,
     /// Size of its files before.
     pub bytes_before: u64,
     /// Size of its files afterwards; none where nothing was moved yet and files will be packed.
     pub bytes_after: Option<u64>,
     /// Files of a run that comes back which were not kept and which no blob has.
     pub lost: Vec<String>,
+    /// The move.
+    pub plan: MovePlanned,
     /// Registry files that somebody had edited.
+    #[serde(skip)]
     pub regenerated: Regenerated,
 }
 
@@ -175,6 +185,9 @@ impl App {
         let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
+            planned_only: true,
+            from: plan.from.clone(),
+            to: plan.to.clone(),
             plan,
             bytes_before,
             bytes_after: request.pack.is_none().then_some(bytes_kept),
@@ -229,7 +242,7 @@ impl App {
         let session = self.begin("archive")?;
         let result = self.archive_in(&session, run, request);
         let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Moved { regenerated, ..moved })
+        Ok(Moved { planned_only: false, regenerated, ..moved })
     }
 
     pub(in crate::app) fn archive_in(
@@ -290,6 +303,9 @@ impl App {
         let plan = self.relocation(MovePurpose::Restore(order), &state.folder, &home, files);
         Ok(Moved {
             experiment_id: facts.run.experiment_id,
+            planned_only: true,
+            from: plan.from.clone(),
+            to: plan.to.clone(),
             plan,
             bytes_before,
             bytes_after: Some(bytes_after),
@@ -335,7 +351,7 @@ impl App {
             Ok(moved)
         });
         let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Moved { regenerated, ..moved })
+        Ok(Moved { planned_only: false, regenerated, ..moved })
     }
 
     /// Moves the files of a plan that is in the log, and records where they are; tells the size

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session, fold_workspace};
@@ -25,7 +26,7 @@ pub struct CleanupRequest {
 }
 
 /// One run that a rule about old runs found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct CleanupMove {
     /// The run's unique name.
     pub experiment_id: String,
@@ -48,7 +49,7 @@ pub struct CleanupMove {
 }
 
 /// What housekeeping does, or would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Cleanup {
     /// Revision of the policy in force.
     pub policy_revision: u64,

@@ -1,9 +1,12 @@
 //! Edits of runs by people: category, tags, notes, name, pins.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::app::{App, ErrorKind, Result, fold_policy};
 use crate::base::RunId;
 use crate::domain::Provenance;
-use crate::domain::run::{RunCommand, RunEdit, RunEvent, RunFacts, RunState, RunStream};
+use crate::domain::run::{Category, RunCommand, RunEdit, RunEvent, RunFacts, RunState, RunStream};
 use crate::projection::files::Regenerated;
 
 /// What an edit came to.
@@ -15,6 +18,43 @@ pub struct EditedRun {
     pub events: Vec<RunEvent>,
     /// Registry files that somebody had edited.
     pub regenerated: Regenerated,
+}
+
+/// A run after somebody edited what is said of it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RunEdited {
+    /// The run.
+    pub run_id: Option<RunId>,
+    /// Its unique name.
+    pub experiment_id: String,
+    /// The name of the experiment.
+    pub experiment_name: String,
+    /// Its category.
+    pub category: Category,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether retention rules leave it alone.
+    pub pinned: bool,
+    /// Whether anything is different now.
+    pub changed: bool,
+    /// Whether this is a plan, and nothing was recorded.
+    pub dry_run: bool,
+}
+
+impl EditedRun {
+    /// What programs read of it.
+    pub fn answer(&self, dry_run: bool) -> RunEdited {
+        RunEdited {
+            run_id: self.run.id,
+            experiment_id: self.run.experiment_id.clone(),
+            experiment_name: self.run.name.clone(),
+            category: self.run.category,
+            tags: self.run.tags.clone(),
+            pinned: self.run.pinned,
+            changed: !self.events.is_empty(),
+            dry_run,
+        }
+    }
 }
 
 impl App {

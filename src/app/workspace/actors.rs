@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::draft::Draft;
@@ -83,7 +84,7 @@ pub(in crate::app) fn vouched<A: Access>(log: &View<A>) -> Result<BTreeSet<u64>>
 }
 
 /// One line of `annals actor list`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ActorLine {
     /// The name.
     pub name: String,
@@ -104,7 +105,7 @@ pub struct ActorLine {
 }
 
 /// A key that was made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct KeyMade {
     /// Its owner.
     pub owner: String,
@@ -114,6 +115,15 @@ pub struct KeyMade {
     pub private_key: String,
     /// Whether it counts as its owner's already.
     pub vouched: bool,
+}
+
+/// A key that somebody vouched for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Vouched {
+    /// Its owner.
+    pub owner: String,
+    /// The public half.
+    pub key: PublicKey,
 }
 
 impl App {
@@ -238,7 +248,7 @@ impl App {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such key; [`ErrorKind::Rejected`] when the caller
     /// has no counting key to sign with.
-    pub fn vouch(&self, name: &str) -> Result<PublicKey> {
+    pub fn vouch(&self, name: &str) -> Result<Vouched> {
         let voucher = self.caller.actor.clone();
         let key = self.decide("actor vouch", |tx| {
             let known = keys(tx.log())?;
@@ -267,7 +277,7 @@ impl App {
             other => {
                 let key = other?;
                 self.refresh()?;
-                Ok(key)
+                Ok(Vouched { owner: name.to_owned(), key })
             }
         }
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
@@ -21,7 +22,7 @@ const BLOBS_PER_EVENT: usize = 1_000;
 const MINUTE_SECONDS: f64 = 60.0;
 
 /// A blob that nothing needs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Garbage {
     /// Its digest.
     pub digest: Digest,
@@ -32,7 +33,7 @@ pub struct Garbage {
 }
 
 /// What collecting garbage removed, or would.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Collected {
     /// Blobs in the store before.
     pub blobs: usize,
@@ -40,6 +41,25 @@ pub struct Collected {
     pub garbage: Vec<Garbage>,
     /// How many more nothing needs that are too young.
     pub young: usize,
+}
+
+/// Garbage that was removed, or would be.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GarbageCollection {
+    /// Whether it was removed; false for a dry run.
+    pub removed: bool,
+    /// Its size.
+    pub bytes: u64,
+    /// What was found.
+    pub found: Collected,
+}
+
+impl Collected {
+    /// The answer, of garbage that was removed or not.
+    pub fn answer(self, removed: bool) -> GarbageCollection {
+        let bytes = self.garbage.iter().map(|garbage| garbage.bytes).sum();
+        GarbageCollection { removed, bytes, found: self }
+    }
 }
 
 /// The uses of every blob, by the log alone; the lists of snapshots name more.

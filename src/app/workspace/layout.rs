@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{Error, ErrorKind, Result, Settings};
+use crate::app::{App, Error, ErrorKind, LayoutMove, Result, Settings};
 use crate::base::{Timestamp, confine};
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
@@ -44,6 +45,36 @@ pub struct Layout {
     pub production: String,
     /// What belongs to training.
     pub training: String,
+}
+
+/// The layout of a workspace, and what is not where the layout has it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LayoutShown {
+    /// Which layout.
+    pub layout: LayoutKind,
+    /// The folder of the active runs.
+    pub experiments: String,
+    /// The folder of the production models.
+    pub production: String,
+    /// The folder of what belongs to training.
+    pub training: String,
+    /// The folder of pretrained models, where the layout has one.
+    pub pretrained: Option<String>,
+    /// Folders that are not where the layout has them.
+    pub elsewhere: Vec<LayoutMove>,
+}
+
+impl App {
+    /// The layout, and the folders that are not where it has them.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn layout_shown(&self) -> Result<LayoutShown> {
+        let pretrained = self.layout.pretrained();
+        let Layout { kind, experiments, production, training } = self.layout.clone();
+        let elsewhere = self.plan_migration(kind)?.moves;
+        Ok(LayoutShown { layout: kind, experiments, production, training, pretrained, elsewhere })
+    }
 }
 
 impl Layout {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::models::production::in_production;
@@ -27,7 +28,7 @@ use crate::projection::runs::RunDetails;
 const VERB: &str = "layout migrate";
 
 /// A folder that moves.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LayoutMove {
     /// The run's unique name, or the production name.
     pub name: String,
@@ -42,7 +43,7 @@ pub struct LayoutMove {
 }
 
 /// What a migration does, or did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Migration {
     /// The layout before.
     pub from: LayoutKind,

@@ -4,6 +4,7 @@
 //! generated file does: a crash in between leaves a blob that nobody names, or files that the next
 //! changing verb brings up to date.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::draft::Draft;
@@ -17,7 +18,7 @@ use crate::projection::files::{LooseLog, Regenerated, loose_logs};
 const RUNS_PER_EVENT: usize = 1_000;
 
 /// A log that is packed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PackedLog {
     /// The run's unique name.
     pub experiment_id: String,
@@ -28,7 +29,7 @@ pub struct PackedLog {
 }
 
 /// What packing does, or did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LogPack {
     /// The file, relative to the workspace.
     pub file: String,

@@ -1,5 +1,6 @@
 //! The rules in force: shown, changed, edited as a whole, and compared with those of other times.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::draft::Draft;
@@ -12,7 +13,7 @@ use crate::domain::{Envelope, Event, StreamId};
 use crate::store::{Access, View};
 
 /// The policy of one time.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PolicyShown {
     /// Its revision; 0 is the one the log began with.
     pub revision: u64,
@@ -28,7 +29,7 @@ impl PolicyShown {
 }
 
 /// One change of the policy.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PolicyRevision {
     /// The revision that it made.
     pub revision: u64,
@@ -44,6 +45,17 @@ pub struct PolicyRevision {
     pub changes: Vec<PolicyChange>,
     /// Position of the event.
     pub position: u64,
+}
+
+/// What differs between two revisions of the policy.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PolicyDiff {
+    /// The older revision.
+    pub from: u64,
+    /// The newer revision.
+    pub to: u64,
+    /// The rules that differ.
+    pub changes: Vec<PolicyChange>,
 }
 
 impl App {
@@ -97,14 +109,11 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::policy`].
-    pub fn policy_diff(
-        &self,
-        from: Option<u64>,
-        to: Option<u64>,
-    ) -> Result<(u64, u64, Vec<PolicyChange>)> {
+    pub fn policy_diff(&self, from: Option<u64>, to: Option<u64>) -> Result<PolicyDiff> {
         let to = self.policy(to)?;
         let from = self.policy(Some(from.unwrap_or(to.revision.saturating_sub(1))))?;
-        Ok((from.revision, to.revision, policy::changes(&from.policy, &to.policy)))
+        let changes = policy::changes(&from.policy, &to.policy);
+        Ok(PolicyDiff { from: from.revision, to: to.revision, changes })
     }
 
     /// Changes one rule and tells what changed; nothing when it has the value already.

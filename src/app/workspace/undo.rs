@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io;
 
 use rustix::fs::{FlockOperation, flock};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result};
@@ -25,7 +27,7 @@ use crate::store::{Access, Filter, StoreError, TAG_ACTOR, View};
 const WINDOW: u64 = 4 * 1024;
 
 /// What was taken back, or would be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Undone {
     /// Position of the command's start.
     pub position: u64,
@@ -35,7 +37,10 @@ pub struct Undone {
     pub by: String,
     /// Whether the command was an undo itself, so that this does again what it took back.
     pub redo: bool,
+    /// Whether it was taken back; false for a dry run.
+    pub done: bool,
     /// Registry files that somebody had edited.
+    #[serde(skip)]
     pub regenerated: Regenerated,
 }
 
@@ -103,6 +108,7 @@ impl App {
             found => found?,
         };
         let reason = undone.reason();
+        undone.done = true;
         undone.regenerated = match reverse {
             Reverse::Edit(run, command) => self.edit_run("undo", run, command)?.regenerated,
             Reverse::Restore(run) => self.restore(run, Some(reason))?.regenerated,
@@ -194,7 +200,7 @@ impl App {
         let reverse = reversed.map_err(refused)?;
         let redo = command.split(' ').next() == Some("undo");
         let (by, regenerated) = (reverse.told(), Regenerated::default());
-        Ok((Undone { position: start, command, by, redo, regenerated }, reverse))
+        Ok((Undone { position: start, command, by, redo, done: false, regenerated }, reverse))
     }
 
     /// The command that recorded an event, in brackets.

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::{
     Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted, UnrecordedSeries, Unstated,
 };
@@ -10,7 +13,8 @@ use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::{Fold, Provenance, Rejection};
 
 /// How far a run got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     /// Nothing is known.
     #[default]

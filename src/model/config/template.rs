@@ -1,5 +1,7 @@
 //! Settings that build on others, files of several named templates, and the list of all settings.
 
+use schemars::JsonSchema;
+
 use super::legacy::{self, Translation};
 use super::resolve::BASE;
 use super::yaml::{self, ConfigError, Node, Place, Value};
@@ -33,7 +35,7 @@ pub struct Template {
 }
 
 /// One setting, as `annals train --list-settings` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Setting {
     /// Keys joined by dots, as `--set` takes them.
     pub key: String,

@@ -1,5 +1,7 @@
 //! Tables made from events: columns with types, and a fold into rows.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 mod events;
 mod people;
 mod runs;
@@ -307,19 +309,49 @@ impl Table {
     }
 
     /// The table as its documentation shows it.
-    pub fn describe(&self) -> serde_json::Value {
-        let column = |c: &Column| {
-            let pushed = c.role != Role::None;
-            serde_json::json!({
-                "name": c.name, "type": c.kind.word(), "about": c.about, "narrows": pushed
-            })
+    pub fn describe(&self) -> TableLine {
+        let column = |column: &Column| ColumnLine {
+            name: column.name,
+            kind: column.kind.word(),
+            about: column.about,
+            narrows: column.role != Role::None,
         };
-        serde_json::json!({
-            "table": self.name,
-            "about": self.about,
-            "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
-        })
+        TableLine {
+            table: self.name,
+            about: self.about,
+            columns: self.columns.iter().map(column).collect(),
+        }
     }
+}
+
+/// Every table of the log, described.
+pub fn tables() -> Vec<TableLine> {
+    ALL.iter().map(Table::describe).collect()
+}
+
+/// A table of the log.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TableLine {
+    /// Its name.
+    pub table: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// Its columns.
+    pub columns: Vec<ColumnLine>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ColumnLine {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What it holds.
+    pub about: &'static str,
+    /// Whether conditions on it narrow what is read.
+    pub narrows: bool,
 }
 
 /// A column by name, type and meaning, without a role.

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Guide, NAMES, generate};
@@ -71,7 +72,7 @@ pub struct Edited {
 }
 
 /// A registry file that is not what the log says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The file.
     pub file: String,

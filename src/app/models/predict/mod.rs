@@ -10,4 +10,4 @@ mod input;
 mod model;
 
 pub use input::TextFile;
-pub use model::{BATCH_TEXTS, Model, Scored};
+pub use model::{BATCH_TEXTS, Model, Prediction, Scored};

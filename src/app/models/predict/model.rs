@@ -1,7 +1,11 @@
 //! A loaded model, asked in this process or in an engine.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::files::{members_in, spec};
 use crate::app::runs::train::ensemble;
@@ -369,4 +373,27 @@ fn failed(heard: Heard) -> Error {
         other => format!("the engine sent an unexpected message: {other:?}"),
     };
     Error::new(ErrorKind::TrainingFailed, message)
+}
+
+/// The answer of a model to one row. The columns of an input file stand beside these fields, with
+/// all digits of their numbers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Prediction {
+    /// The labels that the model gives.
+    pub labels: Vec<String>,
+    /// The probability of each label.
+    pub probabilities: BTreeMap<String, f64>,
+    /// Whether the text was cut; absent for series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<bool>,
+    /// The name of the model.
+    pub model: String,
+    /// BLAKE3 digest of its weights.
+    pub weights: Digest,
+    /// The threshold of each label, where a row can have any number of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<BTreeMap<String, f64>>,
+    /// Unnormalized scores, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logits: Option<Vec<f32>>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{ConsolidationPlan, PlanRow, Planned};
@@ -28,7 +29,7 @@ const VERB: &str = "consolidate";
 const CHANGES_MAX: usize = 5;
 
 /// What applying a plan did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Applied {
     /// Digest of the plan.
     pub plan_digest: Digest,

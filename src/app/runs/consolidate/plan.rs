@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::runs::archive::folder_name;
@@ -30,7 +31,7 @@ pub(super) fn metrics(layout: LayoutKind) -> [&'static str; 4] {
 }
 
 /// What becomes of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanRow {
     /// The run.
     pub run: RunId,
@@ -57,7 +58,7 @@ pub struct PlanRow {
 }
 
 /// What a consolidation does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsolidationPlan {
     /// Revision of the policy it was made under.
     pub policy_revision: u64,
@@ -88,7 +89,7 @@ impl ConsolidationPlan {
 }
 
 /// A plan with its digest.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Planned {
     /// Digest of the plan: what `apply` is called with.
     pub plan_digest: Digest,

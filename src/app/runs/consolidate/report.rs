@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{PlanRow, Planned, metrics};
@@ -21,7 +22,7 @@ use crate::projection::runs::RunDetails;
 const RULE: &str = "consolidation ";
 
 /// The runs of one class.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Shelf {
     /// Which.
     pub class: Class,
@@ -36,7 +37,7 @@ pub struct Shelf {
 }
 
 /// A model in numbers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ModelLine {
     /// The run's unique name.
     pub experiment_id: String,
@@ -53,7 +54,7 @@ pub struct ModelLine {
 }
 
 /// One of the four phases.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Phase {
     /// What it is.
     pub title: &'static str,
@@ -78,7 +79,7 @@ impl Phase {
 }
 
 /// What happened since the last consolidation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Since {
     /// That consolidation.
     pub last: ConsolidationRow,
@@ -93,7 +94,7 @@ pub struct Since {
 }
 
 /// The report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The project's name.
     pub project: String,

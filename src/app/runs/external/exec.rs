@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::heard::Heard;
 use super::report::finished;
 use super::start::{StartRun, no_id};
@@ -36,15 +39,17 @@ pub struct ExecRequest {
 }
 
 /// How a supervised run ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Executed {
     /// The run.
+    #[serde(rename = "run_id")]
     pub run: RunId,
     /// Its unique name.
     pub experiment_id: String,
     /// How far it got.
     pub status: RunStatus,
     /// Final values.
+    #[serde(skip)]
     pub metrics: Vec<FinalMetric>,
     /// What was not recorded, or under another name, by name and count.
     pub notes: Vec<String>,

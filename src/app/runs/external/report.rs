@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::heard::{EPOCH_MAX, STEP_MAX};
 use super::line::{self, merged};
 use super::pending::Pending;
@@ -80,6 +83,37 @@ pub(super) struct Finish {
     pub(super) epochs: u32,
     pub(super) parameters: Option<u64>,
     pub(super) seconds: f64,
+}
+
+/// Metrics that were recorded.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct MetricsRecorded {
+    /// The step they were recorded at.
+    pub step: u64,
+}
+
+/// A run that a script ended.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RunEnded {
+    /// The run.
+    pub run_id: Option<RunId>,
+    /// Its unique name.
+    pub experiment_id: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Final values.
+    pub metrics: Vec<FinalMetric>,
+}
+
+impl From<&RunState> for RunEnded {
+    fn from(run: &RunState) -> Self {
+        Self {
+            run_id: run.id,
+            experiment_id: run.experiment_id.clone(),
+            status: run.status,
+            metrics: run.metrics.clone(),
+        }
+    }
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! Reported runs that nobody has heard of for a day: such a run has no supervisor whose end could
 //! be noticed, so its script may be gone. Nothing is decided here; people are told.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{App, Error, Result};
@@ -13,7 +14,7 @@ const SILENT_HOURS: u64 = 24;
 const NANOS_PER_HOUR: u64 = 3_600_000_000_000;
 
 /// A reported run without an end and without a word.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SilentRun {
     /// The run's id.
     pub run_id: RunId,

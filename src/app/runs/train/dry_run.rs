@@ -1,6 +1,7 @@
 //! What a training would do (`--dry-run`): settings and data are read and checked as for a
 //! training, and nothing is written.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::reproduce::reproduced_name;
@@ -11,7 +12,7 @@ use crate::base::Split;
 use crate::domain::Name;
 
 /// A run that would begin.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct PlannedRun {
     /// The experiment's name.
     pub name: String,

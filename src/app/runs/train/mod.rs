@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
 
 pub use dry_run::PlannedRun;
-pub use repeat::Spread;
-pub use reproduce::{ReproduceOptions, Reproduced};
+pub use repeat::{Spread, TrainedRepeatedly};
+pub use reproduce::{ReproduceOptions, Reproduced, RunReproducedAgain};
 pub use request::{DataSource, Programs, Screen, TrainRequest};
 pub use yardstick::Yardstick;
 

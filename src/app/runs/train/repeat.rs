@@ -1,11 +1,13 @@
 //! `train --repeat`: the same training with one seed after the other, to see how much of a score
 //! is luck.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::settings::merged;
 use super::{TrainRequest, Trained};
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::runs::shown::RunShown;
+use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Split;
 use crate::projection::runs::RunDetails;
 
@@ -14,7 +16,7 @@ const SCORES: [&str; 7] =
     ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "mcc", "roc_auc", "loss"];
 
 /// One score of the test rows over several runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Spread {
     /// The score.
     pub name: String,
@@ -28,6 +30,36 @@ pub struct Spread {
     pub highest: f64,
     /// One of each run, in the order of the seeds.
     pub values: Vec<f64>,
+}
+
+/// The same training with several seeds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TrainedRepeatedly {
+    /// The runs, in the order of the seeds.
+    pub runs: Vec<RunShown>,
+    /// The scores of the test rows over the runs.
+    pub test: Vec<Spread>,
+}
+
+impl App {
+    /// A run that was trained just now, with the baseline on the same rows.
+    ///
+    /// # Errors
+    /// When log or views cannot be read.
+    pub fn trained_shown(&self, trained: &Trained) -> Result<RunShown> {
+        let mut shown = self.run_shown(trained.run.clone())?;
+        shown.tfidf_logreg_on_the_same_rows = trained.yardstick;
+        Ok(shown)
+    }
+
+    /// Runs that were trained just now, and their scores together.
+    ///
+    /// # Errors
+    /// When log or views cannot be read.
+    pub fn trained_repeatedly(&self, trained: &[Trained]) -> Result<TrainedRepeatedly> {
+        let runs = trained.iter().map(|trained| self.trained_shown(trained));
+        Ok(TrainedRepeatedly { runs: runs.collect::<Result<_>>()?, test: Spread::of(trained) })
+    }
 }
 
 impl TrainRequest {

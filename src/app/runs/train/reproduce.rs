@@ -5,11 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::ensemble;
 use super::folder::RunFolder;
 use super::{Attempt, Beginning, DROP_EMPTY, Programs, Results, Screen, start_engine};
 use crate::app::NewRun;
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
+use crate::app::runs::shown::RunShown;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
@@ -68,7 +72,36 @@ type NumberKey = (u64, String, Option<Split>);
 /// Every recorded number; of several attempts the last counts.
 type Numbers = BTreeMap<NumberKey, f64>;
 
+/// A run that was trained again, and the verdict.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RunReproducedAgain {
+    /// The unique name of the original run.
+    pub original: String,
+    /// The new run.
+    pub run: RunShown,
+    /// The id of the new run.
+    pub run_id: RunId,
+    /// Numbers that were compared.
+    pub numbers: u64,
+    /// What the comparison came to.
+    pub verdict: RunReproduced,
+}
+
 impl App {
+    /// A reproduction as programs read it.
+    ///
+    /// # Errors
+    /// When log or views cannot be read.
+    pub fn reproduction_shown(&self, found: &Reproduced) -> Result<RunReproducedAgain> {
+        Ok(RunReproducedAgain {
+            original: found.original.clone(),
+            run: self.run_shown(found.run.clone())?,
+            run_id: found.run.run(),
+            numbers: found.numbers,
+            verdict: found.verdict.clone(),
+        })
+    }
+
     /// Trains the run that `text` names again and compares weights and numbers.
     ///
     /// # Errors

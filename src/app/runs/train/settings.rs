@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+
 use super::TrainRequest;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::counted;
@@ -207,7 +209,7 @@ fn unknown_config(name: &str) -> Error {
 }
 
 /// One of the configurations that annals ships.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, JsonSchema)]
 pub struct NamedConfig {
     /// What `--config` takes.
     pub name: &'static str,

@@ -1,5 +1,7 @@
 //! What a network has to beat: TF-IDF with logistic regression on the same rows.
 
+use schemars::JsonSchema;
+
 use super::Plan;
 use super::request;
 use crate::base::Split;
@@ -14,7 +16,7 @@ const ROWS_MAX: usize = 200_000;
 const CONFIG: &str = "tfidf_logreg";
 
 /// Scores of the classical baseline on the test rows of a run.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, JsonSchema)]
 pub struct Yardstick {
     /// Share of the rows it gets right.
     pub accuracy: f64,

@@ -21,6 +21,7 @@ mod needles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::deciding::{DecidingFiles, DecidingHits};
@@ -62,7 +63,7 @@ pub struct RedactRequest {
 }
 
 /// The fields of an event, in words.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Field(String);
 
 impl Display for Field {
@@ -72,7 +73,7 @@ impl Display for Field {
 }
 
 /// A place where a text stays.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Stays {
     /// In an event, where it decides something.
@@ -99,7 +100,7 @@ pub enum Stays {
 }
 
 /// An event that has placeholders.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RedactedLine {
     /// Its position.
     pub position: u64,
@@ -110,7 +111,7 @@ pub struct RedactedLine {
 }
 
 /// What a redaction took out, or would.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Redaction {
     /// Position of the event that says so; none where nothing was done yet.
     pub position: Option<u64>,
@@ -130,7 +131,7 @@ pub struct Redaction {
 }
 
 /// Who took texts out of an event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RedactedBy {
     /// Position of the event that says so.
     pub position: u64,

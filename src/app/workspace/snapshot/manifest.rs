@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PythonEnvironment;
@@ -50,7 +51,7 @@ pub(super) fn unescaped(text: &str) -> Option<OsString> {
 }
 
 /// A snapshot's content. The same content has the same bytes: no time is in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// Version of this shape.
     pub format: u16,
@@ -82,7 +83,7 @@ pub struct Manifest {
 }
 
 /// One file of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Its path in the restored folder.
     pub path: String,
@@ -99,7 +100,7 @@ pub(crate) struct ManifestFile<'a> {
 }
 
 /// What a file is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Bytes in the blob store.

@@ -14,9 +14,10 @@ mod manifest;
 mod python;
 mod restore;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::manifest::{escaped, unescaped};
@@ -24,7 +25,7 @@ use crate::app::core::environment::{Facts, cpus};
 use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run};
 use crate::base::{Digest, FileDigests, RunId, Timestamp};
 use crate::domain::run::{Artifact, RunState};
-use crate::domain::workspace::{SnapshotTaken, WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
+use crate::domain::workspace::{self, WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{Event, StreamId};
 use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
@@ -52,7 +53,7 @@ pub struct SnapshotRequest {
 }
 
 /// A snapshot, as the log tells of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SnapshotLine {
     /// Its name: the digest of its list.
     pub snapshot: Digest,
@@ -91,6 +92,62 @@ pub struct Taken {
     pub new: bool,
 }
 
+/// A snapshot that was taken, as programs read it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SnapshotTaken {
+    /// Its name.
+    pub snapshot: Digest,
+    /// Whether it is new.
+    pub new: bool,
+    /// How many files.
+    pub files: usize,
+    /// Their size.
+    pub bytes: u64,
+    /// Paths that are neither file, folder nor link.
+    pub left_out: Vec<String>,
+}
+
+impl From<&Taken> for SnapshotTaken {
+    fn from(taken: &Taken) -> Self {
+        Self {
+            snapshot: taken.snapshot,
+            new: taken.new,
+            files: taken.manifest.entries.len(),
+            bytes: taken.manifest.bytes(),
+            left_out: taken.manifest.left_out.clone(),
+        }
+    }
+}
+
+/// A snapshot with its content.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SnapshotShown {
+    /// When and by whom it was taken.
+    pub taken: SnapshotLine,
+    /// Its content.
+    pub content: Manifest,
+}
+
+/// A snapshot whose files were checked.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SnapshotVerified {
+    /// Its name.
+    pub snapshot: Digest,
+    /// What was found.
+    pub found: Verified,
+}
+
+/// A snapshot whose files were written into a folder.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SnapshotRestored {
+    /// Its name.
+    pub snapshot: Digest,
+    /// The folder.
+    pub to: PathBuf,
+    /// How many files.
+    pub files: usize,
+}
+
 impl App {
     /// Keeps everything as it is now. The same content with the same words is kept once.
     ///
@@ -101,7 +158,7 @@ impl App {
         let manifest = self.describe(request)?;
         let FileDigests { blake3: snapshot, sha256 } = self.put_or_digest(&manifest.encode()?)?;
         let git = manifest.environment.git.as_ref();
-        let taken = SnapshotTaken {
+        let taken = workspace::SnapshotTaken {
             manifest: snapshot,
             manifest_sha256: Some(sha256),
             message: request.message.clone(),
@@ -319,7 +376,7 @@ impl App {
 }
 
 /// Every snapshot with its position, oldest first.
-fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, SnapshotTaken)>> {
+fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, workspace::SnapshotTaken)>> {
     let events = log.stream(StreamId::WORKSPACE, 0)?;
     let taken = events.iter().filter_map(|envelope| match envelope.event() {
         Ok(Event::Workspace(WorkspaceEvent::SnapshotTaken(taken))) => {

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Variables of the environment that name the Python environment in use.
@@ -16,7 +17,7 @@ const FOLDERS: [&str; 3] = [".venv", "venv", "env"];
 const HEAD_BYTES: u64 = 64 * 1024;
 
 /// A Python environment and what is installed in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PythonEnvironment {
     /// Its folder: relative to the workspace where it lies inside of it.
     pub path: String,

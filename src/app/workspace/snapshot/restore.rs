@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use crate::store::{StoreError, copy_file};
 const LIST: &str = "snapshot.json";
 
 /// What checking a snapshot found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Verified {
     /// Files that were read.
     pub files: usize,
@@ -29,7 +30,7 @@ pub struct Verified {
 }
 
 /// A file of two snapshots that differ in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// Its path.
     pub path: String,
@@ -40,7 +41,7 @@ pub struct Change {
 }
 
 /// How two snapshots differ.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Difference {
     /// Facts about the machine and the code: key, before, after.
     pub facts: Vec<(String, String, String)>,
