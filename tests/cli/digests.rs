@@ -114,11 +114,11 @@ fn each_event_that_names_a_file_has_the_sha256_of_its_bytes() {
     let folder = model["model"]["path"].as_str().unwrap().to_owned();
     std::fs::write(ward.path(&folder).join("labels.json"), "{}").unwrap();
     done(&["repair", "notes"]);
-    done(&["archive", "day", "--compress", "--drop-weights"]);
+    done(&["archive", "day", "--compress", "--drop-weights", "--yes"]);
     done(&["restore", "day"]);
     let plan = ward.annals(&["consolidate", "plan", "--format", "json"]).ok().json();
-    done(&["consolidate", "apply", plan["plan_digest"].as_str().unwrap()]);
-    done(&["layout", "pack-logs", "--before", "0 s", "--apply"]);
+    done(&["consolidate", "apply", plan["plan_digest"].as_str().unwrap(), "--yes"]);
+    done(&["layout", "pack-logs", "--before", "0 s"]);
 
     let mut kinds = BTreeSet::new();
     for event in events(&ward) {
