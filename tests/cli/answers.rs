@@ -118,8 +118,10 @@ const APART: &[&str] = &[
     "failure",
     "invocation",
     "proof_checked",
+    "run_planned",
     "trained_repeatedly",
     "workspace_created",
+    "workspace_planned",
 ];
 
 /// Verbs that print no value: a script for shells, a schema.
@@ -191,10 +193,12 @@ fn what_a_changing_verb_prints_fits_its_schema() {
 #[test]
 fn others() {
     let ward = Workspace::bare();
+    run(&ward, "workspace_planned", &["init", "--dry-run"]);
     run(&ward, "workspace_created", &["init"]);
     let refused = ward.annals(&["--format", "json", "show", "nothing"]);
     check("failure", &refused.err, &["show", "nothing"]);
     let train = ["train", "--config", "toy", "--name", "twice", "--sample-size", "200"];
+    run(&ward, "run_planned", &[&train[..], &["--dry-run"]].concat());
     let trained = run(&ward, "trained_repeatedly", &[&train[..], &["--repeat", "2"]].concat());
     let trained = trained.json()["runs"][0]["run_id"].as_str().unwrap().to_owned();
     let plan = run(&ward, "consolidation_plan", &["consolidate", "plan"]).json();
