@@ -7,7 +7,7 @@ use crate::analysis::audit::Audit;
 use crate::analysis::compare::Comparison;
 use crate::app::core::answer::{Answer, AnswerInfo, Failure, FileWritten, answers, schema_of};
 use crate::app::core::invocation::InvocationShown;
-use crate::app::core::workspace::{WorkspaceCreated, WorkspacePlanned};
+use crate::app::core::workspace::{WorkspaceMade, WorkspacePlanned};
 use crate::app::models::candidates::CandidateLine;
 use crate::app::models::listed::{ModelListed, ModelShown};
 use crate::app::models::predict::Prediction;
@@ -29,7 +29,7 @@ use crate::app::runs::archive::Moved;
 use crate::app::runs::cleanup::Cleanup;
 use crate::app::runs::consolidate::{Applied, Planned, Report};
 use crate::app::runs::edit::RunEdited;
-use crate::app::runs::external::{Executed, MetricsRecorded, RunEnded, StartedRun};
+use crate::app::runs::external::{Executed, MetricsLogged, RunEnded, StartedRun};
 use crate::app::runs::list::{DataRow, RunRow};
 use crate::app::runs::shown::RunShown;
 use crate::app::runs::train::{NamedConfig, PlannedRun, RunReproducedAgain, TrainedRepeatedly};
@@ -91,7 +91,7 @@ answers! {
     "log_checkpoint_anchored" v 1 Anchored;
     "log_difference" v 1 LogDifference;
     "log_pack" v 1 LogPack;
-    "metrics_recorded" v 1 MetricsRecorded;
+    "metrics_recorded" v 1 MetricsLogged;
     "migration" v 1 Migration;
     "model" v 1 ModelShown;
     "model_placed" v 1 Placed;
@@ -138,6 +138,6 @@ answers! {
     "verification" v 1 Verification;
     "version_bumped" v 1 Bumped;
     "why" v 1 Node;
-    "workspace_created" v 1 WorkspaceCreated;
+    "workspace_created" v 1 WorkspaceMade;
     "workspace_planned" v 1 WorkspacePlanned;
 }

@@ -32,7 +32,7 @@ pub use self::core::recover::Recovered;
 use self::core::session::signing_key;
 pub use self::core::session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use self::core::workspace::{
-    App, Caller, ConfigDirs, Settings, Warnings, WorkspaceCreated, WorkspacePlanned, caller_folders,
+    App, Caller, ConfigDirs, Settings, Warnings, WorkspaceMade, WorkspacePlanned, caller_folders,
 };
 pub use self::models::candidates::CandidateLine;
 pub use self::models::listed::{ModelListed, ModelShown, ModelState};
@@ -62,8 +62,8 @@ pub use self::runs::consolidate::{
 };
 pub use self::runs::edit::{EditedRun, RunEdited};
 pub use self::runs::external::{
-    ExecRequest, Executed, FinishRun, MetricPoints, MetricsRecorded, ReportedBy, RunEnded,
-    SilentRun, StartRun, StartedRun, Tracker,
+    ExecRequest, Executed, FinishRun, MetricPoints, MetricsLogged, ReportedBy, RunEnded, SilentRun,
+    StartRun, StartedRun, Tracker,
 };
 pub use self::runs::list::{
     DataRow, RunListed, RunLocation, RunQuery, RunRow, data_row, sort_runs,

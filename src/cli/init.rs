@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::consent::DryRun;
 use super::context::Context;
-use crate::app::{App, GitIgnore, Result, WorkspaceCreated, WorkspacePlanned};
+use crate::app::{App, GitIgnore, Result, WorkspaceMade, WorkspacePlanned};
 use crate::domain::workspace::LayoutKind;
 
 /// Create a workspace: settings, an empty log, a signing key and the default policy
@@ -79,7 +79,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     )?;
     app.warnings = context.warnings.clone();
     app.refresh()?;
-    let created = WorkspaceCreated::new(project, root, app.layout.kind, &ignored);
+    let created = WorkspaceMade::new(project, root, app.layout.kind, &ignored);
     context.ui.data(&created, |_| Ok(()))?;
     let root = created.workspace.display();
     context.ui.note(&format!("Workspace {} in {root}", created.project));

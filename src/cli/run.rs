@@ -15,7 +15,7 @@ use super::screen::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
-    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, MetricsRecorded, Printed,
+    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, MetricsLogged, Printed,
     ReportedBy, Result, RunEnded, StartRun,
 };
 use crate::base::{RunId, Split};
@@ -269,7 +269,7 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
                 run,
                 &MetricPoints { values: metrics, step, epoch, source: source() },
             )?;
-            context.ui.data(&MetricsRecorded { step }, |_| Ok(()))
+            context.ui.data(&MetricsLogged { step }, |_| Ok(()))
         }
         Verb::Save { run, file, what, .. } => {
             let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;

@@ -151,7 +151,7 @@ pub struct Deleted {
 
 /// The work that an attempt planned.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema,
+    Clone, Copy, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema,
 )]
 pub struct Planned {
     /// Optimizer updates over all epochs.

@@ -180,7 +180,7 @@ pub struct WorkspacePlanned {
 
 /// A workspace that was made.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct WorkspaceCreated {
+pub struct WorkspaceMade {
     /// The project's name.
     pub project: String,
     /// Its folder.
@@ -193,7 +193,7 @@ pub struct WorkspaceCreated {
     pub gitignore_lines: Vec<String>,
 }
 
-impl WorkspaceCreated {
+impl WorkspaceMade {
     /// The answer of `init`.
     pub fn new(project: String, workspace: PathBuf, layout: LayoutKind, git: &GitIgnore) -> Self {
         let (gitignore, lines) = match git {

@@ -19,7 +19,7 @@ mod start;
 mod tracker;
 
 pub use exec::{ExecRequest, Executed};
-pub use report::{FinishRun, MetricPoints, MetricsRecorded, ReportedBy, RunEnded};
+pub use report::{FinishRun, MetricPoints, MetricsLogged, ReportedBy, RunEnded};
 pub use silent::SilentRun;
 pub use start::{StartRun, StartedRun};
 pub use tracker::Tracker;

@@ -87,7 +87,7 @@ pub(super) struct Finish {
 
 /// Metrics that were recorded.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct MetricsRecorded {
+pub struct MetricsLogged {
     /// The step they were recorded at.
     pub step: u64,
 }
