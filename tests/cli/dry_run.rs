@@ -93,7 +93,7 @@ fn a_dry_run_prints_something_and_changes_nothing() {
         if words[0] == "layout" {
             // Nothing moves while a run is open.
             ward.annals(&["run", "fail", "script", "--reason", "done"]).ok();
-            ward.annals(&["tag", "day", "+later"]).ok();
+            ward.annals(&["tag", "day", "+moved"]).ok();
         }
         let before = picture(&ward);
         let done = ward.annals(&[words, &["--dry-run"]].concat());
