@@ -63,6 +63,16 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
 }
 
 fn print(promoted: &Promoted, context: &mut Context) -> Result<()> {
+    if !promoted.not_stated.is_empty() {
+        context.ui.warn(&format!(
+            "nobody stated the facts that these rules of the policy are about: {}",
+            promoted.not_stated.join(", ")
+        ));
+        context.ui.note(
+            "  scripts state them when a run starts: annals run start --leaked-rows 0 \
+             --synthetic false",
+        );
+    }
     context.ui.data(promoted, |ui| {
         let Some(plan) = &promoted.plan else {
             ui.line(&format!(

@@ -41,7 +41,11 @@ impl Table {
             let names = fields.iter().map(|field| field.name().to_owned()).collect();
             let rows = reader.metadata().file_metadata().num_rows();
             // Before anything is made for so many rows.
-            let of_groups = reader.metadata().row_groups().iter().map(|group| group.num_rows());
+            let of_groups = reader
+                .metadata()
+                .row_groups()
+                .iter()
+                .map(parquet::file::metadata::RowGroupMetaData::num_rows);
             let found = of_groups.fold(0, i64::saturating_add);
             if found != rows {
                 return Err(format!("{rows} rows announced, its parts have {found}"));

@@ -267,6 +267,6 @@ mod tests {
             assert!(error.contains(message), "{error:?} lacks {message:?}");
         }
         let root = place(&[("x.npy", &npy), ("x.labels.csv", b"label\n1\n")]);
-        assert_eq!(read(&root, "x.npy").unwrap_err(), "x.labels.csv has 1 rows, x.npy has 2");
+        assert_eq!(read(&root, "x.npy").unwrap_err(), "x.labels.csv has 1 row, x.npy has 2");
     }
 }

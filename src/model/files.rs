@@ -188,7 +188,7 @@ mod tests {
     fn a_file_with_another_digest_than_the_recorded_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.json");
-        fs::write(&path, "{}").unwrap();
+        crate::base::durable::write(&path, b"{}").unwrap();
         let mut files = ModelFiles::of("m");
         let missing = files.read(ModelFile::Labels).unwrap_err();
         assert_eq!(missing.to_string(), "m has no labels.json");

@@ -51,13 +51,13 @@ impl Digested {
     pub fn events(
         &mut self,
         mut each: impl FnMut(&EnvelopeRef<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), (usize, StoreError)> {
+    ) -> Result<(), Box<(usize, StoreError)>> {
         let stored = self.headers.drain(..).zip(self.block.iter()).enumerate();
         for (index, ((header, header_len), (position, stored))) in stored {
             EnvelopeRef::rejoin(header, header_len, stored)
                 .map_err(StoreError::malformed(position))
                 .and_then(|event| each(&event))
-                .map_err(|error| (index, error))?;
+                .map_err(|error| Box::new((index, error)))?;
         }
         Ok(())
     }

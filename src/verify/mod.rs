@@ -216,8 +216,8 @@ impl<'a> Check<'a> {
             self.state.frontier.push(*leaf);
             self.note_root();
         }
-        if let Err((_, error)) = &broken {
-            self.findings.push(Finding::broken(end, error));
+        if let Err(found) = &broken {
+            self.findings.push(Finding::broken(end, &found.1));
         }
         broken.is_ok()
     }

@@ -19,7 +19,7 @@ use crate::domain::file_move::{
 };
 use crate::domain::policy::assess;
 use crate::domain::registry::{self, RegistryCommand, RegistryStream};
-use crate::domain::run::Unstated;
+use crate::domain::run::{NOT_STATED, Unstated};
 use crate::domain::{Provenance, Rejection, RuleResult};
 use crate::effect::{self, EffectError};
 use crate::model::{MODEL_FILES, ModelFile, SIDE_FILES};
@@ -67,6 +67,8 @@ pub struct Promoted {
     pub plan: Option<MovePlanned>,
     /// How the folder that is replaced differs from its record.
     pub damage: FolderDamage,
+    /// Rules about facts that nobody stated; the policy does not refuse such a run.
+    pub not_stated: Vec<String>,
     /// Registry files that somebody had edited.
     #[serde(skip)]
     pub regenerated: Regenerated,
@@ -278,6 +280,8 @@ impl App {
         {
             return Err(Error::from(EffectError::TargetExists(taken)).hint(other_name()).into());
         }
+        let rules = assess(&facts.policy.policy, &facts.run).rules;
+        let not_stated = rules.into_iter().filter(|rule| rule.passed && rule.found == NOT_STATED);
         let mut promoted = Promoted {
             experiment_id: facts.run.experiment_id.clone(),
             name: name.clone(),
@@ -286,6 +290,7 @@ impl App {
             opened,
             plan: None,
             damage: FolderDamage::default(),
+            not_stated: not_stated.map(|rule| rule.rule.into_owned()).collect(),
             regenerated: Regenerated::default(),
         };
         if !options.request_only {

@@ -40,7 +40,7 @@ impl Recorder<'_> {
     /// A fact that a rule refuses (a metric that is not finite), or a log that is damaged.
     pub(in crate::app) fn run(mut self, queue: &Receiver<RunCommand>) -> Result<RunState> {
         let mut next = self.next_sequence()?;
-        let policy = self.session.store().read(|log| fold_policy(log))?;
+        let policy = self.session.store().read(fold_policy)?;
         let facts = RunFacts::new(&policy, self.provenance);
         while let Ok(first) = queue.recv() {
             let events = self.group(first, queue, &facts)?;

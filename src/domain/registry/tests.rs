@@ -117,8 +117,8 @@ fn closed(status: RequestStatus) -> Rejection {
 
 /// Somebody else must do it, or first: `begin` begins the message.
 #[track_caller]
-fn not_allowed(outcome: Result<(), Rejection>, begin: &str) {
-    let is_so = matches!(&outcome, Err(Rejection::NotAllowed(text)) if text.starts_with(begin));
+fn not_allowed(outcome: &Result<(), Rejection>, begin: &str) {
+    let is_so = matches!(outcome, Err(Rejection::NotAllowed(text)) if text.starts_with(begin));
     assert!(is_so, "{begin:?} expected, found {outcome:?}");
 }
 
@@ -126,9 +126,9 @@ fn not_allowed(outcome: Result<(), Rejection>, begin: &str) {
 fn asked_approved_promoted_demoted() {
     let mut table = Table::new(lenient());
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    not_allowed(table.ask("mara", promote(FIRST)), "0 of 1 approvals were given");
+    not_allowed(&table.ask("mara", promote(FIRST)), "0 of 1 approvals were given");
     table.ask("ines", approve(FIRST)).unwrap();
-    not_allowed(table.ask("ines", approve(FIRST)), "ines has approved this already");
+    not_allowed(&table.ask("ines", approve(FIRST)), "ines has approved this already");
     table.ask("mara", promote(FIRST)).unwrap();
     assert_eq!(table.ask("mara", promote(FIRST)), Err(closed(RequestStatus::Granted)), "twice");
     let taken = Rejection::Exists { what: "production model", name: "hate_v1".into() };
@@ -146,9 +146,9 @@ fn duties_are_separated_when_the_policy_says_so() {
     policy.production_promotion.approvals = 2;
     let mut table = Table::new(policy);
     table.ask("mara", request(FIRST, "hate_v1")).unwrap();
-    not_allowed(table.ask("mara", approve(FIRST)), "mara trained this run");
+    not_allowed(&table.ask("mara", approve(FIRST)), "mara trained this run");
     table.ask("ines", approve(FIRST)).unwrap();
-    not_allowed(table.ask("mara", grant()), "1 of 2 approvals were given");
+    not_allowed(&table.ask("mara", grant()), "1 of 2 approvals were given");
     table.ask("otto", approve(FIRST)).unwrap();
     table.ask("mara", grant()).unwrap();
 }
