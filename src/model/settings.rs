@@ -58,7 +58,7 @@ pub fn class_weights(parameters: &BTreeMap<String, String>) -> Option<&str> {
 
 /// The architecture in words for people; none for one that is not known.
 pub fn title(architecture: &str) -> Option<&'static str> {
-    specification(architecture).map(super::specification::Specification::title)
+    specification(architecture).map(Specification::title)
 }
 
 /// The settings that decided something, of all settings of a training, values as JSON.

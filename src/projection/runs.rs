@@ -2,7 +2,7 @@
 
 use rkyv::{Archive, Deserialize, Serialize};
 use schemars::JsonSchema;
-use serde::Serialize as SerializeJson;
+use serde::Serialize as Json;
 
 use super::registry::FileRow;
 use super::row::{pack, unpack};
@@ -51,9 +51,7 @@ pub(super) const DETAILS: Definition =
     Definition { name: "run_details", revision: 9, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize, Json)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Under way, if its supervisor is alive.
@@ -108,7 +106,7 @@ pub(super) struct RunRow {
 }
 
 /// A run in an archive.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, Json, JsonSchema)]
 pub struct Archived {
     /// Which.
     pub archive: Place,
@@ -132,7 +130,7 @@ pub struct Archived {
 }
 
 /// A run whose files are gone.
-#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, Json, JsonSchema)]
 pub struct Deleted {
     /// Since when, in nanoseconds since 1970.
     #[serde(skip)]
@@ -150,9 +148,7 @@ pub struct Deleted {
 }
 
 /// The work that an attempt planned.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Archive, Serialize, Deserialize, Json, JsonSchema)]
 pub struct Planned {
     /// Optimizer updates over all epochs.
     pub steps: u64,
@@ -166,7 +162,7 @@ pub struct Planned {
 }
 
 /// Everything the registry and the rules need of a run.
-#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize, SerializeJson)]
+#[derive(Clone, Debug, Default, PartialEq, Archive, Serialize, Deserialize, Json)]
 pub struct RunDetails {
     /// The run's id.
     #[serde(skip)]

@@ -155,7 +155,7 @@ fn every_verb_and_every_schema_is_in_a_table() {
     let listed = READ.iter().map(|row| row.0).chain(CHANGED.iter().map(|row| row.0));
     let listed = listed.chain(WITHOUT.iter().copied()).chain(apart);
     let listed: BTreeSet<String> = listed.map(str::to_owned).collect();
-    let mut found: BTreeSet<String> = verbs(&Workspace::bare(), &[]).into_iter().collect();
+    let mut found = verbs();
     found.insert("log".into());
     assert_eq!(listed, found);
     let tried = READ.iter().map(|row| row.1).chain(CHANGED.iter().map(|row| row.1));
@@ -182,7 +182,7 @@ fn what_a_reading_verb_prints_fits_its_schema() {
 #[test]
 fn what_a_changing_verb_prints_fits_its_schema() {
     let mut tried = BTreeSet::new();
-    for case in CHANGING.iter() {
+    for case in CHANGING {
         if tried.insert(case.0) {
             let answer = CHANGED.iter().find(|row| row.0 == case.0).unwrap().1;
             run(&begun(case), answer, case.2);

@@ -190,7 +190,7 @@ fn redaction_leaves_bytes_that_decide_a_result() {
             let (before, size) = (files(&ward), size_of_log(&ward));
             let refused = redact_text(&ward, text, way);
             assert_eq!(refused.code, 5, "{text} {way:?}: {}{}", refused.out, refused.err);
-            assert!(refused.err.contains("decide"), "{text}: {}", refused.err);
+            assert!(refused.err.contains("determine"), "{text}: {}", refused.err);
             let named = refused.err.contains(file) || refused.err.contains("run.started");
             assert!(named, "{text} names no {file}: {}", refused.err);
             assert_eq!(files(&ward), before, "{text}");

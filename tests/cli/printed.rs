@@ -111,14 +111,13 @@ fn what_nobody_stated_is_not_shown_as_a_fact() {
     let judged = ward.annals(&["candidates", "silent"]).ok().out;
     let line = |rule: &str| judged.lines().find(|line| line.contains(rule)).unwrap().to_owned();
     for rule in ["leakage", "synthetic_data"] {
-        assert!(line(rule).contains("NO") && line(rule).contains("not stated"), "{judged}");
+        assert!(line(rule).contains("??") && line(rule).contains("not stated"), "{judged}");
     }
     let settings = ["settings    not stated", "weights     class weights not stated"];
     let shown = ward.annals(&["show", "silent"]).ok().out;
     assert!(settings.iter().all(|line| shown.contains(line)), "{shown}");
     assert!(shown.contains("device      not stated"), "{shown}");
-    let answer = ward.annals(&["promote", "silent"]);
-    answer.refused(5, "take --leaked-rows 0, --synthetic false and --rows test=200");
+    ward.annals(&["promote", "silent"]).refused(5, "min_accuracy_threshold");
     // A policy that needs none of it: the run is not refused for it, and it is still not stated.
     ward.allow_synthetic();
     ward.annals(&["policy", "set", "production_promotion.allow_leakage", "true"]).ok();
@@ -242,4 +241,25 @@ fn a_supervisor_ends_within_seconds_of_sigterm_and_two_at_once_are_one() {
     let reason = run["reason"].as_str().unwrap();
     assert!(reason.contains("stopped by the user at step"), "{reason}");
     ward.annals(&["train", "--resume", "twice"]).ok();
+}
+
+#[test]
+fn a_promotion_names_the_facts_that_nobody_stated() {
+    let ward = Workspace::new();
+    std::fs::write(ward.path("w.bin"), [7; 5_000]).unwrap();
+    let confusion = r#"{"split": "test", "labels": ["a", "b"], "matrix": [[140, 10], [20, 130]]}"#;
+    std::fs::write(ward.path("cm.json"), confusion).unwrap();
+    let stated = ["--synthetic", "false", "--leaked-rows", "0"];
+    for (name, facts) in [("silent", &stated[..0]), ("half", &stated[..2]), ("open", &stated)] {
+        let start = ["run", "start", "--name", name, "--rows", "test=300", "--labels", "a,b"];
+        ward.annals(&[&start[..], &["--category", "baseline"], facts].concat()).ok();
+        ward.annals(&["run", "save", name, "w.bin"]).ok();
+        let scores = ["--confusion", "cm.json", "test/accuracy=0.9", "test/f1_macro=0.9"];
+        ward.annals(&[&["run", "finish", name][..], &scores].concat()).ok();
+        let promoted = ward.annals(&["promote", name, "--as", name, "--reason", "good"]).ok();
+        for (rule, fact) in [("synthetic_data", "--synthetic"), ("leakage", "--leaked-rows")] {
+            let named = promoted.err.lines().any(|l| l.contains("nobody") && l.contains(rule));
+            assert_eq!(named, !facts.contains(&fact), "{name} {rule}: {}", promoted.err);
+        }
+    }
 }

@@ -261,7 +261,7 @@ fn a_copied_log_with_damage_answers_from_the_rest() {
     let (first, last) = damage_a_block(&ward.path("copy.redb"));
     let answer = ward.annals(&["query", sql, "--log", "copy.redb", "--format", "json"]);
     assert_eq!(answer.json()[0]["n"], all - (last - first + 1));
-    answer.refused(10, &format!("positions {first} to {last} are lost"));
+    answer.refused(10, &format!("positions {first} to {last} are damaged and skipped"));
 }
 
 #[test]

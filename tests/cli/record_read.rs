@@ -262,7 +262,8 @@ fn damage_is_said_and_the_rest_is_answered() {
     let (first, last) = damage_a_block(&ward.path("copy.redb"));
     let answer = ward.annals(&["log", "--log", "copy.redb", "-n", "100000", "--format", "json"]);
     let rest: Vec<Value> = answer.json().as_array().unwrap().clone();
-    let answer = answer.refused(10, &format!("positions {first} to {last} are lost"));
+    let answer =
+        answer.refused(10, &format!("positions {first} to {last} are damaged and skipped"));
     assert!(answer.err.contains("the result is incomplete"), "{}", answer.err);
     let outside = |line: &&Value| !(first..=last).contains(&line["position"].as_u64().unwrap());
     let mut expected: Vec<Value> = whole.iter().filter(outside).cloned().collect();
@@ -282,7 +283,7 @@ fn damage_is_said_and_the_rest_is_answered() {
     let range = format!("{}..", last + 1);
     let newer = ["log", "--log", "copy.redb", "--positions", &range];
     ward.annals(&newer).ok();
-    ward.annals(&["list", "--log", "copy.redb"]).refused(10, "are lost");
+    ward.annals(&["list", "--log", "copy.redb"]).refused(10, "damaged");
 }
 
 /// A flipped bit that still decodes must not be told as what happened.
@@ -317,5 +318,5 @@ fn a_changed_event_of_the_tail_is_lost_and_not_told() {
     let shown = ward.annals(&["show", &at, "--log", "copy.redb"]);
     assert_eq!(shown.code, 10, "{}{}", shown.out, shown.err);
     assert!(!shown.out.contains("seconf"), "{}", shown.out);
-    ward.annals(&["show", "night", "--log", "copy.redb"]).refused(10, "lost");
+    ward.annals(&["show", "night", "--log", "copy.redb"]).refused(10, "damaged");
 }

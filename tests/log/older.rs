@@ -287,6 +287,9 @@ fn an_auditor_is_answered_from_it() {
     assert!(new.iter().any(|what| what.contains("appended")), "{new:?}");
     let (code, answer, error) = ask(dir.path(), &["diff", "--from", "0"]);
     assert_eq!(code, 10, "{error}");
-    assert!(error.contains(&format!("positions {first} to {last} are lost")), "{error}");
+    assert!(
+        error.contains(&format!("positions {first} to {last} are damaged and skipped")),
+        "{error}"
+    );
     assert!(!answer.is_empty());
 }

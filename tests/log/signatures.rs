@@ -120,8 +120,8 @@ fn a_key_signs_for_its_owner_only() {
     finds(&with_maras, 5, "ines signed with the key of mara");
     let with_another = [(something(), INES, Some((INES_KEY, 1)))];
     finds(&with_another, 5, "the signature of ines does not fit the key of event 4");
-    finds(&[(something(), INES, Some((2, 2)))], 5, "names event 2, which is no key");
-    finds(&[(something(), INES, Some((5, 2)))], 5, "names event 5, which is no key");
+    finds(&[(something(), INES, Some((2, 2)))], 5, "names event 2, which is not a key");
+    finds(&[(something(), INES, Some((5, 2)))], 5, "names event 5, which is not a key");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An architecture that annals does not have, from its settings to a loaded model: its
 //! specification alone takes it through validation, preparation and loading.
 
+#![expect(clippy::disallowed_methods, reason = "a test writes plain files")]
+
 use std::fs;
 
 use annals::base::{Digest, Split};

@@ -222,7 +222,7 @@ impl App {
         let (to, runs, models) = (migration.to, count(true), count(false));
         let command = WorkspaceCommand::ChangeLayout { from, to, runs, models };
         session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
-        self.remove_empty_places(&migration.moves);
+        self.remove_empty_places(migration);
         Ok(())
     }
 
@@ -278,15 +278,18 @@ impl App {
     }
 
     /// Folders of the former layout that hold nothing any more.
-    fn remove_empty_places(&self, moves: &[LayoutMove]) {
+    fn remove_empty_places(&self, migration: &Migration) {
         let before = &self.layout;
         let mut places = BTreeSet::from([before.experiments.clone(), before.production.clone()]);
+        if migration.to != before.kind {
+            places.extend(before.pretrained());
+        }
         if let Ok((_, policy)) = self.snapshot().and_then(|views| Ok(views.policy()?)) {
             use crate::domain::run::Archive::{Archived, Baseline, Debug};
             places.extend([Debug, Baseline, Archived].map(|kind| before.archive(kind, &policy)));
         }
         // Settings of former days may have had some elsewhere.
-        let parents = moves.iter().filter_map(|row| row.from.rsplit_once('/'));
+        let parents = migration.moves.iter().filter_map(|row| row.from.rsplit_once('/'));
         places.extend(parents.map(|(parent, _)| parent.to_owned()));
         for place in places.iter().rev() {
             let Ok(mut folder) = self.inside(place) else { continue };

@@ -30,9 +30,9 @@ impl Assessment {
     }
 }
 
-/// Judges a run by the policy. A metric that is missing and a number of rows that nobody stated fail
-/// the rules that need them; they never count as 0. Origin and leakage that nobody stated are no
-/// reason to refuse, and no rule reports them as known.
+/// Judges a run by the policy. A metric that is missing and a number of rows that nobody stated
+/// fail the rules that need them; they never count as 0. Origin and leakage that nobody stated are
+/// no reason to refuse, and no rule reports them as known.
 pub fn assess<'r>(policy: &Policy, run: impl Into<RunEvidence<'r>>) -> Assessment {
     let run: RunEvidence<'r> = run.into();
     let rules = &policy.production_promotion;
