@@ -123,7 +123,7 @@ fn tables_are_answered_row_by_row_and_keep_their_columns() {
             let found = ward.annals(&[&asked[..], &["--format", "json"]].concat()).ok();
             assert!(found.out.contains("12345678901234567890123"), "{file}: an id lost digits");
             assert!(
-                found.err.contains("column \"labels\" is called \"input_labels\""),
+                found.err.contains("column \"labels\" is renamed to \"input_labels\""),
                 "{}",
                 found.err
             );
@@ -154,7 +154,7 @@ fn tables_are_answered_row_by_row_and_keep_their_columns() {
     ward.annals(&["predict", "toy", "--file", "q.csv"]).refused(3, "no column \"text\"");
     ward.annals(&["predict", "toy", "--file", "q.json"]).refused(3, "unknown format");
     let asked = ["predict", "toy", "--file", "q.csv", "--text-column", "tweet", "--out"];
-    ward.annals(&[&asked[..], &["o.xlsx"]].concat()).refused(2, "the name ends in none of");
+    ward.annals(&[&asked[..], &["o.xlsx"]].concat()).refused(2, "the suffix must be");
     ward.annals(&[&asked[..], &["q.csv"]].concat()).refused(2, "is the file that is read");
     put(&ward, "q.txt", "{\"a\": 1}\n\nslept fine\n");
     let answers =
