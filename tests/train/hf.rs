@@ -216,7 +216,7 @@ fn folders_that_do_not_fit_are_refused_by_name() {
     );
     refused(&|p| edit(p, "n_heads", 3.into()), "dim 8 is not a multiple of n_heads 3");
     refused(&|p| edit(p, "activation", "relu".into()), "activation gelu expected, found relu");
-    refused(&|p| edit(p, "vocab_size", 9_999.into()), "config.json says [9999, 8]");
+    refused(&|p| edit(p, "vocab_size", 9_999.into()), "config.json requires [9999, 8]");
     refused(
         &|p| edit(p, "id2label", serde_json::json!({"0": "x"})),
         "1 label: a classifier needs at least 2",
