@@ -63,7 +63,7 @@ pub struct Append<'a> {
     /// The request behind it; a repeated one takes effect once (DOM-2). Where one request makes
     /// several appends, the first of the transaction carries it and speaks for the others.
     pub command: Option<CommandId>,
-    /// When it happened by the producer's clock; none for now.
+    /// When it happened by the producer's clock; none means the time of the append.
     pub occurred: Option<Timestamp>,
     /// How the facts came to the log.
     pub provenance: Provenance,

@@ -158,7 +158,7 @@ pub fn data_row<N: AsRef<str>>(names: &[N], cells: &[Cell]) -> DataRow {
 
 /// Letters of an id that a list shows, at least.
 const ID_LETTERS_MIN: usize = 4;
-/// A letter of an id stands for half a byte.
+/// Each letter of an id is half a byte.
 const BITS_PER_LETTER: usize = 4;
 
 impl RunQuery {

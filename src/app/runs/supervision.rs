@@ -12,7 +12,7 @@ use crate::base::RunId;
 use crate::domain::Provenance;
 use crate::domain::run::{RunCommand, RunState};
 
-/// How often an end asked for by the user is noticed.
+/// How often a stop requested by the user is checked.
 const LISTEN: Duration = Duration::from_millis(50);
 /// How long to wait for the recorder when its queue is full.
 const FULL: Duration = Duration::from_millis(10);
@@ -22,7 +22,7 @@ pub(in crate::app) trait Supervised {
     /// How it ended.
     type End;
 
-    /// Asks it to end soon; the user asked once.
+    /// Requests a soft stop, after the first signal.
     fn interrupt(&mut self);
 
     /// Ends it at once; the user asked again.

@@ -1,4 +1,4 @@
-//! `predict`: a run, a model in production or a folder, loaded as it was recorded and asked.
+//! `predict`: loads a run, a model in production or a folder as it was recorded, and scores texts.
 //!
 //! `files.rs` finds the files of a model; [`crate::model`] checks them against the log and loads
 //! them; `model.rs` scores rows, in this process or in an engine. To add a file that a model
