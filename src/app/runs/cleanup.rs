@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session, fold_workspace};
 use crate::base::{RunId, Timestamp};
-use crate::domain::policy::{Due, Occupant, Policy, housekeeping};
+use crate::domain::policy::{ExpiredRun, Policy, RetentionCandidate, housekeeping};
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
 use crate::projection::Snapshot;
@@ -45,7 +45,7 @@ pub struct CleanupMove {
     /// How many of them are not needed any more; none where that is not known before packing.
     pub bytes_saved: Option<u64>,
     #[serde(skip)]
-    due: Due,
+    due: ExpiredRun,
 }
 
 /// What housekeeping does, or would do.
@@ -85,7 +85,10 @@ impl App {
     }
 
     /// Runs that stay where they are because of what else depends on them.
-    pub(in crate::app) fn held(&self, views: &Snapshot) -> Result<BTreeMap<RunId, &'static str>> {
+    pub(in crate::app) fn kept_because(
+        &self,
+        views: &Snapshot,
+    ) -> Result<BTreeMap<RunId, &'static str>> {
         let taken = self.store.read(fold_workspace)?.snapshots;
         let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
         let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
@@ -98,8 +101,8 @@ impl App {
         Ok(held)
     }
 
-    fn due(&self, views: &Snapshot, policy: &Policy, keep: Option<u32>) -> Result<Vec<Due>> {
-        let held = self.held(views)?;
+    fn due(&self, views: &Snapshot, policy: &Policy, keep: Option<u32>) -> Result<Vec<ExpiredRun>> {
+        let held = self.kept_because(views)?;
         let mut active = Vec::new();
         for run in views.runs()?.iter() {
             let run = run?;
@@ -107,7 +110,7 @@ impl App {
                 continue;
             }
             let nanos = run.seconds.map(|seconds| (seconds * 1e9) as i64);
-            active.push(Occupant {
+            active.push(RetentionCandidate {
                 run: run.run,
                 category: run.category,
                 status: self.status_of(&run)?,
@@ -122,7 +125,7 @@ impl App {
     fn moves(
         &self,
         views: &Snapshot,
-        due: Vec<Due>,
+        due: Vec<ExpiredRun>,
         request: &CleanupRequest,
     ) -> Result<Vec<CleanupMove>> {
         let wanted: BTreeSet<RunId> = due.iter().map(|due| due.run).collect();

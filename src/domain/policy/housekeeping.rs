@@ -12,7 +12,7 @@ const DAY_SECONDS: f64 = 86_400.0;
 
 /// An active run, as the rules about old runs see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Occupant {
+pub struct RetentionCandidate {
     /// The run.
     pub run: RunId,
     /// Debug or baseline.
@@ -27,7 +27,7 @@ pub struct Occupant {
 
 /// A run that a rule sends away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct ExpiredRun {
     /// The run.
     pub run: RunId,
     /// Where to.
@@ -41,15 +41,15 @@ pub struct Due {
 }
 
 /// Debug runs beyond the `keep` newest of `active`, which is newest first.
-pub fn surplus(active: &[Occupant], keep: u32) -> Vec<Due> {
+pub fn surplus(active: &[RetentionCandidate], keep: u32) -> Vec<ExpiredRun> {
     let debug = active.iter().filter(|run| run.category == Category::Debug);
     let old = debug.skip(usize::try_from(keep).unwrap_or(usize::MAX));
-    let due = old.map(|occupant| Due {
-        run: occupant.run,
+    let due = old.map(|candidate| ExpiredRun {
+        run: candidate.run,
         archive: Archive::Debug,
         rule: "debug_experiments",
         reason: format!("a debug run, and not among the {keep} newest"),
-        held: held(occupant),
+        held: kept_because(candidate),
     });
     due.collect()
 }
@@ -58,34 +58,34 @@ pub fn surplus(active: &[Occupant], keep: u32) -> Vec<Due> {
 /// it is none, and runs that failed long enough ago.
 pub fn housekeeping(
     policy: &Policy,
-    active: &[Occupant],
+    active: &[RetentionCandidate],
     now: Timestamp,
     keep: Option<u32>,
-) -> Vec<Due> {
+) -> Vec<ExpiredRun> {
     let mut due = keep.map(|keep| surplus(active, keep)).unwrap_or_default();
     let found: BTreeSet<RunId> = due.iter().map(|due| due.run).collect();
     let days = policy.failed_experiments.archive_after_days;
-    for occupant in active.iter().filter(|run| run.status == RunStatus::Failed) {
-        let Some(ended) = occupant.ended else { continue };
+    for candidate in active.iter().filter(|run| run.status == RunStatus::Failed) {
+        let Some(ended) = candidate.ended else { continue };
         let age = now.seconds_since(ended) / DAY_SECONDS;
-        if age < f64::from(days) || found.contains(&occupant.run) {
+        if age < f64::from(days) || found.contains(&candidate.run) {
             continue;
         }
-        due.push(Due {
-            run: occupant.run,
+        due.push(ExpiredRun {
+            run: candidate.run,
             archive: Archive::Baseline,
             rule: "failed_experiments",
             reason: format!("it failed {age:.1} days ago, {days} are allowed"),
-            held: held(occupant),
+            held: kept_because(candidate),
         });
     }
     due
 }
 
-fn held(occupant: &Occupant) -> Option<&'static str> {
-    match occupant.status {
+fn kept_because(candidate: &RetentionCandidate) -> Option<&'static str> {
+    match candidate.status {
         RunStatus::Running | RunStatus::Unknown => Some("running"),
-        _ => occupant.held,
+        _ => candidate.held,
     }
 }
 
@@ -93,22 +93,22 @@ fn held(occupant: &Occupant) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn occupant(n: u8, category: Category, status: RunStatus) -> Occupant {
+    fn candidate(n: u8, category: Category, status: RunStatus) -> RetentionCandidate {
         let ended = (status != RunStatus::Running).then_some(Timestamp(0));
-        Occupant { run: RunId([n; 16]), category, status, ended, held: None }
+        RetentionCandidate { run: RunId([n; 16]), category, status, ended, held: None }
     }
 
     #[test]
     fn old_debug_runs_and_old_failures_go_and_what_is_held_stays() {
         let (debug, baseline) = (Category::Debug, Category::Baseline);
         let mut active = vec![
-            occupant(9, debug, RunStatus::Finished),
-            occupant(8, baseline, RunStatus::Finished),
-            occupant(7, debug, RunStatus::Running),
-            occupant(6, debug, RunStatus::Finished),
-            occupant(5, debug, RunStatus::Failed),
-            occupant(4, baseline, RunStatus::Failed),
-            occupant(3, debug, RunStatus::Running),
+            candidate(9, debug, RunStatus::Finished),
+            candidate(8, baseline, RunStatus::Finished),
+            candidate(7, debug, RunStatus::Running),
+            candidate(6, debug, RunStatus::Finished),
+            candidate(5, debug, RunStatus::Failed),
+            candidate(4, baseline, RunStatus::Failed),
+            candidate(3, debug, RunStatus::Running),
         ];
         active[3].held = Some("pinned");
         let policy = Policy::default();

@@ -20,7 +20,7 @@ pub use command::PolicyCommand;
 pub use consolidate::{Action, Class, Member, Score, consolidate};
 pub use decide::{PolicyStream, changes};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
-pub use housekeeping::{Due, Occupant, housekeeping, surplus};
+pub use housekeeping::{ExpiredRun, RetentionCandidate, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion};
 pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;

@@ -22,7 +22,7 @@ use super::registry::{ModelRow, RequestRow};
 use super::runs::RunDetails;
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, RunId, Timestamp};
-use crate::domain::policy::{Occupant, surplus};
+use crate::domain::policy::{RetentionCandidate, surplus};
 
 /// What `tracking_version` says in the files.
 pub const TRACKING_VERSION: &str = "annals v1";
@@ -156,14 +156,14 @@ fn pending(
     }
     let mut held: BTreeSet<RunId> = models.iter().map(ModelRow::run).collect();
     held.extend(views.requests()?.iter().filter(|row| row.status == "open").map(RequestRow::run));
-    let active = runs.iter().rev().filter(|run| run.is_active()).map(|run| Occupant {
+    let active = runs.iter().rev().filter(|run| run.is_active()).map(|run| RetentionCandidate {
         run: run.run(),
         category: run.category,
         status: run.status.into(),
         ended: run.ended.map(Timestamp),
         held: (run.pinned || held.contains(&run.run())).then_some("held"),
     });
-    let active: Vec<Occupant> = active.collect();
+    let active: Vec<RetentionCandidate> = active.collect();
     let due = surplus(&active, rules.min_experiments_before_archive);
     Ok(due.into_iter().filter(|due| due.held.is_none()).map(|due| due.run).collect())
 }

@@ -163,7 +163,7 @@ impl App {
     pub(super) fn consolidation_now(&self) -> Result<ConsolidationPlan> {
         let views = self.snapshot()?;
         let (policy_revision, policy) = views.policy()?;
-        let held = self.held(&views)?;
+        let held = self.kept_because(&views)?;
         let (members, places) = members(&views, &policy, held, self.layout.kind)?;
         let decided = consolidate(&policy, &members, self.env.now());
         let sizes = self.sizes(&places);
