@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::context::Context;
 use super::format::Format;
-use super::lens::LogFile;
+use super::read_args::LogFile;
 use super::ui::{Table, Ui, escape};
 use crate::app::{
     App, Audit, AuditFinding as Finding, AuditRequest, Error, ErrorKind, Result, Severity,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::context::Context;
-use super::lens::Lens;
+use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
 use crate::app::{Admission, App, Best, Ranking, Result};
 use crate::base::counted;
@@ -20,11 +20,11 @@ pub(super) struct Args {
     /// Only this run
     run: Option<String>,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| print(app, args.run.as_deref(), context))
+    args.scope.read(context, |app, context| print(app, args.run.as_deref(), context))
 }
 
 /// Also `annals train --check-production-promotion`.
@@ -124,12 +124,12 @@ pub(super) struct BestArgs {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run_best(args: &BestArgs, context: &mut Context) -> Result<()> {
     let admission = if args.all { Admission::Unproven } else { Admission::Measured };
-    args.lens.read(context, |app, context| match args.explain {
+    args.scope.read(context, |app, context| match args.explain {
         true => explain_best(app, admission, context),
         false => print_best(app, admission, context),
     })

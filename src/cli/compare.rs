@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::export::csv_cells;
 use super::format::Format;
-use super::lens::Lens;
 use super::out::{self, OutPath};
+use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
 use crate::app::{
     App, Cell, Comparison, CsvCells, DataRow, Error, ErrorKind, McNemar, ParameterRow, Result, Row,
@@ -61,11 +61,11 @@ pub(super) struct Args {
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |app, context| print(args, app, context))
 }
 
 fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {

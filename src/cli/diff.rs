@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 
 use super::context::Context;
-use super::lens::LogFile;
+use super::read_args::LogFile;
 use super::ui::{Ui, escape};
 use crate::app::{App, LogChange, Moment, Result, Section};
 use crate::base::{Timestamp, counted};

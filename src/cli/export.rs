@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 
 use super::context::Context;
-use super::lens::Lens;
 use super::out::OutPath;
+use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{App, CsvCells, Error, ErrorKind, ExportFormat as Format, Result};
 use crate::base::counted;
@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long)]
     spreadsheet: bool,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 /// How texts are written into CSV.
@@ -54,7 +54,7 @@ enum What {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| export(args, app, context))
+    args.scope.read(context, |app, context| export(args, app, context))
 }
 
 fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {

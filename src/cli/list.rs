@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use clap::ValueEnum;
 
 use super::context::Context;
-use super::lens::Lens;
+use super::read_args::ReadScope;
 use super::train::CategoryArg;
 use super::ui::{Table, Ui, duration, share};
 use crate::app::{App, Cell, Result, RunListed, RunLocation, RunQuery, RunRow};
@@ -59,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
     columns: Vec<String>,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -92,7 +92,7 @@ impl From<PlaceArg> for RunLocation {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |app, context| print(args, app, context))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

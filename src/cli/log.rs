@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::context::Context;
-use super::lens::LogFile;
 use super::out::OutPath;
+use super::read_args::LogFile;
 use super::ui::Ui;
 use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
 

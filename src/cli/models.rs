@@ -1,7 +1,7 @@
 //! `annals models`.
 
 use super::context::Context;
-use super::lens::Lens;
+use super::read_args::ReadScope;
 use super::ui::{Table, share};
 use crate::app::{App, ModelListed, Result};
 
@@ -19,11 +19,11 @@ pub(super) struct Args {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |app, context| print(args, app, context))
 }
 
 fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 
 use super::context::Context;
-use super::lens::Lens;
 use super::out::{self, OutPath};
+use super::read_args::ReadScope;
 use crate::app::{
     App, Error, ErrorKind, Picture, PictureDrawn, Result, RunDetails, Scale, charts, check_columns,
 };
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,7 +89,7 @@ impl From<SplitArg> for Split {
 const OVERLAID_MAX: usize = 12;
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| draw(args, app, context))
+    args.scope.read(context, |app, context| draw(args, app, context))
 }
 
 fn draw(args: &Args, app: &App, context: &mut Context) -> Result<()> {

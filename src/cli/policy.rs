@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::lens::Lens;
 use super::promote::tell_edits;
+use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::durable;
@@ -35,7 +35,7 @@ Examples:
         #[arg(long)]
         revision: Option<u64>,
         #[command(flatten)]
-        lens: Lens,
+        scope: ReadScope,
     },
     /// Change one rule; the change is recorded as an event
     #[command(after_help = "\
@@ -73,7 +73,7 @@ Examples:
   annals policy history --format json")]
     History {
         #[command(flatten)]
-        lens: Lens,
+        scope: ReadScope,
     },
     /// Show what differs between two revisions, by default the last two
     #[command(after_help = "\
@@ -86,7 +86,7 @@ Examples:
         /// The newer revision; default: the revision in force
         to: Option<u64>,
         #[command(flatten)]
-        lens: Lens,
+        scope: ReadScope,
     },
     /// Print the JSON schema of the policy
     #[command(after_help = "\
@@ -104,8 +104,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     match args.verb {
         Verb::Schema => Ok(()),
-        Verb::Show { revision, lens } => {
-            lens.read(context, |app, context| show(app, revision, context))
+        Verb::Show { revision, scope } => {
+            scope.read(context, |app, context| show(app, revision, context))
         }
         Verb::Set { key, value, reason, mode } => {
             let app = context.changing(mode.dry_run)?;
@@ -113,9 +113,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             changed(&app, &changes, context)
         }
         Verb::Edit { reason, mode } => edit(&context.changing(mode.dry_run)?, reason, context),
-        Verb::History { lens } => lens.read(context, history),
-        Verb::Diff { from, to, lens } => {
-            lens.read(context, |app, context| diff(app, from, to, context))
+        Verb::History { scope } => scope.read(context, history),
+        Verb::Diff { from, to, scope } => {
+            scope.read(context, |app, context| diff(app, from, to, context))
         }
     }
 }

@@ -9,8 +9,8 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::export::csv_cells;
 use super::format::Format;
-use super::lens::Lens;
 use super::out::{self, OutPath};
+use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{
     App, CsvCells, DataRow, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result,
@@ -56,7 +56,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     timeout: f64,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 /// The values of the old option `--output`.
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })?;
     let limits = Limits { rows: args.limit, time };
     let cells = csv_cells(args.spreadsheet);
-    args.lens.read(context, |app, context| {
+    args.scope.read(context, |app, context| {
         let answer = app.query(&sql, limits)?;
         match &args.out {
             Some(path) => write(&answer, &path.place(context)?, cells, context)?,

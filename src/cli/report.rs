@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use super::format::Format;
-use super::lens::Lens;
 use super::out::{self, OutPath};
 use super::plot::critical;
+use super::read_args::ReadScope;
 use super::ui::{Table, share};
 use crate::app::{
     App, Clinical, ClinicalAnswer, ClinicalRun, Error, ErrorKind, ReportWritten, Result,
@@ -23,11 +23,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<OutPath>,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| write(args, app, context))
+    args.scope.read(context, |app, context| write(args, app, context))
 }
 
 fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
@@ -72,11 +72,11 @@ pub(super) struct ClinicalArgs {
     #[arg(long)]
     class: Option<String>,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run_clinical(args: &ClinicalArgs, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |app, context| print(args, app, context))
 }
 
 /// As many labels as fit a message.

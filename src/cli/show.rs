@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
-use super::lens::Lens;
+use super::read_args::ReadScope;
 use super::ui::{Table, Ui, digest_cells, duration, escape, share, size};
 use crate::app::{
     App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
@@ -26,11 +26,11 @@ pub(super) struct Args {
     /// (invocation/ID, as `annals log --format json` names it), or a position in the log
     what: String,
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, |app, context| show(&args.what, app, context))
+    args.scope.read(context, |app, context| show(&args.what, app, context))
 }
 
 fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `annals status`.
 
 use super::context::Context;
-use super::lens::Lens;
+use super::read_args::ReadScope;
 use super::show::progress_line;
 use crate::app::Result;
 use crate::base::counted;
@@ -14,11 +14,11 @@ Examples:
   annals status --as-of 2026-11-01")]
 pub(super) struct Args {
     #[command(flatten)]
-    lens: Lens,
+    scope: ReadScope,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.lens.read(context, print)
+    args.scope.read(context, print)
 }
 
 /// Also `annals train --experiment-summary`.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::lens::LogFile;
 use super::out::{self, OutPath};
+use super::read_args::LogFile;
 use super::ui::{Ui, escape};
 use crate::app::{App, Bundle, Error, Node, Result};
 use crate::base::{are, counted};

@@ -62,7 +62,7 @@ impl App {
             let message = format!("the start of invocation {position} cannot be read");
             return Err(Error::new(ErrorKind::Integrity, message));
         };
-        let end = end.filter(|end| self.lens.size.is_none_or(|size| end.header.position < size));
+        let end = end.filter(|end| self.scope.size.is_none_or(|size| end.header.position < size));
         let outcome = match end.as_ref().map(crate::domain::Envelope::event) {
             Some(Ok(Event::Invocation(InvocationEvent::Finished(finished)))) => {
                 match finished.outcome {

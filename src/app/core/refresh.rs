@@ -31,7 +31,7 @@ impl From<ViewError> for Error {
 impl App {
     /// The views of this workspace, or of a copied log.
     pub fn views(&self) -> Views {
-        if self.lens.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
+        if self.scope.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
     }
 
     /// Removes views whose pages are damaged, and says whether they were.
@@ -53,7 +53,7 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        match self.lens.size {
+        match self.scope.size {
             Some(size) => Ok(self.views().as_of(&self.store, size)?),
             None => Ok(self.views().read(&self.store)?),
         }

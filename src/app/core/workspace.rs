@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::core::error::LOST_LOG;
-use crate::app::core::lens::Lens;
+use crate::app::core::read_scope::ReadScope;
 use crate::app::workspace::actors::keys;
 use crate::app::workspace::gitignore;
 use crate::app::workspace::layout::{FOLDER_VARIABLES, Layout, Paths};
@@ -119,7 +119,7 @@ pub struct App {
     /// Whether decisions are made and shown but nothing is written (`--dry-run`).
     pub dry_run: bool,
     keys: KeyRing,
-    pub(in crate::app) lens: Lens,
+    pub(in crate::app) scope: ReadScope,
 }
 
 /// How many commands changed something, as far as two.
@@ -317,7 +317,7 @@ impl App {
         let annals = root.join(".annals");
         let (blobs, live) = (Blobs::new(&annals.join("blobs")), LiveFiles::new(&annals));
         let keys = KeyRing::new(&dirs.keys);
-        let lens = Lens::default();
+        let scope = ReadScope::default();
         let warnings = Warnings::default();
         Self {
             root,
@@ -331,7 +331,7 @@ impl App {
             warnings,
             dry_run: false,
             keys,
-            lens,
+            scope,
         }
     }
 

@@ -84,9 +84,10 @@ impl App {
             facts.damage = self.damage()?;
         }
         // Reads past damage, also in a workspace, where every other verb stops at it.
-        let store = if self.lens.alone { self.store.clone() } else { self.store.clone().lenient() };
+        let store =
+            if self.scope.alone { self.store.clone() } else { self.store.clone().lenient() };
         self.collect(&store, &mut facts, None)?;
-        if !self.lens.alone {
+        if !self.scope.alone {
             facts.now = Some(self.env.now());
             // Views and files cannot be compared with what cannot be read.
             if facts.damage.is_empty() && facts.lost.is_empty() {
@@ -94,7 +95,7 @@ impl App {
             }
         }
         let mut found = audit(&facts, wanted);
-        if self.lens.alone {
+        if self.scope.alone {
             let file = format!(" --log {}", word(&self.log_name()));
             found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
         }
@@ -122,17 +123,17 @@ impl App {
     /// The log's file, as somebody in the current folder calls it.
     pub fn log_name(&self) -> String {
         let path = self.store.path();
-        let base = if self.lens.alone { &self.caller.cwd } else { &self.root };
+        let base = if self.scope.alone { &self.caller.cwd } else { &self.root };
         path.strip_prefix(base).unwrap_or(&path).display().to_string()
     }
 
     /// What recomputing the record finds; strictly, for a reader past damage would pass over it.
     fn damage(&self) -> Result<Vec<Damage>> {
-        let strict = match self.lens.alone {
+        let strict = match self.scope.alone {
             true => Store::open_file(&self.store.path(), self.env.clone())?,
             false => self.store.clone(),
         };
-        let blobs = (!self.lens.alone).then(|| self.blobs.clone());
+        let blobs = (!self.scope.alone).then(|| self.blobs.clone());
         let report = verify(&strict, &Options { blobs, ..Options::default() })?;
         let damage = |finding: crate::verify::Finding| Damage {
             position: finding.position,
@@ -153,7 +154,7 @@ impl App {
         })?;
         let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
         facts.signed = signed.map_or(0, |(size, _)| size);
-        if !self.lens.alone {
+        if !self.scope.alone {
             let open = facts.open.iter();
             let alive = open.filter(|(_, (_, started))| self.live.is_alive(started.invocation));
             facts.alive = alive.map(|(position, _)| *position).collect();

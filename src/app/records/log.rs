@@ -140,7 +140,7 @@ impl App {
     /// When the log cannot be read.
     pub fn log_size(&self) -> Result<u64> {
         let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
-        Ok(self.lens.size.unwrap_or(size))
+        Ok(self.scope.size.unwrap_or(size))
     }
 
     /// Makes a query ready, so that it can be asked again.
@@ -187,7 +187,7 @@ impl App {
     /// the filter takes.
     fn windows(&self, filter: &LogFilter) -> Result<Vec<Range<u64>>> {
         self.store.read(|log| {
-            let end = filter.positions.end.min(self.lens.size.unwrap_or(u64::MAX));
+            let end = filter.positions.end.min(self.scope.size.unwrap_or(u64::MAX));
             // What an invocation did comes after its start.
             let start = filter.positions.start.max(filter.invocation.unwrap_or(0));
             windows(log, start..end, &filter.filter, WINDOW_BYTES)
@@ -293,7 +293,7 @@ impl App {
     /// [`ErrorKind::NotFound`] beyond the end.
     pub fn event(&self, position: u64) -> Result<LogLine> {
         self.store.read(|log| {
-            let size = self.lens.size.unwrap_or(log.size());
+            let size = self.scope.size.unwrap_or(log.size());
             if position >= size {
                 return Err(StoreError::NoEvent { position, size }.into());
             }

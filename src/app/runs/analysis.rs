@@ -211,7 +211,7 @@ impl App {
         type Steps = BTreeMap<u64, (f64, f64)>;
         let mut all: BTreeMap<(Option<Split>, String), Steps> = BTreeMap::new();
         let events = self.store.read(|log| {
-            let size = self.lens.size.unwrap_or(log.size());
+            let size = self.scope.size.unwrap_or(log.size());
             Ok::<_, Error>(log.events(0..size, &Filter::stream(run.into()))?)
         })?;
         for event in events {
@@ -241,7 +241,7 @@ impl App {
         let views = self.snapshot()?;
         let (policy_revision, policy) = views.policy()?;
         let (events, recorded, checkpoint) = self.store.read(|log| {
-            let size = self.lens.size.unwrap_or(log.size());
+            let size = self.scope.size.unwrap_or(log.size());
             let last = log.event(size.saturating_sub(1))?.header.dated();
             let signed = log.checkpoint_before(size)?;
             Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))

@@ -65,7 +65,7 @@ impl App {
     /// [`ErrorKind::NotFound`] for a revision that there is not; when the log cannot be read.
     pub fn policy(&self, revision: Option<u64>) -> Result<PolicyShown> {
         self.store.read(|log| {
-            let mut all = changes(log, self.lens.size)?;
+            let mut all = changes(log, self.scope.size)?;
             if all.is_empty() {
                 return Err(none_yet(changes(log, None)?.first().map(|(position, _)| *position)));
             }
@@ -86,7 +86,7 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub fn policy_history(&self) -> Result<Vec<PolicyRevision>> {
-        let all = self.store.read(|log| changes(log, self.lens.size))?;
+        let all = self.store.read(|log| changes(log, self.scope.size))?;
         let revisions = all.into_iter().map(|(position, changed)| {
             let line = self.event(position)?;
             Ok(PolicyRevision {

@@ -11,7 +11,7 @@ use crate::store::{Lost, Reader, Store, StoreError};
 
 /// What an [`App`] looks through.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::app) struct Lens {
+pub(in crate::app) struct ReadScope {
     /// A copied log: no workspace, no views on disk, nobody alive.
     pub(in crate::app) alone: bool,
     /// The size that answers are asked for; none for the log as it is.
@@ -39,7 +39,7 @@ impl App {
         let dirs = ConfigDirs { keys: PathBuf::new() };
         let root = path.parent().unwrap_or(Path::new(".")).to_owned();
         let mut app = Self::with(root, (settings, layout), store, caller, &dirs, env);
-        app.lens.alone = true;
+        app.scope.alone = true;
         Ok(app)
     }
 
@@ -48,18 +48,18 @@ impl App {
     /// # Errors
     /// As [`Self::size_as_of`].
     pub fn at(mut self, as_of: &str) -> Result<Self> {
-        self.lens.size = Some(self.size_as_of(as_of)?);
+        self.scope.size = Some(self.size_as_of(as_of)?);
         Ok(self)
     }
 
     /// Whether answers are not about what is alive on this machine now.
     pub(in crate::app) fn looks_back(&self) -> bool {
-        self.lens.alone || self.lens.size.is_some()
+        self.scope.alone || self.scope.size.is_some()
     }
 
     /// Whether this is a copied log, without the files of its workspace.
     pub(in crate::app) fn is_copied_log(&self) -> bool {
-        self.lens.alone
+        self.scope.alone
     }
 
     /// What had to be left out of the answers so far, because it is damaged.

@@ -15,7 +15,7 @@ pub(super) struct LogFile {
 
 /// A copied log, or an earlier state.
 #[derive(Debug, clap::Args)]
-pub(super) struct Lens {
+pub(super) struct ReadScope {
     #[command(flatten)]
     file: LogFile,
     /// Show the state at the end of this date or time, or after this position in the log
@@ -48,7 +48,7 @@ impl LogFile {
     }
 }
 
-impl Lens {
+impl ReadScope {
     /// Answers from what is asked for.
     ///
     /// # Errors
