@@ -3,7 +3,7 @@
 pub(super) mod candidates;
 pub(super) mod listed;
 pub(super) mod model_card;
-pub(super) mod papers;
+pub(super) mod model_files;
 pub(super) mod pickle;
 pub(super) mod predict;
 pub(super) mod production;

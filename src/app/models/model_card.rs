@@ -6,7 +6,7 @@ use std::fmt::{Result, Write as _};
 
 use serde_json::Value;
 
-use crate::app::models::papers::{BASELINE, INFERENCE_MS, Production, Record, rows_read};
+use crate::app::models::model_files::{BASELINE, INFERENCE_MS, Production, Record, rows_read};
 use crate::app::runs::train::ensemble;
 use crate::base::markdown::{escape, paragraph};
 use crate::base::{Split, counted, is_bound, is_count};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::app::core::session::Tx;
-use crate::app::models::papers::{MEASURED, Production, Record, papers};
+use crate::app::models::model_files::{MEASURED, Production, Record, papers};
 use crate::app::models::production::{in_production, no_other_change};
 pub(in crate::app) use crate::app::models::promotion_facts::Facts;
 use crate::app::models::repair::FolderDamage;

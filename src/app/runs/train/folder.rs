@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Plan, Results};
 use crate::app::models::model_card::model_card;
-use crate::app::models::papers::{BASELINE, INFERENCE_MS, Record, labels, pretty, training_info};
+use crate::app::models::model_files::{
+    BASELINE, INFERENCE_MS, Record, labels, pretty, training_info,
+};
 use crate::app::runs::beginning::Beginning;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, FileDigests, confine, durable};
