@@ -11,7 +11,7 @@ use crate::app::core::workspace::{WorkspaceMade, WorkspacePlanned};
 use crate::app::models::candidates::CandidateLine;
 use crate::app::models::listed::{ModelListed, ModelShown};
 use crate::app::models::predict::Prediction;
-use crate::app::models::production::{AliasRemoved, AliasSet, Bumped, Placed};
+use crate::app::models::production::{AliasRemoved, AliasSet, Bumped, ModelChange};
 use crate::app::models::promote::{Decided, Promoted, Rejected};
 use crate::app::models::repair::Repairs;
 use crate::app::records::audit::CheckLine;
@@ -94,7 +94,7 @@ answers! {
     "metrics_recorded" v 1 MetricsLogged;
     "migration" v 1 Migration;
     "model" v 1 ModelShown;
-    "model_placed" v 1 Placed;
+    "model_placed" v 1 ModelChange;
     "model_versions" v 1 Vec<ModelRow>;
     "models" v 1 Vec<ModelListed>;
     "picture" v 1 PictureDrawn;

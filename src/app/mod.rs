@@ -38,7 +38,7 @@ pub use self::models::candidates::CandidateLine;
 pub use self::models::listed::{ModelListed, ModelShown, ModelState};
 pub use self::models::pickle::refuse_pickle;
 pub use self::models::predict::{BATCH_TEXTS, Model, Prediction, Scored, TextFile};
-pub use self::models::production::{AliasRemoved, AliasSet, Bumped, Placed};
+pub use self::models::production::{AliasRemoved, AliasSet, Bumped, ModelChange};
 pub use self::models::promote::{ApprovalLine, Decided, PromoteOptions, Promoted, Rejected};
 pub use self::models::repair::{FolderDamage, RepairFailed, Repaired, Repairs};
 pub use self::records::audit::{AuditRequest, CheckLine, audit_checks};

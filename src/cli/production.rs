@@ -7,7 +7,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{Placed, Result};
+use crate::app::{ModelChange, Result};
 use crate::base::Timestamp;
 use crate::domain::registry::Bump;
 
@@ -72,10 +72,10 @@ pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result
     print(&placed, "is in production", context)
 }
 
-fn print(placed: &Placed, verb: &str, context: &mut Context) -> Result<()> {
+fn print(placed: &ModelChange, verb: &str, context: &mut Context) -> Result<()> {
     tell_edits(&placed.regenerated, context);
     context.ui.data(placed, |ui| {
-        let Placed { name, number, version, .. } = placed;
+        let ModelChange { name, number, version, .. } = placed;
         ui.line(&format!("{name} {version} (version {number}) {verb}"))?;
         let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
         for file in &placed.plan.files {

@@ -5,19 +5,19 @@
 //! `app` writes the plan into the log before the first step and the end after the last.
 //!
 //! Files come to a folder under a temporary name beside it, synced and checked by digest, and a
-//! rename puts them in place. Folders of production models: `place.rs`, where to start reading.
+//! rename puts them in place. Folders of production models: `swap_dir.rs`, where to start reading.
 //! Whole folders of runs: `relocate.rs`.
 
 mod damage;
 mod pack;
-mod place;
 mod relocate;
+mod swap_dir;
 #[cfg(test)]
 mod tests;
 
 pub use damage::{holds_unknown, inspect};
 pub use pack::packed_logs;
-pub use place::{
+pub use swap_dir::{
     clear, digests, from_blobs, place, recover_place, recover_removal, remove, replaced, take_back,
     take_back_removal,
 };

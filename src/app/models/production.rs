@@ -28,7 +28,7 @@ use crate::store::{Access, View};
 
 /// What a demotion or a rollback did, or would do.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Placed {
+pub struct ModelChange {
     /// The production name.
     pub name: String,
     /// Number of the version that goes or comes back.
@@ -87,7 +87,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::demote`]; nothing is recorded.
-    pub fn plan_demotion(&self, name: &str, reason: &str) -> Result<Placed> {
+    pub fn plan_demotion(&self, name: &str, reason: &str) -> Result<ModelChange> {
         self.store.read(|log| self.decide_demotion(log, name, reason, None))
     }
 
@@ -96,7 +96,7 @@ impl App {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a name that is not in production.
-    pub fn demote(&self, name: &str, reason: &str) -> Result<Placed> {
+    pub fn demote(&self, name: &str, reason: &str) -> Result<ModelChange> {
         self.place("demote", |tx| self.decide_demotion(tx.log(), name, reason, tx.key()))
     }
 
@@ -104,7 +104,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::roll_back`]; nothing is recorded.
-    pub fn plan_rollback(&self, name: &str, to: Option<&str>, reason: &str) -> Result<Placed> {
+    pub fn plan_rollback(&self, name: &str, to: Option<&str>, reason: &str) -> Result<ModelChange> {
         self.store.read(|log| self.decide_rollback(log, name, to, reason, None))
     }
 
@@ -114,15 +114,15 @@ impl App {
     /// # Errors
     /// [`ErrorKind::NotFound`] for a name or version that never was in production, and as
     /// [`Self::demote`].
-    pub fn roll_back(&self, name: &str, to: Option<&str>, reason: &str) -> Result<Placed> {
+    pub fn roll_back(&self, name: &str, to: Option<&str>, reason: &str) -> Result<ModelChange> {
         self.place("rollback", |tx| self.decide_rollback(tx.log(), name, to, reason, tx.key()))
     }
 
     fn place(
         &self,
         verb: &'static str,
-        decide: impl FnOnce(&Tx<'_, '_>) -> Result<Placed>,
-    ) -> Result<Placed> {
+        decide: impl FnOnce(&Tx<'_, '_>) -> Result<ModelChange>,
+    ) -> Result<ModelChange> {
         let session = self.begin(verb)?;
         let planned = session.transact(|tx| {
             let mut placed = decide(tx)?;
@@ -135,7 +135,7 @@ impl App {
             Ok(placed)
         });
         let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Placed { dry_run: false, regenerated, ..placed })
+        Ok(ModelChange { dry_run: false, regenerated, ..placed })
     }
 
     fn decide_demotion<A: Access>(
@@ -144,7 +144,7 @@ impl App {
         name: &str,
         reason: &str,
         key: Option<u64>,
-    ) -> Result<Placed> {
+    ) -> Result<ModelChange> {
         let (mut facts, version) = self.facts_of(log, name, None, key)?;
         let (name, reason) = (name.to_owned(), reason.to_owned());
         let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
@@ -169,7 +169,7 @@ impl App {
         to: Option<&str>,
         reason: &str,
         key: Option<u64>,
-    ) -> Result<Placed> {
+    ) -> Result<ModelChange> {
         let (mut facts, version) = self.facts_of(log, name, Some(to), key)?;
         let version = version.ok_or_else(|| match to {
             Some(version) => unknown_version(name, version),
@@ -543,12 +543,12 @@ fn placed(
     plan: MovePlanned,
     after: &RegistryState,
     damage: FolderDamage,
-) -> Placed {
+) -> ModelChange {
     let astray = after.aliases.iter().filter(|(_, (pointed, number))| {
         let current = after.production.get(pointed).map(|model| model.number);
         pointed == name && current != Some(*number)
     });
-    Placed {
+    ModelChange {
         name: name.to_owned(),
         number: version.number,
         version: version.version().to_string(),

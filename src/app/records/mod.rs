@@ -6,7 +6,7 @@ pub(super) mod diff;
 pub(super) mod export;
 pub(super) mod files_named;
 pub(super) mod log;
-pub(super) mod places;
+pub(super) mod orphans;
 pub(super) mod prove;
 pub(super) mod query;
 pub(super) mod replay;

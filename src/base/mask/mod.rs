@@ -215,13 +215,17 @@ impl Masker {
         let Some(separator) = Separator::after(rest) else { return 0 };
         masked.push_str(&rest[..separator.length]);
         let value = &rest[separator.length..];
-        let place =
-            Place { first: is_first(&line[..start]), separator, strength, indent: indent(line) };
+        let place = Assignment {
+            first: is_first(&line[..start]),
+            separator,
+            strength,
+            indent: indent(line),
+        };
         separator.length + self.value(value, place, masked)
     }
 
     /// Masks a value; how many bytes of it were taken.
-    fn value(&mut self, value: &str, place: Place, masked: &mut String) -> usize {
+    fn value(&mut self, value: &str, place: Assignment, masked: &mut String) -> usize {
         let trimmed = value.trim_end();
         let block = trimmed.starts_with(['|', '>']) && trimmed.len() <= 3;
         if place.first && place.separator.colon && (trimmed.is_empty() || block) {
@@ -273,7 +277,7 @@ impl Masker {
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Assignment {
     /// Whether the name is the first word of its line.
     first: bool,
     separator: Separator,
@@ -358,7 +362,7 @@ fn user_and_password(word: &str) -> String {
     format!("{user}:{MASK}")
 }
 
-fn unquoted(value: &str, place: Place, masked: &mut String) -> usize {
+fn unquoted(value: &str, place: Assignment, masked: &mut String) -> usize {
     let word = &value[..value.find(ends_value).unwrap_or(value.len())];
     let code = ELSEWHERE.iter().any(|elsewhere| value.contains(elsewhere))
         || place.strength == Strength::Weak && place.separator.spaced && is_code(value);

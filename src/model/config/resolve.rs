@@ -135,7 +135,7 @@ fn parse_layer(layer: &Layer<'_>) -> Result<Node, ConfigError> {
                 node = entries.swap_remove(0).node;
             }
             Ok(key.rsplit('.').fold(node, |node, key| {
-                let place = yaml::Place { file: file.clone(), line: 0, column: 0 };
+                let place = yaml::SourceLocation { file: file.clone(), line: 0, column: 0 };
                 let node = Node { place: place.clone(), ..node };
                 let entry = Entry { key: key.to_owned(), key_place: place.clone(), node };
                 Node { place, value: Value::Map(vec![entry]) }

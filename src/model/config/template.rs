@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::legacy::{self, Translation};
 use super::resolve::BASE;
-use super::yaml::{self, ConfigError, Node, Place, Value};
+use super::yaml::{self, ConfigError, Node, SourceLocation, Value};
 
 /// The key that names the settings underneath.
 pub(super) const EXTENDS: &str = "extends";
@@ -102,7 +102,7 @@ pub(super) fn settings(
     let mut node = yaml::parse(file, text)?;
     if let Some(name) = template {
         node = node.find(name).cloned().ok_or_else(|| ConfigError::Syntax {
-            place: Place { file: file.to_owned(), line: 0, column: 0 },
+            place: SourceLocation { file: file.to_owned(), line: 0, column: 0 },
             message: format!("there is no template `{name}`"),
         })?;
     }

@@ -1,14 +1,14 @@
 //! The ranges of all settings, section by section.
 
 use super::rules::Rules;
-use super::yaml::{ConfigError, Node, Place};
+use super::yaml::{ConfigError, Node, SourceLocation};
 use super::{Architecture, TrainConfig, attention, curriculum, data, lexicon, multitask};
 use super::{network, training};
 
 /// Checks every range; `tree` has the places of the values.
 pub(super) fn validate(config: &TrainConfig, tree: &Node) -> Result<(), ConfigError> {
     let Some(broken) = rules(config).first_broken() else { return Ok(()) };
-    let unknown = || Place { file: "settings".into(), line: 0, column: 0 };
+    let unknown = || SourceLocation { file: "settings".into(), line: 0, column: 0 };
     let place = tree.find(broken.key).map_or_else(unknown, |node| node.place.clone());
     let key = broken.key.to_owned();
     Err(ConfigError::Range { place, key, value: broken.value, rule: broken.must })

@@ -12,7 +12,7 @@ pub enum ConfigError {
     #[error("{place}: {message}")]
     Syntax {
         /// Where the parser gave up.
-        place: Place,
+        place: SourceLocation,
         /// What it said.
         message: String,
     },
@@ -20,7 +20,7 @@ pub enum ConfigError {
     #[error("{place}: unknown key `{key}`{}", near(.nearest.as_ref()))]
     UnknownKey {
         /// Where the key stands.
-        place: Place,
+        place: SourceLocation,
         /// The key with its parents, joined by dots.
         key: String,
         /// The known key most like it.
@@ -38,7 +38,7 @@ pub enum ConfigError {
     #[error("{place}: `{key}` has no effect {beside}")]
     UnusedKey {
         /// Where the key stands.
-        place: Place,
+        place: SourceLocation,
         /// The key with its parents, joined by dots.
         key: String,
         /// Beside what, such as `for the architecture toy`.
@@ -48,7 +48,7 @@ pub enum ConfigError {
     #[error("{place}: `{key}`: {message}")]
     Type {
         /// Where the value stands.
-        place: Place,
+        place: SourceLocation,
         /// The key with its parents, joined by dots.
         key: String,
         /// What was expected and what was found.
@@ -58,7 +58,7 @@ pub enum ConfigError {
     #[error("{place}: `{key}` is {value}, but must be {rule}")]
     Range {
         /// Where the value stands.
-        place: Place,
+        place: SourceLocation,
         /// The key with its parents, joined by dots.
         key: String,
         /// The value.
@@ -81,7 +81,7 @@ fn key_lines(keys: &[OldKey]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldKey {
     /// The position of the key.
-    pub place: Place,
+    pub place: SourceLocation,
     /// The key with its parents, joined by dots.
     pub key: String,
     /// The reason for the refusal.
@@ -92,7 +92,7 @@ pub struct OldKey {
 
 /// A place in a text of settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file, or what else the text came from.
     pub file: String,
     /// From 1; 0 where unknown.
@@ -101,14 +101,14 @@ pub struct Place {
     pub column: u64,
 }
 
-impl Place {
+impl SourceLocation {
     fn new(file: &str, at: Option<Location>) -> Self {
         let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
         Self { file: file.to_owned(), line, column }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -120,7 +120,7 @@ impl fmt::Display for Place {
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) place: SourceLocation,
     pub(super) value: Value,
 }
 
@@ -137,20 +137,20 @@ pub(super) enum Value {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) key_place: Place,
+    pub(super) key_place: SourceLocation,
     pub(super) node: Node,
 }
 
 /// Reads a text that must be a map; an empty text is an empty map.
 pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
     let syntax = |e: &serde_saphyr::Error| ConfigError::Syntax {
-        place: Place::new(file, e.location()),
+        place: SourceLocation::new(file, e.location()),
         message: first_line(&e.without_snippet().to_string()),
     };
     let raw: Option<Spanned<Raw>> = serde_saphyr::from_str(text).map_err(|e| syntax(&e))?;
     let node = match raw {
         Some(raw) => to_node(file, raw),
-        None => Node { place: Place::new(file, None), value: Value::Map(Vec::new()) },
+        None => Node { place: SourceLocation::new(file, None), value: Value::Map(Vec::new()) },
     };
     match node.value {
         Value::Map(_) => Ok(node),
@@ -161,7 +161,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
     }
 }
 
-/// The message without the position, which [`Place`] already tells.
+/// The message without the position, which [`SourceLocation`] already tells.
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
@@ -215,7 +215,7 @@ enum Raw {
 }
 
 fn to_node(file: &str, raw: Spanned<Raw>) -> Node {
-    let place = Place::new(file, Some(raw.referenced));
+    let place = SourceLocation::new(file, Some(raw.referenced));
     let value = match raw.value {
         Raw::Scalar(value) => Value::Scalar(value),
         Raw::List(items) => {
@@ -225,7 +225,7 @@ fn to_node(file: &str, raw: Spanned<Raw>) -> Node {
             entries
                 .into_iter()
                 .map(|(key, value)| Entry {
-                    key_place: Place::new(file, Some(key.referenced)),
+                    key_place: SourceLocation::new(file, Some(key.referenced)),
                     key: key.value,
                     node: to_node(file, value),
                 })

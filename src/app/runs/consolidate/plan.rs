@@ -100,7 +100,7 @@ pub struct Planned {
 }
 
 /// A run as the plan needs it beside what the rules see.
-struct Place {
+struct RunFolderKey {
     stem: String,
     config: ConfigKey,
     folder: String,
@@ -194,8 +194,8 @@ impl App {
     }
 
     /// The sizes of folders, several at a time: most of it is waiting for the file system.
-    fn sizes(&self, places: &[Place]) -> Vec<Size> {
-        let measure = |places: &[Place]| -> Vec<Size> {
+    fn sizes(&self, places: &[RunFolderKey]) -> Vec<Size> {
+        let measure = |places: &[RunFolderKey]| -> Vec<Size> {
             places.iter().map(|place| effect::size(&self.root, &place.folder)).collect()
         };
         parallel::map_shares(parallel::cores(), places, measure).concat()
@@ -220,7 +220,7 @@ fn members(
     policy: &Policy,
     held: BTreeMap<RunId, &'static str>,
     layout: LayoutKind,
-) -> Result<(Vec<Member>, Vec<Place>)> {
+) -> Result<(Vec<Member>, Vec<RunFolderKey>)> {
     let mut named: BTreeMap<RunId, String> = BTreeMap::new();
     for request in views.requests()?.iter().filter(|row| row.status == "granted") {
         named.insert(request.run(), "was in production".into());
@@ -234,7 +234,7 @@ fn members(
         (!run.deleted).then(|| (member(run, policy, &named, &metrics), entries()))
     })?;
     let (found, entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    let (mut members, places): (Vec<Member>, Vec<Place>) = found.into_iter().unzip();
+    let (mut members, places): (Vec<Member>, Vec<RunFolderKey>) = found.into_iter().unzip();
     let keys: Vec<(String, ConfigKey)> =
         places.iter().map(|place| (place.stem.clone(), place.config)).collect();
     for (member, series) in members.iter_mut().zip(series(&keys)) {
@@ -257,7 +257,7 @@ fn member(
     policy: &Policy,
     named: &BTreeMap<RunId, String>,
     metrics: &[&'static str],
-) -> (Member, Place) {
+) -> (Member, RunFolderKey) {
     let RunSummary { status, category, pinned, .. } = *run;
     let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
     // Most runs have no chance; judging them all costs more than reading them.
@@ -282,7 +282,7 @@ fn member(
         held,
     };
     let config = run.configuration().map(|digest| digest.0);
-    (member, Place { stem: stem(run.name), config, folder: run.folder.to_owned() })
+    (member, RunFolderKey { stem: stem(run.name), config, folder: run.folder.to_owned() })
 }
 
 /// How good a run is by the split the policy asks for, else on the valid rows.

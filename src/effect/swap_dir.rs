@@ -24,7 +24,7 @@ use crate::store::{Blobs, copy_file};
 const DAMAGED: &str = ".annals/damaged";
 
 /// The folders of one change.
-struct Places {
+struct SwapFolders {
     target: PathBuf,
     /// The new folder before the exchange, the old one after it.
     temporary: PathBuf,
@@ -35,7 +35,7 @@ struct Places {
     kept: [PathBuf; 2],
 }
 
-impl Places {
+impl SwapFolders {
     fn of(root: &Path, folder: &str, plan: &MovePlanned) -> Self {
         let target = root.join(folder);
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -96,7 +96,7 @@ pub fn place(
     present: Option<&[MovedFile]>,
 ) -> Result<(), EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.to, plan);
+    let places = SwapFolders::of(root, &plan.to, plan);
     let checked = stage(root, blobs, plan, &places.temporary).and_then(|()| {
         fuse::step();
         match present {
@@ -141,7 +141,7 @@ pub fn recover_place(
     present: Option<&[MovedFile]>,
 ) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.to, plan);
+    let places = SwapFolders::of(root, &plan.to, plan);
     let keep = || present.map_or(Ok(()), |files| places.keep_damaged(files));
     // A folder that is repaired may hold every planned file before the exchange too.
     let repairs = present.is_some_and(|files| files == plan.files);
@@ -168,8 +168,8 @@ pub fn recover_place(
 /// When files cannot be renamed or removed.
 pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.to, plan);
-    let Places { target, temporary, aside, .. } = &places;
+    let places = SwapFolders::of(root, &plan.to, plan);
+    let SwapFolders { target, temporary, aside, .. } = &places;
     if let Some(kept) = places.kept() {
         remove_dir(temporary)?;
         if is_there(target) {
@@ -204,7 +204,7 @@ pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 /// When it cannot be renamed. Nothing has then changed.
 pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.from, plan);
+    let places = SwapFolders::of(root, &plan.from, plan);
     if !is_there(&places.target) {
         return Ok(());
     }
@@ -225,7 +225,7 @@ pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 /// When a folder cannot be kept.
 pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.from, plan);
+    let places = SwapFolders::of(root, &plan.from, plan);
     if is_there(&places.target) {
         return Ok(Recovered::RolledBack);
     }
@@ -239,7 +239,7 @@ pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, Eff
 /// When the folder cannot be renamed.
 pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
-    let places = Places::of(root, &plan.from, plan);
+    let places = SwapFolders::of(root, &plan.from, plan);
     let waiting = places.kept().unwrap_or(&places.temporary);
     if is_there(waiting) && !is_there(&places.target) {
         fs::rename(waiting, &places.target).map_err(at("rename", waiting))?;
@@ -249,7 +249,7 @@ pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectEr
 
 /// The folder that a change replaced or removed, until [`clear`], and whether it is kept for good.
 pub fn replaced(root: &Path, folder: &str, plan: &MovePlanned) -> Option<(PathBuf, bool)> {
-    let places = Places::of(root, folder, plan);
+    let places = SwapFolders::of(root, folder, plan);
     let waiting = [&places.temporary, &places.aside].into_iter().find(|path| is_there(path));
     match places.kept() {
         Some(kept) => Some((kept.to_owned(), true)),
@@ -264,8 +264,8 @@ pub fn replaced(root: &Path, folder: &str, plan: &MovePlanned) -> Option<(PathBu
 pub fn clear(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     // Of a removal only the source has temporary names, of the others only the target.
-    Places::of(root, &plan.to, plan).clear()?;
-    Places::of(root, &plan.from, plan).clear()
+    SwapFolders::of(root, &plan.to, plan).clear()?;
+    SwapFolders::of(root, &plan.from, plan).clear()
 }
 
 fn stage(root: &Path, blobs: &Blobs, plan: &MovePlanned, folder: &Path) -> Result<(), EffectError> {
@@ -304,8 +304,8 @@ fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn exchange(places: &Places) -> Result<(), EffectError> {
-    let Places { target, temporary, .. } = places;
+fn exchange(places: &SwapFolders) -> Result<(), EffectError> {
+    let SwapFolders { target, temporary, .. } = places;
     match renameat_with(CWD, temporary, CWD, target, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(()),
         // Network file systems and others cannot; two renames leave a moment without the folder.
@@ -316,8 +316,8 @@ fn exchange(places: &Places) -> Result<(), EffectError> {
     }
 }
 
-fn exchange_in_steps(places: &Places) -> Result<(), EffectError> {
-    let Places { target, temporary, aside, .. } = places;
+fn exchange_in_steps(places: &SwapFolders) -> Result<(), EffectError> {
+    let SwapFolders { target, temporary, aside, .. } = places;
     remove_dir(aside)?;
     fs::rename(target, aside).map_err(at("rename", target))?;
     fs::rename(temporary, target).map_err(at("rename", temporary))

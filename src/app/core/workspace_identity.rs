@@ -18,7 +18,7 @@ use crate::verify::{Kinship, kinship};
 const FILE: &str = "place.json";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Place {
+struct WorkspaceIdentity {
     /// The workspace's folder.
     root: String,
     /// Of `.annals`.
@@ -33,13 +33,13 @@ impl App {
         let inode = inode(&self.root)?;
         let root = fs::canonicalize(&self.root).ok()?.to_string_lossy().into_owned();
         let Some(place) = self.last_place() else {
-            self.remember(&Place { root, inode, copied_from: BTreeSet::new() });
+            self.remember(&WorkspaceIdentity { root, inode, copied_from: BTreeSet::new() });
             return None;
         };
-        let Place { root: before, inode: known, mut copied_from } = place;
+        let WorkspaceIdentity { root: before, inode: known, mut copied_from } = place;
         if known == inode {
             if before != root && self::inode(Path::new(&before)) != Some(inode) {
-                self.remember(&Place { root, inode, copied_from });
+                self.remember(&WorkspaceIdentity { root, inode, copied_from });
             }
             return None;
         }
@@ -59,7 +59,7 @@ impl App {
         if before != root {
             copied_from.insert(before);
         }
-        self.remember(&Place { root, inode, copied_from });
+        self.remember(&WorkspaceIdentity { root, inode, copied_from });
         Some(note)
     }
 
@@ -91,12 +91,12 @@ impl App {
         Ok(findings)
     }
 
-    fn last_place(&self) -> Option<Place> {
+    fn last_place(&self) -> Option<WorkspaceIdentity> {
         serde_json::from_slice(&fs::read(self.annals_dir().join(FILE)).ok()?).ok()
     }
 
     /// A workspace that cannot be written cannot part from another either.
-    fn remember(&self, place: &Place) {
+    fn remember(&self, place: &WorkspaceIdentity) {
         let text = serde_json::to_string_pretty(place).unwrap_or_default();
         let _ = durable::write(&self.annals_dir().join(FILE), text.as_bytes());
     }
