@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::needles::{Needles, is_placeholder};
+use super::text_matcher::{TextMatcher, is_placeholder};
 use super::{Field, RedactRequest, Stays};
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::Digest;
@@ -151,16 +151,16 @@ pub(super) fn mask<A: Access>(
     log: &View<A>,
     size: u64,
     chosen: &Chosen,
-    needles: &Needles,
+    matcher: &TextMatcher,
     placeholder: &str,
 ) -> Result<(Vec<MaskedEvent>, Vec<Stays>)> {
     let (mut masked, mut stays) = (Vec::new(), Vec::new());
     log.scan(0..size, &Filter::default(), |envelope| {
         let fields = chosen.fields.get(&envelope.header.position);
         let bytes = envelope.payload.bytes();
-        if fields.is_some() || needles.stand_in(bytes) || short_words(envelope.header.kind, chosen)
+        if fields.is_some() || matcher.occurs_in(bytes) || short_words(envelope.header.kind, chosen)
         {
-            masked.extend(mask_one(envelope, fields, needles, placeholder, &mut stays)?);
+            masked.extend(mask_one(envelope, fields, matcher, placeholder, &mut stays)?);
         }
         Ok::<_, Error>(())
     })?;
@@ -175,7 +175,7 @@ fn short_words(kind: Kind, chosen: &Chosen) -> bool {
 fn mask_one(
     envelope: &EnvelopeRef<'_>,
     chosen: Option<&BTreeSet<String>>,
-    needles: &Needles,
+    matcher: &TextMatcher,
     placeholder: &str,
     stays: &mut Vec<Stays>,
 ) -> Result<Option<MaskedEvent>> {
@@ -191,7 +191,7 @@ fn mask_one(
             let masked = if all && !is_placeholder(text) {
                 Some(placeholder.to_owned())
             } else {
-                needles.in_field(text, placeholder)
+                matcher.in_field(text, placeholder)
             };
             if let Some(masked) = masked {
                 *text = masked;
@@ -202,21 +202,21 @@ fn mask_one(
             bytes = event.encode();
             version = kind_info(kind).map_or(version, |info| info.version);
         }
-        let named = needles.with_digests(&bytes);
+        let named = matcher.with_digests(&bytes);
         if named != bytes {
             fields.insert("digests".into());
             bytes = named;
-            if let Some(sized) = sized(kind, version, &bytes, needles) {
+            if let Some(sized) = sized(kind, version, &bytes, matcher) {
                 bytes = sized;
                 version = kind_info(kind).map_or(version, |info| info.version);
             }
         }
     }
-    if needles.text_in(&bytes) {
+    if matcher.text_in(&bytes) {
         let event = Event::decode(kind, version, &bytes).ok();
         let value = event.and_then(|event| serde_json::to_value(event).ok());
         let mut found = BTreeSet::new();
-        value.iter().for_each(|value| places(value, "", needles, &mut found));
+        value.iter().for_each(|value| places(value, "", matcher, &mut found));
         let field = Field(if found.is_empty() {
             "what cannot be read".into()
         } else {
@@ -236,18 +236,18 @@ fn mask_one(
 }
 
 /// An event with the sizes of the packs that it names; none where they are right.
-fn sized(kind: Kind, version: u16, bytes: &[u8], needles: &Needles) -> Option<Vec<u8>> {
+fn sized(kind: Kind, version: u16, bytes: &[u8], matcher: &TextMatcher) -> Option<Vec<u8>> {
     let mut event = Event::decode(kind, version, bytes).ok()?;
     match &mut event {
         Event::Run(RunEvent::Archived(archived)) => {
             let packed = archived.packed.as_mut()?;
-            let size = needles.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
+            let size = matcher.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
             let loose = archived.bytes_after.saturating_sub(packed.bytes);
             packed.bytes = size;
             archived.bytes_after = loose + size;
         }
         Event::Workspace(WorkspaceEvent::LogsPacked(packed)) => {
-            packed.bytes = needles.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
+            packed.bytes = matcher.size_of(packed.digest).filter(|size| *size != packed.bytes)?;
         }
         _ => return None,
     }
@@ -261,19 +261,19 @@ fn version(envelope: &EnvelopeRef<'_>) -> u16 {
     }
 }
 
-fn places(value: &Value, path: &str, needles: &Needles, found: &mut BTreeSet<String>) {
+fn places(value: &Value, path: &str, matcher: &TextMatcher, found: &mut BTreeSet<String>) {
     let under = |name: &str| if path.is_empty() { name.into() } else { format!("{path}.{name}") };
     match value {
-        Value::String(text) if needles.text_in(text.as_bytes()) => {
+        Value::String(text) if matcher.text_in(text.as_bytes()) => {
             found.insert(path.to_owned());
         }
-        Value::Array(items) => items.iter().for_each(|item| places(item, path, needles, found)),
+        Value::Array(items) => items.iter().for_each(|item| places(item, path, matcher, found)),
         Value::Object(fields) => {
             for (name, item) in fields {
-                if needles.text_in(name.as_bytes()) {
+                if matcher.text_in(name.as_bytes()) {
                     found.insert(path.to_owned());
                 }
-                places(item, &under(name), needles, found);
+                places(item, &under(name), matcher, found);
             }
         }
         _ => {}

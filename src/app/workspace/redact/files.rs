@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Stays;
 use super::deciding::{DecidingFiles, DecidingHits};
-use super::needles::{Needles, Renamed};
+use super::text_matcher::{Renamed, TextMatcher};
 use crate::app::{App, Error, Result};
 use crate::base::confine::{self, Folder};
 use crate::base::{Digest, FileDigests, InvocationId, durable, fuse};
@@ -100,8 +100,8 @@ impl App {
         walk(&self.root, "", &mut paths).map_err(|e| Error::io("list the workspace", e))?;
         let mut new = NewFiles::default();
         loop {
-            let needles = Needles::new(texts, &new.digests)?;
-            let mask = Mask { needles, deciding, blobs, position };
+            let matcher = TextMatcher::new(texts, &new.digests)?;
+            let mask = Mask { matcher, deciding, blobs, position };
             let mut next = NewFiles::default();
             for path in &paths {
                 self.mask_file(scope, &mask, path, &mut next)?;
@@ -121,7 +121,7 @@ impl App {
         new: &mut NewFiles,
     ) -> Result<()> {
         let failed = |e| Error::io(format!("read {path}"), e);
-        let found = || mask.needles.stand_in_stream(self.reader(path)?);
+        let found = || mask.matcher.occurs_in_stream(self.reader(path)?);
         if !scope.masks(path) {
             if scope.looks_at(path) && found().map_err(failed)? {
                 new.stays.push(Stays::File { path: path.to_owned() });
@@ -324,7 +324,7 @@ impl Scope {
 }
 
 struct Mask<'a> {
-    needles: Needles,
+    matcher: TextMatcher,
     deciding: &'a DecidingFiles,
     blobs: &'a BTreeSet<Digest>,
     position: u64,
@@ -337,15 +337,15 @@ impl Mask<'_> {
         let old = Digest::of(bytes);
         let masked = if self.blobs.contains(&old) {
             self.filler(bytes.len())
-        } else if self.needles.stand_in(bytes) {
+        } else if self.matcher.occurs_in(bytes) {
             let by_digest = || self.deciding.by_digest(old).map(str::to_owned);
             if let Some(what) = self.deciding.by_path(path).or_else(by_digest) {
-                if self.needles.text_in(bytes) {
+                if self.matcher.text_in(bytes) {
                     new.deciding.insert((path.to_owned(), what));
                 }
                 return None;
             }
-            self.needles.in_file(bytes, self.position)
+            self.matcher.in_file(bytes, self.position)
         } else {
             return None;
         };

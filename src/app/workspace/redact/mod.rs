@@ -16,7 +16,7 @@
 mod deciding;
 mod events;
 mod files;
-mod needles;
+mod text_matcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -27,7 +27,7 @@ use serde::Serialize;
 use self::deciding::{DecidingFiles, DecidingHits};
 use self::events::{Chosen, MaskedEvent};
 use self::files::{NewFiles, Scope};
-use self::needles::{Needles, Renamed, placeholder};
+use self::text_matcher::{Renamed, TextMatcher, placeholder};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Regenerated, Result};
@@ -277,15 +277,15 @@ impl App {
         events::may_go(log, &request.blobs)?;
         let mut chosen = events::choose(log, request)?;
         let said = placeholder(first);
-        let needles = Needles::new(&chosen.texts, &Renamed::default())?;
-        if needles.text_in(request.reason.as_bytes()) {
+        let matcher = TextMatcher::new(&chosen.texts, &Renamed::default())?;
+        if matcher.text_in(request.reason.as_bytes()) {
             let message = "the reason contains the text to redact, and a reason is kept for ever";
             return Err(Error::new(ErrorKind::Usage, message).hint(
                 "write the reason without the \
                  text",
             ));
         }
-        let (_, mut stays) = events::mask(log, log.size(), &chosen, &needles, &said)?;
+        let (_, mut stays) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
         if !stays.is_empty() {
             if !request.partly {
                 return Err(stays_refused(&stays));
@@ -297,8 +297,8 @@ impl App {
         if !files.deciding.is_empty() && !request.partly {
             return Err(deciding_refused(&files.deciding));
         }
-        let needles = Needles::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
-        let (events, _) = events::mask(log, log.size(), &chosen, &needles, &said)?;
+        let matcher = TextMatcher::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
+        let (events, _) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
         if events.is_empty() && files.files.is_empty() {
             let message = "the text to redact occurs in no event and in no file of annals";
             return Err(Error::new(ErrorKind::NotFound, message));
@@ -323,7 +323,7 @@ impl App {
         said: &str,
     ) -> Result<()> {
         for text in std::mem::take(&mut chosen.texts) {
-            let alone = Needles::new(&BTreeSet::from([text.clone()]), &Renamed::default())?;
+            let alone = TextMatcher::new(&BTreeSet::from([text.clone()]), &Renamed::default())?;
             if events::mask(log, log.size(), chosen, &alone, said)?.1.is_empty() {
                 chosen.texts.insert(text);
             }

@@ -27,7 +27,7 @@ impl Renamed {
 }
 
 /// Looks for texts and digests, and puts others in their place.
-pub(super) struct Needles {
+pub(super) struct TextMatcher {
     texts: BTreeSet<String>,
     /// Sizes of files that have new bytes, by the digest of those.
     sizes: BTreeMap<Digest, u64>,
@@ -56,7 +56,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     inner.is_some_and(|digits| digits.parse::<u64>().is_ok())
 }
 
-impl Needles {
+impl TextMatcher {
     pub(super) fn new(texts: &BTreeSet<String>, renamed: &Renamed) -> Result<Self> {
         let mut patterns: BTreeMap<Vec<u8>, Form> = BTreeMap::new();
         for text in texts.iter().filter(|text| text.trim().len() >= TEXT_BYTES_MIN) {
@@ -91,12 +91,12 @@ impl Needles {
     }
 
     /// Whether any of them stands in `bytes`.
-    pub(super) fn stand_in(&self, bytes: &[u8]) -> bool {
+    pub(super) fn occurs_in(&self, bytes: &[u8]) -> bool {
         self.any.is_match(bytes)
     }
 
     /// Whether any of them stands in what `read` gives.
-    pub(super) fn stand_in_stream(&self, read: impl Read) -> io::Result<bool> {
+    pub(super) fn occurs_in_stream(&self, read: impl Read) -> io::Result<bool> {
         Ok(self.any.stream_find_iter(read).next().transpose()?.is_some())
     }
 
@@ -163,21 +163,21 @@ fn forms(text: &str) -> BTreeSet<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn needles(texts: &[&str]) -> Needles {
+    fn matcher(texts: &[&str]) -> TextMatcher {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-        Needles::new(&texts, &Renamed::default()).unwrap()
+        TextMatcher::new(&texts, &Renamed::default()).unwrap()
     }
 
     #[test]
     fn a_text_goes_in_every_form_and_short_ones_only_as_fields() {
-        let needles = needles(&["Anna <\"K\">", "ok"]);
-        let at = |text: &str| needles.in_field(text, "[redacted at 7]");
+        let matcher = matcher(&["Anna <\"K\">", "ok"]);
+        let at = |text: &str| matcher.in_field(text, "[redacted at 7]");
         assert_eq!(at("Anna <\"K\">").as_deref(), Some("[redacted at 7]"));
         assert_eq!(at("of Anna <\"K\">.").as_deref(), Some("of [redacted at 7]."));
         assert_eq!(at("ok").as_deref(), Some("[redacted at 7]"));
         assert_eq!(at("okay"), None);
         for file in [r#"{"a":"Anna <\"K\">"}"#, "<p>Anna &lt;&quot;K&quot;&gt;</p>"] {
-            let masked = needles.in_file(file.as_bytes(), 7);
+            let masked = matcher.in_file(file.as_bytes(), 7);
             assert_eq!(masked.len(), file.len());
             assert!(!masked.windows(4).any(|at| at == b"Anna"), "{file}");
         }
@@ -189,13 +189,13 @@ mod tests {
         let (old, new) = (FileDigests::of(b"old"), FileDigests::of(b"new"));
         let mut renamed = Renamed::default();
         renamed.insert(old, new);
-        let needles = Needles::new(&BTreeSet::new(), &renamed).unwrap();
+        let matcher = TextMatcher::new(&BTreeSet::new(), &renamed).unwrap();
         let text = |of: FileDigests| {
             let (blake3, sha256) = (of.blake3.to_string(), of.sha256.to_string());
             [&of.blake3.0[..], b" ", &of.sha256.0, blake3.as_bytes(), sha256.as_bytes()].concat()
         };
         let (bytes, wanted) = (text(old), text(new));
-        assert!(needles.stand_in(&bytes) && !needles.text_in(&bytes));
-        assert_eq!(needles.with_digests(&bytes), wanted);
+        assert!(matcher.occurs_in(&bytes) && !matcher.text_in(&bytes));
+        assert_eq!(matcher.with_digests(&bytes), wanted);
     }
 }
