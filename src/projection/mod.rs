@@ -8,7 +8,7 @@
 //!
 //! A view is a [`Definition`]: the kinds it takes and a total fold into rows of bytes. Writers
 //! bring `views.redb` up to date; readers fold the few events after it in memory. Rows are rkyv
-//! archives. What the rows were at intervals is kept beside them (`kept.rs`), for looking back.
+//! archives. What the rows were at intervals is kept beside them (`view_snapshot.rs`), for looking back.
 //!
 //! To add a view: a file with a `VIEW`, its rows and its queries, and a line in [`ALL`]. Start
 //! reading in `runner.rs`, then `runs.rs`.
@@ -19,7 +19,6 @@ pub mod consolidations;
 mod create;
 pub mod experiments;
 pub mod files;
-mod kept;
 mod kv;
 pub mod metrics;
 pub mod moves;
@@ -34,6 +33,7 @@ pub mod runs;
 mod stated;
 #[cfg(test)]
 mod tests;
+mod view_snapshot;
 mod views_lock;
 
 pub use kv::{Kv, ViewError};

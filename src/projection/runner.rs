@@ -16,8 +16,8 @@ use redb::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::create::create;
-use super::kept::{self, Kept};
 use super::kv::Layered;
+use super::view_snapshot::{self, ViewSnapshot};
 use super::views_lock::{lock_shared, open_lock, wait_for_lock};
 use super::{ALL, Definition, ViewError};
 use crate::base::{Digest, codec, parallel};
@@ -48,7 +48,7 @@ pub struct Views {
     dir: Option<PathBuf>,
     /// Events between kept states, which is also how many are folded per opening of the log, so
     /// that writers are never kept out for long.
-    stretch: u64,
+    interval: u64,
 }
 
 /// Where a view stands: the cursor is the position it will read next.
@@ -57,18 +57,18 @@ type Cursor = (u32, u64);
 impl Views {
     /// The views beside the log in `dir`.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: Some(dir.to_owned()), stretch: kept::EVENTS }
+        Self { dir: Some(dir.to_owned()), interval: view_snapshot::EVENTS }
     }
 
     /// Views of a log that stands alone: always folded in memory.
     pub fn in_memory() -> Self {
-        Self { dir: None, stretch: kept::EVENTS }
+        Self { dir: None, interval: view_snapshot::EVENTS }
     }
 
     /// The views beside a log that nobody else reads, with kept states closer together.
     #[cfg(test)]
-    pub(super) fn keeping(dir: &Path, stretch: u64) -> Self {
-        Self { dir: Some(dir.to_owned()), stretch }
+    pub(super) fn keeping(dir: &Path, interval: u64) -> Self {
+        Self { dir: Some(dir.to_owned()), interval }
     }
 
     /// The size of the log of the kept state from which [`Self::as_of`] starts.
@@ -121,10 +121,10 @@ impl Views {
         size: u64,
     ) -> Result<(Snapshot, Option<u64>), ViewError> {
         let (mut folded, mut wrong) = (Snapshot::default(), None);
-        let last = size / self.stretch;
+        let last = size / self.interval;
         let step = last.div_ceil(KEPT_COMPARED_MAX).max(1);
-        let compared = (1..=last).filter(|stretch| (last - stretch).is_multiple_of(step));
-        for end in compared.map(|stretch| stretch * self.stretch) {
+        let compared = (1..=last).filter(|interval| (last - interval).is_multiple_of(step));
+        for end in compared.map(|interval| interval * self.interval) {
             let is_of_end = |below: &Below| below.cursors.values().all(|at| *at == end);
             let kept = self.kept(store, end);
             let kept = kept.filter(|kept| kept.below.as_ref().is_some_and(is_of_end));
@@ -151,13 +151,13 @@ impl Views {
         }
         let path = dir.join("views.redb");
         // redb panics where its pages make no sense.
-        let updated = catch_unwind(AssertUnwindSafe(|| update_file(&path, store, self.stretch)));
+        let updated = catch_unwind(AssertUnwindSafe(|| update_file(&path, store, self.interval)));
         if matches!(updated, Ok(Ok(()))) {
             return Ok(());
         }
         // Whatever it was, the file holds nothing that the log does not.
         remove(&path)?;
-        update_file(&path, store, self.stretch)
+        update_file(&path, store, self.interval)
     }
 
     /// Drops every view and every kept state, and folds the whole log again.
@@ -169,7 +169,7 @@ impl Views {
         let _lock = wait_for_lock(dir, FlockOperation::LockExclusive)?;
         let path = dir.join("views.redb");
         remove(&path)?;
-        update_file(&path, store, self.stretch)
+        update_file(&path, store, self.interval)
     }
 
     /// Removes `views.redb` where a page does not match its checksum, and says whether it did.
@@ -213,13 +213,13 @@ impl Views {
     /// the log was another then.
     fn kept(&self, store: &Store, size: u64) -> Option<Snapshot> {
         let mut below = self.below()?;
-        let (at, root) = kept::last(&below.txn, size).ok()??;
+        let (at, root) = view_snapshot::last(&below.txn, size).ok()??;
         let folded = below.cursors.values().all(|position| *position >= at);
-        if !folded || kept::root(store, at).ok()? != root {
+        if !folded || view_snapshot::root(store, at).ok()? != root {
             return None;
         }
         below.cursors.values_mut().for_each(|position| *position = at);
-        below.stretch = Some(at / self.stretch - 1);
+        below.interval = Some(at / self.interval - 1);
         Some(Snapshot { below: Some(below), ..Snapshot::default() })
     }
 
@@ -243,7 +243,7 @@ impl Views {
             cursors.insert(view.name, position);
         }
         drop(table);
-        Some(Below { txn, cursors, stretch: None, _lock: lock })
+        Some(Below { txn, cursors, interval: None, _lock: lock })
     }
 }
 
@@ -276,7 +276,7 @@ pub(super) fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
     move |source| ViewError::Io { what, source }
 }
 
-fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError> {
+fn update_file(path: &Path, store: &Store, interval: u64) -> Result<(), ViewError> {
     let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
     let db = create(path)?;
     let mut txn = db.begin_write()?;
@@ -284,12 +284,12 @@ fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError
     {
         let mut cursors = txn.open_table(CURSORS)?;
         let from = beginnings(&txn, &mut cursors, size)?;
-        let mut kept = Kept::open(&txn)?;
+        let mut kept = ViewSnapshot::open(&txn)?;
         let mut tables = BTreeMap::new();
         for view in ALL {
             tables.insert(view.name, txn.open_table(rows(view))?);
         }
-        for window in windows(&from, size, stretch) {
+        for window in windows(&from, size, interval) {
             // Rows change many times in a window: each is written once.
             let mut changed = BTreeMap::<&'static str, BTreeMap<_, _>>::new();
             fold(store, &from, window.clone(), |view, envelope, event| {
@@ -303,19 +303,19 @@ fn update_file(path: &Path, store: &Store, stretch: u64) -> Result<(), ViewError
             for (view, rows) in changed {
                 let Some(table) = tables.get_mut(view) else { continue };
                 for (key, row) in rows {
-                    kept.put(view, &key, window.start / stretch, &row)?;
+                    kept.put(view, &key, window.start / interval, &row)?;
                     table.insert(key.as_slice(), row.as_slice())?;
                 }
             }
-            if window.end % stretch == 0 {
-                kept.over(window.end, kept::root(store, window.end)?)?;
+            if window.end % interval == 0 {
+                kept.over(window.end, view_snapshot::root(store, window.end)?)?;
             }
         }
         for view in ALL {
             let cursor: Cursor = (view.revision, size);
             cursors.insert(view.name, codec::encode(&cursor).as_slice())?;
         }
-        let cursor: Cursor = (kept::REVISION, size);
+        let cursor: Cursor = (view_snapshot::REVISION, size);
         cursors.insert(KEPT, codec::encode(&cursor).as_slice())?;
     }
     txn.commit()?;
@@ -332,9 +332,9 @@ fn beginnings(
         let cursor = cursors.get(name)?.map(|row| codec::decode::<Cursor>(row.value()));
         Ok(cursor.and_then(Result::ok))
     };
-    let keeps = stored(KEPT)?.is_some_and(|(revision, _)| revision == kept::REVISION);
+    let keeps = stored(KEPT)?.is_some_and(|(revision, _)| revision == view_snapshot::REVISION);
     if !keeps {
-        kept::drop_all(txn)?;
+        view_snapshot::drop_all(txn)?;
     }
     let mut from = BTreeMap::new();
     for view in ALL {
@@ -346,7 +346,7 @@ fn beginnings(
             }
             _ => {
                 if txn.delete_table(rows(view))? {
-                    Kept::open(txn)?.forget(view.name)?;
+                    ViewSnapshot::open(txn)?.forget(view.name)?;
                 }
                 0
             }
@@ -360,11 +360,11 @@ fn beginnings(
 fn windows(
     from: &BTreeMap<&'static str, u64>,
     size: u64,
-    stretch: u64,
+    interval: u64,
 ) -> impl Iterator<Item = Range<u64>> {
     let mut at = from.values().min().copied().unwrap_or(size);
     std::iter::from_fn(move || {
-        let window = at..size.min((at / stretch + 1) * stretch);
+        let window = at..size.min((at / interval + 1) * interval);
         at = window.end;
         (!window.is_empty()).then_some(window)
     })
@@ -408,14 +408,14 @@ struct Below {
     txn: ReadTransaction,
     cursors: BTreeMap<&'static str, u64>,
     /// The rows are those kept at the end of this stretch; none for the newest.
-    stretch: Option<u64>,
+    interval: Option<u64>,
     _lock: File,
 }
 
 impl Below {
     fn get(&self, view: &Definition, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        if let Some(stretch) = self.stretch {
-            return kept::get(&self.txn, view.name, key, stretch);
+        if let Some(interval) = self.interval {
+            return view_snapshot::get(&self.txn, view.name, key, interval);
         }
         match self.txn.open_table(rows(view)) {
             Ok(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
@@ -432,8 +432,8 @@ impl Below {
         goes_on: impl Fn(&[u8]) -> bool,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
     ) -> Result<(), ViewError> {
-        if let Some(stretch) = self.stretch {
-            return kept::scan(&self.txn, view.name, from, stretch, each);
+        if let Some(interval) = self.interval {
+            return view_snapshot::scan(&self.txn, view.name, from, interval, each);
         }
         let table = match self.txn.open_table(rows(view)) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(()),
@@ -470,7 +470,7 @@ impl Snapshot {
         let from = |view| cursor(view).unwrap_or(0).max(self.size);
         let from = ALL.iter().map(|view| (view.name, from(view))).collect();
         let fresh = &mut self.fresh;
-        for window in windows(&from, size, kept::EVENTS) {
+        for window in windows(&from, size, view_snapshot::EVENTS) {
             fold(store, &from, window, |view, envelope, event| {
                 let fresh = fresh.entry(view.name).or_default();
                 let below = |key: &[u8]| below.map_or(Ok(None), |below| below.get(view, key));
@@ -515,7 +515,7 @@ impl Snapshot {
         each: impl Fn(&[u8]) -> Result<Option<T>, ViewError> + Sync,
     ) -> Result<Vec<T>, ViewError> {
         // A state of former times is read from its beginning.
-        let newest = self.below.as_ref().is_none_or(|below| below.stretch.is_none());
+        let newest = self.below.as_ref().is_none_or(|below| below.interval.is_none());
         let parts = if newest { parallel::cores().min(PARTS_MAX) } else { 1 };
         // Keys are random ids: each part of the first byte's values has as many as the next.
         let first = |part: usize| u8::try_from(part * 256 / parts).ok();

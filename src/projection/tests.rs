@@ -133,7 +133,7 @@ fn kept_states_are_what_the_log_adds_up_to() {
     let rows = redb::TableDefinition::<(&str, &[u8], u64), &[u8]>::new("kept");
     let db = redb::Database::open(dir.path().join("views.redb")).unwrap();
     let txn = db.begin_write().unwrap();
-    txn.open_table(rows).unwrap().retain(|(.., stretch), _| stretch != 2).unwrap();
+    txn.open_table(rows).unwrap().retain(|(.., interval), _| interval != 2).unwrap();
     txn.commit().unwrap();
     drop(db);
     assert_eq!(wrong(47), None);

@@ -38,12 +38,12 @@ pub(super) fn drop_all(txn: &WriteTransaction) -> Result<(), ViewError> {
 }
 
 /// The kept states, for writing.
-pub(super) struct Kept<'t> {
+pub(super) struct ViewSnapshot<'t> {
     rows: Table<'t, Key, &'static [u8]>,
     roots: Table<'t, u64, &'static [u8; 32]>,
 }
 
-impl<'t> Kept<'t> {
+impl<'t> ViewSnapshot<'t> {
     pub(super) fn open(txn: &'t WriteTransaction) -> Result<Self, ViewError> {
         Ok(Self { rows: txn.open_table(ROWS)?, roots: txn.open_table(ROOTS)? })
     }
@@ -59,10 +59,10 @@ impl<'t> Kept<'t> {
         &mut self,
         view: &'static str,
         key: &[u8],
-        stretch: u64,
+        interval: u64,
         row: &[u8],
     ) -> Result<(), ViewError> {
-        self.rows.insert((view, key, stretch), row)?;
+        self.rows.insert((view, key, interval), row)?;
         Ok(())
     }
 
@@ -88,10 +88,10 @@ pub(super) fn get(
     txn: &ReadTransaction,
     view: &'static str,
     key: &[u8],
-    stretch: u64,
+    interval: u64,
 ) -> Result<Option<Vec<u8>>, ViewError> {
     let rows = txn.open_table(ROWS)?;
-    let row = rows.range((view, key, 0)..=(view, key, stretch))?.next_back().transpose()?;
+    let row = rows.range((view, key, 0)..=(view, key, interval))?.next_back().transpose()?;
     Ok(row.map(|(_, row)| row.value().to_vec()))
 }
 
@@ -100,7 +100,7 @@ pub(super) fn scan(
     txn: &ReadTransaction,
     view: &'static str,
     prefix: &[u8],
-    stretch: u64,
+    interval: u64,
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), ViewError>,
 ) -> Result<(), ViewError> {
     let table = txn.open_table(ROWS)?;
@@ -114,7 +114,7 @@ pub(super) fn scan(
         if let Some((known, newest)) = newest.take_if(|(known, _)| known != key) {
             each(&known, newest.value())?;
         }
-        if kept <= stretch {
+        if kept <= interval {
             newest = Some((key.to_vec(), row));
         }
     }
