@@ -4,7 +4,6 @@ mod difficulty;
 mod dry_run;
 pub(in crate::app) mod ensemble;
 pub(in crate::app) mod folder;
-mod journal;
 mod owner;
 mod repeat;
 mod reproduce;
@@ -14,6 +13,7 @@ mod resume;
 mod settings;
 mod supervise_engine;
 mod tell;
+mod training_log_file;
 mod translate;
 mod yardstick;
 
@@ -43,11 +43,11 @@ use crate::projection::runs::RunDetails;
 use crate::supervise::{Engine, SuperviseError};
 use crate::train::protocol::JobSpec;
 pub(in crate::app) use folder::RunFolder;
-use journal::Journal;
 use owner::log_lost;
 use settings::Resolved;
 pub use settings::{ConfigSource, NamedConfig, named_configs, show_config};
 use supervise_engine::{TrainingOutcome, supervise_engine};
+use training_log_file::TrainingLogFile;
 
 /// The parameter of runs that left out rows with an empty text.
 const DROP_EMPTY: &str = "data.drop_empty";
@@ -245,9 +245,9 @@ impl App {
             Ok(regenerated) => screen.regenerated(&regenerated),
             Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
         }
-        let mut journal = Journal::open(&folder.path.join(folder.log_file()));
+        let mut log_file = TrainingLogFile::open(&folder.path.join(folder.log_file()));
         let driven =
-            supervise_engine(session, run, state, engine, stop, (&mut *screen, &mut journal));
+            supervise_engine(session, run, state, engine, stop, (&mut *screen, &mut log_file));
         if let Ok(TrainingOutcome::Finished(finished)) = &driven
             && finished.stopped_early
         {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use super::journal::Journal;
+use super::training_log_file::TrainingLogFile;
 use super::translate;
 use crate::app::runs::supervision::{Supervised, Supervision};
 use crate::app::{Error, ErrorKind, Result, Screen, Session};
@@ -34,7 +34,7 @@ pub(super) fn supervise_engine(
     state: RunState,
     engine: Engine,
     stop: &AtomicUsize,
-    (screen, journal): (&mut dyn Screen, &mut Journal),
+    (screen, log_file): (&mut dyn Screen, &mut TrainingLogFile),
 ) -> Result<TrainingOutcome> {
     let mut training = Training {
         session,
@@ -44,7 +44,7 @@ pub(super) fn supervise_engine(
         killed: false,
         facts: VecDeque::new(),
         screen,
-        journal,
+        log_file,
     };
     let provenance = Provenance::Engine;
     Supervision { session, run, state, provenance, stop, queue_facts: QUEUE_FACTS }
@@ -60,7 +60,7 @@ struct Training<'a> {
     killed: bool,
     facts: VecDeque<RunCommand>,
     screen: &'a mut dyn Screen,
-    journal: &'a mut Journal,
+    log_file: &'a mut TrainingLogFile,
 }
 
 impl Supervised for Training<'_> {
@@ -88,7 +88,7 @@ impl Supervised for Training<'_> {
             Heard::Silence | Heard::Ready | Heard::Scores(_) => return None,
             Heard::Event(event) => {
                 self.screen.event(&event);
-                self.journal.event(self.session.now(), &event);
+                self.log_file.event(self.session.now(), &event);
                 self.facts.extend(translate::fact(&event, self.started, self.attempt));
                 return None;
             }
@@ -105,7 +105,7 @@ impl Supervised for Training<'_> {
             }
             Heard::Gone(gone) => failed(gone.reason, gone.signal, gone.exit_code, gone.output_tail),
         };
-        self.journal.end(self.session.now(), &outcome);
+        self.log_file.end(self.session.now(), &outcome);
         Some(outcome)
     }
 

@@ -15,13 +15,13 @@ const NAMED: [(&str, &str); 4] =
     [("loss", "Loss"), ("roc_auc", "AUC"), ("f1_macro", "F1"), ("accuracy", "Accuracy")];
 
 /// The log of one training.
-pub(super) struct Journal {
+pub(super) struct TrainingLogFile {
     /// None where it cannot be written: that keeps nobody from training, and the record has it all.
     file: Option<File>,
     lr: f64,
 }
 
-impl Journal {
+impl TrainingLogFile {
     /// Goes on with the log at `path`.
     pub(super) fn open(path: &Path) -> Self {
         let file = confine::append_file(path).ok();
