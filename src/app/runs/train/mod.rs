@@ -221,11 +221,11 @@ impl App {
         };
         let (yardstick, trainer) = (plan.yardstick, &*self.caller.actor);
         let of = Results { started: &started, yardstick, trainer };
-        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 
     /// Sets the engine to work and stays with it to its end.
-    fn see_through(
+    fn run_attempt(
         &self,
         session: &Session<'_>,
         attempt: Attempt<'_>,

@@ -181,7 +181,7 @@ impl App {
             resume_from: None,
         };
         let of = Results { started: &started, yardstick: None, trainer: &self.caller.actor };
-        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 
     /// Compares the finished run `by` with the original and records what came of it there.

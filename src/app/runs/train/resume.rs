@@ -88,7 +88,7 @@ impl App {
         };
         let of = Results { started, yardstick: None, trainer: &self.caller.actor };
         let (run, folder) = (found.run, &found.folder);
-        self.see_through(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 
     /// Finds the run and everything it needs, and refuses what differs from the record.
