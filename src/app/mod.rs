@@ -70,8 +70,8 @@ pub use self::runs::list::{
 };
 pub use self::runs::shown::{RunShown, plain_value};
 pub use self::runs::train::{
-    ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, ReproduceOptions, Reproduced,
-    RunReproducedAgain, Screen, Spread, TrainRequest, Trained, TrainedRepeatedly, Yardstick,
+    Baseline, ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, ReproduceOptions,
+    Reproduced, RunReproducedAgain, Screen, Spread, TrainRequest, Trained, TrainedRepeatedly,
     named_configs, show_config,
 };
 pub use self::workspace::actors::{ActorLine, KeyMade, Vouched};

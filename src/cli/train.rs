@@ -301,11 +301,11 @@ fn summary(app: &App, trained: &Trained, context: &mut Context) -> Result<()> {
             metric("accuracy"),
             metric("f1_macro")
         ))?;
-        if let Some(yardstick) = &trained.yardstick {
+        if let Some(baseline) = &trained.baseline {
             ui.line(&format!(
                 "TF-IDF + logistic regression on the same rows: accuracy {}, macro F1 {}",
-                share(Some(yardstick.accuracy)),
-                share(Some(yardstick.f1_macro))
+                share(Some(baseline.accuracy)),
+                share(Some(baseline.f1_macro))
             ))?;
         }
         let test = run.evaluations.iter().find(|evaluation| evaluation.split == Split::Test);

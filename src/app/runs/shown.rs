@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::runs::analysis::RunOrigin;
-use crate::app::runs::train::Yardstick;
+use crate::app::runs::train::Baseline;
 use crate::app::{App, Progress, Result};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::Provenance;
@@ -109,7 +109,7 @@ pub struct RunShown {
     pub progress: Option<Progress>,
     /// Scores of the baseline on the same test rows, where the verb trained one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tfidf_logreg_on_the_same_rows: Option<Yardstick>,
+    pub tfidf_logreg_on_the_same_rows: Option<Baseline>,
 }
 
 impl App {

@@ -293,8 +293,8 @@ fn record<'a>(
     artifacts: &[ArtifactStored],
 ) -> Record<'a> {
     let mut measured = serde_json::Map::new();
-    if let Some(yardstick) = of.yardstick {
-        measured.insert(BASELINE.into(), json!(yardstick));
+    if let Some(baseline) = of.baseline {
+        measured.insert(BASELINE.into(), json!(baseline));
     }
     if let Some(ms) = finished.inference_ms {
         measured.insert(INFERENCE_MS.into(), json!(ms));

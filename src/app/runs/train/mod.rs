@@ -1,5 +1,6 @@
 //! `train`: from settings and data to a finished run, every step of it recorded.
 
+mod baseline;
 mod difficulty;
 mod dry_run;
 pub(in crate::app) mod ensemble;
@@ -15,16 +16,15 @@ mod supervise_engine;
 mod tell;
 mod training_log_file;
 mod translate;
-mod yardstick;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
 
+pub use baseline::Baseline;
 pub use dry_run::PlannedRun;
 pub use repeat::{Spread, TrainedRepeatedly};
 pub use reproduce::{ReproduceOptions, Reproduced, RunReproducedAgain};
 pub use request::{DataSource, Programs, Screen, TrainRequest};
-pub use yardstick::Yardstick;
 
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
@@ -58,13 +58,13 @@ pub struct Trained {
     /// The run, as the views have it.
     pub run: RunDetails,
     /// What the classical baseline reaches on the same test rows.
-    pub yardstick: Option<Yardstick>,
+    pub baseline: Option<Baseline>,
 }
 
 /// What the results of a run speak of.
 struct Results<'a> {
     started: &'a RunStarted,
-    yardstick: Option<Yardstick>,
+    baseline: Option<Baseline>,
     /// Who trains it.
     trainer: &'a str,
 }
@@ -103,7 +103,7 @@ struct Plan<'a> {
     dataset: Dataset,
     synthetic: Option<Synthetic>,
     prepared: Preparation,
-    yardstick: Option<Yardstick>,
+    baseline: Option<Baseline>,
     threads: u32,
 }
 
@@ -156,22 +156,22 @@ impl App {
             Ok(folder) => folder,
             Err(error) => return session.finish_with(Err(error)),
         };
-        let mut yardstick = None;
+        let mut baseline = None;
         let result = Plan::new(self, request, resolved, name, given, &folder, screen).and_then(
             |mut plan| {
-                yardstick = plan.yardstick;
+                baseline = plan.baseline;
                 self.train_in(&session, run, &mut plan, &folder, stop, screen)
             },
         );
         let ended = self.close(session, run, &folder, result);
-        self.trained(run, yardstick, ended, screen)
+        self.trained(run, baseline, ended, screen)
     }
 
     /// The run as it is when its training has ended.
     fn trained(
         &self,
         run: RunId,
-        yardstick: Option<Yardstick>,
+        baseline: Option<Baseline>,
         ended: Result<()>,
         screen: &mut dyn Screen,
     ) -> Result<Trained> {
@@ -186,7 +186,7 @@ impl App {
             .snapshot()?
             .run(run)?
             .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        Ok(Trained { run: details, yardstick })
+        Ok(Trained { run: details, baseline })
     }
 
     fn train_in(
@@ -219,8 +219,8 @@ impl App {
             threads: plan.threads,
             resume_from: None,
         };
-        let (yardstick, trainer) = (plan.yardstick, &*self.caller.actor);
-        let of = Results { started: &started, yardstick, trainer };
+        let (baseline, trainer) = (plan.baseline, &*self.caller.actor);
+        let of = Results { started: &started, baseline, trainer };
         self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 
@@ -468,10 +468,10 @@ impl<'a> Plan<'a> {
             dataset,
             synthetic,
             prepared,
-            yardstick: None,
+            baseline: None,
             threads: request.threads.unwrap_or_else(crate::app::core::environment::cpus),
         };
-        plan.yardstick = yardstick::measure(&plan);
+        plan.baseline = baseline::measure(&plan);
         Ok(plan)
     }
 

@@ -48,7 +48,7 @@ impl App {
     /// When log or views cannot be read.
     pub fn trained_shown(&self, trained: &Trained) -> Result<RunShown> {
         let mut shown = self.run_shown(trained.run.clone())?;
-        shown.tfidf_logreg_on_the_same_rows = trained.yardstick;
+        shown.tfidf_logreg_on_the_same_rows = trained.baseline;
         Ok(shown)
     }
 

@@ -180,7 +180,7 @@ impl App {
             threads,
             resume_from: None,
         };
-        let of = Results { started: &started, yardstick: None, trainer: &self.caller.actor };
+        let of = Results { started: &started, baseline: None, trainer: &self.caller.actor };
         self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }
 

@@ -86,7 +86,7 @@ impl App {
             threads: started.environment.threads,
             resume_from: Some(found.checkpoint.clone()),
         };
-        let of = Results { started, yardstick: None, trainer: &self.caller.actor };
+        let of = Results { started, baseline: None, trainer: &self.caller.actor };
         let (run, folder) = (found.run, &found.folder);
         self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
     }

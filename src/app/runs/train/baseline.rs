@@ -17,7 +17,7 @@ const CONFIG: &str = "tfidf_logreg";
 
 /// Scores of the classical baseline on the test rows of a run.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, JsonSchema)]
-pub struct Yardstick {
+pub struct Baseline {
     /// Share of the rows it gets right.
     pub accuracy: f64,
     /// Mean of the F1 scores of the labels.
@@ -26,7 +26,7 @@ pub struct Yardstick {
 
 /// Fits the baseline to the training rows of `plan` and scores its test rows; none for models that
 /// are a baseline themselves, for series, for very large data, and where it cannot be fitted.
-pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
+pub(super) fn measure(plan: &Plan<'_>) -> Option<Baseline> {
     let inputs = plan.config.model.architecture.specification().inputs();
     if inputs != InputKind::Tokens || plan.dataset.rows.len() > ROWS_MAX {
         return None;
@@ -40,5 +40,5 @@ pub(super) fn measure(plan: &Plan<'_>) -> Option<Yardstick> {
     let thresholds = Thresholds::of(config.training.threshold, &data);
     let scores = evaluate(&model, &data, Split::Test, thresholds, config.training.seed).ok()?;
     let value = |name: &str| scores.get(name).map(|metric| metric.value);
-    Some(Yardstick { accuracy: value("accuracy")?, f1_macro: value("f1_macro")? })
+    Some(Baseline { accuracy: value("accuracy")?, f1_macro: value("f1_macro")? })
 }
