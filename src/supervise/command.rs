@@ -108,7 +108,7 @@ impl Command {
     }
 
     /// Waits for what is heard next, at most `wait`.
-    pub fn hear(&mut self, wait: Duration) -> Output {
+    pub fn recv(&mut self, wait: Duration) -> Output {
         let silence = match self.printed.recv_timeout(wait) {
             Ok(printed) => return Output::Printed(printed),
             Err(silence) => silence,

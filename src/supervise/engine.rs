@@ -95,7 +95,7 @@ pub enum SuperviseError {
 
 /// What is heard next.
 #[derive(Debug)]
-pub enum Heard {
+pub enum EngineMessage {
     /// Something happened in training.
     Event(TrainEvent),
     /// The job ended, and the engine said how.
@@ -220,7 +220,7 @@ impl Engine {
         self.say(&ToEngine::Train(Box::new(job)))
     }
 
-    /// Lets the engine load a model to score rows with; it answers [`Heard::Ready`].
+    /// Lets the engine load a model to score rows with; it answers [`EngineMessage::Ready`].
     ///
     /// # Errors
     /// When the order cannot be put into a message.
@@ -228,7 +228,7 @@ impl Engine {
         self.say(&ToEngine::Score(Box::new(spec)))
     }
 
-    /// Lets the engine score rows; it answers [`Heard::Scores`].
+    /// Lets the engine score rows; it answers [`EngineMessage::Scores`].
     ///
     /// # Errors
     /// When the rows cannot be put into a message.
@@ -255,22 +255,22 @@ impl Engine {
     }
 
     /// Waits for what is heard next, at most `wait`.
-    pub fn hear(&mut self, wait: Duration) -> Heard {
+    pub fn recv(&mut self, wait: Duration) -> EngineMessage {
         match self.heard.recv_timeout(wait) {
-            Ok(Ok(FromEngine::Event(event))) => Heard::Event(event),
+            Ok(Ok(FromEngine::Event(event))) => EngineMessage::Event(event),
             Ok(Ok(FromEngine::Ended(ended))) => {
                 self.reap();
-                Heard::Ended(ended)
+                EngineMessage::Ended(ended)
             }
-            Ok(Ok(FromEngine::Ready)) => Heard::Ready,
-            Ok(Ok(FromEngine::Scores(scores))) => Heard::Scores(scores),
-            Err(RecvTimeoutError::Timeout) => Heard::Silence,
+            Ok(Ok(FromEngine::Ready)) => EngineMessage::Ready,
+            Ok(Ok(FromEngine::Scores(scores))) => EngineMessage::Scores(scores),
+            Err(RecvTimeoutError::Timeout) => EngineMessage::Silence,
             // A second hello or garbage: the engine is not one to go on with.
             Ok(Ok(FromEngine::Hello(_)) | Err(_)) => {
                 self.kill();
-                Heard::Gone(self.gone())
+                EngineMessage::Gone(self.gone())
             }
-            Err(RecvTimeoutError::Disconnected) => Heard::Gone(self.gone()),
+            Err(RecvTimeoutError::Disconnected) => EngineMessage::Gone(self.gone()),
         }
     }
 

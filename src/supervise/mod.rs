@@ -15,6 +15,6 @@ mod exit;
 mod guard;
 
 pub use command::{Command, End, Output, Printed};
-pub use engine::{Engine, Heard, SuperviseError};
+pub use engine::{Engine, EngineMessage, SuperviseError};
 pub use exit::Gone;
 pub use guard::serve_guard;

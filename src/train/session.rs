@@ -50,7 +50,7 @@ where
     let stop = Arc::new(AtomicBool::new(false));
     let ended = Arc::new(AtomicBool::new(false));
     listen(socket.try_clone()?, &stop, &ended, on_orphaned);
-    let mut voice = Voice { socket: &mut socket, stop: &stop, error: None };
+    let mut voice = SocketRecorder { socket: &mut socket, stop: &stop, error: None };
     let outcome = catch_unwind(AssertUnwindSafe(|| train(&job, build, &mut voice, &stop)))
         .unwrap_or_else(|panic| {
             let message = panic_text(panic.as_ref());
@@ -130,7 +130,7 @@ fn listen(
     });
 }
 
-fn train<B>(job: &JobSpec, build: B, voice: &mut Voice<'_>, stop: &AtomicBool) -> Ended
+fn train<B>(job: &JobSpec, build: B, voice: &mut SocketRecorder<'_>, stop: &AtomicBool) -> Ended
 where
     B: FnOnce(&JobSpec, &Prepared) -> Result<Box<dyn Learner>, LearnError>,
 {
@@ -189,13 +189,13 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Tells the parent; the first failure is kept and asks for a stop.
-struct Voice<'a> {
+struct SocketRecorder<'a> {
     socket: &'a mut dyn Write,
     stop: &'a AtomicBool,
     error: Option<ProtocolError>,
 }
 
-impl Recorder for Voice<'_> {
+impl Recorder for SocketRecorder<'_> {
     fn record(&mut self, event: TrainEvent) {
         if self.error.is_some() {
             return;

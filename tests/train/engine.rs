@@ -13,7 +13,7 @@ use annals::data::batch::Collator;
 use annals::data::prepared::{Inputs, Prepared, Targets};
 use annals::model::config::{Layer, TrainConfig, resolve};
 use annals::stats::random::Stream;
-use annals::supervise::{Engine, Heard};
+use annals::supervise::{Engine, EngineMessage};
 use annals::train::checkpoint::Checkpoints;
 use annals::train::protocol::{self, Ended, JobSpec, ScoreSpec};
 use annals::train::{FailureKind, Finished, TrainEvent};
@@ -105,23 +105,23 @@ impl Place {
         &self,
         job: JobSpec,
         mut react: impl FnMut(&mut Engine, &TrainEvent),
-    ) -> Heard {
+    ) -> EngineMessage {
         let mut engine = self.start();
         engine.train(job).unwrap();
         let begin = Instant::now();
         loop {
-            match engine.hear(Duration::from_millis(200)) {
-                Heard::Event(event) => react(&mut engine, &event),
-                Heard::Silence => assert!(begin.elapsed() < WAIT, "the engine hangs"),
+            match engine.recv(Duration::from_millis(200)) {
+                EngineMessage::Event(event) => react(&mut engine, &event),
+                EngineMessage::Silence => assert!(begin.elapsed() < WAIT, "the engine hangs"),
                 end => return end,
             }
         }
     }
 }
 
-pub(crate) fn finished(heard: Heard) -> Finished {
+pub(crate) fn finished(heard: EngineMessage) -> Finished {
     match heard {
-        Heard::Ended(Ended::Finished(finished)) => *finished,
+        EngineMessage::Ended(Ended::Finished(finished)) => *finished,
         other => panic!("not finished: {other:?}"),
     }
 }
@@ -200,7 +200,7 @@ fn trn_1_a_stopped_run_goes_on_bit_for_bit() {
         events.push(event.clone());
     });
     let stopped = match end {
-        Heard::Ended(Ended::Interrupted(stopped)) => stopped,
+        EngineMessage::Ended(Ended::Interrupted(stopped)) => stopped,
         other => panic!("not interrupted: {other:?}"),
     };
     assert!((10..200).contains(&stopped.step), "{stopped:?}");
@@ -224,7 +224,7 @@ fn trn_1_a_killed_run_goes_on_bit_for_bit() {
         }
     });
     match end {
-        Heard::Gone(gone) => assert_eq!(gone.signal, Some(9), "{gone:?}"),
+        EngineMessage::Gone(gone) => assert_eq!(gone.signal, Some(9), "{gone:?}"),
         other => panic!("not killed: {other:?}"),
     }
     let mut job = place.job("parts", &config);
@@ -243,7 +243,7 @@ fn what_cannot_be_trained_is_refused_with_the_reason() {
     let mut job = place.job("run", &config(&[]));
     job.device = "cuda:99".into();
     match place.run(job, |_, _| {}) {
-        Heard::Ended(Ended::Failed(failure)) => {
+        EngineMessage::Ended(Ended::Failed(failure)) => {
             assert_eq!(failure.kind, FailureKind::Device);
             assert!(failure.message.contains("device cuda:99"), "{failure:?}");
         }
@@ -252,7 +252,7 @@ fn what_cannot_be_trained_is_refused_with_the_reason() {
     let mut job = place.job("run", &config(&[]));
     job.dataset_digest = Digest::of(b"another file");
     match place.run(job, |_, _| {}) {
-        Heard::Ended(Ended::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Data),
+        EngineMessage::Ended(Ended::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Data),
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -265,8 +265,8 @@ fn exhausted_memory_is_named() {
     let log = place.root.path().join("engine.log");
     let mut engine = Engine::start(Path::new("/bin/sh"), &limited, &log).unwrap();
     engine.train(place.job("run", &config(&[("model.n_embd", "16384")]))).unwrap();
-    match engine.hear(WAIT) {
-        Heard::Ended(Ended::Failed(failure)) => {
+    match engine.recv(WAIT) {
+        EngineMessage::Ended(Ended::Failed(failure)) => {
             assert_eq!(failure.kind, FailureKind::Memory, "{failure:?}");
         }
         other => panic!("not refused: {other:?}"),
@@ -325,7 +325,7 @@ pub(crate) fn loaded(
     config: &TrainConfig,
     dir: PathBuf,
     labels: &[&str],
-) -> (Engine, Heard) {
+) -> (Engine, EngineMessage) {
     let mut engine = place.start();
     let spec = ScoreSpec {
         config: config.clone(),
@@ -338,7 +338,7 @@ pub(crate) fn loaded(
         threads: 2,
     };
     engine.score(spec).unwrap();
-    let heard = engine.hear(WAIT);
+    let heard = engine.recv(WAIT);
     (engine, heard)
 }
 
@@ -350,12 +350,12 @@ fn a_trained_model_scores_rows_as_it_did_in_training() {
     let (finished, _) = train(&place, place.job("scored", &config));
     let dir = place.root.path().join("scored").join(&finished.best_dir);
     let (mut engine, heard) = loaded(&place, &config, dir.clone(), &["without", "with"]);
-    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    assert!(matches!(heard, EngineMessage::Ready), "{heard:?}");
     let rows = data.of_split(Split::Test);
     let mut right = 0;
     for row in &rows {
         engine.rows(Collator::new(&data).batch(&[*row])).unwrap();
-        let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+        let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
         assert_eq!(scores.len(), 2);
         right += usize::from(u32::from(scores[1] > scores[0]) == data.targets.of(*row)[0]);
     }
@@ -363,13 +363,13 @@ fn a_trained_model_scores_rows_as_it_did_in_training() {
     assert!((right as f64 / rows.len() as f64 - recorded).abs() < 1e-9, "{right}, {recorded}");
 
     let (_engine, heard) = loaded(&place, &config, dir.clone(), &["a", "b", "c"]);
-    let Heard::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
+    let EngineMessage::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
     assert!(failure.message.contains("has shape [2], [3] expected"), "{}", failure.message);
     let weights = dir.join("model.safetensors");
     let bytes = std::fs::read(&weights).unwrap();
     annals::base::durable::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
     let (_engine, heard) = loaded(&place, &config, dir, &["without", "with"]);
-    let Heard::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
+    let EngineMessage::Ended(Ended::Failed(failure)) = heard else { panic!("{heard:?}") };
     assert!(failure.message.contains("model.safetensors"), "{}", failure.message);
 }
 
@@ -431,7 +431,7 @@ fn the_focal_loss_is_its_formula() {
         let (mut sum, mut terms) = (0.0, 0.0);
         for row in data.of_split(Split::Train) {
             engine.rows(Collator::new(&data).batch(&[row])).unwrap();
-            let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+            let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
             let (a, b) = (f64::from(scores[0]), f64::from(scores[1]));
             let truth = data.targets.of(row);
             let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
@@ -525,14 +525,14 @@ fn bf16_is_near_32_bits_where_the_device_has_it_and_refused_elsewhere() {
     #[cfg(not(target_arch = "x86_64"))]
     let has = false;
     match heard {
-        Heard::Ended(Ended::Finished(_)) => {
+        EngineMessage::Ended(Ended::Finished(_)) => {
             assert!(has);
             let far = |(a, b): (&f64, &f64)| (a - b).abs() > 0.05;
             assert!(!whole.iter().zip(&auto).any(far), "{whole:?} {auto:?}");
             assert_ne!(whole, auto, "nothing was computed in 16 bits");
             assert_eq!(auto, losses(&train(&place, job("again", "auto")).1));
         }
-        Heard::Ended(Ended::Failed(failure)) => {
+        EngineMessage::Ended(Ended::Failed(failure)) => {
             assert!(!has);
             assert_eq!(failure.kind, FailureKind::Device);
             assert!(failure.message.contains("device cpu: this processor"), "{failure:?}");

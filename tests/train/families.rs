@@ -3,7 +3,7 @@
 use annals::base::Split;
 use annals::data::batch::Collator;
 use annals::data::prepared::{HeadTargets, Inputs, Prepared, Targets};
-use annals::supervise::Heard;
+use annals::supervise::EngineMessage;
 use annals::train::TrainEvent;
 
 use crate::engine::{Place, VOCAB, WAIT, config, dataset, loaded, numbers, train};
@@ -227,10 +227,10 @@ fn a_convolution_and_max_pooling_see_tokens_alone() {
     let shape = weights.tensor("convolution.weight").unwrap().shape().to_vec();
     assert_eq!(shape, [config.model.n_embd as usize, config.model.n_embd as usize, 3]);
     let (mut engine, heard) = loaded(&place, &config, dir, &["without", "with"]);
-    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    assert!(matches!(heard, EngineMessage::Ready), "{heard:?}");
     let mut scores = |rows: &[usize]| {
         engine.rows(Collator::new(&data).batch(rows)).unwrap();
-        let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+        let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
         scores
     };
     let rows = data.of_split(Split::Test);

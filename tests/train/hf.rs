@@ -492,7 +492,7 @@ mod torch {
     use annals::data::tokenizer::Tokenizer;
     use annals::model::config::{TrainConfig, resolve};
     use annals::model::hf::Pretrained;
-    use annals::supervise::Heard;
+    use annals::supervise::EngineMessage;
     use annals::train::protocol::{Ended, ScoreSpec};
     use safetensors::tensor::Dtype;
 
@@ -543,14 +543,14 @@ mod torch {
                 threads: 2,
             };
             engine.score(spec).unwrap();
-            let heard = engine.hear(WAIT);
-            assert!(matches!(heard, Heard::Ready), "{heard:?}");
+            let heard = engine.recv(WAIT);
+            assert!(matches!(heard, EngineMessage::Ready), "{heard:?}");
             let all: Vec<usize> = (0..texts.len()).collect();
             let mut worst = 0.0_f64;
             // Alone, and all together with padding.
             for batch in all.chunks(1).chain([&all[..]]) {
                 engine.rows(Collator::new(&data).batch(batch)).unwrap();
-                let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+                let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
                 let wanted = batch.iter().flat_map(|row| items[*row]["logits"].as_array().unwrap());
                 assert_eq!(scores.len(), batch.len() * labels.len());
                 for (score, wanted) in scores.iter().zip(wanted) {
@@ -581,10 +581,10 @@ mod torch {
             threads: 1,
         };
         engine.score(spec).unwrap();
-        let heard = engine.hear(WAIT);
-        assert!(matches!(heard, Heard::Ready), "{heard:?}");
+        let heard = engine.recv(WAIT);
+        assert!(matches!(heard, EngineMessage::Ready), "{heard:?}");
         engine.rows(Collator::new(data).batch(&[0, 1, 2])).unwrap();
-        let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+        let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
         scores
     }
 
@@ -661,7 +661,7 @@ mod torch {
 
         on.distilbert.init_digest = "0".repeat(64);
         let end = place.run(place.job("other", &on), |_, _| ());
-        let Heard::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
+        let EngineMessage::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
         assert!(failure.message.contains("expected"), "{}", failure.message);
         assert!(failure.message.contains("expected"), "{}", failure.message);
     }

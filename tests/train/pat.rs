@@ -9,7 +9,7 @@ use annals::model::WEIGHTS_FILE;
 use annals::model::config::{Layer, TrainConfig, builtin, resolve};
 use annals::model::pat;
 use annals::stats::random::Stream;
-use annals::supervise::Heard;
+use annals::supervise::EngineMessage;
 use annals::train::TrainEvent;
 use annals::train::protocol::{Ended, ScoreSpec};
 
@@ -130,7 +130,7 @@ fn it_goes_on_to_the_same_weights() {
             engine.stop();
         }
     });
-    let Heard::Ended(Ended::Interrupted(interrupted)) = end else { panic!("{end:?}") };
+    let EngineMessage::Ended(Ended::Interrupted(interrupted)) = end else { panic!("{end:?}") };
     let mut job = place.job("parts", &config);
     job.resume_from = interrupted.dir.clone();
     let resumed = finished(place.run(job, |_, _| ()));
@@ -153,10 +153,10 @@ fn scores(place: &Place, data: &Prepared, config: &TrainConfig, run: &str, dir: 
         threads: 2,
     };
     engine.score(spec).unwrap();
-    assert!(matches!(engine.hear(WAIT), Heard::Ready));
+    assert!(matches!(engine.recv(WAIT), EngineMessage::Ready));
     let all: Vec<usize> = (0..data.rows.len()).collect();
     engine.rows(Collator::new(data).batch(&all)).unwrap();
-    let Heard::Scores(scores) = engine.hear(WAIT) else { panic!("no scores") };
+    let EngineMessage::Scores(scores) = engine.recv(WAIT) else { panic!("no scores") };
     scores
 }
 
@@ -243,7 +243,7 @@ fn an_encoder_of_keras_is_begun_from() {
     all.push(("pat.init_digest", "another"));
     let altered = config("pat_s", &all);
     let end = place.run(place.job("altered", &altered), |_, _| ());
-    let Heard::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
+    let EngineMessage::Ended(Ended::Failed(failure)) = end else { panic!("{end:?}") };
     assert!(failure.message.contains("another expected"), "{}", failure.message);
 }
 

@@ -19,7 +19,7 @@ use crate::model::{
     Known, Labels, LoadedModel, ModelError, ModelFile, ModelFiles, Reader, TextScorer, TokenReader,
     config,
 };
-use crate::supervise::{Engine, Heard};
+use crate::supervise::{Engine, EngineMessage};
 use crate::train::metric::probability;
 use crate::train::protocol::{Ended, ScoreSpec};
 
@@ -340,8 +340,8 @@ pub(super) fn start(programs: &Programs, spec: ScoreSpec) -> Result<Engine> {
         Engine::start_to_answer(program, args, Path::new("/dev/null")).map_err(lost)?;
     engine.require(spec.config.model.architecture).map_err(lost)?;
     engine.score(spec).map_err(lost)?;
-    match engine.hear(WAIT) {
-        Heard::Ready => Ok(engine),
+    match engine.recv(WAIT) {
+        EngineMessage::Ready => Ok(engine),
         other => Err(failed(other)),
     }
 }
@@ -359,17 +359,17 @@ fn ask(engine: &mut Engine, batch: Batch) -> Result<Vec<f32>> {
     engine
         .rows(batch)
         .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
-    match engine.hear(WAIT) {
-        Heard::Scores(scores) => Ok(scores),
+    match engine.recv(WAIT) {
+        EngineMessage::Scores(scores) => Ok(scores),
         other => Err(failed(other)),
     }
 }
 
-fn failed(heard: Heard) -> Error {
+fn failed(heard: EngineMessage) -> Error {
     let message = match heard {
-        Heard::Ended(Ended::Failed(failure)) => failure.message,
-        Heard::Gone(gone) => gone.reason,
-        Heard::Silence => format!("the engine sent nothing for {} s", WAIT.as_secs()),
+        EngineMessage::Ended(Ended::Failed(failure)) => failure.message,
+        EngineMessage::Gone(gone) => gone.reason,
+        EngineMessage::Silence => format!("the engine sent nothing for {} s", WAIT.as_secs()),
         other => format!("the engine sent an unexpected message: {other:?}"),
     };
     Error::new(ErrorKind::TrainingFailed, message)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::heard::Heard;
 use super::report::finished;
+use super::script_output::ScriptOutput;
 use super::start::{StartRun, no_id};
 use crate::app::NewRun;
 use crate::app::runs::supervision::{Supervised, Supervision};
@@ -132,7 +132,7 @@ impl App {
         let path = folder.path.join(folder.log_file());
         let mut log = confine::append_file(&path)
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
-        let mut heard = Heard::default();
+        let mut heard = ScriptOutput::default();
         // The log of the output is a convenience: a full disk ends no training.
         let mut keep = |lines: &[u8]| drop(log.write_all(lines));
         let supervision = Supervision {
@@ -218,7 +218,7 @@ impl App {
 struct Executing<'a> {
     session: &'a Session<'a>,
     command: Command,
-    heard: &'a mut Heard,
+    heard: &'a mut ScriptOutput,
     /// Shows what the command printed.
     echo: &'a mut dyn FnMut(&Printed),
     /// Keeps what the command printed.
@@ -244,7 +244,7 @@ impl Supervised for Executing<'_> {
     }
 
     fn listen(&mut self, wait: Duration) -> Option<End> {
-        match self.command.hear(wait) {
+        match self.command.recv(wait) {
             Output::Silence => None,
             Output::Printed(printed) => {
                 (self.echo)(&printed);

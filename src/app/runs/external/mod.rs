@@ -5,15 +5,15 @@
 //! A reported run has no supervisor whose end could be noticed: it runs until the script says
 //! otherwise, and people are told when it has been silent (`silent.rs`). Start reading in
 //! `report.rs`, then `exec.rs`; what a line means is in `printed.rs`, what becomes of it in
-//! `heard.rs`.
+//! `script_output.rs`.
 
 mod exec;
-mod heard;
 mod line;
 mod literal;
 mod pending;
 mod printed;
 mod report;
+mod script_output;
 mod silent;
 mod start;
 mod tracker;

@@ -7,9 +7,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::heard::{EPOCH_MAX, STEP_MAX};
 use super::line::{self, merged};
 use super::pending::Pending;
+use super::script_output::{EPOCH_MAX, STEP_MAX};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};

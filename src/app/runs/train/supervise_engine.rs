@@ -12,7 +12,7 @@ use crate::app::{Error, ErrorKind, Result, Screen, Session};
 use crate::base::{RunId, Timestamp};
 use crate::domain::Provenance;
 use crate::domain::run::{Ending, RunCommand, RunState};
-use crate::supervise::{Engine, Heard};
+use crate::supervise::{Engine, EngineMessage};
 use crate::train::protocol::Ended;
 use crate::train::{Finished, Interrupted};
 
@@ -83,27 +83,31 @@ impl Supervised for Training<'_> {
     }
 
     fn listen(&mut self, wait: Duration) -> Option<TrainingOutcome> {
-        let outcome = match self.engine.hear(wait) {
+        let outcome = match self.engine.recv(wait) {
             // Nothing was requested of it but to train.
-            Heard::Silence | Heard::Ready | Heard::Scores(_) => return None,
-            Heard::Event(event) => {
+            EngineMessage::Silence | EngineMessage::Ready | EngineMessage::Scores(_) => {
+                return None;
+            }
+            EngineMessage::Event(event) => {
                 self.screen.event(&event);
                 self.log_file.event(self.session.now(), &event);
                 self.facts.extend(translate::fact(&event, self.started, self.attempt));
                 return None;
             }
-            Heard::Ended(Ended::Finished(finished)) => TrainingOutcome::Finished(finished),
-            Heard::Ended(Ended::Interrupted(interrupted)) => stopped(&interrupted),
-            Heard::Ended(Ended::Failed(failure)) => {
+            EngineMessage::Ended(Ended::Finished(finished)) => TrainingOutcome::Finished(finished),
+            EngineMessage::Ended(Ended::Interrupted(interrupted)) => stopped(&interrupted),
+            EngineMessage::Ended(Ended::Failed(failure)) => {
                 let at = failure.step.map_or(String::new(), |step| format!(" at step {step}"));
                 let reason = format!("{}{at}: {}", failure.kind.word(), failure.message);
                 failed(reason, None, None, String::new())
             }
-            Heard::Gone(gone) if self.killed => {
+            EngineMessage::Gone(gone) if self.killed => {
                 let reason = "stopped twice by the user; the engine was killed".to_owned();
                 interrupted(reason, &gone.reason)
             }
-            Heard::Gone(gone) => failed(gone.reason, gone.signal, gone.exit_code, gone.output_tail),
+            EngineMessage::Gone(gone) => {
+                failed(gone.reason, gone.signal, gone.exit_code, gone.output_tail)
+            }
         };
         self.log_file.end(self.session.now(), &outcome);
         Some(outcome)

@@ -1,8 +1,8 @@
 use super::*;
 
 /// Takes in lines of the standard output, in pieces of `size` bytes.
-fn heard_in(text: &str, size: usize) -> Heard {
-    let mut heard = Heard::default();
+fn heard_in(text: &str, size: usize) -> ScriptOutput {
+    let mut heard = ScriptOutput::default();
     for piece in text.as_bytes().chunks(size.max(1)) {
         heard.take(false, piece, Timestamp(0));
     }
@@ -11,13 +11,13 @@ fn heard_in(text: &str, size: usize) -> Heard {
     heard
 }
 
-fn heard(text: &str) -> Heard {
+fn heard(text: &str) -> ScriptOutput {
     heard_in(text, usize::MAX)
 }
 
 type Point = (String, u64, f64);
 
-fn points(heard: &mut Heard) -> Vec<Point> {
+fn points(heard: &mut ScriptOutput) -> Vec<Point> {
     let mut points = Vec::new();
     while let Some(crate::domain::run::RunCommand::RecordMetrics(batch)) = heard.pending.next() {
         for point in batch.points() {
@@ -32,7 +32,7 @@ fn point(name: &str, step: u64, value: f64) -> Point {
     (name.to_owned(), step, value)
 }
 
-fn dropped(heard: &Heard) -> Vec<(String, Reason, u64)> {
+fn dropped(heard: &ScriptOutput) -> Vec<(String, Reason, u64)> {
     let series = heard.unrecorded().series.into_iter();
     series.map(|s| (shown(&s.name, s.split), s.reason, s.values)).collect()
 }
@@ -50,7 +50,7 @@ fn pieces_of_any_size_and_either_end_of_line_give_the_same_points() {
 
 #[test]
 fn both_streams_are_heard_and_their_lines_are_not_mixed() {
-    let mut heard = Heard::default();
+    let mut heard = ScriptOutput::default();
     heard.take(false, b"{\"step\": 1, ", Timestamp(0));
     heard.take(true, b"{'step': 2, 'b': 2}\nwarning\n", Timestamp(0));
     heard.take(false, b"\"a\": 1}\n", Timestamp(0));
@@ -64,7 +64,7 @@ fn the_log_has_every_line_without_its_secrets_however_it_came() {
     let long = "x".repeat(3 * LINE_BYTES_MAX);
     let text = format!("begin\npassword=hunter22\n{long}\n{{'a': 1}}\r\nend");
     for size in [4_093, usize::MAX] {
-        let mut heard = Heard::default();
+        let mut heard = ScriptOutput::default();
         let mut kept = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             heard.take(false, piece, Timestamp(0));

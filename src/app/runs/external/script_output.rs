@@ -59,7 +59,7 @@ struct Unrecorded {
 
 /// What was heard of a command so far.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct ScriptOutput {
     pub(super) pending: Pending,
     /// Whole lines without secrets, for the log of the output.
     kept: Vec<u8>,
@@ -83,7 +83,7 @@ pub(super) struct Heard {
     tail: Vec<String>,
 }
 
-impl Heard {
+impl ScriptOutput {
     /// Takes in a piece of what the command printed.
     pub(super) fn take(&mut self, error: bool, bytes: &[u8], now: Timestamp) {
         for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
