@@ -70,9 +70,9 @@ pub use self::runs::list::{
 };
 pub use self::runs::shown::{RunShown, plain_value};
 pub use self::runs::train::{
-    Baseline, ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, ReproduceOptions,
-    Reproduced, RunReproducedAgain, Screen, Spread, TrainRequest, Trained, TrainedRepeatedly,
-    named_configs, show_config,
+    Baseline, ConfigSource, DataSource, NamedConfig, PlannedRun, Programs, Reporter,
+    ReproduceOptions, Reproduced, RunReproducedAgain, Spread, TrainRequest, Trained,
+    TrainedRepeatedly, named_configs, show_config,
 };
 pub use self::workspace::actors::{ActorLine, KeyMade, Vouched};
 pub use self::workspace::gc::{Collected, Garbage, GarbageCollection};

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::screen::Terminal;
+use super::reporter::Terminal;
 use super::show::{class_table, with_interval};
 use super::train_plan::print_plan;
 use crate::app::{Programs, Result};

@@ -2,7 +2,7 @@
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::screen::{Terminal, stop_signals};
+use super::reporter::{Terminal, stop_signals};
 use super::train_plan::print_plan;
 use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Result};
 use crate::domain::run::{NumberDifference, RunReproduced};

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::consent::DryRun;
 use super::context::Context;
 use super::edit::warn_of_secrets;
-use super::screen::stop_signals;
+use super::reporter::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::consent::DryRun;
 use super::context::Context;
 use super::data_args::DataArgs;
-use super::screen::{Terminal, stop_signals};
+use super::reporter::{Terminal, stop_signals};
 use super::show::{class_table, head_scores, with_interval};
 use super::train_plan::print_plan;
 use super::ui::{Table, duration, share};

@@ -1,6 +1,6 @@
 //! How difficult the training rows are to a model that was trained before.
 
-use super::{Programs, Screen, request};
+use super::{Programs, Reporter, request};
 use crate::app::models::predict::BATCH_TEXTS;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Split;
@@ -15,12 +15,12 @@ pub(super) fn prepare(
     dataset: &Dataset,
     config: &TrainConfig,
     programs: &Programs,
-    screen: &mut dyn Screen,
+    reporter: &mut dyn Reporter,
 ) -> Result<Preparation> {
     let mut preparation = request::prepare(dataset, config)?;
     let curriculum = &config.curriculum;
     if !curriculum.stages.is_empty() && curriculum.difficulty == Difficulty::Reference {
-        let losses = losses(app, &curriculum.reference, dataset, &preparation, programs, screen)?;
+        let losses = losses(app, &curriculum.reference, dataset, &preparation, programs, reporter)?;
         preparation.prepared.difficulty = losses;
     }
     Ok(preparation)
@@ -33,7 +33,7 @@ fn losses(
     dataset: &Dataset,
     preparation: &Preparation,
     programs: &Programs,
-    screen: &mut dyn Screen,
+    reporter: &mut dyn Reporter,
 ) -> Result<Vec<f32>> {
     let mut model = app.model(name, programs)?;
     let labels = &preparation.prepared.labels;
@@ -51,7 +51,7 @@ fn losses(
         return Err(Error::new(ErrorKind::Data, message)
             .hint("`curriculum.reference` must name a model of the same labels"));
     };
-    screen.note(&format!(
+    reporter.note(&format!(
         "The difficulty of rows is measured by {} (weights {}).",
         model.name,
         model.weights.to_string().get(..16).unwrap_or_default()

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::reproduce::reproduced_name;
-use super::{DataSource, ReproduceOptions, Screen, TrainRequest, difficulty, request, result_size};
+use super::{
+    DataSource, Reporter, ReproduceOptions, TrainRequest, difficulty, request, result_size,
+};
 use crate::app::core::environment::cpus;
 use crate::app::{App, Result};
 use crate::base::Split;
@@ -54,10 +56,10 @@ impl App {
     pub fn plan_training(
         &self,
         request: &TrainRequest,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<PlannedRun> {
         let resolved = self.resolve_request(request)?;
-        resolved.notes.iter().for_each(|note| screen.note(note));
+        resolved.notes.iter().for_each(|note| reporter.note(note));
         let config = &resolved.config;
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
@@ -66,10 +68,10 @@ impl App {
                 let dataset = config.model.architecture.specification().read(source, config)?;
                 result_size::refuse_too_many_labels(&dataset)?;
                 let prepared =
-                    difficulty::prepare(self, &dataset, config, &request.programs, screen)?;
+                    difficulty::prepare(self, &dataset, config, &request.programs, reporter)?;
                 plan.labels = dataset.label_names();
                 plan.rows = prepared.splits.iter().map(|s| (s.split, s.rows)).collect();
-                dataset.remarks.iter().for_each(|remark| screen.warn(remark));
+                dataset.remarks.iter().for_each(|remark| reporter.warn(remark));
             }
             DataSource::Sample { rows } => plan.generated_rows = Some(*rows),
         }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::folder::RunFolder;
-use super::{PlannedRun, Programs, Screen, translate};
+use super::{PlannedRun, Programs, Reporter, translate};
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{self, Facts};
@@ -114,12 +114,12 @@ impl App {
         name: &str,
         texts: &[String],
         programs: &Programs,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<RunDetails> {
         let begun = Instant::now();
         let name = Name::new(name)?;
         for note in self.recover()?.notes {
-            screen.note(&note);
+            reporter.note(&note);
         }
         let members = self.members(texts)?;
         let (mut probabilities, mut thresholds) = (Vec::new(), Vec::new());
@@ -145,7 +145,7 @@ impl App {
         let made = Made { run, name: &name, members, evaluation, seconds };
         let result = self.record_ensemble(&session, &made, &folder);
         let ended = self.close(session, run, &folder, result);
-        Ok(self.trained(run, None, ended, screen)?.run)
+        Ok(self.trained(run, None, ended, reporter)?.run)
     }
 
     /// The runs that `texts` name, checked to have the same labels and test rows.

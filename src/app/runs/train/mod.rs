@@ -24,7 +24,7 @@ pub use baseline::Baseline;
 pub use dry_run::PlannedRun;
 pub use repeat::{Spread, TrainedRepeatedly};
 pub use reproduce::{ReproduceOptions, Reproduced, RunReproducedAgain};
-pub use request::{DataSource, Programs, Screen, TrainRequest};
+pub use request::{DataSource, Programs, Reporter, TrainRequest};
 
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
@@ -126,10 +126,10 @@ impl App {
         &self,
         request: &TrainRequest,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<Trained> {
         let resolved = self.resolve_request(request)?;
-        resolved.notes.iter().for_each(|note| screen.note(note));
+        resolved.notes.iter().for_each(|note| reporter.note(note));
         let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
         // Data of the user is read, and refused, before anything is recorded.
         let given = match &request.data {
@@ -140,13 +140,13 @@ impl App {
                 };
                 result_size::refuse_too_many_labels(&dataset)?;
                 let (config, programs) = (&resolved.config, &request.programs);
-                let prepared = difficulty::prepare(self, &dataset, config, programs, screen)?;
+                let prepared = difficulty::prepare(self, &dataset, config, programs, reporter)?;
                 Some((dataset, prepared))
             }
             DataSource::Sample { .. } => None,
         };
         for note in self.recover()?.notes {
-            screen.note(&note);
+            reporter.note(&note);
         }
         self.may_begin("train")?;
         let session = self.begin("train")?;
@@ -157,14 +157,14 @@ impl App {
             Err(error) => return session.finish_with(Err(error)),
         };
         let mut baseline = None;
-        let result = Plan::new(self, request, resolved, name, given, &folder, screen).and_then(
+        let result = Plan::new(self, request, resolved, name, given, &folder, reporter).and_then(
             |mut plan| {
                 baseline = plan.baseline;
-                self.train_in(&session, run, &mut plan, &folder, stop, screen)
+                self.train_in(&session, run, &mut plan, &folder, stop, reporter)
             },
         );
         let ended = self.close(session, run, &folder, result);
-        self.trained(run, baseline, ended, screen)
+        self.trained(run, baseline, ended, reporter)
     }
 
     /// The run as it is when its training has ended.
@@ -173,12 +173,12 @@ impl App {
         run: RunId,
         baseline: Option<Baseline>,
         ended: Result<()>,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<Trained> {
         // A run that failed is in the registry too.
         let refreshed = self.refresh();
         if let Ok(regenerated) = &refreshed {
-            screen.regenerated(regenerated);
+            reporter.regenerated(regenerated);
         }
         ended?;
         refreshed?;
@@ -196,9 +196,9 @@ impl App {
         plan: &mut Plan<'_>,
         folder: &RunFolder,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<()> {
-        plan.tell(screen);
+        plan.tell(reporter);
         let (architecture, request) = (plan.config.model.architecture, plan.request);
         let device = &request.device;
         let engine = start_engine(&request.programs, architecture, device, folder)?;
@@ -221,7 +221,7 @@ impl App {
         };
         let (baseline, trainer) = (plan.baseline, &*self.caller.actor);
         let of = Results { started: &started, baseline, trainer };
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
     }
 
     /// Sets the engine to work and stays with it to its end.
@@ -230,7 +230,7 @@ impl App {
         session: &Session<'_>,
         attempt: Attempt<'_>,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<()> {
         let Attempt { run, state, job, mut engine, of, folder } = attempt;
         let number = state.attempt;
@@ -242,16 +242,16 @@ impl App {
         // The registry files have the run from its start on; the engine works meanwhile. Without
         // them the log is as good.
         match self.refresh() {
-            Ok(regenerated) => screen.regenerated(&regenerated),
-            Err(error) => screen.warn(&format!("the registry files are stale: {error}")),
+            Ok(regenerated) => reporter.regenerated(&regenerated),
+            Err(error) => reporter.warn(&format!("the registry files are stale: {error}")),
         }
         let mut log_file = TrainingLogFile::open(&folder.path.join(folder.log_file()));
         let driven =
-            supervise_engine(session, run, state, engine, stop, (&mut *screen, &mut log_file));
+            supervise_engine(session, run, state, engine, stop, (&mut *reporter, &mut log_file));
         if let Ok(TrainingOutcome::Finished(finished)) = &driven
             && finished.stopped_early
         {
-            screen.note(&format!(
+            reporter.note(&format!(
                 "stopped early after epoch {} of {planned}: {} on valid did not improve in \
                  {}; the weights are those of epoch {}",
                 finished.epochs,
@@ -448,7 +448,7 @@ impl<'a> Plan<'a> {
         name: Name,
         given: Option<(Dataset, Preparation)>,
         folder: &RunFolder,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<Self> {
         let config = resolved.config;
         let (dataset, prepared, synthetic) = match given {
@@ -456,7 +456,7 @@ impl<'a> Plan<'a> {
             None => {
                 let (dataset, synthetic) = request::sample(request, folder, &config)?;
                 let programs = &request.programs;
-                let prepared = difficulty::prepare(app, &dataset, &config, programs, screen)?;
+                let prepared = difficulty::prepare(app, &dataset, &config, programs, reporter)?;
                 (dataset, prepared, synthetic)
             }
         };

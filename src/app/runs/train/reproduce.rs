@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ensemble;
 use super::folder::RunFolder;
-use super::{Attempt, Beginning, DROP_EMPTY, Programs, Results, Screen, start_engine};
+use super::{Attempt, Beginning, DROP_EMPTY, Programs, Reporter, Results, start_engine};
 use crate::app::NewRun;
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::runs::shown::RunShown;
@@ -112,10 +112,10 @@ impl App {
         text: &str,
         options: &ReproduceOptions,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<Reproduced> {
         for note in self.recover()?.notes {
-            screen.note(&note);
+            reporter.note(&note);
         }
         let original = self.recorded(self.find_run(&self.snapshot()?, text)?)?;
         let inputs = self.inputs(&original)?;
@@ -138,12 +138,12 @@ impl App {
                 folder.write(own.as_ref().unwrap_or(name), bytes).map(|_| ())
             })
             .and_then(|()| {
-                self.train_again(&session, run, &again, &folder, stop, screen)?;
+                self.train_again(&session, run, &again, &folder, stop, reporter)?;
                 compared = Some(self.compare(&session, &again.original, run)?);
                 Ok(())
             });
         let ended = self.close(session, run, &folder, result);
-        let run = self.trained(run, None, ended, screen)?.run;
+        let run = self.trained(run, None, ended, reporter)?.run;
         let bug = || Error::new(ErrorKind::Bug, "BUG: a reproduction was not compared");
         let (verdict, numbers) = compared.ok_or_else(bug)?;
         let original = again.original.started.experiment_id;
@@ -157,7 +157,7 @@ impl App {
         again: &Again<'_>,
         folder: &RunFolder,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<()> {
         let (original, begin) = (&again.original, again.beginning());
         let config = &original.config;
@@ -167,7 +167,7 @@ impl App {
         let (state, started) = self.record_start(session, run, begin, folder, &engine)?;
         for other in differences(&original.started, &started) {
             let EnvironmentDifference { what, recorded, found } = other;
-            screen.warn(&format!("{what}: {recorded} was recorded, here it is {found}"));
+            reporter.warn(&format!("{what}: {recorded} was recorded, here it is {found}"));
         }
         let job = JobSpec {
             run,
@@ -181,7 +181,7 @@ impl App {
             resume_from: None,
         };
         let of = Results { started: &started, baseline: None, trainer: &self.caller.actor };
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
     }
 
     /// Compares the finished run `by` with the original and records what came of it there.

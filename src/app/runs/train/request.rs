@@ -73,7 +73,7 @@ impl Programs {
 }
 
 /// Where a training shows itself.
-pub trait Screen {
+pub trait Reporter {
     /// One line for the user.
     fn note(&mut self, line: &str);
     /// One line the user should not miss.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::folder::RunFolder;
 use super::reproduce::settings_of;
-use super::{Attempt, Programs, Results, Screen, Trained, start_engine};
+use super::{Attempt, Programs, Reporter, Results, Trained, start_engine};
 use crate::app::core::environment::Facts;
 use crate::app::runs::run_files::RunFiles;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
@@ -47,20 +47,20 @@ impl App {
         text: &str,
         programs: &Programs,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<Trained> {
         for note in self.recover()?.notes {
-            screen.note(&note);
+            reporter.note(&note);
         }
         let found = self.resumable(text)?;
         self.may_begin("train")?;
         let name = &found.started.experiment_id;
-        found.notes.iter().for_each(|note| screen.warn(note));
-        screen.note(&format!("{name} continues after update {}.", found.step));
+        found.notes.iter().for_each(|note| reporter.warn(note));
+        reporter.note(&format!("{name} continues after update {}.", found.step));
         let session = self.begin("train")?;
-        let result = self.resume_in(&session, &found, programs, stop, screen);
+        let result = self.resume_in(&session, &found, programs, stop, reporter);
         let ended = self.close(session, found.run, &found.folder, result);
-        self.trained(found.run, None, ended, screen)
+        self.trained(found.run, None, ended, reporter)
     }
 
     fn resume_in(
@@ -69,7 +69,7 @@ impl App {
         found: &Found,
         programs: &Programs,
         stop: &AtomicUsize,
-        screen: &mut dyn Screen,
+        reporter: &mut dyn Reporter,
     ) -> Result<()> {
         let started = &found.started;
         let (architecture, device) = (found.config.model.architecture, &started.environment.device);
@@ -88,7 +88,7 @@ impl App {
         };
         let of = Results { started, baseline: None, trainer: &self.caller.actor };
         let (run, folder) = (found.run, &found.folder);
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, screen)
+        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
     }
 
     /// Finds the run and everything it needs, and refuses what differs from the record.

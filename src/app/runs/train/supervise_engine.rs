@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::training_log_file::TrainingLogFile;
 use super::translate;
 use crate::app::runs::supervision::{Supervised, Supervision};
-use crate::app::{Error, ErrorKind, Result, Screen, Session};
+use crate::app::{Error, ErrorKind, Reporter, Result, Session};
 use crate::base::{RunId, Timestamp};
 use crate::domain::Provenance;
 use crate::domain::run::{Ending, RunCommand, RunState};
@@ -34,7 +34,7 @@ pub(super) fn supervise_engine(
     state: RunState,
     engine: Engine,
     stop: &AtomicUsize,
-    (screen, log_file): (&mut dyn Screen, &mut TrainingLogFile),
+    (reporter, log_file): (&mut dyn Reporter, &mut TrainingLogFile),
 ) -> Result<TrainingOutcome> {
     let mut training = Training {
         session,
@@ -43,7 +43,7 @@ pub(super) fn supervise_engine(
         attempt: state.attempt,
         killed: false,
         facts: VecDeque::new(),
-        screen,
+        reporter,
         log_file,
     };
     let provenance = Provenance::Engine;
@@ -59,7 +59,7 @@ struct Training<'a> {
     attempt: u32,
     killed: bool,
     facts: VecDeque<RunCommand>,
-    screen: &'a mut dyn Screen,
+    reporter: &'a mut dyn Reporter,
     log_file: &'a mut TrainingLogFile,
 }
 
@@ -67,7 +67,7 @@ impl Supervised for Training<'_> {
     type End = TrainingOutcome;
 
     fn interrupt(&mut self) {
-        self.screen.note("Stopping after this step; once more ends it at once.");
+        self.reporter.note("Stopping after this step; once more ends it at once.");
         self.engine.stop();
     }
 
@@ -77,7 +77,7 @@ impl Supervised for Training<'_> {
     }
 
     fn log_failed(&mut self, error: &str) {
-        self.screen.warn(&format!(
+        self.reporter.warn(&format!(
             "cannot write to the log ({error}); training continues and writing will be retried"
         ));
     }
@@ -89,7 +89,7 @@ impl Supervised for Training<'_> {
                 return None;
             }
             EngineMessage::Event(event) => {
-                self.screen.event(&event);
+                self.reporter.event(&event);
                 self.log_file.event(self.session.now(), &event);
                 self.facts.extend(translate::fact(&event, self.started, self.attempt));
                 return None;

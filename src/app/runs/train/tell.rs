@@ -1,6 +1,6 @@
 //! What the user learns about the data before the training begins.
 
-use super::{Plan, Screen};
+use super::{Plan, Reporter};
 use crate::base::counted;
 use crate::data::prepared::Inputs;
 
@@ -9,23 +9,23 @@ const LABELS_SHOWN: usize = 20;
 
 impl Plan<'_> {
     /// Reports the rows, and what may not be meant as it was read.
-    pub(super) fn tell(&self, screen: &mut dyn Screen) {
+    pub(super) fn tell(&self, reporter: &mut dyn Reporter) {
         if let Some(synthetic) = &self.synthetic {
             let is_series = matches!(self.prepared.prepared.inputs, Inputs::Series { .. });
             let what = if is_series { "weeks" } else { "notes" };
-            screen.note(&format!(
+            reporter.note(&format!(
                 "Training on {} synthetic {what} (seed {}): a demonstration, not evidence.",
                 synthetic.rows, synthetic.seed
             ));
         }
         let names = self.dataset.label_names();
         if self.dataset.labels_inferred {
-            screen.note(&format!("Labels, in sorted order: {}.", first_of(&names)));
+            reporter.note(&format!("Labels, in sorted order: {}.", first_of(&names)));
         }
         for split in &self.prepared.splits {
             let classes: Vec<String> =
                 names.iter().zip(&split.classes).map(|(name, n)| format!("{name} {n}")).collect();
-            screen.note(&format!(
+            reporter.note(&format!(
                 "{:<5} {:>7} rows: {}",
                 split.split.word(),
                 split.rows,
@@ -33,22 +33,22 @@ impl Plan<'_> {
             ));
         }
         for line in &self.dataset.remarks {
-            screen.warn(line);
+            reporter.warn(line);
         }
         if let Some(line) = self.prepared.report.tell_dropped() {
-            screen.warn(&line);
+            reporter.warn(&line);
         }
         for line in self.prepared.report.tell_absent(self.dataset.multi) {
-            screen.warn(&line);
+            reporter.warn(&line);
         }
         if let Some(line) = self.prepared.report.tell_lengths() {
-            screen.note(&line);
+            reporter.note(&line);
         }
         if let Some(line) = self.prepared.report.tell_cut(self.config.model.max_seq_length) {
-            screen.warn(&line);
+            reporter.warn(&line);
         }
         if let Some(lexicon) = &self.prepared.lexicon {
-            screen.note(&format!(
+            reporter.note(&format!(
                 "Lexicon: {} concepts of {} terms occur in the training rows.",
                 lexicon.concepts.len(),
                 lexicon.terms
@@ -56,7 +56,7 @@ impl Plan<'_> {
         }
         let leaked = self.prepared.leakage.rows_left();
         if leaked > 0 {
-            screen.warn(&format!(
+            reporter.warn(&format!(
                 "{} of valid and test {} a text of train (leakage); --dedupe removes {} from train",
                 counted(leaked, "row"),
                 if leaked == 1 { "repeats" } else { "repeat" },
@@ -64,7 +64,7 @@ impl Plan<'_> {
             ));
         }
         if let Some(line) = self.prepared.report.tell_near() {
-            screen.warn(&line);
+            reporter.warn(&line);
         }
     }
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::duration;
-use crate::app::{Error, ErrorKind, Regenerated, Result, Screen, TrainEvent};
+use crate::app::{Error, ErrorKind, Regenerated, Reporter, Result, TrainEvent};
 use crate::base::counted;
 
 /// A second signal this soon is the first one: `timeout` and a terminal send it to the process and
@@ -111,7 +111,7 @@ impl<'a> Terminal<'a> {
     }
 }
 
-impl Screen for Terminal<'_> {
+impl Reporter for Terminal<'_> {
     fn note(&mut self, line: &str) {
         self.say(|context| context.ui.note(line));
     }
