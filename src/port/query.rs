@@ -17,7 +17,7 @@ use rusqlite::vtab::{
 use rusqlite::{Connection, ErrorCode, ToSql};
 
 use super::cells::{Batch, Cell, Counted};
-use super::source::{Ahead, Op, Reading, Source, Want};
+use super::source::{Op, Prefetch, Reading, ScanSpec, Source};
 use super::table::{ALL, Fold, Role, Row, Table, Type, Value};
 
 /// A condition that can be handed down, and its letter.
@@ -63,7 +63,7 @@ struct LogCursor<'vtab> {
     source: Arc<dyn Source>,
     table: &'static Table,
     end: Instant,
-    rest: Option<Going>,
+    rest: Option<RowSource>,
     rows: Batch,
     at: usize,
     /// Where equal rows were counted: how often there is each, one of them being at hand.
@@ -75,11 +75,11 @@ struct LogCursor<'vtab> {
 }
 
 /// How the rest of the rows comes.
-enum Going {
+enum RowSource {
     /// Somebody may want only the first few.
     Slow(Box<Reading>),
     /// Somebody wants more.
-    Ahead(Ahead),
+    Prefetch(Prefetch),
 }
 
 fn failed(message: String) -> rusqlite::Error {
@@ -210,12 +210,12 @@ impl LogCursor<'_> {
         while self.at >= self.rows.rows() {
             let mut ahead = match self.rest.take() {
                 None => return Ok(()),
-                Some(Going::Slow(reading)) => reading.ahead(),
-                Some(Going::Ahead(ahead)) => ahead,
+                Some(RowSource::Slow(reading)) => reading.ahead(),
+                Some(RowSource::Prefetch(ahead)) => ahead,
             };
             let Some(rows) = ahead.next() else { return Ok(()) };
             (self.rows, self.at) = (rows.map_err(failed)?, 0);
-            self.rest = Some(Going::Ahead(ahead));
+            self.rest = Some(RowSource::Prefetch(ahead));
         }
         Ok(())
     }
@@ -261,7 +261,7 @@ impl LogCursor<'_> {
 #[expect(unsafe_code, reason = "SQLite's interface is one of C structures")]
 unsafe impl VTabCursor for LogCursor<'_> {
     fn filter(&mut self, _: c_int, said: Option<&str>, args: &Filters<'_>) -> rusqlite::Result<()> {
-        let mut want = Want::of(&[self.table]);
+        let mut want = ScanSpec::of(&[self.table]);
         let mut said = said.unwrap_or_default().split(';');
         let mut part = || said.next().unwrap_or_default();
         let (columns, grouped, said) = (part(), part(), part());
@@ -280,7 +280,7 @@ unsafe impl VTabCursor for LogCursor<'_> {
         self.times.clear();
         if grouped.is_empty() {
             let (rows, rest) = reading.begin().map_err(failed)?;
-            (self.rows, self.rest) = (rows, rest.map(|rest| Going::Slow(Box::new(rest))));
+            (self.rows, self.rest) = (rows, rest.map(|rest| RowSource::Slow(Box::new(rest))));
         } else {
             self.count(&reading, grouped)?;
         }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use rusqlite::types::ValueRef;
 
 use super::cells::{Batch, row};
-use super::table::{Fold, Role, Seen, Table};
+use super::table::{EventRow, Fold, Role, Table};
 use crate::base::parallel::{cores, in_order};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{EnvelopeRef, Kind, kind_named};
@@ -26,7 +26,7 @@ pub const LOG_CHECKPOINTS: &str = "log_checkpoints";
 
 /// Which events a query needs; the default is all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct ScanSpec {
     /// Only these positions.
     pub positions: Range<u64>,
     /// Only events recorded at this time or later.
@@ -41,7 +41,7 @@ pub struct Want {
     pub columns: u64,
 }
 
-impl Want {
+impl ScanSpec {
     /// Everything that some tables are made of.
     pub fn of(tables: &[&Table]) -> Self {
         let all = tables.iter().any(|table| table.kinds.is_none());
@@ -134,7 +134,7 @@ impl Op {
 /// Takes events in, on a thread of its own.
 pub trait Sink: Send {
     /// Takes one event in; they come in order.
-    fn take(&mut self, seen: &Seen<'_>);
+    fn take(&mut self, seen: &EventRow<'_>);
 }
 
 /// Where events come from.
@@ -144,13 +144,13 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// What went wrong, in words.
-    fn windows(&self, want: &Want, bytes: u64) -> Result<Vec<Range<u64>>, String>;
+    fn windows(&self, want: &ScanSpec, bytes: u64) -> Result<Vec<Range<u64>>, String>;
 
     /// Hands the events in a range of positions that are wanted to `sink`.
     ///
     /// # Errors
     /// What went wrong, in words.
-    fn read(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String>;
+    fn read(&self, want: &ScanSpec, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String>;
 
     /// Size and text of every signed log checkpoint.
     ///
@@ -160,13 +160,13 @@ pub trait Source: Send + Sync {
 }
 
 /// Rows of events that need none before them.
-struct Folded {
-    fold: fn(&Seen<'_>, &mut Batch),
+struct RowFold {
+    fold: fn(&EventRow<'_>, &mut Batch),
     batch: Batch,
 }
 
-impl Sink for Folded {
-    fn take(&mut self, seen: &Seen<'_>) {
+impl Sink for RowFold {
+    fn take(&mut self, seen: &EventRow<'_>) {
         (self.fold)(seen, &mut self.batch);
     }
 }
@@ -180,17 +180,17 @@ impl Stored {
     ///
     /// # Errors
     /// Never for what was taken in.
-    pub(super) fn each(&self, mut take: impl FnMut(&Seen<'_>)) -> Result<(), String> {
+    pub(super) fn each(&self, mut take: impl FnMut(&EventRow<'_>)) -> Result<(), String> {
         self.0.iter().try_for_each(|(bytes, actor)| {
             let envelope = EnvelopeRef::decode(bytes).map_err(|e| e.to_string())?;
-            take(&Seen::new(&envelope, actor));
+            take(&EventRow::new(&envelope, actor));
             Ok(())
         })
     }
 }
 
 impl Sink for Stored {
-    fn take(&mut self, seen: &Seen<'_>) {
+    fn take(&mut self, seen: &EventRow<'_>) {
         self.0.push((seen.envelope.stored().to_vec(), seen.actor.to_owned()));
     }
 }
@@ -199,7 +199,7 @@ impl Sink for Stored {
 pub struct Reading {
     source: Arc<dyn Source>,
     table: &'static Table,
-    want: Want,
+    want: ScanSpec,
     windows: Vec<Range<u64>>,
 }
 
@@ -208,7 +208,11 @@ impl Reading {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn new(source: Arc<dyn Source>, table: &'static Table, want: Want) -> Result<Self, String> {
+    pub fn new(
+        source: Arc<dyn Source>,
+        table: &'static Table,
+        want: ScanSpec,
+    ) -> Result<Self, String> {
         let windows = source.windows(&want, WINDOW_BYTES)?;
         Ok(Self { source, table, want, windows })
     }
@@ -239,7 +243,7 @@ impl Reading {
             Fold::Each(fold) => {
                 let work = |(): &mut (), window: &Range<u64>| {
                     let batch = Batch::new(self.table, self.want.columns);
-                    let mut folded = Folded { fold, batch };
+                    let mut folded = RowFold { fold, batch };
                     self.source.read(&self.want, window.clone(), &mut folded)?;
                     Ok(make(folded.batch))
                 };
@@ -290,7 +294,7 @@ impl Reading {
     }
 
     /// Reads on in a thread of its own, some parts ahead of who takes the rows.
-    pub(super) fn ahead(self) -> Ahead {
+    pub(super) fn ahead(self) -> Prefetch {
         let (give, take) = sync_channel(AHEAD);
         std::thread::spawn(move || {
             let batch = |batch| {
@@ -301,14 +305,14 @@ impl Reading {
             // The same holds for the end.
             let _ = give.send(end);
         });
-        Ahead(take)
+        Prefetch(take)
     }
 }
 
 /// A [`Reading`] that goes on by itself.
-pub(super) struct Ahead(Receiver<Option<Result<Batch, String>>>);
+pub(super) struct Prefetch(Receiver<Option<Result<Batch, String>>>);
 
-impl Iterator for Ahead {
+impl Iterator for Prefetch {
     type Item = Result<Batch, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -324,7 +328,7 @@ mod tests {
 
     #[test]
     fn conditions_narrow_what_is_read() {
-        let mut want = Want::of(&[table("events").unwrap()]);
+        let mut want = ScanSpec::of(&[table("events").unwrap()]);
         want.narrow(Role::Position, Op::GreaterOrEqual, &ValueRef::Integer(10));
         want.narrow(Role::Position, Op::Less, &ValueRef::Integer(20));
         assert_eq!(want.positions, 10..21);

@@ -48,9 +48,9 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// The SHA-256 of every file that ever lay in the workspace, by blake3.
 #[derive(Default)]
-struct Seen(BTreeMap<String, String>);
+struct EventRow(BTreeMap<String, String>);
 
-impl Seen {
+impl EventRow {
     fn look(&mut self, dir: &Path) {
         for entry in std::fs::read_dir(dir).unwrap().flatten() {
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
@@ -92,7 +92,7 @@ fn events(ward: &Workspace) -> Vec<Value> {
 #[test]
 fn each_event_that_names_a_file_has_the_sha256_of_its_bytes() {
     let ward = Workspace::bare();
-    let mut seen = Seen::default();
+    let mut seen = EventRow::default();
     let mut done = |args: &[&str]| {
         ward.annals(args).ok();
         seen.look(&ward.root);

@@ -11,8 +11,8 @@ use crate::app::records::window::windows;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
 use crate::port::query::{Answer, Limits, QueryError, query};
-use crate::port::source::{Sink, Source, Want};
-use crate::port::table::Seen;
+use crate::port::source::{ScanSpec, Sink, Source};
+use crate::port::table::EventRow;
 use crate::store::{Filter, Reader, Store};
 
 /// A question that auditors ask, kept with annals.
@@ -152,7 +152,7 @@ impl LogSource {
         Arc::clone(actors.entry(at).or_insert_with(read))
     }
 
-    fn read_range(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<()> {
+    fn read_range(&self, want: &ScanSpec, range: Range<u64>, sink: &mut dyn Sink) -> Result<()> {
         // Most events in a row are of one actor.
         let mut last: Option<(u64, Arc<str>)> = None;
         self.store.read(|log| {
@@ -162,14 +162,14 @@ impl LogSource {
                     Some(known) if known.0 == at => last.insert(known),
                     _ => last.insert((at, self.actor(log, at))),
                 };
-                sink.take(&Seen::new(envelope, actor));
+                sink.take(&EventRow::new(envelope, actor));
                 Ok::<_, Error>(())
             })
         })
     }
 }
 
-fn filter(want: &Want) -> Filter {
+fn filter(want: &ScanSpec) -> Filter {
     Filter {
         kinds: want.kinds.clone(),
         streams: want.run.map(|run| vec![run.into()]),
@@ -179,7 +179,7 @@ fn filter(want: &Want) -> Filter {
 }
 
 impl Source for LogSource {
-    fn windows(&self, want: &Want, bytes: u64) -> Result<Vec<Range<u64>>, String> {
+    fn windows(&self, want: &ScanSpec, bytes: u64) -> Result<Vec<Range<u64>>, String> {
         if want.kinds.as_ref().is_some_and(Vec::is_empty) {
             return Ok(vec![]);
         }
@@ -188,7 +188,7 @@ impl Source for LogSource {
         read.map_err(|error| error.to_string())
     }
 
-    fn read(&self, want: &Want, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String> {
+    fn read(&self, want: &ScanSpec, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), String> {
         self.read_range(want, range, sink).map_err(|error| self.fail(error))
     }
 

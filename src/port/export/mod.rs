@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use self::parquet::{Group, Shape};
 use super::cells::{Batch, Cell, row};
-use super::source::{LOG_CHECKPOINTS, Sink, Source, Stored, Want};
-use super::table::{CsvCells, Fold, Role, Row, Rows, Seen, Table, Type};
+use super::source::{LOG_CHECKPOINTS, ScanSpec, Sink, Source, Stored};
+use super::table::{CsvCells, EventRow, Fold, Role, Row, Rows, Table, Type};
 use crate::base::Timestamp;
 use crate::base::parallel::{cores, in_order};
 use crate::domain::{Kind, all_kinds};
@@ -309,7 +309,7 @@ impl<'a> Making<'a> {
 }
 
 impl Sink for Making<'_> {
-    fn take(&mut self, seen: &Seen<'_>) {
+    fn take(&mut self, seen: &EventRow<'_>) {
         let mut remembered = false;
         for table in self.readers.of(seen.header.kind) {
             match self.makers[*table].table.fold {
@@ -368,7 +368,7 @@ pub fn write_tables(
     let maker = |table: &&'static Table| Maker::new(table, format, by_day);
     let makers = tables.iter().map(maker).collect::<io::Result<Vec<_>>>()?;
     let mut files: Vec<Files<'_>> = makers.iter().map(Files::new).collect();
-    let (want, readers) = (Want::of(tables), Readers::new(tables));
+    let (want, readers) = (ScanSpec::of(tables), Readers::new(tables));
     let windows = source.windows(&want, WINDOW_BYTES).map_err(io::Error::other)?;
     let new = || Making::new(&makers, &readers);
     let work = |making: &mut Making<'_>, window: &Range<u64>| {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    ACTOR, Batch, Column, Fold, IDENTITY, POSITION, RECORDED, Role, Seen, Table, Type, column,
+    ACTOR, Batch, Column, EventRow, Fold, IDENTITY, POSITION, RECORDED, Role, Table, Type, column,
     narrowing, row,
 };
 use crate::domain::{Kind, kind_info};
@@ -41,7 +41,7 @@ const COLUMNS: &[Column] = &[
     column("redacted_by", Type::Int, "position of the text.redacted event that took texts out"),
 ];
 
-fn rows(seen: &Seen<'_>, out: &mut Batch) {
+fn rows(seen: &EventRow<'_>, out: &mut Batch) {
     let header = seen.header;
     row![out;
         header.position,

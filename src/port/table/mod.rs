@@ -243,7 +243,7 @@ impl Column {
 }
 
 /// One event on its way into rows.
-pub struct Seen<'a> {
+pub struct EventRow<'a> {
     /// Everything about it except what happened.
     pub header: &'a Header,
     /// The stored bytes.
@@ -254,7 +254,7 @@ pub struct Seen<'a> {
     event: OnceCell<Option<Event>>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> EventRow<'a> {
     /// An event of which nobody has asked yet what happened.
     pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str) -> Self {
         Self { header: &envelope.header, envelope, actor, event: OnceCell::new() }
@@ -269,7 +269,7 @@ impl<'a> Seen<'a> {
 /// A fold of events into rows that remembers what came before.
 pub trait Rows: Send {
     /// Takes one event in; rows that are complete go to `out`.
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch);
+    fn take(&mut self, seen: &EventRow<'_>, out: &mut Batch);
 
     /// Gives the rows that only the end of the log completes.
     fn end(&mut self, out: &mut Batch) {
@@ -281,7 +281,7 @@ pub trait Rows: Send {
 #[derive(Clone, Copy)]
 pub enum Fold {
     /// Each event gives its rows at once, whatever came before.
-    Each(fn(&Seen<'_>, &mut Batch)),
+    Each(fn(&EventRow<'_>, &mut Batch)),
     /// What an event gives depends on those before: a new fold.
     Whole(fn() -> Box<dyn Rows>),
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACTOR, Batch, Fold, IDENTITY, POSITION, RECORDED, Rows, Seen, Table, Type, column, row,
+    ACTOR, Batch, EventRow, Fold, IDENTITY, POSITION, RECORDED, Rows, Table, Type, column, row,
 };
 use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
@@ -45,7 +45,7 @@ struct Invocations(BTreeMap<[u8; 16], (u64, Timestamp, String, InvocationStarted
 impl Invocations {
     fn row(
         (position, recorded, actor, started): (u64, Timestamp, String, InvocationStarted),
-        end: Option<(&Seen<'_>, &InvocationEvent)>,
+        end: Option<(&EventRow<'_>, &InvocationEvent)>,
         out: &mut Batch,
     ) {
         let (outcome, exit_code, message) = match end.map(|(_, event)| event) {
@@ -80,7 +80,7 @@ impl Invocations {
 }
 
 impl Rows for Invocations {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, out: &mut Batch) {
         let Some(Event::Invocation(event)) = seen.event() else { return };
         let key = seen.header.stream.entity;
         if let InvocationEvent::Started(started) = event {
@@ -170,7 +170,7 @@ impl Request {
 }
 
 impl Rows for Promotions {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, out: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
         let (position, recorded) = (seen.header.position, seen.header.dated());
         let request = |run, name: &String, policy_revision| Request {
@@ -240,7 +240,7 @@ pub(super) const APPROVALS: Table = Table {
     fold: Fold::Each(approvals),
 };
 
-fn approvals(seen: &Seen<'_>, out: &mut Batch) {
+fn approvals(seen: &EventRow<'_>, out: &mut Batch) {
     let (request, decision, approver, reason) = match seen.event() {
         Some(Event::Registry(RegistryEvent::Approved(e))) => {
             (e.request, "approved", &e.approver, e.reason.clone())
@@ -320,7 +320,7 @@ struct Placement {
 }
 
 impl Placement {
-    fn of(how: &'static str, seen: &Seen<'_>) -> Self {
+    fn of(how: &'static str, seen: &EventRow<'_>) -> Self {
         Self {
             how,
             position: seen.header.position,
@@ -341,7 +341,7 @@ impl Models {
 }
 
 impl Rows for Models {
-    fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, _: &mut Batch) {
         let Some(Event::Registry(event)) = seen.event() else { return };
         RegistryStream::evolve(&mut self.registry, event, seen.header);
         match event {
@@ -415,7 +415,7 @@ pub(super) const POLICIES: Table = Table {
     fold: Fold::Each(policies),
 };
 
-fn policies(seen: &Seen<'_>, out: &mut Batch) {
+fn policies(seen: &EventRow<'_>, out: &mut Batch) {
     let Some(Event::Policy(PolicyEvent::Changed(changed))) = seen.event() else { return };
     let header = seen.header;
     for (rule, value) in changed.policy.entries() {

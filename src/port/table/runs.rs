@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ACTOR, Batch, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
-    row,
+    ACTOR, Batch, EventRow, Fold, IDENTITY, RECORDED, RUN, Role, Rows, Table, Type, column,
+    narrowing, row,
 };
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::run::{
@@ -92,7 +92,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(seen: &Seen<'_>, started: &RunStarted) -> Self {
+    fn new(seen: &EventRow<'_>, started: &RunStarted) -> Self {
         Self {
             started: started.clone(),
             position: seen.header.position,
@@ -106,7 +106,7 @@ impl Run {
         }
     }
 
-    fn take(&mut self, seen: &Seen<'_>, event: &RunEvent) {
+    fn take(&mut self, seen: &EventRow<'_>, event: &RunEvent) {
         RunStream::evolve(&mut self.state, event, seen.header);
         let here = Some((seen.header.position, seen.header.dated()));
         match event {
@@ -170,7 +170,7 @@ impl Run {
 }
 
 impl Rows for Runs {
-    fn take(&mut self, seen: &Seen<'_>, _: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, _: &mut Batch) {
         let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
             return;
         };
@@ -203,7 +203,7 @@ pub(super) const PARAMS: Table = Table {
     fold: Fold::Each(params),
 };
 
-fn params(seen: &Seen<'_>, out: &mut Batch) {
+fn params(seen: &EventRow<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::Started(started))) = seen.event() else { return };
     let (position, recorded) = (seen.header.position, seen.header.dated());
     for (name, value) in &settings::recorded(&started.parameters) {
@@ -234,7 +234,7 @@ pub(super) const METRICS: Table = Table {
     fold: Fold::Each(metrics),
 };
 
-fn metrics(seen: &Seen<'_>, out: &mut Batch) {
+fn metrics(seen: &EventRow<'_>, out: &mut Batch) {
     let (Some(Event::Run(event)), Some(run)) = (seen.event(), seen.header.stream.run()) else {
         return;
     };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Batch, Column, Fold, POSITION, RECORDED, RUN, Role, Rows, Seen, Table, Type, column, narrowing,
-    row,
+    Batch, Column, EventRow, Fold, POSITION, RECORDED, RUN, Role, Rows, Table, Type, column,
+    narrowing, row,
 };
 use crate::base::{Digest, MoveId, RunId, Sha256Digest, Timestamp};
 use crate::domain::Event;
@@ -82,7 +82,7 @@ impl Checkpoints {
 }
 
 impl Rows for Checkpoints {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, out: &mut Batch) {
         let Some(run) = seen.header.stream.run() else { return };
         let (position, recorded) = (seen.header.position, seen.header.dated());
         match seen.event() {
@@ -144,7 +144,7 @@ pub(super) const ARTIFACTS: Table = Table {
     fold: Fold::Each(artifacts),
 };
 
-fn artifacts(seen: &Seen<'_>, out: &mut Batch) {
+fn artifacts(seen: &EventRow<'_>, out: &mut Batch) {
     let Some(Event::Run(RunEvent::ArtifactStored(stored))) = seen.event() else { return };
     let run = seen.header.stream.run().map(|run| run.to_string());
     let (position, recorded) = (seen.header.position, seen.header.dated());
@@ -188,7 +188,7 @@ struct Moves(BTreeMap<MoveId, (u64, Timestamp, MovePlanned)>);
 impl Moves {
     fn row(
         (position, recorded, plan): (u64, Timestamp, MovePlanned),
-        end: Option<(&Seen<'_>, &MoveEvent)>,
+        end: Option<(&EventRow<'_>, &MoveEvent)>,
         out: &mut Batch,
     ) {
         let purpose = match &plan.purpose {
@@ -228,7 +228,7 @@ impl Moves {
 }
 
 impl Rows for Moves {
-    fn take(&mut self, seen: &Seen<'_>, out: &mut Batch) {
+    fn take(&mut self, seen: &EventRow<'_>, out: &mut Batch) {
         let Some(Event::Move(event)) = seen.event() else { return };
         let id = MoveId(seen.header.stream.entity);
         if let MoveEvent::Planned(plan) = event {
@@ -273,7 +273,7 @@ const FILE_COLUMNS: &[Column] = &[
 /// About a column of digests.
 const SHA256: &str = "SHA-256 of its bytes; null where it was not recorded";
 
-fn files(seen: &Seen<'_>, out: &mut Batch) {
+fn files(seen: &EventRow<'_>, out: &mut Batch) {
     let mut add =
         |role: &'static str, run: Option<RunId>, model: Option<&String>, file: File<'_>| {
             row![out;
