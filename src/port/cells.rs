@@ -1,7 +1,7 @@
 //! Rows side by side as columns: what tables fill, and what SQL and every export read.
 //!
 //! A cell that nobody will look at is not even made: [`row!`] looks before it computes. To let a
-//! new type be a cell, implement [`Fill`].
+//! new type be a cell, implement [`IntoCell`].
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -71,13 +71,13 @@ impl<'a> Cell<'a> {
 
 /// Texts or bytes one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Packed {
+pub(super) struct VarBytes {
     pub(super) bytes: Vec<u8>,
     /// Where each ends.
     pub(super) ends: Vec<usize>,
 }
 
-impl Packed {
+impl VarBytes {
     pub(super) fn start(&self, row: usize) -> usize {
         row.checked_sub(1).map_or(0, |before| self.ends[before])
     }
@@ -94,7 +94,7 @@ pub(super) enum Data {
     Int(Vec<i64>),
     Real(Vec<f64>),
     /// Texts and bytes.
-    Packed(Packed),
+    VarBytes(VarBytes),
 }
 
 /// The cells of one column.
@@ -113,7 +113,7 @@ impl Cells {
             Type::Bool => Data::Bool(vec![]),
             Type::Int | Type::Time => Data::Int(vec![]),
             Type::Real => Data::Real(vec![]),
-            Type::Text | Type::Bytes => Data::Packed(Packed::default()),
+            Type::Text | Type::Bytes => Data::VarBytes(VarBytes::default()),
         };
         Self { kind, there: vec![], data }
     }
@@ -122,12 +122,12 @@ impl Cells {
     /// numbers and texts are truths and instants; what does not fit otherwise is not there.
     pub(super) fn put(&mut self, cell: Cell<'_>) {
         let there = match (&mut self.data, cell) {
-            (Data::Packed(_), Cell::Null) => return self.write(|_| false),
-            (Data::Packed(_), Cell::Text(text)) => return self.text(text.as_bytes()),
-            (Data::Packed(_), Cell::Bytes(bytes)) if self.kind == Type::Bytes => {
+            (Data::VarBytes(_), Cell::Null) => return self.write(|_| false),
+            (Data::VarBytes(_), Cell::Text(text)) => return self.text(text.as_bytes()),
+            (Data::VarBytes(_), Cell::Bytes(bytes)) if self.kind == Type::Bytes => {
                 return self.text(bytes);
             }
-            (Data::Packed(_), other) => return self.text(other.to_text().as_bytes()),
+            (Data::VarBytes(_), other) => return self.text(other.to_text().as_bytes()),
             (Data::Bool(all), Cell::Bool(value)) => all.push_there(value),
             (Data::Int(all), Cell::Int(value)) => all.push_there(value),
             (Data::Int(all), Cell::Time(time)) => all.push_there(time.0),
@@ -169,7 +169,7 @@ impl Cells {
     /// One more text, written in place; it is not there where `write` says no.
     #[inline]
     pub(super) fn write(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        let Data::Packed(Packed { bytes, ends }) = &mut self.data else {
+        let Data::VarBytes(VarBytes { bytes, ends }) = &mut self.data else {
             return self.put(Cell::Null);
         };
         let start = bytes.len();
@@ -188,8 +188,8 @@ impl Cells {
             (Data::Int(all), _) if self.kind == Type::Time => Cell::Time(Timestamp(all[row])),
             (Data::Int(all), _) => Cell::Int(all[row]),
             (Data::Real(all), _) => Cell::Real(all[row]),
-            (Data::Packed(all), _) if self.kind == Type::Bytes => Cell::Bytes(all.get(row)),
-            (Data::Packed(all), _) => {
+            (Data::VarBytes(all), _) if self.kind == Type::Bytes => Cell::Bytes(all.get(row)),
+            (Data::VarBytes(all), _) => {
                 Cell::Text(std::str::from_utf8(all.get(row)).unwrap_or_default())
             }
         }
@@ -201,7 +201,7 @@ impl Cells {
             Data::Bool(all) => all.clear(),
             Data::Int(all) => all.clear(),
             Data::Real(all) => all.clear(),
-            Data::Packed(Packed { bytes, ends }) => {
+            Data::VarBytes(VarBytes { bytes, ends }) => {
                 bytes.clear();
                 ends.clear();
             }
@@ -214,7 +214,7 @@ impl Cells {
                 Data::Bool(all) => all[a] == all[b],
                 Data::Int(all) => all[a] == all[b],
                 Data::Real(all) => all[a].to_bits() == all[b].to_bits(),
-                Data::Packed(all) => all.get(a) == all.get(b),
+                Data::VarBytes(all) => all.get(a) == all.get(b),
             }
     }
 
@@ -223,7 +223,7 @@ impl Cells {
             (Data::Bool(into), Data::Bool(from)) => into.extend_from_slice(from),
             (Data::Int(into), Data::Int(from)) => into.extend_from_slice(from),
             (Data::Real(into), Data::Real(from)) => into.extend_from_slice(from),
-            (Data::Packed(into), Data::Packed(from)) => {
+            (Data::VarBytes(into), Data::VarBytes(from)) => {
                 let before = into.bytes.len();
                 into.bytes.extend_from_slice(&from.bytes);
                 into.ends.extend(from.ends.iter().map(|end| before + end));
@@ -247,14 +247,14 @@ impl<T> PushThere<T> for Vec<T> {
 }
 
 /// What can be a cell.
-pub(super) trait Fill {
+pub(super) trait IntoCell {
     /// Is the next cell of a column.
     fn fill(self, cells: &mut Cells);
 }
 
 macro_rules! fill {
     ($($from:ty => |$value:ident, $cells:ident| $to:expr;)+) => {$(
-        impl Fill for $from {
+        impl IntoCell for $from {
             fn fill(self, $cells: &mut Cells) {
                 let $value = self;
                 $to;
@@ -279,7 +279,7 @@ fill! {
     RunId => |v, cells| cells.text(&v.letters());
 }
 
-impl Fill for StreamId {
+impl IntoCell for StreamId {
     fn fill(self, cells: &mut Cells) {
         let (word, id) = self.parts();
         cells.write(|bytes| {
@@ -293,7 +293,7 @@ impl Fill for StreamId {
     }
 }
 
-impl<T: Fill> Fill for Option<T> {
+impl<T: IntoCell> IntoCell for Option<T> {
     fn fill(self, cells: &mut Cells) {
         match self {
             Some(value) => value.fill(cells),
@@ -305,7 +305,7 @@ impl<T: Fill> Fill for Option<T> {
 /// As JSON.
 pub(super) struct Json<T>(pub(super) T);
 
-impl<T: serde::Serialize> Fill for Json<T> {
+impl<T: serde::Serialize> IntoCell for Json<T> {
     fn fill(self, cells: &mut Cells) {
         cells.write(|bytes| serde_json::to_writer(bytes, &self.0).is_ok());
     }
@@ -473,7 +473,7 @@ macro_rules! row {
     ($out:expr; $($value:expr),+ $(,)?) => {{
         let mut row = $out.row();
         $(if let Some(Some(cells)) = row.next() {
-            $crate::port::cells::Fill::fill($value, cells);
+            $crate::port::cells::IntoCell::fill($value, cells);
         })+
         debug_assert!(row.next().is_none(), "a row shorter than its table");
     }};

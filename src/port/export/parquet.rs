@@ -15,7 +15,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescriptor, Type as Schema, TypePtr};
 
-use crate::port::cells::{Batch, Cells, Data, Packed};
+use crate::port::cells::{Batch, Cells, Data, VarBytes};
 use crate::port::table::Type;
 
 /// The shape of a file.
@@ -129,7 +129,7 @@ fn write_column(
         (ColumnWriter::DoubleColumnWriter(writer), Data::Real(all)) => {
             writer.write_batch(&present(&all[rows], there), Some(there), None)?;
         }
-        (ColumnWriter::ByteArrayColumnWriter(writer), Data::Packed(all)) => {
+        (ColumnWriter::ByteArrayColumnWriter(writer), Data::VarBytes(all)) => {
             writer.write_batch(&byte_arrays(all, rows, there), Some(there), None)?;
         }
         _ => return Err(ParquetError::General("BUG: a column of another type".into())),
@@ -138,7 +138,7 @@ fn write_column(
 }
 
 /// One buffer holds the bytes of all cells, so that they cost one allocation.
-fn byte_arrays(all: &Packed, rows: Range<usize>, there: &[i16]) -> Vec<ByteArray> {
+fn byte_arrays(all: &VarBytes, rows: Range<usize>, there: &[i16]) -> Vec<ByteArray> {
     let start = all.start(rows.start);
     let bytes = Bytes::copy_from_slice(&all.bytes[start..all.start(rows.end)]);
     let one = |row| bytes.slice(all.start(row) - start..all.ends[row] - start).into();
