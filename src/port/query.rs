@@ -44,7 +44,7 @@ fn op_named(letter: char) -> Option<Op> {
 }
 
 /// The log, the table, and when a query must have ended.
-type Aux = (Arc<dyn Source>, &'static Table, Instant);
+type TableContext = (Arc<dyn Source>, &'static Table, Instant);
 
 #[repr(C)]
 struct LogTable<'vtab> {
@@ -89,12 +89,12 @@ fn failed(message: String) -> rusqlite::Error {
 // SAFETY: `repr(C)` with SQLite's base first, as the trait asks; SQLite frees what it was given.
 #[expect(unsafe_code, reason = "SQLite's interface is one of C structures")]
 unsafe impl<'vtab> VTab<'vtab> for LogTable<'vtab> {
-    type Aux = Aux;
+    type Aux = TableContext;
     type Cursor = LogCursor<'vtab>;
 
     fn connect(
         _: &mut VTabConnection,
-        aux: Option<&Aux>,
+        aux: Option<&TableContext>,
         _: &[u8],
         _: &[u8],
         _: &[u8],

@@ -22,14 +22,16 @@ const COLUMNS: &[Column] = &[
     RECORDED,
     column("wall", Type::Time, "raw wall clock of the machine when the log took the event"),
     column("occurred", Type::Time, "when it happened, by the producer's clock"),
-    narrowing("kind", Type::Text, Role::Kind, "kind of event, such as run.finished").few(),
+    narrowing("kind", Type::Text, Role::Kind, "kind of event, such as run.finished")
+        .low_cardinality(),
     column("stream", Type::Text, "whose event, such as run/<id>"),
-    narrowing("run", Type::Text, Role::Run, "id of the run whose event it is").few(),
+    narrowing("run", Type::Text, Role::Run, "id of the run whose event it is").low_cardinality(),
     column("revision", Type::Int, "which of its stream's events, from 0"),
-    column("version", Type::Int, "version of the kind's shape").few(),
+    column("version", Type::Int, "version of the kind's shape").low_cardinality(),
     ACTOR,
     IDENTITY,
-    column("provenance", Type::Text, "engine, supervised, reported, typed or imported").few(),
+    column("provenance", Type::Text, "engine, supervised, reported, typed or imported")
+        .low_cardinality(),
     column("invocation", Type::Int, "position of the start of the invocation it belongs to"),
     column(
         "wall_offset_ns",

@@ -237,7 +237,7 @@ pub struct Column {
 }
 
 impl Column {
-    const fn few(self) -> Self {
+    const fn low_cardinality(self) -> Self {
         Self { few: true, ..self }
     }
 }
@@ -370,9 +370,9 @@ const RECORDED: Column = narrowing("recorded", Type::Time, Role::Recorded, RECOR
 /// The raw time is `events.wall`.
 const RECORDED_ABOUT: &str =
     "when the log took the event, corrected: never before the event before it";
-const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run").few();
-const ACTOR: Column = column("actor", Type::Text, "who did it, by name").few();
-const IDENTITY: Column = column("identity", Type::Text, "signed or claimed").few();
+const RUN: Column = narrowing("run", Type::Text, Role::Run, "id of the run").low_cardinality();
+const ACTOR: Column = column("actor", Type::Text, "who did it, by name").low_cardinality();
+const IDENTITY: Column = column("identity", Type::Text, "signed or claimed").low_cardinality();
 
 /// Every table.
 pub static ALL: &[Table] = &[

@@ -220,16 +220,18 @@ pub(super) const METRICS: Table = Table {
         RECORDED,
         RUN,
         narrowing("kind", Type::Text, Role::Kind, "run.metrics_recorded, or run.finished if final")
-            .few(),
-        column("attempt", Type::Int, "which attempt of the run, from 1").few(),
+            .low_cardinality(),
+        column("attempt", Type::Int, "which attempt of the run, from 1").low_cardinality(),
         column("name", Type::Text, "such as f1_macro"),
-        column("split", Type::Text, "train, valid or test; null where there is none").few(),
-        column("direction", Type::Text, "which way it gets better").few(),
+        column("split", Type::Text, "train, valid or test; null where there is none")
+            .low_cardinality(),
+        column("direction", Type::Text, "which way it gets better").low_cardinality(),
         column("step", Type::Int, "optimiser updates done"),
         column("epoch", Type::Real, "passes over the training rows"),
         column("value", Type::Real, "the value"),
         column("at", Type::Time, "when it was measured, by the producer's clock"),
-        column("provenance", Type::Text, "engine, supervised, reported, typed or imported").few(),
+        column("provenance", Type::Text, "engine, supervised, reported, typed or imported")
+            .low_cardinality(),
     ],
     fold: Fold::Each(metrics),
 };
