@@ -38,7 +38,7 @@ pub use envelope::{
 };
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};
-pub use text::{EachText, each_text};
+pub use text::{VisitText, visit_free_text};
 
 use std::sync::LazyLock;
 

@@ -4,7 +4,7 @@
 //! printed. Everything else decides who did what, what is where and what was measured, and stays:
 //! names of actors, runs and models, metrics, digests, approvals, rules.
 //!
-//! To add a kind with free text: an arm in [`each_text`], and the class `Text` where it is listed,
+//! To add a kind with free text: an arm in [`visit_free_text`], and the class `Text` where it is listed,
 //! so that what is taken out cannot be guessed from its digest.
 
 use serde_json::Value;
@@ -18,10 +18,10 @@ use super::run::{Environment, RunEvent};
 use super::workspace::WorkspaceEvent;
 
 /// Reads or replaces a text: the name of its field, and the text.
-pub type EachText<'a> = dyn FnMut(&'static str, &mut String) + 'a;
+pub type VisitText<'a> = dyn FnMut(&'static str, &mut String) + 'a;
 
 /// Hands out every free text of an event.
-pub fn each_text(event: &mut Event, each: &mut EachText<'_>) {
+pub fn visit_free_text(event: &mut Event, each: &mut VisitText<'_>) {
     match event {
         Event::Run(event) => of_run(event, each),
         Event::Registry(event) => of_registry(event, each),
@@ -41,7 +41,7 @@ pub fn each_text(event: &mut Event, each: &mut EachText<'_>) {
     }
 }
 
-fn of_run(event: &mut RunEvent, each: &mut EachText<'_>) {
+fn of_run(event: &mut RunEvent, each: &mut VisitText<'_>) {
     match event {
         RunEvent::Started(started) => {
             each("description", &mut started.description);
@@ -85,7 +85,7 @@ fn of_run(event: &mut RunEvent, each: &mut EachText<'_>) {
     }
 }
 
-fn of_environment(environment: &mut Environment, each: &mut EachText<'_>) {
+fn of_environment(environment: &mut Environment, each: &mut VisitText<'_>) {
     each("host", &mut environment.host);
     environment.variables.values_mut().for_each(|text| each("variables", text));
     if let Some(git) = &mut environment.git {
@@ -93,7 +93,7 @@ fn of_environment(environment: &mut Environment, each: &mut EachText<'_>) {
     }
 }
 
-fn of_registry(event: &mut RegistryEvent, each: &mut EachText<'_>) {
+fn of_registry(event: &mut RegistryEvent, each: &mut VisitText<'_>) {
     match event {
         RegistryEvent::Requested(requested) => {
             optional("reason", &mut requested.reason, each);
@@ -117,7 +117,7 @@ fn of_registry(event: &mut RegistryEvent, each: &mut EachText<'_>) {
     }
 }
 
-fn of_invocation(event: &mut InvocationEvent, each: &mut EachText<'_>) {
+fn of_invocation(event: &mut InvocationEvent, each: &mut VisitText<'_>) {
     match event {
         InvocationEvent::Started(started) => {
             listed("argv", &mut started.argv, each);
@@ -136,7 +136,7 @@ fn of_invocation(event: &mut InvocationEvent, each: &mut EachText<'_>) {
     }
 }
 
-fn of_purpose(purpose: &mut MovePurpose, each: &mut EachText<'_>) {
+fn of_purpose(purpose: &mut MovePurpose, each: &mut VisitText<'_>) {
     match purpose {
         MovePurpose::Demotion { reason, .. } | MovePurpose::Rollback { reason, .. } => {
             each("reason", reason);
@@ -149,18 +149,18 @@ fn of_purpose(purpose: &mut MovePurpose, each: &mut EachText<'_>) {
     }
 }
 
-fn listed(field: &'static str, texts: &mut [String], each: &mut EachText<'_>) {
+fn listed(field: &'static str, texts: &mut [String], each: &mut VisitText<'_>) {
     texts.iter_mut().for_each(|text| each(field, text));
 }
 
-fn optional(field: &'static str, text: &mut Option<String>, each: &mut EachText<'_>) {
+fn optional(field: &'static str, text: &mut Option<String>, each: &mut VisitText<'_>) {
     if let Some(text) = text {
         each(field, text);
     }
 }
 
 /// The strings inside a JSON text; numbers decide what was computed and stay.
-fn in_json(field: &'static str, text: &mut String, each: &mut EachText<'_>) {
+fn in_json(field: &'static str, text: &mut String, each: &mut VisitText<'_>) {
     let Ok(mut value) = serde_json::from_str::<Value>(text) else { return };
     let before = value.clone();
     in_value(field, &mut value, each);
@@ -169,7 +169,7 @@ fn in_json(field: &'static str, text: &mut String, each: &mut EachText<'_>) {
     }
 }
 
-fn in_value(field: &'static str, value: &mut Value, each: &mut EachText<'_>) {
+fn in_value(field: &'static str, value: &mut Value, each: &mut VisitText<'_>) {
     match value {
         Value::String(text) => each(field, text),
         Value::Array(items) => items.iter_mut().for_each(|item| in_value(field, item, each)),
@@ -190,7 +190,7 @@ mod tests {
             removed: vec!["day".into()],
         });
         let mut seen = Vec::new();
-        each_text(&mut event, &mut |field, text| {
+        visit_free_text(&mut event, &mut |field, text| {
             seen.push(format!("{field}={text}"));
             *text = "x".into();
         });
@@ -198,7 +198,7 @@ mod tests {
         let x = || "x".to_owned();
         assert_eq!(event, RunTagged { added: vec![x(), x()], removed: vec![x()] }.into());
         let mut noted = Event::from(RunNoted { text: "Anna".into() });
-        each_text(&mut noted, &mut |_, text| text.clear());
+        visit_free_text(&mut noted, &mut |_, text| text.clear());
         assert_eq!(noted, RunNoted { text: String::new() }.into());
     }
 

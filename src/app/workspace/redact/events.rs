@@ -12,7 +12,7 @@ use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{EnvelopeRef, Event, Kind, Payload, PayloadRef, each_text, kind_info};
+use crate::domain::{EnvelopeRef, Event, Kind, Payload, PayloadRef, kind_info, visit_free_text};
 use crate::store::{Access, Filter, View};
 
 /// Fields whose words stand in many others by chance: their copies are not looked for.
@@ -138,7 +138,7 @@ fn readable(
 
 fn texts(mut event: Event) -> Vec<(&'static str, String)> {
     let mut texts = Vec::new();
-    each_text(&mut event, &mut |field, text| {
+    visit_free_text(&mut event, &mut |field, text| {
         if !text.is_empty() {
             texts.push((field, text.clone()));
         }
@@ -186,7 +186,7 @@ fn mask_one(
     let (mut bytes, mut version) = (envelope.payload.bytes().to_vec(), version(envelope));
     let event = if fixed { None } else { envelope.event().ok() };
     if let Some(mut event) = event {
-        each_text(&mut event, &mut |field, text| {
+        visit_free_text(&mut event, &mut |field, text| {
             let all = chosen.is_some_and(|chosen| chosen.contains(field)) && !text.is_empty();
             let masked = if all && !is_placeholder(text) {
                 Some(placeholder.to_owned())
