@@ -44,7 +44,7 @@ const KINDS: &[Kind] = &[
 
 /// The small rows.
 pub(super) const VIEW: Definition =
-    Definition { name: "runs", revision: 7, kinds: KINDS, apply: apply_row };
+    Definition { name: "runs", revision: 7, kinds: KINDS, apply: apply_envelope };
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
@@ -307,7 +307,11 @@ impl<'a> From<&'a RunDetails> for RunEvidence<'a> {
     }
 }
 
-fn apply_row(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(), ViewError> {
+fn apply_envelope(
+    kv: &mut dyn Kv,
+    envelope: &EnvelopeRef<'_>,
+    event: &Event,
+) -> Result<(), ViewError> {
     let Event::Run(event) = event else { return Ok(()) };
     let key = envelope.header.stream.entity;
     let mut row = match (kv.get(&key)?, event) {
@@ -379,16 +383,16 @@ fn apply_details(
     let Event::Run(event) = event else { return Ok(()) };
     let key = envelope.header.stream.entity;
     let mut details = match (kv.get(&key)?, event) {
-        (_, RunEvent::Started(_)) => begun(envelope, event),
+        (_, RunEvent::Started(_)) => new_details(envelope, event),
         (Some(row), _) => Some(unpack::<RunDetails>(&DETAILS, &row)?),
         (None, _) => None,
     };
     let Some(details) = &mut details else { return Ok(()) };
-    take_in(details, envelope, event);
+    apply_event(details, envelope, event);
     kv.put(&key, pack(details))
 }
 
-fn begun(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
+fn new_details(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetails> {
     let RunEvent::Started(started) = event else { return None };
     let mut parameters = settings::recorded(&started.parameters);
     parameters.remove("training.seed");
@@ -458,7 +462,7 @@ fn question(parameters: &[(String, String)], labels: &[String]) -> Digest {
     Digest::of(&bytes)
 }
 
-fn take_in(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
+fn apply_event(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
     let mut end = |status: Status, reason: Option<&String>| {
         details.status = status;
         details.reason = reason.cloned();
