@@ -195,7 +195,7 @@ impl<'a> Check<'a> {
             self.inside += 1;
             self.lengths.push(event.weight());
             self.seal();
-            self.meaning(at, event);
+            self.check_references(at, event);
             Ok(())
         });
         let taken = std::mem::take(&mut self.inside);
@@ -231,7 +231,7 @@ impl<'a> Check<'a> {
             self.seal();
             self.state.frontier.push(leaf_hash(&event.leaf_data().0));
             self.note_root();
-            self.meaning(event.header.position, event);
+            self.check_references(event.header.position, event);
             Ok::<(), StoreError>(())
         });
         if let Err(error) = &scanned {
@@ -259,7 +259,7 @@ impl<'a> Check<'a> {
     }
 
     /// Keys, signatures and blobs that events name.
-    fn meaning(&mut self, at: u64, event: &EnvelopeRef<'_>) {
+    fn check_references(&mut self, at: u64, event: &EnvelopeRef<'_>) {
         let header = &event.header;
         self.redactions.met(event);
         if self.identities.signed(event) {
