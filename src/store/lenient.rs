@@ -28,9 +28,9 @@ pub struct Lost {
 
 /// What readers of one handle met so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Losses(Arc<Mutex<BTreeMap<u64, Lost>>>);
+pub(super) struct DamageLog(Arc<Mutex<BTreeMap<u64, Lost>>>);
 
-impl Losses {
+impl DamageLog {
     /// Everything met, in the order of the log.
     pub(super) fn all(&self) -> Vec<Lost> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -45,8 +45,8 @@ impl Losses {
 ///
 /// # Errors
 /// `error` itself where damage is not to be read past.
-pub(super) fn lose(
-    losses: Option<&Losses>,
+pub(super) fn report_damage(
+    losses: Option<&DamageLog>,
     first: u64,
     count: u64,
     error: StoreError,
@@ -74,7 +74,7 @@ impl<A: Access> View<A> {
         let mut fill = |block: &mut Block, until: u64| {
             if expected < until {
                 let missing = StoreError::corrupt(format!("event {expected} is missing"));
-                lose(self.losses.as_ref(), expected, until - expected, missing)?;
+                report_damage(self.losses.as_ref(), expected, until - expected, missing)?;
                 (expected..until).for_each(|_| block.push(&[]));
             }
             expected = until + 1;
@@ -88,14 +88,14 @@ impl<A: Access> View<A> {
         fill(&mut block, end)?;
         if end < stored_end {
             let missing = StoreError::corrupt(format!("event {end} is in no block"));
-            lose(self.losses.as_ref(), end, stored_end - end, missing)?;
+            report_damage(self.losses.as_ref(), end, stored_end - end, missing)?;
             // What comes after cannot be placed.
             return Ok(block);
         }
         if let Some(row) = self.tables.tail.range(end.max(self.state.sealed)..)?.next() {
             let beyond = row?.0.value();
             let why = format!("event {beyond} is beyond the end of the log ({stored_end} events)");
-            lose(self.losses.as_ref(), beyond, 1, StoreError::corrupt(why))?;
+            report_damage(self.losses.as_ref(), beyond, 1, StoreError::corrupt(why))?;
         }
         self.fresh.values().for_each(|stored| block.push(stored));
         // Whoever reads past damage must not be told what a flipped bit made of an event.
@@ -110,7 +110,7 @@ impl<A: Access> View<A> {
             1 => "it is not what was appended".into(),
             _ => format!("one of these {count} events is not what was appended"),
         };
-        lose(self.losses.as_ref(), first, count, StoreError::corrupt(what))?;
+        report_damage(self.losses.as_ref(), first, count, StoreError::corrupt(what))?;
         let mut rest = Block::of_tail(tail.first());
         for (position, stored) in tail.iter() {
             rest.push(if changed.contains(&position) { &[] } else { stored });

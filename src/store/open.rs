@@ -12,7 +12,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTabl
 
 use super::backend::{Boxed, LogFiles, OnDisk, Overlay};
 use super::block::RecentBlocks;
-use super::lenient::{Losses, Lost};
+use super::lenient::{DamageLog, Lost};
 use super::lock::is_read_only;
 use super::read::stored_state;
 use super::schema::{Access, FORMAT_MAJOR, FORMAT_MINOR, META_FORMAT, Reading, Tables, Writing};
@@ -40,7 +40,7 @@ pub struct Store {
     lock: Option<Lock>,
     env: Env,
     /// None where damage is an error.
-    losses: Option<Losses>,
+    losses: Option<DamageLog>,
 }
 
 /// Who writes, and how.
@@ -117,13 +117,13 @@ impl Store {
 
     /// This handle, reading past what is damaged: [`Self::lost`] then tells what was left out.
     #[must_use]
-    pub fn lenient(self) -> Self {
-        Self { losses: Some(Losses::default()), ..self }
+    pub fn tolerate_damage(self) -> Self {
+        Self { losses: Some(DamageLog::default()), ..self }
     }
 
     /// What readers of this handle had to leave out so far.
     pub fn lost(&self) -> Vec<Lost> {
-        self.losses.as_ref().map(Losses::all).unwrap_or_default()
+        self.losses.as_ref().map(DamageLog::all).unwrap_or_default()
     }
 
     fn in_dir(dir: &Path, env: Env) -> Self {

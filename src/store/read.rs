@@ -8,7 +8,7 @@ use redb::ReadableTable as _;
 
 use super::block::{RecentBlocks, Unpacker, stream_mark};
 use super::derive::{MemoryIndex, StreamHead};
-use super::lenient::{Losses, check_sealed, lose};
+use super::lenient::{DamageLog, check_sealed, report_damage};
 use super::prove::TreeReader;
 use super::schema::{Access, META_STATE, Reading, State, Tables};
 use super::{Block, BlockHeader, StoreError};
@@ -23,7 +23,7 @@ pub struct View<A: Access> {
     /// Events of this transaction that are in neither table yet; they end the tail.
     pub(super) fresh: BTreeMap<u64, Vec<u8>>,
     /// Where damage is read past, what was met; none where it is an error.
-    pub(super) losses: Option<Losses>,
+    pub(super) losses: Option<DamageLog>,
     /// None where blocks may change meanwhile.
     pub(super) recent: Option<RecentBlocks>,
 }
@@ -183,14 +183,14 @@ impl<A: Access> View<A> {
                 match unpacked {
                     Ok(unpacked) => block = unpacked,
                     Err(error) => {
-                        lose(self.losses.as_ref(), position, 1, error)?;
+                        report_damage(self.losses.as_ref(), position, 1, error)?;
                         continue;
                     }
                 }
             }
             match self.event_of(stream, position, &block) {
                 Ok(event) => events.push(event),
-                Err(error) => lose(self.losses.as_ref(), position, 1, error)?,
+                Err(error) => report_damage(self.losses.as_ref(), position, 1, error)?,
             }
         }
         Ok(events)
@@ -232,7 +232,7 @@ impl<A: Access> View<A> {
             let (first, value) = row?;
             let first = first.value();
             if let Some((lost, error)) = damaged.take() {
-                lose(self.losses.as_ref(), lost, first - lost, error)?;
+                report_damage(self.losses.as_ref(), lost, first - lost, error)?;
             }
             match decode_header(first, value.value()) {
                 Ok(header) => {
@@ -247,7 +247,7 @@ impl<A: Access> View<A> {
         if let Some((lost, error)) = damaged {
             let next = self.tables.block_headers.range(lost + 1..)?.next().transpose()?;
             let next = next.map_or(self.state.sealed, |(first, _)| first.value());
-            lose(self.losses.as_ref(), lost, next.saturating_sub(lost), error)?;
+            report_damage(self.losses.as_ref(), lost, next.saturating_sub(lost), error)?;
         }
         Ok(headers)
     }
@@ -299,7 +299,7 @@ impl<A: Access> View<A> {
             match self.unpack_with(first, &header, &mut unpacker, block) {
                 Ok(unpacked) => block = unpacked,
                 Err(error) => {
-                    lose(self.losses.as_ref(), first, u64::from(header.count), error)?;
+                    report_damage(self.losses.as_ref(), first, u64::from(header.count), error)?;
                     block = Block::default();
                     continue;
                 }
@@ -326,7 +326,7 @@ impl<A: Access> View<A> {
             match decode_at(position, stored) {
                 Ok(event) if filter.takes(&event.header) => each(&event)?,
                 Ok(_) => {}
-                Err(error) => lose(self.losses.as_ref(), position, 1, error)?,
+                Err(error) => report_damage(self.losses.as_ref(), position, 1, error)?,
             }
         }
         Ok(())

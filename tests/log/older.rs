@@ -147,7 +147,7 @@ fn a_log_of_an_older_annals_is_read_checked_and_continued() {
     // A copied file is read as it is, strictly and past damage.
     for store in [
         Store::open_file(&path, Env::system()).unwrap(),
-        Store::open_file(&path, Env::system()).unwrap().lenient(),
+        Store::open_file(&path, Env::system()).unwrap().tolerate_damage(),
     ] {
         let events = store.read(|log| log.events(0..u64::MAX, &Filter::default())).unwrap();
         let read: Vec<(Kind, u16)> =

@@ -33,7 +33,7 @@ impl App {
         store.read(|log| Ok::<_, Error>(log.size()))?;
         // Asked before damage is read past: a lost name of the project spoils no other answer.
         let project = store.read(|log| Ok::<_, Error>(created(log)?)).unwrap_or_default();
-        let store = store.lenient();
+        let store = store.tolerate_damage();
         let settings = Settings { project, layout: LayoutKind::default(), paths: Paths::default() };
         let layout = Layout::new(settings.layout);
         let dirs = ConfigDirs { keys: PathBuf::new() };

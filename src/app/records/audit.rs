@@ -84,8 +84,11 @@ impl App {
             facts.damage = self.damage()?;
         }
         // Reads past damage, also in a workspace, where every other verb stops at it.
-        let store =
-            if self.scope.alone { self.store.clone() } else { self.store.clone().lenient() };
+        let store = if self.scope.alone {
+            self.store.clone()
+        } else {
+            self.store.clone().tolerate_damage()
+        };
         self.collect(&store, &mut facts, None)?;
         if !self.scope.alone {
             facts.now = Some(self.env.now());
