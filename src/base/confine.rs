@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::fuse;
+use super::failpoint;
 
 /// Longest path, as the system has it.
 const PATH_BYTES_MAX: usize = 4_096;
@@ -245,9 +245,9 @@ impl Folder {
                 file.set_permissions(permissions)?;
             }
             file.sync_all()?;
-            fuse::step();
+            failpoint::hit();
             renameat(&parent, &temporary, &parent, name)?;
-            fuse::step();
+            failpoint::hit();
             Ok(rustix::fs::fsync(&parent)?)
         })();
         if written.is_err() {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::fuse;
+use super::failpoint;
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -23,9 +23,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fuse::step();
+        failpoint::hit();
         fs::rename(&temporary, path)?;
-        fuse::step();
+        failpoint::hit();
         sync_parent(path)
     })();
     if result.is_err() {

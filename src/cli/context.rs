@@ -8,7 +8,7 @@ use super::format::Format;
 use super::ui::Ui;
 use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker, Warnings, caller_folders};
 use crate::base::mask::mask_words;
-use crate::base::{Env, TimeSpan, Timestamp, fuse};
+use crate::base::{Env, TimeSpan, Timestamp, failpoint};
 
 /// Environment variables that change results, recorded with every run.
 const RECORDED: [&str; 8] = [
@@ -137,12 +137,12 @@ fn arm_fuse() {
     if cfg!(debug_assertions)
         && let Some(calls) = text("ANNALS_TEST_FAIL_AT").and_then(|text| text.parse().ok())
     {
-        fuse::arm_failure(calls);
+        failpoint::arm_failure(calls);
     }
     if cfg!(debug_assertions)
         && let Some(steps) = text("ANNALS_TEST_KILL_AT").and_then(|text| text.parse().ok())
     {
-        fuse::arm(steps);
+        failpoint::arm(steps);
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     temporary,
 };
 use crate::base::confine::{self, Folder};
-use crate::base::{Digest, FileDigests, durable, fuse};
+use crate::base::{Digest, FileDigests, durable, failpoint};
 use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
 use crate::store::{Blobs, copy_file};
@@ -238,7 +238,7 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), Ef
     if let Some(taken) = taken(&target)? {
         return Err(EffectError::TargetExists(taken));
     }
-    fuse::step();
+    failpoint::hit();
     let changes = Changes::of(plan);
     if !changes.any() {
         match renameat_with(CWD, &source, CWD, &target, RenameFlags::NOREPLACE) {
@@ -246,7 +246,7 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), Ef
             Err(Errno::XDEV) => {}
             renamed => {
                 arrived(renamed, &source, &target)?;
-                fuse::step();
+                failpoint::hit();
                 durable::sync_parent(&source).map_err(at("sync", &source))?;
                 durable::sync_parent(&target).map_err(at("sync", &target))?;
                 return rename_inside(root, plan);
@@ -273,7 +273,7 @@ fn rename_inside(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
             Err(Errno::NOENT | Errno::EXIST) => {}
             renamed => {
                 arrived(renamed, &from, &to)?;
-                fuse::step();
+                failpoint::hit();
                 durable::sync_parent(&to).map_err(at("sync", &to))?;
             }
         }
@@ -336,12 +336,12 @@ fn build(
     for file in changes.from_blobs {
         place(&blobs.path(file.digest), &temporary.join(&file.path))?;
     }
-    fuse::step();
+    failpoint::hit();
     whole(plan, changes, &temporary)?;
     sync_dirs(&temporary)?;
     let renamed = renameat_with(CWD, &temporary, CWD, &target, RenameFlags::NOREPLACE);
     arrived(renamed, &temporary, &target)?;
-    fuse::step();
+    failpoint::hit();
     durable::sync_parent(&target).map_err(at("sync", &target))
 }
 
@@ -408,7 +408,7 @@ fn finish(root: &Path, plan: &MovePlanned, changes: Changes<'_>) -> Result<(), E
         if same {
             workspace.remove_file(&path).map_err(at("remove", &root.join(&path)))?;
         }
-        fuse::step();
+        failpoint::hit();
     }
     remove_empty(&source)?;
     match durable::sync_parent(&source) {

@@ -16,7 +16,7 @@ use super::{
     EffectError, Recovered, at, check, check_plan, digests_plain, holds_unknown, inspect, plain,
     remove_dir, taken,
 };
-use crate::base::{Digest, FileDigests, Sha256Digest, durable, fuse};
+use crate::base::{Digest, FileDigests, Sha256Digest, durable, failpoint};
 use crate::domain::file_move::{MovePlanned, MovedFile};
 use crate::store::{Blobs, copy_file};
 
@@ -98,7 +98,7 @@ pub fn place(
     check_plan(root, plan)?;
     let places = SwapFolders::of(root, &plan.to, plan);
     let checked = stage(root, blobs, plan, &places.temporary).and_then(|()| {
-        fuse::step();
+        failpoint::hit();
         match present {
             Some(_) if is_there(&places.target) => Ok(true),
             _ => match taken(&places.target)? {
@@ -109,7 +109,7 @@ pub fn place(
     });
     let renamed = match checked {
         Ok(true) => exchange(&places),
-        Ok(false) => fuse::fallible()
+        Ok(false) => failpoint::fallible()
             .and_then(|()| fs::rename(&places.temporary, &places.target))
             .map_err(at("rename", &places.temporary)),
         Err(error) => {
@@ -117,7 +117,7 @@ pub fn place(
             return Err(error);
         }
     };
-    fuse::step();
+    failpoint::hit();
     if renamed.is_err() {
         recover_place(root, plan, present)?;
     }
@@ -127,7 +127,7 @@ pub fn place(
     if kept.is_err() {
         take_back(root, plan)?;
     }
-    fuse::step();
+    failpoint::hit();
     kept
 }
 
@@ -210,12 +210,12 @@ pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     }
     remove_dir(&places.temporary)?;
     fs::rename(&places.target, &places.temporary).map_err(at("rename", &places.target))?;
-    fuse::step();
+    failpoint::hit();
     let kept = places.sync().and_then(|()| places.keep_damaged(&plan.files));
     if kept.is_err() {
         take_back_removal(root, plan)?;
     }
-    fuse::step();
+    failpoint::hit();
     kept
 }
 
@@ -281,7 +281,7 @@ fn stage(root: &Path, blobs: &Blobs, plan: &MovePlanned, folder: &Path) -> Resul
             Err(_) => blobs.path(file.digest),
         };
         plain(&source)?;
-        fuse::fallible().map_err(at("copy", &source))?;
+        failpoint::fallible().map_err(at("copy", &source))?;
         copy_file(&source, &copy).map_err(at("copy", &source))?;
         durable::sync_parent(&copy).map_err(at("sync", &copy))?;
         check(&copy, file.digest)?;

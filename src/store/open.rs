@@ -18,7 +18,7 @@ use super::read::stored_state;
 use super::schema::{Access, FORMAT_MAJOR, FORMAT_MINOR, META_FORMAT, Reading, Tables, Writing};
 use super::{Lock, LockGuard, Reader, StoreError, View, Writer};
 use crate::base::limits::LOCK_WAIT_MAX;
-use crate::base::{Env, codec, fuse};
+use crate::base::{Env, codec, failpoint};
 use crate::tlog::NoteSigner;
 
 /// Bounds what one opening keeps of the file in memory; scans gain nothing from more.
@@ -360,12 +360,12 @@ impl Burst<'_> {
             txn.abort().map_err(StoreError::from)?;
             return Ok(value);
         }
-        fuse::step();
+        failpoint::hit();
         if let Err(error) = txn.commit() {
             self.db = None;
             return Err(StoreError::Unsure { source: Box::new(error.into()) }.into());
         }
-        fuse::step();
+        failpoint::hit();
         Ok(value)
     }
 }

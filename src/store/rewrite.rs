@@ -13,7 +13,7 @@ use super::open::{Burst, builder};
 use super::schema::{FORMAT_MAJOR, FORMAT_MINOR, META_FORMAT, Tables, Writing};
 use super::{Store, StoreError, WriteOptions, Writer};
 use crate::base::limits::BLOCK_PART_BYTES;
-use crate::base::{codec, fuse};
+use crate::base::{codec, failpoint};
 use crate::domain::EnvelopeRef;
 
 impl Writer<'_> {
@@ -107,9 +107,9 @@ impl Store {
         // Never committed: the texts that `f` took out lie in the old file alone.
         txn.abort().map_err(StoreError::from)?;
         if changed {
-            fuse::step();
+            failpoint::hit();
             self.publish(burst)?;
-            fuse::step();
+            failpoint::hit();
         }
         Ok(value)
     }
@@ -131,7 +131,7 @@ impl Store {
             let format = codec::encode(&(FORMAT_MAJOR, FORMAT_MINOR));
             tables.meta.insert(META_FORMAT, format.as_slice())?;
         }
-        fuse::step();
+        failpoint::hit();
         txn.commit()?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::app::core::session::Tx;
 use crate::app::models::promote::{Facts, append_move};
 use crate::app::models::repair::FolderDamage;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_registry};
-use crate::base::{MoveId, RunId, fuse};
+use crate::base::{MoveId, RunId, failpoint};
 use crate::domain::file_move::{
     MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile,
 };
@@ -257,7 +257,7 @@ impl App {
         })?;
         moved?;
         effect::clear(&self.root, plan)?;
-        fuse::step();
+        failpoint::hit();
         Ok(kept)
     }
 

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::app::{App, Error, Result};
 use crate::base::confine::{self, Folder};
-use crate::base::fuse;
+use crate::base::failpoint;
 
 const FOLDER: &str = "beginnings";
 /// The mark in a folder that was made for a run that has not begun.
@@ -70,7 +70,7 @@ impl Beginning {
                 file.set_len(0)?;
                 (&file).rewind()?;
                 (&file).write_all(format!("{place}\n").as_bytes())?;
-                fuse::step();
+                failpoint::hit();
                 return Ok(Some(Self { path, mark: None, _file: file }));
             }
         }
@@ -83,7 +83,7 @@ impl Beginning {
         self.mark = Some(mark);
         file.write_all(experiment_id.as_bytes())?;
         file.sync_all()?;
-        fuse::step();
+        failpoint::hit();
         Ok(())
     }
 }

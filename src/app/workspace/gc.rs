@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::app::core::session::Tx;
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, Timestamp, fuse};
+use crate::base::{Digest, Timestamp, failpoint};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{BlobUse, BlobUses, Event, HOLDING};
 use crate::store::{Access, Filter, StoredBlob, View};
@@ -174,7 +174,7 @@ impl App {
             session.transact(|tx| self.record_garbage(tx, age_minutes)).and_then(|found| {
                 let before = self.before(age_minutes);
                 for garbage in &found.garbage {
-                    fuse::step();
+                    failpoint::hit();
                     self.blobs.remove(garbage.digest, before)?;
                 }
                 Ok(found)

@@ -14,7 +14,7 @@ use crate::app::models::production::in_production;
 use crate::app::runs::archive::{Facts, append_relocation, changed_meanwhile, folder_name};
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings};
 use crate::app::{fold_registry, fold_workspace};
-use crate::base::{MoveId, Timestamp, fuse};
+use crate::base::{MoveId, Timestamp, failpoint};
 use crate::domain::file_move::{
     Migrated, MigrationOrder, MoveMode, MovePlanned, MovePurpose, MovedFile,
 };
@@ -212,7 +212,7 @@ impl App {
         if migration.to != self.layout.kind {
             let settings = Settings { layout: migration.to, ..self.settings.clone() };
             self.write_settings(&settings)?;
-            fuse::step();
+            failpoint::hit();
             self.make_pretrained(&Layout::of(&self.root, &settings, &self.caller.folders)?)?;
         }
         let from = match migration.from == migration.to {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, Document, Guide, NAMES, generate};
 use crate::base::confine::{self, Folder};
-use crate::base::{Digest, durable, fuse};
+use crate::base::{Digest, durable, failpoint};
 use crate::domain::policy::Policy;
 use crate::projection::views_lock::LOCK_WAIT_MAX;
 use crate::projection::{Snapshot, ViewError};
@@ -202,7 +202,7 @@ impl Exporter {
         }
         let root = Folder::open(&self.root)?;
         root.remove_file(name)?;
-        fuse::step();
+        failpoint::hit();
         let mut folder = name;
         // One that holds something stays, and those above it.
         while let Some((above, _)) = folder.rsplit_once('/')
@@ -302,7 +302,7 @@ impl Exporter {
         let to = beside(number);
         let moved = fs::rename(&from, &to).and_then(|()| durable::sync_parent(&to));
         moved.map_err(failed(&format!("keep {name} as {kept_as}")))?;
-        fuse::step();
+        failpoint::hit();
         Ok(Edited { file, kept_as, instead })
     }
 }
@@ -329,7 +329,7 @@ fn link(to: &str, path: &Path) -> io::Result<()> {
     let _ = fs::remove_file(&temporary);
     symlink(to, &temporary)?;
     fs::rename(&temporary, path)?;
-    fuse::step();
+    failpoint::hit();
     durable::sync_parent(path)
 }
 

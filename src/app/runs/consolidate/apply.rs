@@ -12,7 +12,7 @@ use crate::app::models::promote::append_move;
 use crate::app::runs::archive::{Facts, changed_meanwhile, note_moved};
 use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
-use crate::base::{Digest, MoveId, RunId, fuse};
+use crate::base::{Digest, MoveId, RunId, failpoint};
 use crate::domain::Event;
 use crate::domain::file_move::{MoveCommand, MoveMode, MovePlanned, MovePurpose, RemovalOrder};
 use crate::domain::invocation::InvocationEvent;
@@ -149,7 +149,7 @@ impl App {
                 bytes_after: applied.bytes_after,
             });
             session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
-            fuse::step();
+            failpoint::hit();
         }
         Ok(applied)
     }
@@ -208,7 +208,7 @@ impl App {
             removed?;
         }
         effect::clear(&self.root, &plan)?;
-        fuse::step();
+        failpoint::hit();
         Ok(())
     }
 

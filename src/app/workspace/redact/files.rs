@@ -16,7 +16,7 @@ use super::deciding::{DecidingFiles, DecidingHits};
 use super::text_matcher::{Renamed, TextMatcher};
 use crate::app::{App, Error, Result};
 use crate::base::confine::{self, Folder};
-use crate::base::{Digest, FileDigests, InvocationId, durable, fuse};
+use crate::base::{Digest, FileDigests, InvocationId, durable, failpoint};
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
 
@@ -208,7 +208,7 @@ impl App {
             if !put {
                 left.push(file.target.clone());
             }
-            fuse::step();
+            failpoint::hit();
         }
         self.drop_staged()?;
         Ok(left)
@@ -224,7 +224,7 @@ impl App {
         let removed = || -> io::Result<()> {
             match fs::remove_file(dir.join(MANIFEST)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => fuse::step(),
+                _ => failpoint::hit(),
             }
             remove_dir(&dir)
         };
@@ -262,7 +262,7 @@ fn put(workspace: &Folder, file: &Move, renamed: &BTreeMap<Digest, Digest>) -> i
     }
     workspace.write(&file.target, &bytes, permissions)?;
     if let Some(old) = &file.remove {
-        fuse::step();
+        failpoint::hit();
         workspace.remove_file(old)?;
     }
     Ok(true)

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::manifest::{Content, Manifest};
 use crate::app::{App, Error, ErrorKind, Result};
-use crate::base::{Digest, RunId, counted, durable, fuse};
+use crate::base::{Digest, RunId, counted, durable, failpoint};
 use crate::store::{StoreError, copy_file};
 
 /// The snapshot's list in a restored folder.
@@ -111,7 +111,7 @@ impl App {
         durable::create_dir_all(parent).map_err(failed)?;
         fs::create_dir(&building).map_err(failed)?;
         let built = self.build(&manifest, &building).and_then(|()| {
-            fuse::step();
+            failpoint::hit();
             // The system replaces a folder by this name only if it is empty.
             fs::rename(&building, to).and_then(|()| durable::sync_parent(to)).map_err(failed)
         });
@@ -165,7 +165,7 @@ impl App {
                     symlink(manifest.real(target), &path).map_err(failed)?;
                 }
             }
-            fuse::step();
+            failpoint::hit();
         }
         let list = folder.join(LIST);
         let failed = |e| Error::io(format!("write {}", list.display()), e);

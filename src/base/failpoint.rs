@@ -33,7 +33,7 @@ pub fn fallible() -> io::Result<()> {
 }
 
 /// One step.
-pub fn step() {
+pub fn hit() {
     if cfg!(debug_assertions) && STEPS_LEFT.load(Ordering::SeqCst) > 0 {
         count();
     }
