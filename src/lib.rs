@@ -36,7 +36,7 @@
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
 //! | `.annals/redacting/` | [`app::App::redact`]: new bytes of files on their way |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
-//! | `.annals/place.json` | [`app::App::settle_place`]: where the workspace lies, so that a copy is noticed |
+//! | `.annals/place.json` | [`app::App::record_location`]: where the workspace lies, so that a copy is noticed |
 //! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::App::undo`], [`app::App::redact`]: one at a time |
 //! | `.annals/damaged/<model>.<move>` | [`app::App::repair`]: production folders that were not as recorded, as they were found; nothing in annals removes them |
 //! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::App`]: claims folders of runs that are not in the log yet |

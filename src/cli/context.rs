@@ -44,7 +44,7 @@ impl Context {
     pub(super) fn app(&self) -> Result<App> {
         let mut app = App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
         app.warnings = self.warnings.clone();
-        if let Some(note) = app.settle_place() {
+        if let Some(note) = app.record_location() {
             self.ui.warn(&note);
         }
         Ok(app)

@@ -173,7 +173,7 @@ impl MemoryIndex {
     /// When the event does not follow from those before (LOG-1, STR-1).
     pub fn apply(&mut self, state: &mut State, event: &EnvelopeRef<'_>) -> Result<(), StoreError> {
         apply(self, state, event)?;
-        self.settle();
+        self.finalize();
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl MemoryIndex {
     }
 
     /// Writes down what is still on its way into the tables.
-    pub fn settle(&mut self) {
+    pub fn finalize(&mut self) {
         if let Some((stream, head)) = self.recent.take() {
             self.stream_heads.insert(stream.to_key(), head);
         }
@@ -240,7 +240,7 @@ impl Index for MemoryIndex {
     }
     fn set_head(&mut self, stream: StreamId, head: StreamHead) -> Result<(), StoreError> {
         if self.recent.is_some_and(|(recent, _)| recent != stream) {
-            self.settle();
+            self.finalize();
         }
         self.recent = Some((stream, head));
         Ok(())

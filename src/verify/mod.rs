@@ -181,7 +181,7 @@ impl<'a> Check<'a> {
         }
         self.check_signatures();
         self.findings.extend(self.redactions.check(&self.identities, self.options.key.as_ref()));
-        self.index.settle();
+        self.index.finalize();
         Ok(())
     }
 

@@ -132,13 +132,13 @@ impl App {
                 plan.purpose,
                 MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Migration(_)
             ) {
-                let (end, _) = self.settle_relocation(tx, &plan, true, None)?;
+                let (end, _) = self.finish_relocation(tx, &plan, true, None)?;
                 let how = if end == Recovery::Completed { "finished" } else { "rolled back" };
                 notes.push(format!("the move to {} was {how}", plan.to));
                 continue;
             }
             if let MovePurpose::Removal(_) = &plan.purpose {
-                notes.push(self.settle_removal(tx, &plan, true, None)?.0);
+                notes.push(self.finish_removal(tx, &plan, true, None)?.0);
                 continue;
             }
             notes.push(self.end_cut_move(tx, &plan)?);

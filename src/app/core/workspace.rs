@@ -263,7 +263,7 @@ impl App {
         let ignored = gitignore::protect(&app.root, &app.layout)?;
         app.make_pretrained(&app.layout)?;
         app.write_settings(&app.settings)?;
-        app.settle_place();
+        app.record_location();
         Ok((app, ignored))
     }
 

@@ -29,7 +29,7 @@ struct WorkspaceIdentity {
 
 impl App {
     /// Notices that the workspace was copied since it was last used; says so once.
-    pub fn settle_place(&self) -> Option<String> {
+    pub fn record_location(&self) -> Option<String> {
         let inode = inode(&self.root)?;
         let root = fs::canonicalize(&self.root).ok()?.to_string_lossy().into_owned();
         let Some(place) = self.last_place() else {

@@ -370,7 +370,7 @@ impl App {
                 append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
                 Ok((Recovered::RolledBack, None))
             }
-            _ => self.settle_relocation(tx, plan, false, why),
+            _ => self.finish_relocation(tx, plan, false, why),
         })?;
         match (moved, end) {
             (_, Recovered::Completed) => Ok(bytes),
@@ -383,7 +383,7 @@ impl App {
     }
 
     /// Records how a relocation ended: where its files really are decides.
-    pub(in crate::app) fn settle_relocation(
+    pub(in crate::app) fn finish_relocation(
         &self,
         tx: &mut Tx<'_, '_>,
         plan: &MovePlanned,

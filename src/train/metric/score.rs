@@ -147,7 +147,7 @@ impl Scorer {
     }
 
     /// The thresholds by which all rows are decided; empty where a row has one class.
-    fn settle(&mut self) -> Vec<f64> {
+    fn finalize(&mut self) -> Vec<f64> {
         let of_label = |label: u32, undecided: &Undecided| {
             (undecided.probabilities[label as usize], undecided.truth.contains(&label))
         };
@@ -166,7 +166,7 @@ impl Scorer {
 
     /// All scores; on the test rows with their intervals, for which `seed` draws rows.
     pub fn finish(mut self, split: Split, labels: &[String], seed: u64) -> Evaluation {
-        let thresholds = self.settle();
+        let thresholds = self.finalize();
         let (mut ends, mut predictions) = (Vec::new(), Vec::new());
         if split == Split::Test {
             predictions = self.predictions();

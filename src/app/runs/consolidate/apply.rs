@@ -202,7 +202,7 @@ impl App {
         })?;
         let removed = effect::remove(&self.root, &plan);
         let why = removed.as_ref().err().map(ToString::to_string);
-        let settle = |tx: &mut Tx<'_, '_>| self.settle_removal(tx, &plan, false, why);
+        let settle = |tx: &mut Tx<'_, '_>| self.finish_removal(tx, &plan, false, why);
         let (_, end) = session.transact_patiently(settle)?;
         if end == Recovered::RolledBack {
             removed?;
@@ -213,7 +213,7 @@ impl App {
     }
 
     /// Records how taking a run's files away ended: whether they are there decides.
-    pub(in crate::app) fn settle_removal(
+    pub(in crate::app) fn finish_removal(
         &self,
         tx: &mut Tx<'_, '_>,
         plan: &MovePlanned,

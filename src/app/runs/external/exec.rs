@@ -102,7 +102,7 @@ impl App {
         let _ = self.refresh();
         let result = self.supervise(&session, request, state, &folder, (stop, echo), tell);
         let settled = match &result {
-            Err(error) => self.settle(&session, run, error),
+            Err(error) => self.end_run(&session, run, error),
             Ok(_) => Ok(()),
         };
         let ended = session.finish_with(settled.and(result));

@@ -274,7 +274,7 @@ impl App {
         if let Err(error) = &result {
             // Where the log takes nothing any more, the invocation stays open in it: the next
             // changing verb finds it without a process and ends the run.
-            if self.settle(&session, run, error).is_err() {
+            if self.end_run(&session, run, error).is_err() {
                 return result;
             }
             folder.discard();

@@ -10,7 +10,7 @@ use crate::store::{Access, View};
 impl App {
     /// Ends a run that began and could not be ended as it should (SUP-1). An attempt that another
     /// invocation began is left alone: whoever was refused does not end what it does not own.
-    pub(in crate::app) fn settle(
+    pub(in crate::app) fn end_run(
         &self,
         session: &Session<'_>,
         run: RunId,
