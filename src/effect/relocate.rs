@@ -245,7 +245,7 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), Ef
             // On another file system.
             Err(Errno::XDEV) => {}
             renamed => {
-                arrived(renamed, &source, &target)?;
+                check_rename(renamed, &source, &target)?;
                 failpoint::hit();
                 durable::sync_parent(&source).map_err(at("sync", &source))?;
                 durable::sync_parent(&target).map_err(at("sync", &target))?;
@@ -272,7 +272,7 @@ fn rename_inside(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
         match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
             Err(Errno::NOENT | Errno::EXIST) => {}
             renamed => {
-                arrived(renamed, &from, &to)?;
+                check_rename(renamed, &from, &to)?;
                 failpoint::hit();
                 durable::sync_parent(&to).map_err(at("sync", &to))?;
             }
@@ -285,7 +285,7 @@ fn rename_inside(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     Ok(())
 }
 
-fn arrived(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Result<(), EffectError> {
+fn check_rename(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Result<(), EffectError> {
     renamed.map_err(|e| match e {
         Errno::EXIST => EffectError::TargetExists(target.to_owned()),
         other => at("rename", from)(other.into()),
@@ -337,10 +337,10 @@ fn build(
         place(&blobs.path(file.digest), &temporary.join(&file.path))?;
     }
     failpoint::hit();
-    whole(plan, changes, &temporary)?;
+    contains_exactly(plan, changes, &temporary)?;
     sync_dirs(&temporary)?;
     let renamed = renameat_with(CWD, &temporary, CWD, &target, RenameFlags::NOREPLACE);
-    arrived(renamed, &temporary, &target)?;
+    check_rename(renamed, &temporary, &target)?;
     failpoint::hit();
     durable::sync_parent(&target).map_err(at("sync", &target))
 }
@@ -358,7 +358,11 @@ fn unpack(bytes: &mut dyn io::Read, to: &Path) -> io::Result<()> {
 }
 
 /// Whether `folder` holds every file of the plan, byte for byte.
-fn whole(plan: &MovePlanned, changes: Changes<'_>, folder: &Path) -> Result<(), EffectError> {
+fn contains_exactly(
+    plan: &MovePlanned,
+    changes: Changes<'_>,
+    folder: &Path,
+) -> Result<(), EffectError> {
     let packed = match changes.pack {
         Some(pack) => {
             let file = folder.join(pack.file());
@@ -469,7 +473,7 @@ pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, 
     }
     let changes = Changes::of(plan);
     // Beside a source that is still there, a target that is not the plan's is somebody else's.
-    if source.is_dir() && whole(plan, changes, &target).is_err() {
+    if source.is_dir() && contains_exactly(plan, changes, &target).is_err() {
         return Ok(Recovered::RolledBack);
     }
     finish(root, plan, changes)?;

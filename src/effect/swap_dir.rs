@@ -145,7 +145,7 @@ pub fn recover_place(
     let keep = || present.map_or(Ok(()), |files| places.keep_damaged(files));
     // A folder that is repaired may hold every planned file before the exchange too.
     let repairs = present.is_some_and(|files| files == plan.files);
-    let arrived = if repairs { exact } else { whole };
+    let arrived = if repairs { exact } else { contains_exactly };
     if arrived(&places.target, &plan.files) {
         keep()?;
         return Ok(Recovered::Completed);
@@ -182,7 +182,7 @@ pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
             fs::rename(target, temporary).map_err(at("rename", target))?;
         }
         fs::rename(aside, target).map_err(at("rename", aside))?;
-    } else if whole(target, &plan.files) {
+    } else if contains_exactly(target, &plan.files) {
         // What waits under the temporary name is the old folder.
         match is_there(temporary) {
             true => exchange(&places)?,
@@ -290,7 +290,7 @@ fn stage(root: &Path, blobs: &Blobs, plan: &MovePlanned, folder: &Path) -> Resul
 }
 
 /// Whether `folder` holds `files`, whatever else it holds.
-fn whole(folder: &Path, files: &[MovedFile]) -> bool {
+fn contains_exactly(folder: &Path, files: &[MovedFile]) -> bool {
     folder.is_dir() && files.iter().all(|file| check(&folder.join(&file.path), file.digest).is_ok())
 }
 

@@ -76,7 +76,7 @@ pub(in crate::app) struct Facts {
 
 impl Facts {
     pub(in crate::app) fn read<A: Access>(log: &View<A>, run: RunId) -> Result<Self> {
-        unmoved(log, run)?;
+        refuse_open_move(log, run)?;
         Ok(Self {
             run: fold_run(log, run)?,
             policy: fold_policy(log)?,
@@ -107,7 +107,7 @@ impl Facts {
 }
 
 /// Refuses a run whose files are on their way.
-fn unmoved<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
+fn refuse_open_move<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
     for (_, position) in log.open_moves()? {
         if let Ok(Event::Move(MoveEvent::Planned(plan))) = log.event(position)?.event()
             && plan.purpose.run() == Some(run)

@@ -109,7 +109,7 @@ impl App {
 
     fn apply_in(&self, session: &Session<'_>, digits: &str) -> Result<Applied> {
         let planned = self.shown_plan(digits)?;
-        session.transact(|tx| alone(tx))?;
+        session.transact(|tx| exclusive(tx))?;
         let before = Progress::of(&self.snapshot()?, &planned)?;
         // What is done already is not judged again.
         if planned.plan.moving().any(|row| before.after(row).is_none()) {
@@ -233,7 +233,7 @@ impl App {
 }
 
 /// Refuses while an earlier consolidation is under way.
-fn alone(tx: &Tx<'_, '_>) -> Result<()> {
+fn exclusive(tx: &Tx<'_, '_>) -> Result<()> {
     for position in tx.log().open_invocations()? {
         if position < tx.invocation()
             && let Ok(Event::Invocation(InvocationEvent::Started(other))) =
