@@ -249,7 +249,7 @@ impl<'p> Contest<'p> {
             experiment_id: run.experiment_id.to_owned(),
             // Generated rows follow from the seed, which is what the runs of a group differ in.
             configuration: match synthetic {
-                true => Some(run.question()),
+                true => Some(run.config_fingerprint()),
                 false => run.configuration(),
             },
             test_rows: run.test_rows().unwrap_or_default(),

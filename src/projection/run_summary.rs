@@ -139,7 +139,7 @@ impl<'a> RunSummary<'a> {
     }
 
     /// Digest over its configuration without the seed, and its labels.
-    pub fn question(&self) -> Digest {
+    pub fn config_fingerprint(&self) -> Digest {
         Digest(self.row.question)
     }
 

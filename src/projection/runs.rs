@@ -398,7 +398,7 @@ fn new_details(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetail
     parameters.remove("training.seed");
     let parameters: Vec<(String, String)> = parameters.into_iter().collect();
     Some(RunDetails {
-        question: question(&parameters, &started.data.labels).0,
+        question: config_fingerprint(&parameters, &started.data.labels).0,
         id: started.run.0,
         experiment_id: started.experiment_id.clone(),
         experiment_name: started.name.clone(),
@@ -452,7 +452,7 @@ fn data_digest(data: &DataRecord) -> Digest {
     Digest::of(format!("{:?}", (files, generated)).as_bytes())
 }
 
-fn question(parameters: &[(String, String)], labels: &[String]) -> Digest {
+fn config_fingerprint(parameters: &[(String, String)], labels: &[String]) -> Digest {
     let pairs = parameters.iter().flat_map(|(key, value)| [key, value]);
     let mut bytes = Vec::new();
     for text in pairs.chain(labels) {
