@@ -58,7 +58,8 @@ pub use self::runs::analysis::{
 pub use self::runs::archive::{ArchiveRequest, Moved};
 pub use self::runs::cleanup::{Cleanup, CleanupMove, CleanupRequest};
 pub use self::runs::consolidate::{
-    Applied, ConsolidationPlan, ModelLine, Phase, PlanRow, Planned, Report, Shelf, Since,
+    Applied, ClassInventory, ConsolidationPlan, ModelLine, Phase, PlanRow, Planned, Report,
+    SinceLastConsolidation,
 };
 pub use self::runs::edit::{EditedRun, RunEdited};
 pub use self::runs::external::{

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::ui::size;
-use crate::app::{ModelLine, Phase, Report, Shelf, Since};
+use crate::app::{ClassInventory, ModelLine, Phase, Report, SinceLastConsolidation};
 use crate::base::counted;
 use crate::base::markdown::escape;
 use crate::domain::policy::Action;
@@ -94,7 +94,7 @@ fn summary(report: &Report, text: &mut String) {
     line(text, "");
 }
 
-fn shelf_text(text: &mut String, number: usize, shelf: &Shelf) {
+fn shelf_text(text: &mut String, number: usize, shelf: &ClassInventory) {
     line(
         text,
         &format!("#### {number}. {} ({})\n", shelf.class.title(), counted(shelf.runs, "run")),
@@ -136,7 +136,7 @@ fn phase_text(text: &mut String, number: usize, phase: &Phase) {
     }
 }
 
-fn since_text(text: &mut String, since: &Since) {
+fn since_text(text: &mut String, since: &SinceLastConsolidation) {
     line(text, "## Since the Last Consolidation\n");
     let plan = since.last.plan.get(..16).unwrap_or_default();
     let last = &since.last;

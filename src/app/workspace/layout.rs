@@ -14,7 +14,7 @@ use crate::base::{Timestamp, confine};
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
 use crate::domain::workspace::LayoutKind;
-use crate::projection::files::{Guide, plain};
+use crate::projection::files::{TrainingOutputFiles, plain};
 
 /// Variables of the environment that move folders of the layout `training-output`.
 pub const FOLDER_VARIABLES: [&str; 3] = ["TRAINING_DIR", "MODEL_WEIGHTS_DIR", "EXPERIMENT_DIR"];
@@ -202,8 +202,9 @@ impl Layout {
     }
 
     /// What is generated beside runs and models.
-    pub(in crate::app) fn guide(&self) -> Option<Guide> {
-        (self.kind == LayoutKind::TrainingOutput).then(|| Guide { training: self.training.clone() })
+    pub(in crate::app) fn guide(&self) -> Option<TrainingOutputFiles> {
+        (self.kind == LayoutKind::TrainingOutput)
+            .then(|| TrainingOutputFiles { training: self.training.clone() })
     }
 
     /// The folder of a production model.

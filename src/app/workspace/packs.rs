@@ -12,7 +12,7 @@ use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::Timestamp;
 use crate::domain::workspace::{LayoutKind, LogsPacked, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
-use crate::projection::files::{LooseLog, Regenerated, loose_logs};
+use crate::projection::files::{Regenerated, StandaloneLog, loose_logs};
 
 /// Runs that one event names.
 const RUNS_PER_EVENT: usize = 1_000;
@@ -89,7 +89,7 @@ impl App {
         Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })
     }
 
-    fn logs_before(&self, before: Timestamp) -> Result<(LogPack, Vec<LooseLog>)> {
+    fn logs_before(&self, before: Timestamp) -> Result<(LogPack, Vec<StandaloneLog>)> {
         if self.layout.kind != LayoutKind::TrainingOutput {
             let message = "the layout consolidated has no folder of logs";
             return Err(Error::new(ErrorKind::Rejected, message).hint(
@@ -99,7 +99,7 @@ impl App {
         let views = self.snapshot()?;
         let mut logs = loose_logs(&views)?;
         logs.retain(|log| log.ended < before && self.blobs.contains(log.digest));
-        let packed = |log: &LooseLog| -> Result<PackedLog> {
+        let packed = |log: &StandaloneLog| -> Result<PackedLog> {
             let (experiment_id, name) = (log.experiment_id.clone(), log.name.clone());
             let bytes = std::fs::metadata(self.blobs.path(log.digest))
                 .map_err(|e| Error::io(format!("read the log of {experiment_id}"), e))?

@@ -14,7 +14,7 @@ use rustix::fs::FlockOperation;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Document, Guide, NAMES, generate};
+use super::{Content, Document, NAMES, TrainingOutputFiles, generate};
 use crate::base::confine::{self, Folder};
 use crate::base::{Digest, durable, failpoint};
 use crate::domain::policy::Policy;
@@ -28,7 +28,7 @@ pub struct Exporter {
     root: PathBuf,
     annals: PathBuf,
     blobs: Blobs,
-    guide: Option<Guide>,
+    guide: Option<TrainingOutputFiles>,
 }
 
 /// The last writing.
@@ -37,7 +37,7 @@ struct Written {
     position: u64,
     /// Where documents of a layout went: variables of the environment may say otherwise now.
     #[serde(default)]
-    guide: Option<Guide>,
+    guide: Option<TrainingOutputFiles>,
     files: BTreeMap<String, WrittenFile>,
 }
 
@@ -88,7 +88,12 @@ pub struct Difference {
 
 impl Exporter {
     /// The files at `root`, remembered under `annals`, with those that `guide` asks for.
-    pub fn new(root: &Path, annals: &Path, blobs: &Blobs, guide: Option<Guide>) -> Self {
+    pub fn new(
+        root: &Path,
+        annals: &Path,
+        blobs: &Blobs,
+        guide: Option<TrainingOutputFiles>,
+    ) -> Self {
         Self { root: root.to_owned(), annals: annals.to_owned(), blobs: blobs.clone(), guide }
     }
 

@@ -24,14 +24,14 @@ const LOG: &str = "log";
 
 /// Where the layout `training-output` has what belongs to training.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guide {
+pub struct TrainingOutputFiles {
     /// The folder, relative to the workspace.
     pub training: String,
 }
 
 /// The log of a run that lies by itself, neither packed nor a production model's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LooseLog {
+pub struct StandaloneLog {
     /// The run.
     pub run: RunId,
     /// The run's unique name.
@@ -53,7 +53,7 @@ pub fn plain(model: &str) -> String {
 ///
 /// # Errors
 /// When the views cannot be read.
-pub fn loose_logs(views: &Snapshot) -> Result<Vec<LooseLog>, ViewError> {
+pub fn loose_logs(views: &Snapshot) -> Result<Vec<StandaloneLog>, ViewError> {
     let (runs, models) = (views.run_details()?, views.production()?);
     Logs::of(&runs, &models, views).map(|logs| logs.loose)
 }
@@ -62,7 +62,7 @@ pub fn loose_logs(views: &Snapshot) -> Result<Vec<LooseLog>, ViewError> {
 pub(super) fn documents(
     facts: &Facts,
     views: &Snapshot,
-    guide: &Guide,
+    guide: &TrainingOutputFiles,
 ) -> Result<Vec<Document>, ViewError> {
     let training = &guide.training;
     let logs = Logs::of(&facts.runs, &facts.models, views)?;
@@ -108,7 +108,7 @@ fn link(model: &ModelRow, models: &[ModelRow]) -> Option<Document> {
 }
 
 struct Logs {
-    loose: Vec<LooseLog>,
+    loose: Vec<StandaloneLog>,
     canonical: Vec<(String, Digest)>,
 }
 
@@ -130,7 +130,7 @@ impl Logs {
             if run.deleted.is_none() && !packed.contains(&run.id) && !promoted.contains(&run.id) {
                 let (id, experiment_id) = (run.run(), run.experiment_id.clone());
                 let ended = Timestamp(ended);
-                loose.push(LooseLog { run: id, experiment_id, name, digest, ended });
+                loose.push(StandaloneLog { run: id, experiment_id, name, digest, ended });
             }
         }
         let mut canonical = Vec::new();

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use export::{Difference, Edited, Exporter, Regenerated};
-pub use guide::{Guide, LooseLog, loose_logs, plain};
+pub use guide::{StandaloneLog, TrainingOutputFiles, loose_logs, plain};
 
 use super::registry::{ModelRow, RequestRow};
 use super::runs::RunDetails;
@@ -74,7 +74,7 @@ pub const NAMES: [&str; 5] = [
 pub fn generate(
     views: &Snapshot,
     project: &str,
-    guide: Option<&Guide>,
+    guide: Option<&TrainingOutputFiles>,
 ) -> Result<Vec<Document>, ViewError> {
     let facts = Facts::new(views, project)?;
     let registry = [

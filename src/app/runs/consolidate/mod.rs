@@ -7,4 +7,4 @@ mod report;
 
 pub use apply::Applied;
 pub use plan::{ConsolidationPlan, PlanRow, Planned};
-pub use report::{ModelLine, Phase, Report, Shelf, Since};
+pub use report::{ClassInventory, ModelLine, Phase, Report, SinceLastConsolidation};

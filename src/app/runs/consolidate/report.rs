@@ -23,7 +23,7 @@ const RULE: &str = "consolidation ";
 
 /// The runs of one class.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Shelf {
+pub struct ClassInventory {
     /// Which.
     pub class: Class,
     /// How many runs, those included whose files are gone.
@@ -80,7 +80,7 @@ impl Phase {
 
 /// What happened since the last consolidation.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Since {
+pub struct SinceLastConsolidation {
     /// That consolidation.
     pub last: ConsolidationRow,
     /// When it was.
@@ -103,7 +103,7 @@ pub struct Report {
     /// Folders with how many runs or models lie there.
     pub places: Vec<(String, usize)>,
     /// The runs by class.
-    pub inventory: Vec<Shelf>,
+    pub inventory: Vec<ClassInventory>,
     /// What would be done now.
     pub planned: Planned,
     /// The models that stay.
@@ -117,7 +117,7 @@ pub struct Report {
     /// Bytes that the present plan saves, at least.
     pub bytes_to_save: u64,
     /// What happened since the last consolidation; none where there was none.
-    pub since: Option<Since>,
+    pub since: Option<SinceLastConsolidation>,
     /// What to do next.
     pub next_steps: Vec<String>,
 }
@@ -313,7 +313,7 @@ fn places(facts: &Facts) -> Vec<(String, usize)> {
     places.into_iter().collect()
 }
 
-fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<Shelf> {
+fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<ClassInventory> {
     let planned: BTreeMap<&str, &PlanRow> =
         rows.iter().map(|row| (row.experiment_id.as_str(), row)).collect();
     let shelf = |class: Class| {
@@ -341,7 +341,7 @@ fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<Shelf> {
             Some((row.experiment_id.clone(), format!("{}{why}", run.status.word())))
         });
         let value = |model: &ModelLine| model.f1_macro.or(model.accuracy).unwrap_or(f64::MIN);
-        Shelf {
+        ClassInventory {
             class,
             runs: series.values().map(|(there, gone)| there + gone).sum(),
             series: series.into_iter().map(|(name, (there, gone))| (name, there, gone)).collect(),
@@ -383,13 +383,13 @@ fn criteria(facts: &Facts, metrics: &[&str]) -> Vec<String> {
     ]
 }
 
-fn since(facts: &Facts, views: &Snapshot) -> Result<Option<Since>> {
+fn since(facts: &Facts, views: &Snapshot) -> Result<Option<SinceLastConsolidation>> {
     let Some(last) = facts.past.last().cloned() else { return Ok(None) };
     let mut later: Vec<&RunDetails> =
         facts.runs.values().filter(|run| run.started_position > last.position).collect();
     later.sort_by_key(|run| run.started_position);
     let promoted = views.production()?.into_iter().filter(|m| m.placed.position > last.position);
-    Ok(Some(Since {
+    Ok(Some(SinceLastConsolidation {
         at: Timestamp(last.at),
         began: later.into_iter().map(|run| run.experiment_id.clone()).collect(),
         promoted: promoted.map(|model| model.name).collect(),
