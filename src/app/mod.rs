@@ -63,7 +63,7 @@ pub use self::runs::consolidate::{
 };
 pub use self::runs::edit::{EditedRun, RunEdited};
 pub use self::runs::external::{
-    ExecRequest, Executed, FinishRun, MetricPoints, MetricsLogged, ReportedBy, RunEnded, SilentRun,
+    ExecRequest, Executed, MetricPoints, MetricsLogged, ReportedBy, RunEnded, RunResult, SilentRun,
     StartRun, StartedRun, Tracker,
 };
 pub use self::runs::list::{

@@ -15,8 +15,8 @@ use super::reporter::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
-    App, Error, ErrorKind, ExecRequest, FinishRun, MetricPoints, MetricsLogged, Printed,
-    ReportedBy, Result, RunEnded, StartRun,
+    App, Error, ErrorKind, ExecRequest, MetricPoints, MetricsLogged, Printed, ReportedBy, Result,
+    RunEnded, RunResult, StartRun,
 };
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
@@ -284,7 +284,7 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
             let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
             let confusions = confusions.collect::<Result<_>>()?;
             let finish =
-                FinishRun { values: metrics, confusions, epochs, parameters, source: source() };
+                RunResult { values: metrics, confusions, epochs, parameters, source: source() };
             print(&app.finish_run(find(app, &run)?, &finish)?, context)
         }
         Verb::Fail { run, reason, exit_code, .. } => {

@@ -25,14 +25,14 @@ const CLAIM_BYTES_MAX: u64 = 4_096;
 
 /// The claim on one folder; gone with the process or when dropped.
 #[derive(Debug)]
-pub(in crate::app) struct Beginning {
+pub(in crate::app) struct FolderClaim {
     path: PathBuf,
     /// The mark, once it is made.
     mark: Option<PathBuf>,
     _file: File,
 }
 
-impl Drop for Beginning {
+impl Drop for FolderClaim {
     fn drop(&mut self) {
         // Left over, both are cleared by the next changing verb.
         if let Some(mark) = &self.mark {
@@ -42,7 +42,7 @@ impl Drop for Beginning {
     }
 }
 
-impl Beginning {
+impl FolderClaim {
     /// Claims `place`, the folder of a run relative to the workspace, by the run's unique name.
     /// None where a process that is gone claimed and made it: that claim stays until it is cleared.
     pub(in crate::app) fn claim(

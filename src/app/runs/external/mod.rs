@@ -19,7 +19,7 @@ mod start;
 mod tracker;
 
 pub use exec::{ExecRequest, Executed};
-pub use report::{FinishRun, MetricPoints, MetricsLogged, ReportedBy, RunEnded};
+pub use report::{MetricPoints, MetricsLogged, ReportedBy, RunEnded, RunResult};
 pub use silent::SilentRun;
 pub use start::{StartRun, StartedRun};
 pub use tracker::Tracker;

@@ -62,7 +62,7 @@ impl ReportedBy {
 
 /// How a run ended well.
 #[derive(Clone, Debug, Default)]
-pub struct FinishRun {
+pub struct RunResult {
     /// Final values, `KEY=NUMBER`; the last one of each series where none is given.
     pub values: Vec<String>,
     /// Confusion matrices, as JSON: `{"split": "test", "labels": […], "matrix": [[…]]}`.
@@ -76,7 +76,7 @@ pub struct FinishRun {
 }
 
 /// What [`RunFinished`] is made from.
-pub(super) struct Finish {
+pub(super) struct FinalScores {
     pub(super) metrics: Vec<FinalMetric>,
     pub(super) evaluations: Vec<Evaluation>,
     pub(super) steps: u64,
@@ -248,7 +248,7 @@ impl App {
     ///
     /// # Errors
     /// For bad values, and when the run has ended.
-    pub fn finish_run(&self, run: RunId, finish: &FinishRun) -> Result<RunState> {
+    pub fn finish_run(&self, run: RunId, finish: &RunResult) -> Result<RunState> {
         let given = line::metric_values(&finish.values)?;
         let evaluations: Vec<Evaluation> =
             finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
@@ -264,7 +264,7 @@ impl App {
             let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
             let seconds = started.map_or(0.0, |started| app.env.now().seconds_since(started));
             let (epochs, parameters) = (finish.epochs, finish.parameters);
-            let all = Finish { metrics, evaluations, steps, epochs, parameters, seconds };
+            let all = FinalScores { metrics, evaluations, steps, epochs, parameters, seconds };
             app.tell(tx, run, by, |state| {
                 let left = RunCommand::NoteUnrecorded(too_many(&left));
                 Ok(vec![left, RunCommand::End(finished(state, all))])
@@ -475,7 +475,7 @@ fn too_many(left: &[FinalMetric]) -> MetricsUnrecorded {
 }
 
 /// The end of a run that ended well; its model is what was saved as `weights`.
-pub(super) fn finished(state: &RunState, finish: Finish) -> Ending {
+pub(super) fn finished(state: &RunState, finish: FinalScores) -> Ending {
     let weights = state.artifacts.get("weights");
     Ending::Finish(Box::new(RunFinished {
         attempt: state.attempt,

@@ -8,7 +8,7 @@ use super::line::{self, METRIC_NAME_BYTES_MAX, is_name, key, merged};
 use super::literal::{Literal, Object};
 use super::pending::Pending;
 use super::printed::{self, Line, Name, Value};
-use super::report::Finish;
+use super::report::FinalScores;
 use crate::base::mask::Masker;
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Name as Word;
@@ -379,7 +379,7 @@ impl ScriptOutput {
         MetricsUnrecorded { attempt: 1, series, others: self.unrecorded.others }
     }
 
-    pub(super) fn finish(&mut self, seconds: f64) -> Finish {
+    pub(super) fn finish(&mut self, seconds: f64) -> FinalScores {
         let scores = self.evaluations.iter().flat_map(line::scores).collect();
         let last = self.series.iter().filter_map(|series| {
             series.last.map(|value| FinalMetric { key: series.key.clone(), value })
@@ -389,7 +389,7 @@ impl ScriptOutput {
         for metric in left {
             self.drop_value(&metric.key.name, metric.key.split, Reason::TooMany, None, false);
         }
-        Finish {
+        FinalScores {
             metrics,
             evaluations: std::mem::take(&mut self.evaluations),
             steps: self.steps,

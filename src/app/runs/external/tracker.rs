@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::report::{FinishRun, MetricPoints};
+use super::report::{MetricPoints, RunResult};
 use super::start::{StartRun, StartedRun};
 use crate::app::{App, Result};
 use crate::base::RunId;
@@ -98,7 +98,7 @@ impl Tracker {
     /// # Errors
     /// As [`App::finish_run`].
     pub fn finish_experiment(&self, run: RunId, metrics: &[(&str, f64)]) -> Result<()> {
-        let finish = FinishRun { values: words(metrics), ..FinishRun::default() };
+        let finish = RunResult { values: words(metrics), ..RunResult::default() };
         self.app.finish_run(run, &finish).map(|_| ())
     }
 

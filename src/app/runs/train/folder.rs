@@ -12,7 +12,7 @@ use crate::app::models::model_card::model_card;
 use crate::app::models::model_files::{
     BASELINE, INFERENCE_MS, Record, labels, pretty, training_info,
 };
-use crate::app::runs::beginning::Beginning;
+use crate::app::runs::beginning::FolderClaim;
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
 use crate::base::{Digest, FileDigests, confine, durable};
 use crate::data::prepared::Prepared;
@@ -40,7 +40,7 @@ pub(in crate::app) struct RunFolder {
     /// Where its settings and its log lie in it.
     layout: Layout,
     /// Until the run is in the log, a crash leaves a folder to be removed.
-    _beginning: Option<Beginning>,
+    _beginning: Option<FolderClaim>,
     /// Whether the log may name the folder: nothing removes it from then on.
     recorded: Cell<bool>,
 }
@@ -58,7 +58,7 @@ impl RunFolder {
             let experiment_id = run.experiment_id(number);
             let place = app.layout.home(&app.layout.folder_name(run, number));
             let path = app.inside(&place)?;
-            let claim = Beginning::claim(&app.annals_dir(), &experiment_id, &place);
+            let claim = FolderClaim::claim(&app.annals_dir(), &experiment_id, &place);
             let Some(mut beginning) = claim.map_err(failed(&path))? else { continue };
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}

@@ -80,7 +80,7 @@ struct Attempt<'a> {
 }
 
 /// What a run begins with, beside what its folder and its engine tell.
-struct Beginning<'a> {
+struct StartSpec<'a> {
     name: String,
     description: String,
     tags: Vec<String>,
@@ -287,7 +287,7 @@ impl App {
         &self,
         session: &Session<'_>,
         run: RunId,
-        begin: Beginning<'_>,
+        begin: StartSpec<'_>,
         folder: &RunFolder,
         engine: &Engine,
     ) -> Result<(RunState, RunStarted)> {
@@ -475,8 +475,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn beginning(&self, prepared: Digest) -> Beginning<'_> {
-        Beginning {
+    fn beginning(&self, prepared: Digest) -> StartSpec<'_> {
+        StartSpec {
             name: self.name.to_string(),
             description: self.description(),
             tags: self.tags(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ensemble;
 use super::folder::RunFolder;
-use super::{Attempt, Beginning, DROP_EMPTY, Programs, Reporter, Results, start_engine};
+use super::{Attempt, DROP_EMPTY, Programs, Reporter, Results, StartSpec, start_engine};
 use crate::app::NewRun;
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::runs::shown::RunShown;
@@ -288,10 +288,10 @@ impl Again<'_> {
         reproduced_name(&self.original.started)
     }
 
-    fn beginning(&self) -> Beginning<'_> {
+    fn beginning(&self) -> StartSpec<'_> {
         let started = &self.original.started;
         let environment = &started.environment;
-        Beginning {
+        StartSpec {
             name: self.name(),
             description: format!("reproduces {}", started.experiment_id),
             tags: started.tags.clone(),
