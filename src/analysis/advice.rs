@@ -5,7 +5,7 @@ use super::clinical::Clinical;
 use super::column::number;
 use super::compare::{Score, score};
 use super::document::Block;
-use super::report::Facts;
+use super::report::ReportFacts;
 use crate::base::{Split, counted};
 use crate::domain::run::Sameness;
 use crate::projection::best::marks;
@@ -17,7 +17,7 @@ const ECE_MAX: f64 = 0.1;
 /// Runs that one point names at most.
 const NAMES_MAX: usize = 5;
 
-impl Facts {
+impl ReportFacts {
     /// What to do next.
     pub(super) fn recommendations(&self) -> Vec<Block> {
         let mut points = Vec::new();

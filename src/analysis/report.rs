@@ -25,7 +25,7 @@ const OF_ONE_CHECK_MAX: usize = 3;
 
 /// What a report is made from.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct ReportFacts {
     /// The project's name.
     pub project: String,
     /// Events in the log.
@@ -81,7 +81,7 @@ pub struct DataSet {
     pub leaked_rows: Option<u64>,
 }
 
-impl Facts {
+impl ReportFacts {
     /// The report.
     pub fn document(&self) -> Document {
         let clinical = self.critical.as_ref().map(|class| {

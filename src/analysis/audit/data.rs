@@ -1,9 +1,9 @@
 //! Checks of what models were made from: data, digests, code.
 
-use super::{Facts, Found, RunFacts, Severity};
+use super::{AuditFacts, Found, RunFacts, Severity};
 use crate::domain::run::RunStatus;
 
-pub(super) fn leaked(facts: &Facts) -> Vec<Found> {
+pub(super) fn leaked(facts: &AuditFacts) -> Vec<Found> {
     let finished = facts
         .runs
         .iter()
@@ -30,7 +30,7 @@ pub(super) fn leaked(facts: &Facts) -> Vec<Found> {
 
 /// One finding for each model in production whose run `what` says something about.
 pub(super) fn of_production(
-    facts: &Facts,
+    facts: &AuditFacts,
     what: impl Fn(&RunFacts) -> Option<(String, Vec<(&'static str, String)>)>,
 ) -> Vec<Found> {
     let found = facts.in_production().filter_map(|(promotion, run)| {
@@ -45,7 +45,7 @@ pub(super) fn of_production(
     found.collect()
 }
 
-pub(super) fn synthetic(facts: &Facts) -> Vec<Found> {
+pub(super) fn synthetic(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| {
         let made = run.started.data.synthetic.as_ref()?;
         let what = format!("its data was generated ({})", made.generator);
@@ -53,7 +53,7 @@ pub(super) fn synthetic(facts: &Facts) -> Vec<Found> {
     })
 }
 
-pub(super) fn digests(facts: &Facts) -> Vec<Found> {
+pub(super) fn digests(facts: &AuditFacts) -> Vec<Found> {
     let mut all = of_production(facts, |run| {
         let data = &run.started.data;
         let none = data.files.is_empty() && data.synthetic.is_none();
@@ -73,7 +73,7 @@ pub(super) fn digests(facts: &Facts) -> Vec<Found> {
     all
 }
 
-pub(super) fn code(facts: &Facts) -> Vec<Found> {
+pub(super) fn code(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| match &run.started.environment.git {
         None => Some(("no commit of its code is known".into(), vec![])),
         Some(git) if git.dirty && git.diff.is_none() => {

@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::of_production;
-use super::{Facts, Found, RunFacts, Severity};
+use super::{AuditFacts, Found, RunFacts, Severity};
 use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::stem;
 use crate::domain::run::{Category, RunStatus, Unstated};
 
-pub(super) fn debug(facts: &Facts) -> Vec<Found> {
+pub(super) fn debug(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| {
         let debug = run.state.category == Category::Debug;
         debug.then(|| ("it came from a debug run".into(), vec![("category", "debug".into())]))
     })
 }
 
-pub(super) fn typed(facts: &Facts) -> Vec<Found> {
+pub(super) fn typed(facts: &AuditFacts) -> Vec<Found> {
     let typed = facts.runs.iter().filter(|(_, run)| {
         run.state.provenance == Some(Provenance::Typed) && !run.state.metrics.is_empty()
     });
@@ -40,7 +40,7 @@ pub(super) fn typed(facts: &Facts) -> Vec<Found> {
     found.collect()
 }
 
-pub(super) fn reported(facts: &Facts) -> Vec<Found> {
+pub(super) fn reported(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| {
         let reported = run.state.provenance == Some(Provenance::Reported);
         let what = "its scores are what a program reported; annals did not watch it".into();
@@ -48,7 +48,7 @@ pub(super) fn reported(facts: &Facts) -> Vec<Found> {
     })
 }
 
-pub(super) fn missing(facts: &Facts) -> Vec<Found> {
+pub(super) fn missing(facts: &AuditFacts) -> Vec<Found> {
     let found = facts.runs.values().flat_map(|run| {
         run.unrecorded.iter().map(|gap| {
             let what = format!(
@@ -70,7 +70,7 @@ fn is_score(metric: &FinalMetric) -> bool {
     !metric.key.name.contains(".ci_")
 }
 
-pub(super) fn untested(facts: &Facts) -> Vec<Found> {
+pub(super) fn untested(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| {
         let tested = |metric: &FinalMetric| metric.key.split == Some(Split::Test);
         let none = !run.state.metrics.iter().any(tested) && run.state.evaluations.is_empty();
@@ -123,7 +123,7 @@ fn worse(run: &RunFacts, margin: f64) -> Vec<(&str, f64, f64, f64)> {
     found
 }
 
-pub(super) fn below_validation(facts: &Facts) -> Vec<Found> {
+pub(super) fn below_validation(facts: &AuditFacts) -> Vec<Found> {
     let finished = facts.runs.iter().filter(|(_, run)| run.state.status == RunStatus::Finished);
     let found = finished.filter_map(|(id, run)| {
         let worse = worse(run, facts.margin);
@@ -160,7 +160,7 @@ fn question(run: &RunFacts) -> (Vec<(&str, &str)>, String, &[String]) {
     (settings, name, &run.started.data.labels)
 }
 
-pub(super) fn one_seed(facts: &Facts) -> Vec<Found> {
+pub(super) fn one_seed(facts: &AuditFacts) -> Vec<Found> {
     let mut seeds: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
     for run in facts.runs.values().filter(|run| run.state.status == RunStatus::Finished) {
         let seeds = seeds.entry(question(run)).or_default();
@@ -176,14 +176,14 @@ pub(super) fn one_seed(facts: &Facts) -> Vec<Found> {
     })
 }
 
-pub(super) fn not_reproduced(facts: &Facts) -> Vec<Found> {
+pub(super) fn not_reproduced(facts: &AuditFacts) -> Vec<Found> {
     of_production(facts, |run| {
         let never = run.state.reproduced == 0;
         never.then(|| ("it was never reproduced with the same result".into(), vec![]))
     })
 }
 
-pub(super) fn reproduced_differently(facts: &Facts) -> Vec<Found> {
+pub(super) fn reproduced_differently(facts: &AuditFacts) -> Vec<Found> {
     let differed = facts.runs.values().filter(|run| !run.differed.is_empty());
     let found = differed.map(|run| {
         let what = format!(

@@ -127,7 +127,7 @@ pub struct ClockBack {
 
 /// Everything the checks look at.
 #[derive(Default)]
-pub struct Facts {
+pub struct AuditFacts {
     /// How many events the log has.
     pub size: u64,
     /// The present moment, or that of the last event where only a copy is known.
@@ -203,7 +203,7 @@ pub struct TakenOut {
     pub reason: String,
 }
 
-impl Facts {
+impl AuditFacts {
     /// Nothing yet; `margin` is by how much a test score may be worse than a validation score.
     pub fn new(margin: f64) -> Self {
         Self { margin, ..Self::default() }

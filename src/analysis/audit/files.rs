@@ -1,6 +1,6 @@
 //! Checks of what lies on disk, where there is a workspace to look at.
 
-use super::{Facts, Found, word};
+use super::{AuditFacts, Found, word};
 
 /// What only the workspace can tell.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,10 @@ pub struct RegistryFile {
     pub line: Option<usize>,
 }
 
-fn workspace<'f>(facts: &'f Facts, found: impl Fn(&'f Workspace) -> Vec<Found> + 'f) -> Vec<Found> {
+fn workspace<'f>(
+    facts: &'f AuditFacts,
+    found: impl Fn(&'f Workspace) -> Vec<Found> + 'f,
+) -> Vec<Found> {
     facts.workspace.as_ref().map(found).unwrap_or_default()
 }
 
@@ -62,11 +65,11 @@ fn changed(file: &ChangedFile) -> Found {
     }
 }
 
-pub(super) fn production(facts: &Facts) -> Vec<Found> {
+pub(super) fn production(facts: &AuditFacts) -> Vec<Found> {
     workspace(facts, |workspace| workspace.production.iter().map(changed).collect())
 }
 
-pub(super) fn strangers(facts: &Facts) -> Vec<Found> {
+pub(super) fn strangers(facts: &AuditFacts) -> Vec<Found> {
     let found = |path: &String| {
         Found::new(path, "no event names this file")
             .in_file(path)
@@ -75,11 +78,11 @@ pub(super) fn strangers(facts: &Facts) -> Vec<Found> {
     workspace(facts, move |workspace| workspace.strangers.iter().map(found).collect())
 }
 
-pub(super) fn runs(facts: &Facts) -> Vec<Found> {
+pub(super) fn runs(facts: &AuditFacts) -> Vec<Found> {
     workspace(facts, |workspace| workspace.runs.iter().map(changed).collect())
 }
 
-pub(super) fn edited(facts: &Facts) -> Vec<Found> {
+pub(super) fn edited(facts: &AuditFacts) -> Vec<Found> {
     let found = |path: &String| {
         let what = "it was edited by hand; the next changing verb stores the edit in a separate \
              file";
@@ -88,7 +91,7 @@ pub(super) fn edited(facts: &Facts) -> Vec<Found> {
     workspace(facts, move |workspace| workspace.edited.iter().map(found).collect())
 }
 
-pub(super) fn disagreeing(facts: &Facts) -> Vec<Found> {
+pub(super) fn disagreeing(facts: &AuditFacts) -> Vec<Found> {
     let found = |file: &RegistryFile| {
         let found = Found::new(&file.path, format!("it is {}", file.what)).in_file(&file.path);
         let found = found.shown_by("replay --check");
@@ -104,7 +107,7 @@ pub(super) fn disagreeing(facts: &Facts) -> Vec<Found> {
     })
 }
 
-pub(super) fn misplaced(facts: &Facts) -> Vec<Found> {
+pub(super) fn misplaced(facts: &AuditFacts) -> Vec<Found> {
     let found = |what: &String| Found::new("the workspace", what).shown_by("doctor");
     workspace(facts, move |workspace| workspace.misplaced.iter().map(found).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{CHECKS, Check, Facts};
+use super::{AuditFacts, CHECKS, Check};
 use crate::domain::run::Category;
 
 /// How much a finding weighs.
@@ -160,7 +160,7 @@ pub fn word(text: &str) -> String {
 }
 
 /// Makes the checks that `wanted` takes.
-pub fn audit(facts: &Facts, wanted: impl Fn(&Check) -> bool) -> Audit {
+pub fn audit(facts: &AuditFacts, wanted: impl Fn(&Check) -> bool) -> Audit {
     let mut audit = Audit {
         size: facts.size,
         checks: vec![],

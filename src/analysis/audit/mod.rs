@@ -1,6 +1,6 @@
 //! Everything a careful reviewer would look for in a record, as findings with their evidence.
 //!
-//! [`Facts`] folds every event once, without views, so that a copied and damaged log is audited
+//! [`AuditFacts`] folds every event once, without views, so that a copied and damaged log is audited
 //! like a whole one; each check is a pure function from the facts to what it found. What only the
 //! workspace can tell (files on disk) is handed in as [`Workspace`] and its checks are left out
 //! where there is none.
@@ -23,7 +23,7 @@ mod sarif;
 mod tests;
 
 pub use checks::{CHECKS, Check};
-pub use facts::{At, Facts, Promotion, RunFacts, TakenOut};
+pub use facts::{At, AuditFacts, Promotion, RunFacts, TakenOut};
 pub use files::{ChangedFile, RegistryFile, Workspace};
 pub use finding::{Audit, Counts, Finding, Found, Severity, audit, word};
 pub use record::{Damage, LostEvents};

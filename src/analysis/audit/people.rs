@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::facts::Rules;
-use super::{Facts, Found, Promotion, Severity, word};
+use super::{AuditFacts, Found, Promotion, Severity, word};
 use crate::domain::policy::{Policy, assess};
 
 /// A rule loosened and used within so many seconds.
 const LOOSENED_SECONDS_MAX: f64 = 24.0 * 3_600.0;
 
 /// Who asked for a promotion and who trained its run, and who else said yes.
-fn people(facts: &Facts, promotion: &Promotion) -> (BTreeSet<String>, BTreeSet<String>) {
+fn people(facts: &AuditFacts, promotion: &Promotion) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut others: BTreeSet<String> = promotion.promoted.approvers.iter().cloned().collect();
     let own = match facts.requests.get(&promotion.promoted.request) {
         Some(asked) => {
@@ -25,7 +25,7 @@ fn people(facts: &Facts, promotion: &Promotion) -> (BTreeSet<String>, BTreeSet<S
     (own, others)
 }
 
-pub(super) fn alone(facts: &Facts) -> Vec<Found> {
+pub(super) fn alone(facts: &AuditFacts) -> Vec<Found> {
     let alone = facts.promotions.iter().filter_map(|promotion| {
         let (own, others) = people(facts, promotion);
         if !others.is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn alone(facts: &Facts) -> Vec<Found> {
 }
 
 /// One finding for each person and kind: that a name is only claimed is a habit as a rule.
-pub(super) fn claimed(facts: &Facts) -> Vec<Found> {
+pub(super) fn claimed(facts: &AuditFacts) -> Vec<Found> {
     let mut by: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
     for (at, kind) in facts.decisions.iter().filter(|(at, _)| at.claimed) {
         by.entry((&at.actor, kind)).or_default().push(at.position);
@@ -125,7 +125,7 @@ fn stricter(then: &Policy, now: &Policy) -> Vec<(&'static str, String, String)> 
     tightened.collect()
 }
 
-pub(super) fn tightened(facts: &Facts) -> Vec<Found> {
+pub(super) fn tightened(facts: &AuditFacts) -> Vec<Found> {
     let Some(newest) = facts.policies.last() else { return vec![] };
     let mut all = Vec::new();
     for (promotion, run) in facts.in_production() {
@@ -168,7 +168,7 @@ pub(super) fn tightened(facts: &Facts) -> Vec<Found> {
 /// loose then: revision, who, and name, strict and loose value of each.
 type Loosened<'f> = Vec<(&'f Rules, Vec<(&'static str, String, String)>)>;
 
-fn loosened_for<'f>(facts: &'f Facts, promotion: &Promotion) -> Loosened<'f> {
+fn loosened_for<'f>(facts: &'f AuditFacts, promotion: &Promotion) -> Loosened<'f> {
     let Some(used) = facts.rules(promotion.promoted.policy_revision) else { return vec![] };
     let (own, _) = people(facts, promotion);
     let mut found = Vec::new();
@@ -191,7 +191,7 @@ fn loosened_for<'f>(facts: &'f Facts, promotion: &Promotion) -> Loosened<'f> {
     found
 }
 
-pub(super) fn loosened(facts: &Facts) -> Vec<Found> {
+pub(super) fn loosened(facts: &AuditFacts) -> Vec<Found> {
     let found = facts.promotions.iter().filter_map(|promotion| {
         let loosened = loosened_for(facts, promotion);
         let (first, _) = loosened.first()?;

@@ -1,6 +1,6 @@
 //! Checks of the record itself: whole, signed, in order, without loose ends.
 
-use super::{Facts, Found, Severity, TakenOut};
+use super::{AuditFacts, Found, Severity, TakenOut};
 use crate::base::{are, counted};
 use crate::domain::run::RunStatus;
 
@@ -33,7 +33,7 @@ const DAMAGE_MAX: usize = 20;
 /// Hours after which a run without a word is named.
 const SILENT_HOURS: f64 = 24.0;
 
-pub(super) fn damaged(facts: &Facts) -> Vec<Found> {
+pub(super) fn damaged(facts: &AuditFacts) -> Vec<Found> {
     let found = |damage: &Damage| {
         let mut found = Found::new("the record", &damage.what).at(damage.position);
         for (name, digest) in [("expected", &damage.expected), ("found", &damage.found)] {
@@ -51,7 +51,7 @@ pub(super) fn damaged(facts: &Facts) -> Vec<Found> {
     all
 }
 
-pub(super) fn lost(facts: &Facts) -> Vec<Found> {
+pub(super) fn lost(facts: &AuditFacts) -> Vec<Found> {
     let found = |lost: &LostEvents| {
         let what = format!(
             "positions {} to {} are damaged and skipped: {}",
@@ -65,7 +65,7 @@ pub(super) fn lost(facts: &Facts) -> Vec<Found> {
     facts.lost.iter().map(found).collect()
 }
 
-pub(super) fn unsigned_tail(facts: &Facts) -> Vec<Found> {
+pub(super) fn unsigned_tail(facts: &AuditFacts) -> Vec<Found> {
     let tail = facts.size.saturating_sub(facts.signed);
     if tail == 0 {
         return vec![];
@@ -86,7 +86,7 @@ pub(super) fn unsigned_tail(facts: &Facts) -> Vec<Found> {
     ]
 }
 
-pub(super) fn clock(facts: &Facts) -> Vec<Found> {
+pub(super) fn clock(facts: &AuditFacts) -> Vec<Found> {
     let found = |back: &super::facts::ClockBack| {
         let seconds = back.back_ns as f64 / 1e9;
         let events = back.last - back.first + 1;
@@ -106,7 +106,7 @@ pub(super) fn clock(facts: &Facts) -> Vec<Found> {
     facts.clock.iter().map(found).collect()
 }
 
-pub(super) fn gaps(facts: &Facts) -> Vec<Found> {
+pub(super) fn gaps(facts: &AuditFacts) -> Vec<Found> {
     let found = |(position, hours): &(u64, i64)| {
         let what = format!("nothing was recorded for {} days before it", hours / 24);
         let before = position.saturating_sub(1);
@@ -118,7 +118,7 @@ pub(super) fn gaps(facts: &Facts) -> Vec<Found> {
     facts.gaps.iter().map(found).collect()
 }
 
-pub(super) fn commands_left(facts: &Facts) -> Vec<Found> {
+pub(super) fn commands_left(facts: &AuditFacts) -> Vec<Found> {
     let left = facts.open.iter().filter(|(position, _)| !facts.alive.contains(position));
     let found = left.map(|(position, (at, started))| {
         // Whoever has only a copy cannot know whether the process still lives.
@@ -141,7 +141,7 @@ pub(super) fn commands_left(facts: &Facts) -> Vec<Found> {
     found.collect()
 }
 
-pub(super) fn moves_left(facts: &Facts) -> Vec<Found> {
+pub(super) fn moves_left(facts: &AuditFacts) -> Vec<Found> {
     // A move under way belongs to a command that is at work.
     if !facts.alive.is_empty() {
         return vec![];
@@ -159,7 +159,7 @@ pub(super) fn moves_left(facts: &Facts) -> Vec<Found> {
     facts.moves.values().map(found).collect()
 }
 
-pub(super) fn runs_left(facts: &Facts) -> Vec<Found> {
+pub(super) fn runs_left(facts: &AuditFacts) -> Vec<Found> {
     let now = facts.present();
     let open = facts.runs.values().filter(|run| run.state.status == RunStatus::Running);
     let silent = open.filter_map(|run| {
@@ -176,7 +176,7 @@ pub(super) fn runs_left(facts: &Facts) -> Vec<Found> {
     silent.collect()
 }
 
-pub(super) fn redacted(facts: &Facts) -> Vec<Found> {
+pub(super) fn redacted(facts: &AuditFacts) -> Vec<Found> {
     let found = |out: &TakenOut| {
         let (fields, by) = (&out.fields, &out.by);
         let what = format!(
@@ -193,7 +193,7 @@ pub(super) fn redacted(facts: &Facts) -> Vec<Found> {
     facts.redacted.iter().map(found).collect()
 }
 
-pub(super) fn unknown(facts: &Facts) -> Vec<Found> {
+pub(super) fn unknown(facts: &AuditFacts) -> Vec<Found> {
     let found = |(position, what): &(u64, String)| {
         Found::new(format!("position {position}"), what).at([*position])
     };

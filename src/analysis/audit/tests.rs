@@ -1,4 +1,4 @@
-use super::{CHECKS, Damage, Facts, LostEvents, Severity, audit, sarif, word};
+use super::{AuditFacts, CHECKS, Damage, LostEvents, Severity, audit, sarif, word};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::run::RunNoted;
 use crate::domain::workspace::{ActorRegistered, RedactedEvent, TextRedacted};
@@ -26,8 +26,8 @@ fn header(position: u64, kind: &str, stream: StreamId, hours: i64) -> Header {
 }
 
 /// A log of one actor and notes an hour apart, `size` events in all.
-fn notes(size: u64) -> Facts {
-    let mut facts = Facts::new(0.05);
+fn notes(size: u64) -> AuditFacts {
+    let mut facts = AuditFacts::new(0.05);
     let actor: Event = ActorRegistered { name: "mara".into() }.into();
     facts.take(&header(0, "actor.registered", StreamId::WORKSPACE, 0), Some(Ok(actor)));
     for (position, hours) in (1..size).zip(1..) {
@@ -39,7 +39,7 @@ fn notes(size: u64) -> Facts {
     facts
 }
 
-fn rules(facts: &Facts) -> Vec<(&'static str, Severity, Vec<u64>)> {
+fn rules(facts: &AuditFacts) -> Vec<(&'static str, Severity, Vec<u64>)> {
     let found = audit(facts, |_| true).findings.into_iter();
     found.map(|finding| (finding.rule, finding.severity, finding.positions)).collect()
 }
@@ -103,7 +103,7 @@ fn damage_weighs_most_and_is_not_repeated_without_end() {
 
 #[test]
 fn the_same_finding_has_the_same_fingerprint() {
-    let print = |facts: &Facts| {
+    let print = |facts: &AuditFacts| {
         let log = sarif(&audit(facts, |_| true), "copy.redb");
         log["runs"][0]["results"][0]["partialFingerprints"]["annals/v1"].clone()
     };

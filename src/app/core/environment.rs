@@ -13,7 +13,7 @@ use crate::domain::run::{CODE_NOT_RECORDED, Environment, Git};
 const CODE_NOTE_CHARS_MAX: usize = 1_000;
 
 /// What the engine and the caller know of it.
-pub(in crate::app) struct Facts<'a> {
+pub(in crate::app) struct EngineFacts<'a> {
     pub(in crate::app) libtorch: Option<&'a str>,
     pub(in crate::app) threads: u32,
     pub(in crate::app) device: &'a str,
@@ -41,7 +41,7 @@ impl App {
 
     /// The environment of a run, and what is known of its code beside the commit. Where git could
     /// not be read, that is a warning.
-    pub(in crate::app) fn environment(&self, facts: Facts<'_>) -> (Environment, Code) {
+    pub(in crate::app) fn environment(&self, facts: EngineFacts<'_>) -> (Environment, Code) {
         let (git, code) = self.git_state();
         let environment = Environment {
             tool_version: env!("CARGO_PKG_VERSION").into(),

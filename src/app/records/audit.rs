@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::audit::{
-    Audit, CHECKS, ChangedFile, Check, Damage, Facts, LostEvents, RegistryFile, RunFacts, Severity,
-    Workspace, audit, sarif, word,
+    Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile, RunFacts,
+    Severity, Workspace, audit, sarif, word,
 };
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -79,7 +79,7 @@ impl App {
             (request.only.is_empty() || named(&request.only)) && !named(&request.skip)
         };
         let wants = |rule: &str| CHECKS.iter().any(|check| check.rule == rule && wanted(check));
-        let mut facts = Facts::new(request.margin);
+        let mut facts = AuditFacts::new(request.margin);
         if wants("record-damaged") {
             facts.damage = self.damage()?;
         }
@@ -110,7 +110,7 @@ impl App {
     /// # Errors
     /// When the log cannot be read.
     pub(in crate::app) fn audit_record(&self, size: u64) -> Result<Audit> {
-        let mut facts = Facts::new(MARGIN);
+        let mut facts = AuditFacts::new(MARGIN);
         self.collect(&self.store, &mut facts, Some(size))?;
         // Whoever is alive now says nothing about the record.
         let of_now = [
@@ -147,11 +147,11 @@ impl App {
         Ok(report.findings.into_iter().map(damage).collect())
     }
 
-    fn collect(&self, store: &Store, facts: &mut Facts, size: Option<u64>) -> Result<()> {
+    fn collect(&self, store: &Store, facts: &mut AuditFacts, size: Option<u64>) -> Result<()> {
         let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
         facts.size = size.map_or(whole, |size| size.min(whole));
         scan(store, 0..facts.size, &Filter::default(), |envelope| {
-            let event = Facts::wants(&envelope.header).then(|| envelope.event());
+            let event = AuditFacts::wants(&envelope.header).then(|| envelope.event());
             facts.take(&envelope.header, event);
             Ok(())
         })?;
@@ -169,7 +169,7 @@ impl App {
     }
 
     /// What lies in the workspace, against what the events say.
-    fn on_disk(&self, facts: &Facts, deep: bool) -> Result<Workspace> {
+    fn on_disk(&self, facts: &AuditFacts, deep: bool) -> Result<Workspace> {
         let mut workspace = Workspace::default();
         // A layout may have generated files beside the models.
         let mut known: BTreeSet<String> = self.exporter().remembered().into_iter().collect();
@@ -213,7 +213,7 @@ impl App {
     }
 
     /// Files of runs that ended and lie unpacked, which are not what was recorded.
-    fn changed_run_files(&self, facts: &Facts, deep: bool) -> Result<Vec<ChangedFile>> {
+    fn changed_run_files(&self, facts: &AuditFacts, deep: bool) -> Result<Vec<ChangedFile>> {
         let mut changed = Vec::new();
         let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
         let runs = facts.runs.values().filter(|run| ended(run.state.status));

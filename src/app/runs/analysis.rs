@@ -13,7 +13,7 @@ use crate::analysis::column;
 use crate::analysis::compare::Compared;
 use crate::analysis::document::Document;
 use crate::analysis::filter::Filter as Condition;
-use crate::analysis::report::{DataSet, Facts};
+use crate::analysis::report::{DataSet, ReportFacts};
 use crate::app::runs::run_files::files_of_details;
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::suggest::nearest;
@@ -274,7 +274,7 @@ impl App {
             pictures.extend(charts::curves(run, &curves, "f1_macro"));
             pictures.extend(charts::confusion(run, Split::Test));
         }
-        let facts = Facts {
+        let facts = ReportFacts {
             project: self.settings.project.clone(),
             events,
             recorded,

@@ -123,7 +123,7 @@ pub struct Report {
 }
 
 /// What the parts of the report are made from.
-struct Facts {
+struct ReportInputs {
     policy: Policy,
     policy_revision: u64,
     runs: BTreeMap<String, RunDetails>,
@@ -136,7 +136,7 @@ struct Facts {
     decided: BTreeSet<[u8; 16]>,
 }
 
-impl Facts {
+impl ReportInputs {
     fn read(views: &Snapshot) -> Result<Self> {
         let (policy_revision, policy) = views.policy()?;
         let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -234,7 +234,7 @@ impl App {
     pub fn consolidation_report(&self) -> Result<Report> {
         let planned = self.plan_consolidation()?;
         let views = self.snapshot()?;
-        let facts = Facts::read(&views)?;
+        let facts = ReportInputs::read(&views)?;
         let rows = &planned.plan.rows;
         let stays = |row: &&PlanRow| {
             row.action != Action::Remove
@@ -258,7 +258,7 @@ impl App {
         })
     }
 
-    fn phases(&self, planned: &Planned, facts: &Facts) -> Vec<Phase> {
+    fn phases(&self, planned: &Planned, facts: &ReportInputs) -> Vec<Phase> {
         let rows = &planned.plan.rows;
         let ours = |run: &&RunDetails| {
             let rule = run.archive.as_ref().and_then(|archive| archive.rule.as_ref());
@@ -304,7 +304,7 @@ impl App {
     }
 }
 
-fn places(facts: &Facts) -> Vec<(String, usize)> {
+fn places(facts: &ReportInputs) -> Vec<(String, usize)> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for run in facts.runs.values().filter(|run| run.deleted.is_none()) {
         let parent = run.folder.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -313,7 +313,7 @@ fn places(facts: &Facts) -> Vec<(String, usize)> {
     places.into_iter().collect()
 }
 
-fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<ClassInventory> {
+fn inventory(rows: &[PlanRow], facts: &ReportInputs) -> Vec<ClassInventory> {
     let planned: BTreeMap<&str, &PlanRow> =
         rows.iter().map(|row| (row.experiment_id.as_str(), row)).collect();
     let shelf = |class: Class| {
@@ -352,7 +352,7 @@ fn inventory(rows: &[PlanRow], facts: &Facts) -> Vec<ClassInventory> {
     Class::ALL.into_iter().map(shelf).collect()
 }
 
-fn criteria(facts: &Facts, metrics: &[&str]) -> Vec<String> {
+fn criteria(facts: &ReportInputs, metrics: &[&str]) -> Vec<String> {
     let rules = &facts.policy.production_promotion;
     let split = rules.split.word();
     vec![
@@ -383,7 +383,7 @@ fn criteria(facts: &Facts, metrics: &[&str]) -> Vec<String> {
     ]
 }
 
-fn since(facts: &Facts, views: &Snapshot) -> Result<Option<SinceLastConsolidation>> {
+fn since(facts: &ReportInputs, views: &Snapshot) -> Result<Option<SinceLastConsolidation>> {
     let Some(last) = facts.past.last().cloned() else { return Ok(None) };
     let mut later: Vec<&RunDetails> =
         facts.runs.values().filter(|run| run.started_position > last.position).collect();
@@ -398,7 +398,7 @@ fn since(facts: &Facts, views: &Snapshot) -> Result<Option<SinceLastConsolidatio
     }))
 }
 
-fn next_steps(planned: &Planned, facts: &Facts) -> Vec<String> {
+fn next_steps(planned: &Planned, facts: &ReportInputs) -> Vec<String> {
     let mut steps = Vec::new();
     if planned.plan.moving().next().is_some() {
         let digest = planned.plan_digest.short(16);

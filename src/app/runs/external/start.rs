@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
-use crate::app::core::environment::{Code, Facts};
+use crate::app::core::environment::{Code, EngineFacts};
 use crate::app::core::session::Tx;
 use crate::app::runs::train::{PlannedRun, RunFolder};
 use crate::app::{App, Error, ErrorKind, Result, fold_policy};
@@ -148,7 +148,7 @@ impl App {
                 (name.to_string(), "config.json".into(), bytes)
             }
         };
-        let (environment, code) = self.environment(Facts {
+        let (environment, code) = self.environment(EngineFacts {
             libtorch: None,
             // Both are the script's, and not stated unless it states them.
             threads: 0,

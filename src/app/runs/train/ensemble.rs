@@ -12,7 +12,7 @@ use super::folder::RunFolder;
 use super::{PlannedRun, Programs, Reporter, translate};
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
-use crate::app::core::environment::{self, Facts};
+use crate::app::core::environment::{self, EngineFacts};
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId, Split, durable};
@@ -341,7 +341,7 @@ impl App {
             members.iter().map(|member| member.started.experiment_id.as_str()).collect();
         let first = &members[0].started;
         let libtorch = members.iter().find_map(|m| m.started.environment.libtorch.as_deref());
-        let (environment, _) = self.environment(Facts {
+        let (environment, _) = self.environment(EngineFacts {
             libtorch,
             threads: environment::cpus(),
             device: "cpu",

@@ -28,7 +28,7 @@ pub use request::{DataSource, Programs, Reporter, TrainRequest};
 
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
-use crate::app::core::environment::Facts;
+use crate::app::core::environment::EngineFacts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy};
 use crate::base::{Digest, RunId, counted};
 use crate::data::Dataset;
@@ -293,7 +293,7 @@ impl App {
     ) -> Result<(RunState, RunStarted)> {
         let hello = engine.hello();
         let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
-        let (environment, code) = self.environment(Facts {
+        let (environment, code) = self.environment(EngineFacts {
             libtorch: hello.libtorch.as_deref(),
             threads: begin.threads,
             device: begin.device,

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use super::folder::RunFolder;
 use super::reproduce::settings_of;
 use super::{Attempt, Programs, Reporter, Results, Trained, start_engine};
-use crate::app::core::environment::Facts;
+use crate::app::core::environment::EngineFacts;
 use crate::app::runs::run_files::RunFiles;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
@@ -172,7 +172,7 @@ impl App {
     ) -> Result<RunState> {
         let hello = engine.hello();
         let recorded = &found.started.environment;
-        let (environment, _) = self.environment(Facts {
+        let (environment, _) = self.environment(EngineFacts {
             libtorch: hello.libtorch.as_deref(),
             threads: recorded.threads,
             device: &recorded.device,

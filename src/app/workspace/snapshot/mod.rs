@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::manifest::{escaped, unescaped};
-use crate::app::core::environment::{Facts, cpus};
+use crate::app::core::environment::{EngineFacts, cpus};
 use crate::app::{App, Error, ErrorKind, Programs, Result, fold_policy, fold_run};
 use crate::base::{Digest, FileDigests, RunId, Timestamp};
 use crate::domain::run::{Artifact, RunState};
@@ -188,7 +188,7 @@ impl App {
         let packages = entries.iter().filter_map(|entry| entry.path.strip_prefix("code/"));
         let packages = packages.filter(|path| code::pins_packages(path)).map(str::to_owned);
         let packages = packages.collect();
-        let (mut environment, _) = self.environment(Facts {
+        let (mut environment, _) = self.environment(EngineFacts {
             libtorch: request.programs.as_ref().and_then(|p| self.libtorch(p)).as_deref(),
             threads: cpus(),
             device: "cpu",
