@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use annals::base::{Digest, RunId};
 use annals::model::config::{Layer, resolve};
-use annals::supervise::{Engine, Heard};
-use annals::train::Finished;
+use annals::supervise::{Engine, EngineMessage};
+use annals::train::TrainingResult;
 use annals::train::protocol::{Ended, JobSpec};
 
 const THREADS: u32 = 4;
@@ -38,7 +38,7 @@ fn recorded(root: &Path, name: &str) -> (f64, String, String) {
 }
 
 /// The same training with everything the engine says thrown away.
-fn silent(run_folder: &Path, root: &Path) -> Finished {
+fn silent(run_folder: &Path, root: &Path) -> TrainingResult {
     let text = std::fs::read_to_string(run_folder.join("config/config.yaml")).unwrap();
     let config = resolve(&[Layer::Text { file: "config.yaml", text: &text }]).unwrap();
     let dataset = run_folder.join("config/dataset.bin");
@@ -62,8 +62,8 @@ fn silent(run_folder: &Path, root: &Path) -> Finished {
     engine.train(job).unwrap();
     loop {
         match engine.hear(WAIT) {
-            Heard::Event(_) => {}
-            Heard::Ended(Ended::Finished(finished)) => return *finished,
+            EngineMessage::Event(_) => {}
+            EngineMessage::Ended(Ended::Finished(finished)) => return *finished,
             other => panic!("{other:?}"),
         }
     }

@@ -78,7 +78,7 @@ impl Section {
 
 /// Something that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct RunDifference {
     /// What kind of thing.
     pub section: Section,
     /// Which.
@@ -121,9 +121,9 @@ impl Picture {
     }
 
     /// Everything that is not what it was, by section, name and field.
-    pub fn differences(self) -> Vec<Difference> {
+    pub fn differences(self) -> Vec<RunDifference> {
         let changed = self.cells.into_iter().filter(|(_, cell)| cell.before != cell.now);
-        let difference = |((section, name, field), cell): (Key, Cell)| Difference {
+        let difference = |((section, name, field), cell): (Key, Cell)| RunDifference {
             section,
             name,
             field,

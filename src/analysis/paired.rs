@@ -28,7 +28,7 @@ pub struct McNemar {
 
 /// The difference of a score, second minus first, with its 95 % interval.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Difference {
+pub struct ScoreDifference {
     /// The score.
     pub metric: &'static str,
     /// Second minus first.
@@ -47,7 +47,7 @@ pub struct Paired {
     /// Which of them is right more often.
     pub mcnemar: McNemar,
     /// Accuracy and macro F1.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ScoreDifference>,
 }
 
 /// Why two runs cannot be compared row by row.
@@ -132,7 +132,7 @@ struct Pair {
     said: [Vec<usize>; 2],
 }
 
-fn bootstrap(pairs: &[Pair], labels: usize, multi: bool) -> Vec<Difference> {
+fn bootstrap(pairs: &[Pair], labels: usize, multi: bool) -> Vec<ScoreDifference> {
     let once: Vec<u32> = vec![1; pairs.len()];
     let found = scores(pairs, &once, labels, multi);
     let order: Vec<usize> = (0..pairs.len()).collect();
@@ -146,7 +146,7 @@ fn bootstrap(pairs: &[Pair], labels: usize, multi: bool) -> Vec<Difference> {
     named
         .map(|((metric, value), values)| {
             let (low, high) = stats::interval_95(values).unwrap_or((value, value));
-            Difference { metric, value, low, high }
+            ScoreDifference { metric, value, low, high }
         })
         .collect()
 }

@@ -41,7 +41,8 @@ use crate::app::workspace::packs::LogPack;
 use crate::app::workspace::policy::{PolicyDiff, PolicyRevision, PolicyShown};
 use crate::app::workspace::redact::Redaction;
 use crate::app::workspace::snapshot::{
-    Difference, SnapshotLine, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified,
+    SnapshotDifference, SnapshotLine, SnapshotRestored, SnapshotShown, SnapshotTaken,
+    SnapshotVerified,
 };
 use crate::app::workspace::undo::Undone;
 use crate::domain::policy::PolicyChange;
@@ -49,7 +50,7 @@ use crate::domain::run::ArtifactStored;
 use crate::model::config::{Setting, TrainConfig};
 use crate::port::table::TableLine;
 use crate::projection::best::{Best, BestExplained};
-use crate::projection::files::Difference as FileDifference;
+use crate::projection::files::FileDifference;
 use crate::projection::registry::{AliasRow, ModelRow};
 use crate::verify::Report as Verification;
 
@@ -126,7 +127,7 @@ answers! {
     "saved_queries" v 1 Vec<SavedQuery>;
     "settings" v 1 Vec<Setting>;
     "snapshot" v 1 SnapshotShown;
-    "snapshot_difference" v 1 Difference;
+    "snapshot_difference" v 1 SnapshotDifference;
     "snapshot_restored" v 1 SnapshotRestored;
     "snapshot_taken" v 1 SnapshotTaken;
     "snapshot_verified" v 1 SnapshotVerified;

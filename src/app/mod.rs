@@ -86,8 +86,9 @@ pub use self::workspace::redact::{
     Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays,
 };
 pub use self::workspace::snapshot::{
-    Change, Content, Difference, Entry, Manifest, PythonEnvironment, SnapshotLine, SnapshotRequest,
-    SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Taken, Verified,
+    Change, Content, Entry, PythonEnvironment, SnapshotDifference, SnapshotLine, SnapshotManifest,
+    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Taken,
+    Verified,
 };
 pub use self::workspace::undo::Undone;
 pub use crate::analysis::audit::{Audit, Finding as AuditFinding, Severity};

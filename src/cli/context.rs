@@ -35,7 +35,7 @@ impl Context {
     pub(super) fn new(format: Format, quiet: bool, directory: Option<&Path>) -> Self {
         let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
-        arm_fuse();
+        arm_failpoint();
         let warnings = Warnings::default();
         Self { ui: Ui::new(format, quiet), env: clock_and_chance(), cwd, warnings }
     }
@@ -133,7 +133,7 @@ fn host() -> String {
 }
 
 /// In builds for testing the program can be asked to die, or a write to fail, at one of its steps.
-fn arm_fuse() {
+fn arm_failpoint() {
     if cfg!(debug_assertions)
         && let Some(calls) = text("ANNALS_TEST_FAIL_AT").and_then(|text| text.parse().ok())
     {

@@ -7,8 +7,9 @@ use super::context::Context;
 use super::out::OutPath;
 use super::ui::{Table, digest_cells, size};
 use crate::app::{
-    App, Content, Error, ErrorKind, Manifest, Programs, PythonEnvironment, Result, SnapshotLine,
-    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified,
+    App, Content, Error, ErrorKind, Programs, PythonEnvironment, Result, SnapshotLine,
+    SnapshotManifest, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken,
+    SnapshotVerified,
 };
 use crate::base::{are, counted};
 
@@ -199,7 +200,7 @@ fn commit(line: &SnapshotLine) -> String {
 }
 
 /// What a snapshot says beside its files.
-fn facts(line: &SnapshotLine, manifest: &Manifest) -> Vec<(&'static str, String)> {
+fn facts(line: &SnapshotLine, manifest: &SnapshotManifest) -> Vec<(&'static str, String)> {
     let environment = &manifest.environment;
     let none = || "none".to_owned();
     let models = manifest.models.iter().map(|(name, version)| format!("{name} {version}"));
@@ -233,7 +234,7 @@ fn python(environment: &PythonEnvironment) -> String {
     format!("{version}, {packages} packages in {} (--format json lists them)", environment.path)
 }
 
-fn contents(manifest: &Manifest) -> Table {
+fn contents(manifest: &SnapshotManifest) -> Table {
     let mut table = Table::new(&["file", "mode", "size", "blake3", "sha256"]);
     for entry in &manifest.entries {
         let [mode, size, blake3, sha256] = described(&entry.content);

@@ -87,7 +87,7 @@ impl DataReport {
         length_max: u32,
         prepared: &Prepared,
         splits: &[SplitCounts],
-        Found { leakage, near, empty_rows, cut }: Found<'_>,
+        RowFindings { leakage, near, empty_rows, cut }: RowFindings<'_>,
     ) -> Self {
         let from_1 = |rows: &[u32]| rows.iter().map(|row| row + 1).collect();
         Self {
@@ -179,7 +179,7 @@ impl DataReport {
 }
 
 /// What was found in the rows.
-pub(crate) struct Found<'a> {
+pub(crate) struct RowFindings<'a> {
     pub(crate) leakage: &'a Leakage,
     pub(crate) near: &'a [NearDuplicate],
     pub(crate) empty_rows: Vec<u32>,

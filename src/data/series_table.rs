@@ -36,7 +36,7 @@ pub(super) struct TableRow {
 }
 
 /// What stands where.
-struct Found {
+struct ColumnIndexes {
     labels: Vec<usize>,
     group: Option<usize>,
     id: Option<usize>,
@@ -49,7 +49,7 @@ impl Wanted<'_> {
         &self,
         names: &[String],
         find: impl Fn(&str) -> Result<usize, DataError>,
-    ) -> Result<Found, DataError> {
+    ) -> Result<ColumnIndexes, DataError> {
         let labels = self.labels.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let group = self.group.map(&find).transpose()?;
         let at = |wanted: &str| names.iter().position(|name| name == wanted);
@@ -58,11 +58,11 @@ impl Wanted<'_> {
         let none = [group, id, unasked];
         let is_number = |at: &usize| !labels.contains(at) && !none.contains(&Some(*at));
         let numbers = (0..names.len()).filter(is_number).collect();
-        Ok(Found { labels, group, id, numbers })
+        Ok(ColumnIndexes { labels, group, id, numbers })
     }
 }
 
-impl Found {
+impl ColumnIndexes {
     /// Takes all but the numbers out of a row, given how to read one of its fields.
     fn take(
         &self,

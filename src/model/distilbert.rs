@@ -88,7 +88,7 @@ impl Specification for Distilbert {
             .map_err(|source| ModelError::Read { path: given.to_owned(), source })?;
         refuse_pickle(&folder)?;
         let found = Pretrained::open(&folder)?;
-        found.settle(config)?;
+        found.resolve(config)?;
         Ok(found.notes.iter().map(|note| format!("{}: {note}", folder.display())).collect())
     }
 

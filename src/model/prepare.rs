@@ -9,7 +9,7 @@ use crate::data::difficulty::difficulty;
 use crate::data::leakage::{find_leakage, row_key};
 use crate::data::lexicon::Learned;
 use crate::data::prepared::{Prepared, Targets};
-use crate::data::report::{DataReport, Found};
+use crate::data::report::{DataReport, RowFindings};
 use crate::data::split::assign;
 use crate::data::{DataError, Dataset, Leakage, Row, SplitCounts, heads, near};
 
@@ -116,7 +116,7 @@ pub fn prepare_as(
     if !config.curriculum.stages.is_empty() {
         prepared.difficulty = difficulty(config.curriculum.difficulty, &prepared);
     }
-    let found = Found { leakage: &leakage, near: &near, empty_rows, cut: taken.cut };
+    let found = RowFindings { leakage: &leakage, near: &near, empty_rows, cut: taken.cut };
     let report = DataReport::new(config.model.max_seq_length, &prepared, &counts, found);
     let (files, lexicon, splits) = (taken.files, taken.lexicon, counts);
     Ok(Preparation { report, prepared, lexicon, files, splits, leakage })

@@ -13,7 +13,7 @@ use crate::train::metric::{Evaluation, Scorer, Thresholds};
 use crate::train::metrics_out::MetricsOut;
 use crate::train::protocol::JobSpec;
 use crate::train::recorder::{
-    CheckpointSaved, Finished, Interrupted, Recorder, Started, TrainEvent,
+    CheckpointSaved, Interrupted, Recorder, Started, TrainEvent, TrainingResult,
 };
 use crate::train::trainer::{Outcome, TrainError};
 
@@ -89,7 +89,7 @@ pub fn train(
     }));
     let weights = files.into_iter().find(|file| file.name == WEIGHTS_FILE);
     let rows = data.of_split(Split::Train).len() as f64;
-    Ok(Outcome::Finished(Box::new(Finished {
+    Ok(Outcome::Finished(Box::new(TrainingResult {
         epochs: 1,
         steps: step,
         stopped_early: false,

@@ -33,8 +33,8 @@ pub use learner::{
     AttentionMaps, EvalOutput, FailureKind, LearnError, Learner, StepKey, StepOutput,
 };
 pub use recorder::{
-    CheckpointSaved, EpochEnded, Finished, Interrupted, MetricKey, MetricPoint, MetricPoints,
-    NoRecorder, Progress, Recorder, SavedFile, Started, TrainEvent,
+    CheckpointSaved, EpochEnded, Interrupted, MetricKey, MetricPoint, MetricPoints, NoRecorder,
+    Progress, Recorder, SavedFile, Started, TrainEvent, TrainingResult,
 };
 pub use session::{serve, toy_hello};
 pub use trainer::{Outcome, TrainError, Trainer, weights_path};

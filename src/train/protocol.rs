@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use bincode::{Decode, Encode};
 
 use super::learner::FailureKind;
-use super::recorder::{Finished, Interrupted, TrainEvent};
+use super::recorder::{Interrupted, TrainEvent, TrainingResult};
 use crate::base::codec::{self, CodecError};
 use crate::base::{Digest, RunId};
 use crate::data::batch::Batch;
@@ -233,7 +233,7 @@ pub struct ScoreSpec {
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Ended {
     /// To its end.
-    Finished(Box<Finished>),
+    Finished(Box<TrainingResult>),
     /// On request.
     Interrupted(Interrupted),
     /// For a reason.

@@ -167,7 +167,7 @@ pub struct SavedFile {
 
 /// The end of a training that ran to its end or stopped early by its own rule.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Finished {
+pub struct TrainingResult {
     /// Passes done.
     pub epochs: u64,
     /// Updates done.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::checkpoint::Checkpoints;
 use super::learner::FailureKind;
 use super::protocol::{self, Ended, FromEngine, JobSpec, ToEngine};
-use super::recorder::{Finished, NoRecorder, TrainEvent};
+use super::recorder::{NoRecorder, TrainEvent, TrainingResult};
 use super::toy::ToyLearner;
 use super::trainer::{Outcome, TrainError, Trainer};
 use crate::base::{Digest, RunId, Split};
@@ -81,7 +81,7 @@ impl Bench {
         Trainer::new(&self.job, &self.data, learner.as_mut(), &mut record, stop)?.run()
     }
 
-    fn finished(&self) -> Finished {
+    fn finished(&self) -> TrainingResult {
         match self.run(&AtomicBool::new(false), &mut |_| {}).unwrap() {
             Outcome::Finished(finished) => *finished,
             Outcome::Interrupted(at) => panic!("interrupted: {at:?}"),
@@ -113,7 +113,7 @@ impl Bench {
 }
 
 /// What must be equal; time may differ.
-fn numbers(finished: &Finished) -> (Digest, u64, String) {
+fn numbers(finished: &TrainingResult) -> (Digest, u64, String) {
     let scores = format!("{:?} {}", finished.evaluations, finished.best_value);
     (finished.weights.digest, finished.best_step, scores)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bincode::{Decode, Encode};
 
-use super::checkpoint::{CheckpointError, Checkpoints, Kept, STATE_FILE, prune};
+use super::checkpoint::{CheckpointError, Checkpoints, RetainedCheckpoint, STATE_FILE, prune};
 use super::curriculum::Passes;
 use super::evaluate::{evaluate, prefixed};
 use super::explain::explain;
@@ -23,8 +23,8 @@ use super::metrics_out::MetricsOut;
 use super::order::train_updates;
 use super::protocol::JobSpec;
 use super::recorder::{
-    CheckpointSaved, EpochEnded, Finished, Interrupted, Progress, Recorder, SavedFile, Started,
-    TrainEvent,
+    CheckpointSaved, EpochEnded, Interrupted, Progress, Recorder, SavedFile, Started, TrainEvent,
+    TrainingResult,
 };
 use super::schedule::Schedule;
 use crate::base::codec;
@@ -103,7 +103,7 @@ impl TrainError {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// To its end, or early by its own rule.
-    Finished(Box<Finished>),
+    Finished(Box<TrainingResult>),
     /// On request, resumable.
     Interrupted(Interrupted),
 }
@@ -126,7 +126,7 @@ struct State {
     best: Option<Best>,
     /// Evaluations since the last improvement.
     stale: u32,
-    kept: Vec<Kept>,
+    kept: Vec<RetainedCheckpoint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -450,7 +450,7 @@ impl<'a> Trainer<'a> {
         self.metrics.flush(self.recorder);
         let (step, dir) = (self.state.step, Checkpoints::dir(self.state.step));
         self.state.kept.retain(|kept| kept.step != step);
-        self.state.kept.push(Kept { step, dir: dir.clone(), value });
+        self.state.kept.push(RetainedCheckpoint { step, dir: dir.clone(), value });
         let files = self.checkpoints.save(
             step,
             &|dir| self.learner.save(dir),
@@ -500,7 +500,7 @@ impl<'a> Trainer<'a> {
         self.push_evaluation(&test);
         self.metrics.flush(self.recorder);
         let weights = self.weights_of(&best_dir)?;
-        Ok(Outcome::Finished(Box::new(Finished {
+        Ok(Outcome::Finished(Box::new(TrainingResult {
             epochs: self.state.epoch,
             steps: self.state.step,
             stopped_early: self.state.epoch < self.epochs(),
@@ -581,6 +581,6 @@ impl ClockWork {
 }
 
 /// Where the weights of a finished training lie, relative to the run's folder.
-pub fn weights_path(finished: &Finished) -> PathBuf {
+pub fn weights_path(finished: &TrainingResult) -> PathBuf {
     finished.best_dir.join(&finished.weights.name)
 }

@@ -69,7 +69,7 @@ impl Identities {
     }
 
     /// Takes in an event that names actors or keys, and tells what is wrong with it.
-    pub(super) fn named(
+    pub(super) fn register_key(
         &mut self,
         header: &Header,
         event: &WorkspaceEvent,

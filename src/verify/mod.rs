@@ -261,7 +261,7 @@ impl<'a> Check<'a> {
     /// Keys, signatures and blobs that events name.
     fn check_references(&mut self, at: u64, event: &EnvelopeRef<'_>) {
         let header = &event.header;
-        self.redactions.met(event);
+        self.redactions.visit(event);
         if self.identities.signed(event) {
             self.check_signatures();
         }
@@ -274,10 +274,10 @@ impl<'a> Check<'a> {
         }
         match named {
             Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
-                self.redactions.told(header, redacted);
+                self.redactions.register_redaction(header, redacted);
             }
             Ok(Event::Workspace(named)) => {
-                let wrong = self.identities.named(header, &named, &self.state.origin);
+                let wrong = self.identities.register_key(header, &named, &self.state.origin);
                 self.findings.extend(wrong);
             }
             _ => {}

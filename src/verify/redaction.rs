@@ -32,7 +32,7 @@ struct Told {
 
 impl Redactions {
     /// Takes note of an event whose payload is missing.
-    pub(super) fn met(&mut self, event: &EnvelopeRef<'_>) {
+    pub(super) fn visit(&mut self, event: &EnvelopeRef<'_>) {
         if let PayloadRef::Redacted { masked, bytes } = event.payload {
             let replacement = Digest::of(bytes);
             let missing = Missing { by: masked.by, payload: masked.digest, replacement };
@@ -41,7 +41,7 @@ impl Redactions {
     }
 
     /// Takes note of a redaction.
-    pub(super) fn told(&mut self, header: &Header, redacted: TextRedacted) {
+    pub(super) fn register_redaction(&mut self, header: &Header, redacted: TextRedacted) {
         let events = redacted.events.into_iter().map(|event| (event.position, event)).collect();
         self.told.insert(header.position, Told { identity: header.identity, events });
     }

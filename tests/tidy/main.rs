@@ -328,7 +328,7 @@ fn reasons(name: &str, text: &str) -> Vec<String> {
 const JOINS: &[&str] = &[
     "src/base/confine.rs",
     "src/effect/mod.rs",
-    "src/effect/place.rs",
+    "src/effect/swap_dir.rs",
     "src/effect/relocate.rs",
     "src/app/workspace/redact/files.rs",
     // The folders of the layout, which `Layout::of` checks.

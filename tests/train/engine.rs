@@ -16,7 +16,7 @@ use annals::stats::random::Stream;
 use annals::supervise::{Engine, EngineMessage};
 use annals::train::checkpoint::Checkpoints;
 use annals::train::protocol::{self, Ended, JobSpec, ScoreSpec};
-use annals::train::{FailureKind, Finished, TrainEvent};
+use annals::train::{FailureKind, TrainEvent, TrainingResult};
 
 const ENGINE: &str = env!("CARGO_BIN_EXE_annals-engine");
 pub(crate) const VOCAB: u32 = 50;
@@ -119,7 +119,7 @@ impl Place {
     }
 }
 
-pub(crate) fn finished(heard: EngineMessage) -> Finished {
+pub(crate) fn finished(heard: EngineMessage) -> TrainingResult {
     match heard {
         EngineMessage::Ended(Ended::Finished(finished)) => *finished,
         other => panic!("not finished: {other:?}"),
@@ -141,7 +141,7 @@ pub(crate) fn numbers(events: &[TrainEvent]) -> Vec<(String, u64, u64)> {
     numbers
 }
 
-pub(crate) fn train(place: &Place, job: JobSpec) -> (Finished, Vec<TrainEvent>) {
+pub(crate) fn train(place: &Place, job: JobSpec) -> (TrainingResult, Vec<TrainEvent>) {
     let mut events = Vec::new();
     let end = place.run(job, |_, event| events.push(event.clone()));
     (finished(end), events)

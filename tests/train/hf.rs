@@ -185,7 +185,7 @@ fn what_is_written_is_read_again() {
     assert!(!found.multi_label && found.missing.is_empty() && found.notes.is_empty());
     assert_eq!(found.tokenizer.to_json(), tokenizer.to_json());
     let mut settled = config(&[("model.max_seq_length", "16")]);
-    found.settle(&mut settled).unwrap();
+    found.resolve(&mut settled).unwrap();
     assert_eq!(settled.distilbert.init_digest, found.weights.to_string());
     assert_eq!((settled.model.n_embd, settled.model.n_layer), (8, 1));
     assert_eq!(settled.distilbert.hidden_dim, 16);
@@ -243,11 +243,11 @@ fn folders_that_do_not_fit_are_refused_by_name() {
     let found = Pretrained::open(place.path()).unwrap();
     let error = found.check_labels(&["worried".into(), "calm".into()]).unwrap_err().to_string();
     assert!(error.contains("calm, worried, the data has worried, calm"), "{error}");
-    let error = found.settle(&mut config(&[("model.max_seq_length", "17")])).unwrap_err();
+    let error = found.resolve(&mut config(&[("model.max_seq_length", "17")])).unwrap_err();
     assert!(error.to_string().contains("16 positions"), "{error}");
     let mut pinned = config(&[("model.max_seq_length", "16")]);
     pinned.distilbert.init_digest = "0".repeat(64);
-    let error = found.settle(&mut pinned).unwrap_err().to_string();
+    let error = found.resolve(&mut pinned).unwrap_err().to_string();
     assert!(error.contains(&format!("have digest {}", found.weights)), "{error}");
 }
 
@@ -523,7 +523,7 @@ mod torch {
             let found = Pretrained::open(&folder).unwrap();
             let mut config = resolve(&[]).unwrap();
             config.model.max_seq_length = found.length_max;
-            found.settle(&mut config).unwrap();
+            found.resolve(&mut config).unwrap();
             let tokenizer = found.tokenizer.limited(found.length_max).unwrap();
             let items = expected["items"].as_array().unwrap();
             let texts: Vec<&str> = items.iter().map(|i| i["text"].as_str().unwrap()).collect();
@@ -567,7 +567,7 @@ mod torch {
         let found = Pretrained::open(folder).unwrap();
         let mut config = resolve(&[]).unwrap();
         config.model.max_seq_length = found.length_max;
-        found.settle(&mut config).unwrap();
+        found.resolve(&mut config).unwrap();
         let place = Place::new(data);
         let mut engine = place.start();
         let spec = ScoreSpec {
@@ -654,9 +654,9 @@ mod torch {
             ("training.learning_rate", "1.0e-12"),
             ("training.num_epochs", "1"),
         ]);
-        found.settle(&mut on).unwrap();
+        found.resolve(&mut on).unwrap();
         let (second, _) = train(&place, place.job("on", &on));
-        let loss = |f: &annals::train::Finished| f.evaluations[1].get("loss").unwrap().value;
+        let loss = |f: &annals::train::TrainingResult| f.evaluations[1].get("loss").unwrap().value;
         assert!((loss(&first) - loss(&second)).abs() < 1e-6, "{} {}", loss(&first), loss(&second));
 
         on.distilbert.init_digest = "0".repeat(64);

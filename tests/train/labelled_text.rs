@@ -12,13 +12,13 @@ use annals::model::config::{Layer, TrainConfig, builtin, resolve};
 use annals::model::{Preparation, prepare};
 use annals::train::protocol::JobSpec;
 use annals::train::toy::ToyLearner;
-use annals::train::{Finished, NoRecorder, Outcome, Trainer};
+use annals::train::{NoRecorder, Outcome, Trainer, TrainingResult};
 
 fn toy_config() -> TrainConfig {
     resolve(&[Layer::Text { file: "toy", text: builtin("toy").unwrap() }]).unwrap()
 }
 
-fn train(root: &Path, config: TrainConfig, found: &Preparation) -> Finished {
+fn train(root: &Path, config: TrainConfig, found: &Preparation) -> TrainingResult {
     let dataset = root.join("dataset.bin");
     let job = JobSpec {
         run: RunId([1; 16]),
@@ -41,7 +41,7 @@ fn train(root: &Path, config: TrainConfig, found: &Preparation) -> Finished {
     }
 }
 
-fn test_score(finished: &Finished, name: &str) -> f64 {
+fn test_score(finished: &TrainingResult, name: &str) -> f64 {
     finished.evaluations[1].get(name).unwrap().value
 }
 

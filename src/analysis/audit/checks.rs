@@ -1,6 +1,6 @@
 //! The table of checks.
 
-use super::{AuditFacts, Found, Severity, data, evidence, files, people, record};
+use super::{AuditFacts, RawFinding, Severity, data, evidence, files, people, record};
 
 /// One check.
 pub struct Check {
@@ -13,14 +13,14 @@ pub struct Check {
     /// Whether it looks at files of the workspace, which a copied log is without.
     pub workspace: bool,
     /// Looks for it.
-    pub find: fn(&AuditFacts) -> Vec<Found>,
+    pub find: fn(&AuditFacts) -> Vec<RawFinding>,
 }
 
 const fn check(
     rule: &'static str,
     severity: Severity,
     about: &'static str,
-    find: fn(&AuditFacts) -> Vec<Found>,
+    find: fn(&AuditFacts) -> Vec<RawFinding>,
 ) -> Check {
     Check { rule, severity, about, workspace: false, find }
 }
@@ -29,7 +29,7 @@ const fn of_workspace(
     rule: &'static str,
     severity: Severity,
     about: &'static str,
-    find: fn(&AuditFacts) -> Vec<Found>,
+    find: fn(&AuditFacts) -> Vec<RawFinding>,
 ) -> Check {
     Check { rule, severity, about, workspace: true, find }
 }
@@ -92,7 +92,7 @@ pub static CHECKS: &[Check] = &[
         "no-second-person",
         Warning,
         "a model that was approved only by people who requested it or trained it",
-        people::alone,
+        people::single_decider,
     ),
     check(
         "decision-not-signed",

@@ -1,9 +1,9 @@
 //! Checks of what models were made from: data, digests, code.
 
-use super::{AuditFacts, Found, RunFacts, Severity};
+use super::{AuditFacts, RawFinding, RunFacts, Severity};
 use crate::domain::run::RunStatus;
 
-pub(super) fn leaked(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn leaked(facts: &AuditFacts) -> Vec<RawFinding> {
     let finished = facts
         .runs
         .iter()
@@ -13,7 +13,7 @@ pub(super) fn leaked(facts: &AuditFacts) -> Vec<Found> {
         let rows_are = if rows == 1 { "row is" } else { "rows are" };
         let what = format!("{rows} validation or test {rows_are} also in the training rows");
         let found = |what: String| {
-            Found::new(run.subject(), what)
+            RawFinding::new(run.subject(), what)
                 .at(run.positions())
                 .value("leaked_rows", rows)
                 .shown_by(format!("show {}", run.started.experiment_id))
@@ -21,7 +21,7 @@ pub(super) fn leaked(facts: &AuditFacts) -> Vec<Found> {
         match facts.placed_of(*id) {
             Some(promotion) => found(format!("{what}, and {} came from it", promotion.subject()))
                 .at([promotion.at.position])
-                .weighs(Severity::Error),
+                .with_severity(Severity::Error),
             None => found(what),
         }
     });
@@ -32,12 +32,12 @@ pub(super) fn leaked(facts: &AuditFacts) -> Vec<Found> {
 pub(super) fn of_production(
     facts: &AuditFacts,
     what: impl Fn(&RunFacts) -> Option<(String, Vec<(&'static str, String)>)>,
-) -> Vec<Found> {
+) -> Vec<RawFinding> {
     let found = facts.in_production().filter_map(|(promotion, run)| {
         let run = run?;
         let (what, values) = what(run)?;
         let what = format!("{what} ({})", run.subject());
-        let found = Found::new(promotion.subject(), what)
+        let found = RawFinding::new(promotion.subject(), what)
             .at(run.positions().chain([promotion.at.position]))
             .shown_by(promotion.why());
         Some(values.into_iter().fold(found, |found, (name, value)| found.value(name, value)))
@@ -45,7 +45,7 @@ pub(super) fn of_production(
     found.collect()
 }
 
-pub(super) fn synthetic(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn synthetic(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| {
         let made = run.started.data.synthetic.as_ref()?;
         let what = format!("its data was generated ({})", made.generator);
@@ -53,7 +53,7 @@ pub(super) fn synthetic(facts: &AuditFacts) -> Vec<Found> {
     })
 }
 
-pub(super) fn digests(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn digests(facts: &AuditFacts) -> Vec<RawFinding> {
     let mut all = of_production(facts, |run| {
         let data = &run.started.data;
         let none = data.files.is_empty() && data.synthetic.is_none();
@@ -65,7 +65,7 @@ pub(super) fn digests(facts: &AuditFacts) -> Vec<Found> {
     }));
     all.extend(facts.in_production().filter(|(p, _)| p.promoted.files.is_empty()).map(
         |(promotion, _)| {
-            Found::new(promotion.subject(), "the promotion names no file")
+            RawFinding::new(promotion.subject(), "the promotion names no file")
                 .at([promotion.at.position])
                 .shown_by(promotion.why())
         },
@@ -73,7 +73,7 @@ pub(super) fn digests(facts: &AuditFacts) -> Vec<Found> {
     all
 }
 
-pub(super) fn code(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn code(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| match &run.started.environment.git {
         None => Some(("no commit of its code is known".into(), vec![])),
         Some(git) if git.dirty && git.diff.is_none() => {

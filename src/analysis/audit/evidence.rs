@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::of_production;
-use super::{AuditFacts, Found, RunFacts, Severity};
+use super::{AuditFacts, RawFinding, RunFacts, Severity};
 use crate::base::{Direction, Split, counted};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::stem;
 use crate::domain::run::{Category, RunStatus, Unstated};
 
-pub(super) fn debug(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn debug(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| {
         let debug = run.state.category == Category::Debug;
         debug.then(|| ("it came from a debug run".into(), vec![("category", "debug".into())]))
     })
 }
 
-pub(super) fn typed(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn typed(facts: &AuditFacts) -> Vec<RawFinding> {
     let typed = facts.runs.iter().filter(|(_, run)| {
         run.state.provenance == Some(Provenance::Typed) && !run.state.metrics.is_empty()
     });
@@ -25,7 +25,7 @@ pub(super) fn typed(facts: &AuditFacts) -> Vec<Found> {
         let count = run.state.metrics.len();
         let what = format!("{} typed in; nothing measured them", counted(count, "score"));
         let found = |what: String| {
-            Found::new(run.subject(), what)
+            RawFinding::new(run.subject(), what)
                 .at(run.positions())
                 .value("metrics", count)
                 .shown_by("query --saved typed_metrics")
@@ -33,14 +33,14 @@ pub(super) fn typed(facts: &AuditFacts) -> Vec<Found> {
         match facts.placed_of(*id) {
             Some(promotion) => found(format!("{what}, and {} rests on them", promotion.subject()))
                 .at([promotion.at.position])
-                .weighs(Severity::Error),
+                .with_severity(Severity::Error),
             None => found(what),
         }
     });
     found.collect()
 }
 
-pub(super) fn reported(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn reported(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| {
         let reported = run.state.provenance == Some(Provenance::Reported);
         let what = "its scores are what a program reported; annals did not watch it".into();
@@ -48,7 +48,7 @@ pub(super) fn reported(facts: &AuditFacts) -> Vec<Found> {
     })
 }
 
-pub(super) fn missing(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn missing(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = facts.runs.values().flat_map(|run| {
         run.unrecorded.iter().map(|gap| {
             let what = format!(
@@ -56,7 +56,7 @@ pub(super) fn missing(facts: &AuditFacts) -> Vec<Found> {
                  training checkpoint that was never recorded",
                 gap.recorded, gap.step
             );
-            Found::new(run.subject(), what)
+            RawFinding::new(run.subject(), what)
                 .at([gap.position])
                 .value("recorded_step", gap.recorded)
                 .value("resumed_step", gap.step)
@@ -70,7 +70,7 @@ fn is_score(metric: &FinalMetric) -> bool {
     !metric.key.name.contains(".ci_")
 }
 
-pub(super) fn untested(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn untested(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| {
         let tested = |metric: &FinalMetric| metric.key.split == Some(Split::Test);
         let none = !run.state.metrics.iter().any(tested) && run.state.evaluations.is_empty();
@@ -123,7 +123,7 @@ fn worse(run: &RunFacts, margin: f64) -> Vec<(&str, f64, f64, f64)> {
     found
 }
 
-pub(super) fn below_validation(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn below_validation(facts: &AuditFacts) -> Vec<RawFinding> {
     let finished = facts.runs.iter().filter(|(_, run)| run.state.status == RunStatus::Finished);
     let found = finished.filter_map(|(id, run)| {
         let worse = worse(run, facts.margin);
@@ -133,7 +133,7 @@ pub(super) fn below_validation(facts: &AuditFacts) -> Vec<Found> {
             many => format!(", and {}", counted(many - 1, "more metric")),
         };
         let what = format!("{name} is {test:.4} on test and {valid:.4} on valid{more}");
-        let mut found = Found::new(run.subject(), what)
+        let mut found = RawFinding::new(run.subject(), what)
             .at(run.ended)
             .value("margin", facts.margin)
             .value("worst", format!("{by:.4}"))
@@ -142,7 +142,7 @@ pub(super) fn below_validation(facts: &AuditFacts) -> Vec<Found> {
         let tiny = rows.is_some_and(|(_, rows)| *rows < TEST_ROWS_MIN);
         let minor = run.state.category == Category::Debug || tiny;
         if minor && facts.placed_of(*id).is_none() {
-            found = found.weighs(Severity::Note);
+            found = found.with_severity(Severity::Note);
         }
         Some(worse.iter().fold(found, |found, (name, valid, test, _)| {
             found.value(name, format!("valid {valid}, test {test}"))
@@ -160,7 +160,7 @@ fn question(run: &RunFacts) -> (Vec<(&str, &str)>, String, &[String]) {
     (settings, name, &run.started.data.labels)
 }
 
-pub(super) fn one_seed(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn one_seed(facts: &AuditFacts) -> Vec<RawFinding> {
     let mut seeds: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
     for run in facts.runs.values().filter(|run| run.state.status == RunStatus::Finished) {
         let seeds = seeds.entry(question(run)).or_default();
@@ -176,14 +176,14 @@ pub(super) fn one_seed(facts: &AuditFacts) -> Vec<Found> {
     })
 }
 
-pub(super) fn not_reproduced(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn not_reproduced(facts: &AuditFacts) -> Vec<RawFinding> {
     of_production(facts, |run| {
         let never = run.state.reproduced == 0;
         never.then(|| ("it was never reproduced with the same result".into(), vec![]))
     })
 }
 
-pub(super) fn reproduced_differently(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn reproduced_differently(facts: &AuditFacts) -> Vec<RawFinding> {
     let differed = facts.runs.values().filter(|run| !run.differed.is_empty());
     let found = differed.map(|run| {
         let what = format!(
@@ -191,7 +191,7 @@ pub(super) fn reproduced_differently(facts: &AuditFacts) -> Vec<Found> {
             counted(run.differed.len(), "time"),
             counted(run.state.reproduced, "time")
         );
-        Found::new(run.subject(), what)
+        RawFinding::new(run.subject(), what)
             .at(run.differed.iter().copied())
             .value("differently", run.differed.len())
             .value("alike", run.state.reproduced)

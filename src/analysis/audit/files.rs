@@ -1,6 +1,6 @@
 //! Checks of what lies on disk, where there is a workspace to look at.
 
-use super::{AuditFacts, Found, word};
+use super::{AuditFacts, RawFinding, word};
 
 /// What only the workspace can tell.
 #[derive(Clone, Debug, Default)]
@@ -47,17 +47,17 @@ pub struct RegistryFile {
 
 fn workspace<'f>(
     facts: &'f AuditFacts,
-    found: impl Fn(&'f Workspace) -> Vec<Found> + 'f,
-) -> Vec<Found> {
+    found: impl Fn(&'f Workspace) -> Vec<RawFinding> + 'f,
+) -> Vec<RawFinding> {
     facts.workspace.as_ref().map(found).unwrap_or_default()
 }
 
-fn changed(file: &ChangedFile) -> Found {
+fn changed(file: &ChangedFile) -> RawFinding {
     let what = match &file.found {
         Some(_) => format!("{} is not what was recorded", file.path),
         None => format!("{} is missing", file.path),
     };
-    let found = Found::new(&file.subject, what).at([file.position]).in_file(&file.path);
+    let found = RawFinding::new(&file.subject, what).at([file.position]).in_file(&file.path);
     let found = found.value("expected", &file.expected);
     match &file.found {
         Some(is) => found.value("found", is),
@@ -65,35 +65,35 @@ fn changed(file: &ChangedFile) -> Found {
     }
 }
 
-pub(super) fn production(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn production(facts: &AuditFacts) -> Vec<RawFinding> {
     workspace(facts, |workspace| workspace.production.iter().map(changed).collect())
 }
 
-pub(super) fn strangers(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn strangers(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |path: &String| {
-        Found::new(path, "no event names this file")
+        RawFinding::new(path, "no event names this file")
             .in_file(path)
             .shown_by(format!("why {}", word(path)))
     };
     workspace(facts, move |workspace| workspace.strangers.iter().map(found).collect())
 }
 
-pub(super) fn runs(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn runs(facts: &AuditFacts) -> Vec<RawFinding> {
     workspace(facts, |workspace| workspace.runs.iter().map(changed).collect())
 }
 
-pub(super) fn edited(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn edited(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |path: &String| {
         let what = "it was edited by hand; the next changing verb stores the edit in a separate \
              file";
-        Found::new(path, what).in_file(path).shown_by("replay --check")
+        RawFinding::new(path, what).in_file(path).shown_by("replay --check")
     };
     workspace(facts, move |workspace| workspace.edited.iter().map(found).collect())
 }
 
-pub(super) fn disagreeing(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn disagreeing(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |file: &RegistryFile| {
-        let found = Found::new(&file.path, format!("it is {}", file.what)).in_file(&file.path);
+        let found = RawFinding::new(&file.path, format!("it is {}", file.what)).in_file(&file.path);
         let found = found.shown_by("replay --check");
         match file.line {
             Some(line) => found.value("first_line", line),
@@ -107,7 +107,7 @@ pub(super) fn disagreeing(facts: &AuditFacts) -> Vec<Found> {
     })
 }
 
-pub(super) fn misplaced(facts: &AuditFacts) -> Vec<Found> {
-    let found = |what: &String| Found::new("the workspace", what).shown_by("doctor");
+pub(super) fn misplaced(facts: &AuditFacts) -> Vec<RawFinding> {
+    let found = |what: &String| RawFinding::new("the workspace", what).shown_by("doctor");
     workspace(facts, move |workspace| workspace.misplaced.iter().map(found).collect())
 }

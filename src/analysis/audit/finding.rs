@@ -33,7 +33,7 @@ impl Severity {
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct RawFinding {
     /// What it is about, such as `model night` or `run notes_20270301_100000`.
     pub subject: String,
     /// What is wrong, in a sentence.
@@ -50,7 +50,7 @@ pub struct Found {
     pub severity: Option<Severity>,
 }
 
-impl Found {
+impl RawFinding {
     /// Something about a subject.
     pub fn new(subject: impl Into<String>, what: impl Into<String>) -> Self {
         Self { subject: subject.into(), what: what.into(), ..Self::default() }
@@ -89,7 +89,7 @@ impl Found {
 
     /// Weighs it otherwise than its check does.
     #[must_use]
-    pub fn weighs(mut self, severity: Severity) -> Self {
+    pub fn with_severity(mut self, severity: Severity) -> Self {
         self.severity = Some(severity);
         self
     }
@@ -196,7 +196,7 @@ pub fn audit(facts: &AuditFacts, wanted: impl Fn(&Check) -> bool) -> Audit {
     audit
 }
 
-fn finding(check: &Check, found: Found) -> Finding {
+fn finding(check: &Check, found: RawFinding) -> Finding {
     let first = found.positions.first();
     let show = || first.map(|position| format!("show {position}")).unwrap_or_default();
     let command = if found.command.is_empty() { show() } else { found.command };

@@ -25,6 +25,6 @@ mod tests;
 pub use checks::{CHECKS, Check};
 pub use facts::{At, AuditFacts, Promotion, RunFacts, TakenOut};
 pub use files::{ChangedFile, RegistryFile, Workspace};
-pub use finding::{Audit, Counts, Finding, Found, Severity, audit, word};
+pub use finding::{Audit, Counts, Finding, RawFinding, Severity, audit, word};
 pub use record::{Damage, LostEvents};
 pub use sarif::sarif;

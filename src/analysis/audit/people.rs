@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::facts::Rules;
-use super::{AuditFacts, Found, Promotion, Severity, word};
+use super::{AuditFacts, Promotion, RawFinding, Severity, word};
 use crate::domain::policy::{Policy, assess};
 
 /// A rule loosened and used within so many seconds.
@@ -25,8 +25,8 @@ fn people(facts: &AuditFacts, promotion: &Promotion) -> (BTreeSet<String>, BTree
     (own, others)
 }
 
-pub(super) fn alone(facts: &AuditFacts) -> Vec<Found> {
-    let alone = facts.promotions.iter().filter_map(|promotion| {
+pub(super) fn single_decider(facts: &AuditFacts) -> Vec<RawFinding> {
+    let single_decider = facts.promotions.iter().filter_map(|promotion| {
         let (own, others) = people(facts, promotion);
         if !others.is_empty() {
             return None;
@@ -39,18 +39,18 @@ pub(super) fn alone(facts: &AuditFacts) -> Vec<Found> {
         let positions = request.into_iter().flat_map(|asked| {
             asked.approvals.iter().map(|(at, _)| at.position).chain([asked.at.position])
         });
-        let found = Found::new(promotion.subject(), what)
+        let found = RawFinding::new(promotion.subject(), what)
             .at(positions.chain([promotion.at.position]))
             .value("people", own.join(", "))
             .value("approvals", approvals)
             .shown_by(promotion.why());
-        Some(if facts.is_placed(promotion) { found } else { found.weighs(Severity::Note) })
+        Some(if facts.is_placed(promotion) { found } else { found.with_severity(Severity::Note) })
     });
-    alone.collect()
+    single_decider.collect()
 }
 
 /// One finding for each person and kind: that a name is only claimed is a habit as a rule.
-pub(super) fn claimed(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn claimed(facts: &AuditFacts) -> Vec<RawFinding> {
     let mut by: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
     for (at, kind) in facts.decisions.iter().filter(|(at, _)| at.claimed) {
         by.entry((&at.actor, kind)).or_default().push(at.position);
@@ -61,7 +61,7 @@ pub(super) fn claimed(facts: &AuditFacts) -> Vec<Found> {
             1 => format!("a {kind} is recorded under this claimed name only"),
             many => format!("{many} events {kind} are recorded under this claimed name only"),
         };
-        Found::new(format!("actor {actor}"), what)
+        RawFinding::new(format!("actor {actor}"), what)
             .at(positions)
             .value("events", count)
             .value("kind", kind)
@@ -125,7 +125,7 @@ fn stricter(then: &Policy, now: &Policy) -> Vec<(&'static str, String, String)> 
     tightened.collect()
 }
 
-pub(super) fn tightened(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn tightened(facts: &AuditFacts) -> Vec<RawFinding> {
     let Some(newest) = facts.policies.last() else { return vec![] };
     let mut all = Vec::new();
     for (promotion, run) in facts.in_production() {
@@ -148,7 +148,7 @@ pub(super) fn tightened(facts: &AuditFacts) -> Vec<Found> {
                 .collect();
             what = format!("{what}; today it would be refused: {}", failed.join("; "));
         }
-        let mut found = Found::new(promotion.subject(), what)
+        let mut found = RawFinding::new(promotion.subject(), what)
             .at([then.at.position, promotion.at.position, newest.at.position])
             .value("policy_revision", revision)
             .value("newest_revision", newest.revision)
@@ -158,7 +158,7 @@ pub(super) fn tightened(facts: &AuditFacts) -> Vec<Found> {
         }
         all.push(match failed.is_empty() {
             true => found,
-            false => found.weighs(Severity::Warning),
+            false => found.with_severity(Severity::Warning),
         });
     }
     all
@@ -191,7 +191,7 @@ fn loosened_for<'f>(facts: &'f AuditFacts, promotion: &Promotion) -> Loosened<'f
     found
 }
 
-pub(super) fn loosened(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn loosened(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = facts.promotions.iter().filter_map(|promotion| {
         let loosened = loosened_for(facts, promotion);
         let (first, _) = loosened.first()?;
@@ -206,7 +206,7 @@ pub(super) fn loosened(facts: &AuditFacts) -> Vec<Found> {
             people.join(" and "),
             named.join(", ")
         );
-        let found = Found::new(promotion.subject(), what)
+        let found = RawFinding::new(promotion.subject(), what)
             .at(loosened.iter().map(|(rules, _)| rules.at.position).chain([promotion.at.position]))
             .value("by", people.join(", "))
             .value("minutes_before", format!("{minutes:.0}"))

@@ -1,6 +1,6 @@
 //! Checks of the record itself: whole, signed, in order, without loose ends.
 
-use super::{AuditFacts, Found, Severity, TakenOut};
+use super::{AuditFacts, RawFinding, Severity, TakenOut};
 use crate::base::{are, counted};
 use crate::domain::run::RunStatus;
 
@@ -33,9 +33,9 @@ const DAMAGE_MAX: usize = 20;
 /// Hours after which a run without a word is named.
 const SILENT_HOURS: f64 = 24.0;
 
-pub(super) fn damaged(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn damaged(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |damage: &Damage| {
-        let mut found = Found::new("the record", &damage.what).at(damage.position);
+        let mut found = RawFinding::new("the record", &damage.what).at(damage.position);
         for (name, digest) in [("expected", &damage.expected), ("found", &damage.found)] {
             if let Some(digest) = digest {
                 found = found.value(name, digest);
@@ -43,21 +43,21 @@ pub(super) fn damaged(facts: &AuditFacts) -> Vec<Found> {
         }
         found.shown_by("verify")
     };
-    let mut all: Vec<Found> = facts.damage.iter().take(DAMAGE_MAX).map(found).collect();
+    let mut all: Vec<RawFinding> = facts.damage.iter().take(DAMAGE_MAX).map(found).collect();
     if let Some(more @ 1..) = facts.damage.len().checked_sub(DAMAGE_MAX) {
         let what = format!("{more} more findings like these");
-        all.push(Found::new("the record", what).shown_by("verify"));
+        all.push(RawFinding::new("the record", what).shown_by("verify"));
     }
     all
 }
 
-pub(super) fn lost(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn lost(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |lost: &LostEvents| {
         let what = format!(
             "positions {} to {} are damaged and skipped: {}",
             lost.first, lost.last, lost.why
         );
-        Found::new("the record", what)
+        RawFinding::new("the record", what)
             .at([lost.first, lost.last])
             .value("events", lost.last - lost.first + 1)
             .shown_by("verify")
@@ -65,7 +65,7 @@ pub(super) fn lost(facts: &AuditFacts) -> Vec<Found> {
     facts.lost.iter().map(found).collect()
 }
 
-pub(super) fn unsigned_tail(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn unsigned_tail(facts: &AuditFacts) -> Vec<RawFinding> {
     let tail = facts.size.saturating_sub(facts.signed);
     if tail == 0 {
         return vec![];
@@ -77,7 +77,7 @@ pub(super) fn unsigned_tail(facts: &AuditFacts) -> Vec<Found> {
             format!("{events} from position {signed} on {} not signed yet", are(&tail))
         }
     };
-    let found = Found::new("the record", what).at([facts.signed, facts.size - 1]);
+    let found = RawFinding::new("the record", what).at([facts.signed, facts.size - 1]);
     vec![
         found
             .value("unsigned_events", tail)
@@ -86,7 +86,7 @@ pub(super) fn unsigned_tail(facts: &AuditFacts) -> Vec<Found> {
     ]
 }
 
-pub(super) fn clock(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn clock(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |back: &super::facts::ClockBack| {
         let seconds = back.back_ns as f64 / 1e9;
         let events = back.last - back.first + 1;
@@ -97,7 +97,7 @@ pub(super) fn clock(facts: &AuditFacts) -> Vec<Found> {
             back.first.saturating_sub(1)
         );
         let range = format!("log --positions {}..{}", back.first, back.last + 1);
-        Found::new("the clock", what)
+        RawFinding::new("the clock", what)
             .at([back.first, back.last])
             .value("seconds_back", format!("{seconds:.3}"))
             .value("events", events)
@@ -106,11 +106,11 @@ pub(super) fn clock(facts: &AuditFacts) -> Vec<Found> {
     facts.clock.iter().map(found).collect()
 }
 
-pub(super) fn gaps(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn gaps(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |(position, hours): &(u64, i64)| {
         let what = format!("nothing was recorded for {} days before it", hours / 24);
         let before = position.saturating_sub(1);
-        Found::new(format!("position {position}"), what)
+        RawFinding::new(format!("position {position}"), what)
             .at([before, *position])
             .value("hours", hours)
             .shown_by(format!("log --positions {before}..{}", position + 1))
@@ -118,7 +118,7 @@ pub(super) fn gaps(facts: &AuditFacts) -> Vec<Found> {
     facts.gaps.iter().map(found).collect()
 }
 
-pub(super) fn commands_left(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn commands_left(facts: &AuditFacts) -> Vec<RawFinding> {
     let left = facts.open.iter().filter(|(position, _)| !facts.alive.contains(position));
     let found = left.map(|(position, (at, started))| {
         // Whoever has only a copy cannot know whether the process still lives.
@@ -130,18 +130,18 @@ pub(super) fn commands_left(facts: &AuditFacts) -> Vec<Found> {
                 })
             }
         };
-        Found::new(format!("annals {}", started.argv.join(" ")), what)
+        RawFinding::new(format!("annals {}", started.argv.join(" ")), what)
             .at([*position])
             .value("by", &at.actor)
             .value("host", &started.host)
             .value("pid", started.pid)
             .shown_by(format!("log --invocation {position}"))
-            .weighs(severity)
+            .with_severity(severity)
     });
     found.collect()
 }
 
-pub(super) fn moves_left(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn moves_left(facts: &AuditFacts) -> Vec<RawFinding> {
     // A move under way belongs to a command that is at work.
     if !facts.alive.is_empty() {
         return vec![];
@@ -151,7 +151,7 @@ pub(super) fn moves_left(facts: &AuditFacts) -> Vec<Found> {
             "a move of files from {from} to {to} was planned, and no event \
              completes it"
         );
-        Found::new(format!("move planned at {position}"), what)
+        RawFinding::new(format!("move planned at {position}"), what)
             .at([*position])
             .value("from", from)
             .value("to", to)
@@ -159,7 +159,7 @@ pub(super) fn moves_left(facts: &AuditFacts) -> Vec<Found> {
     facts.moves.values().map(found).collect()
 }
 
-pub(super) fn runs_left(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn runs_left(facts: &AuditFacts) -> Vec<RawFinding> {
     let now = facts.present();
     let open = facts.runs.values().filter(|run| run.state.status == RunStatus::Running);
     let silent = open.filter_map(|run| {
@@ -167,7 +167,7 @@ pub(super) fn runs_left(facts: &AuditFacts) -> Vec<Found> {
         let what = format!("is running, and nothing was heard of it for {hours:.0} h");
         let name = &run.started.experiment_id;
         (hours >= SILENT_HOURS).then(|| {
-            Found::new(run.subject(), what)
+            RawFinding::new(run.subject(), what)
                 .at(run.positions())
                 .value("heard", run.heard)
                 .shown_by(format!("show {name}"))
@@ -176,14 +176,14 @@ pub(super) fn runs_left(facts: &AuditFacts) -> Vec<Found> {
     silent.collect()
 }
 
-pub(super) fn redacted(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn redacted(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |out: &TakenOut| {
         let (fields, by) = (&out.fields, &out.by);
         let what = format!(
             "{fields} of this event was taken out by {} at {}: {}; its digest and proofs stay",
             by.actor, by.position, out.reason
         );
-        Found::new(format!("position {}", out.position), what)
+        RawFinding::new(format!("position {}", out.position), what)
             .at([out.position, by.position])
             .value("fields", fields)
             .value("by", &by.actor)
@@ -193,9 +193,9 @@ pub(super) fn redacted(facts: &AuditFacts) -> Vec<Found> {
     facts.redacted.iter().map(found).collect()
 }
 
-pub(super) fn unknown(facts: &AuditFacts) -> Vec<Found> {
+pub(super) fn unknown(facts: &AuditFacts) -> Vec<RawFinding> {
     let found = |(position, what): &(u64, String)| {
-        Found::new(format!("position {position}"), what).at([*position])
+        RawFinding::new(format!("position {position}"), what).at([*position])
     };
     facts.unknown.iter().map(found).collect()
 }

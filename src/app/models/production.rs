@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
-use crate::app::models::promote::{Facts, append_move};
+use crate::app::models::promote::{PromotionFacts, append_move};
 use crate::app::models::repair::FolderDamage;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_registry};
 use crate::base::{MoveId, RunId, failpoint};
@@ -209,7 +209,7 @@ impl App {
         name: &str,
         to: Option<Option<&str>>,
         key: Option<u64>,
-    ) -> Result<(Facts, Option<ModelVersion>)> {
+    ) -> Result<(PromotionFacts, Option<ModelVersion>)> {
         let registry = fold_registry(log)?;
         let versions = registry.versions(name);
         let numbered = |number: Option<u32>| versions.iter().find(|v| Some(v.number) == number);
@@ -219,7 +219,7 @@ impl App {
             None => numbered(registry.production.get(name).map(|model| model.number)),
         };
         let run = version.map(|version| version.run);
-        Ok((Facts::read(log, run, &self.caller.actor, key)?, version.cloned()))
+        Ok((PromotionFacts::read(log, run, &self.caller.actor, key)?, version.cloned()))
     }
 
     /// Puts the plan of a production folder's change into the log, unless another is under way.
@@ -304,7 +304,7 @@ impl App {
         recovered: bool,
     ) -> Result<Option<String>> {
         let (run, command) = self.outcome(tx, plan)?;
-        let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+        let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
         let before = facts.registry.clone();
         match facts.decide(command.clone()) {
             Ok(()) => {
@@ -472,7 +472,7 @@ impl App {
             let registry = fold_registry(tx.log())?;
             let (command, said) = command(&registry, name)?;
             let run = registry.versions(name).last().map(|version| version.run);
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             facts.decide(command)?;
             tx.append(&mut facts.registry)?;
             Ok(said)

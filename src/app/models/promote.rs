@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::app::core::session::Tx;
 use crate::app::models::model_files::{MEASURED, Production, Record, papers};
 use crate::app::models::production::{in_production, no_other_change};
-pub(in crate::app) use crate::app::models::promotion_facts::Facts;
+pub(in crate::app) use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::models::repair::FolderDamage;
 use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
@@ -137,7 +137,7 @@ impl App {
     pub fn plan_promotion(&self, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
         let key = self.signer()?.and_then(|(own, _)| own);
         self.store.read(|log| {
-            let mut facts = Facts::read(log, run, &self.caller.actor, key)?;
+            let mut facts = PromotionFacts::read(log, run, &self.caller.actor, key)?;
             let planned = self.decide_promotion(&mut facts, options).map_err(|r| r.error)?;
             planned.plan.as_ref().map_or(Ok(()), |plan| no_other_change(log, plan))?;
             Ok(planned)
@@ -163,7 +163,7 @@ impl App {
     ) -> Result<Promoted> {
         let mut refused = None;
         let decided = session.transact(|tx| {
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             let name = facts.name(self.layout.kind, options.name.as_deref());
             let decided = self.decide_promotion(&mut facts, options).and_then(|decided| {
                 let plan = decided.plan.as_ref();
@@ -216,7 +216,7 @@ impl App {
     fn withdraw(&self, session: &Session<'_>, run: RunId, request: RequestId, why: &Error) {
         let reason = format!("withdrawn, since its promotion failed: {why}");
         let withdrawn = session.transact_patiently(|tx| {
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             facts.decide(RegistryCommand::Reject { request, reason })?;
             tx.append(&mut facts.registry)
         });
@@ -228,7 +228,7 @@ impl App {
     /// itself is judged here, before a request is opened.
     fn decide_promotion(
         &self,
-        facts: &mut Facts,
+        facts: &mut PromotionFacts,
         options: &PromoteOptions,
     ) -> Result<Promoted, Refused> {
         let run =
@@ -318,7 +318,7 @@ impl App {
 
     fn plan_files(
         &self,
-        facts: &Facts,
+        facts: &PromotionFacts,
         run: RunId,
         request: RequestId,
         name: &str,
@@ -393,7 +393,7 @@ impl App {
     }
 
     /// Adds the papers that annals writes itself to the plan of a move.
-    fn add_papers(&self, facts: &Facts, plan: &mut MovePlanned) {
+    fn add_papers(&self, facts: &PromotionFacts, plan: &mut MovePlanned) {
         for (path, bytes) in self.papers_of(facts, &plan.purpose) {
             if !plan.files.iter().any(|file| file.path == path) {
                 let FileDigests { blake3, sha256 } = FileDigests::of(&bytes);
@@ -404,7 +404,7 @@ impl App {
     }
 
     /// Puts the papers that annals writes itself into the blob store, from where a move takes them.
-    fn keep_papers(&self, facts: &Facts, plan: &MovePlanned) -> Result<()> {
+    fn keep_papers(&self, facts: &PromotionFacts, plan: &MovePlanned) -> Result<()> {
         for (path, bytes) in self.papers_of(facts, &plan.purpose) {
             let digest = Digest::of(&bytes);
             if plan.files.iter().any(|file| file.path == path && file.digest == digest) {
@@ -415,7 +415,11 @@ impl App {
     }
 
     /// The papers that the record makes, by file name.
-    fn papers_of(&self, facts: &Facts, purpose: &MovePurpose) -> Vec<(&'static str, Vec<u8>)> {
+    fn papers_of(
+        &self,
+        facts: &PromotionFacts,
+        purpose: &MovePurpose,
+    ) -> Vec<(&'static str, Vec<u8>)> {
         let MovePurpose::Promotion { request, name, .. } = purpose else { return vec![] };
         let Some(started) = &facts.started else { return vec![] };
         let run = &facts.run;
@@ -496,7 +500,7 @@ impl App {
         command: RegistryCommand,
     ) -> Result<Decided> {
         let decided = self.decide(verb, |tx| {
-            let mut facts = Facts::read(tx.log(), run, &self.caller.actor, tx.key())?;
+            let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             if matches!(command, RegistryCommand::Approve { .. }) {
                 facts.files.refuse_removed()?;
                 self.model_available(&facts.files, &files_of_state(&facts.run))?;

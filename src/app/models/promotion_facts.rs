@@ -21,7 +21,7 @@ use crate::domain::{Decider as _, Envelope, Event, Rejection, StreamId};
 use crate::store::{Access, View};
 
 /// Everything a decision about a promotion looks at, read in one transaction.
-pub(in crate::app) struct Facts {
+pub(in crate::app) struct PromotionFacts {
     pub(in crate::app) run: RunState,
     /// How the run began.
     pub(in crate::app) started: Option<RunStarted>,
@@ -50,7 +50,7 @@ pub(in crate::app) struct VoidApprovals {
     pub(in crate::app) approvers: BTreeSet<String>,
 }
 
-impl Facts {
+impl PromotionFacts {
     /// `key` is the one that signs the decision.
     pub(in crate::app) fn read<A: Access>(
         log: &View<A>,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::models::production::{folder, in_production, moved_files};
-use crate::app::models::promote::Facts;
+use crate::app::models::promote::PromotionFacts;
 use crate::app::{App, Error, ErrorKind, Finding, ModelRow, Result, fold_registry};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
@@ -101,7 +101,8 @@ impl App {
             damage.lost = self.lost_files(&version, true)?;
             refuse_lost(&version, &damage)?;
             let (id, number) = (MoveId(self.env.random()), version.number);
-            let mut facts = Facts::read(tx.log(), version.run, &self.caller.actor, tx.key())?;
+            let mut facts =
+                PromotionFacts::read(tx.log(), version.run, &self.caller.actor, tx.key())?;
             let name = name.to_owned();
             let command = RegistryCommand::Repair {
                 name: name.clone(),

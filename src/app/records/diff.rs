@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::analysis::diff::{Difference, Picture, Section};
+use crate::analysis::diff::{Picture, RunDifference, Section};
 use crate::app::records::log::Names;
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -155,8 +155,8 @@ fn moment(log: &Reader, size: u64) -> Moment {
     Moment { size, recorded: last.map(|event| event.header.dated()) }
 }
 
-fn change(log: &Reader, names: &mut Names, found: Difference) -> Result<LogChange> {
-    let Difference { section, name, field, before, after, by: mut earlier } = found;
+fn change(log: &Reader, names: &mut Names, found: RunDifference) -> Result<LogChange> {
+    let RunDifference { section, name, field, before, after, by: mut earlier } = found;
     let position = earlier.pop().unwrap_or_default();
     let header = log.event(position)?.header;
     // Models name their run by its id, which the registry knows; people know its name.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{TimeSpan, Timestamp};
-use crate::projection::files::{Difference, Exporter, Regenerated};
+use crate::projection::files::{Exporter, FileDifference, Regenerated};
 use crate::projection::{Snapshot, Views};
 use crate::store::Filter;
 
@@ -54,7 +54,7 @@ impl App {
     ///
     /// # Errors
     /// When the log or the files cannot be read.
-    pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<Difference>> {
+    pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<FileDifference>> {
         // Another process commits first and writes the files a moment later: while one is at work,
         // a difference counts when it stays.
         let mut idle = 0;
@@ -71,12 +71,12 @@ impl App {
         self.differences(size)
     }
 
-    fn differences(&self, size: Option<u64>) -> Result<Vec<Difference>> {
+    fn differences(&self, size: Option<u64>) -> Result<Vec<FileDifference>> {
         let Some(size) = size else { return self.differences_now() };
         Ok(self.exporter().check(&self.folded(size)?, &self.settings.project)?)
     }
 
-    fn differences_now(&self) -> Result<Vec<Difference>> {
+    fn differences_now(&self) -> Result<Vec<FileDifference>> {
         let (stored, views) = (self.snapshot()?, self.views());
         let (folded, wrong) = views.folded_beside_kept(&self.store, stored.size())?;
         let mut differences = self.exporter().check(&folded, &self.settings.project)?;
@@ -183,9 +183,9 @@ enum Moment {
 }
 
 /// How the rows of views differ from those that the log adds up to.
-fn differing(folded: &Snapshot, stored: &Snapshot) -> Result<Option<Difference>> {
+fn differing(folded: &Snapshot, stored: &Snapshot) -> Result<Option<FileDifference>> {
     let (expected, found) = (folded.digest()?, stored.digest()?);
-    Ok((expected != found).then(|| Difference {
+    Ok((expected != found).then(|| FileDifference {
         file: ".annals/views.redb".into(),
         what: "different",
         line: None,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::core::session::Tx;
 use crate::app::models::promote::append_move;
-use crate::app::models::promotion_facts::Facts as Decision;
+use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
@@ -68,13 +68,13 @@ pub struct Moved {
 }
 
 /// What a decision about a run's place looks at.
-pub(in crate::app) struct Facts {
+pub(in crate::app) struct RelocationFacts {
     pub(in crate::app) run: RunState,
     policy: PolicyState,
     registry: RegistryState,
 }
 
-impl Facts {
+impl RelocationFacts {
     pub(in crate::app) fn read<A: Access>(log: &View<A>, run: RunId) -> Result<Self> {
         refuse_open_move(log, run)?;
         Ok(Self {
@@ -152,7 +152,7 @@ impl App {
     /// # Errors
     /// As [`Self::archive`]; nothing is recorded.
     pub fn plan_archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
-        let facts = self.store.read(|log| Facts::read(log, run))?;
+        let facts = self.store.read(|log| RelocationFacts::read(log, run))?;
         facts.may_archive()?;
         let files = effect::survey(&self.root, &facts.run.folder)?;
         let bytes_before = files.iter().map(|file| file.bytes).sum();
@@ -254,7 +254,7 @@ impl App {
         // Digests are taken before the log is locked; what they depend on is asked again then.
         let mut moved = self.plan_archive(run, request)?;
         session.transact(|tx| {
-            let facts = Facts::read(tx.log(), run)?;
+            let facts = RelocationFacts::read(tx.log(), run)?;
             facts.may_archive()?;
             if facts.run.folder != moved.plan.from {
                 return Err(changed_meanwhile(&facts.run));
@@ -270,7 +270,7 @@ impl App {
     /// # Errors
     /// As [`Self::restore`]; nothing is recorded.
     pub fn plan_restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
-        let facts = self.store.read(|log| Facts::read(log, run))?;
+        let facts = self.store.read(|log| RelocationFacts::read(log, run))?;
         facts.may_restore()?;
         let state = &facts.run;
         not_being_moved_to(&self.store, &state.home)?;
@@ -340,7 +340,7 @@ impl App {
         let session = self.begin("restore")?;
         let result = self.plan_restore(run, reason).and_then(|moved| {
             session.transact(|tx| {
-                let facts = Facts::read(tx.log(), run)?;
+                let facts = RelocationFacts::read(tx.log(), run)?;
                 facts.may_restore()?;
                 if facts.run.folder != moved.plan.from {
                     return Err(changed_meanwhile(&facts.run));
@@ -400,7 +400,8 @@ impl App {
         if let MovePurpose::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) =
             &plan.purpose
         {
-            let facts = Decision::read(tx.log(), None::<RunId>, &self.caller.actor, tx.key())?;
+            let facts =
+                PromotionFacts::read(tx.log(), None::<RunId>, &self.caller.actor, tx.key())?;
             let (name, path, file_move) = (name.clone(), plan.to.clone(), plan.id);
             let command = RegistryCommand::Relocate { name, path, file_move };
             tx.decide::<RegistryStream>((), command, &facts.of_registry())?;

@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::models::production::in_production;
-use crate::app::runs::archive::{Facts, append_relocation, changed_meanwhile, folder_name};
+use crate::app::runs::archive::{
+    RelocationFacts, append_relocation, changed_meanwhile, folder_name,
+};
 use crate::app::{App, Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings};
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
@@ -237,7 +239,7 @@ impl App {
         };
         session.transact(|tx| match &row.what {
             Migrated::Run { run, .. } => {
-                let facts = Facts::read(tx.log(), *run)?;
+                let facts = RelocationFacts::read(tx.log(), *run)?;
                 if facts.run.folder != plan.from || facts.run.status == RunStatus::Running {
                     return Err(changed_meanwhile(&facts.run));
                 }

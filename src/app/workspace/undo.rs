@@ -96,7 +96,7 @@ impl App {
     pub fn undo(&self) -> Result<Undone> {
         let seen = self.store.read(|log| Ok::<_, Error>(log.size()))?;
         // Of two at once the second would take back what the first did.
-        let _alone = self.alone("undo")?;
+        let _alone = self.exclusive_lock("undo")?;
         self.nothing_since(seen)?;
         // What a crash left is not what the caller did last.
         self.recover()?;
@@ -139,7 +139,7 @@ impl App {
     }
 
     /// A lock that one `verb` holds at a time, whoever does it.
-    pub(in crate::app) fn alone(&self, verb: &str) -> Result<File> {
+    pub(in crate::app) fn exclusive_lock(&self, verb: &str) -> Result<File> {
         let path = self.annals_dir().join(format!("{verb}.lock"));
         let open = || -> io::Result<File> {
             let lock = confine::lock_file(&path)?;

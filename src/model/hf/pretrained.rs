@@ -96,7 +96,7 @@ impl Pretrained {
     ///
     /// # Errors
     /// When `config` names another digest, or longer texts than the weights have positions for.
-    pub fn settle(&self, config: &mut TrainConfig) -> Result<(), HfError> {
+    pub fn resolve(&self, config: &mut TrainConfig) -> Result<(), HfError> {
         self.model.shape(config);
         let positions = self.model.max_position_embeddings;
         if config.model.max_seq_length > positions {

@@ -34,7 +34,7 @@ const UNREAD: [&str; 5] = [
 #[derive(Clone, Debug)]
 pub struct Weights {
     files: Vec<(PathBuf, Vec<u8>)>,
-    tensors: BTreeMap<String, Found>,
+    tensors: BTreeMap<String, TensorLocation>,
     /// Tensors that this model has no use for, such as those of another head, sorted.
     pub ignored: Vec<String>,
     /// Of the file; of the lines `digest name` of the parts, sorted by name, where there are some.
@@ -42,7 +42,7 @@ pub struct Weights {
 }
 
 #[derive(Clone, Debug)]
-struct Found {
+struct TensorLocation {
     file: usize,
     range: std::ops::Range<usize>,
     dtype: Dtype,
@@ -99,7 +99,7 @@ impl Weights {
                 }
                 let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
                 let range = start..start + view.data().len();
-                let found = Found { file, range, dtype, shape: view.shape().to_vec() };
+                let found = TensorLocation { file, range, dtype, shape: view.shape().to_vec() };
                 if tensors.insert(name.clone(), found).is_some() {
                     return Err(bad(format!("two tensors are {name}, the second is {written}")));
                 }

@@ -8,7 +8,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{Hdf5File, OpenOptions};
 
 use super::layout::{Expected, PREFIX};
-use super::weights::{PatError, Weights, settle};
+use super::weights::{PatError, Weights, resolve};
 use crate::base::guard::guarded;
 
 /// Groups inside groups, at most; the files of Keras have seven.
@@ -19,13 +19,13 @@ const NUMBER_BYTES_MAX: usize = 16;
 const BEHIND: &[&str] =
     &["decoder_", "dense_", "global_avg_pool", "mask_", "optimizer_weights", "output"];
 
-type Found = BTreeMap<String, (String, Weights)>;
+type KerasDatasets = BTreeMap<String, (String, Weights)>;
 
 pub(super) fn encoder(
     bytes: &[u8],
     expected: &[Expected],
 ) -> Result<BTreeMap<String, Weights>, PatError> {
-    let mut found = Found::new();
+    let mut found = KerasDatasets::new();
     let mut unknown = Vec::new();
     guarded(|| {
         // No more than the largest tensor that is wanted.
@@ -40,7 +40,7 @@ pub(super) fn encoder(
     if !unknown.is_empty() {
         return Err(PatError::Extra(unknown));
     }
-    let mut settled = settle(found, expected, |wanted| wanted.keras.clone())?;
+    let mut settled = resolve(found, expected, |wanted| wanted.keras.clone())?;
     for wanted in expected {
         if let Some(weights) = settled.get_mut(&wanted.name) {
             weights.shape = wanted.shape.clone();
@@ -59,7 +59,7 @@ fn walk(
     group: &Group,
     expected: &[Expected],
     names: &mut Vec<String>,
-    found: &mut Found,
+    found: &mut KerasDatasets,
     unknown: &mut Vec<String>,
 ) -> Result<(), String> {
     if names.len() > DEPTH_MAX {

@@ -79,11 +79,11 @@ fn own(bytes: &[u8], expected: &[Expected]) -> Result<BTreeMap<String, Weights>,
         let weights = Weights { shape: view.shape().to_vec(), values };
         found.insert(name.to_owned(), (name.to_owned(), weights));
     }
-    settle(found, expected, |wanted| wanted.shape.clone())
+    resolve(found, expected, |wanted| wanted.shape.clone())
 }
 
 /// Compares what was found, by our names and with the names in the file, with what is expected.
-pub(super) fn settle(
+pub(super) fn resolve(
     found: BTreeMap<String, (String, Weights)>,
     expected: &[Expected],
     shape: impl Fn(&Expected) -> Vec<usize>,

@@ -275,7 +275,7 @@ const SHA256: &str = "SHA-256 of its bytes; null where it was not recorded";
 
 fn files(seen: &EventRow<'_>, out: &mut Batch) {
     let mut add =
-        |role: &'static str, run: Option<RunId>, model: Option<&String>, file: File<'_>| {
+        |role: &'static str, run: Option<RunId>, model: Option<&String>, file: FileRow<'_>| {
             row![out;
                 seen.header.position,
                 seen.header.dated(),
@@ -294,22 +294,22 @@ fn files(seen: &EventRow<'_>, out: &mut Batch) {
         Some(Event::Run(RunEvent::Started(started))) => {
             for file in &started.data.files {
                 let (path, digest, sha256) = (Some(&file.path), file.digest, file.sha256);
-                add("data", run, None, File { path, digest, sha256, bytes: file.bytes });
+                add("data", run, None, FileRow { path, digest, sha256, bytes: file.bytes });
             }
         }
         Some(Event::Run(RunEvent::ArtifactStored(stored))) => {
             let (path, digest, sha256) = (stored.path.as_ref(), stored.digest, stored.sha256);
-            add("artifact", run, None, File { path, digest, sha256, bytes: stored.bytes });
+            add("artifact", run, None, FileRow { path, digest, sha256, bytes: stored.bytes });
         }
         Some(Event::Run(RunEvent::CheckpointSaved(saved))) => {
             // A folder: its digest is of the list of its files.
             let (path, digest, bytes) = (Some(&saved.path), saved.digest, saved.bytes);
-            add("train_checkpoint", run, None, File { path, digest, sha256: None, bytes });
+            add("train_checkpoint", run, None, FileRow { path, digest, sha256: None, bytes });
         }
         Some(Event::Registry(RegistryEvent::Promoted(promoted))) => {
             for file in &promoted.files {
                 let (path, digest, sha256) = (Some(&file.path), file.digest, file.sha256);
-                let file = File { path, digest, sha256, bytes: file.bytes };
+                let file = FileRow { path, digest, sha256, bytes: file.bytes };
                 add("production", Some(promoted.run), Some(&promoted.name), file);
             }
         }
@@ -318,7 +318,7 @@ fn files(seen: &EventRow<'_>, out: &mut Batch) {
 }
 
 /// What is known of a file.
-struct File<'a> {
+struct FileRow<'a> {
     path: Option<&'a String>,
     digest: Digest,
     sha256: Option<Sha256Digest>,

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use super::super::runs::{RunDetails, Status};
 use super::super::{Snapshot, ViewError};
-use super::{Facts, TRACKING_VERSION};
+use super::{ExportFacts, TRACKING_VERSION};
 use crate::base::{Split, Timestamp};
 use crate::domain::policy::Policy;
 use crate::domain::run::{Archive as Place, Category};
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct File {
+pub(super) struct ConsolidatedRegistry {
     project_name: String,
     created_at: Option<Timestamp>,
     last_updated: Option<Timestamp>,
@@ -120,7 +120,10 @@ struct Counters {
     experiments_auto_archived: usize,
 }
 
-pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+pub(super) fn file(
+    facts: &ExportFacts,
+    views: &Snapshot,
+) -> Result<ConsolidatedRegistry, ViewError> {
     let (policy_revision, policy) = views.policy()?;
     let mut production_models = BTreeMap::new();
     for model in &facts.models {
@@ -165,7 +168,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let removed: BTreeMap<String, Removed> = facts.runs.iter().filter_map(removed).collect();
     let consolidated = views.consolidations()?.into_iter().map(|row| row.at).max();
     let moved_to_production = facts.models.iter().map(|m| m.placed.at).max();
-    Ok(File {
+    Ok(ConsolidatedRegistry {
         project_name: facts.project.clone(),
         created_at: facts.created_at,
         last_updated: facts.last_updated,
@@ -291,7 +294,7 @@ fn performance(run: &RunDetails) -> BTreeMap<String, f64> {
 }
 
 /// The production model with the best macro F1 is the one to deploy.
-fn recommendations(facts: &Facts) -> BTreeMap<&'static str, String> {
+fn recommendations(facts: &ExportFacts) -> BTreeMap<&'static str, String> {
     let scored = facts.models.iter().filter_map(|model| {
         Some((facts.run_named(model.run())?.metric("f1_macro", Split::Test)?, &model.name))
     });
@@ -299,7 +302,7 @@ fn recommendations(facts: &Facts) -> BTreeMap<&'static str, String> {
     best.map(|(_, name)| ("production_deployment", name.clone())).into_iter().collect()
 }
 
-fn next_steps(facts: &Facts, policy: &Policy) -> Vec<String> {
+fn next_steps(facts: &ExportFacts, policy: &Policy) -> Vec<String> {
     let promoted: Vec<_> = facts.models.iter().map(super::super::registry::ModelRow::run).collect();
     let waiting = facts.runs.iter().filter(|run| {
         run.status == Status::Finished

@@ -6,13 +6,13 @@ use serde::Serialize;
 use super::super::consolidations::ConsolidationRow;
 use super::super::moves::MoveRow;
 use super::super::{Snapshot, ViewError};
-use super::Facts;
+use super::ExportFacts;
 use crate::base::Timestamp;
 use crate::domain::run::Archive as Place;
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct File {
+pub(super) struct ConsolidationLog {
     consolidation_metadata: Metadata,
     consolidation_actions: Actions,
 }
@@ -97,7 +97,7 @@ impl From<&MoveRow> for Moved {
     }
 }
 
-pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<ConsolidationLog, ViewError> {
     let moves = views.moves()?;
     let all: Vec<&MoveRow> = moves.iter().collect();
     // Runs that are gone, runs to and from archives, and the files of models by themselves.
@@ -121,7 +121,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     let archived = runs.iter().filter(|r| r.status == "completed" && r.purpose != "restore");
     let last = archived.filter_map(|row| row.ended).max().map(Timestamp);
     let ended = moves.iter().filter_map(|row| row.ended).max().map(Timestamp);
-    Ok(File {
+    Ok(ConsolidationLog {
         consolidation_metadata: Metadata {
             project_name: facts.project.clone(),
             last_archive_date: last,

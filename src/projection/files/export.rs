@@ -73,7 +73,7 @@ pub struct Edited {
 
 /// A registry file that is not what the log says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Difference {
+pub struct FileDifference {
     /// The file.
     pub file: String,
     /// `missing` or `different`.
@@ -228,7 +228,7 @@ impl Exporter {
     ///
     /// # Errors
     /// When views or files cannot be read.
-    pub fn check(&self, views: &Snapshot, project: &str) -> Result<Vec<Difference>, ViewError> {
+    pub fn check(&self, views: &Snapshot, project: &str) -> Result<Vec<FileDifference>, ViewError> {
         let last = self.written().guide;
         let guide = self.guide.as_ref().map(|own| last.as_ref().unwrap_or(own));
         let generated = generate(views, project, guide)?;
@@ -252,7 +252,7 @@ impl Exporter {
         self.written().files.into_keys().collect()
     }
 
-    fn compare(&self, document: &Document) -> Option<Difference> {
+    fn compare(&self, document: &Document) -> Option<FileDifference> {
         let path = self.inside(&document.path).ok();
         let (expected, found) = (document.content.digest(), path.as_deref().and_then(digest_of));
         let lost =
@@ -267,7 +267,7 @@ impl Exporter {
             }),
             Content::Blob(_) | Content::Link(_) => None,
         };
-        Some(Difference {
+        Some(FileDifference {
             file: document.path.clone(),
             what: if found.is_some() { "different" } else { "missing" },
             line,

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Document, Facts};
+use super::{Content, Document, ExportFacts};
 use crate::base::markdown::{escape, paragraph};
 use crate::base::{Digest, RunId, Split, Timestamp, counted, is_bound, is_count};
 use crate::projection::registry::ModelRow;
@@ -60,7 +60,7 @@ pub fn loose_logs(views: &Snapshot) -> Result<Vec<StandaloneLog>, ViewError> {
 
 /// Every document of the layout.
 pub(super) fn documents(
-    facts: &Facts,
+    facts: &ExportFacts,
     views: &Snapshot,
     guide: &TrainingOutputFiles,
 ) -> Result<Vec<Document>, ViewError> {
@@ -279,14 +279,14 @@ fn prediction(name: &str, run: &RunDetails) -> String {
     format!("annals predict {name} {what}")
 }
 
-fn reproducibility(facts: &Facts) -> String {
+fn reproducibility(facts: &ExportFacts) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write_reproducibility(&mut text, facts);
     text
 }
 
-fn write_reproducibility(text: &mut String, facts: &Facts) -> std::fmt::Result {
+fn write_reproducibility(text: &mut String, facts: &ExportFacts) -> std::fmt::Result {
     writeln!(text, "# Reproducibility of {}\n", facts.project)?;
     writeln!(
         text,

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-pub use export::{Difference, Edited, Exporter, Regenerated};
+pub use export::{Edited, Exporter, FileDifference, Regenerated};
 pub use guide::{StandaloneLog, TrainingOutputFiles, loose_logs, plain};
 
 use super::registry::{ModelRow, RequestRow};
@@ -76,7 +76,7 @@ pub fn generate(
     project: &str,
     guide: Option<&TrainingOutputFiles>,
 ) -> Result<Vec<Document>, ViewError> {
-    let facts = Facts::new(views, project)?;
+    let facts = ExportFacts::new(views, project)?;
     let registry = [
         ("models_registry.json", json(&registry::file(&facts, views)?)),
         ("models_registry_consolidated.json", json(&consolidated::file(&facts, views)?)),
@@ -96,15 +96,21 @@ pub fn generate(
 /// The JSON schema of each file that is one JSON value, by the file's name.
 pub fn schemas() -> [(&'static str, schemars::Schema); 4] {
     [
-        ("models_registry.json", schemars::schema_for!(registry::File)),
-        ("models_registry_consolidated.json", schemars::schema_for!(consolidated::File)),
-        ("experiment_consolidation_log.json", schemars::schema_for!(consolidation::File)),
-        ("MODEL_VERSION.json", schemars::schema_for!(version::File)),
+        ("models_registry.json", schemars::schema_for!(registry::RunRegistry)),
+        (
+            "models_registry_consolidated.json",
+            schemars::schema_for!(consolidated::ConsolidatedRegistry),
+        ),
+        (
+            "experiment_consolidation_log.json",
+            schemars::schema_for!(consolidation::ConsolidationLog),
+        ),
+        ("MODEL_VERSION.json", schemars::schema_for!(version::ModelVersions)),
     ]
 }
 
 /// What several files say.
-struct Facts {
+struct ExportFacts {
     project: String,
     runs: Vec<RunDetails>,
     models: Vec<ModelRow>,
@@ -116,7 +122,7 @@ struct Facts {
     last_updated: Option<Timestamp>,
 }
 
-impl Facts {
+impl ExportFacts {
     fn new(views: &Snapshot, project: &str) -> Result<Self, ViewError> {
         let (runs, models, moves) = (views.run_details()?, views.production()?, views.moves()?);
         let pending = pending(&runs, &models, views)?;

@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::super::best::{Admission, Best};
 use super::super::runs::{RunDetails, Status};
 use super::super::{Snapshot, ViewError};
-use super::Facts;
+use super::ExportFacts;
 use crate::base::{Split, Timestamp};
 use crate::domain::run::Category;
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct File {
+pub(super) struct RunRegistry {
     project_name: String,
     created_at: Option<Timestamp>,
     last_updated: Option<Timestamp>,
@@ -40,7 +40,7 @@ struct Model {
     location: &'static str,
 }
 
-pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<RunRegistry, ViewError> {
     let mut models = BTreeMap::new();
     for run in &facts.runs {
         // The files follow what begins, ends and is decided, not every point of a run under way:
@@ -76,7 +76,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     }
     let best_models =
         views.best(Admission::Measured)?.into_iter().map(|best| (best.role, best)).collect();
-    Ok(File {
+    Ok(RunRegistry {
         project_name: facts.project.clone(),
         created_at: facts.created_at,
         last_updated: facts.last_updated,

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::super::registry::ModelRow;
 use super::super::{Snapshot, ViewError};
-use super::Facts;
+use super::ExportFacts;
 use crate::base::Timestamp;
 use crate::domain::registry::Semver;
 
 /// The file.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct File {
+pub(super) struct ModelVersions {
     version: String,
     last_updated: Option<Timestamp>,
     model_prefix: String,
@@ -44,7 +44,7 @@ struct VersionedFile {
     bytes: u64,
 }
 
-pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
+pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<ModelVersions, ViewError> {
     let aliases = views.aliases()?;
     let aliases_of = |model: &ModelRow| {
         let own = aliases.iter().filter(|a| a.name == model.name && a.number == model.number);
@@ -71,7 +71,7 @@ pub(super) fn file(facts: &Facts, views: &Snapshot) -> Result<File, ViewError> {
     });
     let highest = facts.models.iter().filter_map(|m| m.version.parse::<Semver>().ok()).max();
     let none = Semver { major: 0, minor: 0, patch: 0 };
-    Ok(File {
+    Ok(ModelVersions {
         version: highest.unwrap_or(none).to_string(),
         last_updated: facts.models.iter().map(|m| m.placed.at).max().map(Timestamp),
         model_prefix: facts.project.clone(),

@@ -9,5 +9,5 @@
 mod policy;
 mod store;
 
-pub use policy::{Kept, prune};
-pub use store::{CheckpointError, Checkpoints, MANIFEST_FILE, Manifest, STATE_FILE};
+pub use policy::{RetainedCheckpoint, prune};
+pub use store::{CheckpointError, CheckpointManifest, Checkpoints, MANIFEST_FILE, STATE_FILE};

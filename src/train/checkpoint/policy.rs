@@ -8,7 +8,7 @@ use crate::base::Direction;
 
 /// A training checkpoint that exists.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-pub struct Kept {
+pub struct RetainedCheckpoint {
     /// Updates done.
     pub step: u64,
     /// Its folder, relative to the run's folder.
@@ -19,8 +19,13 @@ pub struct Kept {
 
 /// The steps of those that go: all but the `best` ones by value (the earlier of equals) and the
 /// `last` ones by step.
-pub fn prune(kept: &[Kept], direction: Direction, best: usize, last: usize) -> Vec<u64> {
-    let mut newest: Vec<&Kept> = kept.iter().collect();
+pub fn prune(
+    kept: &[RetainedCheckpoint],
+    direction: Direction,
+    best: usize,
+    last: usize,
+) -> Vec<u64> {
+    let mut newest: Vec<&RetainedCheckpoint> = kept.iter().collect();
     newest.sort_by_key(|one| std::cmp::Reverse(one.step));
     let mut scored: Vec<(f64, u64)> =
         kept.iter().filter_map(|one| one.value.map(|value| (value, one.step))).collect();
@@ -39,8 +44,8 @@ pub fn prune(kept: &[Kept], direction: Direction, best: usize, last: usize) -> V
 mod tests {
     use super::*;
 
-    fn kept(values: &[Option<f64>]) -> Vec<Kept> {
-        let one = |(i, value): (usize, &Option<f64>)| Kept {
+    fn kept(values: &[Option<f64>]) -> Vec<RetainedCheckpoint> {
+        let one = |(i, value): (usize, &Option<f64>)| RetainedCheckpoint {
             step: i as u64 + 1,
             dir: PathBuf::new(),
             value: *value,

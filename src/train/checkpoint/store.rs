@@ -29,7 +29,7 @@ pub enum CheckpointError {
     },
     /// The manifest is missing a field or is not JSON.
     #[error("{} is not a manifest", path.display())]
-    Manifest {
+    CheckpointManifest {
         /// The manifest.
         path: PathBuf,
         /// What the parser said.
@@ -74,7 +74,7 @@ pub enum CheckpointError {
 /// What `manifest.json` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct CheckpointManifest {
     /// Version of this file.
     pub version: u32,
     /// Updates done.
@@ -83,7 +83,7 @@ pub struct Manifest {
     pub files: Vec<ManifestFile>,
 }
 
-impl Manifest {
+impl CheckpointManifest {
     /// What the log has for a training checkpoint: the digest of its files, by name.
     pub fn digest(&self) -> Digest {
         let files = self.files.iter().map(|file| format!("{} {}\n", file.blake3, file.name));
@@ -233,11 +233,14 @@ impl Checkpoints {
             files.push(SavedFile { name, digest, bytes });
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        let manifest =
-            Manifest { version: 1, step, files: files.iter().map(ManifestFile::from).collect() };
+        let manifest = CheckpointManifest {
+            version: 1,
+            step,
+            files: files.iter().map(ManifestFile::from).collect(),
+        };
         let path = hidden.join(MANIFEST_FILE);
         let mut text = serde_json::to_vec_pretty(&manifest)
-            .map_err(|source| CheckpointError::Manifest { path: path.clone(), source })?;
+            .map_err(|source| CheckpointError::CheckpointManifest { path: path.clone(), source })?;
         text.push(b'\n');
         durable::write(&path, &text).map_err(at(&path))?;
         durable::sync_dir(hidden).map_err(at(hidden))?;
@@ -248,12 +251,12 @@ impl Checkpoints {
     ///
     /// # Errors
     /// When a file is missing or is not what the manifest says.
-    pub fn verify(&self, dir: &Path) -> Result<Manifest, CheckpointError> {
+    pub fn verify(&self, dir: &Path) -> Result<CheckpointManifest, CheckpointError> {
         let dir = self.inside(dir)?;
         let path = dir.join(MANIFEST_FILE);
         let text = fs::read(&path).map_err(at(&path))?;
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .map_err(|source| CheckpointError::Manifest { path: path.clone(), source })?;
+        let manifest: CheckpointManifest = serde_json::from_slice(&text)
+            .map_err(|source| CheckpointError::CheckpointManifest { path: path.clone(), source })?;
         for file in &manifest.files {
             let path = confine::inside(&dir, &file.name).map_err(|e| at(&dir)(e.into()))?;
             let mut reader = File::open(&path).map_err(at(&path))?;

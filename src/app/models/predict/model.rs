@@ -253,7 +253,7 @@ impl Model {
         let mut whole = ModelFiles::of(name);
         whole.insert(ModelFile::Ensemble, list.clone());
         let (json, weights) = whole.read(ModelFile::Ensemble)?;
-        let manifest: ensemble::Manifest = serde_json::from_slice(&json).map_err(|e| {
+        let manifest: ensemble::EnsembleManifest = serde_json::from_slice(&json).map_err(|e| {
             Error::new(ErrorKind::Data, format!("{} of {}: {e}", ensemble::MANIFEST, whole.name))
         })?;
         let mut members: Vec<Self> = Vec::new();
@@ -299,7 +299,7 @@ impl Model {
         let mut config =
             config::resolve(&[]).map_err(|e| Error::new(ErrorKind::Bug, e.to_string()))?;
         config.model.max_seq_length = found.length_max;
-        found.settle(&mut config)?;
+        found.resolve(&mut config)?;
         let tokens = found.tokenizer.limited(found.length_max).map_err(ModelError::from)?;
         let labels = Labels { classes: found.labels, multi_label: found.multi_label };
         let spec = spec(&labels, tokens.rows(&config), config, folder);

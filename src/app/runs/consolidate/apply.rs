@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::plan::{ConsolidationPlan, PlanRow, Planned};
 use crate::app::core::session::Tx;
 use crate::app::models::promote::append_move;
-use crate::app::runs::archive::{Facts, changed_meanwhile, note_moved};
+use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, note_moved};
 use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
 use crate::base::{Digest, MoveId, RunId, failpoint};
@@ -193,7 +193,7 @@ impl App {
             files: if there { effect::survey(&self.root, &row.from)? } else { vec![] },
         };
         session.transact(|tx| {
-            let facts = Facts::read(tx.log(), row.run)?;
+            let facts = RelocationFacts::read(tx.log(), row.run)?;
             facts.may_delete()?;
             if facts.run.folder != plan.from {
                 return Err(changed_meanwhile(&facts.run));

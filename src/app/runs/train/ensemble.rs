@@ -34,7 +34,7 @@ const MEMBERS: &str = "members/";
 
 /// The members of an ensemble, in order: member n has its files in `members/<n>/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::app) struct Manifest {
+pub(in crate::app) struct EnsembleManifest {
     pub(in crate::app) members: Vec<ListedMember>,
 }
 
@@ -242,7 +242,7 @@ impl App {
         folder: &RunFolder,
     ) -> Result<()> {
         let Made { run, members, .. } = *made;
-        let manifest = Manifest {
+        let manifest = EnsembleManifest {
             members: members
                 .iter()
                 .map(|member| ListedMember {
@@ -275,7 +275,7 @@ impl App {
     /// The list of members, the labels, and every file that a member is asked with.
     fn copy_members(
         &self,
-        manifest: &Manifest,
+        manifest: &EnsembleManifest,
         members: &[Member],
         folder: &RunFolder,
     ) -> Result<Vec<ArtifactStored>> {

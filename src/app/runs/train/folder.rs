@@ -23,7 +23,7 @@ use crate::domain::workspace::LayoutKind;
 use crate::model::{ModelFile, hf};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
 use crate::train::metric::{PREDICTIONS_FILE, predictions_file};
-use crate::train::{Finished, weights_path};
+use crate::train::{TrainingResult, weights_path};
 
 const FOLDERS: [&str; 5] = ["config", "checkpoints", "results", "plots", "logs"];
 const LOG_FILE: &str = "training.log";
@@ -188,7 +188,7 @@ impl RunFolder {
     pub(super) fn write_results(
         &self,
         of: &Results<'_>,
-        finished: &Finished,
+        finished: &TrainingResult,
         ended: &RunFinished,
     ) -> Result<Vec<ArtifactStored>> {
         let weights = weights_path(finished);
@@ -235,7 +235,7 @@ impl RunFolder {
     fn write_papers(
         &self,
         of: &Results<'_>,
-        finished: &Finished,
+        finished: &TrainingResult,
         ended: &RunFinished,
         results: &[ArtifactStored],
     ) -> Result<Vec<ArtifactStored>> {
@@ -278,7 +278,7 @@ fn labels_of(data: &Prepared) -> Value {
 }
 
 /// From which probability on a row has each label, where it may have any number of them.
-fn thresholds(of: &Results<'_>, finished: &Finished) -> Option<Value> {
+fn thresholds(of: &Results<'_>, finished: &TrainingResult) -> Option<Value> {
     let decided = finished.evaluations.iter().find(|e| !e.thresholds.is_empty())?;
     let labels = of.started.data.labels.iter().zip(&decided.thresholds);
     Some(labels.map(|(label, threshold)| (label.clone(), json!(threshold))).collect())
@@ -287,7 +287,7 @@ fn thresholds(of: &Results<'_>, finished: &Finished) -> Option<Value> {
 /// What the papers of a run that has just ended are made from.
 fn record<'a>(
     of: &'a Results<'_>,
-    finished: &Finished,
+    finished: &TrainingResult,
     ended: &'a RunFinished,
     report: Value,
     artifacts: &[ArtifactStored],

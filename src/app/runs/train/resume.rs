@@ -23,7 +23,7 @@ use crate::train::checkpoint::Checkpoints;
 use crate::train::protocol::JobSpec;
 
 /// A run that can go on.
-pub(super) struct Found {
+pub(super) struct ResumePoint {
     run: RunId,
     state: RunState,
     pub(super) started: RunStarted,
@@ -66,7 +66,7 @@ impl App {
     fn resume_in(
         &self,
         session: &Session<'_>,
-        found: &Found,
+        found: &ResumePoint,
         programs: &Programs,
         stop: &AtomicUsize,
         reporter: &mut dyn Reporter,
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// Finds the run and everything it needs, and refuses what differs from the record.
-    pub(super) fn resumable(&self, text: &str) -> Result<Found> {
+    pub(super) fn resumable(&self, text: &str) -> Result<ResumePoint> {
         let run = self.find_run(&self.snapshot()?, text)?;
         let (state, events) = self.store.read(|log| {
             let events = log.stream(run.into(), 0)?;
@@ -161,13 +161,13 @@ impl App {
                     .hint("remove its folder: training continues from the previous one"));
             }
         }
-        Ok(Found { run, state, started, config, folder, checkpoint, step, notes })
+        Ok(ResumePoint { run, state, started, config, folder, checkpoint, step, notes })
     }
 
     fn record_resume(
         &self,
         session: &Session<'_>,
-        found: &Found,
+        found: &ResumePoint,
         engine: &Engine,
     ) -> Result<RunState> {
         let hello = engine.hello();

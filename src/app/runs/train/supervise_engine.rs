@@ -14,7 +14,7 @@ use crate::domain::Provenance;
 use crate::domain::run::{Ending, RunCommand, RunState};
 use crate::supervise::{Engine, EngineMessage};
 use crate::train::protocol::Ended;
-use crate::train::{Finished, Interrupted};
+use crate::train::{Interrupted, TrainingResult};
 
 /// Facts that may wait for the log before the engine has to.
 const QUEUE_FACTS: usize = 1_024;
@@ -22,7 +22,7 @@ const QUEUE_FACTS: usize = 1_024;
 /// How a training ended.
 pub(super) enum TrainingOutcome {
     /// With a model.
-    Finished(Box<Finished>),
+    Finished(Box<TrainingResult>),
     /// Otherwise: what to record, and what to tell the user.
     Ended(Ending, Error),
 }

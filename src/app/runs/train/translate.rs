@@ -7,7 +7,7 @@ use crate::domain::metric::{
 use crate::domain::run::{
     BestPoint, RunCommand, RunFinished, RunPlanned, TrainCheckpointPruned, TrainCheckpointSaved,
 };
-use crate::train::{self, Finished, TrainEvent};
+use crate::train::{self, TrainEvent, TrainingResult};
 
 /// The fact to record, if the event is one; progress is for the screen only.
 pub(super) fn fact(event: &TrainEvent, started: Timestamp, attempt: u32) -> Option<RunCommand> {
@@ -64,7 +64,7 @@ fn batch(points: &train::MetricPoints, started: Timestamp) -> MetricBatch {
 }
 
 /// The end of a run.
-pub(super) fn finished(finished: &Finished, attempt: u32) -> RunFinished {
+pub(super) fn finished(finished: &TrainingResult, attempt: u32) -> RunFinished {
     let (metrics, evaluations) = scores(&finished.evaluations);
     RunFinished {
         attempt,

@@ -54,7 +54,7 @@ pub(super) struct NewFile {
 
 /// What lies in the folder, and where it goes.
 #[derive(Serialize, Deserialize)]
-struct Manifest {
+struct StagedFiles {
     invocation: InvocationId,
     files: Vec<Move>,
 }
@@ -171,7 +171,7 @@ impl App {
                 let remove = (file.path != file.target).then(|| file.path.clone());
                 files.push(Move { staged, target: file.target.clone(), remove });
             }
-            let manifest = serde_json::to_vec_pretty(&Manifest { invocation, files })?;
+            let manifest = serde_json::to_vec_pretty(&StagedFiles { invocation, files })?;
             durable::write(&dir.join(MANIFEST), &manifest)
         };
         staged().map_err(|e| Error::io("write .annals/redacting", e))
@@ -187,7 +187,7 @@ impl App {
         self.annals_dir().join(FOLDER).is_dir()
     }
 
-    fn manifest_of_redaction(&self) -> Option<Manifest> {
+    fn manifest_of_redaction(&self) -> Option<StagedFiles> {
         let text = fs::read(self.annals_dir().join(FOLDER).join(MANIFEST)).ok()?;
         serde_json::from_slice(&text).ok()
     }

@@ -226,7 +226,7 @@ impl App {
     /// [`ErrorKind::NotFound`] for what is nowhere.
     pub fn redact(&self, request: &RedactRequest) -> Result<Redaction> {
         // Two would put files in place for each other.
-        let _alone = self.alone("redact")?;
+        let _alone = self.exclusive_lock("redact")?;
         self.recover()?;
         self.nobody_writes()?;
         let scope = self.redaction_scope()?;

@@ -52,7 +52,7 @@ pub(super) fn unescaped(text: &str) -> Option<OsString> {
 
 /// A snapshot's content. The same content has the same bytes: no time is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Manifest {
+pub struct SnapshotManifest {
     /// Version of this shape.
     pub format: u16,
     /// The log that tells when it was taken.
@@ -122,7 +122,7 @@ pub enum Content {
     },
 }
 
-impl Manifest {
+impl SnapshotManifest {
     /// The stored form.
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
         serde_json::to_vec_pretty(self)
@@ -210,7 +210,7 @@ mod tests {
             git: None,
             cargo_lock: None,
         };
-        let manifest = Manifest {
+        let manifest = SnapshotManifest {
             format: FORMAT,
             origin: String::new(),
             workspace_in_tree: None,
@@ -225,7 +225,7 @@ mod tests {
             left_out: vec![],
             entries: paths.iter().map(entry).collect(),
         };
-        Manifest::decode(&manifest.encode().unwrap()).is_ok()
+        SnapshotManifest::decode(&manifest.encode().unwrap()).is_ok()
     }
 
     #[test]

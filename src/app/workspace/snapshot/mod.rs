@@ -31,10 +31,10 @@ use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
 use crate::supervise::Engine;
 
-pub use manifest::{Content, Entry, Manifest};
+pub use manifest::{Content, Entry, SnapshotManifest};
 pub(in crate::app) use python::PYTHON_VARIABLES;
 pub use python::PythonEnvironment;
-pub use restore::{Change, Difference, Verified};
+pub use restore::{Change, SnapshotDifference, Verified};
 
 /// Plain permissions of what has no file of its own.
 const MODE: u32 = 0o644;
@@ -87,7 +87,7 @@ pub struct Taken {
     /// Its name.
     pub snapshot: Digest,
     /// What is in it.
-    pub manifest: Manifest,
+    pub manifest: SnapshotManifest,
     /// Whether it is new: the same content was not kept before with the same words.
     pub new: bool,
 }
@@ -125,7 +125,7 @@ pub struct SnapshotShown {
     /// When and by whom it was taken.
     pub taken: SnapshotLine,
     /// Its content.
-    pub content: Manifest,
+    pub content: SnapshotManifest,
 }
 
 /// A snapshot whose files were checked.
@@ -178,7 +178,7 @@ impl App {
     }
 
     /// Every file and fact, the files in the blob store.
-    fn describe(&self, request: &SnapshotRequest) -> Result<Manifest> {
+    fn describe(&self, request: &SnapshotRequest) -> Result<SnapshotManifest> {
         let (mut entries, mut left_out) = (Vec::new(), Vec::new());
         let code = self.code()?;
         for path in &code.paths {
@@ -215,7 +215,7 @@ impl App {
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
         let inside = root.strip_prefix(&code.top).ok().map(|p| p.to_string_lossy().into_owned());
-        Ok(Manifest {
+        Ok(SnapshotManifest {
             format: manifest::FORMAT,
             origin,
             workspace_in_tree: inside.filter(|_| tree.is_some()),
@@ -366,12 +366,12 @@ impl App {
     ///
     /// # Errors
     /// [`ErrorKind::Integrity`] when its list is missing or damaged.
-    pub fn manifest(&self, snapshot: Digest) -> Result<Manifest> {
+    pub fn manifest(&self, snapshot: Digest) -> Result<SnapshotManifest> {
         let bytes = self.blobs.get(snapshot).map_err(|e| {
             let hint = format!("it is the list of files of snapshot {}", snapshot.short(12));
             Error::from(e).hint(hint)
         })?;
-        Manifest::decode(&bytes)
+        SnapshotManifest::decode(&bytes)
     }
 }
 

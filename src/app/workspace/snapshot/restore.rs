@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::manifest::{Content, Manifest};
+use super::manifest::{Content, SnapshotManifest};
 use crate::app::{App, Error, ErrorKind, Result};
 use crate::base::{Digest, RunId, counted, durable, failpoint};
 use crate::store::{StoreError, copy_file};
@@ -42,7 +42,7 @@ pub struct Change {
 
 /// How two snapshots differ.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub struct Difference {
+pub struct SnapshotDifference {
     /// Facts about the machine and the code: key, before, after.
     pub facts: Vec<(String, String, String)>,
     /// Files, by path.
@@ -94,7 +94,7 @@ impl App {
     /// # Errors
     /// [`ErrorKind::Conflict`] for a folder with something in it; [`ErrorKind::Integrity`] when a
     /// file is not what it was; [`ErrorKind::Io`].
-    pub fn restore_snapshot(&self, snapshot: Digest, to: &Path) -> Result<Manifest> {
+    pub fn restore_snapshot(&self, snapshot: Digest, to: &Path) -> Result<SnapshotManifest> {
         let manifest = self.manifest(snapshot)?;
         self.may_hold(to)?;
         if self.dry_run {
@@ -146,7 +146,7 @@ impl App {
         Ok(())
     }
 
-    fn build(&self, manifest: &Manifest, folder: &Path) -> Result<()> {
+    fn build(&self, manifest: &SnapshotManifest, folder: &Path) -> Result<()> {
         let mut made: BTreeSet<PathBuf> = BTreeSet::from([folder.to_owned()]);
         for entry in &manifest.entries {
             let path = folder.join(manifest.real(&entry.path));
@@ -206,7 +206,7 @@ impl App {
     ///
     /// # Errors
     /// [`ErrorKind::Integrity`] when a list is missing or damaged.
-    pub fn compare_snapshots(&self, first: Digest, second: Digest) -> Result<Difference> {
+    pub fn compare_snapshots(&self, first: Digest, second: Digest) -> Result<SnapshotDifference> {
         let (first, second) = (self.manifest(first)?, self.manifest(second)?);
         let (before, after) = (facts(&first), facts(&second));
         let names = self.names_of(first.runs.iter().chain(&second.runs))?;
@@ -221,13 +221,13 @@ impl App {
         };
         let facts = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
         let facts = facts.map(|key| (key.clone(), told(&before, key), told(&after, key)));
-        Ok(Difference { facts: facts.collect(), files: changes(&first, &second) })
+        Ok(SnapshotDifference { facts: facts.collect(), files: changes(&first, &second) })
     }
 }
 
 /// The files that differ, by path.
-fn changes(first: &Manifest, second: &Manifest) -> Vec<Change> {
-    let by_path = |manifest: &Manifest| -> BTreeMap<String, Content> {
+fn changes(first: &SnapshotManifest, second: &SnapshotManifest) -> Vec<Change> {
+    let by_path = |manifest: &SnapshotManifest| -> BTreeMap<String, Content> {
         manifest.entries.iter().map(|e| (e.path.clone(), e.content.clone())).collect()
     };
     let (before, after) = (by_path(first), by_path(second));
@@ -241,7 +241,7 @@ fn changes(first: &Manifest, second: &Manifest) -> Vec<Change> {
 }
 
 /// What a snapshot says beside its files, by key.
-fn facts(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
+fn facts(manifest: &SnapshotManifest) -> BTreeMap<String, Vec<String>> {
     let mut facts = BTreeMap::new();
     if let Ok(Value::Object(mut fields)) = serde_json::to_value(manifest) {
         // The files are compared one by one, and these lists follow from them.
