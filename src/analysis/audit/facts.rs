@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Damage, LostEvents, Workspace};
+use super::{Damage, LostEvents, WorkspaceFiles};
 use crate::base::{RequestId, RunId, Timestamp};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted};
@@ -143,7 +143,7 @@ pub struct AuditFacts {
     /// Positions of the starts of invocations whose process lives.
     pub alive: BTreeSet<u64>,
     /// What only the workspace can tell.
-    pub workspace: Option<Workspace>,
+    pub workspace: Option<WorkspaceFiles>,
     /// The runs.
     pub runs: BTreeMap<RunId, RunFacts>,
     /// Requests, versions and what is in production.

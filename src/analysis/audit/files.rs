@@ -4,7 +4,7 @@ use super::{AuditFacts, RawFinding, word};
 
 /// What only the workspace can tell.
 #[derive(Clone, Debug, Default)]
-pub struct Workspace {
+pub struct WorkspaceFiles {
     /// Files of models in production that are not what was promoted.
     pub production: Vec<ChangedFile>,
     /// Files among those in production that no event names.
@@ -47,7 +47,7 @@ pub struct RegistryFile {
 
 fn workspace<'f>(
     facts: &'f AuditFacts,
-    found: impl Fn(&'f Workspace) -> Vec<RawFinding> + 'f,
+    found: impl Fn(&'f WorkspaceFiles) -> Vec<RawFinding> + 'f,
 ) -> Vec<RawFinding> {
     facts.workspace.as_ref().map(found).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::analysis::audit::{
     Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile, RunFacts,
-    Severity, Workspace, audit, sarif, word,
+    Severity, WorkspaceFiles, audit, sarif, word,
 };
 use crate::app::records::window::scan;
 use crate::app::{App, Error, ErrorKind, Result};
@@ -169,8 +169,8 @@ impl App {
     }
 
     /// What lies in the workspace, against what the events say.
-    fn on_disk(&self, facts: &AuditFacts, deep: bool) -> Result<Workspace> {
-        let mut workspace = Workspace::default();
+    fn on_disk(&self, facts: &AuditFacts, deep: bool) -> Result<WorkspaceFiles> {
+        let mut files = WorkspaceFiles::default();
         // A layout may have generated files beside the models.
         let mut known: BTreeSet<String> = self.exporter().remembered().into_iter().collect();
         for (promotion, _) in facts.in_production() {
@@ -179,7 +179,7 @@ impl App {
                 let path = format!("{}/{}", version.path, file.path);
                 let (expected, found) = self.as_recorded(&path, file.digest, file.sha256)?;
                 if found.as_ref() != Some(&expected) {
-                    workspace.production.push(ChangedFile {
+                    files.production.push(ChangedFile {
                         path: path.clone(),
                         subject: promotion.subject(),
                         position: promotion.at.position,
@@ -194,22 +194,22 @@ impl App {
         if !self.live.any_alive() {
             self.walk(&self.layout.production, &mut |path| {
                 if !known.contains(&path) {
-                    workspace.strangers.push(path);
+                    files.strangers.push(path);
                 }
             })?;
         }
-        workspace.runs = self.changed_run_files(facts, deep)?;
-        workspace.edited = self.exporter().edited();
+        files.runs = self.changed_run_files(facts, deep)?;
+        files.edited = self.exporter().edited();
         let disagreeing = self.replay_check(None)?.into_iter();
         let disagreeing = disagreeing.map(|difference| RegistryFile {
             path: difference.file,
             what: difference.what.to_owned(),
             line: difference.line,
         });
-        workspace.disagreeing = disagreeing.collect();
+        files.disagreeing = disagreeing.collect();
         let misplaced = self.misplaced(&self.snapshot()?)?;
-        workspace.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
-        Ok(workspace)
+        files.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
+        Ok(files)
     }
 
     /// Files of runs that ended and lie unpacked, which are not what was recorded.
