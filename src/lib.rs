@@ -34,17 +34,17 @@
 //! | `.annals/log.redb` | [`store::Store`]: the truth |
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
-//! | `.annals/redacting/` | [`app::App::redact`]: new bytes of files on their way |
+//! | `.annals/redacting/` | [`app::workspace::redact`]: new bytes of files on their way |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
-//! | `.annals/place.json` | [`app::App::record_location`]: where the workspace lies, so that a copy is noticed |
-//! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::App::undo`], [`app::App::redact`]: one at a time |
-//! | `.annals/damaged/<model>.<move>` | [`app::App::repair`]: production folders that were not as recorded, as they were found; nothing in annals removes them |
-//! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::App`]: claims folders of runs that are not in the log yet |
+//! | `.annals/place.json` | [`app::Workspace::record_location`]: where the workspace lies, so that a copy is noticed |
+//! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::workspace::undo`], [`app::workspace::redact`]: one at a time |
+//! | `.annals/damaged/<model>.<move>` | [`app::models::repair`]: production folders that were not as recorded, as they were found; nothing in annals removes them |
+//! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::Workspace`]: claims folders of runs that are not in the log yet |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
-//! | `experiments/<name>_<time>/` | [`app::App::train`]; [`app::Layout`] has the other layout's names |
-//! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::App::archive`], through [`effect`] |
-//! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::App::pack_logs`] |
-//! | `models/production/<name>/` | [`app::App::promote`], through [`effect`] |
+//! | `experiments/<name>_<time>/` | [`app::runs::train`]; [`app::Layout`] has the other layout's names |
+//! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::runs::archive`], through [`effect`] |
+//! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::workspace::pack_logs`] |
+//! | `models/production/<name>/` | [`app::models::promote`], through [`effect`] |
 //! | private keys, in the user's config folder | [`store::KeyRing`] |
 //!
 //! # Invariants

@@ -3,8 +3,8 @@
 //!
 //! May use: everything except the edges. Must never see: clap, a terminal, the environment.
 //!
-//! A verb that changes something is an invocation (`core/session.rs`): [`App::decide`] records it
-//! and all it caused in one transaction; [`App::begin`] opens one that lasts. What a crash left is
+//! A verb that changes something is an invocation (`core/session.rs`): [`Workspace::decide`] records it
+//! and all it caused in one transaction; [`Workspace::begin`] opens one that lasts. What a crash left is
 //! cleared by the next changing verb (`core/recover.rs`): recovery is the normal path.
 //!
 //! To add a use case: a file in the folder of its noun (`runs`, `models`, `records`,
@@ -13,10 +13,10 @@
 
 mod answers;
 mod core;
-mod models;
-mod records;
-mod runs;
-mod workspace;
+pub mod models;
+pub mod records;
+pub mod runs;
+pub mod workspace;
 
 pub use self::answers::ANSWERS;
 pub use self::core::answer::{Answer, AnswerInfo, Failure, FileWritten};
@@ -32,7 +32,8 @@ pub use self::core::recover::Recovered;
 use self::core::session::signing_key;
 pub use self::core::session::{Session, Tx, fold_policy, fold_registry, fold_run, fold_workspace};
 pub use self::core::workspace::{
-    App, Caller, ConfigDirs, Settings, Warnings, WorkspaceMade, WorkspacePlanned, caller_folders,
+    Caller, ConfigDirs, Settings, Warnings, Workspace, WorkspaceMade, WorkspacePlanned,
+    caller_folders,
 };
 pub use self::models::candidates::CandidateLine;
 pub use self::models::listed::{ModelListed, ModelShown, ModelState};

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::consent::DryRun;
 use super::context::Context;
 use super::ui::Table;
-use crate::app::{KeyMade, Result};
+use crate::app::{KeyMade, Result, workspace};
 use crate::base::Timestamp;
 
 /// List people and manage the keys that sign their decisions
@@ -61,8 +61,8 @@ Examples:
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     match args.verb {
         Verb::List => {
-            let app = context.app()?;
-            let actors = app.actors()?;
+            let workspace = context.workspace()?;
+            let actors = workspace::actors(&workspace)?;
             context.ui.data(&actors, |ui| {
                 let mut table =
                     Table::new(&["actor", "identity", "key", "since", "vouched for by", "here"]);
@@ -86,10 +86,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             })
         }
         Verb::Add { name, mode } => {
-            let app = context.changing(mode.dry_run)?;
-            let made = app.add_actor(&name)?;
+            let workspace = context.changing(mode.dry_run)?;
+            let made = workspace::add_actor(&workspace, &name)?;
             print(&made, context)?;
-            if made.owner != app.caller.actor {
+            if made.owner != workspace.actor() {
                 context.ui.warn(&format!(
                     "anyone who can read that file can sign as {name}; it is safer if {name} runs \
                      this command and a person with a key then runs `annals actor vouch {name}`"
@@ -98,16 +98,16 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             Ok(())
         }
         Verb::Vouch { name, mode } => {
-            let app = context.changing(mode.dry_run)?;
-            let vouched = app.vouch(&name)?;
+            let workspace = context.changing(mode.dry_run)?;
+            let vouched = workspace::vouch(&workspace, &name)?;
             context.ui.data(&vouched, |ui| {
                 let key = vouched.key;
-                ui.line(&format!("{} vouches for the key {key:.16} of {name}", app.caller.actor))
+                ui.line(&format!("{} vouches for the key {key:.16} of {name}", workspace.actor()))
             })
         }
         Verb::Rotate(mode) => {
-            let app = context.changing(mode.dry_run)?;
-            let made = app.rotate_key()?;
+            let workspace = context.changing(mode.dry_run)?;
+            let made = workspace::rotate_key(&workspace)?;
             print(&made, context)
         }
     }

@@ -6,7 +6,7 @@ use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, Ui, digest_cells, size};
-use crate::app::{ArchiveRequest, Moved, Result};
+use crate::app::{ArchiveRequest, Moved, Result, runs};
 use crate::base::counted;
 use crate::domain::run::{Archive, Pack};
 
@@ -80,8 +80,8 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let run = app.find_run(&app.snapshot()?, &args.run)?;
+    let workspace = context.workspace()?;
+    let run = workspace.find_run(&workspace.snapshot()?, &args.run)?;
     let request = ArchiveRequest {
         archive: match args.archive {
             ArchiveArg::Debug => Archive::Debug,
@@ -94,26 +94,26 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         reason: args.reason.unwrap_or_else(|| "archived by hand".into()),
     };
     if args.mode.dry_run {
-        let moved = app.plan_archive(run, &request)?;
+        let moved = runs::plan_archive(&workspace, run, &request)?;
         return tell("would move", &moved, context);
     }
     if args.drop_weights {
         let action = format!("delete the weights and training checkpoints of {}", args.run);
         args.consent.ask_or_warn(&action, context)?;
     }
-    let moved = app.archive(run, &request)?;
+    let moved = runs::archive(&workspace, run, &request)?;
     tell_edits(&moved.regenerated, context);
     tell("is moved", &moved, context)
 }
 
 pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let run = app.find_run(&app.snapshot()?, &args.run)?;
+    let workspace = context.workspace()?;
+    let run = workspace.find_run(&workspace.snapshot()?, &args.run)?;
     if args.mode.dry_run {
-        let moved = app.plan_restore(run, args.reason)?;
+        let moved = runs::plan_restore(&workspace, run, args.reason)?;
         return tell("would move", &moved, context);
     }
-    let moved = app.restore(run, args.reason)?;
+    let moved = runs::restore(&workspace, run, args.reason)?;
     tell_edits(&moved.regenerated, context);
     tell("is moved", &moved, context)
 }

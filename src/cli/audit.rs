@@ -7,8 +7,8 @@ use super::format::Format;
 use super::read_args::LogFile;
 use super::ui::{Table, Ui, escape};
 use crate::app::{
-    App, Audit, AuditFinding as Finding, AuditRequest, Error, ErrorKind, Result, Severity,
-    audit_checks,
+    Audit, AuditFinding as Finding, AuditRequest, Error, ErrorKind, Result, Severity, Workspace,
+    audit_checks, records,
 };
 use crate::base::counted;
 
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         let message = format!("--margin must be 0 or greater (got {})", args.margin);
         return Err(Error::new(ErrorKind::Usage, message));
     }
-    args.file.read(context, |app, context| show(args, app, context))
+    args.file.read(context, |workspace, context| show(args, workspace, context))
 }
 
 fn list(context: &mut Context) -> Result<()> {
@@ -98,16 +98,16 @@ fn list(context: &mut Context) -> Result<()> {
     })
 }
 
-fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+fn show(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
     let request = AuditRequest {
         only: args.only.clone(),
         skip: args.skip.clone(),
         margin: args.margin,
         deep: args.deep,
     };
-    let audit = app.audit(&request)?;
+    let audit = records::audit(workspace, &request)?;
     if context.ui.format() == Format::Sarif {
-        let text = serde_json::to_string_pretty(&app.sarif(&audit));
+        let text = serde_json::to_string_pretty(&records::sarif(workspace, &audit));
         context.ui.line(&text.unwrap_or_default())?;
     } else {
         context.ui.data(&audit, |ui| people(ui, &audit, args.only.is_empty()))?;

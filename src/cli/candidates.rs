@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
-use crate::app::{Admission, App, Best, Ranking, Result};
+use crate::app::{Admission, Best, Ranking, Result, Workspace, models, workspace};
 use crate::base::counted;
 use crate::domain::RuleResult;
 use crate::domain::run::NOT_STATED;
@@ -24,13 +24,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| print(app, args.run.as_deref(), context))
+    args.scope.read(context, |workspace, context| print(workspace, args.run.as_deref(), context))
 }
 
 /// Also `annals train --check-production-promotion`.
-pub(super) fn print(app: &App, only: Option<&str>, context: &mut Context) -> Result<()> {
-    let candidates = app.candidate_lines(only)?;
-    let terms = app.policy(None)?.policy.production_promotion.approval_terms();
+pub(super) fn print(
+    workspace: &Workspace,
+    only: Option<&str>,
+    context: &mut Context,
+) -> Result<()> {
+    let candidates = models::candidate_lines(workspace, only)?;
+    let terms = workspace::policy(workspace, None)?.policy.production_promotion.approval_terms();
     context.ui.data(&candidates, |ui| {
         match candidates.as_slice() {
             [] => ui.note("No finished run yet."),
@@ -129,17 +133,17 @@ pub(super) struct BestArgs {
 
 pub(super) fn run_best(args: &BestArgs, context: &mut Context) -> Result<()> {
     let admission = if args.all { Admission::Unproven } else { Admission::Measured };
-    args.scope.read(context, |app, context| match args.explain {
-        true => explain_best(app, admission, context),
-        false => print_best(app, admission, context),
+    args.scope.read(context, |workspace, context| match args.explain {
+        true => explain_best(workspace, admission, context),
+        false => print_best(workspace, admission, context),
     })
 }
 
 /// Runs of a ranking that are shown.
 const RANKED_SHOWN_MAX: usize = 5;
 
-fn explain_best(app: &App, admission: Admission, context: &mut Context) -> Result<()> {
-    let found = app.snapshot()?.best_explained(admission)?;
+fn explain_best(workspace: &Workspace, admission: Admission, context: &mut Context) -> Result<()> {
+    let found = workspace.snapshot()?.best_explained(admission)?;
     context.ui.data(&found, |ui| {
         for ranking in &found.rankings {
             let Ranking { role, metric, .. } = ranking;
@@ -178,8 +182,8 @@ fn explain_best(app: &App, admission: Admission, context: &mut Context) -> Resul
     })
 }
 
-fn print_best(app: &App, admission: Admission, context: &mut Context) -> Result<()> {
-    let views = app.snapshot()?;
+fn print_best(workspace: &Workspace, admission: Admission, context: &mut Context) -> Result<()> {
+    let views = workspace.snapshot()?;
     let best = views.best(admission)?;
     context.ui.data(&best, |ui| {
         if best.is_empty() {

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::consent::DryRun;
 use super::context::Context;
 use super::out::OutPath;
-use crate::app::{Anchor, LogCheckpointShown, Result};
+use crate::app::{Anchor, LogCheckpointShown, Result, records};
 
 /// Show or anchor the signed log checkpoint, against which rewriting is detected later
 #[derive(Debug, clap::Args)]
@@ -43,17 +43,20 @@ Examples:
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     match &args.verb {
         Verb::Show => {
-            let app = context.app()?;
-            let shown = LogCheckpointShown { note: app.checkpoint()?, key: app.public_key()? };
+            let workspace = context.workspace()?;
+            let shown = LogCheckpointShown {
+                note: records::checkpoint(&workspace)?,
+                key: records::public_key(&workspace)?,
+            };
             context.ui.data(&shown, |ui| ui.bytes(shown.note.as_bytes()))
         }
         Verb::Anchor { to, mode } => {
-            let app = context.changing(mode.dry_run)?;
+            let workspace = context.changing(mode.dry_run)?;
             let anchor = match to.is("git-tag") {
                 true => Anchor::GitTag,
                 false => Anchor::File(to.place(context)?),
             };
-            let anchored = app.anchor(&anchor)?;
+            let anchored = records::anchor(&workspace, &anchor)?;
             let verb = if mode.dry_run { "would be written to" } else { "was written to" };
             context.ui.data(&anchored, |ui| {
                 let (size, place) = (anchored.size, &anchored.location);

@@ -5,7 +5,7 @@ use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{App, Cleanup, CleanupRequest, ErrorKind, Result};
+use crate::app::{Cleanup, CleanupRequest, ErrorKind, Result, Workspace, runs};
 use crate::base::counted;
 
 /// Archive old debug runs and old failed runs according to the policy
@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let request = CleanupRequest {
         keep: args.keep,
         pack: args.compress.map(Into::into),
@@ -41,8 +41,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         let action = "delete the weights and training checkpoints of the runs that are archived";
         args.consent.ask_or_warn(action, context)?;
     }
-    let cleanup =
-        if args.mode.dry_run { app.plan_cleanup(&request)? } else { app.cleanup(&request)? };
+    let cleanup = if args.mode.dry_run {
+        runs::plan_cleanup(&workspace, &request)?
+    } else {
+        runs::cleanup(&workspace, &request)?
+    };
     tell_edits(&cleanup.regenerated, context);
     context.ui.data(&cleanup, |ui| {
         let mut table = Table::new(&["experiment", "archive", "size", "rule", "reason"]);
@@ -86,8 +89,8 @@ pub(super) fn is_one_more<T>(ended: &Result<T>) -> bool {
 }
 
 /// After a run has ended: what the policy says about old runs. The run itself is not in question.
-pub(super) fn housekeep(app: &App, forced: bool, context: &mut Context) {
-    match app.housekeep(forced) {
+pub(super) fn housekeep(workspace: &Workspace, forced: bool, context: &mut Context) {
+    match runs::housekeep(workspace, forced) {
         Ok(Some(cleanup)) => {
             tell_edits(&cleanup.regenerated, context);
             for found in cleanup.moving() {

@@ -7,9 +7,9 @@ use super::out::{self, OutPath};
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
 use crate::app::{
-    App, Cell, Comparison, CsvCells, DataRow, Error, ErrorKind, McNemar, ParameterRow, Result, Row,
-    RunDetails, Score, Value, cell, check_columns, compare, data_row, markdown_table, sort_runs,
-    write_parquet,
+    Cell, Comparison, CsvCells, DataRow, Error, ErrorKind, McNemar, ParameterRow, Result, Row,
+    RunDetails, Score, Value, Workspace, cell, check_columns, compare, data_row, markdown_table,
+    runs, sort_runs, write_parquet,
 };
 use crate::base::counted;
 
@@ -65,11 +65,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |workspace, context| print(args, workspace, context))
 }
 
-fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let mut runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
+fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let mut runs = runs::select_runs(
+        workspace,
+        &workspace.snapshot()?,
+        &args.runs,
+        args.condition.as_deref(),
+    )?;
     if let Some(column) = &args.sort {
         check_columns(&runs, [column.as_str()])?;
         sort_runs(&mut runs, column, args.ascending);
@@ -89,9 +94,9 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     if args.columns.is_empty() && args.out.is_none() && !table && runs.len() <= BESIDE_MAX {
         let lost: Vec<String> = runs
             .iter()
-            .filter_map(|run| app.predictions_lost(run).transpose())
+            .filter_map(|run| runs::predictions_lost(workspace, run).transpose())
             .collect::<Result<_>>()?;
-        let mut found = compare(&app.compared(runs)?);
+        let mut found = compare(&runs::compared(workspace, runs)?);
         found.cautions.extend(lost.into_iter().map(|lost| sentence(&lost)));
         return context.ui.data(&found, |ui| beside(ui, &found));
     }

@@ -9,7 +9,7 @@ use super::format::Format;
 use super::out::{self, OutPath};
 use super::promote::tell_edits;
 use super::ui::{Table, Ui, size};
-use crate::app::{FileWritten, PlanRow, Planned, Result};
+use crate::app::{FileWritten, PlanRow, Planned, Result, runs};
 use crate::domain::policy::Action;
 
 /// Keep the best run of each series, archive a representative, delete the rest
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 fn plan(context: &mut Context) -> Result<()> {
-    let planned = context.app()?.plan_consolidation()?;
+    let planned = runs::plan_consolidation(&context.workspace()?)?;
     context.ui.data(&planned, |ui| {
         show_plan(ui, &planned)?;
         ui.line(&totals(&planned))
@@ -110,14 +110,14 @@ fn totals(planned: &Planned) -> String {
 }
 
 fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     if mode.dry_run {
-        let planned = app.check_consolidation(plan)?;
+        let planned = runs::check_consolidation(&workspace, plan)?;
         return context.ui.data(&planned, |ui| show_plan(ui, &planned));
     }
     let action = format!("archive and delete runs as plan {plan} says");
     consent.ask_or_warn(&action, context)?;
-    let applied = app.apply_consolidation(plan)?;
+    let applied = runs::apply_consolidation(&workspace, plan)?;
     tell_edits(&applied.regenerated, context);
     for (run, why) in &applied.stayed {
         context.ui.warn(&format!("{run} was not moved: {why}"));
@@ -146,7 +146,7 @@ fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> R
 fn report(out: Option<&OutPath>, context: &mut Context) -> Result<()> {
     // First: the report itself is in the log.
     let out = out.map(|out| out.place(context)).transpose()?;
-    let report = context.app()?.consolidation_report()?;
+    let report = runs::consolidation_report(&context.workspace()?)?;
     let Some(out) = out else {
         let text = markdown(&report);
         return match context.ui.format() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::Format;
 use super::ui::Ui;
-use crate::app::{App, Caller, ConfigDirs, Error, Result, Tracker, Warnings, caller_folders};
+use crate::app::{Caller, ConfigDirs, Error, Result, Tracker, Warnings, Workspace, caller_folders};
 use crate::base::mask::mask_words;
 use crate::base::{Env, TimeSpan, Timestamp, failpoint};
 
@@ -41,29 +41,28 @@ impl Context {
     }
 
     /// The workspace around the current folder.
-    pub(super) fn app(&self) -> Result<App> {
-        let mut app = App::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
-        app.warnings = self.warnings.clone();
-        if let Some(note) = app.record_location() {
+    pub(super) fn workspace(&self) -> Result<Workspace> {
+        let workspace = Workspace::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?
+            .with_warnings(&self.warnings);
+        if let Some(note) = workspace.record_location() {
             self.ui.warn(&note);
         }
-        Ok(app)
+        Ok(workspace)
     }
 
     /// The workspace around the current folder, where `dry_run` keeps every change out of it.
-    pub(super) fn changing(&self, dry_run: bool) -> Result<App> {
-        let mut app = self.app()?;
-        app.dry_run = dry_run;
+    pub(super) fn changing(&self, dry_run: bool) -> Result<Workspace> {
+        let workspace = self.workspace()?.with_dry_run(dry_run);
         if dry_run {
             self.ui.notice("Dry run: this is what would happen; nothing is changed.");
         }
-        Ok(app)
+        Ok(workspace)
     }
 
     /// A copied log, for reading.
-    pub(super) fn copied_log(&self, file: &Path) -> Result<App> {
+    pub(super) fn copied_log(&self, file: &Path) -> Result<Workspace> {
         let path = self.cwd.join(file);
-        App::open_log(&path, self.caller(), self.env.clone())
+        Workspace::open_log(&path, self.caller(), self.env.clone())
     }
 
     pub(super) fn caller(&self) -> Caller {
@@ -115,7 +114,7 @@ impl Tracker {
     /// # Errors
     /// When there is no workspace, or no home folder to find keys in.
     pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self::new(Context::new(Format::Human, false, Some(dir)).app()?))
+        Ok(Self::new(Context::new(Format::Human, false, Some(dir)).workspace()?))
     }
 }
 

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::context::Context;
 use super::read_args::LogFile;
 use super::ui::{Ui, escape};
-use crate::app::{App, LogChange, Moment, Result, Section};
+use crate::app::{LogChange, Moment, Result, Section, Workspace, records};
 use crate::base::{Timestamp, counted};
 
 /// Show what changed in the record between two points in time, and by which command
@@ -52,11 +52,11 @@ const SAME_MOMENT_NS: u64 = 1_000_000_000;
 const VALUE_MAX: usize = 40;
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.file.read(context, |app, context| show(args, app, context))
+    args.file.read(context, |workspace, context| show(args, workspace, context))
 }
 
-fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let mut found = app.log_difference(&args.from, args.to.as_deref())?;
+fn show(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let mut found = records::log_difference(workspace, &args.from, args.to.as_deref())?;
     if !args.only.is_empty() {
         found.changes.retain(|change| args.only.contains(&change.section));
     }

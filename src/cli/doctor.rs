@@ -1,7 +1,7 @@
 //! `annals doctor`.
 
 use super::context::Context;
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, records};
 use crate::base::counted;
 
 /// Check the workspace for problems
@@ -17,13 +17,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     if args.compact {
-        let (before, after) = app.compact()?;
+        let (before, after) = records::compact(&workspace)?;
         let (before, after) = (super::ui::size(before), super::ui::size(after));
         context.ui.note(&format!("log.redb: {before} before, {after} after"));
     }
-    let findings = app.doctor()?;
+    let findings = records::doctor(&workspace)?;
     context.ui.data(&findings, |ui| {
         for finding in &findings {
             ui.line(&format!("{}: {}", finding.what, finding.advice))?;

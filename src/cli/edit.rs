@@ -4,7 +4,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::train::CategoryArg;
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, runs};
 use crate::base::mask::mask_text;
 use crate::domain::run::{RunEdit, RunEvent};
 
@@ -143,9 +143,9 @@ fn edit(
     mode: DryRun,
     context: &mut Context,
 ) -> Result<()> {
-    let app = context.changing(mode.dry_run)?;
-    let run = app.find_run(&app.snapshot()?, run)?;
-    let edited = app.edit_run(verb, run, command)?;
+    let workspace = context.changing(mode.dry_run)?;
+    let run = workspace.find_run(&workspace.snapshot()?, run)?;
+    let edited = runs::edit_run(&workspace, verb, run, command)?;
     tell_edits(&edited.regenerated, context);
     let state = &edited.run;
     context.ui.data(&edited.answer(mode.dry_run), |ui| {

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::reporter::Terminal;
 use super::show::{class_table, with_interval};
 use super::train_plan::print_plan;
-use crate::app::{Programs, Result};
+use crate::app::{Programs, Result, runs};
 use crate::base::{Split, counted};
 
 /// Combine finished runs into an ensemble
@@ -45,14 +45,15 @@ Examples:
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let Verb::Create { name, runs, mode } = args.verb;
-    let app = context.changing(mode.dry_run)?;
+    let workspace = context.changing(mode.dry_run)?;
     if mode.dry_run {
-        return print_plan(&app.plan_ensemble(&name, &runs)?, context);
+        return print_plan(&runs::plan_ensemble(&workspace, &name, &runs)?, context);
     }
     let programs =
         Programs { torch: context.program("annals-engine"), own: context.program("annals") };
-    let run = app.create_ensemble(&name, &runs, &programs, &mut Terminal::new(context))?;
-    let shown = app.run_shown(run.clone())?;
+    let run =
+        runs::create_ensemble(&workspace, &name, &runs, &programs, &mut Terminal::new(context))?;
+    let shown = runs::run_shown(&workspace, run.clone())?;
     context.ui.data(&shown, |ui| {
         ui.line(&format!(
             "{} has {}: test accuracy {}, macro F1 {}",

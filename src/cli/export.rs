@@ -6,7 +6,7 @@ use super::context::Context;
 use super::out::OutPath;
 use super::read_args::ReadScope;
 use super::ui::Table;
-use crate::app::{App, CsvCells, Error, ErrorKind, ExportFormat as Format, Result};
+use crate::app::{CsvCells, Error, ErrorKind, ExportFormat as Format, Result, Workspace, records};
 use crate::base::counted;
 
 /// Export the record for other programs as Parquet, JSON Lines, CSV or C2SP tiles
@@ -54,10 +54,10 @@ enum What {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| export(args, app, context))
+    args.scope.read(context, |workspace, context| export(args, workspace, context))
 }
 
-fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+fn export(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
     let folder = args.folder.place(context)?;
     let format = match args.what {
         What::Parquet => Format::Parquet,
@@ -68,7 +68,7 @@ fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
                 let message = "tiles contain the whole tree: --table and --by-day do not apply";
                 return Err(Error::new(ErrorKind::Usage, message));
             }
-            let exported = app.export_tiles(&folder)?;
+            let exported = records::export_tiles(workspace, &folder)?;
             return context.ui.data(&exported, |ui| {
                 ui.line(&format!(
                     "{} in {}",
@@ -78,7 +78,7 @@ fn export(args: &Args, app: &App, context: &mut Context) -> Result<()> {
             });
         }
     };
-    let exported = app.export_tables(format, &args.table, args.by_day, &folder)?;
+    let exported = records::export_tables(workspace, format, &args.table, args.by_day, &folder)?;
     context.ui.data(&exported, |ui| {
         let mut table = Table::new(&["table", "rows"]);
         for one in &exported {

@@ -3,7 +3,7 @@
 use super::consent::{Confirmed, Consent, DryRun};
 use super::context::Context;
 use super::ui::{Table, size};
-use crate::app::{Collected, Result};
+use crate::app::{Collected, Result, workspace};
 use crate::base::{are, counted};
 
 /// Delete stored files that no run, model or other event needs
@@ -59,11 +59,11 @@ fn confirmed(args: &Args, plan: &Collected, context: &Context) -> Result<bool> {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let min_age = minutes(&args.min_age, context)?;
-    let plan = app.plan_garbage(min_age)?;
+    let plan = workspace::plan_garbage(&workspace, min_age)?;
     let apply = confirmed(args, &plan, context)?;
-    let found = if apply { app.collect_garbage(min_age)? } else { plan };
+    let found = if apply { workspace::collect_garbage(&workspace, min_age)? } else { plan };
     let answer = found.answer(apply);
     context.ui.data(&answer, |ui| {
         let (found, bytes) = (&answer.found, answer.bytes);

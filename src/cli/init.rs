@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::consent::DryRun;
 use super::context::Context;
-use crate::app::{App, GitIgnore, Result, WorkspaceMade, WorkspacePlanned};
+use crate::app::{GitIgnore, Result, Workspace, WorkspaceMade, WorkspacePlanned};
 use crate::domain::workspace::LayoutKind;
 
 /// Create a workspace: settings, an empty log, a signing key and the default policy
@@ -53,7 +53,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let project = args.project.or(named.map(clean)).unwrap_or_else(|| "annals".into());
     if args.mode.dry_run {
         let (settings, layout) =
-            App::plan_init(&root, &project, args.layout.into(), &context.caller())?;
+            Workspace::plan_init(&root, &project, args.layout.into(), &context.caller())?;
         let planned = WorkspacePlanned {
             workspace: root,
             project: settings.project,
@@ -69,7 +69,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             ui.line(&format!("production   {}/", planned.production))
         });
     }
-    let (mut app, ignored) = App::init(
+    let (workspace, ignored) = Workspace::init(
         &root,
         &project,
         args.layout.into(),
@@ -77,9 +77,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         &context.dirs()?,
         context.env.clone(),
     )?;
-    app.warnings = context.warnings.clone();
-    app.refresh()?;
-    let created = WorkspaceMade::new(project, root, app.layout.kind, &ignored);
+    let workspace = workspace.with_warnings(&context.warnings);
+    workspace.refresh()?;
+    let created = WorkspaceMade::new(project, root, workspace.layout_kind(), &ignored);
     context.ui.data(&created, |_| Ok(()))?;
     let root = created.workspace.display();
     context.ui.note(&format!("Workspace {} in {root}", created.project));

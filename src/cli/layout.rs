@@ -7,7 +7,7 @@ use super::context::Context;
 use super::init::LayoutArg;
 use super::promote::tell_edits;
 use super::ui::{Table, size};
-use crate::app::{Migration, Result};
+use crate::app::{Migration, Result, workspace};
 use crate::base::counted;
 
 /// Show the folder layout, or move everything to another layout
@@ -86,7 +86,7 @@ fn old_apply(given: bool, verb: &str, context: &Context) {
 }
 
 fn show(context: &mut Context) -> Result<()> {
-    let shown = context.app()?.layout_shown()?;
+    let shown = workspace::layout_shown(&context.workspace()?)?;
     context.ui.data(&shown, |ui| {
         ui.line(&format!("layout       {}", shown.layout.word()))?;
         ui.line(&format!("experiments  {}/", shown.experiments))?;
@@ -102,8 +102,12 @@ fn show(context: &mut Context) -> Result<()> {
 }
 
 fn migrate(to: LayoutArg, apply: bool, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let migration = if apply { app.migrate(to.into())? } else { app.plan_migration(to.into())? };
+    let workspace = context.workspace()?;
+    let migration = if apply {
+        workspace::migrate(&workspace, to.into())?
+    } else {
+        workspace::plan_migration(&workspace, to.into())?
+    };
     tell_edits(&migration.regenerated, context);
     context.ui.data(&migration, |ui| {
         let mut table = Table::new(&["name", "from", "to", "size"]);
@@ -130,9 +134,13 @@ fn told(migration: &Migration, applied: bool) -> String {
 }
 
 fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let before = context.time("--before", before)?.start;
-    let pack = if apply { app.pack_logs(before)? } else { app.plan_log_pack(before)? };
+    let pack = if apply {
+        workspace::pack_logs(&workspace, before)?
+    } else {
+        workspace::plan_log_pack(&workspace, before)?
+    };
     tell_edits(&pack.regenerated, context);
     context.ui.data(&pack, |ui| {
         let mut table = Table::new(&["run", "log", "size"]);

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::read_args::ReadScope;
 use super::train::CategoryArg;
 use super::ui::{Table, Ui, duration, share};
-use crate::app::{App, Cell, Result, RunListed, RunLocation, RunQuery, RunRow};
+use crate::app::{Cell, Result, RunListed, RunLocation, RunQuery, RunRow, Workspace, runs};
 use crate::domain::run::{NOT_STATED, RunStatus};
 
 const HEADING: &[&str] = &[
@@ -92,7 +92,7 @@ impl From<PlaceArg> for RunLocation {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |workspace, context| print(args, workspace, context))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -116,7 +116,7 @@ impl StatusArg {
     }
 }
 
-fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
     let query = RunQuery {
         limit: args.limit,
         location: args.place.map(Into::into),
@@ -128,7 +128,7 @@ fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         ascending: args.ascending,
         columns: args.columns.clone(),
     };
-    app.list_runs(&query, |listed| {
+    runs::list_runs(workspace, &query, |listed| {
         if query.columns.is_empty() {
             return context.ui.data(&listed.rows, |ui| {
                 let mut table = Table::new(HEADING);

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::out::OutPath;
 use super::read_args::LogFile;
 use super::ui::Ui;
-use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
+use crate::app::{Error, ErrorKind, LogLine, LogQuery, Result, Workspace, records};
 
 /// How often `--follow` looks for more.
 const FOLLOW_WAIT: Duration = Duration::from_millis(300);
@@ -81,18 +81,18 @@ Examples:
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     if let Some(Verb::Copy { target }) = &args.verb {
         let target = target.place(context)?;
-        context.app()?.copy_log(&target)?;
+        records::copy_log(&context.workspace()?, &target)?;
         return context.ui.wrote(target, |path| format!("Copied to {}", path.display()));
     }
-    args.file_of_log.read(context, |app, context| show(args, app, context))
+    args.file_of_log.read(context, |workspace, context| show(args, workspace, context))
 }
 
-fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let query = query(args, app, context)?;
+fn show(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let query = query(args, workspace, context)?;
     if args.follow {
-        return follow(app, query, context);
+        return follow(workspace, query, context);
     }
-    let lines = app.log(&query)?;
+    let lines = records::log(workspace, &query)?;
     if let (Some(file), true) = (&args.file, lines.is_empty()) {
         let more = if query.is_file_only() { "" } else { " that the other options let through" };
         context.ui.note(&format!("No event{more} names the file or digest {file}."));
@@ -103,9 +103,9 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
     })
 }
 
-fn query(args: &Args, app: &App, context: &Context) -> Result<LogQuery> {
+fn query(args: &Args, workspace: &Workspace, context: &Context) -> Result<LogQuery> {
     let run = match &args.run {
-        Some(text) => Some(app.find_run(&app.snapshot()?, text)?),
+        Some(text) => Some(workspace.find_run(&workspace.snapshot()?, text)?),
         None => None,
     };
     let time = |option, text: &Option<String>| {
@@ -177,12 +177,12 @@ fn print(ui: &mut Ui, line: &LogLine, first: bool) -> Result<()> {
 }
 
 /// Never ends by itself.
-fn follow(app: &App, mut query: LogQuery, context: &mut Context) -> Result<()> {
-    let mut size = app.log_size()?;
-    let filter = app.log_filter(&query)?;
+fn follow(workspace: &Workspace, mut query: LogQuery, context: &mut Context) -> Result<()> {
+    let mut size = records::log_size(workspace)?;
+    let filter = records::log_filter(workspace, &query)?;
     let asked = query.positions.unwrap_or(0..u64::MAX);
     query.positions = Some(asked.start..asked.end.min(size));
-    let mut lines = app.log(&query)?;
+    let mut lines = records::log(workspace, &query)?;
     lines.reverse();
     let mut last = None;
     loop {
@@ -198,6 +198,6 @@ fn follow(app: &App, mut query: LogQuery, context: &mut Context) -> Result<()> {
             }
         }
         std::thread::sleep(FOLLOW_WAIT);
-        (lines, size) = app.log_after(&filter, size)?;
+        (lines, size) = records::log_after(workspace, &filter, size)?;
     }
 }

@@ -68,7 +68,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::app::{App, Error, ErrorKind, serve_guard, serve_own_engine};
+use crate::app::{Error, ErrorKind, Workspace, serve_guard, serve_own_engine};
 use context::Context;
 use format::Format;
 
@@ -248,14 +248,14 @@ pub fn main() -> ExitCode {
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
             // Not held: looking for damage may panic again, and be told.
             let place = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            context.ui.fail(&panicked(context.app(), said, &place))
+            context.ui.fail(&panicked(context.workspace(), said, &place))
         }
     }
 }
 
 /// What to say of a panic: damaged views end in one, as redb trusts its pages.
-fn panicked(app: crate::app::Result<App>, said: &str, place: &str) -> Error {
-    if app.is_ok_and(|app| app.drop_damaged_views()) {
+fn panicked(workspace: crate::app::Result<Workspace>, said: &str, place: &str) -> Error {
+    if workspace.is_ok_and(|workspace| workspace.drop_damaged_views()) {
         let message = "the views in .annals/views.redb were damaged and have been removed";
         return Error::new(ErrorKind::Io, message)
             .hint("run the command again: the views are rebuilt from the log; no data was lost");

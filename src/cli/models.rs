@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::read_args::ReadScope;
 use super::ui::{Table, share};
-use crate::app::{App, ModelListed, Result};
+use crate::app::{ModelListed, Result, Workspace, models};
 
 /// List the models in production, with their versions and aliases
 #[derive(Debug, clap::Args)]
@@ -23,11 +23,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |workspace, context| print(args, workspace, context))
 }
 
-fn print(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let models = app.list_models(args.name.as_deref(), args.all)?;
+fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let models = models::list_models(workspace, args.name.as_deref(), args.all)?;
     context.ui.data(&models, |ui| {
         if models.is_empty() {
             ui.note(

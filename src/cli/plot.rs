@@ -6,7 +6,8 @@ use super::context::Context;
 use super::out::{self, OutPath};
 use super::read_args::ReadScope;
 use crate::app::{
-    App, Error, ErrorKind, Picture, PictureDrawn, Result, RunDetails, Scale, charts, check_columns,
+    Error, ErrorKind, Picture, PictureDrawn, Result, RunDetails, Scale, Workspace, charts,
+    check_columns, runs, workspace,
 };
 use crate::base::Split;
 use crate::base::suggest::nearest;
@@ -89,12 +90,12 @@ impl From<SplitArg> for Split {
 const OVERLAID_MAX: usize = 12;
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| draw(args, app, context))
+    args.scope.read(context, |workspace, context| draw(args, workspace, context))
 }
 
-fn draw(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let views = app.snapshot()?;
-    let runs = app.select_runs(&views, &args.runs, args.condition.as_deref())?;
+fn draw(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let views = workspace.snapshot()?;
+    let runs = runs::select_runs(workspace, &views, &args.runs, args.condition.as_deref())?;
     let metric = args.metric.as_deref().unwrap_or("f1_macro");
     let nothing = |why: &str| {
         let kind = args.kind.to_possible_value().map_or_else(String::new, |k| k.get_name().into());
@@ -113,26 +114,26 @@ fn draw(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         }
         Kind::History => {
             check_columns(&runs, [metric])?;
-            charts::history(&runs, metric, &app.promotions(&views)?)
+            charts::history(&runs, metric, &runs::promotions(&views)?)
                 .ok_or_else(|| nothing(&format!("no run has {metric}")))?
         }
         Kind::SizeRecall => {
             let class = match &args.class {
                 Some(class) => class.clone(),
-                None => critical(app)?,
+                None => critical(workspace)?,
             };
             charts::size_recall(&runs, &class)
                 .ok_or_else(|| nothing(&format!("no run has test scores of {class:?}")))?
         }
-        Kind::Curves => curves(args, app, &runs, &nothing, context)?,
-        _ => one(args, app, &runs, &nothing)?,
+        Kind::Curves => curves(args, workspace, &runs, &nothing, context)?,
+        _ => one(args, workspace, &runs, &nothing)?,
     };
     show(args, &drawn, context)
 }
 
 fn curves(
     args: &Args,
-    app: &App,
+    workspace: &Workspace,
     runs: &[RunDetails],
     nothing: &dyn Fn(&str) -> Error,
     context: &mut Context,
@@ -146,7 +147,8 @@ fn curves(
             .hint("name some: annals plot curves RUN RUN, or use --where"));
     }
     let metric = args.metric.as_deref().unwrap_or("loss");
-    let recorded = runs.iter().map(|run| app.curves(run.run())).collect::<Result<Vec<_>>>()?;
+    let recorded =
+        runs.iter().map(|run| runs::curves(workspace, run.run())).collect::<Result<Vec<_>>>()?;
     for (run, curves) in runs.iter().zip(&recorded) {
         if curves.iter().all(|curve| curve.metric != metric || curve.points.len() < 2) {
             let id = &run.experiment_id;
@@ -170,7 +172,7 @@ fn curves(
 
 fn one(
     args: &Args,
-    app: &App,
+    workspace: &Workspace,
     runs: &[RunDetails],
     nothing: &dyn Fn(&str) -> Error,
 ) -> Result<Picture> {
@@ -179,9 +181,9 @@ fn one(
         return Err(Error::new(ErrorKind::Usage, message).hint("name one: annals plot KIND RUN"));
     };
     let kept = || {
-        let lost = app.predictions_lost(run)?;
+        let lost = runs::predictions_lost(workspace, run)?;
         let none = || format!("{} kept no test predictions", run.experiment_id);
-        app.predictions(run)?.ok_or_else(|| nothing(&lost.unwrap_or_else(none)))
+        runs::predictions(workspace, run)?.ok_or_else(|| nothing(&lost.unwrap_or_else(none)))
     };
     let mixed = "no label that some test rows have and some have not";
     match args.kind {
@@ -194,12 +196,14 @@ fn one(
 }
 
 /// The critical class that the policy names.
-pub(super) fn critical(app: &App) -> Result<String> {
-    app.policy(None)?.policy.production_promotion.critical_class.ok_or_else(|| {
-        Error::new(ErrorKind::Usage, "the policy names no critical class")
-            .hint("name one here: --class NAME")
-            .hint("or for good: annals policy set production_promotion.critical_class NAME")
-    })
+pub(super) fn critical(workspace: &Workspace) -> Result<String> {
+    workspace::policy(workspace, None)?.policy.production_promotion.critical_class.ok_or_else(
+        || {
+            Error::new(ErrorKind::Usage, "the policy names no critical class")
+                .hint("name one here: --class NAME")
+                .hint("or for good: annals policy set production_promotion.critical_class NAME")
+        },
+    )
 }
 
 fn show(args: &Args, drawn: &Picture, context: &mut Context) -> Result<()> {

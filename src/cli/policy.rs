@@ -7,7 +7,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::read_args::ReadScope;
 use super::ui::Table;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
 use crate::base::durable;
 use crate::domain::policy::{Policy, PolicyChange};
 
@@ -105,23 +105,23 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     match args.verb {
         Verb::Schema => Ok(()),
         Verb::Show { revision, scope } => {
-            scope.read(context, |app, context| show(app, revision, context))
+            scope.read(context, |workspace, context| show(workspace, revision, context))
         }
         Verb::Set { key, value, reason, mode } => {
-            let app = context.changing(mode.dry_run)?;
-            let changes = app.set_policy(&key, &value, reason)?;
-            changed(&app, &changes, context)
+            let workspace = context.changing(mode.dry_run)?;
+            let changes = workspace::set_policy(&workspace, &key, &value, reason)?;
+            changed(&workspace, &changes, context)
         }
         Verb::Edit { reason, mode } => edit(&context.changing(mode.dry_run)?, reason, context),
         Verb::History { scope } => scope.read(context, history),
         Verb::Diff { from, to, scope } => {
-            scope.read(context, |app, context| diff(app, from, to, context))
+            scope.read(context, |workspace, context| diff(workspace, from, to, context))
         }
     }
 }
 
-fn show(app: &App, revision: Option<u64>, context: &mut Context) -> Result<()> {
-    let shown = app.policy(revision)?;
+fn show(workspace: &Workspace, revision: Option<u64>, context: &mut Context) -> Result<()> {
+    let shown = workspace::policy(workspace, revision)?;
     context.ui.data(&shown, |ui| {
         let mut table = Table::new(&["rule", "value"]);
         for (key, value) in shown.policy.entries() {
@@ -133,8 +133,13 @@ fn show(app: &App, revision: Option<u64>, context: &mut Context) -> Result<()> {
     })
 }
 
-fn diff(app: &App, from: Option<u64>, to: Option<u64>, context: &mut Context) -> Result<()> {
-    let found = app.policy_diff(from, to)?;
+fn diff(
+    workspace: &Workspace,
+    from: Option<u64>,
+    to: Option<u64>,
+    context: &mut Context,
+) -> Result<()> {
+    let found = workspace::policy_diff(workspace, from, to)?;
     context.ui.data(&found, |ui| {
         if found.changes.is_empty() {
             ui.note(&format!("Revisions {} and {} have the same rules.", found.from, found.to));
@@ -143,8 +148,12 @@ fn diff(app: &App, from: Option<u64>, to: Option<u64>, context: &mut Context) ->
     })
 }
 
-fn changed(app: &App, changes: &Vec<PolicyChange>, context: &mut Context) -> Result<()> {
-    let regenerated = app.refresh()?;
+fn changed(
+    workspace: &Workspace,
+    changes: &Vec<PolicyChange>,
+    context: &mut Context,
+) -> Result<()> {
+    let regenerated = workspace.refresh()?;
     tell_edits(&regenerated, context);
     context.ui.data(changes, |ui| {
         if changes.is_empty() {
@@ -159,10 +168,10 @@ fn told(change: &PolicyChange) -> String {
 }
 
 /// The text stays on disk until it is the policy: an edit that is refused is not lost.
-fn edit(app: &App, reason: Option<String>, context: &mut Context) -> Result<()> {
-    let shown = app.policy(None)?;
+fn edit(workspace: &Workspace, reason: Option<String>, context: &mut Context) -> Result<()> {
+    let shown = workspace::policy(workspace, None)?;
     let name = format!(".annals/policy-edit-{}.json", std::process::id());
-    let path = app.root.join(&name);
+    let path = workspace.root().join(&name);
     durable::write(&path, shown.text().as_bytes())
         .map_err(|e| Error::io(format!("write {name}"), e))?;
     let editor = context.editor();
@@ -177,16 +186,15 @@ fn edit(app: &App, reason: Option<String>, context: &mut Context) -> Result<()> 
             .hint(format!("what it wrote is kept in {name}")));
     }
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(format!("read {name}"), e))?;
-    let changes = app
-        .replace_policy(&text, shown.revision, reason)
+    let changes = workspace::replace_policy(workspace, &text, shown.revision, reason)
         .map_err(|e| e.hint(format!("the edit is kept in {name}")))?;
     // The policy is in the log; a copy that stays is only litter.
     let _ = std::fs::remove_file(&path);
-    changed(app, &changes, context)
+    changed(workspace, &changes, context)
 }
 
-fn history(app: &App, context: &mut Context) -> Result<()> {
-    let revisions = app.policy_history()?;
+fn history(workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let revisions = workspace::policy_history(workspace)?;
     context.ui.data(&revisions, |ui| {
         for revision in &revisions {
             let why = revision.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();

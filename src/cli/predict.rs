@@ -8,7 +8,7 @@ use super::out::OutPath;
 use super::predict_out::{Answer, OutFile, Outlet};
 use crate::app::{
     BATCH_TEXTS, Error, ErrorKind, ID_COLUMN, InputValue, Model, Programs, Result, TextFile,
-    refuse_pickle,
+    models, refuse_pickle,
 };
 use crate::base::{are, counted};
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let mut model = if folder.is_dir() {
         Model::in_folder(&folder, &programs)?
     } else {
-        context.app()?.model(&args.model, &programs)?
+        models::model(&context.workspace()?, &args.model, &programs)?
     };
     if !model.recorded {
         context.ui.note(&format!(

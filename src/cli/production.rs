@@ -7,7 +7,7 @@ use super::context::Context;
 use super::promote::tell_edits;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{ModelChange, Result};
+use crate::app::{ModelChange, Result, models};
 use crate::base::Timestamp;
 use crate::domain::registry::Bump;
 
@@ -28,13 +28,13 @@ pub(super) struct DemoteArgs {
 }
 
 pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let name = app.production_name(&args.model)?;
+    let workspace = context.workspace()?;
+    let name = workspace.production_name(&args.model)?;
     if args.mode.dry_run {
-        let planned = app.plan_demotion(&name, &args.reason)?;
+        let planned = models::plan_demotion(&workspace, &name, &args.reason)?;
         return print(&planned, "would leave production", context);
     }
-    let demoted = app.demote(&name, &args.reason)?;
+    let demoted = models::demote(&workspace, &name, &args.reason)?;
     print(&demoted, "is no longer in production", context)
 }
 
@@ -58,17 +58,17 @@ pub(super) struct RollbackArgs {
 }
 
 pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let (name, version) = app.model_and_version(&args.model)?;
+    let workspace = context.workspace()?;
+    let (name, version) = workspace.model_and_version(&args.model)?;
     // An alias names the model here; which version comes back, it does not say.
     let version = version.filter(|_| args.model.contains('@')).map(|number| number.to_string());
     let (to, reason) = (args.to.as_deref().or(version.as_deref()), &args.reason);
     let name = &name;
     if args.mode.dry_run {
-        let planned = app.plan_rollback(name, to, reason)?;
+        let planned = models::plan_rollback(&workspace, name, to, reason)?;
         return print(&planned, "would be in production", context);
     }
-    let placed = app.roll_back(name, to, reason)?;
+    let placed = models::roll_back(&workspace, name, to, reason)?;
     print(&placed, "is in production", context)
 }
 
@@ -149,8 +149,8 @@ Examples:
 pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
     match args.verb {
         AliasVerb::List => {
-            let app = context.app()?;
-            let views = app.snapshot()?;
+            let workspace = context.workspace()?;
+            let views = workspace.snapshot()?;
             let (aliases, production) = (views.aliases()?, views.production()?);
             context.ui.data(&aliases, |ui| {
                 let mut table = Table::new(&["alias", "model", "number", "state", "event"]);
@@ -170,17 +170,17 @@ pub(super) fn run_alias(args: AliasArgs, context: &mut Context) -> Result<()> {
             })
         }
         AliasVerb::Set { alias, model, reason, mode } => {
-            let app = context.changing(mode.dry_run)?;
-            let (name, version) = app.model_and_version(&model)?;
+            let workspace = context.changing(mode.dry_run)?;
+            let (name, version) = workspace.model_and_version(&model)?;
             let model = version.map_or_else(|| name.clone(), |number| format!("{name}@{number}"));
-            let set = app.set_alias(&alias, &model, reason)?;
+            let set = models::set_alias(&workspace, &alias, &model, reason)?;
             context.ui.data(&set, |ui| {
                 ui.line(&format!("{} is {}, version {}", set.alias, set.name, set.number))
             })
         }
         AliasVerb::Remove { alias, reason, mode } => {
-            let app = context.changing(mode.dry_run)?;
-            let removed = app.remove_alias(&alias, reason)?;
+            let workspace = context.changing(mode.dry_run)?;
+            let removed = models::remove_alias(&workspace, &alias, reason)?;
             context.ui.data(&removed, |ui| ui.line(&format!("{alias} was removed")))
         }
     }
@@ -240,9 +240,9 @@ enum Part {
 pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()> {
     match args.verb {
         VersionVerb::List { model } => {
-            let app = context.app()?;
-            let (model, _) = app.model_and_version(&model)?;
-            let (versions, current) = app.versions(&model)?;
+            let workspace = context.workspace()?;
+            let (model, _) = workspace.model_and_version(&model)?;
+            let (versions, current) = models::versions(&workspace, &model)?;
             context.ui.data(&versions, |ui| {
                 let mut table =
                     Table::new(&["number", "version", "promoted", "state", "approved by", "event"]);
@@ -272,13 +272,18 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
             })
         }
         VersionVerb::Bump { part, model, reason, mode } => {
-            let app = context.changing(mode.dry_run)?;
+            let workspace = context.changing(mode.dry_run)?;
             let bump = match part {
                 Part::Major => Bump::Major,
                 Part::Minor => Bump::Minor,
                 Part::Patch => Bump::Patch,
             };
-            let bumped = app.bump_version(&app.production_name(&model)?, bump, reason)?;
+            let bumped = models::bump_version(
+                &workspace,
+                &workspace.production_name(&model)?,
+                bump,
+                reason,
+            )?;
             context.ui.data(&bumped, |ui| {
                 ui.line(&format!("{}: {} -> {}", bumped.name, bumped.from, bumped.to))
             })

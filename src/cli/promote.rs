@@ -4,7 +4,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{ApprovalLine, PromoteOptions, Promoted, Regenerated, Result};
+use crate::app::{ApprovalLine, PromoteOptions, Promoted, Regenerated, Result, models};
 use crate::base::counted;
 
 /// Put a run's model into production, if it meets the policy and is approved
@@ -40,10 +40,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let run = {
-        let views = app.snapshot()?;
-        app.find_run(&views, &args.run)?
+        let views = workspace.snapshot()?;
+        workspace.find_run(&views, &args.run)?
     };
     let options = PromoteOptions {
         name: args.name,
@@ -54,10 +54,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         replace: args.replace,
     };
     if args.mode.dry_run {
-        let planned = app.plan_promotion(run, &options)?;
+        let planned = models::plan_promotion(&workspace, run, &options)?;
         return print(&planned, context);
     }
-    let promoted = app.promote(run, &options)?;
+    let promoted = models::promote(&workspace, run, &options)?;
     tell_edits(&promoted.regenerated, context);
     print(&promoted, context)
 }
@@ -117,12 +117,12 @@ pub(super) struct ApproveArgs {
 }
 
 pub(super) fn run_approve(args: ApproveArgs, context: &mut Context) -> Result<()> {
-    let app = context.changing(args.mode.dry_run)?;
+    let workspace = context.changing(args.mode.dry_run)?;
     let row = {
-        let views = app.snapshot()?;
-        app.find_request(&views, &args.request)?
+        let views = workspace.snapshot()?;
+        workspace.find_request(&views, &args.request)?
     };
-    let decided = app.approve(row.request(), row.run(), args.reason)?;
+    let decided = models::approve(&workspace, row.request(), row.run(), args.reason)?;
     context.ui.data(&decided, |ui| {
         let shown =
             |approval: &ApprovalLine| format!("{} ({})", approval.approver, approval.identity);
@@ -159,12 +159,12 @@ pub(super) struct RejectArgs {
 }
 
 pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> {
-    let app = context.changing(args.mode.dry_run)?;
+    let workspace = context.changing(args.mode.dry_run)?;
     let row = {
-        let views = app.snapshot()?;
-        app.find_request(&views, &args.request)?
+        let views = workspace.snapshot()?;
+        workspace.find_request(&views, &args.request)?
     };
-    let rejected = app.reject(row.request(), row.run(), args.reason)?;
+    let rejected = models::reject(&workspace, row.request(), row.run(), args.reason)?;
     context
         .ui
         .data(&rejected, |ui| ui.line(&format!("the request for {} is rejected", rejected.name)))

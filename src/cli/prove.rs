@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, Named, Proof, Result};
+use crate::app::{Error, Named, Proof, Result, records};
 
 /// Print a proof that an event is in the log, or check one with the public key alone
 #[derive(Debug, clap::Args)]
@@ -41,13 +41,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             Ok(())
         });
     }
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let what = args.what.as_deref().unwrap_or_default();
     let position = match what.parse::<u64>() {
         Ok(position) => position,
         Err(_) => {
-            let views = app.snapshot()?;
-            match app.find_named(&views, what)? {
+            let views = workspace.snapshot()?;
+            match workspace.find_named(&views, what)? {
                 // The last event that decided which version the name means.
                 Named::Version(model) => {
                     let alias = views.aliases()?.into_iter().find(|alias| alias.alias == what);
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             }
         }
     };
-    let proof = app.prove(position)?;
+    let proof = records::prove(&workspace, position)?;
     context.ui.data(&proof, |ui| {
         let text = serde_json::to_string_pretty(&proof).unwrap_or_default();
         ui.line(&text)

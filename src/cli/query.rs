@@ -13,8 +13,8 @@ use super::out::{self, OutPath};
 use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{
-    App, CsvCells, DataRow, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result,
-    SAVED_QUERIES, Value, markdown_table, tables_of_log, write_csv, write_parquet,
+    CsvCells, DataRow, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result, SAVED_QUERIES,
+    Value, markdown_table, records, tables_of_log, write_csv, write_parquet,
 };
 use crate::base::counted;
 
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return tables(context);
     }
     let sql = match (&args.sql, &args.saved) {
-        (_, Some(name)) => App::saved_query(name)?.sql.to_owned(),
+        (_, Some(name)) => records::saved_query(name)?.sql.to_owned(),
         (sql, None) => sql.clone().unwrap_or_default(),
     };
     let time = Duration::try_from_secs_f64(args.timeout).map_err(|_| {
@@ -92,8 +92,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     })?;
     let limits = Limits { rows: args.limit, time };
     let cells = csv_cells(args.spreadsheet);
-    args.scope.read(context, |app, context| {
-        let answer = app.query(&sql, limits)?;
+    args.scope.read(context, |workspace, context| {
+        let answer = records::query(&workspace, &sql, limits)?;
         match &args.out {
             Some(path) => write(&answer, &path.place(context)?, cells, context)?,
             None => print(&answer, cells, context)?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 
 /// A copied log instead of the workspace.
 #[derive(Debug, clap::Args)]
@@ -34,16 +34,16 @@ impl LogFile {
     pub(super) fn read(
         &self,
         context: &mut Context,
-        f: impl FnOnce(&App, &mut Context) -> Result<()>,
+        f: impl FnOnce(&Workspace, &mut Context) -> Result<()>,
     ) -> Result<()> {
-        let app = self.app(context)?;
-        answer(&app, context, f)
+        let workspace = self.app(context)?;
+        answer(&workspace, context, f)
     }
 
-    fn app(&self, context: &Context) -> Result<App> {
+    fn app(&self, context: &Context) -> Result<Workspace> {
         match &self.log {
             Some(file) => context.copied_log(file),
-            None => context.app(),
+            None => context.workspace(),
         }
     }
 }
@@ -56,24 +56,24 @@ impl ReadScope {
     pub(super) fn read(
         &self,
         context: &mut Context,
-        f: impl FnOnce(&App, &mut Context) -> Result<()>,
+        f: impl FnOnce(&Workspace, &mut Context) -> Result<()>,
     ) -> Result<()> {
-        let app = self.file.app(context)?;
-        let app = match &self.as_of {
-            Some(as_of) => app.at(as_of)?,
-            None => app,
+        let workspace = self.file.app(context)?;
+        let workspace = match &self.as_of {
+            Some(as_of) => workspace.at(as_of)?,
+            None => workspace,
         };
-        answer(&app, context, f)
+        answer(&workspace, context, f)
     }
 }
 
 fn answer(
-    app: &App,
+    workspace: &Workspace,
     context: &mut Context,
-    f: impl FnOnce(&App, &mut Context) -> Result<()>,
+    f: impl FnOnce(&Workspace, &mut Context) -> Result<()>,
 ) -> Result<()> {
-    let answered = f(app, context);
-    let lost = app.lost();
+    let answered = f(workspace, context);
+    let lost = workspace.lost();
     for lost in lost.iter().take(LOST_SHOWN_MAX) {
         context.ui.warn(&format!(
             "positions {} to {} are damaged and skipped: {}",

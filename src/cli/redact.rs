@@ -9,7 +9,7 @@ use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Table;
-use crate::app::{App, Error, ErrorKind, RedactRequest, Redaction, Result, Stays};
+use crate::app::{Error, ErrorKind, RedactRequest, Redaction, Result, Stays, Workspace, workspace};
 use crate::base::counted;
 
 /// Remove texts from the record: notes, reasons, tags, command lines, files
@@ -57,13 +57,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let request = request(args, &app)?;
+    let workspace = context.workspace()?;
+    let request = request(args, &workspace)?;
     let done = if args.mode.dry_run {
-        app.plan_redaction(&request)?
+        workspace::plan_redaction(&workspace, &request)?
     } else {
-        confirm(args, &app, &request, context)?;
-        app.redact(&request)?
+        confirm(args, &workspace, &request, context)?;
+        workspace::redact(&workspace, &request)?
     };
     tell_edits(&done.regenerated, context);
     context.ui.data(&done, |ui| {
@@ -82,11 +82,16 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 /// A redaction cannot be undone. What it takes is looked up only where somebody is asked.
-fn confirm(args: &Args, app: &App, request: &RedactRequest, context: &Context) -> Result<()> {
+fn confirm(
+    args: &Args,
+    workspace: &Workspace,
+    request: &RedactRequest,
+    context: &Context,
+) -> Result<()> {
     let action = if args.consent.yes || !context.ui.has_terminal() {
         "redact".to_owned()
     } else {
-        let plan = app.plan_redaction(request)?;
+        let plan = workspace::plan_redaction(workspace, request)?;
         let (events, files) = (plan.events.len(), plan.files.len());
         format!("redact {} and {} for ever", counted(events, "event"), counted(files, "file"))
     };
@@ -119,7 +124,7 @@ fn told(done: &Redaction) -> Vec<String> {
     lines
 }
 
-fn request(args: &Args, app: &App) -> Result<RedactRequest> {
+fn request(args: &Args, workspace: &Workspace) -> Result<RedactRequest> {
     let texts = match &args.text_from {
         Some(path) => texts(path)?,
         None => BTreeSet::new(),
@@ -130,12 +135,16 @@ fn request(args: &Args, app: &App) -> Result<RedactRequest> {
     }
     let mut runs = BTreeSet::new();
     if !args.runs.is_empty() {
-        let views = app.snapshot()?;
+        let views = workspace.snapshot()?;
         for text in &args.runs {
-            runs.insert(app.find_run(&views, text)?);
+            runs.insert(workspace.find_run(&views, text)?);
         }
     }
-    let blobs = args.blobs.iter().map(|text| app.find_file(text)).collect::<Result<_>>()?;
+    let blobs = args
+        .blobs
+        .iter()
+        .map(|text| workspace::find_file(workspace, text))
+        .collect::<Result<_>>()?;
     Ok(RedactRequest {
         events: args.events.iter().copied().collect(),
         runs,

@@ -4,7 +4,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
 use super::ui::Ui;
-use crate::app::{Error, FolderDamage, RepairFailed, Repaired, Repairs, Result};
+use crate::app::{Error, FolderDamage, RepairFailed, Repaired, Repairs, Result, models};
 use crate::base::counted;
 use crate::domain::registry::Damage;
 
@@ -34,16 +34,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
+    let workspace = context.workspace()?;
     let names = match &args.model {
         Some(model) => vec![model.clone()],
-        None => app.snapshot()?.production()?.into_iter().map(|model| model.name).collect(),
+        None => workspace.snapshot()?.production()?.into_iter().map(|model| model.name).collect(),
     };
     let (mut repaired, mut failed) = (Vec::new(), Vec::new());
     for name in &names {
         let done = match args.mode.dry_run {
-            true => app.plan_repair(name),
-            false => app.repair(name, args.reason.clone()),
+            true => models::plan_repair(&workspace, name),
+            false => models::repair(&workspace, name, args.reason.clone()),
         };
         match done {
             Ok(model) => {

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::out::OutPath;
 use super::promote::tell_edits;
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, records};
 
 /// Rebuild views and registry files from the log, or compare them with it
 #[derive(Debug, clap::Args)]
@@ -25,17 +25,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let size = args.as_of.as_deref().map(|text| app.size_as_of(text)).transpose()?;
+    let workspace = context.workspace()?;
+    let size =
+        args.as_of.as_deref().map(|text| records::size_as_of(&workspace, text)).transpose()?;
     if let Some(out) = &args.out {
         let out = out.place_of_registry(context)?;
-        let written = app.replay_to(&out, size)?;
+        let written = records::replay_to(&workspace, &out, size)?;
         return context.ui.data(&written, |ui| {
             written.files.iter().try_for_each(|file| ui.line(&format!("{}/{file}", out.display())))
         });
     }
     if args.check || size.is_some() {
-        let differences = app.replay_check(size)?;
+        let differences = records::replay_check(&workspace, size)?;
         context.ui.data(&differences, |ui| {
             for difference in &differences {
                 let at = difference.line.map_or(String::new(), |n| format!(" from line {n}"));
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return Err(Error::new(ErrorKind::Findings, format!("{count} differ from the log"))
             .hint("`annals replay` rewrites them and keeps edits in a separate file"));
     }
-    let replayed = app.replay()?;
+    let replayed = records::replay(&workspace)?;
     tell_edits(&replayed.regenerated, context);
     context.ui.data(&replayed, |ui| {
         for file in &replayed.changed {

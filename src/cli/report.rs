@@ -9,7 +9,7 @@ use super::plot::critical;
 use super::read_args::ReadScope;
 use super::ui::{Table, share};
 use crate::app::{
-    App, Clinical, ClinicalAnswer, ClinicalRun, Error, ErrorKind, ReportWritten, Result,
+    Clinical, ClinicalAnswer, ClinicalRun, Error, ErrorKind, ReportWritten, Result, Workspace, runs,
 };
 
 /// Write a report of the whole project as one self-contained HTML file, or as Markdown
@@ -27,17 +27,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| write(args, app, context))
+    args.scope.read(context, |workspace, context| write(args, workspace, context))
 }
 
-fn write(args: &Args, app: &App, context: &mut Context) -> Result<()> {
+fn write(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
     if context.ui.format() == Format::Markdown && args.out.is_none() {
-        let text = app.project_report()?.markdown();
+        let text = runs::project_report(workspace)?.markdown();
         return context.ui.bytes(text.as_bytes());
     }
     let default = OutPath::from("report.html");
     let path = args.out.as_ref().unwrap_or(&default).place(context)?;
-    let document = app.project_report()?;
+    let document = runs::project_report(workspace)?;
     let text = match path.extension().and_then(|e| e.to_str()) {
         Some("html") => document.html(),
         Some("md") => document.markdown(),
@@ -76,7 +76,7 @@ pub(super) struct ClinicalArgs {
 }
 
 pub(super) fn run_clinical(args: &ClinicalArgs, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| print(args, app, context))
+    args.scope.read(context, |workspace, context| print(args, workspace, context))
 }
 
 /// As many labels as fit a message.
@@ -88,12 +88,17 @@ fn listed(labels: &BTreeSet<&str>) -> String {
     shown.join(", ") + &more
 }
 
-fn print(args: &ClinicalArgs, app: &App, context: &mut Context) -> Result<()> {
+fn print(args: &ClinicalArgs, workspace: &Workspace, context: &mut Context) -> Result<()> {
     let class = match &args.class {
         Some(class) => class.clone(),
-        None => critical(app)?,
+        None => critical(workspace)?,
     };
-    let runs = app.select_runs(&app.snapshot()?, &args.runs, args.condition.as_deref())?;
+    let runs = runs::select_runs(
+        workspace,
+        &workspace.snapshot()?,
+        &args.runs,
+        args.condition.as_deref(),
+    )?;
     let known = runs.iter().any(|run| run.labels.contains(&class));
     if !known {
         let all: BTreeSet<&str> =

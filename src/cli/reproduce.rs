@@ -4,7 +4,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::reporter::{Terminal, stop_signals};
 use super::train_plan::print_plan;
-use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Result};
+use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Result, runs};
 use crate::domain::run::{NumberDifference, RunReproduced};
 
 /// Train a run again from its record and compare the results bit for bit
@@ -35,7 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let app = context.changing(args.mode.dry_run)?;
+    let workspace = context.changing(args.mode.dry_run)?;
     let options = ReproduceOptions {
         threads: args.threads,
         device: args.device,
@@ -45,12 +45,13 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         },
     };
     if args.mode.dry_run {
-        return print_plan(&app.plan_reproduction(&args.run, &options)?, context);
+        return print_plan(&runs::plan_reproduction(&workspace, &args.run, &options)?, context);
     }
     let stop = stop_signals()?;
-    let found = app.reproduce(&args.run, &options, &stop, &mut Terminal::new(context))?;
+    let found =
+        runs::reproduce(&workspace, &args.run, &options, &stop, &mut Terminal::new(context))?;
     let verdict = &found.verdict;
-    let shown = app.reproduction_shown(&found)?;
+    let shown = runs::reproduction_shown(&workspace, &found)?;
     context.ui.data(&shown, |ui| {
         let (original, again) = (&found.original, &found.run.experiment_id);
         if verdict.equal {

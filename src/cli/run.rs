@@ -15,8 +15,8 @@ use super::reporter::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
-    App, Error, ErrorKind, ExecRequest, MetricPoints, MetricsLogged, Printed, ReportedBy, Result,
-    RunEnded, RunResult, StartRun,
+    Error, ErrorKind, ExecRequest, MetricPoints, MetricsLogged, Printed, ReportedBy, Result,
+    RunEnded, RunResult, StartRun, Workspace, runs,
 };
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
@@ -245,34 +245,36 @@ impl Verb {
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let dry_run = args.verb.dry_run();
-    let app = context.changing(dry_run)?;
+    let workspace = context.changing(dry_run)?;
     if dry_run && let Verb::Start(start) | Verb::Exec { start, .. } = args.verb {
-        return print_plan(&app.plan_start(&start.into_start(context)?)?, context);
+        return print_plan(&runs::plan_start(&workspace, &start.into_start(context)?)?, context);
     }
     let ends = matches!(args.verb, Verb::Finish { .. } | Verb::Fail { .. } | Verb::Exec { .. });
-    let done = run_verb(&app, args.verb, context);
+    let done = run_verb(&workspace, args.verb, context);
     if ends && !dry_run && super::cleanup::is_one_more(&done) {
-        super::cleanup::housekeep(&app, false, context);
+        super::cleanup::housekeep(&workspace, false, context);
     }
     done
 }
 
-fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
+fn run_verb(workspace: &Workspace, verb: Verb, context: &mut Context) -> Result<()> {
     match verb {
         Verb::Start(start) => {
-            let started = app.start_run(&start.into_start(context)?)?;
+            let started = runs::start_run(workspace, &start.into_start(context)?)?;
             context.ui.data(&started, |ui| ui.line(&started.experiment_id))
         }
         Verb::Log { run, metrics, step, epoch, .. } => {
-            let run = find(app, &run)?;
-            let step = app.log_metrics(
+            let run = find(workspace, &run)?;
+            let step = runs::log_metrics(
+                workspace,
                 run,
                 &MetricPoints { values: metrics, step, epoch, source: source() },
             )?;
             context.ui.data(&MetricsLogged { step }, |_| Ok(()))
         }
         Verb::Save { run, file, what, .. } => {
-            let stored = app.save_file(find(app, &run)?, &context.cwd.join(file), &what)?;
+            let stored =
+                runs::save_file(workspace, find(workspace, &run)?, &context.cwd.join(file), &what)?;
             context.ui.data(&stored, |ui| {
                 let path = stored.path.as_deref().unwrap_or_default();
                 let [blake3, sha256] = digest_cells(stored.digest, stored.sha256);
@@ -285,17 +287,17 @@ fn run_verb(app: &App, verb: Verb, context: &mut Context) -> Result<()> {
             let confusions = confusions.collect::<Result<_>>()?;
             let finish =
                 RunResult { values: metrics, confusions, epochs, parameters, source: source() };
-            print(&app.finish_run(find(app, &run)?, &finish)?, context)
+            print(&runs::finish_run(workspace, find(workspace, &run)?, &finish)?, context)
         }
         Verb::Fail { run, reason, exit_code, .. } => {
-            print(&app.fail_run(find(app, &run)?, &reason, exit_code)?, context)
+            print(&runs::fail_run(workspace, find(workspace, &run)?, &reason, exit_code)?, context)
         }
-        Verb::Exec { start, save, command } => exec(app, start, &save, command, context),
+        Verb::Exec { start, save, command } => exec(workspace, start, &save, command, context),
     }
 }
 
 fn exec(
-    app: &App,
+    workspace: &Workspace,
     start: StartArgs,
     save: &[String],
     command: Vec<OsString>,
@@ -324,8 +326,9 @@ fn exec(
             }
         };
     };
-    let executed = app.exec(&request, &stop, &mut echo, &mut |note| context.ui.warn(note))?;
-    if let Some(run) = app.snapshot()?.run(executed.run)? {
+    let executed =
+        runs::exec(workspace, &request, &stop, &mut echo, &mut |note| context.ui.warn(note))?;
+    if let Some(run) = workspace.snapshot()?.run(executed.run)? {
         warn_of_absent_labels(&run.evaluations, context);
     }
     let text = format!("{} is {}", executed.experiment_id, executed.status.word());
@@ -349,8 +352,8 @@ fn source() -> ReportedBy {
     if std::io::stdin().is_terminal() { ReportedBy::Person } else { ReportedBy::CommandLine }
 }
 
-fn find(app: &App, text: &str) -> Result<RunId> {
-    app.find_run(&app.snapshot()?, text)
+fn find(workspace: &Workspace, text: &str) -> Result<RunId> {
+    workspace.find_run(&workspace.snapshot()?, text)
 }
 
 fn read_json(path: &std::path::Path) -> Result<serde_json::Value> {

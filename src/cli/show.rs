@@ -6,8 +6,8 @@ use super::context::Context;
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui, digest_cells, duration, escape, share, size};
 use crate::app::{
-    App, InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
-    class_weights, number, plain_value,
+    InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
+    Workspace, class_weights, models, number, plain_value, records, runs,
 };
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
@@ -30,26 +30,26 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.scope.read(context, |app, context| show(&args.what, app, context))
+    args.scope.read(context, |workspace, context| show(&args.what, workspace, context))
 }
 
-fn show(what: &str, app: &App, context: &mut Context) -> Result<()> {
+fn show(what: &str, workspace: &Workspace, context: &mut Context) -> Result<()> {
     if let Ok(position) = what.parse::<u64>() {
-        let event = app.event(position)?;
+        let event = records::event(workspace, position)?;
         return context.ui.data(&event, |ui| {
             let text = serde_json::to_string_pretty(&event).unwrap_or_default();
             ui.line(&text)
         });
     }
     if what.starts_with("invocation/") {
-        let shown = app.invocation_shown(what)?;
+        let shown = workspace.invocation_shown(what)?;
         return context.ui.data(&shown, |ui| invocation(ui, &shown));
     }
-    let views = app.snapshot()?;
-    match app.find_named(&views, what)? {
-        Named::Version(model) => show_model(app, &model, context),
+    let views = workspace.snapshot()?;
+    match workspace.find_named(&views, what)? {
+        Named::Version(model) => show_model(workspace, &model, context),
         Named::Run(id) => match views.run(id)? {
-            Some(details) => show_run(app, context, &details),
+            Some(details) => show_run(workspace, context, &details),
             None => Ok(()),
         },
     }
@@ -75,9 +75,9 @@ fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
     ui.table(&table)
 }
 
-fn show_model(app: &App, model: &ModelRow, context: &mut Context) -> Result<()> {
+fn show_model(workspace: &Workspace, model: &ModelRow, context: &mut Context) -> Result<()> {
     let placement = &model.placed;
-    let shown = app.model_shown(model.clone())?;
+    let shown = models::model_shown(workspace, model.clone())?;
     context.ui.data(&shown, |ui| {
         let (state, aliases) = (shown.state.word(), &shown.aliases);
         let (by, placed_by, from) = (&shown.promoted_by, &shown.placed_by, &shown.run);
@@ -121,12 +121,12 @@ fn artifact_table(run: &RunDetails) -> Table {
     table
 }
 
-fn show_run(app: &App, context: &mut Context, run: &RunDetails) -> Result<()> {
-    let shown = app.run_shown(run.clone())?;
+fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> Result<()> {
+    let shown = runs::run_shown(workspace, run.clone())?;
     let series = if RunStatus::from(run.status) == RunStatus::Finished {
         vec![]
     } else {
-        app.snapshot()?.metrics(run.run())?
+        workspace.snapshot()?.metrics(run.run())?
     };
     context.ui.data(&shown, |ui| {
         let (actor, status) = (&shown.started_by, shown.status);

@@ -7,9 +7,9 @@ use super::context::Context;
 use super::out::OutPath;
 use super::ui::{Table, digest_cells, size};
 use crate::app::{
-    App, Content, Error, ErrorKind, Programs, PythonEnvironment, Result, SnapshotLine,
-    SnapshotManifest, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken,
-    SnapshotVerified,
+    Content, Error, ErrorKind, Programs, PythonEnvironment, Result, SnapshotLine, SnapshotManifest,
+    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Workspace,
+    workspace,
 };
 use crate::base::{are, counted};
 
@@ -107,13 +107,13 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Create { mode, .. } | Verb::Restore { mode, .. } => mode.dry_run,
         _ => false,
     };
-    let app = context.changing(dry_run)?;
+    let workspace = context.changing(dry_run)?;
     match args.verb {
-        Verb::Create { message, run, .. } => create(&app, message, &run, context),
-        Verb::List => list(&app.snapshots()?, context),
+        Verb::Create { message, run, .. } => create(&workspace, message, &run, context),
+        Verb::List => list(&workspace::snapshots(&workspace)?, context),
         Verb::Show { snapshot, files } => {
-            let line = app.find_snapshot(&snapshot)?;
-            let manifest = app.manifest(line.snapshot)?;
+            let line = workspace::find_snapshot(&workspace, &snapshot)?;
+            let manifest = workspace::manifest(&workspace, line.snapshot)?;
             let shown = SnapshotShown { taken: line, content: manifest };
             let (line, manifest) = (&shown.taken, &shown.content);
             context.ui.data(&shown, |ui| {
@@ -126,11 +126,11 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
                 })
             })
         }
-        Verb::Verify { snapshot } => verify(&app, &snapshot, context),
+        Verb::Verify { snapshot } => verify(&workspace, &snapshot, context),
         Verb::Restore { snapshot, to, .. } => {
-            let line = app.find_snapshot(&snapshot)?;
+            let line = workspace::find_snapshot(&workspace, &snapshot)?;
             let to = to.place(context)?;
-            let manifest = app.restore_snapshot(line.snapshot, &to)?;
+            let manifest = workspace::restore_snapshot(&workspace, line.snapshot, &to)?;
             let (name, count) = (line.snapshot.short(DIGITS), manifest.entries.len());
             let told = size(manifest.bytes());
             let restored = SnapshotRestored { snapshot: line.snapshot, to, files: count };
@@ -142,23 +142,23 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
                 ))
             })
         }
-        Verb::Diff { first, second } => diff(&app, &first, &second, context),
+        Verb::Diff { first, second } => diff(&workspace, &first, &second, context),
     }
 }
 
 fn create(
-    app: &App,
+    workspace: &Workspace,
     message: Option<String>,
     names: &[String],
     context: &mut Context,
 ) -> Result<()> {
-    let views = app.snapshot()?;
-    let runs = names.iter().map(|name| app.find_run(&views, name)).collect::<Result<_>>()?;
+    let views = workspace.snapshot()?;
+    let runs = names.iter().map(|name| workspace.find_run(&views, name)).collect::<Result<_>>()?;
     drop(views);
     let programs =
         Programs { torch: context.program("annals-engine"), own: context.program("annals") };
     let request = SnapshotRequest { message, runs, programs: Some(programs) };
-    let taken = app.take_snapshot(&request)?;
+    let taken = workspace::take_snapshot(workspace, &request)?;
     let (name, manifest) = (taken.snapshot.short(DIGITS), &taken.manifest);
     let told = (manifest.entries.len(), size(manifest.bytes()));
     context.ui.data(&SnapshotTaken::from(&taken), |ui| {
@@ -254,10 +254,12 @@ fn described(content: &Content) -> [String; 4] {
     }
 }
 
-fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
-    let line = app.find_snapshot(snapshot)?;
-    let verified =
-        SnapshotVerified { snapshot: line.snapshot, found: app.verify_snapshot(line.snapshot)? };
+fn verify(workspace: &Workspace, snapshot: &str, context: &mut Context) -> Result<()> {
+    let line = workspace::find_snapshot(workspace, snapshot)?;
+    let verified = SnapshotVerified {
+        snapshot: line.snapshot,
+        found: workspace::verify_snapshot(workspace, line.snapshot)?,
+    };
     let found = &verified.found;
     let name = line.snapshot.short(DIGITS);
     let wrong = found.wrong.len();
@@ -283,9 +285,10 @@ fn verify(app: &App, snapshot: &str, context: &mut Context) -> Result<()> {
         .hint("nothing was repaired; a copy of the workspace may have the blobs"))
 }
 
-fn diff(app: &App, first: &str, second: &str, context: &mut Context) -> Result<()> {
-    let (first, second) = (app.find_snapshot(first)?, app.find_snapshot(second)?);
-    let found = app.compare_snapshots(first.snapshot, second.snapshot)?;
+fn diff(workspace: &Workspace, first: &str, second: &str, context: &mut Context) -> Result<()> {
+    let (first, second) =
+        (workspace::find_snapshot(workspace, first)?, workspace::find_snapshot(workspace, second)?);
+    let found = workspace::compare_snapshots(workspace, first.snapshot, second.snapshot)?;
     context.ui.data(&found, |ui| {
         if found.facts.is_empty() && found.files.is_empty() {
             ui.note("They have the same content.");

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::read_args::ReadScope;
 use super::show::progress_line;
-use crate::app::Result;
+use crate::app::{Result, records};
 use crate::base::counted;
 
 /// Summarize the workspace: runs, models in production, pending requests
@@ -22,8 +22,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 }
 
 /// Also `annals train --experiment-summary`.
-pub(super) fn print(app: &crate::app::App, context: &mut Context) -> Result<()> {
-    let status = app.status()?;
+pub(super) fn print(workspace: &crate::app::Workspace, context: &mut Context) -> Result<()> {
+    let status = records::status(&workspace)?;
     context.ui.data(&status, |ui| {
         ui.line(&format!("project     {}", status.project))?;
         ui.line(&format!(

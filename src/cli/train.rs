@@ -14,8 +14,8 @@ use super::show::{class_table, head_scores, with_interval};
 use super::train_plan::print_plan;
 use super::ui::{Table, duration, share};
 use crate::app::{
-    App, ConfigSource, DataSource, Error, ErrorKind, Programs, Result, TrainRequest, Trained,
-    all_settings, named_configs, show_config,
+    ConfigSource, DataSource, Error, ErrorKind, Programs, Result, TrainRequest, Trained, Workspace,
+    all_settings, named_configs, runs, show_config,
 };
 use crate::base::Split;
 use crate::domain::run::Category;
@@ -163,9 +163,9 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             .ui
             .data(&config, |ui| config.to_yaml().lines().try_for_each(|line| ui.line(line)));
     }
-    let app = context.changing(args.mode.dry_run)?;
+    let workspace = context.changing(args.mode.dry_run)?;
     if args.experiment_summary {
-        super::status::print(&app, context)?;
+        super::status::print(&workspace, context)?;
         if args.name.is_none() && args.data.is_empty() && !args.create_sample_data {
             return Ok(());
         }
@@ -176,38 +176,38 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
     let request = request(args, context)?;
     if dry_run {
         let plan = match &resume {
-            Some(run) => app.plan_resume(run)?,
-            None => app.plan_training(&request, &mut Terminal::new(context))?,
+            Some(run) => runs::plan_resume(&workspace, run)?,
+            None => runs::plan_training(&workspace, &request, &mut Terminal::new(context))?,
         };
         return print_plan(&plan, context);
     }
     let stop = stop_signals()?;
     let runs = match &resume {
-        _ if repeat > 1 => train_repeatedly(&app, &request, repeat, &stop, context),
-        Some(run) => app
-            .resume(run, &request.programs, &stop, &mut Terminal::new(context))
-            .map(|trained| vec![trained]),
-        None => {
-            app.train(&request, &stop, &mut Terminal::new(context)).map(|trained| vec![trained])
+        _ if repeat > 1 => train_repeatedly(&workspace, &request, repeat, &stop, context),
+        Some(run) => {
+            runs::resume(&workspace, run, &request.programs, &stop, &mut Terminal::new(context))
+                .map(|trained| vec![trained])
         }
+        None => runs::train(&workspace, &request, &stop, &mut Terminal::new(context))
+            .map(|trained| vec![trained]),
     };
     if super::cleanup::is_one_more(&runs) {
-        super::cleanup::housekeep(&app, tidy, context);
+        super::cleanup::housekeep(&workspace, tidy, context);
     }
     let runs = runs?;
     match runs.as_slice() {
-        [trained] => summary(&app, trained, context)?,
-        _ => spread(&app, &runs, context)?,
+        [trained] => summary(&workspace, trained, context)?,
+        _ => spread(&workspace, &runs, context)?,
     }
     for trained in runs.iter().filter(|_| check) {
-        super::candidates::print(&app, Some(&trained.run.experiment_id), context)?;
+        super::candidates::print(&workspace, Some(&trained.run.experiment_id), context)?;
     }
     Ok(())
 }
 
 /// One run after the other; the first that does not finish is the last.
 fn train_repeatedly(
-    app: &App,
+    workspace: &Workspace,
     request: &TrainRequest,
     count: u32,
     stop: &AtomicUsize,
@@ -220,7 +220,7 @@ fn train_repeatedly(
         let ended = if asked {
             Err(Error::new(ErrorKind::Interrupted, "stopped by the user between two runs"))
         } else {
-            app.train(&request, stop, &mut Terminal::new(context))
+            runs::train(workspace, &request, stop, &mut Terminal::new(context))
         };
         match ended {
             Ok(trained) => runs.push(trained),
@@ -289,9 +289,9 @@ fn heads(given: &[String]) -> Result<String> {
     Ok(Value::from(heads).to_string())
 }
 
-fn summary(app: &App, trained: &Trained, context: &mut Context) -> Result<()> {
+fn summary(workspace: &Workspace, trained: &Trained, context: &mut Context) -> Result<()> {
     let run = &trained.run;
-    let shown = app.trained_shown(trained)?;
+    let shown = runs::trained_shown(workspace, trained)?;
     context.ui.data(&shown, |ui| {
         let metric = |name: &str| with_interval(run, name, Split::Test);
         ui.line(&format!(
@@ -325,8 +325,8 @@ fn summary(app: &App, trained: &Trained, context: &mut Context) -> Result<()> {
     })
 }
 
-fn spread(app: &App, runs: &[Trained], context: &mut Context) -> Result<()> {
-    let all = app.trained_repeatedly(runs)?;
+fn spread(workspace: &Workspace, runs: &[Trained], context: &mut Context) -> Result<()> {
+    let all = runs::trained_repeatedly(workspace, runs)?;
     context.ui.data(&all, |ui| {
         for Trained { run, .. } in runs {
             ui.line(&format!(

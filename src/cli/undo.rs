@@ -3,7 +3,7 @@
 use super::consent::DryRun;
 use super::context::Context;
 use super::promote::tell_edits;
-use crate::app::Result;
+use crate::app::{Result, workspace};
 
 /// Undo your last change by appending its inverse, if that can be done safely
 ///
@@ -21,8 +21,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let app = context.app()?;
-    let undone = if args.mode.dry_run { app.plan_undo()? } else { app.undo()? };
+    let workspace = context.workspace()?;
+    let undone = if args.mode.dry_run {
+        workspace::plan_undo(&workspace)?
+    } else {
+        workspace::undo(&workspace)?
+    };
     tell_edits(&undone.regenerated, context);
     context.ui.data(&undone, |ui| {
         let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Against, App, Error, ErrorKind, Result, VerifyOptions};
+use crate::app::{Against, Error, ErrorKind, Result, VerifyOptions, records};
 use crate::base::{are, counted};
 
 /// Recompute the whole record from its stored bytes; exit code 10 if anything is wrong
@@ -33,8 +33,8 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let against = args.against.as_ref().map(|path| Against::read(&context.cwd.join(path)));
     let options = VerifyOptions { against: against.transpose()?, key: args.key.clone() };
     let report = match &args.log {
-        Some(file) => App::verify_file(&context.cwd.join(file), &context.env, &options)?,
-        None => context.app()?.verify(&options)?,
+        Some(file) => records::verify_file(&context.cwd.join(file), &context.env, &options)?,
+        None => records::verify(&context.workspace()?, &options)?,
     };
     context.ui.data(&report, |ui| {
         for finding in report.findings.iter().take(FINDINGS_SHOWN_MAX) {

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::out::{self, OutPath};
 use super::read_args::LogFile;
 use super::ui::{Ui, escape};
-use crate::app::{App, Bundle, Error, Node, Result};
+use crate::app::{Bundle, Error, Node, Result, Workspace, records};
 use crate::base::{are, counted};
 
 /// Show why a model is in production, or where a file comes from, event by event
@@ -42,11 +42,11 @@ pub(super) struct BundleArgs {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    args.file.read(context, |app, context| show(args, app, context))
+    args.file.read(context, |workspace, context| show(args, workspace, context))
 }
 
-fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
-    let node = app.why(&args.what, &context.cwd)?;
+fn show(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()> {
+    let node = records::why(workspace, &args.what, &context.cwd)?;
     context.ui.data(&node, |ui| tree(ui, &node, "", ""))?;
     let Some(path) = &args.proofs else { return Ok(()) };
     let mut path = path.place(context)?;
@@ -54,7 +54,7 @@ fn show(args: &Args, app: &App, context: &mut Context) -> Result<()> {
         let plain = |c: char| if c.is_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
         path.push(format!("{}.proofs.json", args.what.chars().map(plain).collect::<String>()));
     }
-    let bundle = app.bundle(&args.what, &node)?;
+    let bundle = records::bundle(workspace, &args.what, &node)?;
     let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
     out::write(&path, text.as_bytes())?;
     context.ui.note(&format!("{} proofs are in {}", bundle.proofs.len(), path.display()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
+use annals::app::{Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
 use annals::domain::Provenance;
 use annals::domain::run::{Ending, RunCommand, RunEdit, RunFacts, RunStream};
@@ -277,7 +277,7 @@ fn scores_that_were_typed_in_are_named() {
         folders: Default::default(),
     };
     let dirs = ConfigDirs { keys: ward.path("no keys") };
-    let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();
+    let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let id = app.find_run(&app.snapshot().unwrap(), &run).unwrap();
     // The way an importer would, with values that no program printed.
     let metric = annals::domain::metric::FinalMetric {

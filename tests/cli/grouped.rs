@@ -1,7 +1,7 @@
 //! `annals query` where rows are counted as they are read, and come in the order that is asked for:
 //! the answers are those that SQLite makes of the whole rows.
 
-use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
+use annals::app::{Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
 use annals::domain::Provenance;
 use annals::domain::run::{RunCommand, RunEdit, RunFacts, RunStream};
@@ -133,7 +133,7 @@ fn a_large_log_is_exported_in_its_order_and_always_the_same() {
         folders: Default::default(),
     };
     let dirs = ConfigDirs { keys: ward.path("no keys") };
-    let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();
+    let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
     app.decide("note", |tx| {
         let policy = fold_policy(tx.log())?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::Stdio;
 
-use annals::app::{App, Caller, ConfigDirs, Draft, fold_policy};
+use annals::app::{Caller, ConfigDirs, Draft, fold_policy};
 use annals::base::Env;
 use annals::domain::Provenance;
 use annals::domain::run::{RunCommand, RunEdit, RunFacts, RunStream};
@@ -238,7 +238,7 @@ pub fn long_record() -> Workspace {
         folders: Default::default(),
     };
     let dirs = ConfigDirs { keys: ward.path("no keys") };
-    let app = App::open(&ward.root, caller, &dirs, Env::system()).unwrap();
+    let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
     app.decide("note", |tx| {
         let policy = fold_policy(tx.log())?;

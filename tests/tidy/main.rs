@@ -350,7 +350,7 @@ fn joined(name: &str, text: &str) -> Vec<String> {
                 || what.starts_with("format!(\".")
         };
         if joins.any(|what| !own(what)) {
-            found.push(format!("{name}:{number}: a path is used unchecked (App::inside)"));
+            found.push(format!("{name}:{number}: a path is used unchecked (Workspace::inside)"));
         }
     }
     found
@@ -478,7 +478,7 @@ fn every_named_config_is_listed() {
 #[test]
 fn each_rule_fires() {
     assert_eq!(walls("src/domain/x.rs", "use crate::store::Store;").len(), 1);
-    assert_eq!(walls("src/engine/x.rs", "use annals::app::App;").len(), 1);
+    assert_eq!(walls("src/engine/x.rs", "use annals::app::Workspace;").len(), 1);
     assert!(walls("src/domain/x.rs", "// crate::store\nuse crate::base::Digest;").is_empty());
     assert_eq!(walls("src/cli/x.rs", "let x = crate::store::open(crate::base::X);").len(), 1);
     assert_eq!(walls("src/novel/x.rs", "").len(), 1);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::app::core::git::Tree;
-use crate::app::{App, Error, Result, fold_policy};
+use crate::app::{Error, Result, Workspace, fold_policy, workspace};
 use crate::base::Digest;
 use crate::base::mask::mask_text;
 use crate::domain::run::{CODE_NOT_RECORDED, Environment, Git};
@@ -20,7 +20,7 @@ pub(in crate::app) struct EngineFacts<'a> {
     pub(in crate::app) accelerators: Vec<String>,
 }
 
-impl App {
+impl Workspace {
     /// Whether `verb` may begin a run from the code as it is; a refusal is in the log.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl App {
         if !rules.require_clean_tree {
             return Ok(());
         }
-        let uncommitted = self.uncommitted()?;
+        let uncommitted = workspace::uncommitted(self)?;
         let Err(rejection) = rules.may_begin(uncommitted.as_deref()) else { return Ok(()) };
         let error = Error::from(rejection)
             .hint("commit or stash, let git ignore files that are not code, or change the rule");
@@ -85,7 +85,7 @@ impl App {
             }
         };
         let branch = tree.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-        let difference = self.difference(&tree, &[]);
+        let difference = workspace::difference(self, &tree, &[]);
         // What cannot be compared is not known to be the commit's.
         let dirty = !matches!(difference, Ok(None));
         let text = difference.ok().flatten().filter(|text| !text.is_empty());

@@ -1,6 +1,6 @@
 //! Things by what the user calls them: an id's prefix, a unique name, a name.
 
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::RunId;
 use crate::base::suggest::nearest;
 use crate::domain::Event;
@@ -53,7 +53,7 @@ impl FittingRuns {
     }
 }
 
-impl App {
+impl Workspace {
     /// The run that `text` names: a unique name or id, an experiment's name that one run has, a
     /// production name, alias or `NAME@VERSION` (the run that the version came from), a prefix of
     /// an id or unique name that one run has, or `latest`.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, LogLine, LogQuery, Result};
+use crate::app::{Error, ErrorKind, LogLine, LogQuery, Result, Workspace, records};
 use crate::base::Timestamp;
 use crate::domain::Event;
 use crate::domain::invocation::{InvocationEvent, Outcome};
@@ -39,19 +39,19 @@ pub struct InvocationShown {
     pub events: Vec<LogLine>,
 }
 
-impl App {
+impl Workspace {
     /// An invocation by its id, the beginning of its id, or the position of one of its events.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]; when the log cannot be read.
     pub fn invocation_shown(&self, text: &str) -> Result<InvocationShown> {
-        let position = self.invocation(text)?;
+        let position = records::invocation(self, text)?;
         let query = LogQuery {
             invocation: Some(position.to_string()),
             limit: usize::MAX,
             ..LogQuery::default()
         };
-        let mut events = self.log(&query)?;
+        let mut events = records::log(self, &query)?;
         events.reverse();
         let (start, end) = self.store.read(|log| {
             let start = log.event(position)?;

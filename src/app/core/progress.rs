@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Result};
+use crate::app::{Result, Workspace};
 use crate::base::{RunId, Timestamp};
 use crate::projection::Snapshot;
 use crate::projection::runs::{Planned, RunDetails};
@@ -41,7 +41,7 @@ impl Progress {
     }
 }
 
-impl App {
+impl Workspace {
     /// How far a running training is; none for a run that recorded no plan, or in the past.
     ///
     /// # Errors

@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::{App, Caller, ConfigDirs, Error, ErrorKind, Layout, Paths, Result, Settings};
+use crate::app::{
+    Caller, ConfigDirs, Error, ErrorKind, Layout, Paths, Result, Settings, Workspace, records,
+};
 use crate::base::Env;
 use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
 use crate::domain::{Event, StreamId};
 use crate::store::{Lost, Reader, Store, StoreError};
 
-/// What an [`App`] looks through.
+/// What an [`Workspace`] looks through.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::app) struct ReadScope {
     /// A copied log: no workspace, no views on disk, nobody alive.
@@ -18,7 +20,7 @@ pub(in crate::app) struct ReadScope {
     pub(in crate::app) size: Option<u64>,
 }
 
-impl App {
+impl Workspace {
     /// A copied log, for reading: without its workspace, without keys, past what is damaged
     /// ([`Self::lost`]).
     ///
@@ -38,9 +40,9 @@ impl App {
         let layout = Layout::new(settings.layout);
         let dirs = ConfigDirs { keys: PathBuf::new() };
         let root = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut app = Self::with(root, (settings, layout), store, caller, &dirs, env);
-        app.scope.alone = true;
-        Ok(app)
+        let mut workspace = Self::with(root, (settings, layout), store, caller, &dirs, env);
+        workspace.scope.alone = true;
+        Ok(workspace)
     }
 
     /// The same, as it was at a time or right after a position. Only for reading.
@@ -48,7 +50,7 @@ impl App {
     /// # Errors
     /// As [`Self::size_as_of`].
     pub fn at(mut self, as_of: &str) -> Result<Self> {
-        self.scope.size = Some(self.size_as_of(as_of)?);
+        self.scope.size = Some(records::size_as_of(&self, as_of)?);
         Ok(self)
     }
 

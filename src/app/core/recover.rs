@@ -5,7 +5,8 @@ use crate::app::core::session::Tx;
 use crate::app::models::production::in_production;
 use crate::app::models::promote::append_move;
 use crate::app::runs::archive::folder_name;
-use crate::app::{App, Layout, Result, fold_policy, fold_registry, fold_run};
+use crate::app::{Layout, Result, Workspace, fold_policy, fold_registry, fold_run};
+use crate::app::{models, runs, workspace};
 use crate::base::{InvocationId, RunId};
 use crate::domain::file_move::{Migrated, MoveCommand, MoveEvent, MovePlanned, MovePurpose};
 use crate::domain::invocation::{
@@ -29,7 +30,7 @@ struct Left {
     started: InvocationStarted,
 }
 
-impl App {
+impl Workspace {
     /// Clears what crashed processes left. Costs one short read when there is nothing.
     ///
     /// # Errors
@@ -38,8 +39,8 @@ impl App {
         if self.dry_run {
             return Ok(Recovered::default());
         }
-        let cleared = self.clear_beginnings()?;
-        self.clear_redaction()?;
+        let cleared = runs::clear_beginnings(self)?;
+        workspace::clear_redaction(self)?;
         let left = self.store.read(|log| self.left(log))?;
         if left.is_empty() {
             return Ok(Recovered { notes: cleared });
@@ -98,7 +99,7 @@ impl App {
         }
         notes.extend(self.recover_moves(tx, left.position)?);
         let id: InvocationId = left.started.invocation;
-        notes.extend(self.end_redaction(tx.log(), left.position, id)?);
+        notes.extend(workspace::end_redaction(self, tx.log(), left.position, id)?);
         let command = InvocationCommand::Interrupt { recovered: notes.clone() };
         tx.decide::<InvocationStream>(id, command, &Provenance::Supervised)?;
         notes.push(format!(
@@ -109,7 +110,7 @@ impl App {
     }
 }
 
-impl App {
+impl Workspace {
     /// Ends the moves that an invocation planned: completed where the target is whole, else
     /// rolled back.
     fn recover_moves(&self, tx: &mut Tx<'_, '_>, invocation: u64) -> Result<Vec<String>> {
@@ -132,16 +133,16 @@ impl App {
                 plan.purpose,
                 MovePurpose::Archive(_) | MovePurpose::Restore(_) | MovePurpose::Migration(_)
             ) {
-                let (end, _) = self.finish_relocation(tx, &plan, true, None)?;
+                let (end, _) = runs::finish_relocation(self, tx, &plan, true, None)?;
                 let how = if end == Recovery::Completed { "finished" } else { "rolled back" };
                 notes.push(format!("the move to {} was {how}", plan.to));
                 continue;
             }
             if let MovePurpose::Removal(_) = &plan.purpose {
-                notes.push(self.finish_removal(tx, &plan, true, None)?.0);
+                notes.push(runs::finish_removal(self, tx, &plan, true, None)?.0);
                 continue;
             }
-            notes.push(self.end_cut_move(tx, &plan)?);
+            notes.push(models::end_cut_move(self, tx, &plan)?);
         }
         // Also of those that had ended: the crash may have come before the last was cleared away.
         for plan in moves_of(tx.log(), invocation)? {
@@ -185,7 +186,7 @@ impl App {
     }
 }
 
-impl App {
+impl Workspace {
     /// Whether the layout has such a place for what a plan moves.
     fn is_target<A: Access>(&self, log: &View<A>, plan: &MovePlanned) -> Result<bool> {
         let parent = plan.to.rsplit_once('/').map_or("", |(parent, _)| parent);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::{App, Error, ErrorKind, Layout, Result};
+use crate::app::{Error, ErrorKind, Layout, Result, Workspace};
 use crate::projection::files::{Exporter, Regenerated};
 use crate::projection::{Snapshot, ViewError, Views};
 
@@ -28,7 +28,7 @@ impl From<ViewError> for Error {
     }
 }
 
-impl App {
+impl Workspace {
     /// The views of this workspace, or of a copied log.
     pub fn views(&self) -> Views {
         if self.scope.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::app::core::draft::Draft;
 use crate::app::core::live::Alive;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::mask::mask_text;
 use crate::base::{CommandId, InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationCommand, InvocationStream, Outcome, StartedVerb};
@@ -69,7 +69,7 @@ impl<'t> Tx<'_, 't> {
         self.invocation
     }
 
-    /// Puts other stored bytes in the place of events; inside [`App::rewrite`] alone.
+    /// Puts other stored bytes in the place of events; inside [`Workspace::rewrite`] alone.
     ///
     /// # Errors
     /// When the log cannot be read or written.
@@ -125,7 +125,7 @@ fn append<S: Decider>(
 #[derive(Debug)]
 pub struct Session<'a> {
     /// The workspace.
-    pub app: &'a App,
+    pub workspace: &'a Workspace,
     verb: &'static str,
     id: InvocationId,
     /// Position of the actor's registration.
@@ -136,7 +136,7 @@ pub struct Session<'a> {
     _alive: Alive,
 }
 
-impl App {
+impl Workspace {
     /// Runs a whole invocation in one transaction: its start, what `f` appends, its end.
     ///
     /// # Errors
@@ -221,7 +221,7 @@ impl App {
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
         let (actor, invocation) =
             self.store.write(&options, |writer| self.start(writer, verb, id, None))?;
-        Ok(Session { app: self, verb, id, actor, invocation, key, _alive: alive })
+        Ok(Session { workspace: self, verb, id, actor, invocation, key, _alive: alive })
     }
 
     /// Opens an invocation that lasts, with a first transaction that writes the log anew.
@@ -245,7 +245,7 @@ impl App {
             let value = f(&mut Tx { writer, actor, invocation, key }, id)?;
             Ok::<_, Error>((actor, invocation, value))
         })?;
-        Ok((Session { app: self, verb, id, actor, invocation, key, _alive: alive }, value))
+        Ok((Session { workspace: self, verb, id, actor, invocation, key, _alive: alive }, value))
     }
 
     /// A verb that lasts plans its dry run itself, before it begins.
@@ -335,7 +335,7 @@ impl Session<'_> {
         options: &WriteOptions<'_>,
         f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
     ) -> Result<T> {
-        self.app.store.write(options, |writer| {
+        self.workspace.store.write(options, |writer| {
             let (actor, invocation) = (self.actor, self.invocation);
             f(&mut Tx { writer, actor, invocation, key: self.key() })
         })
@@ -372,12 +372,12 @@ impl Session<'_> {
 
     /// The log.
     pub fn store(&self) -> &Store {
-        &self.app.store
+        &self.workspace.store
     }
 
     /// The present instant.
     pub fn now(&self) -> Timestamp {
-        self.app.env.now()
+        self.workspace.env.now()
     }
 }
 

@@ -97,27 +97,27 @@ impl Warnings {
 
 /// One workspace, opened for one caller.
 #[derive(Debug)]
-pub struct App {
+pub struct Workspace {
     /// The workspace's folder.
-    pub root: PathBuf,
+    pub(in crate::app) root: PathBuf,
     /// Paths and preferences.
-    pub settings: Settings,
+    pub(in crate::app) settings: Settings,
     /// Where things lie.
-    pub layout: Layout,
+    pub(in crate::app) layout: Layout,
     /// The log.
-    pub store: Store,
+    pub(in crate::app) store: Store,
     /// Content-addressed files.
-    pub blobs: Blobs,
+    pub(in crate::app) blobs: Blobs,
     /// Which invocations are alive.
-    pub live: LiveFiles,
-    /// Time and chance.
-    pub env: Env,
+    pub(in crate::app) live: LiveFiles,
+    /// Injected clock and randomness.
+    pub(in crate::app) env: Env,
     /// Who calls.
-    pub caller: Caller,
+    pub(in crate::app) caller: Caller,
     /// What the user is to be warned of once the verb has ended.
-    pub warnings: Warnings,
+    pub(in crate::app) warnings: Warnings,
     /// Whether decisions are made and shown but nothing is written (`--dry-run`).
-    pub dry_run: bool,
+    pub(in crate::app) dry_run: bool,
     keys: KeyRing,
     pub(in crate::app) scope: ReadScope,
 }
@@ -206,7 +206,36 @@ impl WorkspaceMade {
     }
 }
 
-impl App {
+impl Workspace {
+    /// The name of the calling user.
+    pub fn actor(&self) -> &str {
+        &self.caller.actor
+    }
+
+    /// The folder of the workspace.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Which layout its folders have.
+    pub const fn layout_kind(&self) -> LayoutKind {
+        self.layout.kind
+    }
+
+    /// The same workspace, whose warnings go to `warnings`.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: &Warnings) -> Self {
+        self.warnings = warnings.clone();
+        self
+    }
+
+    /// The same workspace, where decisions are made and shown but nothing is written if `dry_run`.
+    #[must_use]
+    pub const fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
     /// The workspace that `start` lies in, looked for upward like git does.
     ///
     /// # Errors
@@ -254,17 +283,17 @@ impl App {
         // Settings come last: a log without them is what a crash has left, empty or founded.
         let make = if begun { Store::open } else { Store::create };
         let store = make(&annals, env.clone())?;
-        let app = Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env);
-        match app.store.read(|log| Ok::<_, Error>(invocations(log)?))? {
-            0 => app.found()?,
+        let workspace = Self::with(root.to_owned(), (settings, layout), store, caller, dirs, env);
+        match workspace.store.read(|log| Ok::<_, Error>(invocations(log)?))? {
+            0 => workspace.found()?,
             1 => {}
             _ => return Err(lost_settings(root)),
         }
-        let ignored = gitignore::protect(&app.root, &app.layout)?;
-        app.make_pretrained(&app.layout)?;
-        app.write_settings(&app.settings)?;
-        app.record_location();
-        Ok((app, ignored))
+        let ignored = gitignore::protect(&workspace.root, &workspace.layout)?;
+        workspace.make_pretrained(&workspace.layout)?;
+        workspace.write_settings(&workspace.settings)?;
+        workspace.record_location();
+        Ok((workspace, ignored))
     }
 
     /// The settings and paths that [`Self::init`] would write.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, Finding, Result};
+use crate::app::{Finding, Result, Workspace};
 use crate::base::durable;
 use crate::store::Store;
 use crate::verify::{Kinship, kinship};
@@ -27,7 +27,7 @@ struct WorkspaceIdentity {
     copied_from: BTreeSet<String>,
 }
 
-impl App {
+impl Workspace {
     /// Notices that the workspace was copied since it was last used; says so once.
     pub fn record_location(&self) -> Option<String> {
         let inode = inode(&self.root)?;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::runs::run_files::{RunFiles, files_of_details};
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, runs};
 use crate::base::RunId;
 use crate::domain::RuleResult;
 use crate::projection::Snapshot;
@@ -35,59 +35,61 @@ impl From<Candidate> for CandidateLine {
     }
 }
 
-impl App {
-    /// The run that is named, or every finished run, against the rules in force.
-    ///
-    /// # Errors
-    /// As [`Self::candidate`]; [`ErrorKind::NotFound`] for an unknown run.
-    pub fn candidate_lines(&self, only: Option<&str>) -> Result<Vec<CandidateLine>> {
-        let views = self.snapshot()?;
-        let candidates = match only {
-            Some(text) => vec![self.candidate(&views, self.find_run(&views, text)?)?],
-            None => self.candidates(&views)?,
-        };
-        Ok(candidates.into_iter().map(Into::into).collect())
-    }
+/// The run that is named, or every finished run, against the rules in force.
+///
+/// # Errors
+/// As [`candidate`]; [`ErrorKind::NotFound`] for an unknown run.
+pub fn candidate_lines(workspace: &Workspace, only: Option<&str>) -> Result<Vec<CandidateLine>> {
+    let views = workspace.snapshot()?;
+    let candidates = match only {
+        Some(text) => vec![candidate(workspace, &views, workspace.find_run(&views, text)?)?],
+        None => candidates(workspace, &views)?,
+    };
+    Ok(candidates.into_iter().map(Into::into).collect())
+}
 
-    /// Every finished run against the rules in force, newest first. Runs whose files were removed
-    /// are left out.
-    ///
-    /// # Errors
-    /// When views or log cannot be read.
-    pub fn candidates(&self, views: &Snapshot) -> Result<Vec<Candidate>> {
-        let redacted = self.redacted_files()?;
-        let mut candidates = views.candidates()?;
-        // Of a run that meets a rule less it makes no difference.
-        for candidate in candidates.iter_mut().filter(|c| c.assessment.is_candidate()) {
-            if let Some(details) = views.run(candidate.run)? {
-                let place = RunFiles::of_details(&details, redacted.clone());
-                let available = self.model_available(&place, &files_of_details(&details));
-                candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
-            }
+/// Every finished run against the rules in force, newest first. Runs whose files were removed
+/// are left out.
+///
+/// # Errors
+/// When views or log cannot be read.
+pub fn candidates(workspace: &Workspace, views: &Snapshot) -> Result<Vec<Candidate>> {
+    let redacted = runs::redacted_files(workspace)?;
+    let mut candidates = views.candidates()?;
+    // Of a run that meets a rule less it makes no difference.
+    for candidate in candidates.iter_mut().filter(|c| c.assessment.is_candidate()) {
+        if let Some(details) = views.run(candidate.run)? {
+            let place = RunFiles::of_details(&details, redacted.clone());
+            let available = runs::model_available(workspace, &place, &files_of_details(&details));
+            candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
         }
-        Ok(candidates)
     }
+    Ok(candidates)
+}
 
-    /// One run against the rules in force.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] for a run that has not finished or whose files were removed.
-    pub fn candidate(&self, views: &Snapshot, run: RunId) -> Result<Candidate> {
-        let details = views
-            .run(run)?
-            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        let place = RunFiles::of_details(&details, self.redacted_files()?);
-        place.refuse_removed()?;
-        let Some(mut candidate) = views.candidate(run)? else {
-            let status = self.status_now(details.status, None)?.word();
-            let message = format!("{} is {status}", details.experiment_id);
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .hint("only a finished run is judged by the policy"));
-        };
-        let available = self.model_available(&place, &files_of_details(&details));
-        candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
-        Ok(candidate)
-    }
+/// One run against the rules in force.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] for a run that has not finished or whose files were removed.
+pub(in crate::app) fn candidate(
+    workspace: &Workspace,
+    views: &Snapshot,
+    run: RunId,
+) -> Result<Candidate> {
+    let details = views
+        .run(run)?
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+    let place = RunFiles::of_details(&details, runs::redacted_files(workspace)?);
+    place.refuse_removed()?;
+    let Some(mut candidate) = views.candidate(run)? else {
+        let status = workspace.status_now(details.status, None)?.word();
+        let message = format!("{} is {status}", details.experiment_id);
+        return Err(Error::new(ErrorKind::Rejected, message)
+            .hint("only a finished run is judged by the policy"));
+    };
+    let available = runs::model_available(workspace, &place, &files_of_details(&details));
+    candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
+    Ok(candidate)
 }
 
 fn unmet(why: &Error) -> RuleResult {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, ModelRow, Result};
+use crate::app::{Error, ErrorKind, ModelRow, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{Split, Timestamp};
 use crate::projection::registry::AliasRow;
@@ -82,73 +82,75 @@ fn aliases_of(aliases: &[AliasRow], model: &ModelRow) -> Vec<String> {
     of.map(|alias| alias.alias.clone()).collect()
 }
 
-impl App {
-    /// The models in production, or all versions, or those of one name, by name and number.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that never was in production.
-    pub fn list_models(&self, name: Option<&str>, all: bool) -> Result<Vec<ModelListed>> {
-        let views = self.snapshot()?;
-        let current = views.production()?;
-        let in_production =
-            |m: &ModelRow| current.iter().any(|c| c.name == m.name && c.number == m.number);
-        let mut models = views.all_versions()?;
-        models.sort_by(|a, b| (&a.name, a.number).cmp(&(&b.name, b.number)));
-        if let Some(name) = name {
-            if models.iter().all(|model| model.name != *name) {
-                return Err(unknown(name, &models));
-            }
-            models.retain(|model| model.name == *name);
-        } else if !all {
-            models.retain(in_production);
+/// The models in production, or all versions, or those of one name, by name and number.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that never was in production.
+pub fn list_models(
+    workspace: &Workspace,
+    name: Option<&str>,
+    all: bool,
+) -> Result<Vec<ModelListed>> {
+    let views = workspace.snapshot()?;
+    let current = views.production()?;
+    let in_production =
+        |m: &ModelRow| current.iter().any(|c| c.name == m.name && c.number == m.number);
+    let mut models = views.all_versions()?;
+    models.sort_by(|a, b| (&a.name, a.number).cmp(&(&b.name, b.number)));
+    if let Some(name) = name {
+        if models.iter().all(|model| model.name != *name) {
+            return Err(unknown(name, &models));
         }
-        let aliases = views.aliases()?;
-        let listed = |model: ModelRow| {
-            let run = views.run(model.run())?;
-            let score = |name| run.as_ref().and_then(|run| run.metric(name, Split::Test));
-            let by = self.event(model.position)?;
-            let state = match in_production(&model) {
-                true => ModelState::InProduction,
-                false => ModelState::Earlier,
-            };
-            Ok(ModelListed {
-                state,
-                aliases: aliases_of(&aliases, &model),
-                run: run.as_ref().map_or("-", |run| run.experiment_id.as_str()).to_owned(),
-                accuracy: score("accuracy"),
-                f1_macro: score("f1_macro"),
-                promoted: Timestamp(model.promoted),
-                promoted_by: by.actor,
-                identity: by.identity,
-                model,
-            })
-        };
-        models.into_iter().map(listed).collect()
+        models.retain(|model| model.name == *name);
+    } else if !all {
+        models.retain(in_production);
     }
-
-    /// One version with its run, aliases and promotion.
-    ///
-    /// # Errors
-    /// When log or views cannot be read.
-    pub fn model_shown(&self, model: ModelRow) -> Result<ModelShown> {
-        let views = self.snapshot()?;
-        let current = views.production()?;
-        let current = current.iter().any(|c| c.name == model.name && c.number == model.number);
-        let by = |position: u64| -> Result<String> {
-            let event = self.event(position)?;
-            Ok(format!("{} ({})", event.actor, event.identity))
+    let aliases = views.aliases()?;
+    let listed = |model: ModelRow| {
+        let run = views.run(model.run())?;
+        let score = |name| run.as_ref().and_then(|run| run.metric(name, Split::Test));
+        let by = records::event(workspace, model.position)?;
+        let state = match in_production(&model) {
+            true => ModelState::InProduction,
+            false => ModelState::Earlier,
         };
-        Ok(ModelShown {
-            state: if current { ModelState::InProduction } else { ModelState::NotInProduction },
-            run: views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default(),
-            aliases: aliases_of(&views.aliases()?, &model),
-            promoted_by: by(model.position)?,
+        Ok(ModelListed {
+            state,
+            aliases: aliases_of(&aliases, &model),
+            run: run.as_ref().map_or("-", |run| run.experiment_id.as_str()).to_owned(),
+            accuracy: score("accuracy"),
+            f1_macro: score("f1_macro"),
             promoted: Timestamp(model.promoted),
-            placed_by: by(model.placed.position)?,
-            placed: Timestamp(model.placed.at),
+            promoted_by: by.actor,
+            identity: by.identity,
             model,
         })
-    }
+    };
+    models.into_iter().map(listed).collect()
+}
+
+/// One version with its run, aliases and promotion.
+///
+/// # Errors
+/// When log or views cannot be read.
+pub fn model_shown(workspace: &Workspace, model: ModelRow) -> Result<ModelShown> {
+    let views = workspace.snapshot()?;
+    let current = views.production()?;
+    let current = current.iter().any(|c| c.name == model.name && c.number == model.number);
+    let by = |position: u64| -> Result<String> {
+        let event = records::event(workspace, position)?;
+        Ok(format!("{} ({})", event.actor, event.identity))
+    };
+    Ok(ModelShown {
+        state: if current { ModelState::InProduction } else { ModelState::NotInProduction },
+        run: views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default(),
+        aliases: aliases_of(&views.aliases()?, &model),
+        promoted_by: by(model.position)?,
+        promoted: Timestamp(model.promoted),
+        placed_by: by(model.placed.position)?,
+        placed: Timestamp(model.placed.at),
+        model,
+    })
 }
 
 fn unknown(name: &str, models: &[ModelRow]) -> Error {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::app::core::session::Tx;
 use crate::app::models::promote::{PromotionFacts, append_move};
 use crate::app::models::repair::FolderDamage;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_registry};
+use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_registry, models};
 use crate::base::{MoveId, RunId, failpoint};
 use crate::domain::file_move::{
     MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile,
@@ -82,408 +82,416 @@ pub struct Bumped {
     pub to: String,
 }
 
-impl App {
-    /// What [`Self::demote`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::demote`]; nothing is recorded.
-    pub fn plan_demotion(&self, name: &str, reason: &str) -> Result<ModelChange> {
-        self.store.read(|log| self.decide_demotion(log, name, reason, None))
-    }
+/// What [`demote`] would do now.
+///
+/// # Errors
+/// As [`demote`]; nothing is recorded.
+pub fn plan_demotion(workspace: &Workspace, name: &str, reason: &str) -> Result<ModelChange> {
+    workspace.store.read(|log| decide_demotion(workspace, log, name, reason, None))
+}
 
-    /// Takes a model out of production; its files stay in the blob store. A folder that is not as
-    /// recorded is kept as it is found.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that is not in production.
-    pub fn demote(&self, name: &str, reason: &str) -> Result<ModelChange> {
-        self.place("demote", |tx| self.decide_demotion(tx.log(), name, reason, tx.key()))
-    }
+/// Takes a model out of production; its files stay in the blob store. A folder that is not as
+/// recorded is kept as it is found.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that is not in production.
+pub fn demote(workspace: &Workspace, name: &str, reason: &str) -> Result<ModelChange> {
+    place(workspace, "demote", |tx| decide_demotion(workspace, tx.log(), name, reason, tx.key()))
+}
 
-    /// What [`Self::roll_back`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::roll_back`]; nothing is recorded.
-    pub fn plan_rollback(&self, name: &str, to: Option<&str>, reason: &str) -> Result<ModelChange> {
-        self.store.read(|log| self.decide_rollback(log, name, to, reason, None))
-    }
+/// What [`roll_back`] would do now.
+///
+/// # Errors
+/// As [`roll_back`]; nothing is recorded.
+pub fn plan_rollback(
+    workspace: &Workspace,
+    name: &str,
+    to: Option<&str>,
+    reason: &str,
+) -> Result<ModelChange> {
+    workspace.store.read(|log| decide_rollback(workspace, log, name, to, reason, None))
+}
 
-    /// Brings an earlier version of a name back into production: the one before the present one,
-    /// or `to` (`2`, `v2` or `1.1.0`). It was granted once; it is not judged again.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name or version that never was in production, and as
-    /// [`Self::demote`].
-    pub fn roll_back(&self, name: &str, to: Option<&str>, reason: &str) -> Result<ModelChange> {
-        self.place("rollback", |tx| self.decide_rollback(tx.log(), name, to, reason, tx.key()))
-    }
+/// Brings an earlier version of a name back into production: the one before the present one,
+/// or `to` (`2`, `v2` or `1.1.0`). It was granted once; it is not judged again.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name or version that never was in production, and as
+/// [`demote`].
+pub fn roll_back(
+    workspace: &Workspace,
+    name: &str,
+    to: Option<&str>,
+    reason: &str,
+) -> Result<ModelChange> {
+    place(workspace, "rollback", |tx| {
+        decide_rollback(workspace, tx.log(), name, to, reason, tx.key())
+    })
+}
 
-    fn place(
-        &self,
-        verb: &'static str,
-        decide: impl FnOnce(&Tx<'_, '_>) -> Result<ModelChange>,
-    ) -> Result<ModelChange> {
-        let session = self.begin(verb)?;
-        let planned = session.transact(|tx| {
-            let mut placed = decide(tx)?;
-            placed.damage.lost = self.secure_present(tx.log(), &placed.name)?;
-            self.append_plan(tx, &placed.plan)?;
-            Ok(placed)
-        });
-        let result = planned.and_then(|mut placed| {
-            placed.damage.kept = self.carry_out(&session, &placed.plan)?;
-            Ok(placed)
-        });
-        let (placed, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(ModelChange { dry_run: false, regenerated, ..placed })
-    }
+fn place(
+    workspace: &Workspace,
+    verb: &'static str,
+    decide: impl FnOnce(&Tx<'_, '_>) -> Result<ModelChange>,
+) -> Result<ModelChange> {
+    let session = workspace.begin(verb)?;
+    let planned = session.transact(|tx| {
+        let mut placed = decide(tx)?;
+        placed.damage.lost = models::secure_present(workspace, tx.log(), &placed.name)?;
+        append_plan(tx, &placed.plan)?;
+        Ok(placed)
+    });
+    let result = planned.and_then(|mut placed| {
+        placed.damage.kept = carry_out(workspace, &session, &placed.plan)?;
+        Ok(placed)
+    });
+    let (placed, regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(ModelChange { dry_run: false, regenerated, ..placed })
+}
 
-    fn decide_demotion<A: Access>(
-        &self,
-        log: &View<A>,
-        name: &str,
-        reason: &str,
-        key: Option<u64>,
-    ) -> Result<ModelChange> {
-        let (mut facts, version) = self.facts_of(log, name, None, key)?;
-        let (name, reason) = (name.to_owned(), reason.to_owned());
-        let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
-        facts.decide(command)?;
-        let version = version.ok_or_else(|| unknown_version(&name, "in production"))?;
-        let plan = MovePlanned {
-            id: MoveId(self.env.random()),
-            mode: MoveMode::Move,
-            from: version.path.clone(),
-            to: effect::BLOBS.into(),
-            files: moved_files(&version),
-            purpose: MovePurpose::Demotion { name: name.clone(), reason },
-        };
-        let damage = self.damage_of(Some(&version));
-        Ok(placed(&name, &version, plan, &facts.registry, damage))
-    }
+fn decide_demotion<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    name: &str,
+    reason: &str,
+    key: Option<u64>,
+) -> Result<ModelChange> {
+    let (mut facts, version) = facts_of(workspace, log, name, None, key)?;
+    let (name, reason) = (name.to_owned(), reason.to_owned());
+    let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
+    facts.decide(command)?;
+    let version = version.ok_or_else(|| unknown_version(&name, "in production"))?;
+    let plan = MovePlanned {
+        id: MoveId(workspace.env.random()),
+        mode: MoveMode::Move,
+        from: version.path.clone(),
+        to: effect::BLOBS.into(),
+        files: moved_files(&version),
+        purpose: MovePurpose::Demotion { name: name.clone(), reason },
+    };
+    let damage = models::damage_of(workspace, Some(&version));
+    Ok(placed(&name, &version, plan, &facts.registry, damage))
+}
 
-    fn decide_rollback<A: Access>(
-        &self,
-        log: &View<A>,
-        name: &str,
-        to: Option<&str>,
-        reason: &str,
-        key: Option<u64>,
-    ) -> Result<ModelChange> {
-        let (mut facts, version) = self.facts_of(log, name, Some(to), key)?;
-        let version = version.ok_or_else(|| match to {
-            Some(version) => unknown_version(name, version),
-            None => no_earlier_version(&facts.registry, name),
-        })?;
-        let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
-        // One that is not in production comes to where the layout has it by now.
-        let present = in_production(&facts.registry, &name);
-        let damage = self.damage_of(present);
-        let to = present.map_or_else(|| self.layout.model(&name), |model| model.path.clone());
-        let id = MoveId(self.env.random());
-        facts.decide(RegistryCommand::RollBack {
-            name: name.clone(),
-            number,
-            file_move: id,
-            reason: reason.clone(),
-        })?;
-        for file in &version.files {
-            self.blobs.verify(file.digest, file.sha256)?;
+fn decide_rollback<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    name: &str,
+    to: Option<&str>,
+    reason: &str,
+    key: Option<u64>,
+) -> Result<ModelChange> {
+    let (mut facts, version) = facts_of(workspace, log, name, Some(to), key)?;
+    let version = version.ok_or_else(|| match to {
+        Some(version) => unknown_version(name, version),
+        None => no_earlier_version(&facts.registry, name),
+    })?;
+    let (name, number, reason) = (name.to_owned(), version.number, reason.to_owned());
+    // One that is not in production comes to where the layout has it by now.
+    let present = in_production(&facts.registry, &name);
+    let damage = models::damage_of(workspace, present);
+    let to = present.map_or_else(|| workspace.layout.model(&name), |model| model.path.clone());
+    let id = MoveId(workspace.env.random());
+    facts.decide(RegistryCommand::RollBack {
+        name: name.clone(),
+        number,
+        file_move: id,
+        reason: reason.clone(),
+    })?;
+    for file in &version.files {
+        workspace.blobs.verify(file.digest, file.sha256)?;
+    }
+    let plan = MovePlanned {
+        id,
+        mode: MoveMode::Copy,
+        from: effect::BLOBS.into(),
+        to,
+        files: moved_files(&version),
+        purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
+    };
+    Ok(placed(&name, &version, plan, &facts.registry, damage))
+}
+
+/// What a decision about `name` looks at, and the version it is about: the one in production,
+/// or where `to` is given the one to go back to.
+fn facts_of<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    name: &str,
+    to: Option<Option<&str>>,
+    key: Option<u64>,
+) -> Result<(PromotionFacts, Option<ModelVersion>)> {
+    let registry = fold_registry(log)?;
+    let versions = registry.versions(name);
+    let numbered = |number: Option<u32>| versions.iter().find(|v| Some(v.number) == number);
+    let version = match to {
+        Some(Some(text)) => named_version(versions, text),
+        Some(None) => numbered(registry.earlier(name)),
+        None => numbered(registry.production.get(name).map(|model| model.number)),
+    };
+    let run = version.map(|version| version.run);
+    Ok((PromotionFacts::read(log, run, &workspace.caller.actor, key)?, version.cloned()))
+}
+
+/// Puts the plan of a production folder's change into the log, unless another is under way.
+pub(in crate::app) fn append_plan(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    no_other_change(tx.log(), plan)?;
+    append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
+}
+
+/// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
+/// that was replaced or removed is kept, if it was not as recorded.
+pub(in crate::app) fn carry_out(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    plan: &MovePlanned,
+) -> Result<Option<String>> {
+    let moved = match &plan.purpose {
+        MovePurpose::Demotion { .. } => effect::remove(&workspace.root, plan),
+        _ => {
+            let present = workspace.store.read(|log| present_files(log, plan))?;
+            effect::place(&workspace.root, &workspace.blobs, plan, present.as_deref())
         }
-        let plan = MovePlanned {
-            id,
-            mode: MoveMode::Copy,
-            from: effect::BLOBS.into(),
-            to,
-            files: moved_files(&version),
-            purpose: MovePurpose::Rollback { name: name.clone(), number, reason },
-        };
-        Ok(placed(&name, &version, plan, &facts.registry, damage))
-    }
-
-    /// What a decision about `name` looks at, and the version it is about: the one in production,
-    /// or where `to` is given the one to go back to.
-    fn facts_of<A: Access>(
-        &self,
-        log: &View<A>,
-        name: &str,
-        to: Option<Option<&str>>,
-        key: Option<u64>,
-    ) -> Result<(PromotionFacts, Option<ModelVersion>)> {
-        let registry = fold_registry(log)?;
-        let versions = registry.versions(name);
-        let numbered = |number: Option<u32>| versions.iter().find(|v| Some(v.number) == number);
-        let version = match to {
-            Some(Some(text)) => named_version(versions, text),
-            Some(None) => numbered(registry.earlier(name)),
-            None => numbered(registry.production.get(name).map(|model| model.number)),
-        };
-        let run = version.map(|version| version.run);
-        Ok((PromotionFacts::read(log, run, &self.caller.actor, key)?, version.cloned()))
-    }
-
-    /// Puts the plan of a production folder's change into the log, unless another is under way.
-    pub(in crate::app) fn append_plan(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<()> {
-        no_other_change(tx.log(), plan)?;
-        append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
-    }
-
-    /// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
-    /// that was replaced or removed is kept, if it was not as recorded.
-    pub(in crate::app) fn carry_out(
-        &self,
-        session: &Session<'_>,
-        plan: &MovePlanned,
-    ) -> Result<Option<String>> {
-        let moved = match &plan.purpose {
-            MovePurpose::Demotion { .. } => effect::remove(&self.root, plan),
-            _ => {
-                let present = self.store.read(|log| self.present_files(log, plan))?;
-                effect::place(&self.root, &self.blobs, plan, present.as_deref())
-            }
-        };
-        let kept = session.transact_patiently(|tx| match &moved {
-            Ok(()) => self.complete(tx, plan, false),
-            Err(error) => {
-                let reason = error.to_string();
-                let command = MoveCommand::RollBack { reason };
-                append_move(tx, plan.id, command)?;
-                Ok(None)
-            }
-        })?;
-        moved?;
-        effect::clear(&self.root, plan)?;
-        failpoint::hit();
-        Ok(kept)
-    }
-
-    /// The files of the version in production that a plan is about.
-    fn present_files<A: Access>(
-        &self,
-        log: &View<A>,
-        plan: &MovePlanned,
-    ) -> Result<Option<Vec<MovedFile>>> {
-        let registry = fold_registry(log)?;
-        let name = plan.purpose.model().unwrap_or_default();
-        Ok(in_production(&registry, name).map(moved_files))
-    }
-
-    /// Ends a move that a crash cut short, one way or the other, and tells which.
-    pub(in crate::app) fn end_cut_move(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<String> {
-        let recovered = match &plan.purpose {
-            MovePurpose::Demotion { .. } => effect::recover_removal(&self.root, plan)?,
-            _ => {
-                let present = self.present_files(tx.log(), plan)?;
-                effect::recover_place(&self.root, plan, present.as_deref())?
-            }
-        };
-        if recovered == Recovered::Completed {
-            let kept = self.complete(tx, plan, true)?;
-            let kept = kept.map(|kept| format!("; the damaged files are in {kept}"));
-            return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
+    };
+    let kept = session.transact_patiently(|tx| match &moved {
+        Ok(()) => complete(workspace, tx, plan, false),
+        Err(error) => {
+            let reason = error.to_string();
+            let command = MoveCommand::RollBack { reason };
+            append_move(tx, plan.id, command)?;
+            Ok(None)
         }
-        let reason = "its process was gone".to_owned();
-        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-        Ok(format!("the move to {} was rolled back", plan.to))
-    }
+    })?;
+    moved?;
+    effect::clear(&workspace.root, plan)?;
+    failpoint::hit();
+    Ok(kept)
+}
 
-    /// Records that the files of a move are where they shall be; takes them back where the decision
-    /// behind it does not hold any more. Returns where a damaged folder is kept.
-    pub(in crate::app) fn complete(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-        recovered: bool,
-    ) -> Result<Option<String>> {
-        let (run, command) = self.outcome(tx, plan)?;
-        let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
-        let before = facts.registry.clone();
-        match facts.decide(command.clone()) {
-            Ok(()) => {
-                append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-                // In the log, what was found comes before the change that ended it.
-                facts.registry = before;
-                let damage = self.found_damaged(tx.log(), plan, recovered)?;
-                let mut damaged_in = None;
-                if let Some((note, kept)) = damage {
-                    facts.decide(note)?;
-                    damaged_in = kept;
-                }
-                if let Some(relocate) = self.relocated_before(tx, plan)? {
-                    facts.decide(relocate)?;
-                }
-                facts.decide(command)?;
-                tx.append(&mut facts.registry)?;
-                Ok(damaged_in)
-            }
-            Err(rejection) => {
-                match &plan.purpose {
-                    MovePurpose::Demotion { .. } => effect::take_back_removal(&self.root, plan)?,
-                    _ => effect::take_back(&self.root, plan)?,
-                }
-                let reason = rejection.to_string();
-                append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-                if recovered { Ok(None) } else { Err(rejection.into()) }
-            }
+/// The files of the version in production that a plan is about.
+fn present_files<A: Access>(log: &View<A>, plan: &MovePlanned) -> Result<Option<Vec<MovedFile>>> {
+    let registry = fold_registry(log)?;
+    let name = plan.purpose.model().unwrap_or_default();
+    Ok(in_production(&registry, name).map(moved_files))
+}
+
+/// Ends a move that a crash cut short, one way or the other, and tells which.
+pub(in crate::app) fn end_cut_move(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    plan: &MovePlanned,
+) -> Result<String> {
+    let recovered = match &plan.purpose {
+        MovePurpose::Demotion { .. } => effect::recover_removal(&workspace.root, plan)?,
+        _ => {
+            let present = present_files(tx.log(), plan)?;
+            effect::recover_place(&workspace.root, plan, present.as_deref())?
         }
+    };
+    if recovered == Recovered::Completed {
+        let kept = complete(workspace, tx, plan, true)?;
+        let kept = kept.map(|kept| format!("; the damaged files are in {kept}"));
+        return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
     }
+    let reason = "its process was gone".to_owned();
+    append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
+    Ok(format!("the move to {} was rolled back", plan.to))
+}
 
-    /// That a model comes back to another folder than it left: the layout changed in between.
-    fn relocated_before(
-        &self,
-        tx: &Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<Option<RegistryCommand>> {
-        let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
-        let registry = fold_registry(tx.log())?;
-        let version = registry.versions(name).iter().find(|version| version.number == *number);
-        let elsewhere = version.is_some_and(|version| version.path != plan.to);
-        Ok(elsewhere.then(|| RegistryCommand::Relocate {
-            name: name.clone(),
-            path: plan.to.clone(),
-            file_move: plan.id,
-        }))
-    }
-
-    /// What is to be decided when the files of a plan are in place, and about which run.
-    fn outcome(
-        &self,
-        tx: &Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<(Option<RunId>, RegistryCommand)> {
-        let file_move = plan.id;
-        Ok(match plan.purpose.clone() {
-            MovePurpose::Promotion { request, run, .. } => {
-                let files = plan.files.iter().map(|file| PromotedFile {
-                    path: file.path.clone(),
-                    digest: file.digest,
-                    sha256: file.sha256,
-                    bytes: file.bytes,
-                });
-                let (path, files) = (plan.to.clone(), files.collect());
-                (Some(run), RegistryCommand::Promote { request, path, files, file_move })
+/// Records that the files of a move are where they shall be; takes them back where the decision
+/// behind it does not hold any more. Returns where a damaged folder is kept.
+pub(in crate::app) fn complete(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    plan: &MovePlanned,
+    recovered: bool,
+) -> Result<Option<String>> {
+    let (run, command) = outcome(tx, plan)?;
+    let mut facts = PromotionFacts::read(tx.log(), run, &workspace.caller.actor, tx.key())?;
+    let before = facts.registry.clone();
+    match facts.decide(command.clone()) {
+        Ok(()) => {
+            append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+            // In the log, what was found comes before the change that ended it.
+            facts.registry = before;
+            let damage = models::found_damaged(workspace, tx.log(), plan, recovered)?;
+            let mut damaged_in = None;
+            if let Some((note, kept)) = damage {
+                facts.decide(note)?;
+                damaged_in = kept;
             }
-            MovePurpose::Demotion { name, reason } => {
-                let registry = fold_registry(tx.log())?;
-                let run = registry.production.get(&name).map(|model| model.run);
-                (run, RegistryCommand::Demote { name, reason })
+            if let Some(relocate) = relocated_before(tx, plan)? {
+                facts.decide(relocate)?;
             }
-            MovePurpose::Rollback { name, number, reason } => {
-                let registry = fold_registry(tx.log())?;
-                let version = registry.versions(&name).iter().find(|v| v.number == number);
-                let run = version.map(|version| version.run);
-                (run, RegistryCommand::RollBack { name, number, file_move, reason })
-            }
-            MovePurpose::Repair { name, number, reason } => {
-                let registry = fold_registry(tx.log())?;
-                let run = registry.production.get(&name).map(|model| model.run);
-                (run, RegistryCommand::Repair { name, number, file_move, reason })
-            }
-            MovePurpose::Archive(_)
-            | MovePurpose::Restore(_)
-            | MovePurpose::Removal(_)
-            | MovePurpose::Migration(_) => {
-                return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
-            }
-        })
-    }
-
-    /// Raises the version of a model in production.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that is not in production.
-    pub fn bump_version(&self, name: &str, bump: Bump, reason: Option<String>) -> Result<Bumped> {
-        self.say("version bump", name, |registry, name| {
-            let number = registry.production.get(name).map_or(0, |model| model.number);
-            let before = registry.versions(name).iter().find(|v| v.number == number);
-            let from = before.map_or(Semver::FIRST, ModelVersion::version);
-            let to = next_version(registry.versions(name), bump);
-            let name = name.to_owned();
-            let bumped =
-                Bumped { name: name.clone(), number, from: from.to_string(), to: to.to_string() };
-            Ok((RegistryCommand::BumpVersion { name, bump, reason }, bumped))
-        })
-    }
-
-    /// Every version of a name, and the number of the one in production.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that never was in production.
-    pub fn versions(&self, name: &str) -> Result<(Vec<ModelRow>, Option<u32>)> {
-        let views = self.snapshot()?;
-        let versions = views.versions(name)?;
-        if versions.is_empty() {
-            let what = "production model";
-            return Err(Rejection::Unknown { what, name: name.to_owned() }.into());
-        }
-        let current = views.production()?.into_iter().find(|model| model.name == name);
-        Ok((versions, current.map(|model| model.number)))
-    }
-
-    /// Points an alias at a version of a name, given as `NAME` (the one in production) or
-    /// `NAME@VERSION`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a version that never was in production; a bad alias.
-    pub fn set_alias(&self, alias: &str, model: &str, reason: Option<String>) -> Result<AliasSet> {
-        let (name, version) =
-            model.split_once('@').map_or((model, None), |(name, version)| (name, Some(version)));
-        self.say("alias set", name, |registry, name| {
-            let number = match version {
-                Some(text) => named_version(registry.versions(name), text).map(|v| v.number),
-                None => registry.production.get(name).map(|model| model.number),
-            };
-            let number =
-                number.ok_or_else(|| unknown_version(name, version.unwrap_or("in production")))?;
-            let (alias, name) = (alias.to_owned(), name.to_owned());
-            let set = AliasSet { alias: alias.clone(), name: name.clone(), number };
-            Ok((RegistryCommand::SetAlias { alias, name, number, reason }, set))
-        })
-    }
-
-    /// Takes an alias away.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none.
-    pub fn remove_alias(&self, alias: &str, reason: Option<String>) -> Result<AliasRemoved> {
-        self.say("alias remove", "", |_, _| {
-            let alias = alias.to_owned();
-            let removed = AliasRemoved { alias: alias.clone(), removed: true };
-            Ok((RegistryCommand::RemoveAlias { alias, reason }, removed))
-        })
-    }
-
-    /// One decision about a name that moves no file; a refusal is recorded.
-    fn say<T>(
-        &self,
-        verb: &'static str,
-        name: &str,
-        command: impl FnOnce(&RegistryState, &str) -> Result<(RegistryCommand, T)>,
-    ) -> Result<T> {
-        let said = self.decide(verb, |tx| {
-            let registry = fold_registry(tx.log())?;
-            let (command, said) = command(&registry, name)?;
-            let run = registry.versions(name).last().map(|version| version.run);
-            let mut facts = PromotionFacts::read(tx.log(), run, &self.caller.actor, tx.key())?;
             facts.decide(command)?;
             tx.append(&mut facts.registry)?;
-            Ok(said)
-        });
-        match &said {
-            Ok(_) => drop(self.refresh()?),
-            Err(error) if error.kind == ErrorKind::Rejected => self.refuse(verb, error)?,
-            Err(_) => {}
+            Ok(damaged_in)
         }
-        said
+        Err(rejection) => {
+            match &plan.purpose {
+                MovePurpose::Demotion { .. } => effect::take_back_removal(&workspace.root, plan)?,
+                _ => effect::take_back(&workspace.root, plan)?,
+            }
+            let reason = rejection.to_string();
+            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
+            if recovered { Ok(None) } else { Err(rejection.into()) }
+        }
     }
+}
+
+/// That a model comes back to another folder than it left: the layout changed in between.
+fn relocated_before(tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<Option<RegistryCommand>> {
+    let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
+    let registry = fold_registry(tx.log())?;
+    let version = registry.versions(name).iter().find(|version| version.number == *number);
+    let elsewhere = version.is_some_and(|version| version.path != plan.to);
+    Ok(elsewhere.then(|| RegistryCommand::Relocate {
+        name: name.clone(),
+        path: plan.to.clone(),
+        file_move: plan.id,
+    }))
+}
+
+/// What is to be decided when the files of a plan are in place, and about which run.
+fn outcome(tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<(Option<RunId>, RegistryCommand)> {
+    let file_move = plan.id;
+    Ok(match plan.purpose.clone() {
+        MovePurpose::Promotion { request, run, .. } => {
+            let files = plan.files.iter().map(|file| PromotedFile {
+                path: file.path.clone(),
+                digest: file.digest,
+                sha256: file.sha256,
+                bytes: file.bytes,
+            });
+            let (path, files) = (plan.to.clone(), files.collect());
+            (Some(run), RegistryCommand::Promote { request, path, files, file_move })
+        }
+        MovePurpose::Demotion { name, reason } => {
+            let registry = fold_registry(tx.log())?;
+            let run = registry.production.get(&name).map(|model| model.run);
+            (run, RegistryCommand::Demote { name, reason })
+        }
+        MovePurpose::Rollback { name, number, reason } => {
+            let registry = fold_registry(tx.log())?;
+            let version = registry.versions(&name).iter().find(|v| v.number == number);
+            let run = version.map(|version| version.run);
+            (run, RegistryCommand::RollBack { name, number, file_move, reason })
+        }
+        MovePurpose::Repair { name, number, reason } => {
+            let registry = fold_registry(tx.log())?;
+            let run = registry.production.get(&name).map(|model| model.run);
+            (run, RegistryCommand::Repair { name, number, file_move, reason })
+        }
+        MovePurpose::Archive(_)
+        | MovePurpose::Restore(_)
+        | MovePurpose::Removal(_)
+        | MovePurpose::Migration(_) => {
+            return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
+        }
+    })
+}
+
+/// Raises the version of a model in production.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that is not in production.
+pub fn bump_version(
+    workspace: &Workspace,
+    name: &str,
+    bump: Bump,
+    reason: Option<String>,
+) -> Result<Bumped> {
+    say(workspace, "version bump", name, |registry, name| {
+        let number = registry.production.get(name).map_or(0, |model| model.number);
+        let before = registry.versions(name).iter().find(|v| v.number == number);
+        let from = before.map_or(Semver::FIRST, ModelVersion::version);
+        let to = next_version(registry.versions(name), bump);
+        let name = name.to_owned();
+        let bumped =
+            Bumped { name: name.clone(), number, from: from.to_string(), to: to.to_string() };
+        Ok((RegistryCommand::BumpVersion { name, bump, reason }, bumped))
+    })
+}
+
+/// Every version of a name, and the number of the one in production.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that never was in production.
+pub fn versions(workspace: &Workspace, name: &str) -> Result<(Vec<ModelRow>, Option<u32>)> {
+    let views = workspace.snapshot()?;
+    let versions = views.versions(name)?;
+    if versions.is_empty() {
+        let what = "production model";
+        return Err(Rejection::Unknown { what, name: name.to_owned() }.into());
+    }
+    let current = views.production()?.into_iter().find(|model| model.name == name);
+    Ok((versions, current.map(|model| model.number)))
+}
+
+/// Points an alias at a version of a name, given as `NAME` (the one in production) or
+/// `NAME@VERSION`.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a version that never was in production; a bad alias.
+pub fn set_alias(
+    workspace: &Workspace,
+    alias: &str,
+    model: &str,
+    reason: Option<String>,
+) -> Result<AliasSet> {
+    let (name, version) =
+        model.split_once('@').map_or((model, None), |(name, version)| (name, Some(version)));
+    say(workspace, "alias set", name, |registry, name| {
+        let number = match version {
+            Some(text) => named_version(registry.versions(name), text).map(|v| v.number),
+            None => registry.production.get(name).map(|model| model.number),
+        };
+        let number =
+            number.ok_or_else(|| unknown_version(name, version.unwrap_or("in production")))?;
+        let (alias, name) = (alias.to_owned(), name.to_owned());
+        let set = AliasSet { alias: alias.clone(), name: name.clone(), number };
+        Ok((RegistryCommand::SetAlias { alias, name, number, reason }, set))
+    })
+}
+
+/// Takes an alias away.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is none.
+pub fn remove_alias(
+    workspace: &Workspace,
+    alias: &str,
+    reason: Option<String>,
+) -> Result<AliasRemoved> {
+    say(workspace, "alias remove", "", |_, _| {
+        let alias = alias.to_owned();
+        let removed = AliasRemoved { alias: alias.clone(), removed: true };
+        Ok((RegistryCommand::RemoveAlias { alias, reason }, removed))
+    })
+}
+
+/// One decision about a name that moves no file; a refusal is recorded.
+fn say<T>(
+    workspace: &Workspace,
+    verb: &'static str,
+    name: &str,
+    command: impl FnOnce(&RegistryState, &str) -> Result<(RegistryCommand, T)>,
+) -> Result<T> {
+    let said = workspace.decide(verb, |tx| {
+        let registry = fold_registry(tx.log())?;
+        let (command, said) = command(&registry, name)?;
+        let run = registry.versions(name).last().map(|version| version.run);
+        let mut facts = PromotionFacts::read(tx.log(), run, &workspace.caller.actor, tx.key())?;
+        facts.decide(command)?;
+        tx.append(&mut facts.registry)?;
+        Ok(said)
+    });
+    match &said {
+        Ok(_) => drop(workspace.refresh()?),
+        Err(error) if error.kind == ErrorKind::Rejected => workspace.refuse(verb, error)?,
+        Err(_) => {}
+    }
+    said
 }
 
 /// Refuses the plan of a production folder's change while another is under way.

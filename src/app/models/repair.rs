@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::models::production::{folder, in_production, moved_files};
 use crate::app::models::promote::PromotionFacts;
-use crate::app::{App, Error, ErrorKind, Finding, ModelRow, Result, fold_registry};
+use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry, models};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
 use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};
@@ -66,197 +66,198 @@ pub struct RepairFailed {
     pub error: String,
 }
 
-impl App {
-    /// What [`Self::repair`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::repair`]; nothing is changed.
-    pub fn plan_repair(&self, name: &str) -> Result<Repaired> {
-        let version = self.store.read(|log| version_in_production(log, name))?;
-        let mut damage = self.damage_of(Some(&version));
-        if !damage.found.is_empty() {
-            damage.lost = self.lost_files(&version, false)?;
-            refuse_lost(&version, &damage)?;
-        }
-        Ok(self.repaired(name, &version, damage))
+/// What [`repair`] would do now.
+///
+/// # Errors
+/// As [`repair`]; nothing is changed.
+pub fn plan_repair(workspace: &Workspace, name: &str) -> Result<Repaired> {
+    let version = workspace.store.read(|log| version_in_production(log, name))?;
+    let mut damage = damage_of(workspace, Some(&version));
+    if !damage.found.is_empty() {
+        damage.lost = lost_files(workspace, &version, false)?;
+        refuse_lost(&version, &damage)?;
     }
+    Ok(repaired(name, &version, damage))
+}
 
-    /// Brings the recorded files of a model in production back from the blob store, and keeps what
-    /// else is in its folder. Records nothing when the folder is as recorded.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a name that is not in production; [`ErrorKind::Integrity`] when
-    /// recorded bytes are neither in the folder nor in the blob store.
-    pub fn repair(&self, name: &str, reason: Option<String>) -> Result<Repaired> {
-        // A folder on its way is none that is damaged.
-        self.recover()?;
-        let planned = self.plan_repair(name)?;
-        if planned.damage.found.is_empty() {
-            return Ok(Repaired { regenerated: self.refresh()?, ..planned });
-        }
-        let session = self.begin("repair")?;
-        let decided = session.transact(|tx| {
-            let version = version_in_production(tx.log(), name)?;
-            let mut damage = self.damage_of(Some(&version));
-            damage.lost = self.lost_files(&version, true)?;
-            refuse_lost(&version, &damage)?;
-            let (id, number) = (MoveId(self.env.random()), version.number);
-            let mut facts =
-                PromotionFacts::read(tx.log(), version.run, &self.caller.actor, tx.key())?;
-            let name = name.to_owned();
-            let command = RegistryCommand::Repair {
-                name: name.clone(),
-                number,
-                file_move: id,
-                reason: reason.clone(),
-            };
-            facts.decide(command)?;
-            let plan = MovePlanned {
-                id,
-                mode: MoveMode::Copy,
-                from: effect::BLOBS.into(),
-                to: version.path.clone(),
-                files: moved_files(&version),
-                purpose: MovePurpose::Repair { name, number, reason },
-            };
-            self.append_plan(tx, &plan)?;
-            Ok((version, damage, plan))
-        });
-        let result = decided.and_then(|(version, mut damage, plan)| {
-            damage.kept = self.carry_out(&session, &plan)?;
-            Ok(self.repaired(name, &version, damage))
-        });
-        let (repaired, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Repaired { regenerated, ..repaired })
+/// Brings the recorded files of a model in production back from the blob store, and keeps what
+/// else is in its folder. Records nothing when the folder is as recorded.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that is not in production; [`ErrorKind::Integrity`] when
+/// recorded bytes are neither in the folder nor in the blob store.
+pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Result<Repaired> {
+    // A folder on its way is none that is damaged.
+    workspace.recover()?;
+    let planned = plan_repair(workspace, name)?;
+    if planned.damage.found.is_empty() {
+        return Ok(Repaired { regenerated: workspace.refresh()?, ..planned });
     }
-
-    fn repaired(&self, name: &str, version: &ModelVersion, damage: FolderDamage) -> Repaired {
-        Repaired {
-            name: name.to_owned(),
-            number: version.number,
-            version: version.version().to_string(),
-            path: version.path.clone(),
-            damage,
-            regenerated: Regenerated::default(),
-        }
-    }
-
-    /// What is not as recorded in the folder of a model in production, each with the way back.
-    pub(in crate::app) fn damaged_model(&self, model: &ModelRow) -> Vec<Finding> {
-        let files = model.files.iter().filter_map(|(path, digest, bytes, sha256)| {
-            let sha256 = sha256.as_ref().and_then(|sha256| sha256.parse().ok());
-            Some(effect::from_blobs(path, digest.parse().ok()?, sha256, *bytes))
-        });
-        let files: Vec<_> = files.collect();
-        let folder = match confine::parent_inside(&self.root, &model.path) {
-            Ok(folder) => folder,
-            Err(error) => {
-                return vec![Finding {
-                    what: format!("{} of {} is not used: {error}", model.path, model.name),
-                    advice: "put the folder itself in the place of the link".into(),
-                }];
-            }
+    let session = workspace.begin("repair")?;
+    let decided = session.transact(|tx| {
+        let version = version_in_production(tx.log(), name)?;
+        let mut damage = damage_of(workspace, Some(&version));
+        damage.lost = lost_files(workspace, &version, true)?;
+        refuse_lost(&version, &damage)?;
+        let (id, number) = (MoveId(workspace.env.random()), version.number);
+        let mut facts =
+            PromotionFacts::read(tx.log(), version.run, &workspace.caller.actor, tx.key())?;
+        let name = name.to_owned();
+        let command = RegistryCommand::Repair {
+            name: name.clone(),
+            number,
+            file_move: id,
+            reason: reason.clone(),
         };
-        let found = effect::inspect(&folder, &files);
-        let finding = |file: DamagedFile| Finding {
-            what: match file.path.as_str() {
-                "." => format!("{} of {} is {}", model.path, model.name, file.damage.word()),
-                path => {
-                    format!("{}/{path} of {} is {}", model.path, model.name, file.damage.word())
-                }
-            },
-            advice: format!(
-                "`annals repair {}` restores the recorded files and stores the present ones",
-                model.name
-            ),
+        facts.decide(command)?;
+        let plan = MovePlanned {
+            id,
+            mode: MoveMode::Copy,
+            from: effect::BLOBS.into(),
+            to: version.path.clone(),
+            files: moved_files(&version),
+            purpose: MovePurpose::Repair { name, number, reason },
         };
-        found.into_iter().map(finding).collect()
-    }
+        models::append_plan(tx, &plan)?;
+        Ok((version, damage, plan))
+    });
+    let result = decided.and_then(|(version, mut damage, plan)| {
+        damage.kept = models::carry_out(workspace, &session, &plan)?;
+        Ok(repaired(name, &version, damage))
+    });
+    let (repaired, regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(Repaired { regenerated, ..repaired })
+}
 
-    /// How the folder of a version in production differs from its record.
-    pub(in crate::app) fn damage_of(&self, version: Option<&ModelVersion>) -> FolderDamage {
-        let inspect =
-            |version: &ModelVersion| match confine::parent_inside(&self.root, &version.path) {
-                Ok(folder) => effect::inspect(&folder, &moved_files(version)),
-                Err(_) => vec![of_folder(Damage::NotAFile)],
-            };
-        FolderDamage { found: version.map(inspect).unwrap_or_default(), ..FolderDamage::default() }
+fn repaired(name: &str, version: &ModelVersion, damage: FolderDamage) -> Repaired {
+    Repaired {
+        name: name.to_owned(),
+        number: version.number,
+        version: version.version().to_string(),
+        path: version.path.clone(),
+        damage,
+        regenerated: Regenerated::default(),
     }
+}
 
-    /// Stores what the blob store lacks of the version in production, as far as its folder has the
-    /// recorded bytes: whatever is taken out of production can come back. Tells the files whose
-    /// bytes are nowhere.
-    pub(in crate::app) fn secure_present<A: Access>(
-        &self,
-        log: &View<A>,
-        name: &str,
-    ) -> Result<Vec<String>> {
-        let registry = fold_registry(log)?;
-        let version = in_production(&registry, name);
-        version.map_or(Ok(vec![]), |version| self.lost_files(version, true))
-    }
-
-    /// The files of a version whose recorded bytes are neither in the blob store nor in its folder;
-    /// with `store`, what only the folder has is stored.
-    fn lost_files(&self, version: &ModelVersion, store: bool) -> Result<Vec<String>> {
-        let mut lost = Vec::new();
-        for file in &version.files {
-            if self.blobs.verify(file.digest, file.sha256).is_ok() {
-                continue;
-            }
-            let found = self.inside_folder(&version.path, &file.path).ok().filter(|path| {
-                let found = effect::digests(path);
-                found.is_ok_and(|found| found.is_some_and(|d| d.are(file.digest, file.sha256)))
-            });
-            match found {
-                Some(path) if store => self.blobs.restore(file.digest, &path)?,
-                Some(_) => {}
-                None => lost.push(file.path.clone()),
-            }
+/// What is not as recorded in the folder of a model in production, each with the way back.
+pub(in crate::app) fn damaged_model(workspace: &Workspace, model: &ModelRow) -> Vec<Finding> {
+    let files = model.files.iter().filter_map(|(path, digest, bytes, sha256)| {
+        let sha256 = sha256.as_ref().and_then(|sha256| sha256.parse().ok());
+        Some(effect::from_blobs(path, digest.parse().ok()?, sha256, *bytes))
+    });
+    let files: Vec<_> = files.collect();
+    let folder = match confine::parent_inside(&workspace.root, &model.path) {
+        Ok(folder) => folder,
+        Err(error) => {
+            return vec![Finding {
+                what: format!("{} of {} is not used: {error}", model.path, model.name),
+                advice: "put the folder itself in the place of the link".into(),
+            }];
         }
-        Ok(lost)
-    }
-
-    /// What to note about a folder that a move replaced or removed and that was not as recorded,
-    /// and where the folder is kept.
-    /// After a crash only what is kept is known.
-    pub(in crate::app) fn found_damaged<A: Access>(
-        &self,
-        log: &View<A>,
-        plan: &MovePlanned,
-        recovered: bool,
-    ) -> Result<Option<(RegistryCommand, Option<String>)>> {
-        let registry = fold_registry(log)?;
-        let name = plan.purpose.model().unwrap_or_default();
-        let Some(version) = in_production(&registry, name) else { return Ok(None) };
-        let files = moved_files(version);
-        let replaced = effect::replaced(&self.root, folder(plan), plan);
-        if replaced.is_none() && recovered {
-            return Ok(None);
-        }
-        let (mut found, kept) = match &replaced {
-            Some((path, is_kept)) => {
-                (effect::inspect(path, &files), is_kept.then(|| self.relative(path)))
+    };
+    let found = effect::inspect(&folder, &files);
+    let finding = |file: DamagedFile| Finding {
+        what: match file.path.as_str() {
+            "." => format!("{} of {} is {}", model.path, model.name, file.damage.word()),
+            path => {
+                format!("{}/{path} of {} is {}", model.path, model.name, file.damage.word())
             }
-            None => (vec![of_folder(Damage::Missing)], None),
+        },
+        advice: format!(
+            "`annals repair {}` restores the recorded files and stores the present ones",
+            model.name
+        ),
+    };
+    found.into_iter().map(finding).collect()
+}
+
+/// How the folder of a version in production differs from its record.
+pub(in crate::app) fn damage_of(
+    workspace: &Workspace,
+    version: Option<&ModelVersion>,
+) -> FolderDamage {
+    let inspect =
+        |version: &ModelVersion| match confine::parent_inside(&workspace.root, &version.path) {
+            Ok(folder) => effect::inspect(&folder, &moved_files(version)),
+            Err(_) => vec![of_folder(Damage::NotAFile)],
         };
-        if found.is_empty() {
-            return Ok(None);
+    FolderDamage { found: version.map(inspect).unwrap_or_default(), ..FolderDamage::default() }
+}
+
+/// Stores what the blob store lacks of the version in production, as far as its folder has the
+/// recorded bytes: whatever is taken out of production can come back. Tells the files whose
+/// bytes are nowhere.
+pub(in crate::app) fn secure_present<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    name: &str,
+) -> Result<Vec<String>> {
+    let registry = fold_registry(log)?;
+    let version = in_production(&registry, name);
+    version.map_or(Ok(vec![]), |version| lost_files(workspace, version, true))
+}
+
+/// The files of a version whose recorded bytes are neither in the blob store nor in its folder;
+/// with `store`, what only the folder has is stored.
+fn lost_files(workspace: &Workspace, version: &ModelVersion, store: bool) -> Result<Vec<String>> {
+    let mut lost = Vec::new();
+    for file in &version.files {
+        if workspace.blobs.verify(file.digest, file.sha256).is_ok() {
+            continue;
         }
-        let (mut bytes, all) = (0, found.len());
-        found.retain(|file| {
-            bytes += file.path.len() + 48;
-            bytes <= LISTED_BYTES_MAX
+        let found = workspace.inside_folder(&version.path, &file.path).ok().filter(|path| {
+            let found = effect::digests(path);
+            found.is_ok_and(|found| found.is_some_and(|d| d.are(file.digest, file.sha256)))
         });
-        let note = RegistryCommand::NoteDamage {
-            name: name.to_owned(),
-            unlisted: (all - found.len()) as u64,
-            found,
-            kept: kept.clone(),
-            file_move: plan.id,
-        };
-        Ok(Some((note, kept)))
+        match found {
+            Some(path) if store => workspace.blobs.restore(file.digest, &path)?,
+            Some(_) => {}
+            None => lost.push(file.path.clone()),
+        }
     }
+    Ok(lost)
+}
+
+/// What to note about a folder that a move replaced or removed and that was not as recorded,
+/// and where the folder is kept.
+/// After a crash only what is kept is known.
+pub(in crate::app) fn found_damaged<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    plan: &MovePlanned,
+    recovered: bool,
+) -> Result<Option<(RegistryCommand, Option<String>)>> {
+    let registry = fold_registry(log)?;
+    let name = plan.purpose.model().unwrap_or_default();
+    let Some(version) = in_production(&registry, name) else { return Ok(None) };
+    let files = moved_files(version);
+    let replaced = effect::replaced(&workspace.root, folder(plan), plan);
+    if replaced.is_none() && recovered {
+        return Ok(None);
+    }
+    let (mut found, kept) = match &replaced {
+        Some((path, is_kept)) => {
+            (effect::inspect(path, &files), is_kept.then(|| workspace.relative(path)))
+        }
+        None => (vec![of_folder(Damage::Missing)], None),
+    };
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let (mut bytes, all) = (0, found.len());
+    found.retain(|file| {
+        bytes += file.path.len() + 48;
+        bytes <= LISTED_BYTES_MAX
+    });
+    let note = RegistryCommand::NoteDamage {
+        name: name.to_owned(),
+        unlisted: (all - found.len()) as u64,
+        found,
+        kept: kept.clone(),
+        file_move: plan.id,
+    };
+    Ok(Some((note, kept)))
 }
 
 fn of_folder(damage: Damage) -> DamagedFile {

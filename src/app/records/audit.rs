@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::audit::{
-    Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile, RunFacts,
-    Severity, WorkspaceFiles, audit, sarif, word,
+    self, Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile,
+    RunFacts, Severity, WorkspaceFiles, word,
 };
 use crate::app::records::window::scan;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{Digest, FileDigests, Sha256Digest, counted};
 use crate::domain::run::RunStatus;
@@ -61,322 +61,332 @@ pub fn audit_checks() -> Vec<CheckLine> {
     CHECKS.iter().map(line).collect()
 }
 
-impl App {
-    /// Findings as SARIF, which code scanning reads.
-    pub fn sarif(&self, audit: &Audit) -> serde_json::Value {
-        sarif(audit, &self.log_name())
-    }
+/// Findings as SARIF, which code scanning reads.
+pub fn sarif(workspace: &Workspace, audit: &Audit) -> serde_json::Value {
+    audit::sarif(audit, &log_name(workspace))
+}
 
-    /// Everything that a careful reviewer would find in the record.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a check that there is not; when files cannot be read for
-    /// reasons that are not damage.
-    pub fn audit(&self, request: &AuditRequest) -> Result<Audit> {
-        request.only.iter().chain(&request.skip).try_for_each(|rule| known(rule))?;
-        let wanted = |check: &Check| {
-            let named = |rules: &[String]| rules.iter().any(|rule| rule == check.rule);
-            (request.only.is_empty() || named(&request.only)) && !named(&request.skip)
-        };
-        let wants = |rule: &str| CHECKS.iter().any(|check| check.rule == rule && wanted(check));
-        let mut facts = AuditFacts::new(request.margin);
-        if wants("record-damaged") {
-            facts.damage = self.damage()?;
+/// Everything that a careful reviewer would find in the record.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a check that there is not; when files cannot be read for
+/// reasons that are not damage.
+pub fn audit(workspace: &Workspace, request: &AuditRequest) -> Result<Audit> {
+    request.only.iter().chain(&request.skip).try_for_each(|rule| known(rule))?;
+    let wanted = |check: &Check| {
+        let named = |rules: &[String]| rules.iter().any(|rule| rule == check.rule);
+        (request.only.is_empty() || named(&request.only)) && !named(&request.skip)
+    };
+    let wants = |rule: &str| CHECKS.iter().any(|check| check.rule == rule && wanted(check));
+    let mut facts = AuditFacts::new(request.margin);
+    if wants("record-damaged") {
+        facts.damage = damage(workspace)?;
+    }
+    // Reads past damage, also in a workspace, where every other verb stops at it.
+    let store = if workspace.scope.alone {
+        workspace.store.clone()
+    } else {
+        workspace.store.clone().tolerate_damage()
+    };
+    collect(workspace, &store, &mut facts, None)?;
+    if !workspace.scope.alone {
+        facts.now = Some(workspace.env.now());
+        // Views and files cannot be compared with what cannot be read.
+        if facts.damage.is_empty() && facts.lost.is_empty() {
+            facts.workspace = Some(on_disk(workspace, &facts, request.deep)?);
         }
-        // Reads past damage, also in a workspace, where every other verb stops at it.
-        let store = if self.scope.alone {
-            self.store.clone()
-        } else {
-            self.store.clone().tolerate_damage()
-        };
-        self.collect(&store, &mut facts, None)?;
-        if !self.scope.alone {
-            facts.now = Some(self.env.now());
-            // Views and files cannot be compared with what cannot be read.
-            if facts.damage.is_empty() && facts.lost.is_empty() {
-                facts.workspace = Some(self.on_disk(&facts, request.deep)?);
+    }
+    let mut found = audit::audit(&facts, wanted);
+    if workspace.scope.alone {
+        let file = format!(" --log {}", word(&log_name(workspace)));
+        found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
+    }
+    Ok(found)
+}
+
+/// What the checks find that need the events alone, up to a size of the log.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn audit_record(workspace: &Workspace, size: u64) -> Result<Audit> {
+    let mut facts = AuditFacts::new(MARGIN);
+    collect(workspace, &workspace.store, &mut facts, Some(size))?;
+    // Whoever is alive now says nothing about the record.
+    let of_now = [
+        "record-damaged",
+        "unsigned-tail",
+        "command-without-end",
+        "move-without-end",
+        "run-without-end",
+    ];
+    Ok(audit::audit(&facts, |check| !check.workspace && !of_now.contains(&check.rule)))
+}
+
+/// The log's file, as somebody in the current folder calls it.
+pub(in crate::app) fn log_name(workspace: &Workspace) -> String {
+    let path = workspace.store.path();
+    let base = if workspace.scope.alone { &workspace.caller.cwd } else { &workspace.root };
+    path.strip_prefix(base).unwrap_or(&path).display().to_string()
+}
+
+/// What recomputing the record finds; strictly, for a reader past damage would pass over it.
+fn damage(workspace: &Workspace) -> Result<Vec<Damage>> {
+    let strict = match workspace.scope.alone {
+        true => Store::open_file(&workspace.store.path(), workspace.env.clone())?,
+        false => workspace.store.clone(),
+    };
+    let blobs = (!workspace.scope.alone).then(|| workspace.blobs.clone());
+    let report = verify(&strict, &Options { blobs, ..Options::default() })?;
+    let damage = |finding: crate::verify::Finding| Damage {
+        position: finding.position,
+        what: finding.what,
+        expected: finding.expected,
+        found: finding.found,
+    };
+    Ok(report.findings.into_iter().map(damage).collect())
+}
+
+fn collect(
+    workspace: &Workspace,
+    store: &Store,
+    facts: &mut AuditFacts,
+    size: Option<u64>,
+) -> Result<()> {
+    let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
+    facts.size = size.map_or(whole, |size| size.min(whole));
+    scan(store, 0..facts.size, &Filter::default(), |envelope| {
+        let event = AuditFacts::wants(&envelope.header).then(|| envelope.event());
+        facts.take(&envelope.header, event);
+        Ok(())
+    })?;
+    let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
+    facts.signed = signed.map_or(0, |(size, _)| size);
+    if !workspace.scope.alone {
+        let open = facts.open.iter();
+        let alive = open.filter(|(_, (_, started))| workspace.live.is_alive(started.invocation));
+        facts.alive = alive.map(|(position, _)| *position).collect();
+    }
+    let lost = store.lost().into_iter();
+    facts.lost = lost.map(|l| LostEvents { first: l.first, last: l.last, why: l.why }).collect();
+    Ok(())
+}
+
+/// What lies in the workspace, against what the events say.
+fn on_disk(workspace: &Workspace, facts: &AuditFacts, deep: bool) -> Result<WorkspaceFiles> {
+    let mut files = WorkspaceFiles::default();
+    // A layout may have generated files beside the models.
+    let mut known: BTreeSet<String> = workspace.exporter().remembered().into_iter().collect();
+    for (promotion, _) in facts.in_production() {
+        let Some(version) = facts.version(promotion) else { continue };
+        for file in &version.files {
+            let path = format!("{}/{}", version.path, file.path);
+            let (expected, found) = as_recorded(workspace, &path, file.digest, file.sha256)?;
+            if found.as_ref() != Some(&expected) {
+                files.production.push(ChangedFile {
+                    path: path.clone(),
+                    subject: promotion.subject(),
+                    position: promotion.at.position,
+                    expected,
+                    found,
+                });
             }
+            known.insert(path);
         }
-        let mut found = audit(&facts, wanted);
-        if self.scope.alone {
-            let file = format!(" --log {}", word(&self.log_name()));
-            found.findings.iter_mut().for_each(|finding| finding.command.push_str(&file));
-        }
-        Ok(found)
     }
-
-    /// What the checks find that need the events alone, up to a size of the log.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(in crate::app) fn audit_record(&self, size: u64) -> Result<Audit> {
-        let mut facts = AuditFacts::new(MARGIN);
-        self.collect(&self.store, &mut facts, Some(size))?;
-        // Whoever is alive now says nothing about the record.
-        let of_now = [
-            "record-damaged",
-            "unsigned-tail",
-            "command-without-end",
-            "move-without-end",
-            "run-without-end",
-        ];
-        Ok(audit(&facts, |check| !check.workspace && !of_now.contains(&check.rule)))
-    }
-
-    /// The log's file, as somebody in the current folder calls it.
-    pub fn log_name(&self) -> String {
-        let path = self.store.path();
-        let base = if self.scope.alone { &self.caller.cwd } else { &self.root };
-        path.strip_prefix(base).unwrap_or(&path).display().to_string()
-    }
-
-    /// What recomputing the record finds; strictly, for a reader past damage would pass over it.
-    fn damage(&self) -> Result<Vec<Damage>> {
-        let strict = match self.scope.alone {
-            true => Store::open_file(&self.store.path(), self.env.clone())?,
-            false => self.store.clone(),
-        };
-        let blobs = (!self.scope.alone).then(|| self.blobs.clone());
-        let report = verify(&strict, &Options { blobs, ..Options::default() })?;
-        let damage = |finding: crate::verify::Finding| Damage {
-            position: finding.position,
-            what: finding.what,
-            expected: finding.expected,
-            found: finding.found,
-        };
-        Ok(report.findings.into_iter().map(damage).collect())
-    }
-
-    fn collect(&self, store: &Store, facts: &mut AuditFacts, size: Option<u64>) -> Result<()> {
-        let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
-        facts.size = size.map_or(whole, |size| size.min(whole));
-        scan(store, 0..facts.size, &Filter::default(), |envelope| {
-            let event = AuditFacts::wants(&envelope.header).then(|| envelope.event());
-            facts.take(&envelope.header, event);
-            Ok(())
+    // What is on its way is in no event yet.
+    if !workspace.live.any_alive() {
+        walk(workspace, &workspace.layout.production, &mut |path| {
+            if !known.contains(&path) {
+                files.strangers.push(path);
+            }
         })?;
-        let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
-        facts.signed = signed.map_or(0, |(size, _)| size);
-        if !self.scope.alone {
-            let open = facts.open.iter();
-            let alive = open.filter(|(_, (_, started))| self.live.is_alive(started.invocation));
-            facts.alive = alive.map(|(position, _)| *position).collect();
-        }
-        let lost = store.lost().into_iter();
-        facts.lost =
-            lost.map(|l| LostEvents { first: l.first, last: l.last, why: l.why }).collect();
-        Ok(())
     }
+    files.runs = changed_run_files(workspace, facts, deep)?;
+    files.edited = workspace.exporter().edited();
+    let disagreeing = records::replay_check(workspace, None)?.into_iter();
+    let disagreeing = disagreeing.map(|difference| RegistryFile {
+        path: difference.file,
+        what: difference.what.to_owned(),
+        line: difference.line,
+    });
+    files.disagreeing = disagreeing.collect();
+    let misplaced = records::misplaced(workspace, &workspace.snapshot()?)?;
+    files.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
+    Ok(files)
+}
 
-    /// What lies in the workspace, against what the events say.
-    fn on_disk(&self, facts: &AuditFacts, deep: bool) -> Result<WorkspaceFiles> {
-        let mut files = WorkspaceFiles::default();
-        // A layout may have generated files beside the models.
-        let mut known: BTreeSet<String> = self.exporter().remembered().into_iter().collect();
-        for (promotion, _) in facts.in_production() {
-            let Some(version) = facts.version(promotion) else { continue };
-            for file in &version.files {
-                let path = format!("{}/{}", version.path, file.path);
-                let (expected, found) = self.as_recorded(&path, file.digest, file.sha256)?;
-                if found.as_ref() != Some(&expected) {
-                    files.production.push(ChangedFile {
-                        path: path.clone(),
-                        subject: promotion.subject(),
-                        position: promotion.at.position,
-                        expected,
-                        found,
-                    });
-                }
-                known.insert(path);
-            }
+/// Files of runs that ended and lie unpacked, which are not what was recorded.
+fn changed_run_files(
+    workspace: &Workspace,
+    facts: &AuditFacts,
+    deep: bool,
+) -> Result<Vec<ChangedFile>> {
+    let mut changed = Vec::new();
+    let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
+    let runs = facts.runs.values().filter(|run| ended(run.state.status));
+    let is_there = |folder: &str| workspace.inside(folder).is_ok_and(|folder| folder.is_dir());
+    for run in runs.filter(|run| !run.state.deleted && is_there(&run.state.folder)) {
+        if deep {
+            changed_training_files(workspace, run, &mut changed)?;
         }
-        // What is on its way is in no event yet.
-        if !self.live.any_alive() {
-            self.walk(&self.layout.production, &mut |path| {
-                if !known.contains(&path) {
-                    files.strangers.push(path);
-                }
-            })?;
+        if run.state.pack.is_some() {
+            continue;
         }
-        files.runs = self.changed_run_files(facts, deep)?;
-        files.edited = self.exporter().edited();
-        let disagreeing = self.replay_check(None)?.into_iter();
-        let disagreeing = disagreeing.map(|difference| RegistryFile {
-            path: difference.file,
-            what: difference.what.to_owned(),
-            line: difference.line,
-        });
-        files.disagreeing = disagreeing.collect();
-        let misplaced = self.misplaced(&self.snapshot()?)?;
-        files.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
-        Ok(files)
-    }
-
-    /// Files of runs that ended and lie unpacked, which are not what was recorded.
-    fn changed_run_files(&self, facts: &AuditFacts, deep: bool) -> Result<Vec<ChangedFile>> {
-        let mut changed = Vec::new();
-        let ended = |status| !matches!(status, RunStatus::Running | RunStatus::Unknown);
-        let runs = facts.runs.values().filter(|run| ended(run.state.status));
-        let is_there = |folder: &str| self.inside(folder).is_ok_and(|folder| folder.is_dir());
-        for run in runs.filter(|run| !run.state.deleted && is_there(&run.state.folder)) {
-            if deep {
-                self.changed_training_files(run, &mut changed)?;
-            }
-            if run.state.pack.is_some() {
+        for artifact in run.state.artifacts.values() {
+            let Some(inside) = &artifact.path else { continue };
+            if run.state.dropped.contains(inside) {
                 continue;
             }
-            for artifact in run.state.artifacts.values() {
-                let Some(inside) = &artifact.path else { continue };
-                if run.state.dropped.contains(inside) {
-                    continue;
-                }
-                let path = format!("{}/{inside}", run.state.folder);
-                let bytes = |bytes: u64| counted(bytes, "byte");
-                let size = self.inside(&path).ok().and_then(|path| fs::metadata(path).ok());
-                let size = size.map(|meta| bytes(meta.len()));
-                let (mut expected, mut found) = (bytes(artifact.bytes), size);
-                if deep && found.as_ref() == Some(&expected) {
-                    (expected, found) =
-                        self.as_recorded(&path, artifact.digest, artifact.sha256)?;
-                }
-                if found.as_ref() != Some(&expected) {
-                    changed.push(ChangedFile {
-                        path,
-                        subject: run.subject(),
-                        position: run.ended.unwrap_or(run.at.position),
-                        expected,
-                        found,
-                    });
-                }
+            let path = format!("{}/{inside}", run.state.folder);
+            let bytes = |bytes: u64| counted(bytes, "byte");
+            let size = workspace.inside(&path).ok().and_then(|path| fs::metadata(path).ok());
+            let size = size.map(|meta| bytes(meta.len()));
+            let (mut expected, mut found) = (bytes(artifact.bytes), size);
+            if deep && found.as_ref() == Some(&expected) {
+                (expected, found) =
+                    as_recorded(workspace, &path, artifact.digest, artifact.sha256)?;
+            }
+            if found.as_ref() != Some(&expected) {
+                changed.push(ChangedFile {
+                    path,
+                    subject: run.subject(),
+                    position: run.ended.unwrap_or(run.at.position),
+                    expected,
+                    found,
+                });
             }
         }
-        Ok(changed)
     }
+    Ok(changed)
+}
 
-    /// What a training left beside its artifacts, and packs: read as a whole.
-    fn changed_training_files(&self, run: &RunFacts, changed: &mut Vec<ChangedFile>) -> Result<()> {
-        let (state, position) = (&run.state, run.ended.unwrap_or(run.at.position));
-        let mut compared = |inside: &str, (expected, found): (String, Option<String>)| {
-            if found.as_ref().is_some_and(|found| *found != expected) {
-                let path = format!("{}/{inside}", state.folder);
-                let subject = run.subject();
-                changed.push(ChangedFile { path, subject, position, expected, found });
-            }
-        };
-        if let (Some(pack), Some(expected)) = (state.pack, state.pack_digest) {
-            let path = format!("{}/{}", state.folder, pack.file());
-            compared(pack.file(), self.as_recorded(&path, expected, state.pack_sha256)?);
-            return Ok(());
+/// What a training left beside its artifacts, and packs: read as a whole.
+fn changed_training_files(
+    workspace: &Workspace,
+    run: &RunFacts,
+    changed: &mut Vec<ChangedFile>,
+) -> Result<()> {
+    let (state, position) = (&run.state, run.ended.unwrap_or(run.at.position));
+    let mut compared = |inside: &str, (expected, found): (String, Option<String>)| {
+        if found.as_ref().is_some_and(|found| *found != expected) {
+            let path = format!("{}/{inside}", state.folder);
+            let subject = run.subject();
+            changed.push(ChangedFile { path, subject, position, expected, found });
         }
-        let mut found = |inside: &str, expected: Digest, found: Option<String>| {
-            compared(inside, (expected.to_string(), found));
-        };
-        let digest = |inside: &str| self.digest_of(&format!("{}/{inside}", state.folder));
-        let rows = "config/dataset.bin";
-        // Of a script's run it is a digest of the digests of its files.
-        found(rows, run.started.data.prepared, digest(rows)?);
-        for file in &run.started.data.files {
-            let name = file.path.rsplit('/').next().unwrap_or_default();
-            if name.starts_with("sample_data.") {
-                let inside = format!("config/{name}");
-                found(&inside, file.digest, digest(&inside)?);
-            }
-        }
-        let Ok(folder) = self.inside(&state.folder) else { return Ok(()) };
-        for saved in state.checkpoints.values() {
-            let manifest = format!("{}/{MANIFEST_FILE}", saved.path);
-            // One that is gone can mislead nobody.
-            if digest(&manifest)?.is_none() {
-                continue;
-            }
-            match Checkpoints::at(&folder).verify(Path::new(&saved.path)) {
-                Ok(read) => found(&manifest, saved.digest, Some(read.digest().to_string())),
-                Err(CheckpointError::Digest { path, expected, found: is }) => {
-                    let inside = path.strip_prefix(&folder).unwrap_or(&path);
-                    found(&inside.to_string_lossy(), expected, Some(is.to_string()));
-                }
-                Err(error) => found(&manifest, saved.digest, Some(error.to_string())),
-            }
-        }
-        Ok(())
+    };
+    if let (Some(pack), Some(expected)) = (state.pack, state.pack_digest) {
+        let path = format!("{}/{}", state.folder, pack.file());
+        compared(pack.file(), as_recorded(workspace, &path, expected, state.pack_sha256)?);
+        return Ok(());
     }
+    let mut found = |inside: &str, expected: Digest, found: Option<String>| {
+        compared(inside, (expected.to_string(), found));
+    };
+    let digest = |inside: &str| digest_of(workspace, &format!("{}/{inside}", state.folder));
+    let rows = "config/dataset.bin";
+    // Of a script's run it is a digest of the digests of its files.
+    found(rows, run.started.data.prepared, digest(rows)?);
+    for file in &run.started.data.files {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        if name.starts_with("sample_data.") {
+            let inside = format!("config/{name}");
+            found(&inside, file.digest, digest(&inside)?);
+        }
+    }
+    let Ok(folder) = workspace.inside(&state.folder) else { return Ok(()) };
+    for saved in state.checkpoints.values() {
+        let manifest = format!("{}/{MANIFEST_FILE}", saved.path);
+        // One that is gone can mislead nobody.
+        if digest(&manifest)?.is_none() {
+            continue;
+        }
+        match Checkpoints::at(&folder).verify(Path::new(&saved.path)) {
+            Ok(read) => found(&manifest, saved.digest, Some(read.digest().to_string())),
+            Err(CheckpointError::Digest { path, expected, found: is }) => {
+                let inside = path.strip_prefix(&folder).unwrap_or(&path);
+                found(&inside.to_string_lossy(), expected, Some(is.to_string()));
+            }
+            Err(error) => found(&manifest, saved.digest, Some(error.to_string())),
+        }
+    }
+    Ok(())
+}
 
-    /// Digest of a file of the workspace; none where it is missing.
-    fn digest_of(&self, path: &str) -> Result<Option<String>> {
-        let read = self.read(path, Digest::of_reader)?;
-        Ok(read.map(|read| read.map_or_else(|why| why, |digest| digest.to_string())))
-    }
+/// Digest of a file of the workspace; none where it is missing.
+fn digest_of(workspace: &Workspace, path: &str) -> Result<Option<String>> {
+    let read = read(workspace, path, Digest::of_reader)?;
+    Ok(read.map(|read| read.map_or_else(|why| why, |digest| digest.to_string())))
+}
 
-    /// A file of the workspace, as it was recorded and as it is; none where it is missing. They
-    /// are told by SHA-256 where that alone is another one.
-    fn as_recorded(
-        &self,
-        path: &str,
-        digest: Digest,
-        sha256: Option<Sha256Digest>,
-    ) -> Result<(String, Option<String>)> {
-        let found = match self.read(path, FileDigests::of_reader)? {
-            None => None,
-            Some(Err(why)) => Some(why),
-            Some(Ok(found)) => match sha256.filter(|sha256| *sha256 != found.sha256) {
-                Some(sha256) if found.blake3 == digest => {
-                    let words = [sha256, found.sha256].map(|sha256| format!("sha256:{sha256}"));
-                    let [expected, found] = words;
-                    return Ok((expected, Some(found)));
-                }
-                _ => Some(found.blake3.to_string()),
-            },
-        };
-        Ok((digest.to_string(), found))
-    }
-
-    /// What `read` makes of a file of the workspace, or why it cannot be read; none where it is
-    /// missing.
-    fn read<T>(
-        &self,
-        path: &str,
-        read: fn(&mut File) -> std::io::Result<(T, u64)>,
-    ) -> Result<Option<std::result::Result<T, String>>> {
-        let Ok(full) = self.inside(path) else { return Ok(None) };
-        // Opening a pipe would wait for its other end.
-        match fs::metadata(&full) {
-            Ok(meta) if !meta.is_file() => return Ok(Some(Err("not a plain file".into()))),
-            _ => {}
-        }
-        let read = File::open(full).and_then(|mut f| read(&mut f));
-        match read {
-            Ok((digests, _)) => Ok(Some(Ok(digests))),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Ok(Some(Err(format!("unreadable: {e}")))),
-        }
-    }
-
-    /// Hands out the paths of all files under a folder of the workspace, in order.
-    fn walk(&self, folder: &str, each: &mut dyn FnMut(String)) -> Result<()> {
-        let Ok(full) = self.inside(folder) else { return Ok(()) };
-        let mut inside: Vec<(String, bool)> = match fs::read_dir(full) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            // What cannot be listed holds nothing that could be named.
-            Err(_) => return Ok(()),
-            Ok(entries) => entries
-                .flatten()
-                .map(|entry| {
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    (name, entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                })
-                .collect(),
-        };
-        inside.sort_unstable();
-        for (name, is_folder) in inside {
-            let path = Path::new(folder).join(name).display().to_string();
-            if is_folder {
-                self.walk(&path, each)?;
-            } else {
-                each(path);
+/// A file of the workspace, as it was recorded and as it is; none where it is missing. They
+/// are told by SHA-256 where that alone is another one.
+fn as_recorded(
+    workspace: &Workspace,
+    path: &str,
+    digest: Digest,
+    sha256: Option<Sha256Digest>,
+) -> Result<(String, Option<String>)> {
+    let found = match read(workspace, path, FileDigests::of_reader)? {
+        None => None,
+        Some(Err(why)) => Some(why),
+        Some(Ok(found)) => match sha256.filter(|sha256| *sha256 != found.sha256) {
+            Some(sha256) if found.blake3 == digest => {
+                let words = [sha256, found.sha256].map(|sha256| format!("sha256:{sha256}"));
+                let [expected, found] = words;
+                return Ok((expected, Some(found)));
             }
-        }
-        Ok(())
+            _ => Some(found.blake3.to_string()),
+        },
+    };
+    Ok((digest.to_string(), found))
+}
+
+/// What `read` makes of a file of the workspace, or why it cannot be read; none where it is
+/// missing.
+pub(in crate::app) fn read<T>(
+    workspace: &Workspace,
+    path: &str,
+    read: fn(&mut File) -> std::io::Result<(T, u64)>,
+) -> Result<Option<std::result::Result<T, String>>> {
+    let Ok(full) = workspace.inside(path) else { return Ok(None) };
+    // Opening a pipe would wait for its other end.
+    match fs::metadata(&full) {
+        Ok(meta) if !meta.is_file() => return Ok(Some(Err("not a plain file".into()))),
+        _ => {}
     }
+    let read = File::open(full).and_then(|mut f| read(&mut f));
+    match read {
+        Ok((digests, _)) => Ok(Some(Ok(digests))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Ok(Some(Err(format!("unreadable: {e}")))),
+    }
+}
+
+/// Hands out the paths of all files under a folder of the workspace, in order.
+fn walk(workspace: &Workspace, folder: &str, each: &mut dyn FnMut(String)) -> Result<()> {
+    let Ok(full) = workspace.inside(folder) else { return Ok(()) };
+    let mut inside: Vec<(String, bool)> = match fs::read_dir(full) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        // What cannot be listed holds nothing that could be named.
+        Err(_) => return Ok(()),
+        Ok(entries) => entries
+            .flatten()
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                (name, entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            })
+            .collect(),
+    };
+    inside.sort_unstable();
+    for (name, is_folder) in inside {
+        let path = Path::new(folder).join(name).display().to_string();
+        if is_folder {
+            walk(workspace, &path, each)?;
+        } else {
+            each(path);
+        }
+    }
+    Ok(())
 }
 
 fn known(rule: &str) -> Result<()> {

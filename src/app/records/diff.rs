@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::analysis::diff::{Picture, RunDifference, Section};
 use crate::app::records::log::Names;
 use crate::app::records::window::scan;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::{RunId, Timestamp, counted};
 use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds};
@@ -70,83 +70,85 @@ pub struct LogChange {
     pub earlier: Vec<u64>,
 }
 
-impl App {
-    /// What is different at `to` from `from`, which are times or positions; at the end of the log
-    /// where there is no `to`.
-    ///
-    /// # Errors
-    /// As [`Self::size_as_of`]; [`ErrorKind::Usage`] when `from` lies after `to`.
-    pub fn log_difference(&self, from: &str, to: Option<&str>) -> Result<LogDifference> {
-        let from = self.size_from(from)?;
-        let to = to.map_or_else(|| self.log_size(), |to| self.size_as_of(to))?;
-        if from > to {
-            let message = format!(
-                "--from is after {}, and --to after {to}: it is earlier",
-                counted(from, "event")
-            );
-            return Err(Error::new(ErrorKind::Usage, message).hint("exchange the two"));
-        }
-        let picture = self.picture(from, to)?;
-        self.store.read(|log| {
-            let mut names = Names::default();
-            let differences = picture.differences().into_iter();
-            let changes = differences.map(|found| change(log, &mut names, found));
-            let mut changes: Vec<LogChange> = changes.collect::<Result<_>>()?;
-            changes.sort_by_key(|change| change.position);
-            Ok(LogDifference { from: moment(log, from), to: moment(log, to), changes })
-        })
+/// What is different at `to` from `from`, which are times or positions; at the end of the log
+/// where there is no `to`.
+///
+/// # Errors
+/// As [`size_as_of`]; [`ErrorKind::Usage`] when `from` lies after `to`.
+pub fn log_difference(
+    workspace: &Workspace,
+    from: &str,
+    to: Option<&str>,
+) -> Result<LogDifference> {
+    let from = records::size_from(workspace, from)?;
+    let to =
+        to.map_or_else(|| records::log_size(workspace), |to| records::size_as_of(workspace, to))?;
+    if from > to {
+        let message = format!(
+            "--from is after {}, and --to after {to}: it is earlier",
+            counted(from, "event")
+        );
+        return Err(Error::new(ErrorKind::Usage, message).hint("exchange the two"));
     }
+    let picture = picture(workspace, from, to)?;
+    workspace.store.read(|log| {
+        let mut names = Names::default();
+        let differences = picture.differences().into_iter();
+        let changes = differences.map(|found| change(log, &mut names, found));
+        let mut changes: Vec<LogChange> = changes.collect::<Result<_>>()?;
+        changes.sort_by_key(|change| change.position);
+        Ok(LogDifference { from: moment(log, from), to: moment(log, to), changes })
+    })
+}
 
-    /// Looks at what happened in between, and before it at those streams only.
-    fn picture(&self, from: u64, to: u64) -> Result<Picture> {
-        let mut touched: BTreeSet<StreamId> = BTreeSet::new();
-        let mut measured: BTreeSet<StreamId> = BTreeSet::new();
-        scan(&self.store, from..to, &Filter::default(), |envelope| {
-            let stream = envelope.header.stream;
-            if stream.stream_type() != Some(StreamType::Invocation) {
-                touched.insert(stream);
-            }
-            let ends = || matches!(envelope.event(), Ok(Event::Run(RunEvent::Finished(_))));
-            if envelope.header.kind == RunEvent::METRICS_RECORDED
-                || (stream.run().is_some() && ends())
-            {
-                measured.insert(stream);
-            }
-            Ok(())
-        })?;
-        let mut picture = Picture::default();
-        let all = all_kinds().map(|info| info.kind);
-        let wanted = all.filter(|kind| *kind != RunEvent::METRICS_RECORDED || !measured.is_empty());
-        let few = touched.len() <= STREAMS_MAX;
-        let filter = Filter {
-            kinds: Some(wanted.collect()),
-            streams: few.then(|| touched.iter().copied().collect()),
-            ..Filter::default()
+/// Looks at what happened in between, and before it at those streams only.
+fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
+    let mut touched: BTreeSet<StreamId> = BTreeSet::new();
+    let mut measured: BTreeSet<StreamId> = BTreeSet::new();
+    scan(&workspace.store, from..to, &Filter::default(), |envelope| {
+        let stream = envelope.header.stream;
+        if stream.stream_type() != Some(StreamType::Invocation) {
+            touched.insert(stream);
+        }
+        let ends = || matches!(envelope.event(), Ok(Event::Run(RunEvent::Finished(_))));
+        if envelope.header.kind == RunEvent::METRICS_RECORDED || (stream.run().is_some() && ends())
+        {
+            measured.insert(stream);
+        }
+        Ok(())
+    })?;
+    let mut picture = Picture::default();
+    let all = all_kinds().map(|info| info.kind);
+    let wanted = all.filter(|kind| *kind != RunEvent::METRICS_RECORDED || !measured.is_empty());
+    let few = touched.len() <= STREAMS_MAX;
+    let filter = Filter {
+        kinds: Some(wanted.collect()),
+        streams: few.then(|| touched.iter().copied().collect()),
+        ..Filter::default()
+    };
+    let mut take = |envelope: &EnvelopeRef<'_>| {
+        let header = &envelope.header;
+        let needed = match header.kind == RunEvent::METRICS_RECORDED {
+            true => &measured,
+            false => &touched,
         };
-        let mut take = |envelope: &EnvelopeRef<'_>| {
-            let header = &envelope.header;
-            let needed = match header.kind == RunEvent::METRICS_RECORDED {
-                true => &measured,
-                false => &touched,
-            };
-            // Redacted texts and kinds of a later version set nothing that is known here.
-            if needed.contains(&header.stream)
-                && let Ok(event) = envelope.event()
-            {
-                picture.take(header, &event);
-            }
-            Ok(())
-        };
-        scan(&self.store, 0..from, &filter, &mut take)?;
-        picture.begin();
-        scan(&self.store, from..to, &Filter::default(), |envelope| {
-            if let Ok(event) = envelope.event() {
-                picture.take(&envelope.header, &event);
-            }
-            Ok(())
-        })?;
-        Ok(picture)
-    }
+        // Redacted texts and kinds of a later version set nothing that is known here.
+        if needed.contains(&header.stream)
+            && let Ok(event) = envelope.event()
+        {
+            picture.take(header, &event);
+        }
+        Ok(())
+    };
+    scan(&workspace.store, 0..from, &filter, &mut take)?;
+    picture.begin();
+    scan(&workspace.store, from..to, &Filter::default(), |envelope| {
+        if let Ok(event) = envelope.event() {
+            picture.take(&envelope.header, &event);
+        }
+        Ok(())
+    })?;
+    Ok(picture)
 }
 
 fn moment(log: &Reader, size: u64) -> Moment {

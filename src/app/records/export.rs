@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::port::export::tiles::Tiles;
 use crate::port::export::{Format, Target, write_tables};
 use crate::port::table::{ALL, Table, table};
@@ -60,73 +60,71 @@ impl Target for Folder {
     }
 }
 
-impl App {
-    /// Writes tables (all where none is named) into a new folder.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a table that there is not; [`ErrorKind::Conflict`] where the
-    /// folder has files.
-    pub fn export_tables(
-        &self,
-        format: Format,
-        names: &[String],
-        by_day: bool,
-        folder: &Path,
-    ) -> Result<Vec<Exported>> {
-        let named = |name: &String| {
-            table(name).ok_or_else(|| {
-                let names: Vec<&str> = ALL.iter().map(|table| table.name).collect();
-                Error::new(ErrorKind::NotFound, format!("there is no table \"{name}\""))
-                    .hint(format!("there are {}", names.join(", ")))
-            })
-        };
-        let mut tables: Vec<&'static Table> = names.iter().map(named).collect::<Result<_>>()?;
-        if tables.is_empty() {
-            tables = ALL.iter().collect();
-        }
-        let (source, mut target) = (self.source()?, Folder::new(folder)?);
-        let rows = write_tables(&*source, &tables, format, by_day, &mut target)
-            .map_err(|e| Error::io(format!("export into {}", folder.display()), e))?;
-        let exported = |(table, rows): (&Table, u64)| Exported { table: table.name, rows };
-        Ok(tables.into_iter().zip(rows).map(exported).collect())
+/// Writes tables (all where none is named) into a new folder.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a table that there is not; [`ErrorKind::Conflict`] where the
+/// folder has files.
+pub fn export_tables(
+    workspace: &Workspace,
+    format: Format,
+    names: &[String],
+    by_day: bool,
+    folder: &Path,
+) -> Result<Vec<Exported>> {
+    let named = |name: &String| {
+        table(name).ok_or_else(|| {
+            let names: Vec<&str> = ALL.iter().map(|table| table.name).collect();
+            Error::new(ErrorKind::NotFound, format!("there is no table \"{name}\""))
+                .hint(format!("there are {}", names.join(", ")))
+        })
+    };
+    let mut tables: Vec<&'static Table> = names.iter().map(named).collect::<Result<_>>()?;
+    if tables.is_empty() {
+        tables = ALL.iter().collect();
     }
+    let (source, mut target) = (records::source(workspace)?, Folder::new(folder)?);
+    let rows = write_tables(&*source, &tables, format, by_day, &mut target)
+        .map_err(|e| Error::io(format!("export into {}", folder.display()), e))?;
+    let exported = |(table, rows): (&Table, u64)| Exported { table: table.name, rows };
+    Ok(tables.into_iter().zip(rows).map(exported).collect())
+}
 
-    /// Writes the log's tree as C2SP tiles into a new folder, up to the last signed log checkpoint.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when none was signed; [`ErrorKind::Conflict`] where the folder has
-    /// files; [`ErrorKind::Integrity`] when events are lost.
-    pub fn export_tiles(&self, folder: &Path) -> Result<ExportedTiles> {
-        let most = self.log_size()?;
-        let checkpoint = self.store.read(|log| Ok::<_, Error>(log.checkpoint_before(most)?))?;
-        let (size, note) = checkpoint
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet"))?;
-        let mut target = Folder::new(folder)?;
-        let mut tiles = Tiles::new(&mut target);
-        let cannot = |e| Error::io(format!("write into {}", folder.display()), e);
-        let (mut at, mut next) = (0, 0);
-        while at < size {
-            let end = size.min(at + WINDOW);
-            self.store.read(|log| {
-                log.scan(at..end, &Filter::default(), |event| {
-                    let position = event.header.position;
-                    if position != next {
-                        let message = format!("events {next} to {} are lost", position - 1);
-                        return Err(Error::new(ErrorKind::Integrity, message)
-                            .hint("a tree has no gaps: export from an undamaged copy"));
-                    }
-                    next += 1;
-                    tiles.push(event.leaf_data()).map_err(cannot)
-                })
-            })?;
-            at = end;
-        }
-        if next != size {
-            let message = format!("events {next} to {} are lost", size - 1);
-            return Err(Error::new(ErrorKind::Integrity, message)
-                .hint("a tree has no gaps: export from an undamaged copy"));
-        }
-        let files = tiles.end(&note).map_err(cannot)?;
-        Ok(ExportedTiles { size, files })
+/// Writes the log's tree as C2SP tiles into a new folder, up to the last signed log checkpoint.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when none was signed; [`ErrorKind::Conflict`] where the folder has
+/// files; [`ErrorKind::Integrity`] when events are lost.
+pub fn export_tiles(workspace: &Workspace, folder: &Path) -> Result<ExportedTiles> {
+    let most = records::log_size(workspace)?;
+    let checkpoint = workspace.store.read(|log| Ok::<_, Error>(log.checkpoint_before(most)?))?;
+    let (size, note) = checkpoint
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet"))?;
+    let mut target = Folder::new(folder)?;
+    let mut tiles = Tiles::new(&mut target);
+    let cannot = |e| Error::io(format!("write into {}", folder.display()), e);
+    let (mut at, mut next) = (0, 0);
+    while at < size {
+        let end = size.min(at + WINDOW);
+        workspace.store.read(|log| {
+            log.scan(at..end, &Filter::default(), |event| {
+                let position = event.header.position;
+                if position != next {
+                    let message = format!("events {next} to {} are lost", position - 1);
+                    return Err(Error::new(ErrorKind::Integrity, message)
+                        .hint("a tree has no gaps: export from an undamaged copy"));
+                }
+                next += 1;
+                tiles.push(event.leaf_data()).map_err(cannot)
+            })
+        })?;
+        at = end;
     }
+    if next != size {
+        let message = format!("events {next} to {} are lost", size - 1);
+        return Err(Error::new(ErrorKind::Integrity, message)
+            .hint("a tree has no gaps: export from an undamaged copy"));
+    }
+    let files = tiles.end(&note).map_err(cannot)?;
+    Ok(ExportedTiles { size, files })
 }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::app::records::files_named::{WITH_FILES, names_file};
 use crate::app::records::subject::Subject;
 use crate::app::records::summary::summary;
-use crate::app::records::window::{WINDOW_BYTES, windows};
+use crate::app::records::window::{self, WINDOW_BYTES};
 use crate::app::workspace::redact::RedactedBy;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationEvent, Outcome};
@@ -99,215 +99,215 @@ pub struct LogFilter {
     dated: (Option<Timestamp>, Option<Timestamp>),
 }
 
-impl App {
-    /// The events asked for, newest first.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a kind, actor or invocation that is not there; when the log
-    /// cannot be read.
-    pub fn log(&self, query: &LogQuery) -> Result<Vec<LogLine>> {
-        let filter = self.log_filter(query)?;
-        let mut names = Names::default();
-        let mut lines = Vec::new();
-        for range in self.windows(&filter)?.into_iter().rev() {
-            if lines.len() >= query.limit {
-                break;
-            }
-            let most = query.limit - lines.len();
-            self.lines(&filter, range, most, &mut names, &mut lines)?;
+/// The events asked for, newest first.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a kind, actor or invocation that is not there; when the log
+/// cannot be read.
+pub fn log(workspace: &Workspace, query: &LogQuery) -> Result<Vec<LogLine>> {
+    let filter = log_filter(workspace, query)?;
+    let mut names = Names::default();
+    let mut lines = Vec::new();
+    for range in filtered_windows(workspace, &filter)?.into_iter().rev() {
+        if lines.len() >= query.limit {
+            break;
         }
-        Ok(lines)
+        let most = query.limit - lines.len();
+        add_lines(workspace, &filter, range, most, &mut names, &mut lines)?;
     }
+    Ok(lines)
+}
 
-    /// The events asked for that came after the log had `size` events, oldest first, and its size
-    /// now.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn log_after(&self, filter: &LogFilter, size: u64) -> Result<(Vec<LogLine>, u64)> {
-        let mut lines = Vec::new();
-        let end = self.log_size()?;
-        if end > size {
-            self.lines(filter, size..end, usize::MAX, &mut Names::default(), &mut lines)?;
-            lines.reverse();
-        }
-        Ok((lines, end))
+/// The events asked for that came after the log had `size` events, oldest first, and its size
+/// now.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn log_after(
+    workspace: &Workspace,
+    filter: &LogFilter,
+    size: u64,
+) -> Result<(Vec<LogLine>, u64)> {
+    let mut lines = Vec::new();
+    let end = log_size(workspace)?;
+    if end > size {
+        add_lines(workspace, filter, size..end, usize::MAX, &mut Names::default(), &mut lines)?;
+        lines.reverse();
     }
+    Ok((lines, end))
+}
 
-    /// Events in the log, as far as this looks.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn log_size(&self) -> Result<u64> {
-        let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
-        Ok(self.scope.size.unwrap_or(size))
+/// Events in the log, as far as this looks.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn log_size(workspace: &Workspace) -> Result<u64> {
+    let size = workspace.store.read(|log| Ok::<_, Error>(log.size()))?;
+    Ok(workspace.scope.size.unwrap_or(size))
+}
+
+/// Makes a query ready, so that it can be asked again.
+///
+/// # Errors
+/// As [`log`].
+pub fn log_filter(workspace: &Workspace, query: &LogQuery) -> Result<LogFilter> {
+    let kinds = if query.kinds.is_empty() { None } else { Some(kinds(&query.kinds)?) };
+    let mut filter = Filter {
+        kinds,
+        streams: query.run.map(|run| vec![run.into()]),
+        recorded_from: query.since,
+        // An event after a clock was ahead is dated earlier than `recorded`, never later.
+        recorded_before: None,
+    };
+    if query.refused {
+        narrow(
+            &mut filter,
+            &[RegistryEvent::REFUSED, RegistryEvent::REJECTED, InvocationEvent::FINISHED],
+        );
     }
-
-    /// Makes a query ready, so that it can be asked again.
-    ///
-    /// # Errors
-    /// As [`Self::log`].
-    pub fn log_filter(&self, query: &LogQuery) -> Result<LogFilter> {
-        let kinds = if query.kinds.is_empty() { None } else { Some(kinds(&query.kinds)?) };
-        let mut filter = Filter {
-            kinds,
-            streams: query.run.map(|run| vec![run.into()]),
-            recorded_from: query.since,
-            // An event after a clock was ahead is dated earlier than `recorded`, never later.
-            recorded_before: None,
-        };
-        if query.refused {
-            narrow(
-                &mut filter,
-                &[RegistryEvent::REFUSED, RegistryEvent::REJECTED, InvocationEvent::FINISHED],
-            );
-        }
-        if query.file.is_some() {
-            narrow(&mut filter, &WITH_FILES);
-        }
-        let model = query.model.as_ref().map(|name| self.subject(name)).transpose()?;
-        if model.is_some() {
-            let of_models =
-                all_kinds().filter(|k| matches!(k.stream, StreamType::Registry | StreamType::Move));
-            narrow(&mut filter, &of_models.map(|info| info.kind).collect::<Vec<_>>());
-        }
-        Ok(LogFilter {
-            filter,
-            positions: query.positions.clone().unwrap_or(0..u64::MAX),
-            actor: query.actor.as_ref().map(|name| self.actor_named(name)).transpose()?,
-            invocation: query.invocation.as_ref().map(|text| self.invocation(text)).transpose()?,
-            model,
-            file: query.file.clone(),
-            refused: query.refused,
-            dated: (query.since, query.until),
-        })
+    if query.file.is_some() {
+        narrow(&mut filter, &WITH_FILES);
     }
-
-    /// Ranges of positions, ascending, each worth one opening of the log, that hold everything
-    /// the filter takes.
-    fn windows(&self, filter: &LogFilter) -> Result<Vec<Range<u64>>> {
-        self.store.read(|log| {
-            let end = filter.positions.end.min(self.scope.size.unwrap_or(u64::MAX));
-            // What an invocation did comes after its start.
-            let start = filter.positions.start.max(filter.invocation.unwrap_or(0));
-            windows(log, start..end, &filter.filter, WINDOW_BYTES)
-        })
+    let model = query.model.as_ref().map(|name| records::subject(workspace, name)).transpose()?;
+    if model.is_some() {
+        let of_models =
+            all_kinds().filter(|k| matches!(k.stream, StreamType::Registry | StreamType::Move));
+        narrow(&mut filter, &of_models.map(|info| info.kind).collect::<Vec<_>>());
     }
+    Ok(LogFilter {
+        filter,
+        positions: query.positions.clone().unwrap_or(0..u64::MAX),
+        actor: query.actor.as_ref().map(|name| actor_named(workspace, name)).transpose()?,
+        invocation: query
+            .invocation
+            .as_ref()
+            .map(|text| invocation(workspace, text))
+            .transpose()?,
+        model,
+        file: query.file.clone(),
+        refused: query.refused,
+        dated: (query.since, query.until),
+    })
+}
 
-    /// Adds the newest `most` lines of a range, newest first.
-    fn lines(
-        &self,
-        filter: &LogFilter,
-        range: Range<u64>,
-        most: usize,
-        names: &mut Names,
-        lines: &mut Vec<LogLine>,
-    ) -> Result<()> {
-        self.store.read(|log| {
-            let mut found = Vec::new();
-            log.scan(range, &filter.filter, |event| {
-                if filter.takes(&event.header) {
-                    let position = event.header.position;
-                    let event = event.to_envelope();
-                    let event = event.map_err(|e| {
-                        Error::caused(
-                            ErrorKind::Integrity,
-                            format!("event {position} is malformed"),
-                            e,
-                        )
-                    })?;
-                    if filter.takes_event(&event) {
-                        found.push(event);
-                    }
-                }
-                Ok::<_, Error>(())
-            })?;
-            for envelope in found.into_iter().rev().take(most) {
-                lines.push(names.line(log, &envelope));
-            }
-            Ok(())
-        })
-    }
+/// Ranges of positions, ascending, each worth one opening of the log, that hold everything
+/// the filter takes.
+fn filtered_windows(workspace: &Workspace, filter: &LogFilter) -> Result<Vec<Range<u64>>> {
+    workspace.store.read(|log| {
+        let end = filter.positions.end.min(workspace.scope.size.unwrap_or(u64::MAX));
+        // What an invocation did comes after its start.
+        let start = filter.positions.start.max(filter.invocation.unwrap_or(0));
+        window::windows(log, start..end, &filter.filter, WINDOW_BYTES)
+    })
+}
 
-    fn actor_named(&self, name: &str) -> Result<u64> {
-        self.store.read(|log| {
-            if let Some(position) = log.name(TAG_ACTOR, name)? {
-                return Ok(position);
-            }
-            let registered = Filter::kinds([WorkspaceEvent::ACTOR_REGISTERED]);
-            let events = log.events(0..log.size(), &registered)?;
-            let names: Vec<String> = events
-                .iter()
-                .filter_map(|event| match event.event() {
-                    Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => {
-                        Some(actor.name)
-                    }
-                    _ => None,
-                })
-                .collect();
-            let error = Error::new(ErrorKind::NotFound, format!("there is no actor \"{name}\""));
-            Err(match nearest(name, names.iter().map(String::as_str)) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("known are {}", names.join(", "))),
-            })
-        })
-    }
-
-    /// Position of the start of an invocation, from that position, its id or how its id begins.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::Usage`] when several fit.
-    pub fn invocation(&self, text: &str) -> Result<u64> {
-        let missing = || {
-            Error::new(ErrorKind::NotFound, format!("there is no invocation \"{text}\""))
-                .hint("`annals log --kind invocation.started` shows their positions and ids")
-        };
-        if let Ok(position) = text.parse::<u64>() {
-            let event = self.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
-            return event.header.invocation.ok_or_else(missing);
-        }
-        let id = text.strip_prefix("invocation/").unwrap_or(text);
-        let started = Filter::kinds([InvocationEvent::STARTED]);
+/// Adds the newest `most` lines of a range, newest first.
+fn add_lines(
+    workspace: &Workspace,
+    filter: &LogFilter,
+    range: Range<u64>,
+    most: usize,
+    names: &mut Names,
+    lines: &mut Vec<LogLine>,
+) -> Result<()> {
+    workspace.store.read(|log| {
         let mut found = Vec::new();
-        self.store.read(|log| {
-            log.scan(0..log.size(), &started, |event| {
-                if InvocationId(event.header.stream.entity).to_string().starts_with(id) {
-                    found.push(event.header.position);
+        log.scan(range, &filter.filter, |event| {
+            if filter.takes(&event.header) {
+                let position = event.header.position;
+                let event = event.to_envelope();
+                let event = event.map_err(|e| {
+                    Error::caused(ErrorKind::Integrity, format!("event {position} is malformed"), e)
+                })?;
+                if filter.takes_event(&event) {
+                    found.push(event);
                 }
-                Ok::<_, Error>(())
-            })
-        })?;
-        match found.as_slice() {
-            [position] if !id.is_empty() => Ok(*position),
-            [] => Err(missing()),
-            several => {
-                let message = format!("\"{text}\" fits {} invocations", several.len());
-                Err(Error::new(ErrorKind::Usage, message).hint("use a longer prefix"))
             }
+            Ok::<_, Error>(())
+        })?;
+        for envelope in found.into_iter().rev().take(most) {
+            lines.push(names.line(log, &envelope));
+        }
+        Ok(())
+    })
+}
+
+fn actor_named(workspace: &Workspace, name: &str) -> Result<u64> {
+    workspace.store.read(|log| {
+        if let Some(position) = log.name(TAG_ACTOR, name)? {
+            return Ok(position);
+        }
+        let registered = Filter::kinds([WorkspaceEvent::ACTOR_REGISTERED]);
+        let events = log.events(0..log.size(), &registered)?;
+        let names: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event.event() {
+                Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => Some(actor.name),
+                _ => None,
+            })
+            .collect();
+        let error = Error::new(ErrorKind::NotFound, format!("there is no actor \"{name}\""));
+        Err(match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("known are {}", names.join(", "))),
+        })
+    })
+}
+
+/// Position of the start of an invocation, from that position, its id or how its id begins.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`]; [`ErrorKind::Usage`] when several fit.
+pub fn invocation(workspace: &Workspace, text: &str) -> Result<u64> {
+    let missing = || {
+        Error::new(ErrorKind::NotFound, format!("there is no invocation \"{text}\""))
+            .hint("`annals log --kind invocation.started` shows their positions and ids")
+    };
+    if let Ok(position) = text.parse::<u64>() {
+        let event = workspace.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
+        return event.header.invocation.ok_or_else(missing);
+    }
+    let id = text.strip_prefix("invocation/").unwrap_or(text);
+    let started = Filter::kinds([InvocationEvent::STARTED]);
+    let mut found = Vec::new();
+    workspace.store.read(|log| {
+        log.scan(0..log.size(), &started, |event| {
+            if InvocationId(event.header.stream.entity).to_string().starts_with(id) {
+                found.push(event.header.position);
+            }
+            Ok::<_, Error>(())
+        })
+    })?;
+    match found.as_slice() {
+        [position] if !id.is_empty() => Ok(*position),
+        [] => Err(missing()),
+        several => {
+            let message = format!("\"{text}\" fits {} invocations", several.len());
+            Err(Error::new(ErrorKind::Usage, message).hint("use a longer prefix"))
         }
     }
+}
 
-    /// One event with its header.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] beyond the end.
-    pub fn event(&self, position: u64) -> Result<LogLine> {
-        self.store.read(|log| {
-            let size = self.scope.size.unwrap_or(log.size());
-            if position >= size {
-                return Err(StoreError::NoEvent { position, size }.into());
-            }
-            Ok(Names::default().line(log, &log.event(position)?))
-        })
-    }
+/// One event with its header.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] beyond the end.
+pub fn event(workspace: &Workspace, position: u64) -> Result<LogLine> {
+    workspace.store.read(|log| {
+        let size = workspace.scope.size.unwrap_or(log.size());
+        if position >= size {
+            return Err(StoreError::NoEvent { position, size }.into());
+        }
+        Ok(Names::default().line(log, &log.event(position)?))
+    })
+}
 
-    /// Copies the log, consistently.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Conflict`] where the target exists.
-    pub fn copy_log(&self, target: &Path) -> Result<()> {
-        Ok(self.store.copy_to(target)?)
-    }
+/// Copies the log, consistently.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] where the target exists.
+pub fn copy_log(workspace: &Workspace, target: &Path) -> Result<()> {
+    Ok(workspace.store.copy_to(target)?)
 }
 
 impl LogQuery {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::app::records::summary::summary;
 use crate::app::workspace::actors::keys;
 use crate::app::workspace::redact::names;
-use crate::app::{App, Error, ErrorKind, Node, Result};
+use crate::app::{Error, ErrorKind, Node, Result, Workspace};
 use crate::base::{Digest, Timestamp};
 use crate::domain::Envelope;
 use crate::tlog::{Hash, LogCheckpoint, NoteKey, leaf_hash, verify_inclusion};
@@ -156,56 +156,54 @@ impl ProvenEvent {
     }
 }
 
-impl App {
-    /// Proofs of every event of a chain.
-    ///
-    /// # Errors
-    /// As [`Self::prove`].
-    pub fn bundle(&self, subject: &str, chain: &Node) -> Result<Bundle> {
-        let mut positions: BTreeSet<u64> = chain.positions().into_iter().collect();
-        // What was redacted says something only together with its redaction.
-        let redactions: Vec<u64> = self.store.read(|log| {
-            let redaction = |at: &u64| Ok(log.event(*at)?.payload.redacted_by());
-            positions.iter().filter_map(|at| redaction(at).transpose()).collect::<Result<_>>()
-        })?;
-        positions.extend(redactions);
-        let proofs = positions.into_iter().map(|at| self.prove(at)).collect::<Result<_>>()?;
-        Ok(Bundle { format: BUNDLE_FORMAT.into(), subject: subject.into(), proofs })
-    }
+/// Proofs of every event of a chain.
+///
+/// # Errors
+/// As [`prove`].
+pub fn bundle(workspace: &Workspace, subject: &str, chain: &Node) -> Result<Bundle> {
+    let mut positions: BTreeSet<u64> = chain.positions().into_iter().collect();
+    // What was redacted says something only together with its redaction.
+    let redactions: Vec<u64> = workspace.store.read(|log| {
+        let redaction = |at: &u64| Ok(log.event(*at)?.payload.redacted_by());
+        positions.iter().filter_map(|at| redaction(at).transpose()).collect::<Result<_>>()
+    })?;
+    positions.extend(redactions);
+    let proofs = positions.into_iter().map(|at| prove(workspace, at)).collect::<Result<_>>()?;
+    Ok(Bundle { format: BUNDLE_FORMAT.into(), subject: subject.into(), proofs })
+}
 
-    /// Proves that the event at `position` is in the log, under the newest signed log checkpoint.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] beyond the end or the last signed log checkpoint.
-    pub fn prove(&self, position: u64) -> Result<Proof> {
-        self.store.read(|log| {
-            let event = log.event(position)?;
-            let (size, note) = log.last_checkpoint()?.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet")
-            })?;
-            if position >= size {
-                let message = format!(
-                    "event {position} comes after the last signed log checkpoint, of size {size}"
-                );
-                return Err(Error::new(ErrorKind::NotFound, message)
-                    .hint("the next decision, or the end of the training, signs a new one"));
-            }
-            let inclusion = log.inclusion_proof(position, size)?;
-            let origin = log.origin();
-            let known = keys(log)?.into_iter();
-            let known = known.filter_map(|key| NoteKey::new(origin, key.public_key).ok());
-            let known: Vec<NoteKey> = known.collect();
-            let signer = LogCheckpoint::open(&note, origin, &known).map(|(_, key)| key.to_string());
-            Ok(Proof {
-                format: FORMAT.into(),
-                position,
-                event: BASE64.encode(event.stored()),
-                inclusion: inclusion.into_iter().map(|hash| Digest(hash.0)).collect(),
-                log_checkpoint: note,
-                key: signer.unwrap_or_default(),
-            })
+/// Proves that the event at `position` is in the log, under the newest signed log checkpoint.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] beyond the end or the last signed log checkpoint.
+pub fn prove(workspace: &Workspace, position: u64) -> Result<Proof> {
+    workspace.store.read(|log| {
+        let event = log.event(position)?;
+        let (size, note) = log
+            .last_checkpoint()?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet"))?;
+        if position >= size {
+            let message = format!(
+                "event {position} comes after the last signed log checkpoint, of size {size}"
+            );
+            return Err(Error::new(ErrorKind::NotFound, message)
+                .hint("the next decision, or the end of the training, signs a new one"));
+        }
+        let inclusion = log.inclusion_proof(position, size)?;
+        let origin = log.origin();
+        let known = keys(log)?.into_iter();
+        let known = known.filter_map(|key| NoteKey::new(origin, key.public_key).ok());
+        let known: Vec<NoteKey> = known.collect();
+        let signer = LogCheckpoint::open(&note, origin, &known).map(|(_, key)| key.to_string());
+        Ok(Proof {
+            format: FORMAT.into(),
+            position,
+            event: BASE64.encode(event.stored()),
+            inclusion: inclusion.into_iter().map(|hash| Digest(hash.0)).collect(),
+            log_checkpoint: note,
+            key: signer.unwrap_or_default(),
         })
-    }
+    })
 }
 
 impl Proof {

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 
 use crate::app::records::log::Names;
 use crate::app::records::window::windows;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
-use crate::port::query::{Answer, Limits, QueryError, query};
+use crate::port::query::{self, Answer, Limits, QueryError};
 use crate::port::source::{ScanSpec, Sink, Source};
 use crate::port::table::EventRow;
 use crate::store::{Filter, Reader, Store};
@@ -72,68 +72,65 @@ impl LogSource {
     }
 }
 
-impl App {
-    /// Answers an SQL query.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] for what is no query, or would change something;
-    /// [`ErrorKind::Interrupted`] when it took too long.
-    pub fn query(&self, sql: &str, limits: Limits) -> Result<Answer> {
-        let log = self.log_source()?;
-        let source: Arc<dyn Source> = log.clone();
-        // What the log met is the cause, and what it is worth.
-        query(&source, sql, limits).map_err(|error| {
-            log.failed().unwrap_or_else(|| match error {
-                QueryError::Sql { message, at } => {
-                    let place = at.map(|at| place(sql, at)).unwrap_or_default();
-                    Error::new(ErrorKind::Usage, format!("{message}{place}"))
-                        .hint("`annals query --tables` shows every table and column")
-                }
-                QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
-                    .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
-                QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
-                    "--timeout allows more time; conditions on position, recorded, kind and run \
-                     skip blocks that are not needed",
-                ),
-                QueryError::Large => Error::new(ErrorKind::Usage, error.to_string()).hint(
-                    "choose fewer columns or rows; `annals export` writes tables of any size",
-                ),
-                QueryError::Failed(message) => Error::new(ErrorKind::Io, message),
-            })
-        })
-    }
-
-    /// The query saved under a name.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] with the nearest name.
-    pub fn saved_query(name: &str) -> Result<SavedQuery> {
-        SAVED_QUERIES.iter().find(|saved| saved.name == name).copied().ok_or_else(|| {
-            let message = format!("there is no saved query \"{name}\"");
-            let error = Error::new(ErrorKind::NotFound, message);
-            match nearest(name, SAVED_QUERIES.iter().map(|saved| saved.name)) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("`annals query --list` shows all"),
+/// Answers an SQL query.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for what is no query, or would change something;
+/// [`ErrorKind::Interrupted`] when it took too long.
+pub fn query(workspace: &Workspace, sql: &str, limits: Limits) -> Result<Answer> {
+    let log = log_source(workspace)?;
+    let source: Arc<dyn Source> = log.clone();
+    // What the log met is the cause, and what it is worth.
+    query::query(&source, sql, limits).map_err(|error| {
+        log.failed().unwrap_or_else(|| match error {
+            QueryError::Sql { message, at } => {
+                let place = at.map(|at| place(sql, at)).unwrap_or_default();
+                Error::new(ErrorKind::Usage, format!("{message}{place}"))
+                    .hint("`annals query --tables` shows every table and column")
             }
+            QueryError::Writes(_) => Error::new(ErrorKind::Usage, error.to_string())
+                .hint("SELECT, WITH and VALUES work; nothing can write, attach or load"),
+            QueryError::Time(_) => Error::new(ErrorKind::Interrupted, error.to_string()).hint(
+                "--timeout allows more time; conditions on position, recorded, kind and run \
+                 skip blocks that are not needed",
+            ),
+            QueryError::Large => Error::new(ErrorKind::Usage, error.to_string())
+                .hint("choose fewer columns or rows; `annals export` writes tables of any size"),
+            QueryError::Failed(message) => Error::new(ErrorKind::Io, message),
         })
-    }
+    })
+}
 
-    /// The log, as tables are made of it.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(in crate::app) fn source(&self) -> Result<Arc<dyn Source>> {
-        Ok(self.log_source()?)
-    }
+/// The query saved under a name.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] with the nearest name.
+pub fn saved_query(name: &str) -> Result<SavedQuery> {
+    SAVED_QUERIES.iter().find(|saved| saved.name == name).copied().ok_or_else(|| {
+        let message = format!("there is no saved query \"{name}\"");
+        let error = Error::new(ErrorKind::NotFound, message);
+        match nearest(name, SAVED_QUERIES.iter().map(|saved| saved.name)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint("`annals query --list` shows all"),
+        }
+    })
+}
 
-    fn log_source(&self) -> Result<Arc<LogSource>> {
-        Ok(Arc::new(LogSource {
-            store: self.store.clone(),
-            size: self.log_size()?,
-            actors: Mutex::default(),
-            failed: Mutex::default(),
-        }))
-    }
+/// The log, as tables are made of it.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn source(workspace: &Workspace) -> Result<Arc<dyn Source>> {
+    Ok(log_source(workspace)?)
+}
+
+fn log_source(workspace: &Workspace) -> Result<Arc<LogSource>> {
+    Ok(Arc::new(LogSource {
+        store: workspace.store.clone(),
+        size: records::log_size(workspace)?,
+        actors: Mutex::default(),
+        failed: Mutex::default(),
+    }))
 }
 
 /// `, at line 2, column 5, near …`, counted from 1.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::{TimeSpan, Timestamp};
 use crate::projection::files::{Exporter, FileDifference, Regenerated};
 use crate::projection::{Snapshot, Views};
@@ -37,143 +37,141 @@ pub struct ReplayedFiles {
     pub files: Vec<String>,
 }
 
-impl App {
-    /// Drops the views, folds the log again and writes the registry files.
-    ///
-    /// # Errors
-    /// When the log cannot be read or files cannot be written.
-    pub fn replay(&self) -> Result<Replayed> {
-        self.views().rebuild(&self.store)?;
-        let snapshot = self.snapshot()?;
-        let regenerated = self.exporter().regenerate(&snapshot, &self.settings.project)?;
-        Ok(Replayed { changed: regenerated.changed.clone(), regenerated })
-    }
+/// Drops the views, folds the log again and writes the registry files.
+///
+/// # Errors
+/// When the log cannot be read or files cannot be written.
+pub fn replay(workspace: &Workspace) -> Result<Replayed> {
+    workspace.views().rebuild(&workspace.store)?;
+    let snapshot = workspace.snapshot()?;
+    let regenerated = workspace.exporter().regenerate(&snapshot, &workspace.settings.project)?;
+    Ok(Replayed { changed: regenerated.changed.clone(), regenerated })
+}
 
-    /// Compares views and registry files with what the log says; with the files as they were at
-    /// an earlier size, the views are left out.
-    ///
-    /// # Errors
-    /// When the log or the files cannot be read.
-    pub fn replay_check(&self, size: Option<u64>) -> Result<Vec<FileDifference>> {
-        // Another process commits first and writes the files a moment later: while one is at work,
-        // a difference counts when it stays.
-        let mut idle = 0;
-        for _ in 0..CHECKS_MAX {
-            let at_work = self.live.any_alive();
-            let differences = self.differences(size)?;
-            // An invocation ends in the log before its process writes the files.
-            idle = if at_work { 0 } else { idle + 1 };
-            if differences.is_empty() || idle == IDLE_CHECKS_MAX {
-                return Ok(differences);
-            }
-            std::thread::sleep(CHECK_WAIT);
+/// Compares views and registry files with what the log says; with the files as they were at
+/// an earlier size, the views are left out.
+///
+/// # Errors
+/// When the log or the files cannot be read.
+pub fn replay_check(workspace: &Workspace, size: Option<u64>) -> Result<Vec<FileDifference>> {
+    // Another process commits first and writes the files a moment later: while one is at work,
+    // a difference counts when it stays.
+    let mut idle = 0;
+    for _ in 0..CHECKS_MAX {
+        let at_work = workspace.live.any_alive();
+        let differences = differences(workspace, size)?;
+        // An invocation ends in the log before its process writes the files.
+        idle = if at_work { 0 } else { idle + 1 };
+        if differences.is_empty() || idle == IDLE_CHECKS_MAX {
+            return Ok(differences);
         }
-        self.differences(size)
+        std::thread::sleep(CHECK_WAIT);
     }
+    differences(workspace, size)
+}
 
-    fn differences(&self, size: Option<u64>) -> Result<Vec<FileDifference>> {
-        let Some(size) = size else { return self.differences_now() };
-        Ok(self.exporter().check(&self.folded(size)?, &self.settings.project)?)
+fn differences(workspace: &Workspace, size: Option<u64>) -> Result<Vec<FileDifference>> {
+    let Some(size) = size else { return differences_now(workspace) };
+    Ok(workspace.exporter().check(&folded(workspace, size)?, &workspace.settings.project)?)
+}
+
+fn differences_now(workspace: &Workspace) -> Result<Vec<FileDifference>> {
+    let (stored, views) = (workspace.snapshot()?, workspace.views());
+    let (rebuilt, wrong) = views.folded_beside_kept(&workspace.store, stored.size())?;
+    let mut differences = workspace.exporter().check(&rebuilt, &workspace.settings.project)?;
+    differences.extend(differing(&rebuilt, &stored)?);
+    // What looking back starts from.
+    if let Some(size) = wrong {
+        let kept = views.as_of(&workspace.store, size)?;
+        differences.extend(differing(&folded(workspace, size)?, &kept)?);
     }
+    Ok(differences)
+}
 
-    fn differences_now(&self) -> Result<Vec<FileDifference>> {
-        let (stored, views) = (self.snapshot()?, self.views());
-        let (folded, wrong) = views.folded_beside_kept(&self.store, stored.size())?;
-        let mut differences = self.exporter().check(&folded, &self.settings.project)?;
-        differences.extend(differing(&folded, &stored)?);
-        // What looking back starts from.
-        if let Some(size) = wrong {
-            let kept = views.as_of(&self.store, size)?;
-            differences.extend(differing(&self.folded(size)?, &kept)?);
+/// Writes the registry files as they were at `size` into `out`.
+///
+/// # Errors
+/// When the log cannot be read or files cannot be written.
+pub fn replay_to(workspace: &Workspace, out: &Path, size: Option<u64>) -> Result<ReplayedFiles> {
+    let size = match size {
+        Some(size) => size,
+        None => workspace.store.read(|log| Ok::<_, Error>(log.size()))?,
+    };
+    let exporter = Exporter::new(out, out, &workspace.blobs, workspace.layout.guide());
+    let files = exporter.write_all(&folded(workspace, size)?, &workspace.settings.project)?;
+    Ok(ReplayedFiles { out: out.to_owned(), files })
+}
+
+/// The size of the log right after a position, or at the end of a written time: a date means
+/// that whole day.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for any other text; [`ErrorKind::NotFound`] beyond the end.
+pub fn size_as_of(workspace: &Workspace, text: &str) -> Result<u64> {
+    match moment(workspace, text)? {
+        Moment::Position(position) => Ok(position + 1),
+        Moment::Time(span) => size_before(workspace, span.end),
+    }
+}
+
+/// As [`size_as_of`], but of a date, a minute or a second the size at its beginning, so
+/// that everything recorded in it comes after.
+///
+/// # Errors
+/// As [`size_as_of`].
+pub fn size_from(workspace: &Workspace, text: &str) -> Result<u64> {
+    match moment(workspace, text)? {
+        Moment::Time(span) if !span.is_instant() => size_before(workspace, span.start),
+        _ => size_as_of(workspace, text),
+    }
+}
+
+fn moment(workspace: &Workspace, text: &str) -> Result<Moment> {
+    if let Ok(position) = text.parse::<u64>() {
+        let size = workspace.store.read(|log| Ok::<_, Error>(log.size()))?;
+        if position >= size {
+            let message = format!("there is no position {position}: the log has {size}");
+            return Err(Error::new(ErrorKind::NotFound, message));
         }
-        Ok(differences)
+        return Ok(Moment::Position(position));
     }
+    TimeSpan::parse(text, workspace.env.now()).map(Moment::Time).map_err(|e| {
+        Error::new(ErrorKind::Usage, e.to_string()).hint(
+            "for example 2026-11-01, \"2026-11-01 18:50\", yesterday, \"2 weeks\", 30d, or a \
+             position in the log",
+        )
+    })
+}
 
-    /// Writes the registry files as they were at `size` into `out`.
-    ///
-    /// # Errors
-    /// When the log cannot be read or files cannot be written.
-    pub fn replay_to(&self, out: &Path, size: Option<u64>) -> Result<ReplayedFiles> {
-        let size = match size {
-            Some(size) => size,
-            None => self.store.read(|log| Ok::<_, Error>(log.size()))?,
+/// The number of events recorded before `time`.
+fn size_before(workspace: &Workspace, time: Timestamp) -> Result<u64> {
+    workspace.store.read(|log| {
+        let later = Filter { recorded_from: Some(time), ..Filter::default() };
+        // Times only grow, so that the first block with a later one has the first later event.
+        let block = log.block_headers(0..log.size(), &later)?.into_iter().next();
+        let range = match block {
+            Some((first, header)) => first..first + u64::from(header.count),
+            None => log.state().sealed..log.size(),
         };
-        let exporter = Exporter::new(out, out, &self.blobs, self.layout.guide());
-        let files = exporter.write_all(&self.folded(size)?, &self.settings.project)?;
-        Ok(ReplayedFiles { out: out.to_owned(), files })
-    }
-
-    /// The size of the log right after a position, or at the end of a written time: a date means
-    /// that whole day.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] for any other text; [`ErrorKind::NotFound`] beyond the end.
-    pub fn size_as_of(&self, text: &str) -> Result<u64> {
-        match self.moment(text)? {
-            Moment::Position(position) => Ok(position + 1),
-            Moment::Time(span) => self.size_before(span.end),
-        }
-    }
-
-    /// As [`Self::size_as_of`], but of a date, a minute or a second the size at its beginning, so
-    /// that everything recorded in it comes after.
-    ///
-    /// # Errors
-    /// As [`Self::size_as_of`].
-    pub fn size_from(&self, text: &str) -> Result<u64> {
-        match self.moment(text)? {
-            Moment::Time(span) if !span.is_instant() => self.size_before(span.start),
-            _ => self.size_as_of(text),
-        }
-    }
-
-    fn moment(&self, text: &str) -> Result<Moment> {
-        if let Ok(position) = text.parse::<u64>() {
-            let size = self.store.read(|log| Ok::<_, Error>(log.size()))?;
-            if position >= size {
-                let message = format!("there is no position {position}: the log has {size}");
-                return Err(Error::new(ErrorKind::NotFound, message));
+        let mut first = range.end;
+        log.scan(range, &later, |event| {
+            first = first.min(event.header.position);
+            Ok::<_, Error>(())
+        })?;
+        // What came after a clock was ahead is dated by its own clock, also once the clock has
+        // caught up: only the events themselves tell.
+        log.scan(first..log.size(), &Filter::default(), |event| {
+            if event.header.dated() < time {
+                first = event.header.position + 1;
             }
-            return Ok(Moment::Position(position));
-        }
-        TimeSpan::parse(text, self.env.now()).map(Moment::Time).map_err(|e| {
-            Error::new(ErrorKind::Usage, e.to_string()).hint(
-                "for example 2026-11-01, \"2026-11-01 18:50\", yesterday, \"2 weeks\", 30d, or a \
-                 position in the log",
-            )
-        })
-    }
+            Ok::<_, Error>(())
+        })?;
+        Ok(first)
+    })
+}
 
-    /// The number of events recorded before `time`.
-    fn size_before(&self, time: Timestamp) -> Result<u64> {
-        self.store.read(|log| {
-            let later = Filter { recorded_from: Some(time), ..Filter::default() };
-            // Times only grow, so that the first block with a later one has the first later event.
-            let block = log.block_headers(0..log.size(), &later)?.into_iter().next();
-            let range = match block {
-                Some((first, header)) => first..first + u64::from(header.count),
-                None => log.state().sealed..log.size(),
-            };
-            let mut first = range.end;
-            log.scan(range, &later, |event| {
-                first = first.min(event.header.position);
-                Ok::<_, Error>(())
-            })?;
-            // What came after a clock was ahead is dated by its own clock, also once the clock has
-            // caught up: only the events themselves tell.
-            log.scan(first..log.size(), &Filter::default(), |event| {
-                if event.header.dated() < time {
-                    first = event.header.position + 1;
-                }
-                Ok::<_, Error>(())
-            })?;
-            Ok(first)
-        })
-    }
-
-    fn folded(&self, size: u64) -> Result<Snapshot> {
-        Ok(Views::folded(&self.store, size)?)
-    }
+fn folded(workspace: &Workspace, size: u64) -> Result<Snapshot> {
+    Ok(Views::folded(&workspace.store, size)?)
 }
 
 /// A moment in the words of the user.

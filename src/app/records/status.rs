@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::runs::run_files::decides_in_model;
-use crate::app::{App, Error, Progress, Result, SilentRun};
+use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::Digest;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
@@ -87,164 +87,167 @@ pub struct Finding {
     pub advice: String,
 }
 
-impl App {
-    /// What is in the workspace.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn status(&self) -> Result<Status> {
-        let views = self.snapshot()?;
-        let (policy_revision, policy) = views.policy()?;
-        let runs = views.runs()?;
-        let mut counts = [0_usize; 4];
-        let (mut archived, mut deleted, mut reported) = (0, 0, Vec::new());
-        let mut progress = Vec::new();
-        for run in runs.iter() {
-            let run = run?;
-            if Self::is_reported(&run) {
-                reported.push((run.run, run.experiment_id.to_owned()));
+/// What is in the workspace.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn status(workspace: &Workspace) -> Result<Status> {
+    let views = workspace.snapshot()?;
+    let (policy_revision, policy) = views.policy()?;
+    let runs = views.runs()?;
+    let mut counts = [0_usize; 4];
+    let (mut archived, mut deleted, mut reported) = (0, 0, Vec::new());
+    let mut progress = Vec::new();
+    for run in runs.iter() {
+        let run = run?;
+        if runs::is_reported(&run) {
+            reported.push((run.run, run.experiment_id.to_owned()));
+        }
+        archived += usize::from(run.archive.is_some());
+        deleted += usize::from(run.deleted);
+        match workspace.status_of(&run)? {
+            RunStatus::Finished => counts[0] += 1,
+            RunStatus::Running | RunStatus::Unknown => {
+                counts[1] += 1;
+                let found = workspace.progress_of(&views, run.run)?;
+                progress.extend(found.map(|found| (run.experiment_id.to_owned(), found)));
             }
-            archived += usize::from(run.archive.is_some());
-            deleted += usize::from(run.deleted);
-            match self.status_of(&run)? {
-                RunStatus::Finished => counts[0] += 1,
-                RunStatus::Running | RunStatus::Unknown => {
-                    counts[1] += 1;
-                    let found = self.progress_of(&views, run.run)?;
-                    progress.extend(found.map(|found| (run.experiment_id.to_owned(), found)));
-                }
-                RunStatus::Failed => counts[2] += 1,
-                RunStatus::Interrupted => counts[3] += 1,
-            }
+            RunStatus::Failed => counts[2] += 1,
+            RunStatus::Interrupted => counts[3] += 1,
         }
-        let mut open_requests = Vec::new();
-        for request in views.requests()?.into_iter().filter(|r| r.status == "open") {
-            open_requests.push(OpenRequest {
-                id: request.request().short(8),
-                run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
-                name: request.name.clone(),
-                approvals: self.counted_approvals(&views, &request)?,
-                needed: policy.production_promotion.approvals,
-            });
-        }
-        let mut models = Vec::new();
-        for model in views.production()? {
-            let run = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
-            models.push(ModelInProduction { name: model.name, version: model.version, run });
-        }
-        let candidates = self.candidates(&views)?;
-        let (events, signed) = self.store.read(|log| {
-            let size = views.size();
-            let signed = log.checkpoint_before(size)?.map_or(0, |(size, _)| size);
-            Ok::<_, Error>((size, signed))
-        })?;
-        // Silence and edited files are of now.
-        let past = self.looks_back();
-        Ok(Status {
-            project: self.settings.project.clone(),
-            runs: runs.len(),
-            finished: counts[0],
-            running: counts[1],
-            progress,
-            failed: counts[2],
-            interrupted: counts[3],
-            archived,
-            deleted,
-            production: models.len(),
-            models,
-            candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
-            open_requests,
-            events,
-            unsigned_tail: events.saturating_sub(signed),
-            policy_revision,
-            silent_runs: if past { vec![] } else { self.silent_runs(reported)? },
-            changed_files: if past { vec![] } else { self.exporter().edited() },
-        })
     }
+    let mut open_requests = Vec::new();
+    for request in views.requests()?.into_iter().filter(|r| r.status == "open") {
+        open_requests.push(OpenRequest {
+            id: request.request().short(8),
+            run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
+            name: request.name.clone(),
+            approvals: counted_approvals(workspace, &views, &request)?,
+            needed: policy.production_promotion.approvals,
+        });
+    }
+    let mut models = Vec::new();
+    for model in views.production()? {
+        let run = views.run(model.run())?.map(|run| run.experiment_id).unwrap_or_default();
+        models.push(ModelInProduction { name: model.name, version: model.version, run });
+    }
+    let candidates = models::candidates(workspace, &views)?;
+    let (events, signed) = workspace.store.read(|log| {
+        let size = views.size();
+        let signed = log.checkpoint_before(size)?.map_or(0, |(size, _)| size);
+        Ok::<_, Error>((size, signed))
+    })?;
+    // Silence and edited files are of now.
+    let past = workspace.looks_back();
+    Ok(Status {
+        project: workspace.settings.project.clone(),
+        runs: runs.len(),
+        finished: counts[0],
+        running: counts[1],
+        progress,
+        failed: counts[2],
+        interrupted: counts[3],
+        archived,
+        deleted,
+        production: models.len(),
+        models,
+        candidates: candidates.iter().filter(|c| c.assessment.is_candidate()).count(),
+        open_requests,
+        events,
+        unsigned_tail: events.saturating_sub(signed),
+        policy_revision,
+        silent_runs: if past { vec![] } else { runs::silent_runs(workspace, reported)? },
+        changed_files: if past { vec![] } else { workspace.exporter().edited() },
+    })
+}
 
-    /// Approvals of a request that were given after files of its run were redacted last.
-    fn counted_approvals(&self, views: &Snapshot, request: &RequestRow) -> Result<usize> {
-        let redacted = self.redacted_files()?;
-        let run = views.run(request.run())?;
-        let digests = run.iter().flat_map(|run| &run.artifacts);
-        let digests = digests.filter_map(|(_, _, digest, _)| digest.parse().ok());
-        let last = digests.filter_map(|digest: Digest| redacted.get(&digest)).max();
-        let counts = |approval: &&ApprovalRow| last.is_none_or(|at| approval.position > *at);
-        Ok(request.approvals.iter().filter(counts).count())
-    }
+/// Approvals of a request that were given after files of its run were redacted last.
+fn counted_approvals(
+    workspace: &Workspace,
+    views: &Snapshot,
+    request: &RequestRow,
+) -> Result<usize> {
+    let redacted = runs::redacted_files(workspace)?;
+    let run = views.run(request.run())?;
+    let digests = run.iter().flat_map(|run| &run.artifacts);
+    let digests = digests.filter_map(|(_, _, digest, _)| digest.parse().ok());
+    let last = digests.filter_map(|digest: Digest| redacted.get(&digest)).max();
+    let counts = |approval: &&ApprovalRow| last.is_none_or(|at| approval.position > *at);
+    Ok(request.approvals.iter().filter(counts).count())
+}
 
-    /// What is not as it should be.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn doctor(&self) -> Result<Vec<Finding>> {
-        let finding = |what: String, advice: &str| Finding { what, advice: advice.to_owned() };
-        let mut findings = Vec::new();
-        if self.signer()?.is_none() {
-            findings.push(finding(
-                "no signing key of this log is on this machine".into(),
-                "events that are appended here stay unsigned; use the account that created the \
-                 workspace",
-            ));
-        }
-        for left in self.left_behind()? {
-            findings.push(finding(left, "the next changing verb clears it"));
-        }
-        let differences = self.exporter().check(&self.snapshot()?, &self.settings.project)?;
-        for difference in differences {
-            findings.push(finding(
-                format!("{} is {}", difference.file, difference.what),
-                "`annals replay` rewrites it and keeps edits in a separate file",
-            ));
-        }
-        let mut reported = Vec::new();
-        for run in self.snapshot()?.runs()?.iter() {
-            let run = run?;
-            if Self::is_reported(&run) {
-                reported.push((run.run, run.experiment_id.to_owned()));
-            }
-        }
-        for silent in self.silent_runs(reported)? {
-            let (what, advice) = silent.advice();
-            findings.push(finding(what, &advice));
-        }
-        for (digest, position, file) in self.missing_blobs()? {
-            findings.push(finding(
-                format!("blob {digest:.16} is missing: {file}, named by event {position}"),
-                "take it from a copy of the workspace; nothing else has the recorded bytes",
-            ));
-        }
-        findings.extend(self.partings()?);
-        findings.extend(self.misplaced(&self.snapshot()?)?);
-        let redacted = self.redacted_files()?;
-        for model in self.snapshot()?.production()? {
-            findings.extend(self.damaged_model(&model));
-            for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
-                let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
-                findings.extend(redacted.map(|at| {
-                    finding(
-                        format!("{}/{path} was redacted at event {at}", model.path),
-                        "the model's predictions have changed since; promote another run",
-                    )
-                }));
-            }
-        }
-        Ok(findings)
+/// What is not as it should be.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
+    let finding = |what: String, advice: &str| Finding { what, advice: advice.to_owned() };
+    let mut findings = Vec::new();
+    if workspace.signer()?.is_none() {
+        findings.push(finding(
+            "no signing key of this log is on this machine".into(),
+            "events that are appended here stay unsigned; use the account that created the \
+             workspace",
+        ));
     }
+    for left in workspace.left_behind()? {
+        findings.push(finding(left, "the next changing verb clears it"));
+    }
+    let differences =
+        workspace.exporter().check(&workspace.snapshot()?, &workspace.settings.project)?;
+    for difference in differences {
+        findings.push(finding(
+            format!("{} is {}", difference.file, difference.what),
+            "`annals replay` rewrites it and keeps edits in a separate file",
+        ));
+    }
+    let mut reported = Vec::new();
+    for run in workspace.snapshot()?.runs()?.iter() {
+        let run = run?;
+        if runs::is_reported(&run) {
+            reported.push((run.run, run.experiment_id.to_owned()));
+        }
+    }
+    for silent in runs::silent_runs(workspace, reported)? {
+        let (what, advice) = silent.advice();
+        findings.push(finding(what, &advice));
+    }
+    for (digest, position, file) in workspace::missing_blobs(workspace)? {
+        findings.push(finding(
+            format!("blob {digest:.16} is missing: {file}, named by event {position}"),
+            "take it from a copy of the workspace; nothing else has the recorded bytes",
+        ));
+    }
+    findings.extend(workspace.partings()?);
+    findings.extend(records::misplaced(workspace, &workspace.snapshot()?)?);
+    let redacted = runs::redacted_files(workspace)?;
+    for model in workspace.snapshot()?.production()? {
+        findings.extend(models::damaged_model(workspace, &model));
+        for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
+            let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
+            findings.extend(redacted.map(|at| {
+                finding(
+                    format!("{}/{path} was redacted at event {at}", model.path),
+                    "the model's predictions have changed since; promote another run",
+                )
+            }));
+        }
+    }
+    Ok(findings)
+}
 
-    /// Makes the log's file as small as its content; gives its size before and after.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub fn compact(&self) -> Result<(u64, u64)> {
-        let size = || {
-            let path = self.store.path();
-            std::fs::metadata(&path)
-                .map(|meta| meta.len())
-                .map_err(|e| Error::io(format!("read {}", path.display()), e))
-        };
-        let before = size()?;
-        self.store.compact(&WriteOptions::interactive("doctor --compact", None))?;
-        Ok((before, size()?))
-    }
+/// Makes the log's file as small as its content; gives its size before and after.
+///
+/// # Errors
+/// When the log cannot be written.
+pub fn compact(workspace: &Workspace) -> Result<(u64, u64)> {
+    let size = || {
+        let path = workspace.store.path();
+        std::fs::metadata(&path)
+            .map(|meta| meta.len())
+            .map_err(|e| Error::io(format!("read {}", path.display()), e))
+    };
+    let before = size()?;
+    workspace.store.compact(&WriteOptions::interactive("doctor --compact", None))?;
+    Ok((before, size()?))
 }

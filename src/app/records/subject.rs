@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::{App, Error, Result};
+use crate::app::{Error, Result, Workspace};
 use crate::domain::file_move::MoveEvent;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::{Event, Header, StreamId};
@@ -20,37 +20,36 @@ pub(in crate::app) struct Subject {
     demotions: BTreeSet<u64>,
 }
 
-impl App {
-    /// What is about the model that `text` names: `NAME`, or of one version `NAME@VERSION` or an
-    /// alias. A name may have requests and no version yet.
-    pub(in crate::app) fn subject(&self, text: &str) -> Result<Subject> {
-        let version = self.find_version(&self.snapshot()?, text)?.filter(|row| row.name != text);
-        let number = version.as_ref().map(|row| row.number);
-        let name = version.map_or_else(|| text.to_owned(), |row| row.name);
-        let mut subject = Subject {
-            name,
-            number,
-            streams: BTreeSet::new(),
-            requests: BTreeSet::new(),
-            demotions: BTreeSet::new(),
-        };
-        let kinds = [
-            RegistryEvent::REQUESTED,
-            MoveEvent::PLANNED,
-            RegistryEvent::PROMOTED,
-            RegistryEvent::DEMOTED,
-            RegistryEvent::ROLLED_BACK,
-        ];
-        let (mut promoted, mut current) = (0, None);
-        self.store.read(|log| {
-            log.scan(0..log.size(), &Filter::kinds(kinds), |event| {
-                let Ok(decoded) = event.event() else { return Ok(()) };
-                subject.take_in(&event.header, &decoded, &mut promoted, &mut current);
-                Ok::<_, Error>(())
-            })
-        })?;
-        Ok(subject)
-    }
+/// What is about the model that `text` names: `NAME`, or of one version `NAME@VERSION` or an
+/// alias. A name may have requests and no version yet.
+pub(in crate::app) fn subject(workspace: &Workspace, text: &str) -> Result<Subject> {
+    let version =
+        workspace.find_version(&workspace.snapshot()?, text)?.filter(|row| row.name != text);
+    let number = version.as_ref().map(|row| row.number);
+    let name = version.map_or_else(|| text.to_owned(), |row| row.name);
+    let mut subject = Subject {
+        name,
+        number,
+        streams: BTreeSet::new(),
+        requests: BTreeSet::new(),
+        demotions: BTreeSet::new(),
+    };
+    let kinds = [
+        RegistryEvent::REQUESTED,
+        MoveEvent::PLANNED,
+        RegistryEvent::PROMOTED,
+        RegistryEvent::DEMOTED,
+        RegistryEvent::ROLLED_BACK,
+    ];
+    let (mut promoted, mut current) = (0, None);
+    workspace.store.read(|log| {
+        log.scan(0..log.size(), &Filter::kinds(kinds), |event| {
+            let Ok(decoded) = event.event() else { return Ok(()) };
+            subject.take_in(&event.header, &decoded, &mut promoted, &mut current);
+            Ok::<_, Error>(())
+        })
+    })?;
+    Ok(subject)
 }
 
 impl Subject {

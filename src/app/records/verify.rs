@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Env;
 use crate::store::Store;
 use crate::tlog::NoteKey;
-use crate::verify::{Options, Report, kinship, verify};
+use crate::verify::{self, Options, Report, kinship};
 
 /// What a log must extend.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl VerifyOptions {
     }
 
     fn check(&self, store: &Store, options: &Options) -> Result<Report> {
-        let mut report = verify(store, options)?;
+        let mut report = verify::verify(store, options)?;
         if let Some(Against::Log(path)) = &self.against {
             let other = Store::open_file(path, store.env().clone())?;
             let finding = kinship(store, &other)?;
@@ -79,22 +79,20 @@ impl VerifyOptions {
     }
 }
 
-impl App {
-    /// Recomputes the log and the blobs of this workspace.
-    ///
-    /// # Errors
-    /// When the file cannot be read for reasons that are not damage.
-    pub fn verify(&self, options: &VerifyOptions) -> Result<Report> {
-        let mut resolved = options.resolve()?;
-        resolved.blobs = Some(self.blobs.clone());
-        options.check(&self.store, &resolved)
-    }
+/// Recomputes the log and the blobs of this workspace.
+///
+/// # Errors
+/// When the file cannot be read for reasons that are not damage.
+pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<Report> {
+    let mut resolved = options.resolve()?;
+    resolved.blobs = Some(workspace.blobs.clone());
+    options.check(&workspace.store, &resolved)
+}
 
-    /// Recomputes a copied log.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
-    pub fn verify_file(path: &Path, env: &Env, options: &VerifyOptions) -> Result<Report> {
-        options.check(&Store::open_file(path, env.clone())?, &options.resolve()?)
-    }
+/// Recomputes a copied log.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_file(path: &Path, env: &Env, options: &VerifyOptions) -> Result<Report> {
+    options.check(&Store::open_file(path, env.clone())?, &options.resolve()?)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::records::files_named::without_algorithm;
 use crate::app::records::log::Names;
-use crate::app::{App, Error, ErrorKind, LogQuery, Named, Result, signing_key};
+use crate::app::{Error, ErrorKind, LogQuery, Named, Result, Workspace, records, signing_key};
 use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest, counted};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Policy, PolicyEvent, assess};
@@ -63,89 +63,88 @@ const DIGITS_MIN: usize = 8;
 /// Runs that used a file, named one by one.
 const USES_MAX: usize = 20;
 
-impl App {
-    /// The chain behind a model (`NAME`, `NAME@VERSION`), a file, or the bytes with a digest.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for what no event names; when the log cannot be read.
-    pub fn why(&self, what: &str, cwd: &Path) -> Result<Node> {
-        let views = self.snapshot()?;
-        let path = cwd.join(what);
-        let named = self.find_named(&views, what);
-        match &named {
-            Ok(Named::Version(model)) => {
-                return self.store.read(|log| model_node(log, model, None));
-            }
-            Ok(Named::Run(run)) if !path.is_file() => {
-                return self.store.read(|log| run_node(log, &mut Names::default(), *run, None));
-            }
-            _ => {}
+/// The chain behind a model (`NAME`, `NAME@VERSION`), a file, or the bytes with a digest.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for what no event names; when the log cannot be read.
+pub fn why(workspace: &Workspace, what: &str, cwd: &Path) -> Result<Node> {
+    let views = workspace.snapshot()?;
+    let path = cwd.join(what);
+    let named = workspace.find_named(&views, what);
+    match &named {
+        Ok(Named::Version(model)) => {
+            return workspace.store.read(|log| model_node(log, model, None));
         }
-        let digest = if path.is_file() {
-            let read = File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
-            read.map_err(|e| Error::io(format!("read {}", path.display()), e))?.0.to_string()
-        } else {
-            without_algorithm(what).to_owned()
-        };
-        let digits = digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
-        if let (false, Err(error)) = (digits, named) {
-            return Err(error.hint("a model, a run, a file or a digest has a history"));
+        Ok(Named::Run(run)) if !path.is_file() => {
+            return workspace.store.read(|log| run_node(log, &mut Names::default(), *run, None));
         }
-        self.bytes(&views, what, &digest)
+        _ => {}
     }
+    let digest = if path.is_file() {
+        let read = File::open(&path).and_then(|mut file| Digest::of_reader(&mut file));
+        read.map_err(|e| Error::io(format!("read {}", path.display()), e))?.0.to_string()
+    } else {
+        without_algorithm(what).to_owned()
+    };
+    let digits = digest.len() >= DIGITS_MIN && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    if let (false, Err(error)) = (digits, named) {
+        return Err(error.hint("a model, a run, a file or a digest has a history"));
+    }
+    bytes(workspace, &views, what, &digest)
+}
 
-    /// The chain behind the bytes with a digest: the model they are of, else the run that made
-    /// them, else the runs that used them.
-    fn bytes(&self, views: &Snapshot, what: &str, digest: &str) -> Result<Node> {
-        let mut models = Vec::new();
-        for model in views.all_versions()?.iter().rev() {
-            let named = |(_, blake3, _, sha256): &&FileRow| {
-                blake3.starts_with(digest)
-                    || sha256.as_ref().is_some_and(|sha256| sha256.starts_with(digest))
-            };
-            if let Some((path, ..)) = model.files.iter().find(named) {
-                models.push(self.store.read(|log| model_node(log, model, Some(path)))?);
-            }
-        }
-        match models.len() {
-            0 => {}
-            1 => return Ok(models.remove(0)),
-            several => {
-                let detail = format!("{digest} is in {several} versions of production models");
-                let node = Node { what: "bytes".into(), detail, ..Node::default() };
-                return Ok(node.because(models));
-            }
-        }
-        let file = Some(digest.to_owned());
-        let mut lines = self.log(&LogQuery { file, limit: usize::MAX, ..LogQuery::default() })?;
-        lines.reverse();
-        let Some(first) = lines.first() else {
-            let name = if what == digest { String::new() } else { format!("{what}: ") };
-            let message = format!("{name}no event names bytes with the digest {digest}");
-            return Err(Error::new(ErrorKind::NotFound, message)
-                .hint("its origin is unknown: it is not from here, or was changed since"));
+/// The chain behind the bytes with a digest: the model they are of, else the run that made
+/// them, else the runs that used them.
+fn bytes(workspace: &Workspace, views: &Snapshot, what: &str, digest: &str) -> Result<Node> {
+    let mut models = Vec::new();
+    for model in views.all_versions()?.iter().rev() {
+        let named = |(_, blake3, _, sha256): &&FileRow| {
+            blake3.starts_with(digest)
+                || sha256.as_ref().is_some_and(|sha256| sha256.starts_with(digest))
         };
-        let run_of = |stream: &str| stream.parse::<StreamId>().ok().and_then(StreamId::run);
-        let made = |kind: &str| {
-            [RunEvent::ARTIFACT_STORED, RunEvent::CHECKPOINT_SAVED, RunEvent::FINISHED]
-                .map(Some)
-                .contains(&kind_named(kind))
-        };
-        let maker = lines.iter().find(|line| made(&line.kind));
-        self.store.read(|log| {
-            let mut names = Names::default();
-            let subject = |of: &str| format!("{digest} is {of}");
-            if let Some((line, run)) = maker.and_then(|line| Some((line, run_of(&line.stream)?))) {
-                let node = Node::new("bytes", subject("made by a run"), line.position);
-                return Ok(node.because([run_node(log, &mut names, run, None)?]));
-            }
-            let node = Node::new("bytes", subject("named by these events"), first.position);
-            Ok(node.because(lines.iter().take(USES_MAX).map(|line| {
-                let detail = format!("{} {} {}", line.stream, line.actor, line.summary);
-                Node::new(&line.kind, detail, line.position)
-            })))
-        })
+        if let Some((path, ..)) = model.files.iter().find(named) {
+            models.push(workspace.store.read(|log| model_node(log, model, Some(path)))?);
+        }
     }
+    match models.len() {
+        0 => {}
+        1 => return Ok(models.remove(0)),
+        several => {
+            let detail = format!("{digest} is in {several} versions of production models");
+            let node = Node { what: "bytes".into(), detail, ..Node::default() };
+            return Ok(node.because(models));
+        }
+    }
+    let file = Some(digest.to_owned());
+    let mut lines =
+        records::log(workspace, &LogQuery { file, limit: usize::MAX, ..LogQuery::default() })?;
+    lines.reverse();
+    let Some(first) = lines.first() else {
+        let name = if what == digest { String::new() } else { format!("{what}: ") };
+        let message = format!("{name}no event names bytes with the digest {digest}");
+        return Err(Error::new(ErrorKind::NotFound, message)
+            .hint("its origin is unknown: it is not from here, or was changed since"));
+    };
+    let run_of = |stream: &str| stream.parse::<StreamId>().ok().and_then(StreamId::run);
+    let made = |kind: &str| {
+        [RunEvent::ARTIFACT_STORED, RunEvent::CHECKPOINT_SAVED, RunEvent::FINISHED]
+            .map(Some)
+            .contains(&kind_named(kind))
+    };
+    let maker = lines.iter().find(|line| made(&line.kind));
+    workspace.store.read(|log| {
+        let mut names = Names::default();
+        let subject = |of: &str| format!("{digest} is {of}");
+        if let Some((line, run)) = maker.and_then(|line| Some((line, run_of(&line.stream)?))) {
+            let node = Node::new("bytes", subject("made by a run"), line.position);
+            return Ok(node.because([run_node(log, &mut names, run, None)?]));
+        }
+        let node = Node::new("bytes", subject("named by these events"), first.position);
+        Ok(node.because(lines.iter().take(USES_MAX).map(|line| {
+            let detail = format!("{} {} {}", line.stream, line.actor, line.summary);
+            Node::new(&line.kind, detail, line.position)
+        })))
+    })
 }
 
 /// A version of a production model, or one file of it.

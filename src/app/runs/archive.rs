@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::app::core::session::Tx;
 use crate::app::models::promote::append_move;
 use crate::app::models::promotion_facts::PromotionFacts;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_registry, fold_run};
+use crate::app::{
+    Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_registry, fold_run,
+};
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
     ArchiveOrder, Migrated, MigrationOrder, MoveCommand, MoveEvent, MoveMode, MovePlanned,
@@ -146,278 +148,275 @@ fn not_being_moved_to(store: &Store, to: &str) -> Result<()> {
     store.read(|log| no_other_move(log, to))
 }
 
-impl App {
-    /// What [`Self::archive`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::archive`]; nothing is recorded.
-    pub fn plan_archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
-        let facts = self.store.read(|log| RelocationFacts::read(log, run))?;
+/// What [`archive`] would do now.
+///
+/// # Errors
+/// As [`archive`]; nothing is recorded.
+pub fn plan_archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+    let facts = workspace.store.read(|log| RelocationFacts::read(log, run))?;
+    facts.may_archive()?;
+    let files = effect::survey(&workspace.root, &facts.run.folder)?;
+    let bytes_before = files.iter().map(|file| file.bytes).sum();
+    let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) =
+        files.into_iter().partition(|f| request.drop_weights && effect::is_weight_file(&f.path));
+    if let Some(pack) = request.pack {
+        for file in kept.iter_mut().filter(|file| !effect::is_weight_file(&file.path)) {
+            file.path = format!("{}/{}", pack.file(), file.source);
+        }
+    }
+    let bytes_kept = kept.iter().map(|file| file.bytes).sum();
+    let dropped = dropped.into_iter().map(|file| {
+        let MovedFile { path, digest, sha256, bytes, .. } = file;
+        DroppedFile { path, digest, sha256, bytes }
+    });
+    let order = ArchiveOrder {
+        run,
+        archive: request.archive,
+        rule: request.rule.clone(),
+        reason: request.reason.clone(),
+        policy_revision: facts.policy.revision(),
+        pack: request.pack,
+        dropped: dropped.collect(),
+    };
+    let archive = workspace.layout.archive(request.archive, &facts.policy.policy);
+    let to = format!("{archive}/{}", folder_name(&facts.run.folder));
+    let to = unless_taken(workspace, run, &to)?;
+    not_being_moved_to(&workspace.store, &to)?;
+    let plan = relocation(workspace, MovePurpose::Archive(order), &facts.run.folder, &to, kept);
+    Ok(Moved {
+        experiment_id: facts.run.experiment_id,
+        planned_only: true,
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        plan,
+        bytes_before,
+        bytes_after: request.pack.is_none().then_some(bytes_kept),
+        lost: vec![],
+        regenerated: Regenerated::default(),
+    })
+}
+
+/// `to`, with a number where another run is there (W-3): a layout may name folders by the day.
+fn unless_taken(workspace: &Workspace, run: RunId, to: &str) -> Result<String> {
+    let mut place = to.to_owned();
+    for number in 2..SAME_PLACE_MAX {
+        if effect::taken(&workspace.inside(&place)?)?.is_none() {
+            break;
+        }
+        let folded = place.to_lowercase();
+        let others = workspace.snapshot()?.run_details()?;
+        let in_the_way =
+            |other: &RunDetails| other.id != run.0 && other.folder.to_lowercase() == folded;
+        if !others.iter().any(in_the_way) {
+            break;
+        }
+        place = format!("{to}_{number}");
+    }
+    // Somebody else's folder is in the way: the move itself would refuse it.
+    match effect::taken(&workspace.inside(&place)?)? {
+        Some(taken) => {
+            Err(Error::from(EffectError::TargetExists(taken)).hint("move it elsewhere first"))
+        }
+        None => Ok(place),
+    }
+}
+
+fn relocation(
+    workspace: &Workspace,
+    purpose: MovePurpose,
+    from: &str,
+    to: &str,
+    files: Vec<MovedFile>,
+) -> MovePlanned {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let id = MoveId(workspace.env.random());
+    MovePlanned { id, purpose, mode: MoveMode::Move, from, to, files }
+}
+
+/// Moves a run's files into an archive.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] for a run that must stay, which is then in the log;
+/// [`ErrorKind::Conflict`] when the target is taken or its files are on their way.
+pub fn archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+    let session = workspace.begin("archive")?;
+    let result = archive_in(workspace, &session, run, request);
+    let (moved, regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(Moved { planned_only: false, regenerated, ..moved })
+}
+
+pub(in crate::app) fn archive_in(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    run: RunId,
+    request: &ArchiveRequest,
+) -> Result<Moved> {
+    // Digests are taken before the log is locked; what they depend on is asked again then.
+    let mut moved = plan_archive(workspace, run, request)?;
+    session.transact(|tx| {
+        let facts = RelocationFacts::read(tx.log(), run)?;
         facts.may_archive()?;
-        let files = effect::survey(&self.root, &facts.run.folder)?;
-        let bytes_before = files.iter().map(|file| file.bytes).sum();
-        let (dropped, mut kept): (Vec<MovedFile>, Vec<MovedFile>) = files
-            .into_iter()
-            .partition(|f| request.drop_weights && effect::is_weight_file(&f.path));
-        if let Some(pack) = request.pack {
-            for file in kept.iter_mut().filter(|file| !effect::is_weight_file(&file.path)) {
-                file.path = format!("{}/{}", pack.file(), file.source);
-            }
+        if facts.run.folder != moved.plan.from {
+            return Err(changed_meanwhile(&facts.run));
         }
-        let bytes_kept = kept.iter().map(|file| file.bytes).sum();
-        let dropped = dropped.into_iter().map(|file| {
-            let MovedFile { path, digest, sha256, bytes, .. } = file;
-            DroppedFile { path, digest, sha256, bytes }
-        });
-        let order = ArchiveOrder {
-            run,
-            archive: request.archive,
-            rule: request.rule.clone(),
-            reason: request.reason.clone(),
-            policy_revision: facts.policy.revision(),
-            pack: request.pack,
-            dropped: dropped.collect(),
-        };
-        let archive = self.layout.archive(request.archive, &facts.policy.policy);
-        let to = format!("{archive}/{}", folder_name(&facts.run.folder));
-        let to = self.unless_taken(run, &to)?;
-        not_being_moved_to(&self.store, &to)?;
-        let plan = self.relocation(MovePurpose::Archive(order), &facts.run.folder, &to, kept);
-        Ok(Moved {
-            experiment_id: facts.run.experiment_id,
-            planned_only: true,
-            from: plan.from.clone(),
-            to: plan.to.clone(),
-            plan,
-            bytes_before,
-            bytes_after: request.pack.is_none().then_some(bytes_kept),
-            lost: vec![],
-            regenerated: Regenerated::default(),
-        })
-    }
+        append_relocation(tx, &moved.plan)
+    })?;
+    moved.bytes_after = relocate(workspace, session, &moved.plan)?;
+    Ok(moved)
+}
 
-    /// `to`, with a number where another run is there (W-3): a layout may name folders by the day.
-    fn unless_taken(&self, run: RunId, to: &str) -> Result<String> {
-        let mut place = to.to_owned();
-        for number in 2..SAME_PLACE_MAX {
-            if effect::taken(&self.inside(&place)?)?.is_none() {
-                break;
-            }
-            let folded = place.to_lowercase();
-            let others = self.snapshot()?.run_details()?;
-            let in_the_way =
-                |other: &RunDetails| other.id != run.0 && other.folder.to_lowercase() == folded;
-            if !others.iter().any(in_the_way) {
-                break;
-            }
-            place = format!("{to}_{number}");
-        }
-        // Somebody else's folder is in the way: the move itself would refuse it.
-        match effect::taken(&self.inside(&place)?)? {
-            Some(taken) => {
-                Err(Error::from(EffectError::TargetExists(taken)).hint("move it elsewhere first"))
-            }
-            None => Ok(place),
-        }
+/// What [`restore`] would do now.
+///
+/// # Errors
+/// As [`restore`]; nothing is recorded.
+pub fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
+    let facts = workspace.store.read(|log| RelocationFacts::read(log, run))?;
+    facts.may_restore()?;
+    let state = &facts.run;
+    not_being_moved_to(&workspace.store, &state.home)?;
+    let mut files = effect::survey(&workspace.root, &state.folder)?;
+    let bytes_before = files.iter().map(|file| file.bytes).sum();
+    if let Some(pack) = state.pack {
+        check_pack(state, pack, &files)?;
+        files.retain(|file| file.path != pack.file());
+        let packed = effect::survey_pack(&workspace.root, &state.folder, pack)?;
+        files.extend(packed.into_iter().map(|(path, (digests, bytes))| MovedFile {
+            source: format!("{}/{path}", pack.file()),
+            path,
+            digest: digests.blake3,
+            sha256: Some(digests.sha256),
+            bytes,
+        }));
     }
+    let from_blobs = state.artifacts.values().filter_map(|artifact| {
+        let path = artifact.path.clone().filter(|path| state.dropped.contains(path))?;
+        let Artifact { digest, sha256, bytes, .. } = *artifact;
+        workspace.blobs.contains(digest).then_some(DroppedFile { path, digest, sha256, bytes })
+    });
+    let from_blobs: Vec<DroppedFile> = from_blobs.collect();
+    let comes_back = |path: &&String| from_blobs.iter().any(|file| file.path == **path);
+    let lost = state.dropped.iter().filter(|path| !comes_back(path)).cloned().collect();
+    let bytes_after = files.iter().map(|f| f.bytes).sum::<u64>()
+        + from_blobs.iter().map(|f| f.bytes).sum::<u64>();
+    let order = RestoreOrder { run, reason, pack: state.pack, from_blobs };
+    let home = unless_taken(workspace, run, &state.home)?;
+    let plan = relocation(workspace, MovePurpose::Restore(order), &state.folder, &home, files);
+    Ok(Moved {
+        experiment_id: facts.run.experiment_id,
+        planned_only: true,
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        plan,
+        bytes_before,
+        bytes_after: Some(bytes_after),
+        lost,
+        regenerated: Regenerated::default(),
+    })
+}
 
-    fn relocation(
-        &self,
-        purpose: MovePurpose,
-        from: &str,
-        to: &str,
-        files: Vec<MovedFile>,
-    ) -> MovePlanned {
-        let (from, to) = (from.to_owned(), to.to_owned());
-        let id = MoveId(self.env.random());
-        MovePlanned { id, purpose, mode: MoveMode::Move, from, to, files }
+/// Refuses a pack that is not the one that was recorded.
+fn check_pack(state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
+    let found = files.iter().find(|file| file.path == pack.file()).map(|file| file.digest);
+    if found == state.pack_digest || found.is_none() {
+        return Ok(());
     }
+    let message = format!(
+        "{}/{} was changed after {} was archived",
+        state.folder,
+        pack.file(),
+        state.experiment_id
+    );
+    Err(Error::new(ErrorKind::Integrity, message)
+        .hint("put the recorded file back from a copy; `annals audit --deep` has its digest"))
+}
 
-    /// Moves a run's files into an archive.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] for a run that must stay, which is then in the log;
-    /// [`ErrorKind::Conflict`] when the target is taken or its files are on their way.
-    pub fn archive(&self, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
-        let session = self.begin("archive")?;
-        let result = self.archive_in(&session, run, request);
-        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Moved { planned_only: false, regenerated, ..moved })
-    }
-
-    pub(in crate::app) fn archive_in(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        request: &ArchiveRequest,
-    ) -> Result<Moved> {
-        // Digests are taken before the log is locked; what they depend on is asked again then.
-        let mut moved = self.plan_archive(run, request)?;
+/// Moves a run's files back from an archive; what was dropped comes back as far as the blob
+/// store still has it.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] for a run in no archive, which is then in the log;
+/// [`ErrorKind::Conflict`] when its old place is taken or its files are on their way.
+pub fn restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
+    let session = workspace.begin("restore")?;
+    let result = plan_restore(workspace, run, reason).and_then(|moved| {
         session.transact(|tx| {
             let facts = RelocationFacts::read(tx.log(), run)?;
-            facts.may_archive()?;
+            facts.may_restore()?;
             if facts.run.folder != moved.plan.from {
                 return Err(changed_meanwhile(&facts.run));
             }
             append_relocation(tx, &moved.plan)
         })?;
-        moved.bytes_after = self.relocate(session, &moved.plan)?;
+        relocate(workspace, &session, &moved.plan)?;
         Ok(moved)
-    }
+    });
+    let (moved, regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(Moved { planned_only: false, regenerated, ..moved })
+}
 
-    /// What [`Self::restore`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::restore`]; nothing is recorded.
-    pub fn plan_restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
-        let facts = self.store.read(|log| RelocationFacts::read(log, run))?;
-        facts.may_restore()?;
-        let state = &facts.run;
-        not_being_moved_to(&self.store, &state.home)?;
-        let mut files = effect::survey(&self.root, &state.folder)?;
-        let bytes_before = files.iter().map(|file| file.bytes).sum();
-        if let Some(pack) = state.pack {
-            self.check_pack(state, pack, &files)?;
-            files.retain(|file| file.path != pack.file());
-            let packed = effect::survey_pack(&self.root, &state.folder, pack)?;
-            files.extend(packed.into_iter().map(|(path, (digests, bytes))| MovedFile {
-                source: format!("{}/{path}", pack.file()),
-                path,
-                digest: digests.blake3,
-                sha256: Some(digests.sha256),
-                bytes,
-            }));
-        }
-        let from_blobs = state.artifacts.values().filter_map(|artifact| {
-            let path = artifact.path.clone().filter(|path| state.dropped.contains(path))?;
-            let Artifact { digest, sha256, bytes, .. } = *artifact;
-            self.blobs.contains(digest).then_some(DroppedFile { path, digest, sha256, bytes })
-        });
-        let from_blobs: Vec<DroppedFile> = from_blobs.collect();
-        let comes_back = |path: &&String| from_blobs.iter().any(|file| file.path == **path);
-        let lost = state.dropped.iter().filter(|path| !comes_back(path)).cloned().collect();
-        let bytes_after = files.iter().map(|f| f.bytes).sum::<u64>()
-            + from_blobs.iter().map(|f| f.bytes).sum::<u64>();
-        let order = RestoreOrder { run, reason, pack: state.pack, from_blobs };
-        let home = self.unless_taken(run, &state.home)?;
-        let plan = self.relocation(MovePurpose::Restore(order), &state.folder, &home, files);
-        Ok(Moved {
-            experiment_id: facts.run.experiment_id,
-            planned_only: true,
-            from: plan.from.clone(),
-            to: plan.to.clone(),
-            plan,
-            bytes_before,
-            bytes_after: Some(bytes_after),
-            lost,
-            regenerated: Regenerated::default(),
-        })
-    }
-
-    /// Refuses a pack that is not the one that was recorded.
-    fn check_pack(&self, state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
-        let found = files.iter().find(|file| file.path == pack.file()).map(|file| file.digest);
-        if found == state.pack_digest || found.is_none() {
-            return Ok(());
-        }
-        let message = format!(
-            "{}/{} was changed after {} was archived",
-            state.folder,
-            pack.file(),
-            state.experiment_id
-        );
-        Err(Error::new(ErrorKind::Integrity, message)
-            .hint("put the recorded file back from a copy; `annals audit --deep` has its digest"))
-    }
-
-    /// Moves a run's files back from an archive; what was dropped comes back as far as the blob
-    /// store still has it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] for a run in no archive, which is then in the log;
-    /// [`ErrorKind::Conflict`] when its old place is taken or its files are on their way.
-    pub fn restore(&self, run: RunId, reason: Option<String>) -> Result<Moved> {
-        let session = self.begin("restore")?;
-        let result = self.plan_restore(run, reason).and_then(|moved| {
-            session.transact(|tx| {
-                let facts = RelocationFacts::read(tx.log(), run)?;
-                facts.may_restore()?;
-                if facts.run.folder != moved.plan.from {
-                    return Err(changed_meanwhile(&facts.run));
-                }
-                append_relocation(tx, &moved.plan)
-            })?;
-            self.relocate(&session, &moved.plan)?;
-            Ok(moved)
-        });
-        let (moved, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Moved { planned_only: false, regenerated, ..moved })
-    }
-
-    /// Moves the files of a plan that is in the log, and records where they are; tells the size
-    /// of those of a run that was archived.
-    pub(in crate::app) fn relocate(
-        &self,
-        session: &Session<'_>,
-        plan: &MovePlanned,
-    ) -> Result<Option<u64>> {
-        let moved = effect::relocate(&self.root, &self.blobs, plan);
-        let why = moved.as_ref().err().map(ToString::to_string);
-        let (end, bytes) = session.transact_patiently(|tx| match &moved {
-            Err(EffectError::TargetExists(_)) => {
-                effect::abandon_relocation(&self.root, plan)?;
-                let reason = why.unwrap_or_default();
-                append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-                Ok((Recovered::RolledBack, None))
-            }
-            _ => self.finish_relocation(tx, plan, false, why),
-        })?;
-        match (moved, end) {
-            (_, Recovered::Completed) => Ok(bytes),
-            (Err(error), Recovered::RolledBack) => Err(error.into()),
-            (Ok(()), Recovered::RolledBack) => {
-                let message = format!("{} was taken away while it was made", plan.to);
-                Err(Error::new(ErrorKind::Conflict, message))
-            }
-        }
-    }
-
-    /// Records how a relocation ended: where its files really are decides.
-    pub(in crate::app) fn finish_relocation(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-        recovered: bool,
-        why: Option<String>,
-    ) -> Result<(Recovered, Option<u64>)> {
-        let end = effect::recover_relocation(&self.root, plan)?;
-        if end == Recovered::RolledBack {
-            let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
+/// Moves the files of a plan that is in the log, and records where they are; tells the size
+/// of those of a run that was archived.
+pub(in crate::app) fn relocate(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    plan: &MovePlanned,
+) -> Result<Option<u64>> {
+    let moved = effect::relocate(&workspace.root, &workspace.blobs, plan);
+    let why = moved.as_ref().err().map(ToString::to_string);
+    let (end, bytes) = session.transact_patiently(|tx| match &moved {
+        Err(EffectError::TargetExists(_)) => {
+            effect::abandon_relocation(&workspace.root, plan)?;
+            let reason = why.unwrap_or_default();
             append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-            return Ok((end, None));
+            Ok((Recovered::RolledBack, None))
         }
-        append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-        if let MovePurpose::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) =
-            &plan.purpose
-        {
-            let facts =
-                PromotionFacts::read(tx.log(), None::<RunId>, &self.caller.actor, tx.key())?;
-            let (name, path, file_move) = (name.clone(), plan.to.clone(), plan.id);
-            let command = RegistryCommand::Relocate { name, path, file_move };
-            tx.decide::<RegistryStream>((), command, &facts.of_registry())?;
-            return Ok((end, None));
+        _ => finish_relocation(workspace, tx, plan, false, why),
+    })?;
+    match (moved, end) {
+        (_, Recovered::Completed) => Ok(bytes),
+        (Err(error), Recovered::RolledBack) => Err(error.into()),
+        (Ok(()), Recovered::RolledBack) => {
+            let message = format!("{} was taken away while it was made", plan.to);
+            Err(Error::new(ErrorKind::Conflict, message))
         }
-        let packed = match &plan.purpose {
-            MovePurpose::Archive(_) => effect::packed(&self.root, plan)?,
-            _ => None,
-        };
-        let events = note_moved(tx, plan, packed)?;
-        let bytes = events.iter().find_map(|event| match event {
-            RunEvent::Archived(archived) => Some(archived.bytes_after),
-            _ => None,
-        });
-        Ok((end, bytes))
     }
+}
+
+/// Records how a relocation ended: where its files really are decides.
+pub(in crate::app) fn finish_relocation(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    plan: &MovePlanned,
+    recovered: bool,
+    why: Option<String>,
+) -> Result<(Recovered, Option<u64>)> {
+    let end = effect::recover_relocation(&workspace.root, plan)?;
+    if end == Recovered::RolledBack {
+        let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
+        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
+        return Ok((end, None));
+    }
+    append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+    if let MovePurpose::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) =
+        &plan.purpose
+    {
+        let facts =
+            PromotionFacts::read(tx.log(), None::<RunId>, &workspace.caller.actor, tx.key())?;
+        let (name, path, file_move) = (name.clone(), plan.to.clone(), plan.id);
+        let command = RegistryCommand::Relocate { name, path, file_move };
+        tx.decide::<RegistryStream>((), command, &facts.of_registry())?;
+        return Ok((end, None));
+    }
+    let packed = match &plan.purpose {
+        MovePurpose::Archive(_) => effect::packed(&workspace.root, plan)?,
+        _ => None,
+    };
+    let events = note_moved(tx, plan, packed)?;
+    let bytes = events.iter().find_map(|event| match event {
+        RunEvent::Archived(archived) => Some(archived.bytes_after),
+        _ => None,
+    });
+    Ok((end, bytes))
 }
 
 /// Records that the files of a run are where a move brought them, or gone.

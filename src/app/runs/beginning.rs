@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::app::{App, Error, Result};
+use crate::app::{Error, Result, Workspace};
 use crate::base::confine::{self, Folder};
 use crate::base::failpoint;
 
@@ -88,79 +88,82 @@ impl FolderClaim {
     }
 }
 
-impl App {
-    /// Removes the folders of runs that never began, and tells which.
-    pub(in crate::app) fn clear_beginnings(&self) -> Result<Vec<String>> {
-        let failed = |e| Error::io("clear the folders of runs that never began", e);
-        let folder = self.annals_dir().join(FOLDER);
-        match folder.symlink_metadata() {
-            Ok(meta) if meta.is_dir() => {}
-            _ => return Ok(vec![]),
-        }
-        let claims = Folder::open(&folder).map_err(failed)?;
-        let entries = fs::read_dir(&folder).map_err(failed)?;
-        let mut cleared = Vec::new();
-        let mut runs: Option<KnownRuns> = None;
-        for entry in entries {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Ok(file) = claims.read(&name) else { continue };
-            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-                continue;
-            }
-            let mut place = String::new();
-            // What is no text claims nothing.
-            let _ = file.take(CLAIM_BYTES_MAX).read_to_string(&mut place);
-            // A claim of former versions has a second line.
-            let place = place.lines().next().unwrap_or_default();
-            let runs = match &mut runs {
-                Some(runs) => runs,
-                None => runs.insert(self.known_runs()?),
-            };
-            if self.discard_unbegun(&name, place, runs) {
-                cleared.push(format!("the folder of {name}, which never began, was removed"));
-            }
-            let _ = claims.remove_file(&name);
-        }
-        Ok(cleared)
+/// Removes the folders of runs that never began, and tells which.
+pub(in crate::app) fn clear_beginnings(workspace: &Workspace) -> Result<Vec<String>> {
+    let failed = |e| Error::io("clear the folders of runs that never began", e);
+    let folder = workspace.annals_dir().join(FOLDER);
+    match folder.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => {}
+        _ => return Ok(vec![]),
     }
+    let claims = Folder::open(&folder).map_err(failed)?;
+    let entries = fs::read_dir(&folder).map_err(failed)?;
+    let mut cleared = Vec::new();
+    let mut runs: Option<KnownRuns> = None;
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(file) = claims.read(&name) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        let mut place = String::new();
+        // What is no text claims nothing.
+        let _ = file.take(CLAIM_BYTES_MAX).read_to_string(&mut place);
+        // A claim of former versions has a second line.
+        let place = place.lines().next().unwrap_or_default();
+        let runs = match &mut runs {
+            Some(runs) => runs,
+            None => runs.insert(known_runs(workspace)?),
+        };
+        if discard_unbegun(workspace, &name, place, runs) {
+            cleared.push(format!("the folder of {name}, which never began, was removed"));
+        }
+        let _ = claims.remove_file(&name);
+    }
+    Ok(cleared)
+}
 
-    /// Removes the folder that a claim left over names, where it is one of a run that never began.
-    fn discard_unbegun(&self, experiment_id: &str, place: &str, runs: &KnownRuns) -> bool {
-        let below = place.rsplit_once('/').is_some_and(|(at, _)| at == self.layout.experiments);
-        if !below || confine::public(place).is_err() {
-            return false;
-        }
-        let Ok(root) = Folder::open(&self.root) else { return false };
-        let mark = format!("{place}/{MARK}");
-        let text = root.read(&mark).and_then(|file| io::read_to_string(file.take(CLAIM_BYTES_MAX)));
-        // A crash may come before its text.
-        let marked = text.is_ok_and(|text| text.is_empty() || text == experiment_id);
-        if runs.folders.contains(place) || runs.ids.contains(experiment_id) {
-            // It began after all.
-            if marked {
-                let _ = root.remove_file(&mark);
-            }
-            return false;
-        }
-        // Not known to be made by annals: at most an empty one is taken away.
-        let removed = if marked { root.remove_tree(place) } else { root.remove_empty(place) };
-        removed.is_ok()
+/// Removes the folder that a claim left over names, where it is one of a run that never began.
+fn discard_unbegun(
+    workspace: &Workspace,
+    experiment_id: &str,
+    place: &str,
+    runs: &KnownRuns,
+) -> bool {
+    let below = place.rsplit_once('/').is_some_and(|(at, _)| at == workspace.layout.experiments);
+    if !below || confine::public(place).is_err() {
+        return false;
     }
+    let Ok(root) = Folder::open(&workspace.root) else { return false };
+    let mark = format!("{place}/{MARK}");
+    let text = root.read(&mark).and_then(|file| io::read_to_string(file.take(CLAIM_BYTES_MAX)));
+    // A crash may come before its text.
+    let marked = text.is_ok_and(|text| text.is_empty() || text == experiment_id);
+    if runs.folders.contains(place) || runs.ids.contains(experiment_id) {
+        // It began after all.
+        if marked {
+            let _ = root.remove_file(&mark);
+        }
+        return false;
+    }
+    // Not known to be made by annals: at most an empty one is taken away.
+    let removed = if marked { root.remove_tree(place) } else { root.remove_empty(place) };
+    removed.is_ok()
+}
 
-    fn known_runs(&self) -> Result<KnownRuns> {
-        let mut runs = KnownRuns::default();
-        for run in self.snapshot()?.run_details()? {
-            runs.ids.insert(run.experiment_id);
-            runs.folders.insert(run.folder);
-        }
-        Ok(runs)
+fn known_runs(workspace: &Workspace) -> Result<KnownRuns> {
+    let mut runs = KnownRuns::default();
+    for run in workspace.snapshot()?.run_details()? {
+        runs.ids.insert(run.experiment_id);
+        runs.folders.insert(run.folder);
     }
+    Ok(runs)
+}
 
-    /// Whether a process that is gone claimed the folder of that name.
-    pub(in crate::app) fn has_claim(&self, name: &str) -> bool {
-        self.annals_dir().join(FOLDER).join(name).is_file()
-    }
+/// Whether a process that is gone claimed the folder of that name.
+pub(in crate::app) fn has_claim(workspace: &Workspace, name: &str) -> bool {
+    workspace.annals_dir().join(FOLDER).join(name).is_file()
 }
 
 #[derive(Default)]

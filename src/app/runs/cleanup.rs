@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session, fold_workspace};
+use crate::app::{
+    ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, fold_workspace, runs,
+};
 use crate::base::{RunId, Timestamp};
 use crate::domain::policy::{ExpiredRun, Policy, RetentionCandidate, housekeeping};
 use crate::domain::run::{Archive, Pack};
@@ -69,162 +71,169 @@ impl Cleanup {
     }
 }
 
-impl App {
-    /// What [`Self::cleanup`] would do now.
-    ///
-    /// # Errors
-    /// When views or folders cannot be read.
-    pub fn plan_cleanup(&self, request: &CleanupRequest) -> Result<Cleanup> {
-        let views = self.snapshot()?;
-        let (policy_revision, policy) = views.policy()?;
-        let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
-        let due = self.due(&views, &policy, Some(keep))?;
-        let moves = self.moves(&views, due, request)?;
-        let regenerated = Regenerated::default();
-        Ok(Cleanup { policy_revision, keep, moves, regenerated })
-    }
+/// What [`cleanup`] would do now.
+///
+/// # Errors
+/// When views or folders cannot be read.
+pub fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
+    let views = workspace.snapshot()?;
+    let (policy_revision, policy) = views.policy()?;
+    let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
+    let due = due(workspace, &views, &policy, Some(keep))?;
+    let moves = moves(workspace, &views, due, request)?;
+    let regenerated = Regenerated::default();
+    Ok(Cleanup { policy_revision, keep, moves, regenerated })
+}
 
-    /// Runs that stay where they are because of what else depends on them.
-    pub(in crate::app) fn kept_because(
-        &self,
-        views: &Snapshot,
-    ) -> Result<BTreeMap<RunId, &'static str>> {
-        let taken = self.store.read(fold_workspace)?.snapshots;
-        let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
-        let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
-        for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
-            held.insert(RunId(request.run), "requested for production");
-        }
-        for model in views.production()? {
-            held.insert(RunId(model.run), "in production");
-        }
-        Ok(held)
+/// Runs that stay where they are because of what else depends on them.
+pub(in crate::app) fn kept_because(
+    workspace: &Workspace,
+    views: &Snapshot,
+) -> Result<BTreeMap<RunId, &'static str>> {
+    let taken = workspace.store.read(fold_workspace)?.snapshots;
+    let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
+    let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
+    for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
+        held.insert(RunId(request.run), "requested for production");
     }
-
-    fn due(&self, views: &Snapshot, policy: &Policy, keep: Option<u32>) -> Result<Vec<ExpiredRun>> {
-        let held = self.kept_because(views)?;
-        let mut active = Vec::new();
-        for run in views.runs()?.iter() {
-            let run = run?;
-            if run.archive.is_some() || run.deleted {
-                continue;
-            }
-            let nanos = run.seconds.map(|seconds| (seconds * 1e9) as i64);
-            active.push(RetentionCandidate {
-                run: run.run,
-                category: run.category,
-                status: self.status_of(&run)?,
-                ended: nanos.map(|nanos| run.started.plus_nanos(nanos)),
-                held: if run.pinned { Some("pinned") } else { held.get(&run.run).copied() },
-            });
-        }
-        let now: Timestamp = self.env.now();
-        Ok(housekeeping(policy, &active, now, keep))
+    for model in views.production()? {
+        held.insert(RunId(model.run), "in production");
     }
+    Ok(held)
+}
 
-    fn moves(
-        &self,
-        views: &Snapshot,
-        due: Vec<ExpiredRun>,
-        request: &CleanupRequest,
-    ) -> Result<Vec<CleanupMove>> {
-        let wanted: BTreeSet<RunId> = due.iter().map(|due| due.run).collect();
-        let mut names = BTreeMap::new();
-        for id in wanted {
-            let found = views.run(id)?.map(|run| (run.experiment_id, run.folder));
-            names.insert(id, found.unwrap_or_default());
+fn due(
+    workspace: &Workspace,
+    views: &Snapshot,
+    policy: &Policy,
+    keep: Option<u32>,
+) -> Result<Vec<ExpiredRun>> {
+    let held = kept_because(workspace, views)?;
+    let mut active = Vec::new();
+    for run in views.runs()?.iter() {
+        let run = run?;
+        if run.archive.is_some() || run.deleted {
+            continue;
         }
-        let moves = due.into_iter().map(|due| {
-            let (experiment_id, from) = names.get(&due.run).cloned().unwrap_or_default();
-            let size = effect::size(&self.root, &from);
-            Ok(CleanupMove {
-                experiment_id,
-                from,
-                archive: due.archive,
-                rule: due.rule,
-                reason: due.reason.clone(),
-                stays: due.held.map(str::to_owned).or(size.odd),
-                bytes: size.all,
-                bytes_saved: match (request.pack, request.drop_weights) {
-                    (None, false) => Some(0),
-                    (None, true) => Some(size.weights),
-                    (Some(_), _) => None,
-                },
-                due,
-            })
+        let nanos = run.seconds.map(|seconds| (seconds * 1e9) as i64);
+        active.push(RetentionCandidate {
+            run: run.run,
+            category: run.category,
+            status: workspace.status_of(&run)?,
+            ended: nanos.map(|nanos| run.started.plus_nanos(nanos)),
+            held: if run.pinned { Some("pinned") } else { held.get(&run.run).copied() },
         });
-        moves.collect()
     }
+    let now: Timestamp = workspace.env.now();
+    Ok(housekeeping(policy, &active, now, keep))
+}
 
-    /// Moves what the rules find into its archive. A run that must stay by now stays.
-    ///
-    /// # Errors
-    /// When a run's files cannot be moved; those before it are in their archives.
-    pub fn cleanup(&self, request: &CleanupRequest) -> Result<Cleanup> {
-        // What a crash left may be due as well.
-        self.recover()?;
-        let plan = self.plan_cleanup(request)?;
-        self.archive_all_due(plan, request)
+fn moves(
+    workspace: &Workspace,
+    views: &Snapshot,
+    due: Vec<ExpiredRun>,
+    request: &CleanupRequest,
+) -> Result<Vec<CleanupMove>> {
+    let wanted: BTreeSet<RunId> = due.iter().map(|due| due.run).collect();
+    let mut names = BTreeMap::new();
+    for id in wanted {
+        let found = views.run(id)?.map(|run| (run.experiment_id, run.folder));
+        names.insert(id, found.unwrap_or_default());
     }
+    let moves = due.into_iter().map(|due| {
+        let (experiment_id, from) = names.get(&due.run).cloned().unwrap_or_default();
+        let size = effect::size(&workspace.root, &from);
+        Ok(CleanupMove {
+            experiment_id,
+            from,
+            archive: due.archive,
+            rule: due.rule,
+            reason: due.reason.clone(),
+            stays: due.held.map(str::to_owned).or(size.odd),
+            bytes: size.all,
+            bytes_saved: match (request.pack, request.drop_weights) {
+                (None, false) => Some(0),
+                (None, true) => Some(size.weights),
+                (Some(_), _) => None,
+            },
+            due,
+        })
+    });
+    moves.collect()
+}
 
-    /// Housekeeping after a run, as the policy says, or in any case where `forced`.
-    ///
-    /// # Errors
-    /// As [`Self::cleanup`].
-    pub fn housekeep(&self, forced: bool) -> Result<Option<Cleanup>> {
-        let views = self.snapshot()?;
-        let (policy_revision, policy) = views.policy()?;
-        let rules = &policy.debug_experiments;
-        let keep = rules.min_experiments_before_archive;
-        let due = self.due(&views, &policy, (rules.enabled || forced).then_some(keep))?;
-        let request = CleanupRequest::default();
-        let moves = self.moves(&views, due, &request)?;
-        let regenerated = Regenerated::default();
-        let plan = Cleanup { policy_revision, keep, moves, regenerated };
-        // Nothing to do is nothing to record.
-        if plan.moving().next().is_none() {
-            return Ok(None);
+/// Moves what the rules find into its archive. A run that must stay by now stays.
+///
+/// # Errors
+/// When a run's files cannot be moved; those before it are in their archives.
+pub fn cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
+    // What a crash left may be due as well.
+    workspace.recover()?;
+    let plan = plan_cleanup(workspace, request)?;
+    archive_all_due(workspace, plan, request)
+}
+
+/// Housekeeping after a run, as the policy says, or in any case where `forced`.
+///
+/// # Errors
+/// As [`cleanup`].
+pub fn housekeep(workspace: &Workspace, forced: bool) -> Result<Option<Cleanup>> {
+    let views = workspace.snapshot()?;
+    let (policy_revision, policy) = views.policy()?;
+    let rules = &policy.debug_experiments;
+    let keep = rules.min_experiments_before_archive;
+    let due = due(workspace, &views, &policy, (rules.enabled || forced).then_some(keep))?;
+    let request = CleanupRequest::default();
+    let moves = moves(workspace, &views, due, &request)?;
+    let regenerated = Regenerated::default();
+    let plan = Cleanup { policy_revision, keep, moves, regenerated };
+    // Nothing to do is nothing to record.
+    if plan.moving().next().is_none() {
+        return Ok(None);
+    }
+    drop(views);
+    archive_all_due(workspace, plan, &request).map(Some)
+}
+
+fn archive_all_due(
+    workspace: &Workspace,
+    mut plan: Cleanup,
+    request: &CleanupRequest,
+) -> Result<Cleanup> {
+    let session = workspace.begin("cleanup")?;
+    let result = plan
+        .moves
+        .iter_mut()
+        .filter(|found| found.stays.is_none())
+        .try_for_each(|found| archive_due(workspace, &session, found, request));
+    ((), plan.regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(plan)
+}
+
+fn archive_due(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    found: &mut CleanupMove,
+    request: &CleanupRequest,
+) -> Result<()> {
+    let archive = ArchiveRequest {
+        archive: found.due.archive,
+        pack: request.pack,
+        drop_weights: request.drop_weights,
+        rule: Some(found.due.rule.to_owned()),
+        reason: found.due.reason.clone(),
+    };
+    match runs::archive_in(workspace, session, found.due.run, &archive) {
+        Ok(moved) => {
+            let after = moved.bytes_after.unwrap_or(moved.bytes_before);
+            found.bytes_saved = Some(moved.bytes_before.saturating_sub(after));
+            Ok(())
         }
-        drop(views);
-        self.archive_all_due(plan, &request).map(Some)
-    }
-
-    fn archive_all_due(&self, mut plan: Cleanup, request: &CleanupRequest) -> Result<Cleanup> {
-        let session = self.begin("cleanup")?;
-        let result = plan
-            .moves
-            .iter_mut()
-            .filter(|found| found.stays.is_none())
-            .try_for_each(|found| self.archive_due(&session, found, request));
-        ((), plan.regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(plan)
-    }
-
-    fn archive_due(
-        &self,
-        session: &Session<'_>,
-        found: &mut CleanupMove,
-        request: &CleanupRequest,
-    ) -> Result<()> {
-        let archive = ArchiveRequest {
-            archive: found.due.archive,
-            pack: request.pack,
-            drop_weights: request.drop_weights,
-            rule: Some(found.due.rule.to_owned()),
-            reason: found.due.reason.clone(),
-        };
-        match self.archive_in(session, found.due.run, &archive) {
-            Ok(moved) => {
-                let after = moved.bytes_after.unwrap_or(moved.bytes_before);
-                found.bytes_saved = Some(moved.bytes_before.saturating_sub(after));
-                Ok(())
-            }
-            Err(error) if bars_one_run(&error) => {
-                found.stays = Some(error.to_string());
-                Ok(())
-            }
-            Err(error) => Err(error),
+        Err(error) if bars_one_run(&error) => {
+            found.stays = Some(error.to_string());
+            Ok(())
         }
+        Err(error) => Err(error),
     }
 }
 

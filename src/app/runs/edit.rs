@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, ErrorKind, Result, fold_policy};
+use crate::app::{ErrorKind, Result, Workspace, fold_policy};
 use crate::base::RunId;
 use crate::domain::Provenance;
 use crate::domain::run::{Category, RunCommand, RunEdit, RunEvent, RunFacts, RunState, RunStream};
@@ -57,26 +57,29 @@ impl EditedRun {
     }
 }
 
-impl App {
-    /// Records an edit of a run. An edit to the present value changes nothing.
-    ///
-    /// # Errors
-    /// When a rule refuses it, which is then in the log.
-    pub fn edit_run(&self, verb: &'static str, run: RunId, command: RunEdit) -> Result<EditedRun> {
-        let edited = self.decide(verb, |tx| {
-            let policy = fold_policy(tx.log())?;
-            let facts = RunFacts::new(&policy, Provenance::Reported);
-            let edited = tx.decide::<RunStream>(run, RunCommand::Edit(command), &facts)?;
-            let events = edited.events().to_vec();
-            Ok((edited.into_state(), events))
-        });
-        let (run, events) = match edited {
-            Err(error) if error.kind == ErrorKind::Rejected => {
-                self.refuse(verb, &error)?;
-                return Err(error);
-            }
-            edited => edited?,
-        };
-        Ok(EditedRun { run, events, regenerated: self.refresh()? })
-    }
+/// Records an edit of a run. An edit to the present value changes nothing.
+///
+/// # Errors
+/// When a rule refuses it, which is then in the log.
+pub fn edit_run(
+    workspace: &Workspace,
+    verb: &'static str,
+    run: RunId,
+    command: RunEdit,
+) -> Result<EditedRun> {
+    let edited = workspace.decide(verb, |tx| {
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Reported);
+        let edited = tx.decide::<RunStream>(run, RunCommand::Edit(command), &facts)?;
+        let events = edited.events().to_vec();
+        Ok((edited.into_state(), events))
+    });
+    let (run, events) = match edited {
+        Err(error) if error.kind == ErrorKind::Rejected => {
+            workspace.refuse(verb, &error)?;
+            return Err(error);
+        }
+        edited => edited?,
+    };
+    Ok(EditedRun { run, events, regenerated: workspace.refresh()? })
 }

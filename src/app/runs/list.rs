@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::analysis::column::{Cell, cell};
 use crate::app::runs::analysis::check_columns;
-use crate::app::{App, Progress, Result, SilentRun};
+use crate::app::{Progress, Result, SilentRun, Workspace, runs};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::run::{Archive, Category, RunStatus};
 use crate::projection::Snapshot;
@@ -171,10 +171,10 @@ impl RunQuery {
     }
 
     /// The runs that meet tags and condition, in the order to show them.
-    fn chosen(&self, app: &App, views: &Snapshot) -> Result<Vec<RunDetails>> {
+    fn chosen(&self, workspace: &Workspace, views: &Snapshot) -> Result<Vec<RunDetails>> {
         // A condition that holds for all: without one, only finished runs would be selected.
         let condition = self.condition.as_deref().unwrap_or("experiment_id != \"\"");
-        let mut runs = app.select_runs(views, &[], Some(condition))?;
+        let mut runs = runs::select_runs(workspace, views, &[], Some(condition))?;
         runs.retain(|run| self.tags.iter().all(|tag| run.tags.contains(tag)));
         runs.reverse();
         let columns = self.columns.iter().chain(&self.sort).map(String::as_str);
@@ -202,57 +202,55 @@ pub fn sort_runs(runs: &mut [RunDetails], column: &str, ascending: bool) {
     });
 }
 
-impl App {
-    /// Hands the runs that a query selects to `show`: rows borrow from the views, because copies
-    /// of ten thousand of them would take most of the time of a list.
-    ///
-    /// # Errors
-    /// What `show` returns; [`ErrorKind::Usage`](crate::app::ErrorKind::Usage) for a condition or
-    /// column that cannot be read.
-    pub fn list_runs<T>(
-        &self,
-        query: &RunQuery,
-        show: impl FnOnce(&RunListed<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let views = self.snapshot()?;
-        let runs = views.runs()?;
-        let mut listed = RunListed {
-            runs: runs.len(),
-            id_letters: letters_to_tell_apart(runs.ids().collect()),
-            ..RunListed::default()
-        };
-        let mut selection = Selection {
-            app: self,
-            views: &views,
-            query,
-            production: views.production()?.into_iter().map(|m| RunId(m.run)).collect(),
-            reported: Vec::new(),
-            shown: 0,
-        };
-        if query.needs_details() {
-            let lines: BTreeMap<RunId, RunLine<'_>> =
-                runs.iter().map(|run| run.map(|run| (run.run, run))).collect::<Result<_, _>>()?;
-            for details in query.chosen(self, &views)? {
-                if let Some(line) = lines.get(&details.run())
-                    && !selection.add(line, Some(&details), &mut listed)?
-                {
-                    break;
-                }
-            }
-        } else {
-            for run in runs.iter() {
-                if !selection.add(&run?, None, &mut listed)? {
-                    break;
-                }
+/// Hands the runs that a query selects to `show`: rows borrow from the views, because copies
+/// of ten thousand of them would take most of the time of a list.
+///
+/// # Errors
+/// What `show` returns; [`ErrorKind::Usage`](crate::app::ErrorKind::Usage) for a condition or
+/// column that cannot be read.
+pub fn list_runs<T>(
+    workspace: &Workspace,
+    query: &RunQuery,
+    show: impl FnOnce(&RunListed<'_>) -> Result<T>,
+) -> Result<T> {
+    let views = workspace.snapshot()?;
+    let runs = views.runs()?;
+    let mut listed = RunListed {
+        runs: runs.len(),
+        id_letters: letters_to_tell_apart(runs.ids().collect()),
+        ..RunListed::default()
+    };
+    let mut selection = Selection {
+        workspace: workspace,
+        views: &views,
+        query,
+        production: views.production()?.into_iter().map(|m| RunId(m.run)).collect(),
+        reported: Vec::new(),
+        shown: 0,
+    };
+    if query.needs_details() {
+        let lines: BTreeMap<RunId, RunLine<'_>> =
+            runs.iter().map(|run| run.map(|run| (run.run, run))).collect::<Result<_, _>>()?;
+        for details in query.chosen(workspace, &views)? {
+            if let Some(line) = lines.get(&details.run())
+                && !selection.add(line, Some(&details), &mut listed)?
+            {
+                break;
             }
         }
-        listed.silent = self.silent_runs(selection.reported)?;
-        show(&listed)
+    } else {
+        for run in runs.iter() {
+            if !selection.add(&run?, None, &mut listed)? {
+                break;
+            }
+        }
     }
+    listed.silent = runs::silent_runs(workspace, selection.reported)?;
+    show(&listed)
 }
 
 struct Selection<'q> {
-    app: &'q App,
+    workspace: &'q Workspace,
     views: &'q Snapshot,
     query: &'q RunQuery,
     production: BTreeSet<RunId>,
@@ -278,12 +276,12 @@ impl Selection<'_> {
         if query.limit.is_some_and(|limit| self.shown >= limit) {
             return Ok(false);
         }
-        let status = self.app.status_of(run)?;
+        let status = self.workspace.status_of(run)?;
         if query.status.is_some_and(|wanted| wanted != status) {
             return Ok(true);
         }
         self.shown += 1;
-        if App::is_reported(run) {
+        if runs::is_reported(run) {
             self.reported.push((run.run, run.experiment_id.to_owned()));
         }
         if let Some(details) = details.filter(|_| !query.columns.is_empty()) {
@@ -292,7 +290,7 @@ impl Selection<'_> {
             return Ok(true);
         }
         let progress = match status {
-            RunStatus::Running => self.app.progress_of(self.views, run.run)?,
+            RunStatus::Running => self.workspace.progress_of(self.views, run.run)?,
             _ => None,
         };
         listed.rows.push(RunRow {

@@ -2,13 +2,13 @@
 //! promoting, predicting, comparing, reproducing and combining runs.
 //!
 //! A file is in the run's folder (active or archived), in the pack of an archive, or in the blob
-//! store. Where it is in none of them, [`App::locate`] returns the reason and the verb that helps.
+//! store. Where it is in none of them, [`crate::app::runs::locate`] returns the reason and the verb that helps.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::app::runs::train::ensemble;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Digest;
 use crate::domain::run::{Pack, RunDeleted, RunEvent, RunState};
 use crate::domain::workspace::WorkspaceEvent;
@@ -97,7 +97,7 @@ impl RunFiles {
             pack: run.pack,
             dropped: run.dropped.iter().cloned().collect(),
             removed,
-            redacted: redacted_files(log)?,
+            redacted: redacted_in(log)?,
         })
     }
 
@@ -150,7 +150,7 @@ impl RunFiles {
 }
 
 /// The events that redacted files: position by the digest of the bytes that are there since.
-pub(in crate::app) fn redacted_files<A: Access>(log: &View<A>) -> Result<BTreeMap<Digest, u64>> {
+pub(in crate::app) fn redacted_in<A: Access>(log: &View<A>) -> Result<BTreeMap<Digest, u64>> {
     let mut redacted = BTreeMap::new();
     for envelope in log.stream(StreamId::WORKSPACE, 0)? {
         if let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(event))) = envelope.event() {
@@ -161,111 +161,109 @@ pub(in crate::app) fn redacted_files<A: Access>(log: &View<A>) -> Result<BTreeMa
     Ok(redacted)
 }
 
-impl App {
-    /// [`redacted_files`] of this log.
-    pub(in crate::app) fn redacted_files(&self) -> Result<BTreeMap<Digest, u64>> {
-        self.store.read(redacted_files)
-    }
+/// [`redacted_in`] of this log.
+pub(in crate::app) fn redacted_files(workspace: &Workspace) -> Result<BTreeMap<Digest, u64>> {
+    workspace.store.read(redacted_in)
+}
 
-    /// Where a file of a run is. Its bytes are not read: whoever reads them compares the digest.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] for a file that was redacted as a whole where it decides a result,
-    /// that was dropped, or whose run was removed; [`ErrorKind::Integrity`] for one that is gone
-    /// though nothing in the log let it go.
-    pub(in crate::app) fn locate(
-        &self,
-        run: &RunFiles,
-        file: RecordedFile<'_>,
-    ) -> Result<Location> {
-        let RecordedFile { path, digest, .. } = file;
-        let id = &run.experiment_id;
-        run.refuse_redacted(file)?;
-        let full = self.inside_folder(&run.folder, path)?;
-        if run.removed.is_none() && full.symlink_metadata().is_ok() {
-            return Ok(Location::Folder(full));
-        }
-        if self.blobs.contains(digest) {
-            return Ok(Location::Blob);
-        }
-        if let Some(pack) = run.pack
-            && let Ok(packed) = effect::survey_pack(&self.root, &run.folder, pack)
-            && packed.get(path).is_some_and(|(found, _)| found.blake3 == digest)
-        {
-            return Ok(Location::Pack(pack));
-        }
-        run.refuse_removed()?;
-        if run.was_dropped(path) {
-            let what = file.not_kept(id);
-            let message = format!("{what} when it was archived, and no blob has the bytes");
-            let error = Error::new(ErrorKind::Rejected, message);
-            let rows = self.inside_folder(&run.folder, DATASET).is_ok_and(|rows| rows.exists());
-            return Err(match run.pack.is_some() || rows {
-                true => error.hint(format!("`annals reproduce {id}` trains it again")),
-                false => error,
-            });
-        }
-        let message = format!("{} is gone, and no blob has its bytes", full.display());
-        Err(Error::new(ErrorKind::Integrity, message)
-            .hint("`annals verify` lists everything that is missing"))
+/// Where a file of a run is. Its bytes are not read: whoever reads them compares the digest.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] for a file that was redacted as a whole where it decides a result,
+/// that was dropped, or whose run was removed; [`ErrorKind::Integrity`] for one that is gone
+/// though nothing in the log let it go.
+pub(in crate::app) fn locate(
+    workspace: &Workspace,
+    run: &RunFiles,
+    file: RecordedFile<'_>,
+) -> Result<Location> {
+    let RecordedFile { path, digest, .. } = file;
+    let id = &run.experiment_id;
+    run.refuse_redacted(file)?;
+    let full = workspace.inside_folder(&run.folder, path)?;
+    if run.removed.is_none() && full.symlink_metadata().is_ok() {
+        return Ok(Location::Folder(full));
     }
+    if workspace.blobs.contains(digest) {
+        return Ok(Location::Blob);
+    }
+    if let Some(pack) = run.pack
+        && let Ok(packed) = effect::survey_pack(&workspace.root, &run.folder, pack)
+        && packed.get(path).is_some_and(|(found, _)| found.blake3 == digest)
+    {
+        return Ok(Location::Pack(pack));
+    }
+    run.refuse_removed()?;
+    if run.was_dropped(path) {
+        let what = file.not_kept(id);
+        let message = format!("{what} when it was archived, and no blob has the bytes");
+        let error = Error::new(ErrorKind::Rejected, message);
+        let rows = workspace.inside_folder(&run.folder, DATASET).is_ok_and(|rows| rows.exists());
+        return Err(match run.pack.is_some() || rows {
+            true => error.hint(format!("`annals reproduce {id}` trains it again")),
+            false => error,
+        });
+    }
+    let message = format!("{} is gone, and no blob has its bytes", full.display());
+    Err(Error::new(ErrorKind::Integrity, message)
+        .hint("`annals verify` lists everything that is missing"))
+}
 
-    /// The recorded bytes of a file of a run, from wherever they are.
-    ///
-    /// # Errors
-    /// As [`Self::locate`], and [`ErrorKind::Integrity`] where only other bytes are left.
-    pub(in crate::app) fn recorded_bytes(
-        &self,
-        run: &RunFiles,
-        file: RecordedFile<'_>,
-    ) -> Result<Vec<u8>> {
-        let digest = file.digest;
-        match self.locate(run, file)? {
-            Location::Folder(path) => {
-                let bytes = std::fs::read(&path)
-                    .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-                if Digest::of(&bytes) == digest {
-                    return Ok(bytes);
-                }
-                if self.blobs.contains(digest) {
-                    return Ok(self.blobs.get(digest)?);
-                }
-                let message = format!(
-                    "{} was changed after it was recorded, and no blob has the bytes with digest \
-                     {digest}",
-                    path.display()
-                );
-                Err(Error::new(ErrorKind::Integrity, message))
+/// The recorded bytes of a file of a run, from wherever they are.
+///
+/// # Errors
+/// As [`locate`], and [`ErrorKind::Integrity`] where only other bytes are left.
+pub(in crate::app) fn recorded_bytes(
+    workspace: &Workspace,
+    run: &RunFiles,
+    file: RecordedFile<'_>,
+) -> Result<Vec<u8>> {
+    let digest = file.digest;
+    match locate(workspace, run, file)? {
+        Location::Folder(path) => {
+            let bytes = std::fs::read(&path)
+                .map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+            if Digest::of(&bytes) == digest {
+                return Ok(bytes);
             }
-            Location::Blob => Ok(self.blobs.get(digest)?),
-            Location::Pack(pack) => {
-                let found = effect::packed_file(&self.root, &run.folder, pack, file.path)?;
-                found.filter(|bytes| Digest::of(bytes) == digest).ok_or_else(|| {
-                    let message = format!("{} is not in {}", file.path, pack.file());
-                    Error::new(ErrorKind::Integrity, message)
-                })
+            if workspace.blobs.contains(digest) {
+                return Ok(workspace.blobs.get(digest)?);
             }
+            let message = format!(
+                "{} was changed after it was recorded, and no blob has the bytes with digest \
+                 {digest}",
+                path.display()
+            );
+            Err(Error::new(ErrorKind::Integrity, message))
+        }
+        Location::Blob => Ok(workspace.blobs.get(digest)?),
+        Location::Pack(pack) => {
+            let found = effect::packed_file(&workspace.root, &run.folder, pack, file.path)?;
+            found.filter(|bytes| Digest::of(bytes) == digest).ok_or_else(|| {
+                let message = format!("{} is not in {}", file.path, pack.file());
+                Error::new(ErrorKind::Integrity, message)
+            })
         }
     }
+}
 
-    /// Refuses a run of which a file that decides its answers cannot be had.
-    ///
-    /// # Errors
-    /// As [`Self::locate`].
-    pub(in crate::app) fn model_available(
-        &self,
-        run: &RunFiles,
-        artifacts: &[RecordedFile<'_>],
-    ) -> Result<()> {
-        run.refuse_removed()?;
-        artifacts.iter().filter(|file| decides(file.name)).try_for_each(|file| {
-            // A copied log has no files beside it: only what the log itself lets go is known.
-            match self.is_copied_log() {
-                true => run.refuse_redacted(*file),
-                false => self.locate(run, *file).map(|_| ()),
-            }
-        })
-    }
+/// Refuses a run of which a file that decides its answers cannot be had.
+///
+/// # Errors
+/// As [`locate`].
+pub(in crate::app) fn model_available(
+    workspace: &Workspace,
+    run: &RunFiles,
+    artifacts: &[RecordedFile<'_>],
+) -> Result<()> {
+    run.refuse_removed()?;
+    artifacts.iter().filter(|file| decides(file.name)).try_for_each(|file| {
+        // A copied log has no files beside it: only what the log itself lets go is known.
+        match workspace.is_copied_log() {
+            true => run.refuse_redacted(*file),
+            false => locate(workspace, run, *file).map(|_| ()),
+        }
+    })
 }
 
 /// The recorded files of a run's state that have a path.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::app::runs::analysis::RunOrigin;
 use crate::app::runs::train::Baseline;
-use crate::app::{App, Progress, Result};
+use crate::app::{Progress, Result, Workspace, records, runs};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::Provenance;
 use crate::domain::metric::{Evaluation, FinalMetric};
@@ -112,70 +112,67 @@ pub struct RunShown {
     pub tfidf_logreg_on_the_same_rows: Option<Baseline>,
 }
 
-impl App {
-    /// A run with everything that is known about it now.
-    ///
-    /// # Errors
-    /// When log or views cannot be read.
-    pub fn run_shown(&self, run: RunDetails) -> Result<RunShown> {
-        let start = self.event(run.started_position)?;
-        let supervised =
-            start.invocation.filter(|_| start.provenance != Provenance::Reported.word());
-        let status = self.status_now(run.status, supervised)?;
-        let progress = match status {
-            RunStatus::Running => self.progress(&self.snapshot()?, &run)?,
-            _ => None,
-        };
-        let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
-        let origin_stated = run.synthetic || run.stated(Unstated::DataOrigin);
-        Ok(RunShown {
-            seed: run.stated(Unstated::Seed).then_some(run.seed),
-            synthetic: origin_stated.then_some(run.synthetic),
-            leaked_rows: run.stated(Unstated::LeakedRows).then_some(run.leaked_rows),
-            origin: self.origin(&run)?,
-            run_id: run.run(),
-            started_by: format!("{} ({})", start.actor, start.identity),
-            started: Timestamp(run.started),
-            status,
-            class_weights: class_weights(&parameters).map(plain_value),
-            progress,
-            tfidf_logreg_on_the_same_rows: None,
-            experiment_id: run.experiment_id,
-            experiment_name: run.experiment_name,
-            folder: run.folder,
-            archive: run.archive,
-            deleted: run.deleted,
-            description: run.description,
-            tags: run.tags,
-            category: run.category,
-            category_rule: run.category_rule,
-            category_words: run.category_words,
-            pinned: run.pinned,
-            notes: run.notes,
-            config_name: run.config_name,
-            config_digest: run.config_digest,
-            parameters: run.parameters,
-            unstated: run.unstated,
-            rows: run.rows,
-            labels: run.labels,
-            provenance: run.provenance,
-            metrics: run.metrics,
-            unrecorded: run.unrecorded,
-            evaluations: run.evaluations,
-            duration_seconds: run.duration_seconds,
-            reason: run.reason,
-            planned: run.planned,
-            parameter_count: run.parameter_count,
-            model_bytes: run.model_bytes,
-            weights: run.weights,
-            artifacts: run.artifacts,
-            dropped: run.dropped,
-            candidate: run.candidate,
-            reproductions: run.reproductions,
-            started_position: run.started_position,
-            ended_position: run.ended_position,
-        })
-    }
+/// A run with everything that is known about it now.
+///
+/// # Errors
+/// When log or views cannot be read.
+pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
+    let start = records::event(workspace, run.started_position)?;
+    let supervised = start.invocation.filter(|_| start.provenance != Provenance::Reported.word());
+    let status = workspace.status_now(run.status, supervised)?;
+    let progress = match status {
+        RunStatus::Running => workspace.progress(&workspace.snapshot()?, &run)?,
+        _ => None,
+    };
+    let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
+    let origin_stated = run.synthetic || run.stated(Unstated::DataOrigin);
+    Ok(RunShown {
+        seed: run.stated(Unstated::Seed).then_some(run.seed),
+        synthetic: origin_stated.then_some(run.synthetic),
+        leaked_rows: run.stated(Unstated::LeakedRows).then_some(run.leaked_rows),
+        origin: runs::origin(workspace, &run)?,
+        run_id: run.run(),
+        started_by: format!("{} ({})", start.actor, start.identity),
+        started: Timestamp(run.started),
+        status,
+        class_weights: class_weights(&parameters).map(plain_value),
+        progress,
+        tfidf_logreg_on_the_same_rows: None,
+        experiment_id: run.experiment_id,
+        experiment_name: run.experiment_name,
+        folder: run.folder,
+        archive: run.archive,
+        deleted: run.deleted,
+        description: run.description,
+        tags: run.tags,
+        category: run.category,
+        category_rule: run.category_rule,
+        category_words: run.category_words,
+        pinned: run.pinned,
+        notes: run.notes,
+        config_name: run.config_name,
+        config_digest: run.config_digest,
+        parameters: run.parameters,
+        unstated: run.unstated,
+        rows: run.rows,
+        labels: run.labels,
+        provenance: run.provenance,
+        metrics: run.metrics,
+        unrecorded: run.unrecorded,
+        evaluations: run.evaluations,
+        duration_seconds: run.duration_seconds,
+        reason: run.reason,
+        planned: run.planned,
+        parameter_count: run.parameter_count,
+        model_bytes: run.model_bytes,
+        weights: run.weights,
+        artifacts: run.artifacts,
+        dropped: run.dropped,
+        candidate: run.candidate,
+        reproductions: run.reproductions,
+        started_position: run.started_position,
+        ended_position: run.ended_position,
+    })
 }
 
 /// A recorded value without the quotes of JSON around a simple word.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
 use crate::base::{Digest, Timestamp, failpoint};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{BlobUse, BlobUses, Event, HOLDING};
@@ -83,114 +83,115 @@ fn blob_uses<A: Access>(log: &View<A>) -> Result<(BlobUses, BTreeSet<Digest>)> {
     Ok((uses, manifests))
 }
 
-impl App {
-    /// What [`Self::collect_garbage`] would remove now of blobs older than `age_minutes`.
-    ///
-    /// # Errors
-    /// When log or blobs cannot be read, or an event is of a later version.
-    pub fn plan_garbage(&self, age_minutes: u32) -> Result<Collected> {
-        self.may_collect(age_minutes)?;
-        let needs = self.store.read(|log| self.needs(log))?;
-        self.garbage(&needs, age_minutes)
-    }
+/// What [`collect_garbage`] would remove now of blobs older than `age_minutes`.
+///
+/// # Errors
+/// When log or blobs cannot be read, or an event is of a later version.
+pub fn plan_garbage(workspace: &Workspace, age_minutes: u32) -> Result<Collected> {
+    may_collect(workspace, age_minutes)?;
+    let needs = workspace.store.read(|log| needs(workspace, log))?;
+    garbage(workspace, &needs, age_minutes)
+}
 
-    /// Young blobs may be about to be named by another process.
-    fn may_collect(&self, age_minutes: u32) -> Result<()> {
-        if age_minutes > 0 || !self.live.any_alive() {
-            return Ok(());
-        }
-        let message = "another annals process is running and may be about to record what it stored";
-        Err(Error::new(ErrorKind::Conflict, message)
-            .hint("leave --min-age out, or try again when it has ended"))
+/// Young blobs may be about to be named by another process.
+fn may_collect(workspace: &Workspace, age_minutes: u32) -> Result<()> {
+    if age_minutes > 0 || !workspace.live.any_alive() {
+        return Ok(());
     }
+    let message = "another annals process is running and may be about to record what it stored";
+    Err(Error::new(ErrorKind::Conflict, message)
+        .hint("leave --min-age out, or try again when it has ended"))
+}
 
-    fn needs<A: Access>(&self, log: &View<A>) -> Result<BlobUses> {
-        let (mut needs, manifests) = blob_uses(log)?;
-        for manifest in manifests {
-            let kept = self
-                .manifest(manifest)
-                .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
-            kept.files().for_each(|file| needs.keep(file.digest));
-        }
-        Ok(needs)
+fn needs<A: Access>(workspace: &Workspace, log: &View<A>) -> Result<BlobUses> {
+    let (mut needs, manifests) = blob_uses(log)?;
+    for manifest in manifests {
+        let kept = workspace::manifest(workspace, manifest)
+            .map_err(|e| e.hint("what that snapshot needs is unknown; nothing was removed"))?;
+        kept.files().for_each(|file| needs.keep(file.digest));
     }
+    Ok(needs)
+}
 
-    /// Blobs that the record needs and that are not in the store: digest, position of the event
-    /// that named it first, and the file that it is. Their bytes are not read.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub(in crate::app) fn missing_blobs(&self) -> Result<Vec<(Digest, u64, String)>> {
-        let mut uses = BlobUses::default();
-        let holding = Filter::kinds(HOLDING);
-        self.store.read(|log| {
-            log.scan(0..log.size(), &holding, |envelope| {
-                // An event of a later version says nothing that this annals could check.
-                if let Ok(event) = envelope.event() {
-                    uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
-                }
-                Ok::<_, Error>(())
-            })
-        })?;
-        let needed = uses.all().filter(|(_, found)| found.is_needed());
-        let missing = needed.filter(|(digest, _)| !self.blobs.contains(*digest));
-        let line = |(digest, found): (Digest, &BlobUse)| {
-            (digest, found.first, found.path().unwrap_or_default().to_owned())
-        };
-        Ok(missing.map(line).collect())
-    }
-
-    fn garbage(&self, needs: &BlobUses, age_minutes: u32) -> Result<Collected> {
-        let before = self.before(age_minutes);
-        let all = self.blobs.all()?;
-        let mut collected = Collected { blobs: all.len(), ..Collected::default() };
-        for StoredBlob { digest, bytes, changed } in all {
-            let Some(why) = needs.unneeded(digest) else { continue };
-            if changed > before {
-                collected.young += 1;
-            } else {
-                collected.garbage.push(Garbage { digest, bytes, why });
+/// Blobs that the record needs and that are not in the store: digest, position of the event
+/// that named it first, and the file that it is. Their bytes are not read.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn missing_blobs(workspace: &Workspace) -> Result<Vec<(Digest, u64, String)>> {
+    let mut uses = BlobUses::default();
+    let holding = Filter::kinds(HOLDING);
+    workspace.store.read(|log| {
+        log.scan(0..log.size(), &holding, |envelope| {
+            // An event of a later version says nothing that this annals could check.
+            if let Ok(event) = envelope.event() {
+                uses.apply(envelope.header.position, envelope.header.stream.entity, &event);
             }
+            Ok::<_, Error>(())
+        })
+    })?;
+    let needed = uses.all().filter(|(_, found)| found.is_needed());
+    let missing = needed.filter(|(digest, _)| !workspace.blobs.contains(*digest));
+    let line = |(digest, found): (Digest, &BlobUse)| {
+        (digest, found.first, found.path().unwrap_or_default().to_owned())
+    };
+    Ok(missing.map(line).collect())
+}
+
+fn garbage(workspace: &Workspace, needs: &BlobUses, age_minutes: u32) -> Result<Collected> {
+    let before = before(workspace, age_minutes);
+    let all = workspace.blobs.all()?;
+    let mut collected = Collected { blobs: all.len(), ..Collected::default() };
+    for StoredBlob { digest, bytes, changed } in all {
+        let Some(why) = needs.unneeded(digest) else { continue };
+        if changed > before {
+            collected.young += 1;
+        } else {
+            collected.garbage.push(Garbage { digest, bytes, why });
         }
-        Ok(collected)
     }
+    Ok(collected)
+}
 
-    /// Blobs that were stored, or stored again, later than this are young.
-    fn before(&self, age_minutes: u32) -> Timestamp {
-        let nanos = f64::from(age_minutes) * MINUTE_SECONDS * 1e9;
-        self.env.now().plus_nanos(-(nanos as i64))
-    }
+/// Blobs that were stored, or stored again, later than this are young.
+fn before(workspace: &Workspace, age_minutes: u32) -> Timestamp {
+    let nanos = f64::from(age_minutes) * MINUTE_SECONDS * 1e9;
+    workspace.env.now().plus_nanos(-(nanos as i64))
+}
 
-    /// Removes blobs that nothing needs and that are older than `age_minutes`. The event that
-    /// names them comes first: after a crash the rest of them is garbage for the next time.
-    ///
-    /// # Errors
-    /// As [`Self::plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
-    /// another annals is at work.
-    pub fn collect_garbage(&self, age_minutes: u32) -> Result<Collected> {
-        self.may_collect(age_minutes)?;
-        let session = self.begin("gc")?;
-        let result =
-            session.transact(|tx| self.record_garbage(tx, age_minutes)).and_then(|found| {
-                let before = self.before(age_minutes);
-                for garbage in &found.garbage {
-                    failpoint::hit();
-                    self.blobs.remove(garbage.digest, before)?;
-                }
-                Ok(found)
-            });
-        session.finish_with(result)
-    }
+/// Removes blobs that nothing needs and that are older than `age_minutes`. The event that
+/// names them comes first: after a crash the rest of them is garbage for the next time.
+///
+/// # Errors
+/// As [`plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
+/// another annals is at work.
+pub fn collect_garbage(workspace: &Workspace, age_minutes: u32) -> Result<Collected> {
+    may_collect(workspace, age_minutes)?;
+    let session = workspace.begin("gc")?;
+    let result =
+        session.transact(|tx| record_garbage(workspace, tx, age_minutes)).and_then(|found| {
+            let before = before(workspace, age_minutes);
+            for garbage in &found.garbage {
+                failpoint::hit();
+                workspace.blobs.remove(garbage.digest, before)?;
+            }
+            Ok(found)
+        });
+    session.finish_with(result)
+}
 
-    fn record_garbage(&self, tx: &mut Tx<'_, '_>, age_minutes: u32) -> Result<Collected> {
-        let found = self.garbage(&self.needs(tx.log())?, age_minutes)?;
-        for part in found.garbage.chunks(BLOBS_PER_EVENT) {
-            let command = WorkspaceCommand::RemoveBlobs {
-                digests: part.iter().map(|garbage| garbage.digest).collect(),
-                bytes: part.iter().map(|garbage| garbage.bytes).sum(),
-            };
-            tx.decide::<WorkspaceStream>((), command, &())?;
-        }
-        Ok(found)
+fn record_garbage(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    age_minutes: u32,
+) -> Result<Collected> {
+    let found = garbage(workspace, &needs(workspace, tx.log())?, age_minutes)?;
+    for part in found.garbage.chunks(BLOBS_PER_EVENT) {
+        let command = WorkspaceCommand::RemoveBlobs {
+            digests: part.iter().map(|garbage| garbage.digest).collect(),
+            bytes: part.iter().map(|garbage| garbage.bytes).sum(),
+        };
+        tx.decide::<WorkspaceStream>((), command, &())?;
     }
+    Ok(found)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, Error, ErrorKind, LayoutMove, Result, Settings};
+use crate::app::{Error, ErrorKind, LayoutMove, Result, Settings, Workspace, workspace};
 use crate::base::{Timestamp, confine};
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
@@ -64,17 +64,15 @@ pub struct LayoutShown {
     pub elsewhere: Vec<LayoutMove>,
 }
 
-impl App {
-    /// The layout, and the folders that are not where it has them.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn layout_shown(&self) -> Result<LayoutShown> {
-        let pretrained = self.layout.pretrained();
-        let Layout { kind, experiments, production, training } = self.layout.clone();
-        let elsewhere = self.plan_migration(kind)?.moves;
-        Ok(LayoutShown { layout: kind, experiments, production, training, pretrained, elsewhere })
-    }
+/// The layout, and the folders that are not where it has them.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn layout_shown(workspace: &Workspace) -> Result<LayoutShown> {
+    let pretrained = workspace.layout.pretrained();
+    let Layout { kind, experiments, production, training } = workspace.layout.clone();
+    let elsewhere = workspace::plan_migration(workspace, kind)?.moves;
+    Ok(LayoutShown { layout: kind, experiments, production, training, pretrained, elsewhere })
 }
 
 impl Layout {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::draft::Draft;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Timestamp;
 use crate::domain::workspace::{LayoutKind, LogsPacked, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
@@ -44,82 +44,79 @@ pub struct LogPack {
     pub regenerated: Regenerated,
 }
 
-impl App {
-    /// What [`Self::pack_logs`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::pack_logs`]; nothing is recorded.
-    pub fn plan_log_pack(&self, before: Timestamp) -> Result<LogPack> {
-        Ok(self.logs_before(before)?.0)
-    }
+/// What [`pack_logs`] would do now.
+///
+/// # Errors
+/// As [`pack_logs`]; nothing is recorded.
+pub fn plan_log_pack(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
+    Ok(logs_before(workspace, before)?.0)
+}
 
-    /// Packs the logs of the runs that ended before a time, except those of models in production.
-    /// Without such a log nothing is done.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] in a layout without a folder of logs, or where another process
-    /// packs the same logs; when they cannot be read or stored.
-    pub fn pack_logs(&self, before: Timestamp) -> Result<LogPack> {
-        self.recover()?;
-        let (plan, logs) = self.logs_before(before)?;
-        if logs.is_empty() {
-            return Ok(plan);
-        }
-        let paths = logs.iter().map(|log| (log.name.as_str(), self.blobs.path(log.digest)));
-        let bytes = effect::packed_logs(&paths.collect::<Vec<_>>())
-            .map_err(|e| Error::io(format!("pack {} logs", logs.len()), e))?;
-        let (digests, size) = (self.blobs.put(&bytes)?, bytes.len() as u64);
-        let name = plan.file.rsplit('/').next().unwrap_or(&plan.file);
-        self.decide("layout pack-logs", |tx| {
-            let mut packs = Draft::<WorkspaceStream>::read(tx.log(), ())?;
-            for part in logs.chunks(RUNS_PER_EVENT) {
-                let runs = part.iter().map(|log| log.run).collect();
-                let pack = LogsPacked {
-                    name: name.to_owned(),
-                    digest: digests.blake3,
-                    sha256: Some(digests.sha256),
-                    bytes: size,
-                    runs,
-                };
-                packs.decide(WorkspaceCommand::PackLogs(pack), &())?;
-            }
-            tx.append(&mut packs)
-        })?;
-        let regenerated = self.refresh()?;
-        Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })
+/// Packs the logs of the runs that ended before a time, except those of models in production.
+/// Without such a log nothing is done.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] in a layout without a folder of logs, or where another process
+/// packs the same logs; when they cannot be read or stored.
+pub fn pack_logs(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
+    workspace.recover()?;
+    let (plan, logs) = logs_before(workspace, before)?;
+    if logs.is_empty() {
+        return Ok(plan);
     }
+    let paths = logs.iter().map(|log| (log.name.as_str(), workspace.blobs.path(log.digest)));
+    let bytes = effect::packed_logs(&paths.collect::<Vec<_>>())
+        .map_err(|e| Error::io(format!("pack {} logs", logs.len()), e))?;
+    let (digests, size) = (workspace.blobs.put(&bytes)?, bytes.len() as u64);
+    let name = plan.file.rsplit('/').next().unwrap_or(&plan.file);
+    workspace.decide("layout pack-logs", |tx| {
+        let mut packs = Draft::<WorkspaceStream>::read(tx.log(), ())?;
+        for part in logs.chunks(RUNS_PER_EVENT) {
+            let runs = part.iter().map(|log| log.run).collect();
+            let pack = LogsPacked {
+                name: name.to_owned(),
+                digest: digests.blake3,
+                sha256: Some(digests.sha256),
+                bytes: size,
+                runs,
+            };
+            packs.decide(WorkspaceCommand::PackLogs(pack), &())?;
+        }
+        tx.append(&mut packs)
+    })?;
+    let regenerated = workspace.refresh()?;
+    Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })
+}
 
-    fn logs_before(&self, before: Timestamp) -> Result<(LogPack, Vec<StandaloneLog>)> {
-        if self.layout.kind != LayoutKind::TrainingOutput {
-            let message = "the layout consolidated has no folder of logs";
-            return Err(Error::new(ErrorKind::Rejected, message).hint(
-                "each run keeps its own; `annals archive --compress` packs it with the run",
-            ));
-        }
-        let views = self.snapshot()?;
-        let mut logs = loose_logs(&views)?;
-        logs.retain(|log| log.ended < before && self.blobs.contains(log.digest));
-        let packed = |log: &StandaloneLog| -> Result<PackedLog> {
-            let (experiment_id, name) = (log.experiment_id.clone(), log.name.clone());
-            let bytes = std::fs::metadata(self.blobs.path(log.digest))
-                .map_err(|e| Error::io(format!("read the log of {experiment_id}"), e))?
-                .len();
-            Ok(PackedLog { experiment_id, name, bytes })
-        };
-        let packed = logs.iter().map(packed).collect::<Result<Vec<_>>>()?;
-        let taken = views.log_packs()?;
-        let stem = format!("logs_before_{}", before.date().replace('-', ""));
-        let numbered = (2_u64..).map(|number| format!("{stem}_{number}.tar.gz"));
-        let mut names = std::iter::once(format!("{stem}.tar.gz")).chain(numbered);
-        let free = names.find(|name| taken.iter().all(|pack| pack.name != *name));
-        let folder = format!("{}/experiments/archived", self.layout.training);
-        let plan = LogPack {
-            file: format!("{folder}/{}", free.unwrap_or_default()),
-            bytes_before: packed.iter().map(|log| log.bytes).sum(),
-            bytes_after: None,
-            logs: packed,
-            regenerated: Regenerated::default(),
-        };
-        Ok((plan, logs))
+fn logs_before(workspace: &Workspace, before: Timestamp) -> Result<(LogPack, Vec<StandaloneLog>)> {
+    if workspace.layout.kind != LayoutKind::TrainingOutput {
+        let message = "the layout consolidated has no folder of logs";
+        return Err(Error::new(ErrorKind::Rejected, message)
+            .hint("each run keeps its own; `annals archive --compress` packs it with the run"));
     }
+    let views = workspace.snapshot()?;
+    let mut logs = loose_logs(&views)?;
+    logs.retain(|log| log.ended < before && workspace.blobs.contains(log.digest));
+    let packed = |log: &StandaloneLog| -> Result<PackedLog> {
+        let (experiment_id, name) = (log.experiment_id.clone(), log.name.clone());
+        let bytes = std::fs::metadata(workspace.blobs.path(log.digest))
+            .map_err(|e| Error::io(format!("read the log of {experiment_id}"), e))?
+            .len();
+        Ok(PackedLog { experiment_id, name, bytes })
+    };
+    let packed = logs.iter().map(packed).collect::<Result<Vec<_>>>()?;
+    let taken = views.log_packs()?;
+    let stem = format!("logs_before_{}", before.date().replace('-', ""));
+    let numbered = (2_u64..).map(|number| format!("{stem}_{number}.tar.gz"));
+    let mut names = std::iter::once(format!("{stem}.tar.gz")).chain(numbered);
+    let free = names.find(|name| taken.iter().all(|pack| pack.name != *name));
+    let folder = format!("{}/experiments/archived", workspace.layout.training);
+    let plan = LogPack {
+        file: format!("{folder}/{}", free.unwrap_or_default()),
+        bytes_before: packed.iter().map(|log| log.bytes).sum(),
+        bytes_after: None,
+        logs: packed,
+        regenerated: Regenerated::default(),
+    };
+    Ok((plan, logs))
 }

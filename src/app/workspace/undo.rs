@@ -13,7 +13,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result};
+use crate::app::{
+    ArchiveRequest, Error, ErrorKind, Result, Workspace, models, records, runs, workspace,
+};
 use crate::base::{RunId, confine};
 use crate::domain::policy::{Policy, PolicyState, PolicyStream};
 use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
@@ -62,185 +64,181 @@ enum Reverse {
     Policy(Box<Policy>, u64),
 }
 
-impl App {
-    /// What [`Self::undo`] would do now.
-    ///
-    /// # Errors
-    /// As [`Self::undo`]; nothing is recorded.
-    pub fn plan_undo(&self) -> Result<Undone> {
-        let (undone, reverse) = self.reversal()?;
-        let reason = undone.reason();
-        // What the reverse itself would be refused for, so is the undo.
-        match &reverse {
-            Reverse::Restore(run) => drop(self.plan_restore(*run, None)?),
-            Reverse::Archive(run, archive, pack) => {
-                let (archive, pack) = (*archive, *pack);
-                let request =
-                    ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
-                drop(self.plan_archive(*run, &request)?);
-            }
-            Reverse::Demote(name) => drop(self.plan_demotion(name, &reason)?),
-            Reverse::RollBack(name, number) => {
-                drop(self.plan_rollback(name, Some(&number.to_string()), &reason)?);
-            }
-            Reverse::Edit(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
+/// What [`undo`] would do now.
+///
+/// # Errors
+/// As [`undo`]; nothing is recorded.
+pub fn plan_undo(workspace: &Workspace) -> Result<Undone> {
+    let (undone, reverse) = reversal(workspace)?;
+    let reason = undone.reason();
+    // What the reverse itself would be refused for, so is the undo.
+    match &reverse {
+        Reverse::Restore(run) => drop(runs::plan_restore(workspace, *run, None)?),
+        Reverse::Archive(run, archive, pack) => {
+            let (archive, pack) = (*archive, *pack);
+            let request = ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
+            drop(runs::plan_archive(workspace, *run, &request)?);
         }
-        Ok(undone)
+        Reverse::Demote(name) => drop(models::plan_demotion(workspace, name, &reason)?),
+        Reverse::RollBack(name, number) => {
+            drop(models::plan_rollback(workspace, name, Some(&number.to_string()), &reason)?);
+        }
+        Reverse::Edit(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
     }
+    Ok(undone)
+}
 
-    /// Takes back the last command of the caller that changed something.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none; [`ErrorKind::Rejected`] when it cannot be taken
-    /// back or something later depends on it.
-    pub fn undo(&self) -> Result<Undone> {
-        let seen = self.store.read(|log| Ok::<_, Error>(log.size()))?;
-        // Of two at once the second would take back what the first did.
-        let _alone = self.exclusive_lock("undo")?;
-        self.nothing_since(seen)?;
-        // What a crash left is not what the caller did last.
-        self.recover()?;
-        let (mut undone, reverse) = match self.reversal() {
-            Err(error) if error.kind == ErrorKind::Rejected => {
-                self.refuse("undo", &error)?;
-                return Err(error);
-            }
-            found => found?,
-        };
-        let reason = undone.reason();
-        undone.done = true;
-        undone.regenerated = match reverse {
-            Reverse::Edit(run, command) => self.edit_run("undo", run, command)?.regenerated,
-            Reverse::Restore(run) => self.restore(run, Some(reason))?.regenerated,
-            Reverse::Archive(run, archive, pack) => {
-                let request =
-                    ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
-                self.archive(run, &request)?.regenerated
-            }
-            Reverse::Demote(name) => self.demote(&name, &reason)?.regenerated,
-            Reverse::RollBack(name, number) => {
-                self.roll_back(&name, Some(&number.to_string()), &reason)?.regenerated
-            }
-            Reverse::Alias(alias, Some((name, number))) => {
-                self.set_alias(&alias, &format!("{name}@{number}"), Some(reason))?;
-                self.refresh()?
-            }
-            Reverse::Alias(alias, None) => {
-                self.remove_alias(&alias, Some(reason))?;
-                self.refresh()?
-            }
-            Reverse::Policy(policy, based_on) => {
-                let text = serde_json::to_string(&policy).unwrap_or_default();
-                self.replace_policy(&text, based_on, Some(reason))?;
-                self.refresh()?
-            }
-        };
-        Ok(undone)
-    }
+/// Takes back the last command of the caller that changed something.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when there is none; [`ErrorKind::Rejected`] when it cannot be taken
+/// back or something later depends on it.
+pub fn undo(workspace: &Workspace) -> Result<Undone> {
+    let seen = workspace.store.read(|log| Ok::<_, Error>(log.size()))?;
+    // Of two at once the second would take back what the first did.
+    let _alone = exclusive_lock(workspace, "undo")?;
+    nothing_since(workspace, seen)?;
+    // What a crash left is not what the caller did last.
+    workspace.recover()?;
+    let (mut undone, reverse) = match reversal(workspace) {
+        Err(error) if error.kind == ErrorKind::Rejected => {
+            workspace.refuse("undo", &error)?;
+            return Err(error);
+        }
+        found => found?,
+    };
+    let reason = undone.reason();
+    undone.done = true;
+    undone.regenerated = match reverse {
+        Reverse::Edit(run, command) => runs::edit_run(workspace, "undo", run, command)?.regenerated,
+        Reverse::Restore(run) => runs::restore(workspace, run, Some(reason))?.regenerated,
+        Reverse::Archive(run, archive, pack) => {
+            let request = ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
+            runs::archive(workspace, run, &request)?.regenerated
+        }
+        Reverse::Demote(name) => models::demote(workspace, &name, &reason)?.regenerated,
+        Reverse::RollBack(name, number) => {
+            models::roll_back(workspace, &name, Some(&number.to_string()), &reason)?.regenerated
+        }
+        Reverse::Alias(alias, Some((name, number))) => {
+            models::set_alias(workspace, &alias, &format!("{name}@{number}"), Some(reason))?;
+            workspace.refresh()?
+        }
+        Reverse::Alias(alias, None) => {
+            models::remove_alias(workspace, &alias, Some(reason))?;
+            workspace.refresh()?
+        }
+        Reverse::Policy(policy, based_on) => {
+            let text = serde_json::to_string(&policy).unwrap_or_default();
+            workspace::replace_policy(workspace, &text, based_on, Some(reason))?;
+            workspace.refresh()?
+        }
+    };
+    Ok(undone)
+}
 
-    /// A lock that one `verb` holds at a time, whoever does it.
-    pub(in crate::app) fn exclusive_lock(&self, verb: &str) -> Result<File> {
-        let path = self.annals_dir().join(format!("{verb}.lock"));
-        let open = || -> io::Result<File> {
-            let lock = confine::lock_file(&path)?;
-            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(lock)
-        };
-        open().map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => {
-                let message = format!("another `annals {verb}` is running");
-                Error::new(ErrorKind::Conflict, message)
-                    .hint("`annals log` shows what it did; try again if there is more to do")
-            }
-            _ => Error::io(format!("lock {}", path.display()), e),
-        })
-    }
+/// A lock that one `verb` holds at a time, whoever does it.
+pub(in crate::app) fn exclusive_lock(workspace: &Workspace, verb: &str) -> Result<File> {
+    let path = workspace.annals_dir().join(format!("{verb}.lock"));
+    let open = || -> io::Result<File> {
+        let lock = confine::lock_file(&path)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(lock)
+    };
+    open().map_err(|e| match e.kind() {
+        io::ErrorKind::WouldBlock => {
+            let message = format!("another `annals {verb}` is running");
+            Error::new(ErrorKind::Conflict, message)
+                .hint("`annals log` shows what it did; try again if there is more to do")
+        }
+        _ => Error::io(format!("lock {}", path.display()), e),
+    })
+}
 
-    /// Refuses when the caller changed something after the log had `seen` events.
-    fn nothing_since(&self, seen: u64) -> Result<()> {
-        let mine = self.store.read(|log| {
-            let mut mine = None;
-            let Some(actor) = log.name(TAG_ACTOR, &self.caller.actor)? else { return Ok(None) };
-            log.scan(seen..log.size(), &Filter::default(), |envelope| {
-                let header = &envelope.header;
-                if header.actor == actor && changes(header) {
-                    mine = Some(header.position);
-                }
-                Ok::<_, StoreError>(())
-            })?;
-            Ok::<_, Error>(mine)
+/// Refuses when the caller changed something after the log had `seen` events.
+fn nothing_since(workspace: &Workspace, seen: u64) -> Result<()> {
+    let mine = workspace.store.read(|log| {
+        let mut mine = None;
+        let Some(actor) = log.name(TAG_ACTOR, &workspace.caller.actor)? else { return Ok(None) };
+        log.scan(seen..log.size(), &Filter::default(), |envelope| {
+            let header = &envelope.header;
+            if header.actor == actor && changes(header) {
+                mine = Some(header.position);
+            }
+            Ok::<_, StoreError>(())
         })?;
-        let Some(at) = mine else { return Ok(()) };
-        let message = format!("{} changed something in the meantime, at {at}", self.caller.actor);
-        Err(Error::new(ErrorKind::Conflict, message)
-            .hint("`annals undo --dry-run` shows what would be taken back now"))
-    }
+        Ok::<_, Error>(mine)
+    })?;
+    let Some(at) = mine else { return Ok(()) };
+    let message = format!("{} changed something in the meantime, at {at}", workspace.caller.actor);
+    Err(Error::new(ErrorKind::Conflict, message)
+        .hint("`annals undo --dry-run` shows what would be taken back now"))
+}
 
-    fn reversal(&self) -> Result<(Undone, Reverse)> {
-        let (start, reversed, dependent) = self.store.read(|log| {
-            let start = self.last_own(log)?;
-            let reversed = reverse(log, start)?;
-            let dependent = match &reversed {
-                Ok(reverse) => dependent(log, start, reverse)?,
-                Err(_) => None,
-            };
-            Ok::<_, Error>((start, reversed, dependent))
-        })?;
-        let command = self.invocation_shown(&start.to_string())?.words;
-        let refused = |why: String| {
-            let message = format!("`annals {command}` at {start} cannot be undone: {why}");
-            Error::new(ErrorKind::Rejected, message)
+fn reversal(workspace: &Workspace) -> Result<(Undone, Reverse)> {
+    let (start, reversed, dependent) = workspace.store.read(|log| {
+        let start = last_own(workspace, log)?;
+        let reversed = reverse(log, start)?;
+        let dependent = match &reversed {
+            Ok(reverse) => dependent(log, start, reverse)?,
+            Err(_) => None,
         };
-        if let Some(at) = dependent {
-            let event = self.event(at)?;
-            let by = self.command_of(at)?;
-            let why = format!("{} at {at} by {}{by} came after it", event.kind, event.actor);
-            return Err(refused(why).hint("take that back first, or do the reverse by its verb"));
-        }
-        let reverse = reversed.map_err(refused)?;
-        let redo = command.split(' ').next() == Some("undo");
-        let (by, regenerated) = (reverse.told(), Regenerated::default());
-        Ok((Undone { position: start, command, by, redo, done: false, regenerated }, reverse))
+        Ok::<_, Error>((start, reversed, dependent))
+    })?;
+    let command = workspace.invocation_shown(&start.to_string())?.words;
+    let refused = |why: String| {
+        let message = format!("`annals {command}` at {start} cannot be undone: {why}");
+        Error::new(ErrorKind::Rejected, message)
+    };
+    if let Some(at) = dependent {
+        let event = records::event(workspace, at)?;
+        let by = command_of(workspace, at)?;
+        let why = format!("{} at {at} by {}{by} came after it", event.kind, event.actor);
+        return Err(refused(why).hint("take that back first, or do the reverse by its verb"));
     }
+    let reverse = reversed.map_err(refused)?;
+    let redo = command.split(' ').next() == Some("undo");
+    let (by, regenerated) = (reverse.told(), Regenerated::default());
+    Ok((Undone { position: start, command, by, redo, done: false, regenerated }, reverse))
+}
 
-    /// The command that recorded an event, in brackets.
-    fn command_of(&self, position: u64) -> Result<String> {
-        let envelope = self.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
-        let Some(start) = envelope.header.invocation else { return Ok(String::new()) };
-        Ok(format!(" (`annals {}`)", self.invocation_shown(&start.to_string())?.words))
-    }
+/// The command that recorded an event, in brackets.
+fn command_of(workspace: &Workspace, position: u64) -> Result<String> {
+    let envelope = workspace.store.read(|log| Ok::<_, Error>(log.event(position)?))?;
+    let Some(start) = envelope.header.invocation else { return Ok(String::new()) };
+    Ok(format!(" (`annals {}`)", workspace.invocation_shown(&start.to_string())?.words))
+}
 
-    /// Start of the caller's last command that changed something, going backwards from the end.
-    fn last_own<A: Access>(&self, log: &View<A>) -> Result<u64> {
-        let none = || {
-            let message = format!("{} has changed nothing yet", self.caller.actor);
-            Error::new(ErrorKind::NotFound, message).hint("`annals log` shows who did what")
-        };
-        let actor = log.name(TAG_ACTOR, &self.caller.actor)?.ok_or_else(none)?;
-        let mut end = log.size();
-        // Commands that changed nothing in the end.
-        let mut idle = BTreeSet::new();
-        while end > 0 {
-            let begin = end.saturating_sub(WINDOW);
-            let mut found = None;
-            log.scan(begin..end, &Filter::default(), |envelope| {
-                let header = &envelope.header;
-                let start = header.invocation.filter(|start| !idle.contains(start));
-                if header.actor == actor && changes(header) && start.is_some() {
-                    found = start;
-                }
-                Ok::<_, StoreError>(())
-            })?;
-            match found {
-                Some(start) if is_withdrawn(log, start)? => {
-                    idle.insert(start);
-                }
-                Some(start) => return Ok(start),
-                None => end = begin,
+/// Start of the caller's last command that changed something, going backwards from the end.
+fn last_own<A: Access>(workspace: &Workspace, log: &View<A>) -> Result<u64> {
+    let none = || {
+        let message = format!("{} has changed nothing yet", workspace.caller.actor);
+        Error::new(ErrorKind::NotFound, message).hint("`annals log` shows who did what")
+    };
+    let actor = log.name(TAG_ACTOR, &workspace.caller.actor)?.ok_or_else(none)?;
+    let mut end = log.size();
+    // Commands that changed nothing in the end.
+    let mut idle = BTreeSet::new();
+    while end > 0 {
+        let begin = end.saturating_sub(WINDOW);
+        let mut found = None;
+        log.scan(begin..end, &Filter::default(), |envelope| {
+            let header = &envelope.header;
+            let start = header.invocation.filter(|start| !idle.contains(start));
+            if header.actor == actor && changes(header) && start.is_some() {
+                found = start;
             }
+            Ok::<_, StoreError>(())
+        })?;
+        match found {
+            Some(start) if is_withdrawn(log, start)? => {
+                idle.insert(start);
+            }
+            Some(start) => return Ok(start),
+            None => end = begin,
         }
-        Err(none())
     }
+    Err(none())
 }
 
 /// Whether all that a command did was to open promotion requests that it closed again, as a

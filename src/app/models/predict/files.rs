@@ -7,7 +7,7 @@ use super::model::Model;
 use crate::app::core::environment;
 use crate::app::runs::run_files::{Location, RunFiles, decides, files_of_details};
 use crate::app::runs::train::ensemble;
-use crate::app::{App, Error, ErrorKind, Named, Programs, Result};
+use crate::app::{Error, ErrorKind, Named, Programs, Result, Workspace, models, runs};
 use crate::base::confine;
 use crate::effect;
 use crate::model::config::TrainConfig;
@@ -34,108 +34,112 @@ pub(super) fn spec(
     }
 }
 
-impl App {
-    /// Loads what `text` names: a model in production, or a run.
-    ///
-    /// # Errors
-    /// When there is no such model, it has no weights, or a file is not the one that was recorded.
-    pub fn model(&self, text: &str, programs: &Programs) -> Result<Model> {
-        let views = self.snapshot()?;
-        let run = match self.find_named(&views, text)? {
-            Named::Run(run) => run,
-            Named::Version(model) => {
-                let current = views.production()?.into_iter().find(|m| m.name == model.name);
-                let is_current = current.is_some_and(|current| current.number == model.number);
-                if is_current {
-                    return self.model_in_production(&model, programs);
-                }
-                // A name or an alias means what is in production; a version means that version.
-                if !text.contains('@') {
-                    let message = format!(
-                        "{text} points at version {} of {}, which is not in production",
-                        model.number, model.name
-                    );
-                    return Err(Error::new(ErrorKind::Rejected, message)
-                        .hint(format!("`annals rollback {} --to {}`", model.name, model.number)));
-                }
-                model.run()
+/// Loads what `text` names: a model in production, or a run.
+///
+/// # Errors
+/// When there is no such model, it has no weights, or a file is not the one that was recorded.
+pub fn model(workspace: &Workspace, text: &str, programs: &Programs) -> Result<Model> {
+    let views = workspace.snapshot()?;
+    let run = match workspace.find_named(&views, text)? {
+        Named::Run(run) => run,
+        Named::Version(model) => {
+            let current = views.production()?.into_iter().find(|m| m.name == model.name);
+            let is_current = current.is_some_and(|current| current.number == model.number);
+            if is_current {
+                return model_in_production(workspace, &model, programs);
+            }
+            // A name or an alias means what is in production; a version means that version.
+            if !text.contains('@') {
+                let message = format!(
+                    "{text} points at version {} of {}, which is not in production",
+                    model.number, model.name
+                );
+                return Err(Error::new(ErrorKind::Rejected, message)
+                    .hint(format!("`annals rollback {} --to {}`", model.name, model.number)));
+            }
+            model.run()
+        }
+    };
+    let details = views
+        .run(run)?
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+    let place = RunFiles::of_details(&details, runs::redacted_files(workspace)?);
+    let recorded = files_of_details(&details);
+    runs::model_available(workspace, &place, &recorded)?;
+    let mut files = ModelFiles::of(details.experiment_id.clone());
+    let (mut list, mut of_members) = (None, Vec::new());
+    for file in recorded.into_iter().filter(|file| decides(file.name)) {
+        let path = match runs::locate(workspace, &place, file)? {
+            Location::Folder(path) => path,
+            // Weights are loaded from a folder that holds everything they are loaded with.
+            Location::Blob if !effect::is_weight_file(file.path) => {
+                workspace.blobs.path(file.digest)
+            }
+            Location::Blob | Location::Pack(_) => {
+                let id = &files.name;
+                let message = match place.was_dropped(file.path) {
+                    true => format!("{} when it was archived", file.not_kept(id)),
+                    false => format!("{} of {id} is not in its folder", file.path),
+                };
+                return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
+                    "`annals restore {id}` brings it back from the archive and the blob store"
+                )));
             }
         };
-        let details = views
-            .run(run)?
-            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        let place = RunFiles::of_details(&details, self.redacted_files()?);
-        let recorded = files_of_details(&details);
-        self.model_available(&place, &recorded)?;
-        let mut files = ModelFiles::of(details.experiment_id.clone());
-        let (mut list, mut of_members) = (None, Vec::new());
-        for file in recorded.into_iter().filter(|file| decides(file.name)) {
-            let path = match self.locate(&place, file)? {
-                Location::Folder(path) => path,
-                // Weights are loaded from a folder that holds everything they are loaded with.
-                Location::Blob if !effect::is_weight_file(file.path) => {
-                    self.blobs.path(file.digest)
-                }
-                Location::Blob | Location::Pack(_) => {
-                    let id = &files.name;
-                    let message = match place.was_dropped(file.path) {
-                        true => format!("{} when it was archived", file.not_kept(id)),
-                        false => format!("{} of {id} is not in its folder", file.path),
-                    };
-                    return Err(Error::new(ErrorKind::Rejected, message).hint(format!(
-                        "`annals restore {id}` brings it back from the archive and the blob store"
-                    )));
-                }
-            };
-            let known = (path, Some(file.digest));
-            match ModelFile::of_artifact(file.name) {
-                Some(ModelFile::Ensemble) => list = Some(known),
-                Some(of_model) => files.insert(of_model, known),
-                None => of_members.push((file.name.to_owned(), known)),
-            }
+        let known = (path, Some(file.digest));
+        match ModelFile::of_artifact(file.name) {
+            Some(ModelFile::Ensemble) => list = Some(known),
+            Some(of_model) => files.insert(of_model, known),
+            None => of_members.push((file.name.to_owned(), known)),
         }
-        if let Some(list) = list {
-            return Model::ensemble(files.name, &list, &of_members, programs);
-        }
-        if files.get(ModelFile::Weights).is_none() {
-            let status = self.status_now(details.status, None)?.word();
-            let message = format!("{} is {status} and has no weights", files.name);
-            return Err(Error::new(ErrorKind::Rejected, message));
-        }
-        Model::load(files, programs)
     }
+    if let Some(list) = list {
+        return Model::ensemble(files.name, &list, &of_members, programs);
+    }
+    if files.get(ModelFile::Weights).is_none() {
+        let status = workspace.status_now(details.status, None)?.word();
+        let message = format!("{} is {status} and has no weights", files.name);
+        return Err(Error::new(ErrorKind::Rejected, message));
+    }
+    Model::load(files, programs)
 }
 
-impl App {
-    fn model_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
-        // Damage is looked for only where loading failed: that reads every file. Behind a link
-        // `repair` does not write, and the error names the link.
-        self.load_in_production(model, programs).map_err(|error| {
-            let reachable = confine::parent_inside(&self.root, &model.path).is_ok();
-            match self.damaged_model(model).into_iter().next() {
-                Some(damage) if reachable => error.hint(damage.advice),
-                _ => error,
-            }
-        })
-    }
+fn model_in_production(
+    workspace: &Workspace,
+    model: &ModelRow,
+    programs: &Programs,
+) -> Result<Model> {
+    // Damage is looked for only where loading failed: that reads every file. Behind a link
+    // `repair` does not write, and the error names the link.
+    load_in_production(workspace, model, programs).map_err(|error| {
+        let reachable = confine::parent_inside(&workspace.root, &model.path).is_ok();
+        match models::damaged_model(workspace, model).into_iter().next() {
+            Some(damage) if reachable => error.hint(damage.advice),
+            _ => error,
+        }
+    })
+}
 
-    fn load_in_production(&self, model: &ModelRow, programs: &Programs) -> Result<Model> {
-        let (mut list, mut of_members) = (None, Vec::new());
-        let mut files = ModelFiles::of(model.name.clone());
-        for (path, digest, ..) in &model.files {
-            let known = (self.inside_folder(&model.path, path)?, digest.parse().ok());
-            if path == ensemble::MANIFEST {
-                list = Some(known);
-            } else if ensemble::is_of_member(path) {
-                of_members.push((path.clone(), known));
-            } else if let Some(file) = ModelFile::of_file_name(path) {
-                files.insert(file, known);
-            }
+fn load_in_production(
+    workspace: &Workspace,
+    model: &ModelRow,
+    programs: &Programs,
+) -> Result<Model> {
+    let (mut list, mut of_members) = (None, Vec::new());
+    let mut files = ModelFiles::of(model.name.clone());
+    for (path, digest, ..) in &model.files {
+        let known = (workspace.inside_folder(&model.path, path)?, digest.parse().ok());
+        if path == ensemble::MANIFEST {
+            list = Some(known);
+        } else if ensemble::is_of_member(path) {
+            of_members.push((path.clone(), known));
+        } else if let Some(file) = ModelFile::of_file_name(path) {
+            files.insert(file, known);
         }
-        match list {
-            Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
-            None => Model::load(files, programs),
-        }
+    }
+    match list {
+        Some(list) => Model::ensemble(files.name, &list, &of_members, programs),
+        None => Model::load(files, programs),
     }
 }
 

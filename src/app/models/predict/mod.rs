@@ -5,9 +5,9 @@
 //! answers from: a variant of [`ModelFile`](crate::model::ModelFile).
 //! `input.rs` reads files of texts. Start reading at [`Model`].
 
-mod files;
-mod input;
-mod model;
+pub(super) mod files;
+pub(super) mod input;
+pub(super) mod model;
 
 pub use input::TextFile;
 pub use model::{BATCH_TEXTS, Model, Prediction, Scored};

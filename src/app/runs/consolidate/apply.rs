@@ -1,6 +1,7 @@
 //! Carrying out a plan that was shown, run by run, each in a move of its own: what a crash leaves
 //! is a plan of which some rows are done, and applying it again does the others.
 
+use super::plan;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use crate::app::core::session::Tx;
 use crate::app::models::promote::append_move;
 use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, note_moved};
 use crate::app::runs::cleanup::bars_one_run;
-use crate::app::{App, ArchiveRequest, Error, ErrorKind, Result, Session};
+use crate::app::{ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{Digest, MoveId, RunId, failpoint};
 use crate::domain::Event;
 use crate::domain::file_move::{MoveCommand, MoveMode, MovePlanned, MovePurpose, RemovalOrder};
@@ -81,155 +82,163 @@ impl Progress {
     }
 }
 
-impl App {
-    /// Does what the plan of that digest says, exactly: archives, and takes files away.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] for a plan that nobody made; [`ErrorKind::Conflict`] when log or
-    /// files have moved on so that the plan would be another one, or another process consolidates.
-    pub fn apply_consolidation(&self, digits: &str) -> Result<Applied> {
-        let session = self.begin(VERB)?;
-        let result = self.apply_in(&session, digits);
-        let (applied, regenerated) = self.refreshed(session.finish_with(result))?;
-        Ok(Applied { regenerated, ..applied })
-    }
+/// Does what the plan of that digest says, exactly: archives, and takes files away.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a plan that nobody made; [`ErrorKind::Conflict`] when log or
+/// files have moved on so that the plan would be another one, or another process consolidates.
+pub fn apply_consolidation(workspace: &Workspace, digits: &str) -> Result<Applied> {
+    let session = workspace.begin(VERB)?;
+    let result = apply_in(workspace, &session, digits);
+    let (applied, regenerated) = workspace.refreshed(session.finish_with(result))?;
+    Ok(Applied { regenerated, ..applied })
+}
 
-    /// The plan that [`Self::apply_consolidation`] would carry out.
-    ///
-    /// # Errors
-    /// As [`Self::apply_consolidation`], before anything is written.
-    pub fn check_consolidation(&self, digits: &str) -> Result<Planned> {
-        let planned = self.shown_plan(digits)?;
-        let before = Progress::of(&self.snapshot()?, &planned)?;
-        if planned.plan.moving().any(|row| before.after(row).is_none()) {
-            still_so(&planned.plan, &self.consolidation_now()?, &before)?;
-        }
-        Ok(planned)
+/// The plan that [`apply_consolidation`] would carry out.
+///
+/// # Errors
+/// As [`apply_consolidation`], before anything is written.
+pub fn check_consolidation(workspace: &Workspace, digits: &str) -> Result<Planned> {
+    let planned = plan::shown_plan(workspace, digits)?;
+    let before = Progress::of(&workspace.snapshot()?, &planned)?;
+    if planned.plan.moving().any(|row| before.after(row).is_none()) {
+        still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
     }
+    Ok(planned)
+}
 
-    fn apply_in(&self, session: &Session<'_>, digits: &str) -> Result<Applied> {
-        let planned = self.shown_plan(digits)?;
-        session.transact(|tx| exclusive(tx))?;
-        let before = Progress::of(&self.snapshot()?, &planned)?;
-        // What is done already is not judged again.
-        if planned.plan.moving().any(|row| before.after(row).is_none()) {
-            still_so(&planned.plan, &self.consolidation_now()?, &before)?;
-        }
-        let (mut done, mut stayed) = (Vec::new(), Vec::new());
-        for row in planned.plan.moving().filter(|row| before.after(row).is_none()) {
-            match self.carry_out_row(session, &planned, row) {
-                Ok(()) => done.push(row.clone()),
-                Err(e) if bars_one_run(&e) => {
-                    stayed.push((row.experiment_id.clone(), e.to_string()));
-                }
-                Err(error) => return Err(error),
+fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Result<Applied> {
+    let planned = plan::shown_plan(workspace, digits)?;
+    session.transact(|tx| exclusive(tx))?;
+    let before = Progress::of(&workspace.snapshot()?, &planned)?;
+    // What is done already is not judged again.
+    if planned.plan.moving().any(|row| before.after(row).is_none()) {
+        still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
+    }
+    let (mut done, mut stayed) = (Vec::new(), Vec::new());
+    for row in planned.plan.moving().filter(|row| before.after(row).is_none()) {
+        match carry_out_row(workspace, session, &planned, row) {
+            Ok(()) => done.push(row.clone()),
+            Err(e) if bars_one_run(&e) => {
+                stayed.push((row.experiment_id.clone(), e.to_string()));
             }
-        }
-        let progress = Progress::of(&self.snapshot()?, &planned)?;
-        let rows = || planned.plan.moving();
-        let applied = Applied {
-            plan_digest: planned.plan_digest,
-            already: done.is_empty() && stayed.is_empty() && self.was_applied(&planned)?,
-            done,
-            stayed,
-            bytes_before: rows().map(|row| row.bytes).sum(),
-            bytes_after: rows().map(|row| progress.after(row).unwrap_or(row.bytes)).sum(),
-            regenerated: Regenerated::default(),
-        };
-        if !applied.already {
-            let command = WorkspaceCommand::ApplyConsolidation(ConsolidationResult {
-                plan: planned.plan_digest,
-                plan_sha256: Some(planned.plan_sha256),
-                policy_revision: planned.plan.policy_revision,
-                runs_before: planned.plan.rows.len() as u64,
-                archived: progress.archived.len() as u64,
-                deleted: progress.deleted.len() as u64,
-                stayed: rows().filter(|row| progress.after(row).is_none()).count() as u64,
-                bytes_before: applied.bytes_before,
-                bytes_after: applied.bytes_after,
-            });
-            session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
-            failpoint::hit();
-        }
-        Ok(applied)
-    }
-
-    fn was_applied(&self, planned: &Planned) -> Result<bool> {
-        let plan = planned.plan_digest.to_string();
-        Ok(self.snapshot()?.consolidations()?.iter().any(|row| row.plan == plan))
-    }
-
-    fn carry_out_row(&self, session: &Session<'_>, planned: &Planned, row: &PlanRow) -> Result<()> {
-        match row.action {
-            Action::Keep => Ok(()),
-            Action::Archive => {
-                let request = ArchiveRequest {
-                    archive: Archive::Archived,
-                    pack: Some(Pack::Zst),
-                    drop_weights: true,
-                    rule: Some(rule(planned.plan_digest)),
-                    reason: row.reason.clone(),
-                };
-                self.archive_in(session, row.run, &request).map(drop)
-            }
-            Action::Remove => self.delete(session, planned, row),
+            Err(error) => return Err(error),
         }
     }
-
-    fn delete(&self, session: &Session<'_>, planned: &Planned, row: &PlanRow) -> Result<()> {
-        let there = self.inside(&row.from)?.symlink_metadata().is_ok();
-        let order = RemovalOrder {
-            run: row.run,
+    let progress = Progress::of(&workspace.snapshot()?, &planned)?;
+    let rows = || planned.plan.moving();
+    let applied = Applied {
+        plan_digest: planned.plan_digest,
+        already: done.is_empty() && stayed.is_empty() && was_applied(workspace, &planned)?,
+        done,
+        stayed,
+        bytes_before: rows().map(|row| row.bytes).sum(),
+        bytes_after: rows().map(|row| progress.after(row).unwrap_or(row.bytes)).sum(),
+        regenerated: Regenerated::default(),
+    };
+    if !applied.already {
+        let command = WorkspaceCommand::ApplyConsolidation(ConsolidationResult {
             plan: planned.plan_digest,
-            reason: row.reason.clone(),
+            plan_sha256: Some(planned.plan_sha256),
             policy_revision: planned.plan.policy_revision,
-        };
-        let plan = MovePlanned {
-            id: MoveId(self.env.random()),
-            purpose: MovePurpose::Removal(order),
-            mode: MoveMode::Move,
-            from: row.from.clone(),
-            to: effect::REMOVED.into(),
-            files: if there { effect::survey(&self.root, &row.from)? } else { vec![] },
-        };
-        session.transact(|tx| {
-            let facts = RelocationFacts::read(tx.log(), row.run)?;
-            facts.may_delete()?;
-            if facts.run.folder != plan.from {
-                return Err(changed_meanwhile(&facts.run));
-            }
-            append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
-        })?;
-        let removed = effect::remove(&self.root, &plan);
-        let why = removed.as_ref().err().map(ToString::to_string);
-        let settle = |tx: &mut Tx<'_, '_>| self.finish_removal(tx, &plan, false, why);
-        let (_, end) = session.transact_patiently(settle)?;
-        if end == Recovered::RolledBack {
-            removed?;
-        }
-        effect::clear(&self.root, &plan)?;
+            runs_before: planned.plan.rows.len() as u64,
+            archived: progress.archived.len() as u64,
+            deleted: progress.deleted.len() as u64,
+            stayed: rows().filter(|row| progress.after(row).is_none()).count() as u64,
+            bytes_before: applied.bytes_before,
+            bytes_after: applied.bytes_after,
+        });
+        session.transact_patiently(|tx| tx.decide::<WorkspaceStream>((), command, &()))?;
         failpoint::hit();
-        Ok(())
     }
+    Ok(applied)
+}
 
-    /// Records how taking a run's files away ended: whether they are there decides.
-    pub(in crate::app) fn finish_removal(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
-        recovered: bool,
-        why: Option<String>,
-    ) -> Result<(String, Recovered)> {
-        let end = effect::recover_removal(&self.root, plan)?;
-        if end == Recovered::RolledBack {
-            let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
-            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-            return Ok((format!("{} stays", plan.from), end));
+fn was_applied(workspace: &Workspace, planned: &Planned) -> Result<bool> {
+    let plan = planned.plan_digest.to_string();
+    Ok(workspace.snapshot()?.consolidations()?.iter().any(|row| row.plan == plan))
+}
+
+fn carry_out_row(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    planned: &Planned,
+    row: &PlanRow,
+) -> Result<()> {
+    match row.action {
+        Action::Keep => Ok(()),
+        Action::Archive => {
+            let request = ArchiveRequest {
+                archive: Archive::Archived,
+                pack: Some(Pack::Zst),
+                drop_weights: true,
+                rule: Some(rule(planned.plan_digest)),
+                reason: row.reason.clone(),
+            };
+            runs::archive_in(workspace, session, row.run, &request).map(drop)
         }
-        append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-        note_moved(tx, plan, None)?;
-        Ok((format!("taking {} away was finished", plan.from), end))
+        Action::Remove => delete(workspace, session, planned, row),
     }
+}
+
+fn delete(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    planned: &Planned,
+    row: &PlanRow,
+) -> Result<()> {
+    let there = workspace.inside(&row.from)?.symlink_metadata().is_ok();
+    let order = RemovalOrder {
+        run: row.run,
+        plan: planned.plan_digest,
+        reason: row.reason.clone(),
+        policy_revision: planned.plan.policy_revision,
+    };
+    let plan = MovePlanned {
+        id: MoveId(workspace.env.random()),
+        purpose: MovePurpose::Removal(order),
+        mode: MoveMode::Move,
+        from: row.from.clone(),
+        to: effect::REMOVED.into(),
+        files: if there { effect::survey(&workspace.root, &row.from)? } else { vec![] },
+    };
+    session.transact(|tx| {
+        let facts = RelocationFacts::read(tx.log(), row.run)?;
+        facts.may_delete()?;
+        if facts.run.folder != plan.from {
+            return Err(changed_meanwhile(&facts.run));
+        }
+        append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
+    })?;
+    let removed = effect::remove(&workspace.root, &plan);
+    let why = removed.as_ref().err().map(ToString::to_string);
+    let settle = |tx: &mut Tx<'_, '_>| finish_removal(workspace, tx, &plan, false, why);
+    let (_, end) = session.transact_patiently(settle)?;
+    if end == Recovered::RolledBack {
+        removed?;
+    }
+    effect::clear(&workspace.root, &plan)?;
+    failpoint::hit();
+    Ok(())
+}
+
+/// Records how taking a run's files away ended: whether they are there decides.
+pub(in crate::app) fn finish_removal(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    plan: &MovePlanned,
+    recovered: bool,
+    why: Option<String>,
+) -> Result<(String, Recovered)> {
+    let end = effect::recover_removal(&workspace.root, plan)?;
+    if end == Recovered::RolledBack {
+        let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
+        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
+        return Ok((format!("{} stays", plan.from), end));
+    }
+    append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
+    note_moved(tx, plan, None)?;
+    Ok((format!("taking {} away was finished", plan.from), end))
 }
 
 /// Refuses while an earlier consolidation is under way.

@@ -1,9 +1,9 @@
 //! Consolidation (E-6): what stays, what stands for its series in an archive, what is taken away;
 //! the plan, carrying it out, and the report. Start reading in `plan.rs`.
 
-mod apply;
-mod plan;
-mod report;
+pub(super) mod apply;
+pub(super) mod plan;
+pub(super) mod report;
 
 pub use apply::Applied;
 pub use plan::{ConsolidationPlan, PlanRow, Planned};

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::runs::archive::folder_name;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, runs};
 use crate::base::{Digest, FileDigests, RunId, Sha256Digest, Split, parallel};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
@@ -106,100 +106,98 @@ struct RunFolderKey {
     folder: String,
 }
 
-impl App {
-    /// What a consolidation would do now; the plan is kept, so that it can be applied by its
-    /// digest.
-    ///
-    /// # Errors
-    /// When views or folders cannot be read, or the plan cannot be kept.
-    pub fn plan_consolidation(&self) -> Result<Planned> {
-        let plan = self.consolidation_now()?;
-        let digests = self.blobs.put(&plan.bytes()?)?;
-        Ok(Planned { plan_digest: digests.blake3, plan_sha256: digests.sha256, plan })
-    }
+/// What a consolidation would do now; the plan is kept, so that it can be applied by its
+/// digest.
+///
+/// # Errors
+/// When views or folders cannot be read, or the plan cannot be kept.
+pub fn plan_consolidation(workspace: &Workspace) -> Result<Planned> {
+    let plan = consolidation_now(workspace)?;
+    let digests = workspace.blobs.put(&plan.bytes()?)?;
+    Ok(Planned { plan_digest: digests.blake3, plan_sha256: digests.sha256, plan })
+}
 
-    /// A plan that was shown, by the first digits of its digest.
-    pub(super) fn shown_plan(&self, digits: &str) -> Result<Planned> {
-        let digest = match digits.parse::<Digest>() {
-            Ok(digest) => digest,
-            Err(_) => self.plan_beginning(digits)?,
-        };
-        let unknown = || {
-            let message = format!("no consolidation plan has the digest {digits}");
-            Error::new(ErrorKind::NotFound, message)
-                .hint("`annals consolidate plan` makes one and prints its digest")
-        };
-        if !self.blobs.contains(digest) {
-            return Err(unknown());
+/// A plan that was shown, by the first digits of its digest.
+pub(super) fn shown_plan(workspace: &Workspace, digits: &str) -> Result<Planned> {
+    let digest = match digits.parse::<Digest>() {
+        Ok(digest) => digest,
+        Err(_) => plan_beginning(workspace, digits)?,
+    };
+    let unknown = || {
+        let message = format!("no consolidation plan has the digest {digits}");
+        Error::new(ErrorKind::NotFound, message)
+            .hint("`annals consolidate plan` makes one and prints its digest")
+    };
+    if !workspace.blobs.contains(digest) {
+        return Err(unknown());
+    }
+    let bytes = workspace.blobs.get(digest)?;
+    let plan = serde_json::from_slice(&bytes).map_err(|_| unknown())?;
+    let plan_sha256 = FileDigests::of(&bytes).sha256;
+    Ok(Planned { plan_digest: digest, plan_sha256, plan })
+}
+
+fn plan_beginning(workspace: &Workspace, digits: &str) -> Result<Digest> {
+    let begins = |digest: &Digest| digest.to_string().starts_with(digits);
+    let plans = workspace.blobs.all()?.into_iter().map(|blob| blob.digest).filter(begins);
+    let is_plan = |digest: &Digest| {
+        let bytes = workspace.blobs.get(*digest).unwrap_or_default();
+        serde_json::from_slice::<ConsolidationPlan>(&bytes).is_ok()
+    };
+    match plans.filter(is_plan).collect::<Vec<_>>().as_slice() {
+        [digest] => Ok(*digest),
+        [] => {
+            let message = format!("no consolidation plan begins with {digits:?}");
+            Err(Error::new(ErrorKind::NotFound, message)
+                .hint("`annals consolidate plan` makes one and prints its digest"))
         }
-        let bytes = self.blobs.get(digest)?;
-        let plan = serde_json::from_slice(&bytes).map_err(|_| unknown())?;
-        let plan_sha256 = FileDigests::of(&bytes).sha256;
-        Ok(Planned { plan_digest: digest, plan_sha256, plan })
-    }
-
-    fn plan_beginning(&self, digits: &str) -> Result<Digest> {
-        let begins = |digest: &Digest| digest.to_string().starts_with(digits);
-        let plans = self.blobs.all()?.into_iter().map(|blob| blob.digest).filter(begins);
-        let is_plan = |digest: &Digest| {
-            let bytes = self.blobs.get(*digest).unwrap_or_default();
-            serde_json::from_slice::<ConsolidationPlan>(&bytes).is_ok()
-        };
-        match plans.filter(is_plan).collect::<Vec<_>>().as_slice() {
-            [digest] => Ok(*digest),
-            [] => {
-                let message = format!("no consolidation plan begins with {digits:?}");
-                Err(Error::new(ErrorKind::NotFound, message)
-                    .hint("`annals consolidate plan` makes one and prints its digest"))
-            }
-            several => {
-                let message = format!("{} plans begin with {digits:?}", several.len());
-                Err(Error::new(ErrorKind::Usage, message).hint("give more digits"))
-            }
+        several => {
+            let message = format!("{} plans begin with {digits:?}", several.len());
+            Err(Error::new(ErrorKind::Usage, message).hint("give more digits"))
         }
     }
+}
 
-    /// What a consolidation would do now.
-    pub(super) fn consolidation_now(&self) -> Result<ConsolidationPlan> {
-        let views = self.snapshot()?;
-        let (policy_revision, policy) = views.policy()?;
-        let held = self.kept_because(&views)?;
-        let (members, places) = members(&views, &policy, held, self.layout.kind)?;
-        let decided = consolidate(&policy, &members, self.env.now());
-        let sizes = self.sizes(&places);
-        let archived = self.layout.archive(Archive::Archived, &policy);
-        let rows = members.into_iter().zip(places).zip(decided.into_iter().zip(sizes));
-        let rows = rows.map(|((member, place), ((action, reason), size))| {
-            let (action, reason) = feasible(action, reason, &size);
-            PlanRow {
-                to: (action == Action::Archive)
-                    .then(|| format!("{archived}/{}", folder_name(&place.folder))),
-                bytes_saved: match action {
-                    Action::Keep => 0,
-                    Action::Archive => size.weights,
-                    Action::Remove => size.all,
-                },
-                run: member.run,
-                experiment_id: member.experiment_id,
-                series: member.series,
-                class: member.class,
-                action,
-                from: place.folder,
-                bytes: size.all,
-                state: size.state,
-                reason,
-            }
-        });
-        Ok(ConsolidationPlan { policy_revision, rows: rows.collect() })
-    }
+/// What a consolidation would do now.
+pub(super) fn consolidation_now(workspace: &Workspace) -> Result<ConsolidationPlan> {
+    let views = workspace.snapshot()?;
+    let (policy_revision, policy) = views.policy()?;
+    let held = runs::kept_because(workspace, &views)?;
+    let (members, places) = members(&views, &policy, held, workspace.layout.kind)?;
+    let decided = consolidate(&policy, &members, workspace.env.now());
+    let sizes = sizes(workspace, &places);
+    let archived = workspace.layout.archive(Archive::Archived, &policy);
+    let rows = members.into_iter().zip(places).zip(decided.into_iter().zip(sizes));
+    let rows = rows.map(|((member, place), ((action, reason), size))| {
+        let (action, reason) = feasible(action, reason, &size);
+        PlanRow {
+            to: (action == Action::Archive)
+                .then(|| format!("{archived}/{}", folder_name(&place.folder))),
+            bytes_saved: match action {
+                Action::Keep => 0,
+                Action::Archive => size.weights,
+                Action::Remove => size.all,
+            },
+            run: member.run,
+            experiment_id: member.experiment_id,
+            series: member.series,
+            class: member.class,
+            action,
+            from: place.folder,
+            bytes: size.all,
+            state: size.state,
+            reason,
+        }
+    });
+    Ok(ConsolidationPlan { policy_revision, rows: rows.collect() })
+}
 
-    /// The sizes of folders, several at a time: most of it is waiting for the file system.
-    fn sizes(&self, places: &[RunFolderKey]) -> Vec<Size> {
-        let measure = |places: &[RunFolderKey]| -> Vec<Size> {
-            places.iter().map(|place| effect::size(&self.root, &place.folder)).collect()
-        };
-        parallel::map_shares(parallel::cores(), places, measure).concat()
-    }
+/// The sizes of folders, several at a time: most of it is waiting for the file system.
+fn sizes(workspace: &Workspace, places: &[RunFolderKey]) -> Vec<Size> {
+    let measure = |places: &[RunFolderKey]| -> Vec<Size> {
+        places.iter().map(|place| effect::size(&workspace.root, &place.folder)).collect()
+    };
+    parallel::map_shares(parallel::cores(), places, measure).concat()
 }
 
 /// What can be done with a folder as it is.

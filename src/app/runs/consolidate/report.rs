@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::{PlanRow, Planned, metrics};
-use crate::app::{App, Result};
+use crate::app::{Result, Workspace, runs};
 use crate::base::{RequestId, Split, Timestamp};
 use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy, stem};
@@ -226,82 +226,79 @@ fn architecture(run: &RunDetails) -> String {
     }
 }
 
-impl App {
-    /// The consolidation report as of now.
-    ///
-    /// # Errors
-    /// When views or folders cannot be read.
-    pub fn consolidation_report(&self) -> Result<Report> {
-        let planned = self.plan_consolidation()?;
-        let views = self.snapshot()?;
-        let facts = ReportInputs::read(&views)?;
-        let rows = &planned.plan.rows;
-        let stays = |row: &&PlanRow| {
-            row.action != Action::Remove
-                && !matches!(row.class, Class::Incomplete | Class::TestMock)
-        };
-        let performance = rows.iter().filter(stays).filter_map(|r| facts.model(&r.experiment_id));
-        let saved = facts.past.iter().map(|row| row.bytes_before.saturating_sub(row.bytes_after));
-        Ok(Report {
-            project: self.settings.project.clone(),
-            generated: self.env.now(),
-            places: places(&facts),
-            inventory: inventory(rows, &facts),
-            performance: performance.collect(),
-            criteria: criteria(&facts, &metrics(self.layout.kind)),
-            bytes_saved: saved.sum(),
-            bytes_to_save: planned.plan.bytes_saved(),
-            since: since(&facts, &views)?,
-            next_steps: next_steps(&planned, &facts),
-            phases: self.phases(&planned, &facts),
-            planned,
-        })
-    }
+/// The consolidation report as of now.
+///
+/// # Errors
+/// When views or folders cannot be read.
+pub fn consolidation_report(workspace: &Workspace) -> Result<Report> {
+    let planned = runs::plan_consolidation(workspace)?;
+    let views = workspace.snapshot()?;
+    let facts = ReportInputs::read(&views)?;
+    let rows = &planned.plan.rows;
+    let stays = |row: &&PlanRow| {
+        row.action != Action::Remove && !matches!(row.class, Class::Incomplete | Class::TestMock)
+    };
+    let performance = rows.iter().filter(stays).filter_map(|r| facts.model(&r.experiment_id));
+    let saved = facts.past.iter().map(|row| row.bytes_before.saturating_sub(row.bytes_after));
+    Ok(Report {
+        project: workspace.settings.project.clone(),
+        generated: workspace.env.now(),
+        places: places(&facts),
+        inventory: inventory(rows, &facts),
+        performance: performance.collect(),
+        criteria: criteria(&facts, &metrics(workspace.layout.kind)),
+        bytes_saved: saved.sum(),
+        bytes_to_save: planned.plan.bytes_saved(),
+        since: since(&facts, &views)?,
+        next_steps: next_steps(&planned, &facts),
+        phases: phases(workspace, &planned, &facts),
+        planned,
+    })
+}
 
-    fn phases(&self, planned: &Planned, facts: &ReportInputs) -> Vec<Phase> {
-        let rows = &planned.plan.rows;
-        let ours = |run: &&RunDetails| {
-            let rule = run.archive.as_ref().and_then(|archive| archive.rule.as_ref());
-            rule.is_some_and(|rule| rule.starts_with(RULE))
-        };
-        let line = |row: &PlanRow| format!("{} ({})", row.experiment_id, row.reason);
-        let steps = |action: Action| rows.iter().filter(|r| r.action == action).map(line).collect();
-        let mut registry: Vec<String> = self.exporter().edited();
-        registry.iter_mut().for_each(|file| *file = format!("{file} was edited by hand"));
-        if planned.plan.moving().next().is_some() {
-            registry.push("written again when the plan is applied".to_owned());
-        }
-        let deleted = facts.runs.values().filter(|run| run.deleted.is_some()).count();
-        let waiting = rows.iter().filter_map(|row| facts.promotion(row));
-        let waiting: Vec<String> =
-            waiting.map(|(what, command)| format!("{what}: {command}")).collect();
-        vec![
-            Phase {
-                title: "Create Production Model Archive",
-                done: facts.production.len(),
-                left: waiting.len(),
-                steps: waiting,
-            },
-            Phase {
-                title: "Archive Historical Models",
-                done: facts.runs.values().filter(ours).count(),
-                left: planned.plan.count(Action::Archive),
-                steps: steps(Action::Archive),
-            },
-            Phase {
-                title: "Clean Debug Models",
-                done: deleted,
-                left: planned.plan.count(Action::Remove),
-                steps: steps(Action::Remove),
-            },
-            Phase {
-                title: "Update Registry",
-                done: facts.past.len(),
-                left: registry.len(),
-                steps: registry,
-            },
-        ]
+fn phases(workspace: &Workspace, planned: &Planned, facts: &ReportInputs) -> Vec<Phase> {
+    let rows = &planned.plan.rows;
+    let ours = |run: &&RunDetails| {
+        let rule = run.archive.as_ref().and_then(|archive| archive.rule.as_ref());
+        rule.is_some_and(|rule| rule.starts_with(RULE))
+    };
+    let line = |row: &PlanRow| format!("{} ({})", row.experiment_id, row.reason);
+    let steps = |action: Action| rows.iter().filter(|r| r.action == action).map(line).collect();
+    let mut registry: Vec<String> = workspace.exporter().edited();
+    registry.iter_mut().for_each(|file| *file = format!("{file} was edited by hand"));
+    if planned.plan.moving().next().is_some() {
+        registry.push("written again when the plan is applied".to_owned());
     }
+    let deleted = facts.runs.values().filter(|run| run.deleted.is_some()).count();
+    let waiting = rows.iter().filter_map(|row| facts.promotion(row));
+    let waiting: Vec<String> =
+        waiting.map(|(what, command)| format!("{what}: {command}")).collect();
+    vec![
+        Phase {
+            title: "Create Production Model Archive",
+            done: facts.production.len(),
+            left: waiting.len(),
+            steps: waiting,
+        },
+        Phase {
+            title: "Archive Historical Models",
+            done: facts.runs.values().filter(ours).count(),
+            left: planned.plan.count(Action::Archive),
+            steps: steps(Action::Archive),
+        },
+        Phase {
+            title: "Clean Debug Models",
+            done: deleted,
+            left: planned.plan.count(Action::Remove),
+            steps: steps(Action::Remove),
+        },
+        Phase {
+            title: "Update Registry",
+            done: facts.past.len(),
+            left: registry.len(),
+            steps: registry,
+        },
+    ]
 }
 
 fn places(facts: &ReportInputs) -> Vec<(String, usize)> {

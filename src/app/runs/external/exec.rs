@@ -1,6 +1,8 @@
 //! A command that is supervised from its start to its end: what it prints as lines of JSON is
 //! recorded as it comes, everything it prints is kept, and how it ended is in the log (SUP-1).
 
+use super::report;
+use super::start;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use super::start::{StartRun, no_id};
 use crate::app::NewRun;
 use crate::app::runs::supervision::{Supervised, Supervision};
 use crate::app::runs::train::RunFolder;
-use crate::app::{App, Error, ErrorKind, Result, Session};
+use crate::app::{Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{RunId, confine};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
@@ -55,163 +57,155 @@ pub struct Executed {
     pub notes: Vec<String>,
 }
 
-impl App {
-    /// Runs a command as a run. `stop` counts how often the user asked for an end: once passes
-    /// Ctrl-C on, twice kills. `echo` gets everything the command prints, `tell` what was not
-    /// recorded of it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the command ended so,
-    /// which is then in the log.
-    pub fn exec(
-        &self,
-        request: &ExecRequest,
-        stop: &AtomicUsize,
-        echo: &mut dyn FnMut(&Printed),
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<Executed> {
-        let prepared = self.prepare_start(&request.start)?;
-        self.recover()?;
-        self.may_begin("run exec")?;
-        let session = self.begin("run exec")?;
-        let begins = NewRun {
-            name: &request.start.name,
-            model: &prepared.config_name,
-            began: session.now(),
-        };
-        let folder = match RunFolder::create(self, &begins) {
-            Ok(folder) => folder,
-            Err(error) => return session.finish_with(Err(error)),
-        };
-        let begun = session.transact(|tx| {
-            let by = Provenance::Supervised;
-            self.record_external_start(tx, &request.start, &prepared, &folder, by)
-        });
-        folder.note_start(&begun);
-        let state = match begun {
-            Ok(state) => state,
-            Err(error) => {
-                folder.discard();
-                return session.finish_with(Err(error));
-            }
-        };
-        let Some(run) = state.id else {
-            return session.finish_with(Err(no_id()));
-        };
-        // Without the registry files the log is as good.
-        let _ = self.refresh();
-        let result = self.supervise(&session, request, state, &folder, (stop, echo), tell);
-        let settled = match &result {
-            Err(error) => self.end_run(&session, run, error),
-            Ok(_) => Ok(()),
-        };
-        let ended = session.finish_with(settled.and(result));
-        self.refresh()?;
-        ended
-    }
+/// Runs a command as a run. `stop` counts how often the user asked for an end: once passes
+/// Ctrl-C on, twice kills. `echo` gets everything the command prints, `tell` what was not
+/// recorded of it.
+///
+/// # Errors
+/// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the command ended so,
+/// which is then in the log.
+pub fn exec(
+    workspace: &Workspace,
+    request: &ExecRequest,
+    stop: &AtomicUsize,
+    echo: &mut dyn FnMut(&Printed),
+    tell: &mut dyn FnMut(&str),
+) -> Result<Executed> {
+    let prepared = start::prepare_start(workspace, &request.start)?;
+    workspace.recover()?;
+    workspace.may_begin("run exec")?;
+    let session = workspace.begin("run exec")?;
+    let begins =
+        NewRun { name: &request.start.name, model: &prepared.config_name, began: session.now() };
+    let folder = match RunFolder::create(workspace, &begins) {
+        Ok(folder) => folder,
+        Err(error) => return session.finish_with(Err(error)),
+    };
+    let begun = session.transact(|tx| {
+        let by = Provenance::Supervised;
+        start::record_external_start(workspace, tx, &request.start, &prepared, &folder, by)
+    });
+    folder.note_start(&begun);
+    let state = match begun {
+        Ok(state) => state,
+        Err(error) => {
+            folder.discard();
+            return session.finish_with(Err(error));
+        }
+    };
+    let Some(run) = state.id else {
+        return session.finish_with(Err(no_id()));
+    };
+    // Without the registry files the log is as good.
+    let _ = workspace.refresh();
+    let result = supervise(workspace, &session, request, state, &folder, (stop, echo), tell);
+    let settled = match &result {
+        Err(error) => runs::end_run(&session, run, error),
+        Ok(_) => Ok(()),
+    };
+    let ended = session.finish_with(settled.and(result));
+    workspace.refresh()?;
+    ended
+}
 
-    fn supervise(
-        &self,
-        session: &Session<'_>,
-        request: &ExecRequest,
-        state: RunState,
-        folder: &RunFolder,
-        (stop, echo): (&AtomicUsize, &mut dyn FnMut(&Printed)),
-        tell: &mut dyn FnMut(&str),
-    ) -> Result<Executed> {
-        let (run, started) = (state.id.ok_or_else(no_id)?, session.now());
-        let variables = [
-            ("ANNALS_RUN", run.to_string()),
-            ("ANNALS_RUN_FOLDER", folder.path.display().to_string()),
-        ];
-        let command =
-            Command::start(&request.guard, &request.command, &self.caller.cwd, &variables)
-                .map_err(|e| {
-                    Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
-                })?;
-        let path = folder.path.join(folder.log_file());
-        let mut log = confine::append_file(&path)
-            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
-        let mut heard = ScriptOutput::default();
-        // The log of the output is a convenience: a full disk ends no training.
-        let mut keep = |lines: &[u8]| drop(log.write_all(lines));
-        let supervision = Supervision {
-            session,
-            run,
-            state,
-            provenance: Provenance::Supervised,
-            stop,
-            queue_facts: QUEUE_FACTS,
-        };
-        let mut executing =
-            Executing { session, command, heard: &mut heard, echo, keep: &mut keep };
-        let end = supervision.until_end(&mut executing);
-        drop(executing);
-        drop(log);
-        let asked = stop.load(Ordering::SeqCst);
-        let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
-        let seconds = session.now().seconds_since(started);
-        let (ending, error) = match (end.success, asked) {
-            (true, _) => (None, None),
-            (false, 0) => {
-                let message = format!("training failed: {}", end.reason);
-                let ending = Ending::Fail {
-                    reason: end.reason,
-                    signal: end.signal,
-                    exit_code: end.exit_code,
-                    stderr_tail: heard.tail(),
-                };
-                (Some(ending), Some(Error::new(ErrorKind::TrainingFailed, message)))
-            }
-            (false, _) => {
-                let reason = format!("stopped by the user; {}", end.reason);
-                let error = Error::new(ErrorKind::Interrupted, format!("the run was {reason}"));
-                (Some(Ending::Interrupt { reason }), Some(error))
-            }
-        };
-        let mut stored: Vec<ArtifactStored> = Vec::new();
-        let mut unkept = Vec::new();
-        if ending.is_none() {
-            let printed = std::mem::take(&mut heard.saves);
-            let all = printed.iter().map(|save| (save, false));
-            for ((what, file), asked) in all.chain(request.save.iter().map(|save| (save, true))) {
-                let file = self.caller.cwd.join(file);
-                match self.keep(&self.relative(&folder.path), &file, what) {
-                    Ok(kept) => stored.push(kept),
-                    Err(error) => {
-                        heard.no_file(&format!("{what}: {}", file.display()));
-                        tell(&format!("{what} was not kept: {error}"));
-                        unkept.extend(asked.then_some(error));
-                    }
+fn supervise(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    request: &ExecRequest,
+    state: RunState,
+    folder: &RunFolder,
+    (stop, echo): (&AtomicUsize, &mut dyn FnMut(&Printed)),
+    tell: &mut dyn FnMut(&str),
+) -> Result<Executed> {
+    let (run, started) = (state.id.ok_or_else(no_id)?, session.now());
+    let variables =
+        [("ANNALS_RUN", run.to_string()), ("ANNALS_RUN_FOLDER", folder.path.display().to_string())];
+    let command =
+        Command::start(&request.guard, &request.command, &workspace.caller.cwd, &variables)
+            .map_err(|e| {
+                Error::caused(ErrorKind::TrainingFailed, "the command does not start", e)
+            })?;
+    let path = folder.path.join(folder.log_file());
+    let mut log = confine::append_file(&path)
+        .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
+    let mut heard = ScriptOutput::default();
+    // The log of the output is a convenience: a full disk ends no training.
+    let mut keep = |lines: &[u8]| drop(log.write_all(lines));
+    let supervision = Supervision {
+        session,
+        run,
+        state,
+        provenance: Provenance::Supervised,
+        stop,
+        queue_facts: QUEUE_FACTS,
+    };
+    let mut executing = Executing { session, command, heard: &mut heard, echo, keep: &mut keep };
+    let end = supervision.until_end(&mut executing);
+    drop(executing);
+    drop(log);
+    let asked = stop.load(Ordering::SeqCst);
+    let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
+    let seconds = session.now().seconds_since(started);
+    let (ending, error) = match (end.success, asked) {
+        (true, _) => (None, None),
+        (false, 0) => {
+            let message = format!("training failed: {}", end.reason);
+            let ending = Ending::Fail {
+                reason: end.reason,
+                signal: end.signal,
+                exit_code: end.exit_code,
+                stderr_tail: heard.tail(),
+            };
+            (Some(ending), Some(Error::new(ErrorKind::TrainingFailed, message)))
+        }
+        (false, _) => {
+            let reason = format!("stopped by the user; {}", end.reason);
+            let error = Error::new(ErrorKind::Interrupted, format!("the run was {reason}"));
+            (Some(Ending::Interrupt { reason }), Some(error))
+        }
+    };
+    let mut stored: Vec<ArtifactStored> = Vec::new();
+    let mut unkept = Vec::new();
+    if ending.is_none() {
+        let printed = std::mem::take(&mut heard.saves);
+        let all = printed.iter().map(|save| (save, false));
+        for ((what, file), asked) in all.chain(request.save.iter().map(|save| (save, true))) {
+            let file = workspace.caller.cwd.join(file);
+            match report::keep(workspace, &workspace.relative(&folder.path), &file, what) {
+                Ok(kept) => stored.push(kept),
+                Err(error) => {
+                    heard.no_file(&format!("{what}: {}", file.display()));
+                    tell(&format!("{what} was not kept: {error}"));
+                    unkept.extend(asked.then_some(error));
                 }
             }
         }
-        stored.extend(folder.file("log", &folder.log_file()).ok());
-        self.put_blobs(folder, &mut stored)?;
-        let finish = heard.finish(seconds);
-        let state = session.transact_patiently(|tx| {
-            let mut commands: Vec<RunCommand> =
-                stored.into_iter().map(RunCommand::StoreArtifact).collect();
-            commands.push(RunCommand::NoteUnrecorded(heard.unrecorded()));
-            self.tell(tx, run, Provenance::Supervised, |_| Ok(commands))?;
-            self.tell(tx, run, Provenance::Supervised, |state| {
-                let ending = ending.unwrap_or_else(|| finished(state, finish));
-                Ok(vec![RunCommand::End(ending)])
-            })
-        })?;
-        let notes = heard.notes();
-        notes.iter().for_each(|note| tell(note));
-        if let Some(error) = error {
-            return Err(error);
-        }
-        let (experiment_id, status) = (state.experiment_id, state.status);
-        if let Some(error) = unkept.into_iter().next() {
-            let message = format!("{experiment_id} finished, but a file of --save was not kept");
-            return Err(Error::caused(ErrorKind::Data, message, error)
-                .hint("what the command printed is recorded; the run has no such file"));
-        }
-        Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
     }
+    stored.extend(folder.file("log", &folder.log_file()).ok());
+    runs::put_blobs(workspace, folder, &mut stored)?;
+    let finish = heard.finish(seconds);
+    let state = session.transact_patiently(|tx| {
+        let mut commands: Vec<RunCommand> =
+            stored.into_iter().map(RunCommand::StoreArtifact).collect();
+        commands.push(RunCommand::NoteUnrecorded(heard.unrecorded()));
+        report::tell(tx, run, Provenance::Supervised, |_| Ok(commands))?;
+        report::tell(tx, run, Provenance::Supervised, |state| {
+            let ending = ending.unwrap_or_else(|| finished(state, finish));
+            Ok(vec![RunCommand::End(ending)])
+        })
+    })?;
+    let notes = heard.notes();
+    notes.iter().for_each(|note| tell(note));
+    if let Some(error) = error {
+        return Err(error);
+    }
+    let (experiment_id, status) = (state.experiment_id, state.status);
+    if let Some(error) = unkept.into_iter().next() {
+        let message = format!("{experiment_id} finished, but a file of --save was not kept");
+        return Err(Error::caused(ErrorKind::Data, message, error)
+            .hint("what the command printed is recorded; the run has no such file"));
+    }
+    Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
 }
 
 /// A command whose output is shown, kept and recorded.

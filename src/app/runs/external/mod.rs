@@ -7,16 +7,16 @@
 //! `report.rs`, then `exec.rs`; what a line means is in `printed.rs`, what becomes of it in
 //! `script_output.rs`.
 
-mod exec;
-mod line;
-mod literal;
-mod pending;
-mod printed;
-mod report;
-mod script_output;
-mod silent;
-mod start;
-mod tracker;
+pub(super) mod exec;
+pub(super) mod line;
+pub(super) mod literal;
+pub(super) mod pending;
+pub(super) mod printed;
+pub(super) mod report;
+pub(super) mod script_output;
+pub(super) mod silent;
+pub(super) mod start;
+pub(super) mod tracker;
 
 pub use exec::{ExecRequest, Executed};
 pub use report::{MetricPoints, MetricsLogged, ReportedBy, RunEnded, RunResult};

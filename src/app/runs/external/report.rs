@@ -12,7 +12,7 @@ use super::pending::Pending;
 use super::script_output::{EPOCH_MAX, STEP_MAX};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
-use crate::app::{App, Error, ErrorKind, Result, fold_policy, fold_run};
+use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy, fold_run};
 use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
 use crate::base::{Digest, FileDigests, RunId, Split, Timestamp, codec, durable};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
@@ -116,219 +116,229 @@ impl From<&RunState> for RunEnded {
     }
 }
 
-impl App {
-    /// Records points of a run under way.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] and [`ErrorKind::Data`] for a bad metric; [`ErrorKind::Rejected`]
-    /// when the run has ended.
-    pub fn log_metrics(&self, run: RunId, points: &MetricPoints) -> Result<u64> {
-        let values = line::metric_values(&points.values)?;
-        if values.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "no metric was given")
-                .hint("annals run log RUN valid/loss=0.3 valid/accuracy=0.9 --step 10"));
-        }
-        let (given, now) = (given_step(points.step, points.epoch)?, self.env.now());
-        let mut step = given.unwrap_or(0);
-        let known = self.known_series(run)?;
-        let by = points.source.provenance();
-        self.report("run log", |app, tx| {
-            if given.is_none() {
-                // Inside the transaction: two callers never get the same.
-                let highest = known.now(tx, run)?.iter().map(|row| row.highest_step).max();
-                let next = highest.map_or(0, |highest| highest + 1);
-                step = if next <= STEP_MAX { next } else { return Err(no_next_step()) };
-            }
-            let commands = batches(&values, step, points.epoch, now);
-            app.tell(tx, run, by, |_| Ok(commands))
-        })?;
-        Ok(step)
+/// Records points of a run under way.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] and [`ErrorKind::Data`] for a bad metric; [`ErrorKind::Rejected`]
+/// when the run has ended.
+pub fn log_metrics(workspace: &Workspace, run: RunId, points: &MetricPoints) -> Result<u64> {
+    let values = line::metric_values(&points.values)?;
+    if values.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "no metric was given")
+            .hint("annals run log RUN valid/loss=0.3 valid/accuracy=0.9 --step 10"));
     }
-
-    /// The series of a run as the views have them, to be brought up to date in a transaction.
-    fn known_series(&self, run: RunId) -> Result<KnownSeries> {
-        let snapshot = self.snapshot()?;
-        Ok(KnownSeries { rows: snapshot.metrics(run)?, size: snapshot.size() })
-    }
-
-    /// Keeps a file of a run under way, in its folder and in the blob store, as `what`: `weights`,
-    /// `vocabulary`, `labels`, or a word of the script's own. The same bytes again change nothing.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is no plain file, or the run has ended.
-    pub fn save_file(&self, run: RunId, file: &Path, what: &str) -> Result<ArtifactStored> {
-        let what = Name::new(what)?;
-        let state = self.store.read(|log| fold_run(log, run))?;
-        // Refused before bytes are copied.
-        state.must_run()?;
-        let stored = self.keep(&state.folder, file, what.as_str())?;
-        let kept = stored.clone();
-        self.report("run save", |app, tx| {
-            app.tell(tx, run, Provenance::Reported, |state| {
-                let same = state.artifacts.get(&kept.name);
-                let same = same.is_some_and(|a| (a.digest, &a.path) == (kept.digest, &kept.path));
-                Ok(if same { vec![] } else { vec![RunCommand::StoreArtifact(kept)] })
-            })
-        })?;
-        Ok(stored)
-    }
-
-    /// Copies a file into a run's folder and the blob store.
-    pub(super) fn keep(&self, folder: &str, file: &Path, what: &str) -> Result<ArtifactStored> {
-        // It becomes a part of a path.
-        let what = Name::new(what)?;
-        let what = what.as_str();
-        if !file.is_file() {
-            let message = format!("{} is not a file", file.display());
-            return Err(
-                Error::new(ErrorKind::Data, message).hint("save the files of a folder one by one")
-            );
+    let (given, now) = (given_step(points.step, points.epoch)?, workspace.env.now());
+    let mut step = given.unwrap_or(0);
+    let known = known_series(workspace, run)?;
+    let by = points.source.provenance();
+    report(workspace, "run log", |tx| {
+        if given.is_none() {
+            // Inside the transaction: two callers never get the same.
+            let highest = known.now(tx, run)?.iter().map(|row| row.highest_step).max();
+            let next = highest.map_or(0, |highest| highest + 1);
+            step = if next <= STEP_MAX { next } else { return Err(no_next_step()) };
         }
-        let (digests, bytes) = if self.dry_run {
-            std::fs::File::open(file)
-                .and_then(|mut file| FileDigests::of_reader(&mut file))
-                .map_err(|e| Error::io(format!("read {}", file.display()), e))?
-        } else {
-            self.blobs.put_file(file)?
-        };
-        let digest = digests.blake3;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let inside =
-            if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
-        let (path, taken) = self.free_path(folder, &inside, &name, digest)?;
-        if !taken && !self.dry_run {
-            let target = self.inside_folder(folder, &path)?;
-            let failed = |e| Error::io(format!("write {}", target.display()), e);
-            let parent = target.parent().unwrap_or(&self.root);
-            durable::create_dir_all(parent).map_err(failed)?;
-            let partial = parent.join(format!(".{digest}.partial"));
-            let _ = std::fs::remove_file(&partial);
-            copy_file(&self.blobs.path(digest), &partial).map_err(failed)?;
-            std::fs::rename(&partial, &target).map_err(failed)?;
-            durable::sync_parent(&target).map_err(failed)?;
-        }
-        Ok(ArtifactStored {
-            name: what.to_owned(),
-            path: Some(path),
-            digest,
-            sha256: Some(digests.sha256),
-            bytes,
-            blob: true,
+        let commands = batches(&values, step, points.epoch, now);
+        tell(tx, run, by, |_| Ok(commands))
+    })?;
+    Ok(step)
+}
+
+/// The series of a run as the views have them, to be brought up to date in a transaction.
+fn known_series(workspace: &Workspace, run: RunId) -> Result<KnownSeries> {
+    let snapshot = workspace.snapshot()?;
+    Ok(KnownSeries { rows: snapshot.metrics(run)?, size: snapshot.size() })
+}
+
+/// Keeps a file of a run under way, in its folder and in the blob store, as `what`: `weights`,
+/// `vocabulary`, `labels`, or a word of the script's own. The same bytes again change nothing.
+///
+/// # Errors
+/// When the file cannot be read, is no plain file, or the run has ended.
+pub fn save_file(
+    workspace: &Workspace,
+    run: RunId,
+    file: &Path,
+    what: &str,
+) -> Result<ArtifactStored> {
+    let what = Name::new(what)?;
+    let state = workspace.store.read(|log| fold_run(log, run))?;
+    // Refused before bytes are copied.
+    state.must_run()?;
+    let stored = keep(workspace, &state.folder, file, what.as_str())?;
+    let kept = stored.clone();
+    report(workspace, "run save", |tx| {
+        tell(tx, run, Provenance::Reported, |state| {
+            let same = state.artifacts.get(&kept.name);
+            let same = same.is_some_and(|a| (a.digest, &a.path) == (kept.digest, &kept.path));
+            Ok(if same { vec![] } else { vec![RunCommand::StoreArtifact(kept)] })
         })
-    }
+    })?;
+    Ok(stored)
+}
 
-    /// A path that nothing has, or one that has these bytes already: a recorded file is never
-    /// written over.
-    fn free_path(
-        &self,
-        folder: &str,
-        inside: &str,
-        name: &str,
-        digest: Digest,
-    ) -> Result<(String, bool)> {
-        let (stem, extension) = match name.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
-            _ => (name, String::new()),
+/// Copies a file into a run's folder and the blob store.
+pub(super) fn keep(
+    workspace: &Workspace,
+    folder: &str,
+    file: &Path,
+    what: &str,
+) -> Result<ArtifactStored> {
+    // It becomes a part of a path.
+    let what = Name::new(what)?;
+    let what = what.as_str();
+    if !file.is_file() {
+        let message = format!("{} is not a file", file.display());
+        return Err(
+            Error::new(ErrorKind::Data, message).hint("save the files of a folder one by one")
+        );
+    }
+    let (digests, bytes) = if workspace.dry_run {
+        std::fs::File::open(file)
+            .and_then(|mut file| FileDigests::of_reader(&mut file))
+            .map_err(|e| Error::io(format!("read {}", file.display()), e))?
+    } else {
+        workspace.blobs.put_file(file)?
+    };
+    let digest = digests.blake3;
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let inside = if what == "weights" { "checkpoints".into() } else { format!("results/{what}") };
+    let (path, taken) = free_path(workspace, folder, &inside, &name, digest)?;
+    if !taken && !workspace.dry_run {
+        let target = workspace.inside_folder(folder, &path)?;
+        let failed = |e| Error::io(format!("write {}", target.display()), e);
+        let parent = target.parent().unwrap_or(&workspace.root);
+        durable::create_dir_all(parent).map_err(failed)?;
+        let partial = parent.join(format!(".{digest}.partial"));
+        let _ = std::fs::remove_file(&partial);
+        copy_file(&workspace.blobs.path(digest), &partial).map_err(failed)?;
+        std::fs::rename(&partial, &target).map_err(failed)?;
+        durable::sync_parent(&target).map_err(failed)?;
+    }
+    Ok(ArtifactStored {
+        name: what.to_owned(),
+        path: Some(path),
+        digest,
+        sha256: Some(digests.sha256),
+        bytes,
+        blob: true,
+    })
+}
+
+/// A path that nothing has, or one that has these bytes already: a recorded file is never
+/// written over.
+fn free_path(
+    workspace: &Workspace,
+    folder: &str,
+    inside: &str,
+    name: &str,
+    digest: Digest,
+) -> Result<(String, bool)> {
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
+        _ => (name, String::new()),
+    };
+    for number in 1_u32.. {
+        let path = match number {
+            1 => format!("{inside}/{name}"),
+            _ => format!("{inside}/{stem}_{number}{extension}"),
         };
-        for number in 1_u32.. {
-            let path = match number {
-                1 => format!("{inside}/{name}"),
-                _ => format!("{inside}/{stem}_{number}{extension}"),
-            };
-            match crate::effect::digests(&self.inside_folder(folder, &path)?)? {
-                None => return Ok((path, false)),
-                Some(found) if found.blake3 == digest => return Ok((path, true)),
-                Some(_) => {}
-            }
+        match crate::effect::digests(&workspace.inside_folder(folder, &path)?)? {
+            None => return Ok((path, false)),
+            Some(found) if found.blake3 == digest => return Ok((path, true)),
+            Some(_) => {}
         }
-        Err(Error::new(ErrorKind::Bug, "BUG: no free name"))
     }
+    Err(Error::new(ErrorKind::Bug, "BUG: no free name"))
+}
 
-    /// Ends a run well, and judges it by the policy.
-    ///
-    /// # Errors
-    /// For bad values, and when the run has ended.
-    pub fn finish_run(&self, run: RunId, finish: &RunResult) -> Result<RunState> {
-        let given = line::metric_values(&finish.values)?;
-        let evaluations: Vec<Evaluation> =
-            finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
-        let known = self.known_series(run)?;
-        let ended = self.report("run finish", |app, tx| {
-            let rows = known.now(tx, run)?;
-            let steps = rows.iter().map(|row| row.highest_step).max().unwrap_or(0);
-            let last: Vec<FinalMetric> = rows.into_iter().map(last_value).collect();
-            let scores: Vec<FinalMetric> = evaluations.iter().flat_map(line::scores).collect();
-            let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
-            let metrics = merged([last, scores, given]);
-            let (metrics, left) = fitting(metrics, &evaluations);
-            let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
-            let seconds = started.map_or(0.0, |started| app.env.now().seconds_since(started));
-            let (epochs, parameters) = (finish.epochs, finish.parameters);
-            let all = FinalScores { metrics, evaluations, steps, epochs, parameters, seconds };
-            app.tell(tx, run, by, |state| {
-                let left = RunCommand::NoteUnrecorded(too_many(&left));
-                Ok(vec![left, RunCommand::End(finished(state, all))])
-            })
-        })?;
-        self.refresh()?;
-        Ok(ended)
-    }
+/// Ends a run well, and judges it by the policy.
+///
+/// # Errors
+/// For bad values, and when the run has ended.
+pub fn finish_run(workspace: &Workspace, run: RunId, finish: &RunResult) -> Result<RunState> {
+    let given = line::metric_values(&finish.values)?;
+    let evaluations: Vec<Evaluation> =
+        finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
+    let known = known_series(workspace, run)?;
+    let ended = report(workspace, "run finish", |tx| {
+        let rows = known.now(tx, run)?;
+        let steps = rows.iter().map(|row| row.highest_step).max().unwrap_or(0);
+        let last: Vec<FinalMetric> = rows.into_iter().map(last_value).collect();
+        let scores: Vec<FinalMetric> = evaluations.iter().flat_map(line::scores).collect();
+        let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
+        let metrics = merged([last, scores, given]);
+        let (metrics, left) = fitting(metrics, &evaluations);
+        let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
+        let seconds = started.map_or(0.0, |started| workspace.env.now().seconds_since(started));
+        let (epochs, parameters) = (finish.epochs, finish.parameters);
+        let all = FinalScores { metrics, evaluations, steps, epochs, parameters, seconds };
+        tell(tx, run, by, |state| {
+            let left = RunCommand::NoteUnrecorded(too_many(&left));
+            Ok(vec![left, RunCommand::End(finished(state, all))])
+        })
+    })?;
+    workspace.refresh()?;
+    Ok(ended)
+}
 
-    /// Ends a run that failed.
-    ///
-    /// # Errors
-    /// When the run has ended, or there is no reason.
-    pub fn fail_run(&self, run: RunId, reason: &str, exit_code: Option<i32>) -> Result<RunState> {
-        if reason.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "a reason is needed"));
-        }
-        let (reason, stderr_tail) = (reason.to_owned(), String::new());
-        let ending = Ending::Fail { reason, signal: None, exit_code, stderr_tail };
-        let ended = self.report("run fail", |app, tx| {
-            app.tell(tx, run, Provenance::Reported, |_| Ok(vec![RunCommand::End(ending)]))
-        })?;
-        self.refresh()?;
-        Ok(ended)
+/// Ends a run that failed.
+///
+/// # Errors
+/// When the run has ended, or there is no reason.
+pub fn fail_run(
+    workspace: &Workspace,
+    run: RunId,
+    reason: &str,
+    exit_code: Option<i32>,
+) -> Result<RunState> {
+    if reason.trim().is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "a reason is needed"));
     }
+    let (reason, stderr_tail) = (reason.to_owned(), String::new());
+    let ending = Ending::Fail { reason, signal: None, exit_code, stderr_tail };
+    let ended = report(workspace, "run fail", |tx| {
+        tell(tx, run, Provenance::Reported, |_| Ok(vec![RunCommand::End(ending)]))
+    })?;
+    workspace.refresh()?;
+    Ok(ended)
+}
 
-    /// One report in one transaction; a refusal is recorded.
-    fn report<T>(
-        &self,
-        verb: &'static str,
-        f: impl FnOnce(&Self, &mut Tx<'_, '_>) -> Result<T>,
-    ) -> Result<T> {
-        let told = self.decide(verb, |tx| f(self, tx));
-        if let Err(error) = &told
-            && error.kind == ErrorKind::Rejected
-        {
-            self.refuse(verb, error)?;
-        }
-        told
+/// One report in one transaction; a refusal is recorded.
+fn report<T>(
+    workspace: &Workspace,
+    verb: &'static str,
+    f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
+) -> Result<T> {
+    let decided = workspace.decide(verb, f);
+    if let Err(error) = &decided
+        && error.kind == ErrorKind::Rejected
+    {
+        workspace.refuse(verb, error)?;
     }
+    decided
+}
 
-    /// Decides what `commands` makes of the run as it is, and appends it.
-    pub(super) fn tell(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        run: RunId,
-        provenance: Provenance,
-        commands: impl FnOnce(&RunState) -> Result<Vec<RunCommand>>,
-    ) -> Result<RunState> {
-        let policy = fold_policy(tx.log())?;
-        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-        if record.status == RunStatus::Unknown {
-            let message = format!("the log has no run {run} any more: it was replaced");
-            return Err(Error::new(ErrorKind::Conflict, message).hint(
-                "nothing was recorded in it; the files of the run were left where they are",
-            ));
-        }
-        let facts = RunFacts::new(&policy, provenance);
-        for command in commands(&record)? {
-            record.decide(command, &facts)?;
-        }
-        tx.append(&mut record)?;
-        Ok(record.into_state())
+/// Decides what `commands` makes of the run as it is, and appends it.
+pub(super) fn tell(
+    tx: &mut Tx<'_, '_>,
+    run: RunId,
+    provenance: Provenance,
+    commands: impl FnOnce(&RunState) -> Result<Vec<RunCommand>>,
+) -> Result<RunState> {
+    let policy = fold_policy(tx.log())?;
+    let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+    if record.status == RunStatus::Unknown {
+        let message = format!("the log has no run {run} any more: it was replaced");
+        return Err(Error::new(ErrorKind::Conflict, message)
+            .hint("nothing was recorded in it; the files of the run were left where they are"));
     }
+    let facts = RunFacts::new(&policy, provenance);
+    for command in commands(&record)? {
+        record.decide(command, &facts)?;
+    }
+    tx.append(&mut record)?;
+    Ok(record.into_state())
 }
 
 /// Points of one step, at one time, in batches that fit into events.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::{App, Error, Result};
+use crate::app::{Error, Result, Workspace};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{StreamId, StreamType};
 use crate::projection::runs::{RunLine, Status};
@@ -40,33 +40,31 @@ impl SilentRun {
     }
 }
 
-impl App {
-    /// Whether a script reports the run and has not ended it.
-    pub fn is_reported(run: &RunLine<'_>) -> bool {
-        run.status == Status::Running && run.invocation.is_none()
-    }
+/// Whether a script reports the run and has not ended it.
+pub fn is_reported(run: &RunLine<'_>) -> bool {
+    run.status == Status::Running && run.invocation.is_none()
+}
 
-    /// Those of `open`, which are [`App::is_reported`], that have been silent for a day.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn silent_runs(&self, open: Vec<(RunId, String)>) -> Result<Vec<SilentRun>> {
-        if open.is_empty() {
-            return Ok(Vec::new());
-        }
-        let now = self.store.env().now();
-        self.store.read(|log| {
-            let mut silent = Vec::new();
-            for (run_id, experiment_id) in open {
-                let stream = StreamId { code: StreamType::Run.code(), entity: run_id.0 };
-                let Some(head) = log.head(stream)? else { continue };
-                let heard = log.event(head.last)?.header.dated();
-                let hours = u64::try_from(now.0 - heard.0).unwrap_or(0) / NANOS_PER_HOUR;
-                if hours >= SILENT_HOURS {
-                    silent.push(SilentRun { run_id, experiment_id, heard, hours });
-                }
-            }
-            Ok::<_, Error>(silent)
-        })
+/// Those of `open`, which are [`crate::app::runs::is_reported`], that have been silent for a day.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn silent_runs(workspace: &Workspace, open: Vec<(RunId, String)>) -> Result<Vec<SilentRun>> {
+    if open.is_empty() {
+        return Ok(Vec::new());
     }
+    let now = workspace.store.env().now();
+    workspace.store.read(|log| {
+        let mut silent = Vec::new();
+        for (run_id, experiment_id) in open {
+            let stream = StreamId { code: StreamType::Run.code(), entity: run_id.0 };
+            let Some(head) = log.head(stream)? else { continue };
+            let heard = log.event(head.last)?.header.dated();
+            let hours = u64::try_from(now.0 - heard.0).unwrap_or(0) / NANOS_PER_HOUR;
+            if hours >= SILENT_HOURS {
+                silent.push(SilentRun { run_id, experiment_id, heard, hours });
+            }
+        }
+        Ok::<_, Error>(silent)
+    })
 }

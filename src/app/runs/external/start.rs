@@ -13,7 +13,7 @@ use crate::app::core::draft::Draft;
 use crate::app::core::environment::{Code, EngineFacts};
 use crate::app::core::session::Tx;
 use crate::app::runs::train::{PlannedRun, RunFolder};
-use crate::app::{App, Error, ErrorKind, Result, fold_policy};
+use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy};
 use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, FileDigests, RunId, Split};
 use crate::domain::run::{
@@ -78,144 +78,137 @@ pub(super) struct Prepared {
     code: Code,
 }
 
-impl App {
-    /// Begins a run that a script reports on; durable when it returns.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Data`] for a bad file of settings, [`ErrorKind::Usage`] for a bad name;
-    /// nothing is then recorded.
-    pub fn start_run(&self, start: &StartRun) -> Result<StartedRun> {
-        let prepared = self.prepare_start(start)?;
-        self.may_begin("run start")?;
-        let begins = NewRun {
-            name: prepared.name.as_str(),
-            model: &prepared.config_name,
-            began: self.env.now(),
-        };
-        let folder = RunFolder::create(self, &begins)?;
-        let begun = self.decide("run start", |tx| {
-            self.record_external_start(tx, start, &prepared, &folder, Provenance::Reported)
+/// Begins a run that a script reports on; durable when it returns.
+///
+/// # Errors
+/// [`ErrorKind::Data`] for a bad file of settings, [`ErrorKind::Usage`] for a bad name;
+/// nothing is then recorded.
+pub fn start_run(workspace: &Workspace, start: &StartRun) -> Result<StartedRun> {
+    let prepared = prepare_start(workspace, start)?;
+    workspace.may_begin("run start")?;
+    let begins = NewRun {
+        name: prepared.name.as_str(),
+        model: &prepared.config_name,
+        began: workspace.env.now(),
+    };
+    let folder = RunFolder::create(workspace, &begins)?;
+    let begun = workspace.decide("run start", |tx| {
+        record_external_start(workspace, tx, start, &prepared, &folder, Provenance::Reported)
+    });
+    folder.note_start(&begun);
+    let state = begun.inspect_err(|_| folder.discard())?;
+    workspace.refresh()?;
+    let run = state.id.ok_or_else(no_id)?;
+    Ok(StartedRun { run, experiment_id: folder.experiment_id.clone(), folder: folder.path.clone() })
+}
+
+/// The run that [`start_run`] or [`exec`] would begin.
+///
+/// # Errors
+/// As [`start_run`].
+pub fn plan_start(workspace: &Workspace, start: &StartRun) -> Result<PlannedRun> {
+    let prepared = prepare_start(workspace, start)?;
+    workspace.may_begin("run start")?;
+    let mut plan = PlannedRun::new(prepared.name.as_str(), &prepared.config_name);
+    plan.seed = start.seed;
+    plan.device.clone_from(&start.device);
+    plan.labels.clone_from(&start.labels);
+    plan.rows.clone_from(&start.rows);
+    Ok(plan)
+}
+
+pub(super) fn prepare_start(workspace: &Workspace, start: &StartRun) -> Result<Prepared> {
+    let name = Name::new(&start.name)?;
+    let mut parameters = BTreeMap::new();
+    let mut given = None;
+    if let Some(path) = &start.config {
+        let bytes = fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
+        flatten("", &settings(path, &bytes)?, &mut parameters);
+        let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let extension = extension.unwrap_or_else(|| "txt".into());
+        // What is kept is for ever; a file of settings often has a password or a token in it.
+        let kept = mask_text(&String::from_utf8_lossy(&bytes)).into_bytes();
+        given = Some((stem.unwrap_or_default(), format!("config.{extension}"), kept));
+    }
+    parameters.extend(start.parameters.clone());
+    for (name, value) in &mut parameters {
+        *value = mask_setting(name, value);
+    }
+    let (config_name, file, bytes) = match given {
+        Some(given) => given,
+        None => {
+            let bytes = serde_json::to_vec_pretty(&parameters).unwrap_or_default();
+            (name.to_string(), "config.json".into(), bytes)
+        }
+    };
+    let (environment, code) = workspace.environment(EngineFacts {
+        libtorch: None,
+        // Both are the script's, and not stated unless it states them.
+        threads: 0,
+        device: start.device.as_deref().unwrap_or_default(),
+        accelerators: vec![],
+    });
+    let (data, config) = (data_record(start)?, (file, bytes));
+    Ok(Prepared { name, parameters, config_name, config, data, environment, code })
+}
+
+/// The run's start, its category and its settings, in the caller's transaction.
+pub(super) fn record_external_start(
+    workspace: &Workspace,
+    tx: &mut Tx<'_, '_>,
+    start: &StartRun,
+    prepared: &Prepared,
+    folder: &RunFolder,
+    provenance: Provenance,
+) -> Result<RunState> {
+    let file = folder.settings_file(&prepared.config.0);
+    folder.write(&file, &prepared.config.1)?;
+    workspace.blobs.put(&prepared.config.1)?;
+    let config = folder.file("config", &file)?;
+    let started = RunStarted {
+        run: RunId(workspace.env.random()),
+        name: prepared.name.to_string(),
+        experiment_id: folder.experiment_id.clone(),
+        folder: workspace.relative(&folder.path),
+        description: start.description.clone(),
+        tags: start.tags.clone(),
+        attempt: 1,
+        config_name: prepared.config_name.clone(),
+        config: config.digest,
+        parameters: prepared.parameters.clone(),
+        seed: start.seed.unwrap_or(0),
+        data: prepared.data.clone(),
+        environment: prepared.environment.clone(),
+        trainer: start.trainer.clone().unwrap_or_else(|| "not named".into()),
+        unstated: unstated(start),
+    };
+    let run = started.run;
+    let mut stored = vec![config];
+    if let Some(diff) = &prepared.code.diff {
+        let digests = workspace.blobs.put(diff.as_bytes())?;
+        stored.push(ArtifactStored {
+            name: "diff".into(),
+            path: None,
+            digest: digests.blake3,
+            sha256: Some(digests.sha256),
+            bytes: diff.len() as u64,
+            blob: true,
         });
-        folder.note_start(&begun);
-        let state = begun.inspect_err(|_| folder.discard())?;
-        self.refresh()?;
-        let run = state.id.ok_or_else(no_id)?;
-        Ok(StartedRun {
-            run,
-            experiment_id: folder.experiment_id.clone(),
-            folder: folder.path.clone(),
-        })
     }
-
-    /// The run that [`Self::start_run`] or [`Self::exec`] would begin.
-    ///
-    /// # Errors
-    /// As [`Self::start_run`].
-    pub fn plan_start(&self, start: &StartRun) -> Result<PlannedRun> {
-        let prepared = self.prepare_start(start)?;
-        self.may_begin("run start")?;
-        let mut plan = PlannedRun::new(prepared.name.as_str(), &prepared.config_name);
-        plan.seed = start.seed;
-        plan.device.clone_from(&start.device);
-        plan.labels.clone_from(&start.labels);
-        plan.rows.clone_from(&start.rows);
-        Ok(plan)
+    let policy = fold_policy(tx.log())?;
+    let facts = RunFacts::new(&policy, provenance);
+    let mut commands = vec![RunCommand::Start(Box::new(started), start.category)];
+    commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+    let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+    for command in commands {
+        record.decide(command, &facts)?;
     }
-
-    pub(super) fn prepare_start(&self, start: &StartRun) -> Result<Prepared> {
-        let name = Name::new(&start.name)?;
-        let mut parameters = BTreeMap::new();
-        let mut given = None;
-        if let Some(path) = &start.config {
-            let bytes =
-                fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-            flatten("", &settings(path, &bytes)?, &mut parameters);
-            let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
-            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-            let extension = extension.unwrap_or_else(|| "txt".into());
-            // What is kept is for ever; a file of settings often has a password or a token in it.
-            let kept = mask_text(&String::from_utf8_lossy(&bytes)).into_bytes();
-            given = Some((stem.unwrap_or_default(), format!("config.{extension}"), kept));
-        }
-        parameters.extend(start.parameters.clone());
-        for (name, value) in &mut parameters {
-            *value = mask_setting(name, value);
-        }
-        let (config_name, file, bytes) = match given {
-            Some(given) => given,
-            None => {
-                let bytes = serde_json::to_vec_pretty(&parameters).unwrap_or_default();
-                (name.to_string(), "config.json".into(), bytes)
-            }
-        };
-        let (environment, code) = self.environment(EngineFacts {
-            libtorch: None,
-            // Both are the script's, and not stated unless it states them.
-            threads: 0,
-            device: start.device.as_deref().unwrap_or_default(),
-            accelerators: vec![],
-        });
-        let (data, config) = (data_record(start)?, (file, bytes));
-        Ok(Prepared { name, parameters, config_name, config, data, environment, code })
+    if let Some(text) = prepared.code.unknown.clone() {
+        record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
     }
-
-    /// The run's start, its category and its settings, in the caller's transaction.
-    pub(super) fn record_external_start(
-        &self,
-        tx: &mut Tx<'_, '_>,
-        start: &StartRun,
-        prepared: &Prepared,
-        folder: &RunFolder,
-        provenance: Provenance,
-    ) -> Result<RunState> {
-        let file = folder.settings_file(&prepared.config.0);
-        folder.write(&file, &prepared.config.1)?;
-        self.blobs.put(&prepared.config.1)?;
-        let config = folder.file("config", &file)?;
-        let started = RunStarted {
-            run: RunId(self.env.random()),
-            name: prepared.name.to_string(),
-            experiment_id: folder.experiment_id.clone(),
-            folder: self.relative(&folder.path),
-            description: start.description.clone(),
-            tags: start.tags.clone(),
-            attempt: 1,
-            config_name: prepared.config_name.clone(),
-            config: config.digest,
-            parameters: prepared.parameters.clone(),
-            seed: start.seed.unwrap_or(0),
-            data: prepared.data.clone(),
-            environment: prepared.environment.clone(),
-            trainer: start.trainer.clone().unwrap_or_else(|| "not named".into()),
-            unstated: unstated(start),
-        };
-        let run = started.run;
-        let mut stored = vec![config];
-        if let Some(diff) = &prepared.code.diff {
-            let digests = self.blobs.put(diff.as_bytes())?;
-            stored.push(ArtifactStored {
-                name: "diff".into(),
-                path: None,
-                digest: digests.blake3,
-                sha256: Some(digests.sha256),
-                bytes: diff.len() as u64,
-                blob: true,
-            });
-        }
-        let policy = fold_policy(tx.log())?;
-        let facts = RunFacts::new(&policy, provenance);
-        let mut commands = vec![RunCommand::Start(Box::new(started), start.category)];
-        commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
-        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-        for command in commands {
-            record.decide(command, &facts)?;
-        }
-        if let Some(text) = prepared.code.unknown.clone() {
-            record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
-        }
-        tx.append(&mut record)?;
-        Ok(record.into_state())
-    }
+    tx.append(&mut record)?;
+    Ok(record.into_state())
 }
 
 pub(super) fn no_id() -> Error {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::report::{MetricPoints, RunResult};
 use super::start::{StartRun, StartedRun};
-use crate::app::{App, Result};
+use crate::app::{Result, Workspace, runs};
 use crate::base::RunId;
 
 /// Tracks experiments of a trainer written in Rust. Each call is in the log, durably, when it
@@ -49,32 +49,32 @@ use crate::base::RunId;
 /// ```
 #[derive(Debug)]
 pub struct Tracker {
-    app: App,
+    workspace: Workspace,
 }
 
 impl Tracker {
     /// A tracker of one workspace; [`Tracker::open`] finds it and the caller by itself.
-    pub fn new(app: App) -> Self {
-        Self { app }
+    pub fn new(workspace: Workspace) -> Self {
+        Self { workspace }
     }
 
     /// The workspace.
-    pub fn app(&self) -> &App {
-        &self.app
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
     }
 
     /// Begins a run.
     ///
     /// # Errors
-    /// As [`App::start_run`].
+    /// As [`crate::app::runs::start_run`].
     pub fn start_experiment(&self, start: &StartRun) -> Result<StartedRun> {
-        self.app.start_run(start)
+        runs::start_run(&self.workspace, start)
     }
 
     /// Records metrics: `NAME`, `SPLIT/NAME` or `SPLIT/NAME:lower`, each with its value.
     ///
     /// # Errors
-    /// As [`App::log_metrics`].
+    /// As [`crate::app::runs::log_metrics`].
     pub fn log_metrics(
         &self,
         run: RunId,
@@ -82,32 +82,32 @@ impl Tracker {
         epoch: Option<f64>,
     ) -> Result<()> {
         let points = MetricPoints { values: words(metrics), epoch, ..MetricPoints::default() };
-        self.app.log_metrics(run, &points).map(|_| ())
+        runs::log_metrics(&self.workspace, run, &points).map(|_| ())
     }
 
     /// Keeps a file of the run, as `weights` or whatever it is.
     ///
     /// # Errors
-    /// As [`App::save_file`].
+    /// As [`crate::app::runs::save_file`].
     pub fn save_model(&self, run: RunId, file: &Path, what: &str) -> Result<()> {
-        self.app.save_file(run, file, what).map(|_| ())
+        runs::save_file(&self.workspace, run, file, what).map(|_| ())
     }
 
     /// Ends the run well, with its final values over the last ones of each series.
     ///
     /// # Errors
-    /// As [`App::finish_run`].
+    /// As [`crate::app::runs::finish_run`].
     pub fn finish_experiment(&self, run: RunId, metrics: &[(&str, f64)]) -> Result<()> {
         let finish = RunResult { values: words(metrics), ..RunResult::default() };
-        self.app.finish_run(run, &finish).map(|_| ())
+        runs::finish_run(&self.workspace, run, &finish).map(|_| ())
     }
 
     /// Ends the run as failed.
     ///
     /// # Errors
-    /// As [`App::fail_run`].
+    /// As [`crate::app::runs::fail_run`].
     pub fn fail_experiment(&self, run: RunId, reason: &str) -> Result<()> {
-        self.app.fail_run(run, reason, None).map(|_| ())
+        runs::fail_run(&self.workspace, run, reason, None).map(|_| ())
     }
 }
 

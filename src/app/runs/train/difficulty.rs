@@ -2,7 +2,7 @@
 
 use super::{Programs, Reporter, request};
 use crate::app::models::predict::BATCH_TEXTS;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, models};
 use crate::base::Split;
 use crate::data::Dataset;
 use crate::model::Preparation;
@@ -11,7 +11,7 @@ use crate::train::metric::row_loss;
 
 /// Prepares the rows, with their difficulties where the settings ask a model for them.
 pub(super) fn prepare(
-    app: &App,
+    workspace: &Workspace,
     dataset: &Dataset,
     config: &TrainConfig,
     programs: &Programs,
@@ -20,7 +20,8 @@ pub(super) fn prepare(
     let mut preparation = request::prepare(dataset, config)?;
     let curriculum = &config.curriculum;
     if !curriculum.stages.is_empty() && curriculum.difficulty == Difficulty::Reference {
-        let losses = losses(app, &curriculum.reference, dataset, &preparation, programs, reporter)?;
+        let losses =
+            losses(workspace, &curriculum.reference, dataset, &preparation, programs, reporter)?;
         preparation.prepared.difficulty = losses;
     }
     Ok(preparation)
@@ -28,14 +29,14 @@ pub(super) fn prepare(
 
 /// The loss of each training row; 0 for the others, which no stage looks at.
 fn losses(
-    app: &App,
+    workspace: &Workspace,
     name: &str,
     dataset: &Dataset,
     preparation: &Preparation,
     programs: &Programs,
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<f32>> {
-    let mut model = app.model(name, programs)?;
+    let mut model = models::model(workspace, name, programs)?;
     let labels = &preparation.prepared.labels;
     // The model may have the labels in another order.
     let order: Option<Vec<usize>> =

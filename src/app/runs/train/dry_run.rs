@@ -1,6 +1,8 @@
 //! What a training would do (`--dry-run`): settings and data are read and checked as for a
 //! training, and nothing is written.
 
+use super::reproduce;
+use super::resume;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use super::{
     DataSource, Reporter, ReproduceOptions, TrainRequest, difficulty, request, result_size,
 };
 use crate::app::core::environment::cpus;
-use crate::app::{App, Result};
+use crate::app::{Result, Workspace};
 use crate::base::Split;
 use crate::domain::Name;
 
@@ -48,77 +50,80 @@ impl PlannedRun {
     }
 }
 
-impl App {
-    /// The run that [`Self::train`] would train.
-    ///
-    /// # Errors
-    /// As [`Self::train`], for settings and data.
-    pub fn plan_training(
-        &self,
-        request: &TrainRequest,
-        reporter: &mut dyn Reporter,
-    ) -> Result<PlannedRun> {
-        let resolved = self.resolve_request(request)?;
-        resolved.notes.iter().for_each(|note| reporter.note(note));
-        let config = &resolved.config;
-        let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
-        let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
-        match &request.data {
-            DataSource::File(source) => {
-                let dataset = config.model.architecture.specification().read(source, config)?;
-                result_size::refuse_too_many_labels(&dataset)?;
-                let prepared =
-                    difficulty::prepare(self, &dataset, config, &request.programs, reporter)?;
-                plan.labels = dataset.label_names();
-                plan.rows = prepared.splits.iter().map(|s| (s.split, s.rows)).collect();
-                dataset.remarks.iter().for_each(|remark| reporter.warn(remark));
-            }
-            DataSource::Sample { rows } => plan.generated_rows = Some(*rows),
+/// The run that [`train`] would train.
+///
+/// # Errors
+/// As [`train`], for settings and data.
+pub fn plan_training(
+    workspace: &Workspace,
+    request: &TrainRequest,
+    reporter: &mut dyn Reporter,
+) -> Result<PlannedRun> {
+    let resolved = super::resolve_request(workspace, request)?;
+    resolved.notes.iter().for_each(|note| reporter.note(note));
+    let config = &resolved.config;
+    let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
+    let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
+    match &request.data {
+        DataSource::File(source) => {
+            let dataset = config.model.architecture.specification().read(source, config)?;
+            result_size::refuse_too_many_labels(&dataset)?;
+            let prepared =
+                difficulty::prepare(workspace, &dataset, config, &request.programs, reporter)?;
+            plan.labels = dataset.label_names();
+            plan.rows = prepared.splits.iter().map(|s| (s.split, s.rows)).collect();
+            dataset.remarks.iter().for_each(|remark| reporter.warn(remark));
         }
-        self.may_begin("train")?;
-        plan.architecture = Some(config.model.architecture.word().to_owned());
-        plan.seed = Some(config.training.seed);
-        // Only settings that the architecture uses are shown.
-        let used = request::flatten(config).contains_key("training.num_epochs");
-        plan.epochs = used.then_some(config.training.num_epochs);
-        plan.device = Some(request.device.clone());
-        plan.threads = Some(request.threads.unwrap_or_else(cpus));
-        Ok(plan)
+        DataSource::Sample { rows } => plan.generated_rows = Some(*rows),
     }
+    workspace.may_begin("train")?;
+    plan.architecture = Some(config.model.architecture.word().to_owned());
+    plan.seed = Some(config.training.seed);
+    // Only settings that the architecture uses are shown.
+    let used = request::flatten(config).contains_key("training.num_epochs");
+    plan.epochs = used.then_some(config.training.num_epochs);
+    plan.device = Some(request.device.clone());
+    plan.threads = Some(request.threads.unwrap_or_else(cpus));
+    Ok(plan)
+}
 
-    /// The run that [`Self::resume`] would continue.
-    ///
-    /// # Errors
-    /// As [`Self::resume`], before anything is written.
-    pub fn plan_resume(&self, text: &str) -> Result<PlannedRun> {
-        let found = self.resumable(text)?;
-        self.may_begin("train")?;
-        let mut plan = PlannedRun::new(&found.started.experiment_id, &found.started.config_name);
-        plan.architecture = Some(found.config.model.architecture.word().to_owned());
-        plan.seed = Some(found.started.seed);
-        plan.epochs = Some(found.config.training.num_epochs);
-        plan.after_step = Some(found.step);
-        Ok(plan)
-    }
+/// The run that [`resume`] would continue.
+///
+/// # Errors
+/// As [`resume`], before anything is written.
+pub fn plan_resume(workspace: &Workspace, text: &str) -> Result<PlannedRun> {
+    let found = resume::resumable(workspace, text)?;
+    workspace.may_begin("train")?;
+    let mut plan = PlannedRun::new(&found.started.experiment_id, &found.started.config_name);
+    plan.architecture = Some(found.config.model.architecture.word().to_owned());
+    plan.seed = Some(found.started.seed);
+    plan.epochs = Some(found.config.training.num_epochs);
+    plan.after_step = Some(found.step);
+    Ok(plan)
+}
 
-    /// The run that [`Self::reproduce`] would train.
-    ///
-    /// # Errors
-    /// As [`Self::reproduce`], before anything is written.
-    pub fn plan_reproduction(&self, text: &str, options: &ReproduceOptions) -> Result<PlannedRun> {
-        let original = self.recorded(self.find_run(&self.snapshot()?, text)?)?;
-        self.inputs(&original)?;
-        self.may_begin("reproduce")?;
-        let started = &original.started;
-        let mut plan = PlannedRun::new(&reproduced_name(started), &started.config_name);
-        let environment = &started.environment;
-        plan.architecture = Some(original.config.model.architecture.word().to_owned());
-        plan.seed = Some(started.seed);
-        plan.epochs = Some(original.config.training.num_epochs);
-        plan.device = Some(options.device.clone().unwrap_or_else(|| environment.device.clone()));
-        plan.threads = Some(options.threads.unwrap_or(environment.threads));
-        plan.labels.clone_from(&started.data.labels);
-        plan.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
-        Ok(plan)
-    }
+/// The run that [`reproduce`] would train.
+///
+/// # Errors
+/// As [`reproduce`], before anything is written.
+pub fn plan_reproduction(
+    workspace: &Workspace,
+    text: &str,
+    options: &ReproduceOptions,
+) -> Result<PlannedRun> {
+    let original =
+        reproduce::recorded(workspace, workspace.find_run(&workspace.snapshot()?, text)?)?;
+    reproduce::inputs(workspace, &original)?;
+    workspace.may_begin("reproduce")?;
+    let started = &original.started;
+    let mut plan = PlannedRun::new(&reproduced_name(started), &started.config_name);
+    let environment = &started.environment;
+    plan.architecture = Some(original.config.model.architecture.word().to_owned());
+    plan.seed = Some(started.seed);
+    plan.epochs = Some(original.config.training.num_epochs);
+    plan.device = Some(options.device.clone().unwrap_or_else(|| environment.device.clone()));
+    plan.threads = Some(options.threads.unwrap_or(environment.threads));
+    plan.labels.clone_from(&started.data.labels);
+    plan.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
+    Ok(plan)
 }

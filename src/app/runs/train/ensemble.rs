@@ -14,7 +14,9 @@ use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{self, EngineFacts};
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::{
+    Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run, models, runs,
+};
 use crate::base::{Digest, RunId, Split, durable};
 use crate::data::prepared::Prepared;
 use crate::domain::run::{
@@ -103,277 +105,277 @@ pub(in crate::app) fn mean_thresholds(members: &[Vec<f64>]) -> Vec<f64> {
     (0..labels).map(|label| sum(label) / members.len() as f64).collect()
 }
 
-impl App {
-    /// Makes an ensemble named `name` of the runs that `texts` name.
-    ///
-    /// # Errors
-    /// When a run has not finished, is an ensemble, is named twice, or has other labels or other
-    /// test rows than the first.
-    pub fn create_ensemble(
-        &self,
-        name: &str,
-        texts: &[String],
-        programs: &Programs,
-        reporter: &mut dyn Reporter,
-    ) -> Result<RunDetails> {
-        let begun = Instant::now();
-        let name = Name::new(name)?;
-        for note in self.recover()?.notes {
-            reporter.note(&note);
-        }
-        let members = self.members(texts)?;
-        let (mut probabilities, mut thresholds) = (Vec::new(), Vec::new());
-        for member in &members {
-            let mut model = self.model(&member.started.experiment_id, programs)?;
-            let scores = model.scores_of(&member.data, &member.rows)?;
-            probabilities.push(scores.iter().map(|row| model.probabilities(row)).collect());
-            thresholds.push(model.thresholds);
-        }
-        let evaluation = members[0].evaluate(&probabilities, &thresholds)?;
-        self.may_begin("ensemble")?;
-        let session = self.begin("ensemble")?;
-        let run = RunId(self.env.random());
-        let folder = match RunFolder::create(
-            self,
-            &NewRun { name: name.as_str(), model: "ensemble", began: session.now() },
-        ) {
-            Ok(folder) => folder,
-            Err(error) => return session.finish_with(Err(error)),
-        };
-        let (members, evaluation) = (&members, &evaluation);
-        let seconds = begun.elapsed().as_secs_f64();
-        let made = Made { run, name: &name, members, evaluation, seconds };
-        let result = self.record_ensemble(&session, &made, &folder);
-        let ended = self.close(session, run, &folder, result);
-        Ok(self.trained(run, None, ended, reporter)?.run)
+/// Makes an ensemble named `name` of the runs that `texts` name.
+///
+/// # Errors
+/// When a run has not finished, is an ensemble, is named twice, or has other labels or other
+/// test rows than the first.
+pub fn create_ensemble(
+    workspace: &Workspace,
+    name: &str,
+    texts: &[String],
+    programs: &Programs,
+    reporter: &mut dyn Reporter,
+) -> Result<RunDetails> {
+    let begun = Instant::now();
+    let name = Name::new(name)?;
+    for note in workspace.recover()?.notes {
+        reporter.note(&note);
     }
-
-    /// The runs that `texts` name, checked to have the same labels and test rows.
-    fn members(&self, texts: &[String]) -> Result<Vec<Member>> {
-        let mut members: Vec<Member> =
-            texts.iter().map(|text| self.member(text)).collect::<Result<_>>()?;
-        // The same rows may have other numbers in other files.
-        if members.iter().all(|member| member.order.is_some()) {
-            members.iter_mut().for_each(Member::order_by_content);
-        }
-        for (index, member) in members.iter().enumerate() {
-            if members[..index].iter().any(|other| other.run == member.run) {
-                let message = format!("{} is named twice", member.started.experiment_id);
-                return Err(Error::new(ErrorKind::Usage, message));
-            }
-            members[0].expect_same_rows(member)?;
-        }
-        if members.len() < 2 {
-            return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
-        }
-        Ok(members)
+    let members = members(workspace, texts)?;
+    let (mut probabilities, mut thresholds) = (Vec::new(), Vec::new());
+    for member in &members {
+        let mut model = models::model(workspace, &member.started.experiment_id, programs)?;
+        let scores = model.scores_of(&member.data, &member.rows)?;
+        probabilities.push(scores.iter().map(|row| model.probabilities(row)).collect());
+        thresholds.push(model.thresholds);
     }
+    let evaluation = members[0].evaluate(&probabilities, &thresholds)?;
+    workspace.may_begin("ensemble")?;
+    let session = workspace.begin("ensemble")?;
+    let run = RunId(workspace.env.random());
+    let folder = match RunFolder::create(
+        workspace,
+        &NewRun { name: name.as_str(), model: "ensemble", began: session.now() },
+    ) {
+        Ok(folder) => folder,
+        Err(error) => return session.finish_with(Err(error)),
+    };
+    let (members, evaluation) = (&members, &evaluation);
+    let seconds = begun.elapsed().as_secs_f64();
+    let made = Made { run, name: &name, members, evaluation, seconds };
+    let result = record_ensemble(workspace, &session, &made, &folder);
+    let ended = super::close(session, run, &folder, result);
+    Ok(super::trained(workspace, run, None, ended, reporter)?.run)
+}
 
-    /// The ensemble that [`Self::create_ensemble`] would make.
-    ///
-    /// # Errors
-    /// As [`Self::create_ensemble`].
-    pub fn plan_ensemble(&self, name: &str, texts: &[String]) -> Result<PlannedRun> {
-        let name = Name::new(name)?;
-        let members = self.members(texts)?;
-        self.may_begin("ensemble")?;
-        let mut plan = PlannedRun::new(name.as_str(), ARTIFACT);
-        plan.members = members.iter().map(|m| m.started.experiment_id.clone()).collect();
-        let rows = members.first().map_or(0, |member| member.rows.len());
-        plan.rows = vec![(Split::Test, rows as u64)];
-        Ok(plan)
+/// The runs that `texts` name, checked to have the same labels and test rows.
+fn members(workspace: &Workspace, texts: &[String]) -> Result<Vec<Member>> {
+    let mut members: Vec<Member> =
+        texts.iter().map(|text| member(workspace, text)).collect::<Result<_>>()?;
+    // The same rows may have other numbers in other files.
+    if members.iter().all(|member| member.order.is_some()) {
+        members.iter_mut().for_each(Member::order_by_content);
     }
-
-    fn member(&self, text: &str) -> Result<Member> {
-        let run = self.find_run(&self.snapshot()?, text)?;
-        let (state, events) = self.store.read(|log| {
-            let events = log.stream(run.into(), 0)?;
-            Ok::<_, Error>((fold_run(log, run)?, events))
-        })?;
-        let (mut started, mut finished) = (None, None);
-        for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
-            match event {
-                Event::Run(RunEvent::Started(event)) => started = Some(event),
-                Event::Run(RunEvent::Finished(event)) => finished = Some(event),
-                _ => {}
-            }
+    for (index, member) in members.iter().enumerate() {
+        if members[..index].iter().any(|other| other.run == member.run) {
+            let message = format!("{} is named twice", member.started.experiment_id);
+            return Err(Error::new(ErrorKind::Usage, message));
         }
-        let refused = |why: &str| {
-            let message = format!("{} {why}", state.experiment_id);
-            Err(Error::new(ErrorKind::Rejected, message))
-        };
-        if state.artifacts.contains_key(ARTIFACT) {
-            return refused("is an ensemble, and ensembles are not nested");
+        members[0].expect_same_rows(member)?;
+    }
+    if members.len() < 2 {
+        return Err(Error::new(ErrorKind::Usage, "an ensemble has 2 members or more"));
+    }
+    Ok(members)
+}
+
+/// The ensemble that [`create_ensemble`] would make.
+///
+/// # Errors
+/// As [`create_ensemble`].
+pub fn plan_ensemble(workspace: &Workspace, name: &str, texts: &[String]) -> Result<PlannedRun> {
+    let name = Name::new(name)?;
+    let members = members(workspace, texts)?;
+    workspace.may_begin("ensemble")?;
+    let mut plan = PlannedRun::new(name.as_str(), ARTIFACT);
+    plan.members = members.iter().map(|m| m.started.experiment_id.clone()).collect();
+    let rows = members.first().map_or(0, |member| member.rows.len());
+    plan.rows = vec![(Split::Test, rows as u64)];
+    Ok(plan)
+}
+
+fn member(workspace: &Workspace, text: &str) -> Result<Member> {
+    let run = workspace.find_run(&workspace.snapshot()?, text)?;
+    let (state, events) = workspace.store.read(|log| {
+        let events = log.stream(run.into(), 0)?;
+        Ok::<_, Error>((fold_run(log, run)?, events))
+    })?;
+    let (mut started, mut finished) = (None, None);
+    for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
+        match event {
+            Event::Run(RunEvent::Started(event)) => started = Some(event),
+            Event::Run(RunEvent::Finished(event)) => finished = Some(event),
+            _ => {}
         }
-        let (Some(started), Some(finished), RunStatus::Finished) =
-            (started, finished, state.status)
-        else {
-            return refused(&format!("is {}: members have finished", state.status.word()));
-        };
-        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
-        self.model_available(&place, &files_of_state(&state))?;
-        let Some(weights) = finished.weights else { return refused("has no weights") };
-        let digest = started.data.prepared;
-        let rows = RecordedFile { name: "rows", path: DATASET, digest };
-        let bytes = self.recorded_bytes(&place, rows)?;
-        let data = Prepared::decode(Path::new(DATASET), &bytes, digest).map_err(|e| {
-            Error::caused(ErrorKind::Data, format!("the rows of {}", state.experiment_id), e)
-        })?;
-        let mut rows = data.of_split(Split::Test);
-        rows.sort_by_key(|row| data.rows[*row]);
-        let mut test_rows = TestRows::of_start(&started.data);
-        test_rows.digest = state.artifacts.get(TEST_ROWS).map(|rows| rows.digest.0);
-        let order = self.order_of(&state, &place)?;
-        Ok(Member { run, state, place, started, finished, weights, data, rows, test_rows, order })
     }
-
-    fn order_of(&self, state: &RunState, place: &RunFiles) -> Result<Option<Vec<u32>>> {
-        let Some(known) = state.artifacts.get(TEST_ROW_ORDER) else { return Ok(None) };
-        let Some(path) = &known.path else { return Ok(None) };
-        let recorded = RecordedFile { name: TEST_ROW_ORDER, path, digest: known.digest };
-        let bytes = self.recorded_bytes(place, recorded)?;
-        Ok(serde_json::from_slice(&bytes).ok())
+    let refused = |why: &str| {
+        let message = format!("{} {why}", state.experiment_id);
+        Err(Error::new(ErrorKind::Rejected, message))
+    };
+    if state.artifacts.contains_key(ARTIFACT) {
+        return refused("is an ensemble, and ensembles are not nested");
     }
+    let (Some(started), Some(finished), RunStatus::Finished) = (started, finished, state.status)
+    else {
+        return refused(&format!("is {}: members have finished", state.status.word()));
+    };
+    let place = workspace.store.read(|log| RunFiles::of_state(log, &state))?;
+    runs::model_available(workspace, &place, &files_of_state(&state))?;
+    let Some(weights) = finished.weights else { return refused("has no weights") };
+    let digest = started.data.prepared;
+    let rows = RecordedFile { name: "rows", path: DATASET, digest };
+    let bytes = runs::recorded_bytes(workspace, &place, rows)?;
+    let data = Prepared::decode(Path::new(DATASET), &bytes, digest).map_err(|e| {
+        Error::caused(ErrorKind::Data, format!("the rows of {}", state.experiment_id), e)
+    })?;
+    let mut rows = data.of_split(Split::Test);
+    rows.sort_by_key(|row| data.rows[*row]);
+    let mut test_rows = TestRows::of_start(&started.data);
+    test_rows.digest = state.artifacts.get(TEST_ROWS).map(|rows| rows.digest.0);
+    let order = order_of(workspace, &state, &place)?;
+    Ok(Member { run, state, place, started, finished, weights, data, rows, test_rows, order })
+}
 
-    fn record_ensemble(
-        &self,
-        session: &Session<'_>,
-        made: &Made<'_>,
-        folder: &RunFolder,
-    ) -> Result<()> {
-        let Made { run, members, .. } = *made;
-        let manifest = EnsembleManifest {
-            members: members
-                .iter()
-                .map(|member| ListedMember {
-                    run: member.run,
-                    experiment_id: member.started.experiment_id.clone(),
-                    weights: member.weights,
-                })
-                .collect(),
-        };
-        let mut stored = self.copy_members(&manifest, members, folder)?;
-        stored.extend(self.keep_answers(made, folder)?);
-        self.put_blobs(folder, &mut stored)?;
-        let started = self.ensemble_started(made, &stored[0], folder);
-        let finished = ensemble_finished(made, &stored[0]);
-        session.transact(|tx| {
-            let policy = fold_policy(tx.log())?;
-            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-            let facts = RunFacts::new(&policy, Provenance::Engine);
-            let mut commands = vec![RunCommand::Start(Box::new(started), None)];
-            commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
-            commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));
-            for command in commands {
-                record.decide(command, &facts)?;
-            }
-            tx.append(&mut record)?;
-            Ok(())
-        })
-    }
+fn order_of(workspace: &Workspace, state: &RunState, place: &RunFiles) -> Result<Option<Vec<u32>>> {
+    let Some(known) = state.artifacts.get(TEST_ROW_ORDER) else { return Ok(None) };
+    let Some(path) = &known.path else { return Ok(None) };
+    let recorded = RecordedFile { name: TEST_ROW_ORDER, path, digest: known.digest };
+    let bytes = runs::recorded_bytes(workspace, place, recorded)?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}
 
-    /// The list of members, the labels, and every file that a member is asked with.
-    fn copy_members(
-        &self,
-        manifest: &EnsembleManifest,
-        members: &[Member],
-        folder: &RunFolder,
-    ) -> Result<Vec<ArtifactStored>> {
-        let list = serde_json::to_vec_pretty(manifest).unwrap_or_default();
-        let path = format!("config/{MANIFEST}");
-        folder.write(&path, &list)?;
-        let mut stored = vec![folder.file(ARTIFACT, &path)?];
-        for (number, member) in (1..).zip(members) {
-            let place = format!("{MEMBERS}{number}");
-            let made = folder.path.join(&place);
-            durable::create_dir_all(&made)
-                .map_err(|e| Error::io(format!("make {}", made.display()), e))?;
-            for file in MODEL_FILES {
-                let (artifact, file) = (file.artifact(), file.file_name());
-                let Some(known) = member.state.artifacts.get(artifact) else { continue };
-                let Some(path) = &known.path else { continue };
-                let recorded = RecordedFile { name: artifact, path, digest: known.digest };
-                let bytes = self.recorded_bytes(&member.place, recorded)?;
-                let target = format!("{place}/{file}");
-                folder.write(&target, &bytes)?;
-                stored.push(folder.file(&target, &target)?);
-                if number == 1 && artifact == "labels" {
-                    folder.write("config/labels.json", &bytes)?;
-                    stored.push(folder.file("labels", "config/labels.json")?);
-                }
-            }
+fn record_ensemble(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    made: &Made<'_>,
+    folder: &RunFolder,
+) -> Result<()> {
+    let Made { run, members, .. } = *made;
+    let manifest = EnsembleManifest {
+        members: members
+            .iter()
+            .map(|member| ListedMember {
+                run: member.run,
+                experiment_id: member.started.experiment_id.clone(),
+                weights: member.weights,
+            })
+            .collect(),
+    };
+    let mut stored = copy_members(workspace, &manifest, members, folder)?;
+    stored.extend(keep_answers(workspace, made, folder)?);
+    runs::put_blobs(workspace, folder, &mut stored)?;
+    let started = ensemble_started(workspace, made, &stored[0], folder);
+    let finished = ensemble_finished(made, &stored[0]);
+    session.transact(|tx| {
+        let policy = fold_policy(tx.log())?;
+        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let mut commands = vec![RunCommand::Start(Box::new(started), None)];
+        commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+        commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));
+        for command in commands {
+            record.decide(command, &facts)?;
         }
-        Ok(stored)
-    }
+        tx.append(&mut record)?;
+        Ok(())
+    })
+}
 
-    /// The predictions for the test rows and what identifies these rows, so that an ensemble is
-    /// compared row by row like any other run.
-    fn keep_answers(&self, made: &Made<'_>, folder: &RunFolder) -> Result<Vec<ArtifactStored>> {
-        let mut stored = Vec::new();
-        let first = &made.members[0];
-        for name in [TEST_ROWS, TEST_ROW_ORDER] {
-            let Some(known) = first.state.artifacts.get(name) else { continue };
+/// The list of members, the labels, and every file that a member is asked with.
+fn copy_members(
+    workspace: &Workspace,
+    manifest: &EnsembleManifest,
+    members: &[Member],
+    folder: &RunFolder,
+) -> Result<Vec<ArtifactStored>> {
+    let list = serde_json::to_vec_pretty(manifest).unwrap_or_default();
+    let path = format!("config/{MANIFEST}");
+    folder.write(&path, &list)?;
+    let mut stored = vec![folder.file(ARTIFACT, &path)?];
+    for (number, member) in (1..).zip(members) {
+        let place = format!("{MEMBERS}{number}");
+        let made = folder.path.join(&place);
+        durable::create_dir_all(&made)
+            .map_err(|e| Error::io(format!("make {}", made.display()), e))?;
+        for file in MODEL_FILES {
+            let (artifact, file) = (file.artifact(), file.file_name());
+            let Some(known) = member.state.artifacts.get(artifact) else { continue };
             let Some(path) = &known.path else { continue };
-            // Bytes that were redacted identify no rows any more.
-            if first.place.redacted_at(known.digest).is_some() {
-                continue;
+            let recorded = RecordedFile { name: artifact, path, digest: known.digest };
+            let bytes = runs::recorded_bytes(workspace, &member.place, recorded)?;
+            let target = format!("{place}/{file}");
+            folder.write(&target, &bytes)?;
+            stored.push(folder.file(&target, &target)?);
+            if number == 1 && artifact == "labels" {
+                folder.write("config/labels.json", &bytes)?;
+                stored.push(folder.file("labels", "config/labels.json")?);
             }
-            let recorded = RecordedFile { name, path, digest: known.digest };
-            folder.write(path, &self.recorded_bytes(&first.place, recorded)?)?;
-            stored.push(folder.file(name, path)?);
         }
-        let predictions = &made.evaluation.predictions;
-        if !predictions.is_empty() {
-            folder.write(PREDICTIONS_FILE, &predictions_file(predictions, &first.data.labels))?;
-            stored.push(folder.file("test_predictions", PREDICTIONS_FILE)?);
-        }
-        Ok(stored)
     }
+    Ok(stored)
+}
 
-    fn ensemble_started(
-        &self,
-        made: &Made<'_>,
-        manifest: &ArtifactStored,
-        folder: &RunFolder,
-    ) -> RunStarted {
-        let Made { run, name, members, .. } = *made;
-        let names: Vec<&str> =
-            members.iter().map(|member| member.started.experiment_id.as_str()).collect();
-        let first = &members[0].started;
-        let libtorch = members.iter().find_map(|m| m.started.environment.libtorch.as_deref());
-        let (environment, _) = self.environment(EngineFacts {
-            libtorch,
-            threads: environment::cpus(),
-            device: "cpu",
-            accelerators: Vec::new(),
-        });
-        let mut data = first.data.clone();
-        for file in members[1..].iter().flat_map(|member| &member.started.data.files) {
-            if data.files.iter().all(|known| known.digest != file.digest) {
-                data.files.push(file.clone());
-            }
+/// The predictions for the test rows and what identifies these rows, so that an ensemble is
+/// compared row by row like any other run.
+fn keep_answers(
+    workspace: &Workspace,
+    made: &Made<'_>,
+    folder: &RunFolder,
+) -> Result<Vec<ArtifactStored>> {
+    let mut stored = Vec::new();
+    let first = &made.members[0];
+    for name in [TEST_ROWS, TEST_ROW_ORDER] {
+        let Some(known) = first.state.artifacts.get(name) else { continue };
+        let Some(path) = &known.path else { continue };
+        // Bytes that were redacted identify no rows any more.
+        if first.place.redacted_at(known.digest).is_some() {
+            continue;
         }
-        let started = || members.iter().map(|member| &member.started);
-        data.leaked_rows = started().map(|member| member.data.leaked_rows).max().unwrap_or(0);
-        data.synthetic = started().find_map(|member| member.data.synthetic.clone());
-        RunStarted {
-            run,
-            name: name.to_string(),
-            experiment_id: folder.experiment_id.clone(),
-            folder: self.relative(&folder.path),
-            description: format!("mean of the probabilities of {}", names.join(", ")),
-            tags: vec!["ensemble".to_owned()],
-            attempt: 1,
-            config_name: "ensemble".to_owned(),
-            config: manifest.digest,
-            parameters: [("ensemble.members".to_owned(), serde_json::json!(names).to_string())]
-                .into(),
-            seed: first.seed,
-            data,
-            environment,
-            trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
-            unstated: started().flat_map(|member| member.unstated.iter().copied()).collect(),
+        let recorded = RecordedFile { name, path, digest: known.digest };
+        folder.write(path, &runs::recorded_bytes(workspace, &first.place, recorded)?)?;
+        stored.push(folder.file(name, path)?);
+    }
+    let predictions = &made.evaluation.predictions;
+    if !predictions.is_empty() {
+        folder.write(PREDICTIONS_FILE, &predictions_file(predictions, &first.data.labels))?;
+        stored.push(folder.file("test_predictions", PREDICTIONS_FILE)?);
+    }
+    Ok(stored)
+}
+
+fn ensemble_started(
+    workspace: &Workspace,
+    made: &Made<'_>,
+    manifest: &ArtifactStored,
+    folder: &RunFolder,
+) -> RunStarted {
+    let Made { run, name, members, .. } = *made;
+    let names: Vec<&str> =
+        members.iter().map(|member| member.started.experiment_id.as_str()).collect();
+    let first = &members[0].started;
+    let libtorch = members.iter().find_map(|m| m.started.environment.libtorch.as_deref());
+    let (environment, _) = workspace.environment(EngineFacts {
+        libtorch,
+        threads: environment::cpus(),
+        device: "cpu",
+        accelerators: Vec::new(),
+    });
+    let mut data = first.data.clone();
+    for file in members[1..].iter().flat_map(|member| &member.started.data.files) {
+        if data.files.iter().all(|known| known.digest != file.digest) {
+            data.files.push(file.clone());
         }
+    }
+    let started = || members.iter().map(|member| &member.started);
+    data.leaked_rows = started().map(|member| member.data.leaked_rows).max().unwrap_or(0);
+    data.synthetic = started().find_map(|member| member.data.synthetic.clone());
+    RunStarted {
+        run,
+        name: name.to_string(),
+        experiment_id: folder.experiment_id.clone(),
+        folder: workspace.relative(&folder.path),
+        description: format!("mean of the probabilities of {}", names.join(", ")),
+        tags: vec!["ensemble".to_owned()],
+        attempt: 1,
+        config_name: "ensemble".to_owned(),
+        config: manifest.digest,
+        parameters: [("ensemble.members".to_owned(), serde_json::json!(names).to_string())].into(),
+        seed: first.seed,
+        data,
+        environment,
+        trainer: concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned(),
+        unstated: started().flat_map(|member| member.unstated.iter().copied()).collect(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::app::models::model_files::{
     BASELINE, INFERENCE_MS, Record, labels, pretty, training_info,
 };
 use crate::app::runs::beginning::FolderClaim;
-use crate::app::{App, Error, ErrorKind, Layout, NewRun, Result};
+use crate::app::{Error, ErrorKind, Layout, NewRun, Result, Workspace};
 use crate::base::{Digest, FileDigests, confine, durable};
 use crate::data::prepared::Prepared;
 use crate::data::{REPORT_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
@@ -47,8 +47,8 @@ pub(in crate::app) struct RunFolder {
 
 impl RunFolder {
     /// Makes the folder; a number is added where the name is taken (W-3).
-    pub(in crate::app) fn create(app: &App, run: &NewRun<'_>) -> Result<Self> {
-        let experiments = app.inside(&app.layout.experiments)?;
+    pub(in crate::app) fn create(workspace: &Workspace, run: &NewRun<'_>) -> Result<Self> {
+        let experiments = workspace.inside(&workspace.layout.experiments)?;
         let failed = |path: &Path| {
             let what = format!("make {}", path.display());
             move |e| Error::io(what, e)
@@ -56,16 +56,16 @@ impl RunFolder {
         durable::create_dir_all(&experiments).map_err(failed(&experiments))?;
         for number in 1..=SAME_NAME_MAX {
             let experiment_id = run.experiment_id(number);
-            let place = app.layout.home(&app.layout.folder_name(run, number));
-            let path = app.inside(&place)?;
-            let claim = FolderClaim::claim(&app.annals_dir(), &experiment_id, &place);
+            let place = workspace.layout.home(&workspace.layout.folder_name(run, number));
+            let path = workspace.inside(&place)?;
+            let claim = FolderClaim::claim(&workspace.annals_dir(), &experiment_id, &place);
             let Some(mut beginning) = claim.map_err(failed(&path))? else { continue };
             match fs::create_dir(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(failed(&path)(e)),
                 Ok(()) => {
                     beginning.made(&path, &experiment_id).map_err(failed(&path))?;
-                    let folders = match app.layout.kind {
+                    let folders = match workspace.layout.kind {
                         LayoutKind::Consolidated => &FOLDERS[..],
                         LayoutKind::TrainingOutput => &FOLDERS[..4],
                     };
@@ -73,7 +73,7 @@ impl RunFolder {
                         durable::create_dir_all(&path.join(folder)).map_err(failed(&path))?;
                     }
                     durable::sync_parent(&path).map_err(failed(&path))?;
-                    let layout = app.layout.clone();
+                    let layout = workspace.layout.clone();
                     let (_beginning, recorded) = (Some(beginning), Cell::new(false));
                     return Ok(Self { path, experiment_id, layout, _beginning, recorded });
                 }
@@ -89,9 +89,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// For a folder that is not inside the workspace.
-    pub(super) fn of(app: &App, folder: &str, experiment_id: &str) -> Result<Self> {
-        let (path, experiment_id) = (app.inside(folder)?, experiment_id.to_owned());
-        let (layout, recorded) = (app.layout.clone(), Cell::new(true));
+    pub(super) fn of(workspace: &Workspace, folder: &str, experiment_id: &str) -> Result<Self> {
+        let (path, experiment_id) = (workspace.inside(folder)?, experiment_id.to_owned());
+        let (layout, recorded) = (workspace.layout.clone(), Cell::new(true));
         Ok(Self { path, experiment_id, layout, _beginning: None, recorded })
     }
 

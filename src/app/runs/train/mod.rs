@@ -1,21 +1,21 @@
 //! `train`: from settings and data to a finished run, every step of it recorded.
 
-mod baseline;
-mod difficulty;
-mod dry_run;
+pub(super) mod baseline;
+pub(super) mod difficulty;
+pub(super) mod dry_run;
 pub(in crate::app) mod ensemble;
 pub(in crate::app) mod folder;
-mod owner;
-mod repeat;
-mod reproduce;
-mod request;
-mod result_size;
-mod resume;
-mod settings;
-mod supervise_engine;
-mod tell;
-mod training_log_file;
-mod translate;
+pub(super) mod owner;
+pub(super) mod repeat;
+pub(super) mod reproduce;
+pub(super) mod request;
+pub(super) mod result_size;
+pub(super) mod resume;
+pub(super) mod settings;
+pub(super) mod supervise_engine;
+pub(super) mod tell;
+pub(super) mod training_log_file;
+pub(super) mod translate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
@@ -29,7 +29,7 @@ pub use request::{DataSource, Programs, Reporter, TrainRequest};
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::EngineFacts;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy};
+use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, runs};
 use crate::base::{Digest, RunId, counted};
 use crate::data::Dataset;
 use crate::domain::run::{
@@ -107,342 +107,332 @@ struct Plan<'a> {
     threads: u32,
 }
 
-impl App {
-    /// Merges the settings of a training; files they name are looked for in the folder of the
-    /// caller, and weights to start from in that of the layout too.
-    fn resolve_request(&self, request: &TrainRequest) -> Result<Resolved> {
-        let pretrained = self.layout.pretrained().map(|folder| self.root.join(folder));
-        request::resolve(request, &self.caller.cwd, pretrained.as_deref())
-    }
+/// Merges the settings of a training; files they name are looked for in the folder of the
+/// caller, and weights to start from in that of the layout too.
+fn resolve_request(workspace: &Workspace, request: &TrainRequest) -> Result<Resolved> {
+    let pretrained = workspace.layout.pretrained().map(|folder| workspace.root.join(folder));
+    request::resolve(request, &workspace.caller.cwd, pretrained.as_deref())
+}
 
-    /// Trains a run and records it. `stop` counts how often the user asked for an end: once ends
-    /// it cleanly, twice kills the engine.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Data`] for bad settings or data, before anything is written;
-    /// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the run ended so, which
-    /// is then in the log.
-    pub fn train(
-        &self,
-        request: &TrainRequest,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Trained> {
-        let resolved = self.resolve_request(request)?;
-        resolved.notes.iter().for_each(|note| reporter.note(note));
-        let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
-        // Data of the user is read, and refused, before anything is recorded.
-        let given = match &request.data {
-            DataSource::File(source) => {
-                let dataset = {
-                    let config = &resolved.config;
-                    config.model.architecture.specification().read(source, config)?
-                };
-                result_size::refuse_too_many_labels(&dataset)?;
-                let (config, programs) = (&resolved.config, &request.programs);
-                let prepared = difficulty::prepare(self, &dataset, config, programs, reporter)?;
-                Some((dataset, prepared))
-            }
-            DataSource::Sample { .. } => None,
-        };
-        for note in self.recover()?.notes {
-            reporter.note(&note);
+/// Trains a run and records it. `stop` counts how often the user asked for an end: once ends
+/// it cleanly, twice kills the engine.
+///
+/// # Errors
+/// [`ErrorKind::Data`] for bad settings or data, before anything is written;
+/// [`ErrorKind::TrainingFailed`] and [`ErrorKind::Interrupted`] when the run ended so, which
+/// is then in the log.
+pub fn train(
+    workspace: &Workspace,
+    request: &TrainRequest,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<Trained> {
+    let resolved = resolve_request(workspace, request)?;
+    resolved.notes.iter().for_each(|note| reporter.note(note));
+    let name = Name::new(request.name.as_deref().unwrap_or(&resolved.name))?;
+    // Data of the user is read, and refused, before anything is recorded.
+    let given = match &request.data {
+        DataSource::File(source) => {
+            let dataset = {
+                let config = &resolved.config;
+                config.model.architecture.specification().read(source, config)?
+            };
+            result_size::refuse_too_many_labels(&dataset)?;
+            let (config, programs) = (&resolved.config, &request.programs);
+            let prepared = difficulty::prepare(workspace, &dataset, config, programs, reporter)?;
+            Some((dataset, prepared))
         }
-        self.may_begin("train")?;
-        let session = self.begin("train")?;
-        let run = RunId(self.env.random());
-        let begins = NewRun { name: name.as_str(), model: &resolved.name, began: session.now() };
-        let folder = match RunFolder::create(self, &begins) {
-            Ok(folder) => folder,
-            Err(error) => return session.finish_with(Err(error)),
-        };
-        let mut baseline = None;
-        let result = Plan::new(self, request, resolved, name, given, &folder, reporter).and_then(
-            |mut plan| {
-                baseline = plan.baseline;
-                self.train_in(&session, run, &mut plan, &folder, stop, reporter)
-            },
-        );
-        let ended = self.close(session, run, &folder, result);
-        self.trained(run, baseline, ended, reporter)
+        DataSource::Sample { .. } => None,
+    };
+    for note in workspace.recover()?.notes {
+        reporter.note(&note);
     }
+    workspace.may_begin("train")?;
+    let session = workspace.begin("train")?;
+    let run = RunId(workspace.env.random());
+    let begins = NewRun { name: name.as_str(), model: &resolved.name, began: session.now() };
+    let folder = match RunFolder::create(workspace, &begins) {
+        Ok(folder) => folder,
+        Err(error) => return session.finish_with(Err(error)),
+    };
+    let mut baseline = None;
+    let result = Plan::new(workspace, request, resolved, name, given, &folder, reporter).and_then(
+        |mut plan| {
+            baseline = plan.baseline;
+            train_in(workspace, &session, run, &mut plan, &folder, stop, reporter)
+        },
+    );
+    let ended = close(session, run, &folder, result);
+    trained(workspace, run, baseline, ended, reporter)
+}
 
-    /// The run as it is when its training has ended.
-    fn trained(
-        &self,
-        run: RunId,
-        baseline: Option<Baseline>,
-        ended: Result<()>,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Trained> {
-        // A run that failed is in the registry too.
-        let refreshed = self.refresh();
-        if let Ok(regenerated) = &refreshed {
-            reporter.regenerated(regenerated);
+/// The run as it is when its training has ended.
+fn trained(
+    workspace: &Workspace,
+    run: RunId,
+    baseline: Option<Baseline>,
+    ended: Result<()>,
+    reporter: &mut dyn Reporter,
+) -> Result<Trained> {
+    // A run that failed is in the registry too.
+    let refreshed = workspace.refresh();
+    if let Ok(regenerated) = &refreshed {
+        reporter.regenerated(regenerated);
+    }
+    ended?;
+    refreshed?;
+    let details = workspace
+        .snapshot()?
+        .run(run)?
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+    Ok(Trained { run: details, baseline })
+}
+
+fn train_in(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    run: RunId,
+    plan: &mut Plan<'_>,
+    folder: &RunFolder,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<()> {
+    plan.tell(reporter);
+    let (architecture, request) = (plan.config.model.architecture, plan.request);
+    let device = &request.device;
+    let engine = start_engine(&request.programs, architecture, device, folder)?;
+    // What `auto` stands for here is recorded, and trained again by whoever reproduces it.
+    let training = &mut plan.config.training;
+    training.precision = engine.hello().precision(training.precision, device);
+    let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
+    let (state, started) =
+        record_start(workspace, session, run, plan.beginning(prepared_digest), folder, &engine)?;
+    let job = JobSpec {
+        run,
+        config_digest: plan.config.digest(),
+        config: plan.config.clone(),
+        dataset: dataset_path,
+        dataset_digest: prepared_digest,
+        run_dir: folder.path.clone(),
+        device: plan.request.device.clone(),
+        threads: plan.threads,
+        resume_from: None,
+    };
+    let (baseline, trainer) = (plan.baseline, &*workspace.caller.actor);
+    let of = Results { started: &started, baseline, trainer };
+    run_attempt(workspace, session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
+}
+
+/// Sets the engine to work and stays with it to its end.
+fn run_attempt(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    attempt: Attempt<'_>,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<()> {
+    let Attempt { run, state, job, mut engine, of, folder } = attempt;
+    let number = state.attempt;
+    let (planned, patience) =
+        (job.config.training.num_epochs, job.config.training.early_stopping.patience);
+    engine
+        .train(job)
+        .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
+    // The registry files have the run from its start on; the engine works meanwhile. Without
+    // them the log is as good.
+    match workspace.refresh() {
+        Ok(regenerated) => reporter.regenerated(&regenerated),
+        Err(error) => reporter.warn(&format!("the registry files are stale: {error}")),
+    }
+    let mut log_file = TrainingLogFile::open(&folder.path.join(folder.log_file()));
+    let driven =
+        supervise_engine(session, run, state, engine, stop, (&mut *reporter, &mut log_file));
+    if let Ok(TrainingOutcome::Finished(finished)) = &driven
+        && finished.stopped_early
+    {
+        reporter.note(&format!(
+            "stopped early after epoch {} of {planned}: {} on valid did not improve in \
+             {}; the weights are those of epoch {}",
+            finished.epochs,
+            finished.metric,
+            counted(patience, "epoch"),
+            finished.best_epoch
+        ));
+    }
+    record_end(workspace, session, run, number, &of, folder, driven)
+}
+
+/// Ends the invocation, and before it what an error left without an end.
+fn close(session: Session<'_>, run: RunId, folder: &RunFolder, result: Result<()>) -> Result<()> {
+    if let Err(error) = &result {
+        // Where the log takes nothing any more, the invocation stays open in it: the next
+        // changing verb finds it without a process and ends the run.
+        if runs::end_run(&session, run, error).is_err() {
+            return result;
         }
-        ended?;
-        refreshed?;
-        let details = self
-            .snapshot()?
-            .run(run)?
-            .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
-        Ok(Trained { run: details, baseline })
+        folder.discard();
     }
+    session.finish_with(result)
+}
 
-    fn train_in(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        plan: &mut Plan<'_>,
-        folder: &RunFolder,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<()> {
-        plan.tell(reporter);
-        let (architecture, request) = (plan.config.model.architecture, plan.request);
-        let device = &request.device;
-        let engine = start_engine(&request.programs, architecture, device, folder)?;
-        // What `auto` stands for here is recorded, and trained again by whoever reproduces it.
-        let training = &mut plan.config.training;
-        training.precision = engine.hello().precision(training.precision, device);
-        let (dataset_path, prepared_digest) = folder.write_inputs(plan)?;
-        let (state, started) =
-            self.record_start(session, run, plan.beginning(prepared_digest), folder, &engine)?;
-        let job = JobSpec {
-            run,
-            config_digest: plan.config.digest(),
-            config: plan.config.clone(),
-            dataset: dataset_path,
-            dataset_digest: prepared_digest,
-            run_dir: folder.path.clone(),
-            device: plan.request.device.clone(),
-            threads: plan.threads,
-            resume_from: None,
-        };
-        let (baseline, trainer) = (plan.baseline, &*self.caller.actor);
-        let of = Results { started: &started, baseline, trainer };
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
+/// The run's start, its category and its inputs, in one transaction.
+fn record_start(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    run: RunId,
+    begin: StartSpec<'_>,
+    folder: &RunFolder,
+    engine: &Engine,
+) -> Result<(RunState, RunStarted)> {
+    let hello = engine.hello();
+    let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
+    let (environment, code) = workspace.environment(EngineFacts {
+        libtorch: hello.libtorch.as_deref(),
+        threads: begin.threads,
+        device: begin.device,
+        accelerators: cuda,
+    });
+    let mut stored = folder.inputs()?;
+    let mut parameters = request::flatten(begin.config);
+    if begin.drop_empty {
+        parameters.insert(DROP_EMPTY.to_owned(), "true".to_owned());
     }
-
-    /// Sets the engine to work and stays with it to its end.
-    fn run_attempt(
-        &self,
-        session: &Session<'_>,
-        attempt: Attempt<'_>,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<()> {
-        let Attempt { run, state, job, mut engine, of, folder } = attempt;
-        let number = state.attempt;
-        let (planned, patience) =
-            (job.config.training.num_epochs, job.config.training.early_stopping.patience);
-        engine
-            .train(job)
-            .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
-        // The registry files have the run from its start on; the engine works meanwhile. Without
-        // them the log is as good.
-        match self.refresh() {
-            Ok(regenerated) => reporter.regenerated(&regenerated),
-            Err(error) => reporter.warn(&format!("the registry files are stale: {error}")),
-        }
-        let mut log_file = TrainingLogFile::open(&folder.path.join(folder.log_file()));
-        let driven =
-            supervise_engine(session, run, state, engine, stop, (&mut *reporter, &mut log_file));
-        if let Ok(TrainingOutcome::Finished(finished)) = &driven
-            && finished.stopped_early
-        {
-            reporter.note(&format!(
-                "stopped early after epoch {} of {planned}: {} on valid did not improve in \
-                 {}; the weights are those of epoch {}",
-                finished.epochs,
-                finished.metric,
-                counted(patience, "epoch"),
-                finished.best_epoch
-            ));
-        }
-        self.record_end(session, run, number, &of, folder, driven)
-    }
-
-    /// Ends the invocation, and before it what an error left without an end.
-    fn close(
-        &self,
-        session: Session<'_>,
-        run: RunId,
-        folder: &RunFolder,
-        result: Result<()>,
-    ) -> Result<()> {
-        if let Err(error) = &result {
-            // Where the log takes nothing any more, the invocation stays open in it: the next
-            // changing verb finds it without a process and ends the run.
-            if self.end_run(&session, run, error).is_err() {
-                return result;
-            }
-            folder.discard();
-        }
-        session.finish_with(result)
-    }
-
-    /// The run's start, its category and its inputs, in one transaction.
-    fn record_start(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        begin: StartSpec<'_>,
-        folder: &RunFolder,
-        engine: &Engine,
-    ) -> Result<(RunState, RunStarted)> {
-        let hello = engine.hello();
-        let cuda = hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect();
-        let (environment, code) = self.environment(EngineFacts {
-            libtorch: hello.libtorch.as_deref(),
-            threads: begin.threads,
-            device: begin.device,
-            accelerators: cuda,
+    let started = RunStarted {
+        run,
+        name: begin.name,
+        experiment_id: folder.experiment_id.clone(),
+        folder: workspace.relative(&folder.path),
+        description: begin.description,
+        tags: begin.tags,
+        attempt: 1,
+        config_name: begin.config_name,
+        config: stored[0].digest,
+        parameters,
+        seed: begin.config.training.seed,
+        data: begin.data,
+        environment,
+        trainer: hello.program.clone(),
+        unstated: BTreeSet::new(),
+    };
+    if let Some(diff) = &code.diff {
+        let digests = workspace.blobs.put(diff.as_bytes())?;
+        stored.push(ArtifactStored {
+            name: "diff".into(),
+            path: None,
+            digest: digests.blake3,
+            sha256: Some(digests.sha256),
+            bytes: diff.len() as u64,
+            blob: true,
         });
-        let mut stored = folder.inputs()?;
-        let mut parameters = request::flatten(begin.config);
-        if begin.drop_empty {
-            parameters.insert(DROP_EMPTY.to_owned(), "true".to_owned());
-        }
-        let started = RunStarted {
-            run,
-            name: begin.name,
-            experiment_id: folder.experiment_id.clone(),
-            folder: self.relative(&folder.path),
-            description: begin.description,
-            tags: begin.tags,
-            attempt: 1,
-            config_name: begin.config_name,
-            config: stored[0].digest,
-            parameters,
-            seed: begin.config.training.seed,
-            data: begin.data,
-            environment,
-            trainer: hello.program.clone(),
-            unstated: BTreeSet::new(),
-        };
-        if let Some(diff) = &code.diff {
-            let digests = self.blobs.put(diff.as_bytes())?;
-            stored.push(ArtifactStored {
-                name: "diff".into(),
-                path: None,
-                digest: digests.blake3,
-                sha256: Some(digests.sha256),
-                bytes: diff.len() as u64,
-                blob: true,
-            });
-        }
-        self.put_blobs(folder, &mut stored)?;
-        let recorded = session.transact(|tx| {
-            let policy = fold_policy(tx.log())?;
-            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-            let facts = RunFacts::new(&policy, Provenance::Engine);
-            let mut commands = vec![RunCommand::Start(Box::new(started.clone()), begin.category)];
-            commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
-            for command in commands {
-                record.decide(command, &facts)?;
-            }
-            if let Some(text) = code.unknown {
-                record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
-            }
-            tx.append(&mut record)?;
-            Ok((record.into_state(), started))
-        });
-        folder.note_start(&recorded);
-        recorded
     }
-
-    /// Stores the files as blobs. What is recorded of them is what was stored: a log may have
-    /// grown since it was read. A digest that came without a SHA-256 is the trainer's word.
-    ///
-    /// # Errors
-    /// When a file cannot be stored, or has other bytes than its trainer said.
-    pub(in crate::app) fn put_blobs(
-        &self,
-        folder: &RunFolder,
-        stored: &mut [ArtifactStored],
-    ) -> Result<()> {
-        for artifact in stored {
-            let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) else { continue };
-            let path = folder.path.join(path);
-            let (digests, bytes) = self.blobs.put_file(&path)?;
-            if artifact.sha256.is_none() && artifact.digest != digests.blake3 {
-                let (path, said, found) = (path.display(), artifact.digest, digests.blake3);
-                let message =
-                    format!("{path} has the blake3 digest {found}; its trainer said {said}");
-                return Err(Error::new(ErrorKind::Integrity, message)
-                    .hint("something else wrote to the file; train again"));
-            }
-            artifact.digest = digests.blake3;
-            artifact.sha256 = Some(digests.sha256);
-            artifact.bytes = bytes;
+    put_blobs(workspace, folder, &mut stored)?;
+    let recorded = session.transact(|tx| {
+        let policy = fold_policy(tx.log())?;
+        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let mut commands = vec![RunCommand::Start(Box::new(started.clone()), begin.category)];
+        commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
+        for command in commands {
+            record.decide(command, &facts)?;
         }
+        if let Some(text) = code.unknown {
+            record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
+        }
+        tx.append(&mut record)?;
+        Ok((record.into_state(), started))
+    });
+    folder.note_start(&recorded);
+    recorded
+}
+
+/// Stores the files as blobs. What is recorded of them is what was stored: a log may have
+/// grown since it was read. A digest that came without a SHA-256 is the trainer's word.
+///
+/// # Errors
+/// When a file cannot be stored, or has other bytes than its trainer said.
+pub(in crate::app) fn put_blobs(
+    workspace: &Workspace,
+    folder: &RunFolder,
+    stored: &mut [ArtifactStored],
+) -> Result<()> {
+    for artifact in stored {
+        let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) else { continue };
+        let path = folder.path.join(path);
+        let (digests, bytes) = workspace.blobs.put_file(&path)?;
+        if artifact.sha256.is_none() && artifact.digest != digests.blake3 {
+            let (path, said, found) = (path.display(), artifact.digest, digests.blake3);
+            let message = format!("{path} has the blake3 digest {found}; its trainer said {said}");
+            return Err(Error::new(ErrorKind::Integrity, message)
+                .hint("something else wrote to the file; train again"));
+        }
+        artifact.digest = digests.blake3;
+        artifact.sha256 = Some(digests.sha256);
+        artifact.bytes = bytes;
+    }
+    Ok(())
+}
+
+/// How the run ended, with its last files.
+fn record_end(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    run: RunId,
+    attempt: u32,
+    of: &Results<'_>,
+    folder: &RunFolder,
+    driven: Result<TrainingOutcome>,
+) -> Result<()> {
+    let mut note = None;
+    let (ending, error, mut stored) = match driven {
+        Ok(TrainingOutcome::Finished(finished)) => {
+            let mut ended = translate::finished(&finished, attempt);
+            note = result_size::shorten(&mut ended);
+            let stored = folder.write_results(of, &finished, &ended)?;
+            (Ending::Finish(Box::new(ended)), None, stored)
+        }
+        Ok(TrainingOutcome::Ended(ending, error)) => {
+            let id = &folder.experiment_id;
+            let error = error.hint(format!("the run is {id}: `annals show {id}`"));
+            (ending, Some(error), vec![])
+        }
+        Err(error) => {
+            let ending = Ending::Fail {
+                reason: format!("recording failed: {error}"),
+                signal: None,
+                exit_code: None,
+                stderr_tail: String::new(),
+            };
+            (ending, Some(error), vec![])
+        }
+    };
+    // The engine's output is whole only now.
+    stored.extend(folder.file("log", &folder.log_file()).ok());
+    put_blobs(workspace, folder, &mut stored)?;
+    let mut commands: Vec<RunCommand> = stored.into_iter().map(RunCommand::StoreArtifact).collect();
+    commands.push(RunCommand::End(ending));
+    session.transact_patiently(|tx| {
+        let policy = fold_policy(tx.log())?;
+        let mut record = Draft::<RunStream>::read(tx.log(), run)?;
+        if record.status == RunStatus::Unknown {
+            return Err(log_lost(folder));
+        }
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        for command in commands {
+            record.decide(command, &facts)?;
+        }
+        if let Some(text) = note {
+            record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
+        }
+        tx.append(&mut record)?;
         Ok(())
-    }
-
-    /// How the run ended, with its last files.
-    fn record_end(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        attempt: u32,
-        of: &Results<'_>,
-        folder: &RunFolder,
-        driven: Result<TrainingOutcome>,
-    ) -> Result<()> {
-        let mut note = None;
-        let (ending, error, mut stored) = match driven {
-            Ok(TrainingOutcome::Finished(finished)) => {
-                let mut ended = translate::finished(&finished, attempt);
-                note = result_size::shorten(&mut ended);
-                let stored = folder.write_results(of, &finished, &ended)?;
-                (Ending::Finish(Box::new(ended)), None, stored)
-            }
-            Ok(TrainingOutcome::Ended(ending, error)) => {
-                let id = &folder.experiment_id;
-                let error = error.hint(format!("the run is {id}: `annals show {id}`"));
-                (ending, Some(error), vec![])
-            }
-            Err(error) => {
-                let ending = Ending::Fail {
-                    reason: format!("recording failed: {error}"),
-                    signal: None,
-                    exit_code: None,
-                    stderr_tail: String::new(),
-                };
-                (ending, Some(error), vec![])
-            }
-        };
-        // The engine's output is whole only now.
-        stored.extend(folder.file("log", &folder.log_file()).ok());
-        self.put_blobs(folder, &mut stored)?;
-        let mut commands: Vec<RunCommand> =
-            stored.into_iter().map(RunCommand::StoreArtifact).collect();
-        commands.push(RunCommand::End(ending));
-        session.transact_patiently(|tx| {
-            let policy = fold_policy(tx.log())?;
-            let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-            if record.status == RunStatus::Unknown {
-                return Err(log_lost(folder));
-            }
-            let facts = RunFacts::new(&policy, Provenance::Engine);
-            for command in commands {
-                record.decide(command, &facts)?;
-            }
-            if let Some(text) = note {
-                record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
-            }
-            tx.append(&mut record)?;
-            Ok(())
-        })?;
-        error.map_or(Ok(()), Err)
-    }
+    })?;
+    error.map_or(Ok(()), Err)
 }
 
 impl<'a> Plan<'a> {
     /// Generates the data where none was given.
     fn new(
-        app: &App,
+        workspace: &Workspace,
         request: &'a TrainRequest,
         resolved: Resolved,
         name: Name,
@@ -456,7 +446,8 @@ impl<'a> Plan<'a> {
             None => {
                 let (dataset, synthetic) = request::sample(request, folder, &config)?;
                 let programs = &request.programs;
-                let prepared = difficulty::prepare(app, &dataset, &config, programs, reporter)?;
+                let prepared =
+                    difficulty::prepare(workspace, &dataset, &config, programs, reporter)?;
                 (dataset, prepared, synthetic)
             }
         };

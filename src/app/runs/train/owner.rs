@@ -1,36 +1,29 @@
 //! Whose a run is: an invocation ends the attempts that it began, and no others.
 
 use super::RunFolder;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::{Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::RunId;
 use crate::domain::run::{Ending, RunCommand, RunEvent, RunFacts, RunStatus, RunStream};
 use crate::domain::{Envelope, Event, Provenance};
 use crate::store::{Access, View};
 
-impl App {
-    /// Ends a run that began and could not be ended as it should (SUP-1). An attempt that another
-    /// invocation began is left alone: whoever was refused does not end what it does not own.
-    pub(in crate::app) fn end_run(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        error: &Error,
-    ) -> Result<()> {
-        session.transact_patiently(|tx| {
-            let state = fold_run(tx.log(), run)?;
-            let owner = supervisor_of(tx.log(), run)?;
-            if state.status != RunStatus::Running || owner != Some(session.invocation) {
-                return Ok(());
-            }
-            let policy = fold_policy(tx.log())?;
-            let facts = RunFacts::new(&policy, Provenance::Supervised);
-            let reason = error.to_string();
-            let stderr_tail = String::new();
-            let ending = Ending::Fail { reason, signal: None, exit_code: None, stderr_tail };
-            tx.decide::<RunStream>(run, RunCommand::End(ending), &facts)?;
-            Ok(())
-        })
-    }
+/// Ends a run that began and could not be ended as it should (SUP-1). An attempt that another
+/// invocation began is left alone: whoever was refused does not end what it does not own.
+pub(in crate::app) fn end_run(session: &Session<'_>, run: RunId, error: &Error) -> Result<()> {
+    session.transact_patiently(|tx| {
+        let state = fold_run(tx.log(), run)?;
+        let owner = supervisor_of(tx.log(), run)?;
+        if state.status != RunStatus::Running || owner != Some(session.invocation) {
+            return Ok(());
+        }
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Supervised);
+        let reason = error.to_string();
+        let stderr_tail = String::new();
+        let ending = Ending::Fail { reason, signal: None, exit_code: None, stderr_tail };
+        tx.decide::<RunStream>(run, RunCommand::End(ending), &facts)?;
+        Ok(())
+    })
 }
 
 /// Position of the invocation that began the attempt under way, or the last one.

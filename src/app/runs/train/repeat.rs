@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::settings::merged;
 use super::{TrainRequest, Trained};
 use crate::app::runs::shown::RunShown;
-use crate::app::{App, Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Result, Workspace, runs};
 use crate::base::Split;
 use crate::projection::runs::RunDetails;
 
@@ -41,25 +41,23 @@ pub struct TrainedRepeatedly {
     pub test: Vec<Spread>,
 }
 
-impl App {
-    /// A run that was trained just now, with the baseline on the same rows.
-    ///
-    /// # Errors
-    /// When log or views cannot be read.
-    pub fn trained_shown(&self, trained: &Trained) -> Result<RunShown> {
-        let mut shown = self.run_shown(trained.run.clone())?;
-        shown.tfidf_logreg_on_the_same_rows = trained.baseline;
-        Ok(shown)
-    }
+/// A run that was trained just now, with the baseline on the same rows.
+///
+/// # Errors
+/// When log or views cannot be read.
+pub fn trained_shown(workspace: &Workspace, trained: &Trained) -> Result<RunShown> {
+    let mut shown = runs::run_shown(workspace, trained.run.clone())?;
+    shown.tfidf_logreg_on_the_same_rows = trained.baseline;
+    Ok(shown)
+}
 
-    /// Runs that were trained just now, and their scores together.
-    ///
-    /// # Errors
-    /// When log or views cannot be read.
-    pub fn trained_repeatedly(&self, trained: &[Trained]) -> Result<TrainedRepeatedly> {
-        let runs = trained.iter().map(|trained| self.trained_shown(trained));
-        Ok(TrainedRepeatedly { runs: runs.collect::<Result<_>>()?, test: Spread::of(trained) })
-    }
+/// Runs that were trained just now, and their scores together.
+///
+/// # Errors
+/// When log or views cannot be read.
+pub fn trained_repeatedly(workspace: &Workspace, trained: &[Trained]) -> Result<TrainedRepeatedly> {
+    let runs = trained.iter().map(|trained| trained_shown(workspace, trained));
+    Ok(TrainedRepeatedly { runs: runs.collect::<Result<_>>()?, test: Spread::of(trained) })
 }
 
 impl TrainRequest {

@@ -14,7 +14,7 @@ use super::{Attempt, DROP_EMPTY, Programs, Reporter, Results, StartSpec, start_e
 use crate::app::NewRun;
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
 use crate::app::runs::shown::RunShown;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run, runs};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
     Environment, EnvironmentDifference, NumberDifference, RunCommand, RunEvent, RunFacts,
@@ -87,189 +87,193 @@ pub struct RunReproducedAgain {
     pub verdict: RunReproduced,
 }
 
-impl App {
-    /// A reproduction as programs read it.
-    ///
-    /// # Errors
-    /// When log or views cannot be read.
-    pub fn reproduction_shown(&self, found: &Reproduced) -> Result<RunReproducedAgain> {
-        Ok(RunReproducedAgain {
-            original: found.original.clone(),
-            run: self.run_shown(found.run.clone())?,
-            run_id: found.run.run(),
-            numbers: found.numbers,
-            verdict: found.verdict.clone(),
+/// A reproduction as programs read it.
+///
+/// # Errors
+/// When log or views cannot be read.
+pub fn reproduction_shown(workspace: &Workspace, found: &Reproduced) -> Result<RunReproducedAgain> {
+    Ok(RunReproducedAgain {
+        original: found.original.clone(),
+        run: runs::run_shown(workspace, found.run.clone())?,
+        run_id: found.run.run(),
+        numbers: found.numbers,
+        verdict: found.verdict.clone(),
+    })
+}
+
+/// Trains the run that `text` names again and compares weights and numbers.
+///
+/// # Errors
+/// When there is no such run or it has not finished, its settings or rows are not there any
+/// more as they were recorded, or the training fails.
+pub fn reproduce(
+    workspace: &Workspace,
+    text: &str,
+    options: &ReproduceOptions,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<Reproduced> {
+    for note in workspace.recover()?.notes {
+        reporter.note(&note);
+    }
+    let original = recorded(workspace, workspace.find_run(&workspace.snapshot()?, text)?)?;
+    let inputs = inputs(workspace, &original)?;
+    let again = Again { original, options };
+    workspace.may_begin("reproduce")?;
+    let session = workspace.begin("reproduce")?;
+    let run = RunId(workspace.env.random());
+    let (name, model) = (again.name(), again.original.started.config_name.as_str());
+    let folder =
+        match RunFolder::create(workspace, &NewRun { name: &name, model, began: session.now() }) {
+            Ok(folder) => folder,
+            Err(error) => return session.finish_with(Err(error)),
+        };
+    let mut compared = None;
+    let result = inputs
+        .iter()
+        .try_for_each(|(name, bytes)| {
+            let settings = name == settings_of(&again.original.state);
+            let own = settings.then(|| folder.settings_file(name));
+            folder.write(own.as_ref().unwrap_or(name), bytes).map(|_| ())
         })
-    }
+        .and_then(|()| {
+            train_again(workspace, &session, run, &again, &folder, stop, reporter)?;
+            compared = Some(compare(workspace, &session, &again.original, run)?);
+            Ok(())
+        });
+    let ended = super::close(session, run, &folder, result);
+    let run = super::trained(workspace, run, None, ended, reporter)?.run;
+    let bug = || Error::new(ErrorKind::Bug, "BUG: a reproduction was not compared");
+    let (verdict, numbers) = compared.ok_or_else(bug)?;
+    let original = again.original.started.experiment_id;
+    Ok(Reproduced { original, run, verdict, numbers })
+}
 
-    /// Trains the run that `text` names again and compares weights and numbers.
-    ///
-    /// # Errors
-    /// When there is no such run or it has not finished, its settings or rows are not there any
-    /// more as they were recorded, or the training fails.
-    pub fn reproduce(
-        &self,
-        text: &str,
-        options: &ReproduceOptions,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Reproduced> {
-        for note in self.recover()?.notes {
-            reporter.note(&note);
-        }
-        let original = self.recorded(self.find_run(&self.snapshot()?, text)?)?;
-        let inputs = self.inputs(&original)?;
-        let again = Again { original, options };
-        self.may_begin("reproduce")?;
-        let session = self.begin("reproduce")?;
-        let run = RunId(self.env.random());
-        let (name, model) = (again.name(), again.original.started.config_name.as_str());
-        let folder =
-            match RunFolder::create(self, &NewRun { name: &name, model, began: session.now() }) {
-                Ok(folder) => folder,
-                Err(error) => return session.finish_with(Err(error)),
-            };
-        let mut compared = None;
-        let result = inputs
-            .iter()
-            .try_for_each(|(name, bytes)| {
-                let settings = name == settings_of(&again.original.state);
-                let own = settings.then(|| folder.settings_file(name));
-                folder.write(own.as_ref().unwrap_or(name), bytes).map(|_| ())
-            })
-            .and_then(|()| {
-                self.train_again(&session, run, &again, &folder, stop, reporter)?;
-                compared = Some(self.compare(&session, &again.original, run)?);
-                Ok(())
-            });
-        let ended = self.close(session, run, &folder, result);
-        let run = self.trained(run, None, ended, reporter)?.run;
-        let bug = || Error::new(ErrorKind::Bug, "BUG: a reproduction was not compared");
-        let (verdict, numbers) = compared.ok_or_else(bug)?;
-        let original = again.original.started.experiment_id;
-        Ok(Reproduced { original, run, verdict, numbers })
+fn train_again(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    run: RunId,
+    again: &Again<'_>,
+    folder: &RunFolder,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<()> {
+    let (original, begin) = (&again.original, again.beginning());
+    let config = &original.config;
+    let engine =
+        start_engine(&again.options.programs, config.model.architecture, begin.device, folder)?;
+    let (threads, device) = (begin.threads, begin.device.to_owned());
+    let (state, started) = super::record_start(workspace, session, run, begin, folder, &engine)?;
+    for other in differences(&original.started, &started) {
+        let EnvironmentDifference { what, recorded, found } = other;
+        reporter.warn(&format!("{what}: {recorded} was recorded, here it is {found}"));
     }
+    let job = JobSpec {
+        run,
+        config_digest: config.digest(),
+        config: config.clone(),
+        dataset: folder.path.join("config/dataset.bin"),
+        dataset_digest: original.started.data.prepared,
+        run_dir: folder.path.clone(),
+        device,
+        threads,
+        resume_from: None,
+    };
+    let of = Results { started: &started, baseline: None, trainer: &workspace.caller.actor };
+    super::run_attempt(
+        workspace,
+        session,
+        Attempt { run, state, job, engine, of, folder },
+        stop,
+        reporter,
+    )
+}
 
-    fn train_again(
-        &self,
-        session: &Session<'_>,
-        run: RunId,
-        again: &Again<'_>,
-        folder: &RunFolder,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<()> {
-        let (original, begin) = (&again.original, again.beginning());
-        let config = &original.config;
-        let engine =
-            start_engine(&again.options.programs, config.model.architecture, begin.device, folder)?;
-        let (threads, device) = (begin.threads, begin.device.to_owned());
-        let (state, started) = self.record_start(session, run, begin, folder, &engine)?;
-        for other in differences(&original.started, &started) {
-            let EnvironmentDifference { what, recorded, found } = other;
-            reporter.warn(&format!("{what}: {recorded} was recorded, here it is {found}"));
-        }
-        let job = JobSpec {
-            run,
-            config_digest: config.digest(),
-            config: config.clone(),
-            dataset: folder.path.join("config/dataset.bin"),
-            dataset_digest: original.started.data.prepared,
-            run_dir: folder.path.clone(),
-            device,
-            threads,
-            resume_from: None,
-        };
-        let of = Results { started: &started, baseline: None, trainer: &self.caller.actor };
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
-    }
+/// Compares the finished run `by` with the original and records what came of it there.
+fn compare(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    original: &Recorded,
+    by: RunId,
+) -> Result<(RunReproduced, u64)> {
+    let again = recorded(workspace, by)?;
+    let difference = first_difference(&original.numbers, &again.numbers);
+    let verdict = RunReproduced {
+        by,
+        equal: difference.is_none() && original.weights == again.weights,
+        weights: again.weights,
+        difference,
+        environment: differences(&original.started, &again.started),
+    };
+    session.transact_patiently(|tx| {
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let command = RunCommand::Reproduce(Box::new(verdict.clone()));
+        tx.decide::<RunStream>(original.run, command, &facts)
+    })?;
+    Ok((verdict, original.numbers.len() as u64))
+}
 
-    /// Compares the finished run `by` with the original and records what came of it there.
-    fn compare(
-        &self,
-        session: &Session<'_>,
-        original: &Recorded,
-        by: RunId,
-    ) -> Result<(RunReproduced, u64)> {
-        let again = self.recorded(by)?;
-        let difference = first_difference(&original.numbers, &again.numbers);
-        let verdict = RunReproduced {
-            by,
-            equal: difference.is_none() && original.weights == again.weights,
-            weights: again.weights,
-            difference,
-            environment: differences(&original.started, &again.started),
-        };
-        session.transact_patiently(|tx| {
-            let policy = fold_policy(tx.log())?;
-            let facts = RunFacts::new(&policy, Provenance::Engine);
-            let command = RunCommand::Reproduce(Box::new(verdict.clone()));
-            tx.decide::<RunStream>(original.run, command, &facts)
-        })?;
-        Ok((verdict, original.numbers.len() as u64))
-    }
-
-    /// A finished run with all its numbers.
-    pub(super) fn recorded(&self, run: RunId) -> Result<Recorded> {
-        let (state, events) = self.store.read(|log| {
-            // Points are of a bulk kind, which the index of a stream leaves out.
-            let events = log.events(0..log.size(), &Filter::stream(run.into()))?;
-            Ok::<_, Error>((fold_run(log, run)?, events))
-        })?;
-        let (mut started, mut weights, mut numbers) = (None, None, Numbers::new());
-        for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
-            match event {
-                Event::Run(RunEvent::Started(event)) => started = Some(event),
-                Event::Run(RunEvent::Finished(event)) => weights = event.weights,
-                Event::Run(RunEvent::MetricsRecorded(event)) => {
-                    for point in event.batch.points() {
-                        let key = &event.batch.keys[usize::from(point.key)];
-                        numbers.insert((point.step, key.name.clone(), key.split), point.value);
-                    }
+/// A finished run with all its numbers.
+pub(super) fn recorded(workspace: &Workspace, run: RunId) -> Result<Recorded> {
+    let (state, events) = workspace.store.read(|log| {
+        // Points are of a bulk kind, which the index of a stream leaves out.
+        let events = log.events(0..log.size(), &Filter::stream(run.into()))?;
+        Ok::<_, Error>((fold_run(log, run)?, events))
+    })?;
+    let (mut started, mut weights, mut numbers) = (None, None, Numbers::new());
+    for event in events.iter().filter_map(|envelope: &Envelope| envelope.event().ok()) {
+        match event {
+            Event::Run(RunEvent::Started(event)) => started = Some(event),
+            Event::Run(RunEvent::Finished(event)) => weights = event.weights,
+            Event::Run(RunEvent::MetricsRecorded(event)) => {
+                for point in event.batch.points() {
+                    let key = &event.batch.keys[usize::from(point.key)];
+                    numbers.insert((point.step, key.name.clone(), key.split), point.value);
                 }
-                _ => {}
             }
+            _ => {}
         }
-        let name = state.experiment_id.clone();
-        if state.artifacts.contains_key(ensemble::ARTIFACT) {
-            let message = format!("{name} is an ensemble: nothing was trained");
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .hint("reproduce its members; `annals show` names them"));
-        }
-        let (Some(started), Some(weights), RunStatus::Finished) = (started, weights, state.status)
-        else {
-            let message = format!(
-                "{name} is {}: only a run that has finished is reproduced",
-                state.status.word()
-            );
-            return Err(Error::new(ErrorKind::Rejected, message));
-        };
-        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
-        place.refuse_removed()?;
-        let settings =
-            RecordedFile { name: "config", path: settings_of(&state), digest: started.config };
-        let config = self.recorded_bytes(&place, settings)?;
-        let config = config::recorded(&String::from_utf8_lossy(&config))
-            .map_err(|e| Error::new(ErrorKind::Data, format!("settings of {name}: {e}")))?;
-        Ok(Recorded { run, state, started, weights, numbers, config })
     }
+    let name = state.experiment_id.clone();
+    if state.artifacts.contains_key(ensemble::ARTIFACT) {
+        let message = format!("{name} is an ensemble: nothing was trained");
+        return Err(Error::new(ErrorKind::Rejected, message)
+            .hint("reproduce its members; `annals show` names them"));
+    }
+    let (Some(started), Some(weights), RunStatus::Finished) = (started, weights, state.status)
+    else {
+        let message = format!(
+            "{name} is {}: only a run that has finished is reproduced",
+            state.status.word()
+        );
+        return Err(Error::new(ErrorKind::Rejected, message));
+    };
+    let place = workspace.store.read(|log| RunFiles::of_state(log, &state))?;
+    place.refuse_removed()?;
+    let settings =
+        RecordedFile { name: "config", path: settings_of(&state), digest: started.config };
+    let config = runs::recorded_bytes(workspace, &place, settings)?;
+    let config = config::recorded(&String::from_utf8_lossy(&config))
+        .map_err(|e| Error::new(ErrorKind::Data, format!("settings of {name}: {e}")))?;
+    Ok(Recorded { run, state, started, weights, numbers, config })
+}
 
-    /// What the training reads, by its path in the run's folder, as it was recorded.
-    pub(super) fn inputs(&self, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
-        let place = self.store.read(|log| RunFiles::of_state(log, &original.state))?;
-        let settings = settings_of(&original.state);
-        let mut wanted = files_of_state(&original.state);
-        wanted.retain(|file| file.path.starts_with("config/") || file.path == settings);
-        let digest = original.started.data.prepared;
-        wanted.push(RecordedFile { name: "rows", path: DATASET, digest });
-        let read = |file: RecordedFile<'_>| {
-            let bytes = self.recorded_bytes(&place, file).map_err(|e| {
-                e.hint("a run is reproduced from the bytes it was trained on, or not at all")
-            })?;
-            Ok((file.path.to_owned(), bytes))
-        };
-        wanted.into_iter().map(read).collect()
-    }
+/// What the training reads, by its path in the run's folder, as it was recorded.
+pub(super) fn inputs(workspace: &Workspace, original: &Recorded) -> Result<Vec<(String, Vec<u8>)>> {
+    let place = workspace.store.read(|log| RunFiles::of_state(log, &original.state))?;
+    let settings = settings_of(&original.state);
+    let mut wanted = files_of_state(&original.state);
+    wanted.retain(|file| file.path.starts_with("config/") || file.path == settings);
+    let digest = original.started.data.prepared;
+    wanted.push(RecordedFile { name: "rows", path: DATASET, digest });
+    let read = |file: RecordedFile<'_>| {
+        let bytes = runs::recorded_bytes(workspace, &place, file).map_err(|e| {
+            e.hint("a run is reproduced from the bytes it was trained on, or not at all")
+        })?;
+        Ok((file.path.to_owned(), bytes))
+    };
+    wanted.into_iter().map(read).collect()
 }
 
 /// Where a run's settings lie in its folder.

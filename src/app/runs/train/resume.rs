@@ -10,7 +10,7 @@ use super::reproduce::settings_of;
 use super::{Attempt, Programs, Reporter, Results, Trained, start_engine};
 use crate::app::core::environment::EngineFacts;
 use crate::app::runs::run_files::RunFiles;
-use crate::app::{App, Error, ErrorKind, Result, Session, fold_policy, fold_run};
+use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
 use crate::domain::run::{
     RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, RunStream,
@@ -36,163 +36,166 @@ pub(super) struct ResumePoint {
     notes: Vec<String>,
 }
 
-impl App {
-    /// Lets the run that `text` names go on from its newest whole training checkpoint.
-    ///
-    /// # Errors
-    /// When there is no such run, it is under way or finished, nothing whole is left to resume
-    /// from, its settings or rows were changed, or the training fails.
-    pub fn resume(
-        &self,
-        text: &str,
-        programs: &Programs,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Trained> {
-        for note in self.recover()?.notes {
-            reporter.note(&note);
-        }
-        let found = self.resumable(text)?;
-        self.may_begin("train")?;
-        let name = &found.started.experiment_id;
-        found.notes.iter().for_each(|note| reporter.warn(note));
-        reporter.note(&format!("{name} continues after update {}.", found.step));
-        let session = self.begin("train")?;
-        let result = self.resume_in(&session, &found, programs, stop, reporter);
-        let ended = self.close(session, found.run, &found.folder, result);
-        self.trained(found.run, None, ended, reporter)
+/// Lets the run that `text` names go on from its newest whole training checkpoint.
+///
+/// # Errors
+/// When there is no such run, it is under way or finished, nothing whole is left to resume
+/// from, its settings or rows were changed, or the training fails.
+pub fn resume(
+    workspace: &Workspace,
+    text: &str,
+    programs: &Programs,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<Trained> {
+    for note in workspace.recover()?.notes {
+        reporter.note(&note);
     }
+    let found = resumable(workspace, text)?;
+    workspace.may_begin("train")?;
+    let name = &found.started.experiment_id;
+    found.notes.iter().for_each(|note| reporter.warn(note));
+    reporter.note(&format!("{name} continues after update {}.", found.step));
+    let session = workspace.begin("train")?;
+    let result = resume_in(workspace, &session, &found, programs, stop, reporter);
+    let ended = super::close(session, found.run, &found.folder, result);
+    super::trained(workspace, found.run, None, ended, reporter)
+}
 
-    fn resume_in(
-        &self,
-        session: &Session<'_>,
-        found: &ResumePoint,
-        programs: &Programs,
-        stop: &AtomicUsize,
-        reporter: &mut dyn Reporter,
-    ) -> Result<()> {
-        let started = &found.started;
-        let (architecture, device) = (found.config.model.architecture, &started.environment.device);
-        let engine = start_engine(programs, architecture, device, &found.folder)?;
-        let state = self.record_resume(session, found, &engine)?;
-        let job = JobSpec {
-            run: found.run,
-            config_digest: found.config.digest(),
-            config: found.config.clone(),
-            dataset: found.folder.path.join("config/dataset.bin"),
-            dataset_digest: started.data.prepared,
-            run_dir: found.folder.path.clone(),
-            device: device.clone(),
-            threads: started.environment.threads,
-            resume_from: Some(found.checkpoint.clone()),
-        };
-        let of = Results { started, baseline: None, trainer: &self.caller.actor };
-        let (run, folder) = (found.run, &found.folder);
-        self.run_attempt(session, Attempt { run, state, job, engine, of, folder }, stop, reporter)
+fn resume_in(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    found: &ResumePoint,
+    programs: &Programs,
+    stop: &AtomicUsize,
+    reporter: &mut dyn Reporter,
+) -> Result<()> {
+    let started = &found.started;
+    let (architecture, device) = (found.config.model.architecture, &started.environment.device);
+    let engine = start_engine(programs, architecture, device, &found.folder)?;
+    let state = record_resume(workspace, session, found, &engine)?;
+    let job = JobSpec {
+        run: found.run,
+        config_digest: found.config.digest(),
+        config: found.config.clone(),
+        dataset: found.folder.path.join("config/dataset.bin"),
+        dataset_digest: started.data.prepared,
+        run_dir: found.folder.path.clone(),
+        device: device.clone(),
+        threads: started.environment.threads,
+        resume_from: Some(found.checkpoint.clone()),
+    };
+    let of = Results { started, baseline: None, trainer: &workspace.caller.actor };
+    let (run, folder) = (found.run, &found.folder);
+    super::run_attempt(
+        workspace,
+        session,
+        Attempt { run, state, job, engine, of, folder },
+        stop,
+        reporter,
+    )
+}
+
+/// Finds the run and everything it needs, and refuses what differs from the record.
+pub(super) fn resumable(workspace: &Workspace, text: &str) -> Result<ResumePoint> {
+    let run = workspace.find_run(&workspace.snapshot()?, text)?;
+    let (state, events) = workspace.store.read(|log| {
+        let events = log.stream(run.into(), 0)?;
+        Ok::<_, Error>((fold_run(log, run)?, events))
+    })?;
+    let first = events.first().map(Envelope::event);
+    let Some(Ok(Event::Run(RunEvent::Started(started)))) = first else {
+        let message = format!("run {run} has no readable start");
+        return Err(Error::new(ErrorKind::Integrity, message));
+    };
+    let name = &started.experiment_id;
+    if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
+        let message = format!(
+            "{name} is {}: only a run that was interrupted or failed is resumed",
+            state.status.word()
+        );
+        return Err(Error::new(ErrorKind::Rejected, message));
     }
-
-    /// Finds the run and everything it needs, and refuses what differs from the record.
-    pub(super) fn resumable(&self, text: &str) -> Result<ResumePoint> {
-        let run = self.find_run(&self.snapshot()?, text)?;
-        let (state, events) = self.store.read(|log| {
-            let events = log.stream(run.into(), 0)?;
-            Ok::<_, Error>((fold_run(log, run)?, events))
-        })?;
-        let first = events.first().map(Envelope::event);
-        let Some(Ok(Event::Run(RunEvent::Started(started)))) = first else {
-            let message = format!("run {run} has no readable start");
-            return Err(Error::new(ErrorKind::Integrity, message));
-        };
-        let name = &started.experiment_id;
-        if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
-            let message = format!(
-                "{name} is {}: only a run that was interrupted or failed is resumed",
-                state.status.word()
-            );
-            return Err(Error::new(ErrorKind::Rejected, message));
-        }
-        if state.deleted {
-            let message = format!("the files of {name} were taken away: see `annals show {name}`");
-            return Err(Error::new(ErrorKind::Rejected, message));
-        }
-        if let Some(archive) = state.archive {
-            let message = format!("{name} is in {}", archive.word());
+    if state.deleted {
+        let message = format!("the files of {name} were taken away: see `annals show {name}`");
+        return Err(Error::new(ErrorKind::Rejected, message));
+    }
+    if let Some(archive) = state.archive {
+        let message = format!("{name} is in {}", archive.word());
+        return Err(Error::new(ErrorKind::Rejected, message)
+            .hint(format!("`annals restore {name}` brings it back")));
+    }
+    let place = workspace.store.read(|log| RunFiles::of_state(log, &state))?;
+    for (what, digest) in [("settings", started.config), ("rows", started.data.prepared)] {
+        if let Some(at) = place.redacted_at(digest) {
+            let message = format!("the {what} of {name} were redacted at event {at}");
             return Err(Error::new(ErrorKind::Rejected, message)
-                .hint(format!("`annals restore {name}` brings it back")));
+                .hint("with other settings or rows it would be another run"));
         }
-        let place = self.store.read(|log| RunFiles::of_state(log, &state))?;
-        for (what, digest) in [("settings", started.config), ("rows", started.data.prepared)] {
-            if let Some(at) = place.redacted_at(digest) {
-                let message = format!("the {what} of {name} were redacted at event {at}");
-                return Err(Error::new(ErrorKind::Rejected, message)
-                    .hint("with other settings or rows it would be another run"));
-            }
-        }
-        let folder = RunFolder::of(self, &state.folder, name)?;
-        let text = unchanged(&folder, settings_of(&state), started.config)?;
-        let config = config::recorded(&String::from_utf8_lossy(&text))
-            .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
-        unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
-        let all = Checkpoints::at(&folder.path).all().map_err(|e| {
-            Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e)
-        })?;
-        let (chosen, notes) = choose(&all, |step| state.checkpoints.contains_key(&step));
-        let dropped = state.dropped.iter().any(|path| effect::is_weight_file(path));
-        let (step, checkpoint) = chosen.ok_or_else(|| {
-            if dropped {
-                let message =
-                    format!("the training checkpoints of {name} were dropped when it was archived");
-                return Error::new(ErrorKind::Rejected, message)
-                    .hint("`annals train` starts again");
-            }
-            let message = format!("{name} has no complete training checkpoint");
-            Error::new(ErrorKind::NotFound, message).hint(
-                "it ended before the first was saved, or its files were changed; `annals train` \
-                 starts again, and --set training.save_steps=N saves more often",
-            )
-        })?;
-        if let Some(saved) = state.checkpoints.get(&step) {
-            let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
-                Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
-            })?;
-            if manifest.digest() != saved.digest {
-                let message = format!("{} is not what was recorded", checkpoint.display());
-                return Err(Error::new(ErrorKind::Integrity, message)
-                    .hint("remove its folder: training continues from the previous one"));
-            }
-        }
-        Ok(ResumePoint { run, state, started, config, folder, checkpoint, step, notes })
     }
+    let folder = RunFolder::of(workspace, &state.folder, name)?;
+    let text = unchanged(&folder, settings_of(&state), started.config)?;
+    let config = config::recorded(&String::from_utf8_lossy(&text))
+        .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
+    unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
+    let all = Checkpoints::at(&folder.path)
+        .all()
+        .map_err(|e| Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e))?;
+    let (chosen, notes) = choose(&all, |step| state.checkpoints.contains_key(&step));
+    let dropped = state.dropped.iter().any(|path| effect::is_weight_file(path));
+    let (step, checkpoint) = chosen.ok_or_else(|| {
+        if dropped {
+            let message =
+                format!("the training checkpoints of {name} were dropped when it was archived");
+            return Error::new(ErrorKind::Rejected, message).hint("`annals train` starts again");
+        }
+        let message = format!("{name} has no complete training checkpoint");
+        Error::new(ErrorKind::NotFound, message).hint(
+            "it ended before the first was saved, or its files were changed; `annals train` \
+             starts again, and --set training.save_steps=N saves more often",
+        )
+    })?;
+    if let Some(saved) = state.checkpoints.get(&step) {
+        let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
+            Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
+        })?;
+        if manifest.digest() != saved.digest {
+            let message = format!("{} is not what was recorded", checkpoint.display());
+            return Err(Error::new(ErrorKind::Integrity, message)
+                .hint("remove its folder: training continues from the previous one"));
+        }
+    }
+    Ok(ResumePoint { run, state, started, config, folder, checkpoint, step, notes })
+}
 
-    fn record_resume(
-        &self,
-        session: &Session<'_>,
-        found: &ResumePoint,
-        engine: &Engine,
-    ) -> Result<RunState> {
-        let hello = engine.hello();
-        let recorded = &found.started.environment;
-        let (environment, _) = self.environment(EngineFacts {
-            libtorch: hello.libtorch.as_deref(),
-            threads: recorded.threads,
-            device: &recorded.device,
-            accelerators: hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect(),
-        });
-        let resumed = RunResumed {
-            attempt: found.state.attempt + 1,
-            step: found.step,
-            checkpoint: found.checkpoint.to_string_lossy().into_owned(),
-            environment,
-            trainer: hello.program.clone(),
-        };
-        session.transact(|tx| {
-            // Another process may have resumed it meanwhile.
-            let policy = fold_policy(tx.log())?;
-            let facts = RunFacts::new(&policy, Provenance::Engine);
-            let command = RunCommand::Resume(Box::new(resumed));
-            Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
-        })
-    }
+fn record_resume(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    found: &ResumePoint,
+    engine: &Engine,
+) -> Result<RunState> {
+    let hello = engine.hello();
+    let recorded = &found.started.environment;
+    let (environment, _) = workspace.environment(EngineFacts {
+        libtorch: hello.libtorch.as_deref(),
+        threads: recorded.threads,
+        device: &recorded.device,
+        accelerators: hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect(),
+    });
+    let resumed = RunResumed {
+        attempt: found.state.attempt + 1,
+        step: found.step,
+        checkpoint: found.checkpoint.to_string_lossy().into_owned(),
+        environment,
+        trainer: hello.program.clone(),
+    };
+    session.transact(|tx| {
+        // Another process may have resumed it meanwhile.
+        let policy = fold_policy(tx.log())?;
+        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let command = RunCommand::Resume(Box::new(resumed));
+        Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
+    })
 }
 
 /// The training checkpoint to go on from, and what to tell about it: the newest whole one that the

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Stays;
 use super::deciding::{DecidingFiles, DecidingHits};
 use super::text_matcher::{Renamed, TextMatcher};
-use crate::app::{App, Error, Result};
+use crate::app::{Error, Result, Workspace};
 use crate::base::confine::{self, Folder};
 use crate::base::{Digest, FileDigests, InvocationId, durable, failpoint};
 use crate::domain::run::{Archive, Pack};
@@ -66,187 +66,188 @@ struct Move {
     remove: Option<String>,
 }
 
-impl App {
-    /// The folders and files of annals in this workspace.
-    pub(super) fn redaction_scope(&self) -> Result<Scope> {
-        let views = self.snapshot()?;
-        let (_, policy) = views.policy()?;
-        let layout = &self.layout;
-        let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
-        let archives = archives.iter().map(|archive| layout.archive(*archive, &policy));
-        let own = [&layout.experiments, &layout.production, &layout.training].map(Clone::clone);
-        let runs = views.run_details()?.into_iter().map(|run| run.folder);
-        let folders = own.into_iter().chain(archives).chain(runs).chain([".annals".into()]);
-        let edited: BTreeSet<String> = self.exporter().edited().into_iter().collect();
-        let mut regenerated = self.exporter().names();
-        regenerated.retain(|name| !edited.contains(name));
-        let folders = folders.filter(|folder| !folder.is_empty()).map(|f| format!("{f}/"));
-        Ok(Scope { folders: folders.collect(), regenerated, edited })
-    }
+/// The folders and files of annals in this workspace.
+pub(super) fn redaction_scope(workspace: &Workspace) -> Result<Scope> {
+    let views = workspace.snapshot()?;
+    let (_, policy) = views.policy()?;
+    let layout = &workspace.layout;
+    let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];
+    let archives = archives.iter().map(|archive| layout.archive(*archive, &policy));
+    let own = [&layout.experiments, &layout.production, &layout.training].map(Clone::clone);
+    let runs = views.run_details()?.into_iter().map(|run| run.folder);
+    let folders = own.into_iter().chain(archives).chain(runs).chain([".annals".into()]);
+    let edited: BTreeSet<String> = workspace.exporter().edited().into_iter().collect();
+    let mut regenerated = workspace.exporter().names();
+    regenerated.retain(|name| !edited.contains(name));
+    let folders = folders.filter(|folder| !folder.is_empty()).map(|f| format!("{f}/"));
+    Ok(Scope { folders: folders.collect(), regenerated, edited })
+}
 
-    /// Every file without the texts and without the bytes of `blobs`.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub(super) fn mask_files(
-        &self,
-        scope: &Scope,
-        deciding: &DecidingFiles,
-        texts: &BTreeSet<String>,
-        blobs: &BTreeSet<Digest>,
-        position: u64,
-    ) -> Result<NewFiles> {
-        let mut paths = Vec::new();
-        walk(&self.root, "", &mut paths).map_err(|e| Error::io("list the workspace", e))?;
-        let mut new = NewFiles::default();
-        loop {
-            let matcher = TextMatcher::new(texts, &new.digests)?;
-            let mask = Mask { matcher, deciding, blobs, position };
-            let mut next = NewFiles::default();
-            for path in &paths {
-                self.mask_file(scope, &mask, path, &mut next)?;
-            }
-            if next.digests == new.digests {
-                return Ok(next);
-            }
-            new = next;
+/// Every file without the texts and without the bytes of `blobs`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn mask_files(
+    workspace: &Workspace,
+    scope: &Scope,
+    deciding: &DecidingFiles,
+    texts: &BTreeSet<String>,
+    blobs: &BTreeSet<Digest>,
+    position: u64,
+) -> Result<NewFiles> {
+    let mut paths = Vec::new();
+    walk(&workspace.root, "", &mut paths).map_err(|e| Error::io("list the workspace", e))?;
+    let mut new = NewFiles::default();
+    loop {
+        let matcher = TextMatcher::new(texts, &new.digests)?;
+        let mask = Mask { matcher, deciding, blobs, position };
+        let mut next = NewFiles::default();
+        for path in &paths {
+            mask_file(workspace, scope, &mask, path, &mut next)?;
         }
-    }
-
-    fn mask_file(
-        &self,
-        scope: &Scope,
-        mask: &Mask<'_>,
-        path: &str,
-        new: &mut NewFiles,
-    ) -> Result<()> {
-        let failed = |e| Error::io(format!("read {path}"), e);
-        let found = || mask.matcher.occurs_in_stream(self.reader(path)?);
-        if !scope.masks(path) {
-            if scope.looks_at(path) && found().map_err(failed)? {
-                new.stays.push(Stays::File { path: path.to_owned() });
-            }
-            return Ok(());
+        if next.digests == new.digests {
+            return Ok(next);
         }
-        let full = self.root.join(path);
-        let packed = [(".tar.zst", Pack::Zst), (".tar.gz", Pack::Gz)];
-        let packed = packed.into_iter().find(|(ending, _)| path.ends_with(ending));
-        // A blob has no ending; logs packed together lie among them.
-        let blob = path.starts_with(".annals/blobs/") && starts_as_gzip(&full).map_err(failed)?;
-        let blob =
-            blob.then(|| effect::repacked(Pack::Gz, &full, |bytes| mask.bytes(path, bytes, new)));
-        let masked = if let Some((_, pack)) = packed {
-            effect::repacked(pack, &full, |bytes| mask.bytes(path, bytes, new))?
-        } else if let Some(Ok(masked)) = blob {
-            masked
-        } else if mask.blobs.is_empty() && !found().map_err(failed)? {
-            None
-        } else {
-            mask.bytes(path, &fs::read(&full).map_err(failed)?, new)
-        };
-        if let Some(bytes) = masked {
-            let old = self.reader(path).and_then(|mut file| FileDigests::of_reader(&mut file));
-            new.push(path, old.map_err(failed)?.0, bytes);
+        new = next;
+    }
+}
+
+fn mask_file(
+    workspace: &Workspace,
+    scope: &Scope,
+    mask: &Mask<'_>,
+    path: &str,
+    new: &mut NewFiles,
+) -> Result<()> {
+    let failed = |e| Error::io(format!("read {path}"), e);
+    let found = || mask.matcher.occurs_in_stream(reader(workspace, path)?);
+    if !scope.masks(path) {
+        if scope.looks_at(path) && found().map_err(failed)? {
+            new.stays.push(Stays::File { path: path.to_owned() });
         }
-        Ok(())
+        return Ok(());
     }
-
-    fn reader(&self, path: &str) -> io::Result<BufReader<File>> {
-        Ok(BufReader::new(File::open(self.root.join(path))?))
+    let full = workspace.root.join(path);
+    let packed = [(".tar.zst", Pack::Zst), (".tar.gz", Pack::Gz)];
+    let packed = packed.into_iter().find(|(ending, _)| path.ends_with(ending));
+    // A blob has no ending; logs packed together lie among them.
+    let blob = path.starts_with(".annals/blobs/") && starts_as_gzip(&full).map_err(failed)?;
+    let blob =
+        blob.then(|| effect::repacked(Pack::Gz, &full, |bytes| mask.bytes(path, bytes, new)));
+    let masked = if let Some((_, pack)) = packed {
+        effect::repacked(pack, &full, |bytes| mask.bytes(path, bytes, new))?
+    } else if let Some(Ok(masked)) = blob {
+        masked
+    } else if mask.blobs.is_empty() && !found().map_err(failed)? {
+        None
+    } else {
+        mask.bytes(path, &fs::read(&full).map_err(failed)?, new)
+    };
+    if let Some(bytes) = masked {
+        let old = reader(workspace, path).and_then(|mut file| FileDigests::of_reader(&mut file));
+        new.push(path, old.map_err(failed)?.0, bytes);
     }
+    Ok(())
+}
 
-    /// Makes the new bytes durable beside, for the invocation that will put them in place.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub(super) fn stage(&self, invocation: InvocationId, new: &NewFiles) -> Result<()> {
-        let dir = self.annals_dir().join(FOLDER);
-        let staged = || -> io::Result<()> {
-            remove_dir(&dir)?;
-            durable::create_dir_all(&dir)?;
-            let mut files = Vec::new();
-            for (number, file) in new.files.iter().enumerate() {
-                let staged = number.to_string();
-                durable::write(&dir.join(&staged), &file.bytes)?;
-                let remove = (file.path != file.target).then(|| file.path.clone());
-                files.push(Move { staged, target: file.target.clone(), remove });
-            }
-            let manifest = serde_json::to_vec_pretty(&StagedFiles { invocation, files })?;
-            durable::write(&dir.join(MANIFEST), &manifest)
-        };
-        staged().map_err(|e| Error::io("write .annals/redacting", e))
-    }
+fn reader(workspace: &Workspace, path: &str) -> io::Result<BufReader<File>> {
+    Ok(BufReader::new(File::open(workspace.root.join(path))?))
+}
 
-    /// Which invocation put new bytes beside; none where there are none.
-    pub(super) fn staged_by(&self) -> Option<InvocationId> {
-        Some(self.manifest_of_redaction()?.invocation)
-    }
-
-    /// Whether anything lies beside.
-    pub(super) fn anything_staged(&self) -> bool {
-        self.annals_dir().join(FOLDER).is_dir()
-    }
-
-    fn manifest_of_redaction(&self) -> Option<StagedFiles> {
-        let text = fs::read(self.annals_dir().join(FOLDER).join(MANIFEST)).ok()?;
-        serde_json::from_slice(&text).ok()
-    }
-
-    /// Puts the new bytes in place of those that the log names, and returns the files it left as
-    /// they are: changed since, or not named by the log. Done twice it changes nothing more.
-    ///
-    /// # Errors
-    /// When they cannot be written.
-    pub(super) fn put_staged(&self, renamed: &BTreeMap<Digest, Digest>) -> Result<Vec<String>> {
-        let Some(manifest) = self.manifest_of_redaction() else { return Ok(vec![]) };
-        let failed = |e| Error::io("read .annals/redacting", e);
-        let workspace = Folder::open(&self.root).map_err(failed)?;
-        let mut left = Vec::new();
-        for file in &manifest.files {
-            let put = put(&workspace, file, renamed)
-                .map_err(|e| Error::io(format!("write {}", file.target), e))?;
-            if !put {
-                left.push(file.target.clone());
-            }
-            failpoint::hit();
+/// Makes the new bytes durable beside, for the invocation that will put them in place.
+///
+/// # Errors
+/// When they cannot be written.
+pub(super) fn stage(workspace: &Workspace, invocation: InvocationId, new: &NewFiles) -> Result<()> {
+    let dir = workspace.annals_dir().join(FOLDER);
+    let staged = || -> io::Result<()> {
+        remove_dir(&dir)?;
+        durable::create_dir_all(&dir)?;
+        let mut files = Vec::new();
+        for (number, file) in new.files.iter().enumerate() {
+            let staged = number.to_string();
+            durable::write(&dir.join(&staged), &file.bytes)?;
+            let remove = (file.path != file.target).then(|| file.path.clone());
+            files.push(Move { staged, target: file.target.clone(), remove });
         }
-        self.drop_staged()?;
-        Ok(left)
-    }
+        let manifest = serde_json::to_vec_pretty(&StagedFiles { invocation, files })?;
+        durable::write(&dir.join(MANIFEST), &manifest)
+    };
+    staged().map_err(|e| Error::io("write .annals/redacting", e))
+}
 
-    /// Forgets the new bytes.
-    ///
-    /// # Errors
-    /// When they cannot be removed.
-    pub(super) fn drop_staged(&self) -> Result<()> {
-        let dir = self.annals_dir().join(FOLDER);
-        // The list goes last: what is listed can be put in place again.
-        let removed = || -> io::Result<()> {
-            match fs::remove_file(dir.join(MANIFEST)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => failpoint::hit(),
-            }
-            remove_dir(&dir)
-        };
-        removed().map_err(|e| Error::io("remove .annals/redacting", e))
+/// Which invocation put new bytes beside; none where there are none.
+pub(super) fn staged_by(workspace: &Workspace) -> Option<InvocationId> {
+    Some(manifest_of_redaction(workspace)?.invocation)
+}
+
+/// Whether anything lies beside.
+pub(super) fn anything_staged(workspace: &Workspace) -> bool {
+    workspace.annals_dir().join(FOLDER).is_dir()
+}
+
+fn manifest_of_redaction(workspace: &Workspace) -> Option<StagedFiles> {
+    let text = fs::read(workspace.annals_dir().join(FOLDER).join(MANIFEST)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Puts the new bytes in place of those that the log names, and returns the files it left as
+/// they are: changed since, or not named by the log. Done twice it changes nothing more.
+///
+/// # Errors
+/// When they cannot be written.
+pub(super) fn put_staged(
+    workspace: &Workspace,
+    renamed: &BTreeMap<Digest, Digest>,
+) -> Result<Vec<String>> {
+    let Some(manifest) = manifest_of_redaction(workspace) else { return Ok(vec![]) };
+    let failed = |e| Error::io("read .annals/redacting", e);
+    let folder = Folder::open(&workspace.root).map_err(failed)?;
+    let mut left = Vec::new();
+    for file in &manifest.files {
+        let put = put(&folder, file, renamed)
+            .map_err(|e| Error::io(format!("write {}", file.target), e))?;
+        if !put {
+            left.push(file.target.clone());
+        }
+        failpoint::hit();
     }
+    drop_staged(workspace)?;
+    Ok(left)
+}
+
+/// Forgets the new bytes.
+///
+/// # Errors
+/// When they cannot be removed.
+pub(super) fn drop_staged(workspace: &Workspace) -> Result<()> {
+    let dir = workspace.annals_dir().join(FOLDER);
+    // The list goes last: what is listed can be put in place again.
+    let removed = || -> io::Result<()> {
+        match fs::remove_file(dir.join(MANIFEST)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => failpoint::hit(),
+        }
+        remove_dir(&dir)
+    };
+    removed().map_err(|e| Error::io("remove .annals/redacting", e))
 }
 
 /// Puts one file in place, where its bytes are the ones that the log has for the bytes that are
 /// there; whether they are there now.
-fn put(workspace: &Folder, file: &Move, renamed: &BTreeMap<Digest, Digest>) -> io::Result<bool> {
+fn put(folder: &Folder, file: &Move, renamed: &BTreeMap<Digest, Digest>) -> io::Result<bool> {
     let old = file.remove.as_deref().unwrap_or(&file.target);
     if !may_write(&file.target) || !may_write(old) {
         return Ok(false);
     }
     let staged = format!(".annals/{FOLDER}/{}", file.staged);
     let mut bytes = Vec::new();
-    match workspace.read(&staged) {
+    match folder.read(&staged) {
         Ok(mut file) => file.read_to_end(&mut bytes)?,
         Err(_) => return Ok(false),
     };
     let new = Digest::of(&bytes);
-    let (digest, permissions) = match workspace.read(old) {
+    let (digest, permissions) = match folder.read(old) {
         Ok(mut file) => {
             let permissions = file.metadata()?.permissions();
             (Some(Digest::of_reader(&mut file)?.0), Some(permissions))
@@ -257,13 +258,13 @@ fn put(workspace: &Folder, file: &Move, renamed: &BTreeMap<Digest, Digest>) -> i
     let named = file.remove.is_none() || file.target.ends_with(&format!("/{new}"));
     if !named || digest.is_none_or(|digest| renamed.get(&digest) != Some(&new)) {
         // A crash may have come after it was put in place.
-        let target = workspace.read(&file.target).and_then(|mut f| Digest::of_reader(&mut f));
+        let target = folder.read(&file.target).and_then(|mut f| Digest::of_reader(&mut f));
         return Ok(target.is_ok_and(|(digest, _)| digest == new));
     }
-    workspace.write(&file.target, &bytes, permissions)?;
+    folder.write(&file.target, &bytes, permissions)?;
     if let Some(old) = &file.remove {
         failpoint::hit();
-        workspace.remove_file(old)?;
+        folder.remove_file(old)?;
     }
     Ok(true)
 }

@@ -9,14 +9,14 @@
 //! was; after it, the next changing verb does the rest.
 //!
 //! Out of reach: copies, exports and bundles made before, what a file system keeps of removed
-//! files. To add a kind with texts: `domain/text.rs`. Start reading at [`App::redact`].
+//! files. To add a kind with texts: `domain/text.rs`. Start reading at [`crate::app::workspace::redact`].
 //!
 //! [`Store::rewrite`]: crate::store::Store::rewrite
 
-mod deciding;
-mod events;
-mod files;
-mod text_matcher;
+pub(super) mod deciding;
+pub(super) mod events;
+pub(super) mod files;
+pub(super) mod text_matcher;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -30,7 +30,7 @@ use self::files::{NewFiles, Scope};
 use self::text_matcher::{Renamed, TextMatcher, placeholder};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
-use crate::app::{App, Error, ErrorKind, Regenerated, Result};
+use crate::app::{Error, ErrorKind, Regenerated, Result, Workspace, workspace};
 use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
     RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
@@ -181,199 +181,184 @@ struct Plan {
     guessable: Vec<u64>,
 }
 
-impl App {
-    /// What [`Self::redact`] would take out now.
-    ///
-    /// # Errors
-    /// As [`Self::redact`]; nothing is recorded.
-    pub fn plan_redaction(&self, request: &RedactRequest) -> Result<Redaction> {
-        self.nobody_writes()?;
-        let scope = self.redaction_scope()?;
-        let signed = self.signer()?.is_some_and(|(own, _)| own.is_some());
-        self.store.read(|log| {
-            let plan = self.redaction(log, log.size(), request, &scope)?;
-            let redacted = TextRedacted {
-                reason: request.reason.clone(),
-                events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
-                files: plan
-                    .files
-                    .digests
-                    .blake3
-                    .iter()
-                    .take(NAMED_PER_RECORD)
-                    .map(renamed)
-                    .collect(),
-            };
-            let command = WorkspaceCommand::Redact { redacted, signed };
-            Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
-            Ok(plan.report(None))
-        })
-    }
-
-    /// The file of a run that `text` names: its digest, or the beginning of it.
-    ///
-    /// # Errors
-    /// When no run or several have such a file.
-    pub fn find_file(&self, text: &str) -> Result<Digest> {
-        self.store.read(|log| events::named(log, text))
-    }
-
-    /// Takes texts out of events and files, and says so in a signed event.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Rejected`] for what decides something, for what was redacted before, and
-    /// without a key; [`ErrorKind::Conflict`] while another annals is at work;
-    /// [`ErrorKind::NotFound`] for what is nowhere.
-    pub fn redact(&self, request: &RedactRequest) -> Result<Redaction> {
-        // Two would put files in place for each other.
-        let _alone = self.exclusive_lock("redact")?;
-        self.recover()?;
-        self.nobody_writes()?;
-        let scope = self.redaction_scope()?;
-        // In the order of all locks: views, then log.
-        let views = self.views().hold()?;
-        let done = self.rewrite("redact", |tx, id| {
-            let first = tx.log().size();
-            let plan = self.redaction(tx.log(), first, request, &scope)?;
-            self.stage(id, &plan.files)?;
-            record(tx, request, &plan, first)?;
-            views.remove()?;
-            Ok((plan, first))
-        });
-        drop(views);
-        let (session, (plan, first)) = match done {
-            Err(error) => {
-                self.clear_redaction()?;
-                if error.kind == ErrorKind::Rejected {
-                    self.refuse("redact", &error)?;
-                }
-                return Err(error);
-            }
-            Ok(done) => done,
+/// What [`redact`] would take out now.
+///
+/// # Errors
+/// As [`redact`]; nothing is recorded.
+pub fn plan_redaction(workspace: &Workspace, request: &RedactRequest) -> Result<Redaction> {
+    nobody_writes(workspace)?;
+    let scope = files::redaction_scope(workspace)?;
+    let signed = workspace.signer()?.is_some_and(|(own, _)| own.is_some());
+    workspace.store.read(|log| {
+        let plan = redaction(workspace, log, log.size(), request, &scope)?;
+        let redacted = TextRedacted {
+            reason: request.reason.clone(),
+            events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
+            files: plan.files.digests.blake3.iter().take(NAMED_PER_RECORD).map(renamed).collect(),
         };
-        let changed = session.finish_with(self.put_staged(&plan.files.digests.blake3))?;
-        let mut report = plan.report(Some(first));
-        report.changed = changed;
-        report.regenerated = self.refresh()?;
-        Ok(report)
-    }
+        let command = WorkspaceCommand::Redact { redacted, signed };
+        Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
+        Ok(plan.report(None))
+    })
+}
 
-    fn nobody_writes(&self) -> Result<()> {
-        if !self.live.any_alive() {
-            return Ok(());
-        }
-        let message = "another annals process is running and may be writing the text to redact";
-        Err(Error::new(ErrorKind::Conflict, message)
-            .hint("try again when it has ended; `annals status` shows it"))
-    }
+/// The file of a run that `text` names: its digest, or the beginning of it.
+///
+/// # Errors
+/// When no run or several have such a file.
+pub fn find_file(workspace: &Workspace, text: &str) -> Result<Digest> {
+    workspace.store.read(|log| events::named(log, text))
+}
 
-    fn redaction<A: Access>(
-        &self,
-        log: &View<A>,
-        first: u64,
-        request: &RedactRequest,
-        scope: &Scope,
-    ) -> Result<Plan> {
-        events::may_go(log, &request.blobs)?;
-        let mut chosen = events::choose(log, request)?;
-        let said = placeholder(first);
-        let matcher = TextMatcher::new(&chosen.texts, &Renamed::default())?;
-        if matcher.text_in(request.reason.as_bytes()) {
-            let message = "the reason contains the text to redact, and a reason is kept for ever";
-            return Err(Error::new(ErrorKind::Usage, message).hint(
-                "write the reason without the \
-                 text",
-            ));
-        }
-        let (_, mut stays) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
-        if !stays.is_empty() {
-            if !request.partly {
-                return Err(stays_refused(&stays));
+/// Takes texts out of events and files, and says so in a signed event.
+///
+/// # Errors
+/// [`ErrorKind::Rejected`] for what decides something, for what was redacted before, and
+/// without a key; [`ErrorKind::Conflict`] while another annals is at work;
+/// [`ErrorKind::NotFound`] for what is nowhere.
+pub fn redact(workspace: &Workspace, request: &RedactRequest) -> Result<Redaction> {
+    // Two would put files in place for each other.
+    let _alone = workspace::exclusive_lock(workspace, "redact")?;
+    workspace.recover()?;
+    nobody_writes(workspace)?;
+    let scope = files::redaction_scope(workspace)?;
+    // In the order of all locks: views, then log.
+    let views = workspace.views().hold()?;
+    let done = workspace.rewrite("redact", |tx, id| {
+        let first = tx.log().size();
+        let plan = redaction(workspace, tx.log(), first, request, &scope)?;
+        files::stage(workspace, id, &plan.files)?;
+        record(tx, request, &plan, first)?;
+        views.remove()?;
+        Ok((plan, first))
+    });
+    drop(views);
+    let (session, (plan, first)) = match done {
+        Err(error) => {
+            clear_redaction(workspace)?;
+            if error.kind == ErrorKind::Rejected {
+                workspace.refuse("redact", &error)?;
             }
-            self.keep_deciding(log, &mut chosen, &said)?;
+            return Err(error);
         }
-        let deciding = DecidingFiles::of(log)?;
-        let files = self.mask_files(scope, &deciding, &chosen.texts, &request.blobs, first)?;
-        if !files.deciding.is_empty() && !request.partly {
-            return Err(deciding_refused(&files.deciding));
-        }
-        let matcher = TextMatcher::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
-        let (events, _) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
-        if events.is_empty() && files.files.is_empty() {
-            let message = "the text to redact occurs in no event and in no file of annals";
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
-        let mut guessable = Vec::new();
-        for event in events.iter().filter(|event| event.fields.iter().any(|f| f != "digests")) {
-            if events::unsalted(&log.event(event.position)?.payload) {
-                guessable.push(event.position);
-            }
-        }
-        let deciding = files.deciding.iter().cloned();
-        stays.extend(deciding.map(|(path, decides)| Stays::Deciding { path, decides }));
-        stays.extend(files.stays.iter().cloned());
-        Ok(Plan { events, files, stays, guessable })
-    }
+        Ok(done) => done,
+    };
+    let changed = session.finish_with(files::put_staged(workspace, &plan.files.digests.blake3))?;
+    let mut report = plan.report(Some(first));
+    report.changed = changed;
+    report.regenerated = workspace.refresh()?;
+    Ok(report)
+}
 
-    /// Leaves texts that decide something where they are, but for the fields that were chosen.
-    fn keep_deciding<A: Access>(
-        &self,
-        log: &View<A>,
-        chosen: &mut Chosen,
-        said: &str,
-    ) -> Result<()> {
-        for text in std::mem::take(&mut chosen.texts) {
-            let alone = TextMatcher::new(&BTreeSet::from([text.clone()]), &Renamed::default())?;
-            if events::mask(log, log.size(), chosen, &alone, said)?.1.is_empty() {
-                chosen.texts.insert(text);
-            }
-        }
-        Ok(())
+fn nobody_writes(workspace: &Workspace) -> Result<()> {
+    if !workspace.live.any_alive() {
+        return Ok(());
     }
+    let message = "another annals process is running and may be writing the text to redact";
+    Err(Error::new(ErrorKind::Conflict, message)
+        .hint("try again when it has ended; `annals status` shows it"))
+}
 
-    /// Clears what a redaction left that never took effect. Called before the log is asked what
-    /// was left behind.
-    pub(in crate::app) fn clear_redaction(&self) -> Result<()> {
-        if !self.anything_staged() || self.live.any_alive() {
-            return Ok(());
-        }
-        let known = match self.staged_by() {
-            Some(id) => self.store.read(|log| Ok::<_, Error>(log.head(id.into())?.is_some()))?,
-            None => false,
-        };
-        if known { Ok(()) } else { self.drop_staged() }
+fn redaction<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    first: u64,
+    request: &RedactRequest,
+    scope: &Scope,
+) -> Result<Plan> {
+    events::may_go(log, &request.blobs)?;
+    let mut chosen = events::choose(log, request)?;
+    let said = placeholder(first);
+    let matcher = TextMatcher::new(&chosen.texts, &Renamed::default())?;
+    if matcher.text_in(request.reason.as_bytes()) {
+        let message = "the reason contains the text to redact, and a reason is kept for ever";
+        return Err(Error::new(ErrorKind::Usage, message).hint(
+            "write the reason without the \
+             text",
+        ));
     }
+    let (_, mut stays) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
+    if !stays.is_empty() {
+        if !request.partly {
+            return Err(stays_refused(&stays));
+        }
+        keep_deciding(log, &mut chosen, &said)?;
+    }
+    let deciding = DecidingFiles::of(log)?;
+    let files =
+        files::mask_files(workspace, scope, &deciding, &chosen.texts, &request.blobs, first)?;
+    if !files.deciding.is_empty() && !request.partly {
+        return Err(deciding_refused(&files.deciding));
+    }
+    let matcher = TextMatcher::new(&chosen.texts, &files.digests)?.with_sizes(files.sizes());
+    let (events, _) = events::mask(log, log.size(), &chosen, &matcher, &said)?;
+    if events.is_empty() && files.files.is_empty() {
+        let message = "the text to redact occurs in no event and in no file of annals";
+        return Err(Error::new(ErrorKind::NotFound, message));
+    }
+    let mut guessable = Vec::new();
+    for event in events.iter().filter(|event| event.fields.iter().any(|f| f != "digests")) {
+        if events::unsalted(&log.event(event.position)?.payload) {
+            guessable.push(event.position);
+        }
+    }
+    let deciding = files.deciding.iter().cloned();
+    stays.extend(deciding.map(|(path, decides)| Stays::Deciding { path, decides }));
+    stays.extend(files.stays.iter().cloned());
+    Ok(Plan { events, files, stays, guessable })
+}
 
-    /// Puts in place what a redaction that was cut short had still to put, as far as the log names
-    /// it: the list of files in `.annals` is not enough.
-    pub(in crate::app) fn end_redaction<A: Access>(
-        &self,
-        log: &View<A>,
-        invocation: u64,
-        id: InvocationId,
-    ) -> Result<Vec<String>> {
-        if self.staged_by() != Some(id) {
-            return Ok(vec![]);
+/// Leaves texts that decide something where they are, but for the fields that were chosen.
+fn keep_deciding<A: Access>(log: &View<A>, chosen: &mut Chosen, said: &str) -> Result<()> {
+    for text in std::mem::take(&mut chosen.texts) {
+        let alone = TextMatcher::new(&BTreeSet::from([text.clone()]), &Renamed::default())?;
+        if events::mask(log, log.size(), chosen, &alone, said)?.1.is_empty() {
+            chosen.texts.insert(text);
         }
-        let filter = Filter::kinds([WorkspaceEvent::TEXT_REDACTED]);
-        let mut renamed = BTreeMap::new();
-        for event in log.events(invocation..log.size(), &filter)? {
-            let signed = matches!(event.header.identity, Identity::Signed { .. });
-            if let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) = event.event()
-                && event.header.invocation == Some(invocation)
-                && signed
-            {
-                renamed.extend(redacted.files.iter().map(|f| (f.digest, f.replacement)));
-            }
-        }
-        let left = self.put_staged(&renamed)?.into_iter().map(|path| {
-            format!(
-                "{path} is not a file that the redaction names, or has changed: it is unchanged"
-            )
-        });
-        let put = (!renamed.is_empty()).then(|| "the redacted files were put in place".to_owned());
-        Ok(put.into_iter().chain(left).collect())
     }
+    Ok(())
+}
+
+/// Clears what a redaction left that never took effect. Called before the log is asked what
+/// was left behind.
+pub(in crate::app) fn clear_redaction(workspace: &Workspace) -> Result<()> {
+    if !files::anything_staged(workspace) || workspace.live.any_alive() {
+        return Ok(());
+    }
+    let known = match files::staged_by(workspace) {
+        Some(id) => workspace.store.read(|log| Ok::<_, Error>(log.head(id.into())?.is_some()))?,
+        None => false,
+    };
+    if known { Ok(()) } else { files::drop_staged(workspace) }
+}
+
+/// Puts in place what a redaction that was cut short had still to put, as far as the log names
+/// it: the list of files in `.annals` is not enough.
+pub(in crate::app) fn end_redaction<A: Access>(
+    workspace: &Workspace,
+    log: &View<A>,
+    invocation: u64,
+    id: InvocationId,
+) -> Result<Vec<String>> {
+    if files::staged_by(workspace) != Some(id) {
+        return Ok(vec![]);
+    }
+    let filter = Filter::kinds([WorkspaceEvent::TEXT_REDACTED]);
+    let mut renamed = BTreeMap::new();
+    for event in log.events(invocation..log.size(), &filter)? {
+        let signed = matches!(event.header.identity, Identity::Signed { .. });
+        if let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) = event.event()
+            && event.header.invocation == Some(invocation)
+            && signed
+        {
+            renamed.extend(redacted.files.iter().map(|f| (f.digest, f.replacement)));
+        }
+    }
+    let left = files::put_staged(workspace, &renamed)?.into_iter().map(|path| {
+        format!("{path} is not a file that the redaction names, or has changed: it is unchanged")
+    });
+    let put = (!renamed.is_empty()).then(|| "the redacted files were put in place".to_owned());
+    Ok(put.into_iter().chain(left).collect())
 }
 
 fn deciding_refused(hits: &DecidingHits) -> Error {
