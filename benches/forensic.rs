@@ -301,8 +301,8 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
     let init = annals(root, &["init", "--project", "bench"]).stdout(Stdio::null()).status();
     assert!(init.unwrap().success());
     let begin = Env::system().now();
-    // A run starts, is classified and finishes; the rest are batches of points.
-    let batches = (events / runs).saturating_sub(3).max(1);
+    // A run starts, is classified, stores its weights and finishes; the rest are batches.
+    let batches = (events / runs).saturating_sub(4).max(1);
     for commit in 0..runs / RUNS_PER_COMMIT {
         let env = Env::fixed(begin.plus_nanos(commit as i64 * HOUR_NS), commit);
         let store = Store::open(&root.join(".annals"), env).unwrap();
@@ -311,6 +311,7 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
                 let run = run_id(n);
                 let mut events =
                     vec![runs::started(run, format!("run_{n:06}"), n), runs::classified()];
+                events.push(runs::weights());
                 events.extend((0..batches).map(points));
                 events.push(runs::finished(n));
                 w.append(&append(run.into(), &events))?;

@@ -37,14 +37,19 @@ fn points(step: u64) -> Event {
     MetricsRecorded { attempt: 1, batch: MetricBatch::new(vec![key], &[point]) }.into()
 }
 
-fn fill(store: &Store) -> u64 {
+/// Ten thousand runs, each with a file of weights under `root`.
+fn fill(store: &Store, root: &Path) -> u64 {
     for commit in 0..RUNS / RUNS_PER_COMMIT {
         store
             .write(&WriteOptions::interactive("bench", None), |w| {
                 for n in commit * RUNS_PER_COMMIT..(commit + 1) * RUNS_PER_COMMIT {
                     let run = RunId(Digest::of(&n.to_le_bytes()).0[..16].try_into().unwrap());
                     let id = format!("hate_20260301_{n:06}");
-                    let mut events = vec![runs::started(run, id, n), runs::classified()];
+                    let file = root.join("experiments").join(&id).join(runs::WEIGHTS);
+                    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                    std::fs::write(file, b"weights").unwrap();
+                    let mut events =
+                        vec![runs::started(run, id, n), runs::classified(), runs::weights()];
                     events.extend((0..BATCHES_PER_RUN).map(points));
                     events.push(runs::finished(n));
                     w.append(&Append {
@@ -96,7 +101,7 @@ fn main() {
         .status();
     assert!(init.unwrap().success());
     let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
-    let events = fill(&store);
+    let events = fill(&store, root);
     let views = Views::new(&root.join(".annals"));
     let began = Instant::now();
     views.update(&store).unwrap();

@@ -6,17 +6,32 @@ use annals::base::{Digest, Direction, RunId, Split};
 use annals::domain::Event;
 use annals::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use annals::domain::run::{
-    Category, DataRecord, Environment, RunClassified, RunFinished, RunStarted,
+    ArtifactStored, Category, DataRecord, Environment, RunClassified, RunFinished, RunStarted,
 };
 
 /// Keys of a resolved configuration.
 const PARAMETERS: u64 = 60;
+/// Where the weights are in a run's folder.
+pub(crate) const WEIGHTS: &str = "weights/model.safetensors";
 
 /// What annals makes of it.
 pub(crate) fn classified() -> Event {
     let rule = "no debug word".into();
     let (matched, policy_revision) = (vec![], Some(0));
     RunClassified { category: Category::Baseline, rule, matched, policy_revision }.into()
+}
+
+/// The weights, stored in the run's folder.
+pub(crate) fn weights() -> Event {
+    ArtifactStored {
+        name: "weights".into(),
+        path: Some(WEIGHTS.into()),
+        digest: Digest::of(b"weights"),
+        sha256: None,
+        bytes: 20_000_000,
+        blob: false,
+    }
+    .into()
 }
 
 /// Run `n`, as it starts.
