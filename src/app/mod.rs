@@ -108,7 +108,7 @@ pub use crate::port::export::{Format as ExportFormat, write_parquet};
 pub use crate::port::query::{Answer as QueryAnswer, Limits as QueryLimits};
 pub use crate::port::table::{CsvCells, Row, Type, Value, tables as tables_of_log, write_csv};
 pub use crate::projection::Snapshot;
-pub use crate::projection::best::{Admission, Best, Ranking};
+pub use crate::projection::best::{Admission, Best, BestRuns, Ranking};
 pub use crate::projection::files::Regenerated;
 pub use crate::projection::metrics::MetricRow;
 pub use crate::projection::registry::ModelRow;

@@ -119,13 +119,24 @@ pub fn parent_inside(folder: &Path, path: &str) -> Result<PathBuf, ConfineError>
     Ok(full)
 }
 
-fn refuse_link(path: &Path) -> Result<(), ConfineError> {
+/// As [`inside`], and whether something exists there.
+///
+/// # Errors
+/// As [`inside`].
+pub fn find(folder: &Path, path: &str) -> Result<(PathBuf, bool), ConfineError> {
+    let full = parent_inside(folder, path)?;
+    let exists = refuse_link(&full)?;
+    Ok((full, exists))
+}
+
+/// Whether something exists at `path` that is not a link.
+fn refuse_link(path: &Path) -> Result<bool, ConfineError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => Err(ConfineError::Link(path.to_owned())),
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         // Nothing there, or nothing can be there below a file.
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(())
+            Ok(false)
         }
         Err(e) => Err(ConfineError::Unreadable { path: path.to_owned(), why: e.to_string() }),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
-use crate::app::{Admission, Best, Ranking, Result, Workspace, models, workspace};
+use crate::app::{Admission, Best, BestRuns, Ranking, Result, Workspace, models, workspace};
 use crate::base::counted;
 use crate::domain::RuleResult;
 use crate::domain::run::NOT_STATED;
@@ -184,15 +184,13 @@ fn explain_best(workspace: &Workspace, admission: Admission, context: &mut Conte
 
 fn print_best(workspace: &Workspace, admission: Admission, context: &mut Context) -> Result<()> {
     let views = workspace.snapshot()?;
-    let best = views.best(admission)?;
+    let BestRuns { best, unproven, barred } = views.best(admission)?;
     context.ui.data(&best, |ui| {
         if best.is_empty() {
             ui.note("No run qualifies.");
         } else {
             table_of_best(ui, &best)?;
         }
-        let left_out = views.best_explained(admission)?.left_out;
-        let unproven = left_out.iter().filter(|left| left.unproven).count();
         if unproven > 0 {
             ui.note(&format!(
                 "{} not counted: typed, reported, imported or leaked scores. `annals best --all` \
@@ -200,11 +198,10 @@ fn print_best(workspace: &Workspace, admission: Admission, context: &mut Context
                 counted(unproven, "run")
             ));
         }
-        let others = left_out.len() - unproven;
-        if others > 0 {
+        if barred > 0 {
             ui.dim(&format!(
                 "{} not counted by the policy; `annals best --explain` gives the reasons.",
-                counted(others, "run")
+                counted(barred, "run")
             ));
         }
         Ok(())

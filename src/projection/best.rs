@@ -9,10 +9,10 @@ use super::run_summary::RunSummary;
 use super::runs::{DETAILS, RunDetails};
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, Direction, RunId, Split, counted};
-use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::{Assessment, Policy, assess};
 use crate::domain::run::{Category, RunStatus, TestRows, Unstated};
+use crate::domain::{Provenance, RuleResult};
 
 /// Runs of one configuration that differ in their seed only, needed to call a model stable.
 const STABLE_RUNS_MIN: usize = 3;
@@ -44,6 +44,17 @@ pub struct Best {
     /// What weakens the evidence: `typed in`, `reported by a script`, `3 leaked rows`, …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<String>,
+}
+
+/// The best run in each respect.
+#[derive(Clone, Debug, Default)]
+pub struct BestRuns {
+    /// One for each respect that a run qualifies for.
+    pub best: Vec<Best>,
+    /// How many finished runs would count with [`Admission::Unproven`].
+    pub unproven: usize,
+    /// How many finished runs the policy does not let count.
+    pub barred: usize,
 }
 
 /// Why the best are the best.
@@ -116,13 +127,23 @@ impl Candidate {
 }
 
 impl Snapshot {
-    /// Every finished run against the rules in force, newest first.
+    /// Every finished run against the rules in force, newest first. Of one that meets them all,
+    /// `unmet` is the rule about its files where it does not meet that.
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn candidates(&self) -> Result<Vec<Candidate>, ViewError> {
+    pub fn candidates(
+        &self,
+        unmet: impl Fn(&RunSummary<'_>) -> Option<RuleResult> + Sync,
+    ) -> Result<Vec<Candidate>, ViewError> {
         let (_, policy) = self.policy()?;
-        let mut candidates = self.map_runs(|run| Candidate::of(run, &policy))?;
+        let mut candidates = self.map_runs(|run| {
+            let mut candidate = Candidate::of(run, &policy)?;
+            if candidate.assessment.is_candidate() {
+                candidate.assessment.rules.extend(unmet(run));
+            }
+            Some(candidate)
+        })?;
         candidates.reverse();
         Ok(candidates)
     }
@@ -157,17 +178,31 @@ impl Snapshot {
         }
         let marks = runs.iter().filter(|run| !run.marks.is_empty());
         let marks = marks.map(|run| (run.experiment_id.clone(), run.marks.clone())).collect();
+        let runs: Vec<&Contender> = runs.iter().collect();
         Ok(BestExplained { rankings: contest.rankings(&runs), marks, left_out })
     }
 
-    /// The best run in each respect; respects that no run qualifies for are left out.
+    /// The best run in each respect, and how many do not count; respects that no run qualifies
+    /// for are left out.
     ///
     /// # Errors
     /// When the views cannot be read.
-    pub fn best(&self, admission: Admission) -> Result<Vec<Best>, ViewError> {
+    pub fn best(&self, admission: Admission) -> Result<BestRuns, ViewError> {
         let (_, policy) = self.policy()?;
         let contest = Contest::new(&policy, admission);
-        Ok(contest.best(&self.map_runs(|run| contest.enter(run))?))
+        let entries = self.map_runs(|run| {
+            let finished = run.status == RunStatus::Finished && !run.deleted;
+            finished.then(|| contest.enter(run).ok_or_else(|| contest.is_unproven(run)))
+        })?;
+        let (mut runs, mut unproven, mut barred) = (Vec::new(), 0, 0);
+        for entry in &entries {
+            match entry {
+                Ok(run) => runs.push(run),
+                Err(true) => unproven += 1,
+                Err(false) => barred += 1,
+            }
+        }
+        Ok(BestRuns { best: contest.best(&runs), unproven, barred })
     }
 }
 
@@ -239,13 +274,11 @@ impl<'p> Contest<'p> {
 
     /// None for a run that does not count.
     pub fn enter(&self, run: &RunSummary<'_>) -> Option<Contender> {
-        let RunSummary { status, category, synthetic, provenance, leaked_rows, .. } = *run;
+        let RunSummary { category, synthetic, provenance, leaked_rows, .. } = *run;
         let asked = |m: &&FinalMetric| {
             m.key.split == Some(Split::Test) && self.roles.iter().any(|(_, n)| *n == m.key.name)
         };
-        let counts =
-            status == RunStatus::Finished && !run.deleted && self.objections(run).next().is_none();
-        counts.then(|| Contender {
+        self.admits(run).then(|| Contender {
             experiment_id: run.experiment_id.to_owned(),
             // Generated rows follow from the seed, which is what the runs of a group differ in.
             configuration: match synthetic {
@@ -261,12 +294,21 @@ impl<'p> Contest<'p> {
     }
 
     fn left_out(&self, run: &RunSummary<'_>) -> LeftOut {
-        let objections = || self.objections(run);
         LeftOut {
             experiment_id: run.experiment_id.to_owned(),
-            unproven: objections().all(|(_, unproven)| unproven),
-            why: objections().map(|(why, _)| why).collect(),
+            unproven: self.is_unproven(run),
+            why: self.objections(run).map(|(why, _)| why).collect(),
         }
+    }
+
+    /// Whether a run that does not count lacks nothing but proof.
+    fn is_unproven(&self, run: &RunSummary<'_>) -> bool {
+        self.objections(run).all(|(_, unproven)| unproven)
+    }
+
+    /// Whether a run counts.
+    pub fn admits(&self, run: &RunSummary<'_>) -> bool {
+        run.status == RunStatus::Finished && !run.deleted && self.objections(run).next().is_none()
     }
 
     /// What keeps a finished run out, and whether that is missing proof: debug runs and generated
@@ -296,7 +338,7 @@ impl<'p> Contest<'p> {
     }
 
     /// The best of `runs`, which are in the order they began, in each respect.
-    pub fn best(&self, runs: &[Contender]) -> Vec<Best> {
+    pub fn best(&self, runs: &[&Contender]) -> Vec<Best> {
         let groups = groups(runs);
         let by_role =
             self.roles.iter().filter_map(|(role, metric)| best_by(runs, &groups, role, metric));
@@ -304,14 +346,14 @@ impl<'p> Contest<'p> {
     }
 
     /// The runs of each set of test rows in order of each metric; larger sets first.
-    fn rankings(&self, runs: &[Contender]) -> Vec<Ranking> {
+    fn rankings(&self, runs: &[&Contender]) -> Vec<Ranking> {
         let groups = groups(runs);
         let mut rankings = Vec::new();
         for (role, metric) in &self.roles {
             let mut sets: BTreeMap<Option<usize>, Vec<(&Contender, &FinalMetric)>> =
                 BTreeMap::new();
             for (run, group) in runs.iter().zip(&groups) {
-                let found = run.metric(metric).map(|found| (run, found));
+                let found = run.metric(metric).map(|found| (*run, found));
                 found.into_iter().for_each(|entry| sets.entry(*group).or_default().push(entry));
             }
             let mut sets: Vec<_> = sets.into_values().collect();
@@ -338,7 +380,7 @@ impl<'p> Contest<'p> {
 }
 
 /// The set of test rows of each run.
-fn groups(runs: &[Contender]) -> Vec<Option<usize>> {
+fn groups(runs: &[&Contender]) -> Vec<Option<usize>> {
     TestRows::groups(&runs.iter().map(|run| run.test_rows).collect::<Vec<_>>())
 }
 
@@ -353,7 +395,7 @@ fn roles(policy: &Policy) -> Vec<(&'static str, String)> {
 }
 
 fn best_by(
-    runs: &[Contender],
+    runs: &[&Contender],
     groups: &[Option<usize>],
     role: &'static str,
     metric: &str,
@@ -361,7 +403,7 @@ fn best_by(
     let measured: Vec<(&Contender, Option<usize>, &FinalMetric)> = runs
         .iter()
         .zip(groups)
-        .filter_map(|(run, group)| Some((run, *group, run.metric(metric)?)))
+        .filter_map(|(run, group)| Some((*run, *group, run.metric(metric)?)))
         .collect();
     // On a tie the earlier run keeps its place.
     let (run, group, found) = measured.iter().copied().reduce(|best, next| {
@@ -383,7 +425,7 @@ fn best_by(
     })
 }
 
-fn most_stable(runs: &[Contender]) -> Option<Best> {
+fn most_stable(runs: &[&Contender]) -> Option<Best> {
     // Of configurations that are as stable the older wins.
     let mut places: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut all: Vec<Vec<&Contender>> = Vec::new();

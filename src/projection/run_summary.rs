@@ -8,7 +8,7 @@ use crate::base::{Digest, RunId, Split, Timestamp};
 use crate::domain::Provenance;
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::run::{
-    Category, RunEvidence, RunStatus, TestRows, UnrecordedSeries, Unstated, is_model,
+    Category, Pack, RunEvidence, RunStatus, TestRows, UnrecordedSeries, Unstated, is_model,
 };
 
 /// A run, without what no rule requires.
@@ -125,6 +125,25 @@ impl<'a> RunSummary<'a> {
     /// Words for finding it.
     pub fn tags(&self) -> Vec<String> {
         self.row.tags.iter().map(|tag| tag.as_str().to_owned()).collect()
+    }
+
+    /// Its recorded files that have a path: name, path and BLAKE3 digest.
+    pub fn files(&self) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> + use<'a> {
+        self.row.artifacts.iter().filter_map(|artifact| {
+            let path = artifact.1.as_ref()?.as_str();
+            Some((artifact.0.as_str(), path, artifact.2.as_str()))
+        })
+    }
+
+    /// Paths of its files that its archive does not keep.
+    pub fn dropped(&self) -> Vec<String> {
+        self.row.dropped.iter().map(|path| path.as_str().to_owned()).collect()
+    }
+
+    /// The pack that its files are in, where it is archived in one.
+    pub fn pack(&self) -> Option<Pack> {
+        let packed = self.row.archive.as_ref()?.packed.as_ref()?;
+        Pack::of_file(packed.as_str())
     }
 
     /// Which rows it was tested on.

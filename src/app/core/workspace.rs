@@ -436,6 +436,21 @@ impl Workspace {
         self.inside(&format!("{folder}/{path}"))
     }
 
+    /// The full path of a file in a folder of the workspace, and whether it exists.
+    ///
+    /// # Errors
+    /// As [`Self::inside`].
+    pub(in crate::app) fn find_in_folder(
+        &self,
+        folder: &str,
+        path: &str,
+    ) -> Result<(PathBuf, bool)> {
+        confine::relative(path)?;
+        let path = format!("{folder}/{path}");
+        confine::public(&path)?;
+        Ok(confine::find(&self.root, &path)?)
+    }
+
     /// A path inside the workspace, as the log writes it: relative, `/` between components.
     pub fn relative(&self, path: &Path) -> String {
         let path = path.strip_prefix(&self.root).unwrap_or(path);

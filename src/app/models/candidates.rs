@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::runs::run_files::{RunFiles, files_of_details};
+use crate::app::runs::run_files::{RunFiles, files_of_details, files_of_summary};
 use crate::app::{Error, ErrorKind, Result, Workspace, runs};
 use crate::base::RunId;
 use crate::domain::RuleResult;
@@ -55,16 +55,11 @@ pub fn candidate_lines(workspace: &Workspace, only: Option<&str>) -> Result<Vec<
 /// When views or log cannot be read.
 pub fn candidates(workspace: &Workspace, views: &Snapshot) -> Result<Vec<Candidate>> {
     let redacted = runs::redacted_files(workspace)?;
-    let mut candidates = views.candidates()?;
-    // Of a run that meets a rule less it makes no difference.
-    for candidate in candidates.iter_mut().filter(|c| c.assessment.is_candidate()) {
-        if let Some(details) = views.run(candidate.run)? {
-            let place = RunFiles::of_details(&details, redacted.clone());
-            let available = runs::model_available(workspace, &place, &files_of_details(&details));
-            candidate.assessment.rules.extend(available.err().map(|why| unmet(&why)));
-        }
-    }
-    Ok(candidates)
+    Ok(views.candidates(|run| {
+        let files = RunFiles::of_summary(run, redacted.clone());
+        let available = runs::model_available(workspace, &files, &files_of_summary(run));
+        available.err().map(|why| unmet(&why))
+    })?)
 }
 
 /// One run against the rules in force.

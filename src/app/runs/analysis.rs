@@ -251,7 +251,7 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
     })?;
     let runs = views.run_details()?;
     let production = views.production()?;
-    let best = views.best(Admission::Measured)?;
+    let best = views.best(Admission::Measured)?.best;
     let (mut pictures, mut omitted) = (Vec::new(), Vec::new());
     for model in &production {
         let Some(run) = runs.iter().find(|run| run.id == model.run) else { continue };

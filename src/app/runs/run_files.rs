@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::app::runs::train::ensemble;
 use crate::app::{Error, ErrorKind, Result, Workspace};
@@ -15,6 +16,7 @@ use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Event, StreamId};
 use crate::effect;
 use crate::model::ModelFile;
+use crate::projection::run_summary::RunSummary;
 use crate::projection::runs::RunDetails;
 use crate::store::{Access, View};
 
@@ -76,7 +78,7 @@ pub(in crate::app) struct RunFiles {
     /// The first digits of the plan, and the reason.
     removed: Option<(String, String)>,
     /// Events that redacted files, by the digest of the bytes that are there since.
-    redacted: BTreeMap<Digest, u64>,
+    redacted: Arc<BTreeMap<Digest, u64>>,
 }
 
 impl RunFiles {
@@ -97,14 +99,17 @@ impl RunFiles {
             pack: run.pack,
             dropped: run.dropped.iter().cloned().collect(),
             removed,
-            redacted: redacted_in(log)?,
+            redacted: Arc::new(redacted_in(log)?),
         })
     }
 
     /// Of a row of the views.
-    pub(in crate::app) fn of_details(run: &RunDetails, redacted: BTreeMap<Digest, u64>) -> Self {
+    pub(in crate::app) fn of_details(
+        run: &RunDetails,
+        redacted: Arc<BTreeMap<Digest, u64>>,
+    ) -> Self {
         let packed = run.archive.as_ref().and_then(|archive| archive.packed.as_deref());
-        let pack = [Pack::Zst, Pack::Gz].into_iter().find(|pack| Some(pack.file()) == packed);
+        let pack = packed.and_then(Pack::of_file);
         let removed = run.deleted.as_ref().map(|deleted| {
             (deleted.plan.get(..16).unwrap_or_default().to_owned(), deleted.reason.clone())
         });
@@ -114,6 +119,21 @@ impl RunFiles {
             pack,
             dropped: run.dropped.clone(),
             removed,
+            redacted,
+        }
+    }
+
+    /// Of a run that is read in place, whose files are there.
+    pub(in crate::app) fn of_summary(
+        run: &RunSummary<'_>,
+        redacted: Arc<BTreeMap<Digest, u64>>,
+    ) -> Self {
+        Self {
+            experiment_id: run.experiment_id.to_owned(),
+            folder: run.folder.to_owned(),
+            pack: run.pack(),
+            dropped: run.dropped(),
+            removed: None,
             redacted,
         }
     }
@@ -162,8 +182,8 @@ pub(in crate::app) fn redacted_in<A: Access>(log: &View<A>) -> Result<BTreeMap<D
 }
 
 /// [`redacted_in`] of this log.
-pub(in crate::app) fn redacted_files(workspace: &Workspace) -> Result<BTreeMap<Digest, u64>> {
-    workspace.store.read(redacted_in)
+pub(in crate::app) fn redacted_files(workspace: &Workspace) -> Result<Arc<BTreeMap<Digest, u64>>> {
+    Ok(Arc::new(workspace.store.read(redacted_in)?))
 }
 
 /// Where a file of a run is. Its bytes are not read: whoever reads them compares the digest.
@@ -180,8 +200,8 @@ pub(in crate::app) fn locate(
     let RecordedFile { path, digest, .. } = file;
     let id = &run.experiment_id;
     run.refuse_redacted(file)?;
-    let full = workspace.inside_folder(&run.folder, path)?;
-    if run.removed.is_none() && full.symlink_metadata().is_ok() {
+    let (full, exists) = workspace.find_in_folder(&run.folder, path)?;
+    if run.removed.is_none() && exists {
         return Ok(Location::Folder(full));
     }
     if workspace.blobs.contains(digest) {
@@ -271,6 +291,14 @@ pub(in crate::app) fn files_of_state(run: &RunState) -> Vec<RecordedFile<'_>> {
     let files = run.artifacts.iter().filter_map(|(name, artifact)| {
         let path = artifact.path.as_deref()?;
         Some(RecordedFile { name, path, digest: artifact.digest })
+    });
+    files.collect()
+}
+
+/// The recorded files of a run that is read in place.
+pub(in crate::app) fn files_of_summary<'a>(run: &RunSummary<'a>) -> Vec<RecordedFile<'a>> {
+    let files = run.files().filter_map(|(name, path, digest)| {
+        Some(RecordedFile { name, path, digest: digest.parse().ok()? })
     });
     files.collect()
 }

@@ -86,6 +86,11 @@ impl Pack {
             Self::Gz => "packed.tar.gz",
         }
     }
+
+    /// The pack of a file name.
+    pub fn of_file(name: &str) -> Option<Self> {
+        [Self::Zst, Self::Gz].into_iter().find(|pack| pack.file() == name)
+    }
 }
 
 /// What the rules about archives need to know beside the run.

@@ -225,11 +225,12 @@ fn members(
     }
     named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
     // A run that is the best only where unproven scores count too is kept as well.
-    let contests = [Admission::Measured, Admission::Unproven].map(|a| Contest::new(policy, a));
+    let [measured, unproven] =
+        [Admission::Measured, Admission::Unproven].map(|a| Contest::new(policy, a));
     let metrics = metrics(layout);
     let found = views.map_runs(|run| {
-        let entries = || [0, 1].map(|contest: usize| contests[contest].enter(run));
-        (!run.deleted).then(|| (member(run, policy, &named, &metrics), entries()))
+        let entry = || unproven.enter(run).map(|contender| (contender, measured.admits(run)));
+        (!run.deleted).then(|| (member(run, policy, &named, &metrics), entry()))
     })?;
     let (found, entries): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let (mut members, places): (Vec<Member>, Vec<RunFolderKey>) = found.into_iter().unzip();
@@ -238,9 +239,11 @@ fn members(
     for (member, series) in members.iter_mut().zip(series(&keys)) {
         member.series = series;
     }
-    let (measured, all): (Vec<_>, Vec<_>) = entries.into_iter().map(|[a, b]| (a, b)).unzip();
-    for (contest, contenders) in contests.iter().zip([measured, all]) {
-        let contenders: Vec<Contender> = contenders.into_iter().flatten().collect();
+    let entries: Vec<(Contender, bool)> = entries.into_iter().flatten().collect();
+    let proven = entries.iter().filter(|(_, proven)| *proven).map(|(run, _)| run).collect();
+    let all = entries.iter().map(|(run, _)| run).collect();
+    let contenders: [(Contest<'_>, Vec<&Contender>); 2] = [(measured, proven), (unproven, all)];
+    for (contest, contenders) in contenders {
         for best in contest.best(&contenders) {
             for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
                 member.held.get_or_insert_with(|| format!("best of all: {}", best.role));

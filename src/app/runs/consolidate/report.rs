@@ -144,7 +144,7 @@ impl ReportInputs {
         let requests = views.requests()?;
         let (open, closed): (Vec<_>, Vec<_>) =
             requests.into_iter().partition(|request| request.status == "open");
-        for best in views.best(Admission::Measured)? {
+        for best in views.best(Admission::Measured)?.best {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
         Ok(Self {
