@@ -13,7 +13,7 @@ use super::files::{ModelFile, ModelFiles};
 use super::hf::{self, Pretrained};
 use super::inputs::{ModelInputs, RowsToPrepare, rare_words};
 use super::load::{Labels, Reader};
-use super::specification::{InputKind, Program, Specification};
+use super::specification::{InputKind, Pipeline, Program, Specification};
 use crate::data::prepared::Inputs;
 use crate::data::tokenizer::Tokenizer;
 
@@ -76,7 +76,9 @@ impl Specification for Distilbert {
             format!("at most `distilbert.max_position_embeddings` ({positions})"),
         );
     }
+}
 
+impl Pipeline for Distilbert {
     /// Lets the folder to fine-tune from decide what it decides, and records the digest of its
     /// weights.
     fn resolve_files(&self, config: &mut TrainConfig, _: &Path) -> Result<Vec<String>, ModelError> {

@@ -9,7 +9,7 @@ use super::error::ModelError;
 use super::files::ModelFiles;
 use super::inputs::{ModelInputs, RowsToPrepare};
 use super::load::{Labels, OwnTokens, Reader};
-use super::specification::{InputKind, Program, Specification};
+use super::specification::{InputKind, Pipeline, Program, Specification};
 
 /// How the encoder reads beside its layers.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
@@ -75,7 +75,9 @@ impl Specification for Encoder {
             "0, or odd and below 32: as many tokens before as after",
         );
     }
+}
 
+impl Pipeline for Encoder {
     fn prepare(
         &self,
         rows: &RowsToPrepare<'_>,

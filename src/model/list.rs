@@ -12,7 +12,7 @@ use super::config::{
     AttentionConfig, CurriculumConfig, DataConfig, LexiconConfig, ModelConfig, MultitaskConfig,
     TrainingConfig,
 };
-use super::specification::Specification;
+use super::specification::{Pipeline, Specification};
 use super::{distilbert, encoder, pat, tfidf, toy};
 
 /// `section: its type => architecture: its specification, ...;`
@@ -60,6 +60,13 @@ macro_rules! architectures {
 
             /// What annals knows of it.
             pub fn specification(self) -> &'static dyn Specification {
+                match self {
+                    $($(Self::$name => $specification,)+)+
+                }
+            }
+
+            /// From files and rows to what it takes.
+            pub fn pipeline(self) -> &'static dyn Pipeline {
                 match self {
                     $($(Self::$name => $specification,)+)+
                 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::config::{self, TrainConfig};
 use super::error::{ModelError, refuse_pickle};
 use super::files::{ModelFile, ModelFiles};
-use super::specification::Specification;
+use super::specification::Pipeline;
 use crate::base::Digest;
 use crate::data::Scaler;
 use crate::data::lexicon::Concepts;
@@ -93,7 +93,7 @@ impl ModelFiles {
         }
         let config = config::recorded(&self.read_text(ModelFile::Config)?)
             .map_err(|e| ModelError::content(e.to_string()))?;
-        self.load_as(config.model.architecture.specification(), config)
+        self.load_as(config.model.architecture.pipeline(), config)
     }
 
     /// As [`load`](Self::load), of a given architecture.
@@ -102,7 +102,7 @@ impl ModelFiles {
     /// As [`load`](Self::load).
     pub fn load_as(
         &self,
-        specification: &dyn Specification,
+        pipeline: &dyn Pipeline,
         config: TrainConfig,
     ) -> Result<LoadedModel, ModelError> {
         let (labels, _) = self.read(ModelFile::Labels)?;
@@ -111,7 +111,7 @@ impl ModelFiles {
         let (_, weights) = self.read(ModelFile::Weights)?;
         let folder = self.get(ModelFile::Weights).and_then(|(path, _)| path.parent());
         let folder = folder.map(Path::to_owned).unwrap_or_default();
-        let reader = specification.load(self, &labels, &config)?;
+        let reader = pipeline.load(self, &labels, &config)?;
         let thresholds = self.thresholds_of(&labels)?;
         Ok(LoadedModel { config, labels, thresholds, weights, folder, reader })
     }

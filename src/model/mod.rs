@@ -1,5 +1,6 @@
-//! The architectures: one [`Specification`] each, with its section of settings and their ranges,
-//! what it learns from, the files it leaves, how they are loaded and which program runs it.
+//! The architectures. Each has a [`Specification`], its section of settings with their ranges and
+//! the program that runs it, and a [`Pipeline`] from files and rows to what it takes. Engines link
+//! the first alone, without readers of files and tokenizers.
 //!
 //! May use: `base`, `stats`, `data`. Must never see: `train`, `store`, `domain`, `cli`, tch; every
 //! path is given.
@@ -30,4 +31,4 @@ pub use files::{Known, MODEL_FILES, ModelFile, ModelFiles, SIDE_FILES, WEIGHTS_F
 pub use inputs::{Generated, ModelInputs, RowsToPrepare};
 pub use load::{Labels, LoadedModel, Reader, TextScorer, TokenReader};
 pub use prepare::{Preparation, prepare, prepare_as};
-pub use specification::{InputKind, Program, Specification};
+pub use specification::{InputKind, Pipeline, Program, Specification};

@@ -3,7 +3,7 @@
 use super::config::TrainConfig;
 use super::error::ModelError;
 use super::inputs::RowsToPrepare;
-use super::specification::Specification;
+use super::specification::Pipeline;
 use crate::base::{Digest, Split};
 use crate::data::difficulty::difficulty;
 use crate::data::leakage::{find_leakage, row_key};
@@ -38,7 +38,7 @@ pub struct Preparation {
 /// When the number of labels is not the configured one, a split is empty, the training rows have a
 /// single class or nothing that the model reads, or a head has nothing to tell apart.
 pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, ModelError> {
-    prepare_as(config.model.architecture.specification(), dataset, config)
+    prepare_as(config.model.architecture.pipeline(), dataset, config)
 }
 
 /// As [`prepare`], for a given architecture.
@@ -46,7 +46,7 @@ pub fn prepare(dataset: &Dataset, config: &TrainConfig) -> Result<Preparation, M
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_as(
-    specification: &dyn Specification,
+    pipeline: &dyn Pipeline,
     dataset: &Dataset,
     config: &TrainConfig,
 ) -> Result<Preparation, ModelError> {
@@ -92,7 +92,7 @@ pub fn prepare_as(
     // Before anything is learned from rows that are too few.
     let counts = count_splits(&prepared)?;
     one_training_class(&prepared)?;
-    let taken = specification.prepare(
+    let taken = pipeline.prepare(
         &RowsToPrepare {
             rows: &rows,
             numbers: &kept,

@@ -30,7 +30,8 @@ pub enum InputKind {
     Series,
 }
 
-/// One architecture, from its settings to a loaded model.
+/// The settings of an architecture and what follows from them. Engines use no more of it: a
+/// program links what its traits can call.
 pub trait Specification: Debug + Sync {
     /// The word used in settings.
     fn word(&self) -> &'static str;
@@ -69,6 +70,20 @@ pub trait Specification: Debug + Sync {
         let _ = (config, rules);
     }
 
+    /// Whether a fit to the optimum replaces the training loop.
+    fn is_fitted_at_once(&self) -> bool {
+        false
+    }
+
+    /// Whether it learns labels; pretraining learns from the rows alone.
+    fn learns_labels(&self, config: &TrainConfig) -> bool {
+        let _ = config;
+        true
+    }
+}
+
+/// From files and rows to what a model takes: what `annals` does before and after a training.
+pub trait Pipeline: Debug + Sync {
     /// Reads what files named by the settings decide, such as weights to start from, and records
     /// their digests in `config`; relative paths are looked for in `folder`. Returns what a user
     /// has to know of them.
@@ -99,17 +114,6 @@ pub trait Specification: Debug + Sync {
     /// Generates rows to try it out with.
     fn generate(&self, rows: usize, config: &TrainConfig) -> Generated {
         Generated::notes(rows, config.training.seed)
-    }
-
-    /// Whether a fit to the optimum replaces the training loop.
-    fn is_fitted_at_once(&self) -> bool {
-        false
-    }
-
-    /// Whether it learns labels; pretraining learns from the rows alone.
-    fn learns_labels(&self, config: &TrainConfig) -> bool {
-        let _ = config;
-        true
     }
 
     /// Turns rows into what the model takes, learning from the training rows alone.

@@ -11,7 +11,7 @@ use super::error::ModelError;
 use super::files::{ModelFile, ModelFiles};
 use super::inputs::{ModelInputs, RowsToPrepare};
 use super::load::{Labels, Reader, TextScorer};
-use super::specification::{InputKind, Program, Specification};
+use super::specification::{InputKind, Pipeline, Program, Specification};
 use crate::data::DataError;
 use crate::data::prepared::Inputs;
 
@@ -100,7 +100,9 @@ impl Specification for Tfidf {
     fn is_fitted_at_once(&self) -> bool {
         true
     }
+}
 
+impl Pipeline for Tfidf {
     fn prepare(
         &self,
         rows: &RowsToPrepare<'_>,

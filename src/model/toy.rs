@@ -10,7 +10,7 @@ use super::error::ModelError;
 use super::files::ModelFiles;
 use super::inputs::{ModelInputs, RowsToPrepare};
 use super::load::{Labels, OwnTokens, Reader};
-use super::specification::{InputKind, Program, Specification};
+use super::specification::{InputKind, Pipeline, Program, Specification};
 
 /// Settings of the architecture `toy`, mostly ways to misbehave.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,9 @@ impl Specification for Toy {
             "training.precision",
         ]
     }
+}
 
+impl Pipeline for Toy {
     /// An empty vocabulary is no fault: a constant answer is still one.
     fn prepare(
         &self,

@@ -10,8 +10,8 @@ use annals::data::Source;
 use annals::data::prepared::Inputs;
 use annals::model::config::{Rules, TrainConfig, resolve};
 use annals::model::{
-    InputKind, Labels, LoadedModel, ModelError, ModelFile, ModelFiles, ModelInputs, Program,
-    Reader, RowsToPrepare, Specification, TextScorer, prepare_as,
+    InputKind, Labels, LoadedModel, ModelError, ModelFile, ModelFiles, ModelInputs, Pipeline,
+    Program, Reader, RowsToPrepare, Specification, TextScorer, prepare_as,
 };
 
 /// Counts exclamation marks against a threshold learned from the training rows.
@@ -60,7 +60,9 @@ impl Specification for Shouting {
     fn is_fitted_at_once(&self) -> bool {
         true
     }
+}
 
+impl Pipeline for Shouting {
     fn prepare(
         &self,
         rows: &RowsToPrepare<'_>,

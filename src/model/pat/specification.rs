@@ -14,8 +14,8 @@ use crate::data::prepared::Inputs;
 use crate::data::{self, DataError, Dataset, LabelColumns, SCALER_FILE, Scaler, Source};
 use crate::model::config::{Rules, TrainConfig};
 use crate::model::{
-    Generated, InputKind, Labels, ModelError, ModelFile, ModelFiles, ModelInputs, Program, Reader,
-    RowsToPrepare, Specification, refuse_pickle,
+    Generated, InputKind, Labels, ModelError, ModelFile, ModelFiles, ModelInputs, Pipeline,
+    Program, Reader, RowsToPrepare, Specification, refuse_pickle,
 };
 
 /// Settings of the architecture `pat`.
@@ -115,6 +115,12 @@ impl Specification for Pat {
         );
     }
 
+    fn learns_labels(&self, config: &TrainConfig) -> bool {
+        !config.pat.pretrain
+    }
+}
+
+impl Pipeline for Pat {
     /// Records the digest of the weights to take an encoder from, and refuses them where they do
     /// not fit.
     fn resolve_files(
@@ -151,10 +157,6 @@ impl Specification for Pat {
 
     fn generate(&self, rows: usize, config: &TrainConfig) -> Generated {
         Generated::series(rows, config.pat.length, config.training.seed)
-    }
-
-    fn learns_labels(&self, config: &TrainConfig) -> bool {
-        !config.pat.pretrain
     }
 
     fn prepare(

@@ -66,7 +66,7 @@ pub fn plan_training(
     let mut plan = PlannedRun::new(name.as_str(), &resolved.name);
     match &request.data {
         DataSource::File(source) => {
-            let dataset = config.model.architecture.specification().read(source, config)?;
+            let dataset = config.model.architecture.pipeline().read(source, config)?;
             result_size::refuse_too_many_labels(&dataset)?;
             let prepared =
                 difficulty::prepare(workspace, &dataset, config, &request.programs, reporter)?;

@@ -135,7 +135,7 @@ pub fn train(
         DataSource::File(source) => {
             let dataset = {
                 let config = &resolved.config;
-                config.model.architecture.specification().read(source, config)?
+                config.model.architecture.pipeline().read(source, config)?
             };
             result_size::refuse_too_many_labels(&dataset)?;
             let (config, programs) = (&resolved.config, &request.programs);

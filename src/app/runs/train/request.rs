@@ -109,8 +109,8 @@ pub(super) fn resolve(
             }
         }
     }
-    let specification = config.model.architecture.specification();
-    notes.extend(specification.resolve_files(&mut config, folder)?);
+    let pipeline = config.model.architecture.pipeline();
+    notes.extend(pipeline.resolve_files(&mut config, folder)?);
     Ok(Resolved { config, name, notes })
 }
 
@@ -176,13 +176,13 @@ pub(super) fn sample(
     };
     let (count, seed) = (rows as usize, config.training.seed);
     let [text_column, label_column, ..] = sample::COLUMNS;
-    let specification = config.model.architecture.specification();
-    let made = specification.generate(count, config);
+    let pipeline = config.model.architecture.pipeline();
+    let made = pipeline.generate(count, config);
     let mut path = PathBuf::new();
     for (name, bytes) in &made.files {
         path = folder.write(&format!("config/{name}"), bytes)?;
     }
-    let dataset = specification.read(&Source::of(path, text_column, label_column), config)?;
+    let dataset = pipeline.read(&Source::of(path, text_column, label_column), config)?;
     let generator = made.generator.to_owned();
     let synthetic = Synthetic { generator, rows: rows.into(), seed };
     Ok((dataset, Some(synthetic)))
