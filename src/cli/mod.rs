@@ -59,6 +59,7 @@ mod train;
 mod train_plan;
 mod ui;
 mod undo;
+mod usage;
 mod verify;
 mod why;
 
@@ -208,17 +209,14 @@ enum Verb {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let parsed = command().try_get_matches().and_then(|matches| {
-        let args = Args::from_arg_matches(&matches)?;
-        Ok((args, path(&matches)))
-    });
-    let (args, path) = match parsed {
+    let parse = |command: clap::Command| {
+        let matches = command.try_get_matches()?;
+        Ok::<_, clap::Error>((Args::from_arg_matches(&matches)?, path(&matches)))
+    };
+    // What only help and errors need takes longer than the rest of parsing.
+    let (args, path) = match parse(Args::command()).or_else(|_| parse(command())) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            // Help and version are not errors; clap knows where each goes.
-            let _ = error.print();
-            return ExitCode::from(u8::from(error.use_stderr()) * 2);
-        }
+        Err(error) => return usage::fail(&error),
     };
     if matches!(args.verb, Verb::Engine) {
         return ExitCode::from(u8::from(!serve_own_engine()));
