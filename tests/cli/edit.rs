@@ -64,7 +64,7 @@ fn names_notes_and_pins_stay_with_the_run_and_reach_the_registry() {
         assert_eq!(after[same], before[same], "{same}");
     }
     assert_eq!(after["experiment_name"], "night-shift");
-    assert_eq!(after["notes"][0][1], "loss jumps at step 40");
+    assert_eq!(after["notes"][0]["text"], "loss jumps at step 40");
     assert_eq!(after["pinned"], true);
     assert_eq!(after["tags"], serde_json::json!(["toy", "minimal", "print"]));
     let id = after["experiment_id"].as_str().unwrap();

@@ -65,11 +65,11 @@ fn a_script_reports_its_run_and_it_goes_into_production() {
     assert_eq!((&run["provenance"], &run["seed"]), (&"reported".into(), &5.into()));
     assert_eq!(
         run["parameters"],
-        serde_json::json!([
-            ["model.depth", "7"],
-            ["model.layers", "3"],
-            ["model.name", "\"tree\""],
-        ])
+        serde_json::json!({
+            "model.depth": "7",
+            "model.layers": "3",
+            "model.name": "\"tree\"",
+        })
     );
     assert_eq!(run["rows"], serde_json::json!([["test", 200]]));
     assert_eq!(run["weights"], blake3::hash(b"weights").to_string());

@@ -42,14 +42,14 @@ pub struct RunShown {
     pub category_words: Vec<String>,
     /// Whether retention rules leave it alone.
     pub pinned: bool,
-    /// Notes, each with its time in nanoseconds since 1970.
-    pub notes: Vec<(i64, String)>,
+    /// Notes, oldest first.
+    pub notes: Vec<NoteShown>,
     /// The name of the configuration.
     pub config_name: String,
     /// BLAKE3 digest of the configuration.
     pub config_digest: String,
     /// Parameters by name, each value as JSON text.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: BTreeMap<String, String>,
     /// The seed; null where it was not stated.
     pub seed: Option<u64>,
     /// Whether the data was generated; null where that was not stated.
@@ -89,8 +89,8 @@ pub struct RunShown {
     pub dropped: Vec<String>,
     /// Whether it met every rule when it finished.
     pub candidate: Option<bool>,
-    /// Runs that reproduced it, and whether they were equal.
-    pub reproductions: Vec<(String, bool)>,
+    /// Trainings that reproduced it.
+    pub reproductions: Vec<ReproductionShown>,
     /// Position of its start.
     pub started_position: u64,
     /// Position of its end.
@@ -110,6 +110,24 @@ pub struct RunShown {
     /// Scores of the baseline on the same test rows, where the verb trained one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tfidf_logreg_on_the_same_rows: Option<Baseline>,
+}
+
+/// A training that reproduced a run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReproductionShown {
+    /// The run that it made.
+    pub run: String,
+    /// Whether the results are equal.
+    pub equal: bool,
+}
+
+/// A note about a run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct NoteShown {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// The text.
+    pub text: String,
 }
 
 /// A run with everything that is known about it now.
@@ -149,10 +167,14 @@ pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
         category_rule: run.category_rule,
         category_words: run.category_words,
         pinned: run.pinned,
-        notes: run.notes,
+        notes: run
+            .notes
+            .into_iter()
+            .map(|(at, text)| NoteShown { at: Timestamp(at), text })
+            .collect(),
         config_name: run.config_name,
         config_digest: run.config_digest,
-        parameters: run.parameters,
+        parameters,
         unstated: run.unstated,
         rows: run.rows,
         labels: run.labels,
@@ -169,7 +191,11 @@ pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
         artifacts: run.artifacts,
         dropped: run.dropped,
         candidate: run.candidate,
-        reproductions: run.reproductions,
+        reproductions: run
+            .reproductions
+            .into_iter()
+            .map(|(run, equal)| ReproductionShown { run, equal })
+            .collect(),
         started_position: run.started_position,
         ended_position: run.ended_position,
     })
