@@ -122,14 +122,20 @@ pub struct Size {
 /// The size of a run's folder; nothing where it is not there. Reads no file. What cannot be read or
 /// moved is odd: it bars this folder from being moved, and stops nothing else.
 pub fn size(root: &Path, folder: &str) -> Size {
-    let mut size = Size::default();
     // A folder that is elsewhere holds up nothing but itself.
-    let Ok(base) = run_folder(root, folder) else {
-        let odd = Some(format!("a path of {folder} leaves the workspace or is a symbolic link"));
-        return Size { there: true, odd, ..size };
-    };
+    match run_folder(root, folder) {
+        Ok(base) => size_of(&base),
+        Err(_) => {
+            let odd = format!("a path of {folder} leaves the workspace or is a symbolic link");
+            Size { there: true, odd: Some(odd), ..Size::default() }
+        }
+    }
+}
+
+fn size_of(base: &Path) -> Size {
+    let mut size = Size::default();
     let mut seen = Vec::new();
-    let mut folders = vec![(base.clone(), false)];
+    let mut folders = vec![(base.to_owned(), false)];
     let unreadable = |path: &Path, e: &io::Error| format!("cannot read {}: {e}", path.display());
     while let Some((dir, weights)) = folders.pop() {
         let entries = match fs::read_dir(&dir) {
@@ -142,7 +148,7 @@ pub fn size(root: &Path, folder: &str) -> Size {
         };
         size.there = true;
         for entry in entries {
-            let (path, meta) = match entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) {
+            let (path, file) = match entry.and_then(|entry| Ok((entry.path(), file_of(&entry)?))) {
                 Ok(entry) => entry,
                 Err(e) => {
                     size.odd = Some(unreadable(&dir, &e));
@@ -153,14 +159,14 @@ pub fn size(root: &Path, folder: &str) -> Size {
             if name.to_str().is_none() {
                 size.odd = Some(format!("the name of {} is not UTF-8", path.display()));
             }
-            let weights = weights || (dir == base && WEIGHTS.iter().any(|folder| name == *folder));
-            if meta.is_dir() {
+            let weights = weights || (dir == *base && WEIGHTS.iter().any(|folder| name == *folder));
+            let Some(meta) = file else {
                 folders.push((path, weights));
                 continue;
-            }
+            };
             size.all += meta.len();
             size.weights += if weights { meta.len() } else { 0 };
-            let name = path.strip_prefix(&base).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned();
             seen.push((name, meta.len(), meta.mtime(), meta.mtime_nsec()));
             if !meta.is_file() {
                 let shown = path.display();
@@ -171,6 +177,11 @@ pub fn size(root: &Path, folder: &str) -> Size {
     seen.sort();
     size.state = (!seen.is_empty()).then(|| Digest::of(format!("{seen:?}").as_bytes()));
     size
+}
+
+/// What is known of an entry that is no folder. A folder is known by its kind alone.
+fn file_of(entry: &fs::DirEntry) -> io::Result<Option<fs::Metadata>> {
+    if entry.file_type()?.is_dir() { Ok(None) } else { entry.metadata().map(Some) }
 }
 
 /// The files in the pack of an archived folder, by name.

@@ -221,7 +221,7 @@ pub fn list_runs<T>(
         ..RunListed::default()
     };
     let mut selection = Selection {
-        workspace: workspace,
+        workspace,
         views: &views,
         query,
         production: views.production()?.into_iter().map(|m| RunId(m.run)).collect(),
@@ -239,6 +239,7 @@ pub fn list_runs<T>(
             }
         }
     } else {
+        listed.rows.reserve(query.limit.map_or(runs.len(), |limit| limit.min(runs.len())));
         for run in runs.iter() {
             if !selection.add(&run?, None, &mut listed)? {
                 break;
