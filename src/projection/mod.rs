@@ -8,7 +8,8 @@
 //!
 //! A view is a [`Definition`]: the kinds it takes and a total fold into rows of bytes. Writers
 //! bring `views.redb` up to date; readers fold the few events after it in memory. Rows are rkyv
-//! archives. What the rows were at intervals is kept beside them (`view_snapshot.rs`), for looking back.
+//! archives. What the rows were at intervals is kept beside them (`view_snapshot.rs`), for looking
+//! back.
 //!
 //! To add a view: a file with a `VIEW`, its rows and its queries, and a line in [`ALL`]. Start
 //! reading in `runner.rs`, then `runs.rs`.
@@ -26,6 +27,7 @@ pub mod packs;
 pub mod policy;
 pub mod registry;
 mod row;
+mod run_details;
 mod run_list;
 pub mod run_summary;
 mod runner;

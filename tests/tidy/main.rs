@@ -60,7 +60,6 @@ const LONG_FUNCTIONS: &[&str] = &[
     "app::decide_promotion",
     "app::model",
     "app::plan_files",
-    "app::resumable",
     "app::supervise",
     "cli::show_run",
     "domain::decide",
@@ -69,7 +68,6 @@ const LONG_FUNCTIONS: &[&str] = &[
     "model::prepare_as",
     "projection::apply",
     "projection::file",
-    "projection::take_in",
     "train::train",
 ];
 
