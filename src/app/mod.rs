@@ -3,9 +3,10 @@
 //!
 //! May use: everything except the edges. Must never see: clap, a terminal, the environment.
 //!
-//! A verb that changes something is an invocation (`core/session.rs`): [`Workspace::decide`] records it
-//! and all it caused in one transaction; [`Workspace::begin`] opens one that lasts. What a crash left is
-//! cleared by the next changing verb (`core/recover.rs`): recovery is the normal path.
+//! A verb that changes something is an invocation (`core/session.rs`): [`Workspace::decide`]
+//! records it and all it caused in one transaction; [`Workspace::begin`] opens one that lasts. What
+//! a crash left is cleared by the next changing verb (`core/recover.rs`): recovery is the normal
+//! path.
 //!
 //! To add a use case: a file in the folder of its noun (`runs`, `models`, `records`,
 //! `workspace`); `core` is what they share. Start reading in `core/session.rs`, then

@@ -4,8 +4,8 @@
 //! printed. Everything else decides who did what, what is where and what was measured, and stays:
 //! names of actors, runs and models, metrics, digests, approvals, rules.
 //!
-//! To add a kind with free text: an arm in [`visit_free_text`], and the class `Text` where it is listed,
-//! so that what is taken out cannot be guessed from its digest.
+//! To add a kind with free text: an arm in [`visit_free_text`], and the class `Text` where it is
+//! listed, so that what is taken out cannot be guessed from its digest.
 
 use serde_json::Value;
 

@@ -1,9 +1,9 @@
 //! Everything a careful reviewer would look for in a record, as findings with their evidence.
 //!
-//! [`AuditFacts`] folds every event once, without views, so that a copied and damaged log is audited
-//! like a whole one; each check is a pure function from the facts to what it found. What only the
-//! workspace can tell (files on disk) is handed in as [`WorkspaceFiles`] and its checks are left out
-//! where there is none.
+//! [`AuditFacts`] folds every event once, without views, so that a copied and damaged log is
+//! audited like a whole one; each check is a pure function from the facts to what it found. What
+//! only the workspace can tell (files on disk) is handed in as [`WorkspaceFiles`] and its checks
+//! are left out where there is none.
 //!
 //! May use: `base`, `domain`. Must never see: the log, files, the clock, the terminal.
 //!

@@ -2,7 +2,8 @@
 //! promoting, predicting, comparing, reproducing and combining runs.
 //!
 //! A file is in the run's folder (active or archived), in the pack of an archive, or in the blob
-//! store. Where it is in none of them, [`crate::app::runs::locate`] returns the reason and the verb that helps.
+//! store. Where it is in none of them, [`locate`] returns the reason and the verb
+//! that helps.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

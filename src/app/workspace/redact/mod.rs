@@ -9,7 +9,8 @@
 //! was; after it, the next changing verb does the rest.
 //!
 //! Out of reach: copies, exports and bundles made before, what a file system keeps of removed
-//! files. To add a kind with texts: `domain/text.rs`. Start reading at [`crate::app::workspace::redact`].
+//! files. To add a kind with texts: `domain/text.rs`. Start reading at
+//! [`redact`].
 //!
 //! [`Store::rewrite`]: crate::store::Store::rewrite
 
