@@ -214,7 +214,11 @@ pub fn main() -> ExitCode {
         Ok::<_, clap::Error>((Args::from_arg_matches(&matches)?, path(&matches)))
     };
     // What only help and errors need takes longer than the rest of parsing.
-    let (args, path) = match parse(Args::command()).or_else(|_| parse(command())) {
+    let parsed = match parse(Args::command()) {
+        Ok((args, path)) if format::check(&path, args.format).is_ok() => Ok((args, path)),
+        _ => parse(command()),
+    };
+    let (args, path) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return usage::fail(&error),
     };
