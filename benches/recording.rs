@@ -61,7 +61,7 @@ fn silent(run_folder: &Path, root: &Path) -> TrainingResult {
     };
     engine.train(job).unwrap();
     loop {
-        match engine.hear(WAIT) {
+        match engine.recv(WAIT) {
             EngineMessage::Event(_) => {}
             EngineMessage::Ended(Ended::Finished(finished)) => return *finished,
             other => panic!("{other:?}"),
