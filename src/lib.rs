@@ -21,6 +21,7 @@
 //! | [`analysis`] | comparisons, statistics, pictures, reports, differences, audits: pure |
 //! | [`supervise`] | starts an engine and says how it ended |
 //! | [`app`] | the use cases, where the above meet |
+//! | [`sdk`] | annals as a library for trainers in Rust; reads who calls from the environment |
 //! | [`cli`] | the command line |
 //!
 //! `src/engine/` is the second program, `annals-engine`: the only place that names libtorch.
@@ -63,7 +64,8 @@
 //!
 //! This page, [`docs::vocabulary`], `domain/run/`, `store/append.rs`, `app/core/session.rs`.
 
-pub use app::{StartRun, Tracker};
+pub use app::{Parameter, StartRun, StartedRun};
+pub use sdk::{At, Tracker};
 
 pub mod analysis;
 pub mod app;
@@ -76,6 +78,7 @@ pub mod effect;
 pub mod model;
 pub mod port;
 pub mod projection;
+pub mod sdk;
 pub mod stats;
 pub mod store;
 pub mod supervise;

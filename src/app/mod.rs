@@ -65,8 +65,8 @@ pub use self::runs::consolidate::{
 };
 pub use self::runs::edit::{EditedRun, RunEdited};
 pub use self::runs::external::{
-    ExecRequest, Executed, MetricPoints, MetricsLogged, ReportedBy, RunEnded, RunResult, SilentRun,
-    StartRun, StartedRun, Tracker,
+    ExecRequest, Executed, MetricPoints, MetricsLogged, Parameter, ReportedBy, RunEnded, RunResult,
+    SilentRun, StartRun, StartedRun,
 };
 pub use self::runs::list::{
     DataRow, RunListed, RunLocation, RunQuery, RunRow, data_row, sort_runs,

@@ -1,26 +1,13 @@
-//! The edge: environment, current folder, terminal. Nothing else in annals reads them.
+//! What a verb is given: the terminal, the clock, the workspace around the current folder.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
 use super::format::Format;
 use super::ui::Ui;
-use crate::app::{Caller, ConfigDirs, Error, Result, Tracker, Warnings, Workspace, caller_folders};
-use crate::base::mask::mask_words;
-use crate::base::{Env, TimeSpan, Timestamp, failpoint};
-
-/// Environment variables that change results, recorded with every run.
-const RECORDED: [&str; 8] = [
-    "CUDA_VISIBLE_DEVICES",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "MKL_CBWR",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-];
+use crate::app::{Caller, ConfigDirs, Error, Result, Warnings, Workspace};
+use crate::base::{Env, TimeSpan, failpoint};
+use crate::sdk::{self, variable};
 
 /// What a verb gets from the edge.
 pub(super) struct Context {
@@ -33,11 +20,11 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(format: Format, quiet: bool, directory: Option<&Path>) -> Self {
-        let here = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let here = sdk::working_dir();
         let cwd = directory.map_or_else(|| here.clone(), |dir| here.join(dir));
         arm_failpoint();
         let warnings = Warnings::default();
-        Self { ui: Ui::new(format, quiet), env: clock_and_chance(), cwd, warnings }
+        Self { ui: Ui::new(format, quiet), env: sdk::clock(), cwd, warnings }
     }
 
     /// The workspace around the current folder.
@@ -66,25 +53,12 @@ impl Context {
     }
 
     pub(super) fn caller(&self) -> Caller {
-        let argv: Vec<String> = env::args().skip(1).collect();
-        let named = |name: &&str| Some(((*name).to_owned(), text(name)?));
-        Caller {
-            actor: text("ANNALS_ACTOR").or_else(|| text("USER")).unwrap_or_else(user_id),
-            host: text("ANNALS_HOST").unwrap_or_else(host),
-            cwd: self.cwd.clone(),
-            argv: mask_words(&argv),
-            variables: RECORDED.iter().filter_map(named).collect::<BTreeMap<_, _>>(),
-            folders: caller_folders().filter_map(|name| named(&name)).collect::<BTreeMap<_, _>>(),
-        }
+        sdk::caller(self.cwd.clone())
     }
 
+    #[expect(clippy::unused_self, reason = "the environment is asked through the context")]
     pub(super) fn dirs(&self) -> Result<ConfigDirs> {
-        let home = || text("HOME").map(|home| PathBuf::from(home).join(".config"));
-        let config = text("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home).ok_or_else(|| {
-            Error::new(crate::app::ErrorKind::Usage, "there is no home folder to store keys in")
-                .hint("set HOME or XDG_CONFIG_HOME")
-        })?;
-        Ok(ConfigDirs { keys: config.join("annals/keys") })
+        sdk::config_dirs()
     }
 
     /// What a time in the words of the user means.
@@ -98,7 +72,7 @@ impl Context {
     /// What opens a text for the user.
     #[expect(clippy::unused_self, reason = "the environment is asked through the context")]
     pub(super) fn editor(&self) -> String {
-        text("VISUAL").or_else(|| text("EDITOR")).unwrap_or_else(|| "vi".into())
+        variable("VISUAL").or_else(|| variable("EDITOR")).unwrap_or_else(|| "vi".into())
     }
 
     /// A program beside this one, else by name from PATH.
@@ -108,50 +82,16 @@ impl Context {
     }
 }
 
-impl Tracker {
-    /// The tracker of the workspace around `dir`, for the user that the environment names.
-    ///
-    /// # Errors
-    /// When there is no workspace, or no home folder to find keys in.
-    pub fn open(dir: &Path) -> Result<Self> {
-        Ok(Self::new(Context::new(Format::Human, false, Some(dir)).workspace()?))
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn text(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn user_id() -> String {
-    format!("uid-{}", rustix::process::getuid().as_raw())
-}
-
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 /// In builds for testing the program can be asked to die, or a write to fail, at one of its steps.
 fn arm_failpoint() {
     if cfg!(debug_assertions)
-        && let Some(calls) = text("ANNALS_TEST_FAIL_AT").and_then(|text| text.parse().ok())
+        && let Some(calls) = variable("ANNALS_TEST_FAIL_AT").and_then(|text| text.parse().ok())
     {
         failpoint::arm_failure(calls);
     }
     if cfg!(debug_assertions)
-        && let Some(steps) = text("ANNALS_TEST_KILL_AT").and_then(|text| text.parse().ok())
+        && let Some(steps) = variable("ANNALS_TEST_KILL_AT").and_then(|text| text.parse().ok())
     {
         failpoint::arm(steps);
     }
-}
-
-/// The system's; in builds for testing a fixed clock and seed can be asked for.
-fn clock_and_chance() -> Env {
-    if cfg!(debug_assertions)
-        && let (Some(clock), Some(seed)) = (text("ANNALS_TEST_CLOCK"), text("ANNALS_TEST_SEED"))
-        && let (Ok(start), Ok(seed)) = (clock.parse::<Timestamp>(), seed.parse())
-    {
-        return Env::fixed(start, seed);
-    }
-    Env::system()
 }

@@ -1,8 +1,8 @@
 //! The command line: one file per verb, each an argument struct whose comments are its help, and
 //! one function that calls one use case and prints the answer.
 //!
-//! May use: `base`, the types of `domain`, `app` and its answers. Must never see: everything else.
-//! Only `context.rs` reads the environment.
+//! May use: `base`, the types of `domain`, `app` and its answers, and of `sdk` the reading of the
+//! environment. Must never see: everything else.
 //!
 //! Data goes to stdout, everything else to stderr. To add a verb: a file, a line in `Verb` and
 //! one in `run`. Start reading in `list.rs`.

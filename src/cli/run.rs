@@ -6,7 +6,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::json;
 
 use super::consent::DryRun;
 use super::context::Context;
@@ -15,8 +14,8 @@ use super::reporter::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
 use crate::app::{
-    Error, ErrorKind, ExecRequest, MetricPoints, MetricsLogged, Printed, ReportedBy, Result,
-    RunEnded, RunResult, StartRun, Workspace, runs,
+    Error, ErrorKind, ExecRequest, MetricPoints, MetricsLogged, Parameter, Printed, ReportedBy,
+    Result, RunEnded, RunResult, StartRun, Workspace, runs,
 };
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
@@ -206,9 +205,7 @@ impl StartArgs {
                 let message = format!("--param {text:?} is not KEY=VALUE");
                 return Err(Error::new(ErrorKind::Usage, message));
             };
-            let is_json = serde_json::from_str::<serde_json::Value>(value).is_ok();
-            let value = if is_json { value.to_owned() } else { json!(value).to_string() };
-            parameters.insert(key.to_owned(), value);
+            parameters.insert(key.to_owned(), Parameter::parse(value));
         }
         let here = |path: PathBuf| context.cwd.join(path);
         Ok(StartRun {
@@ -265,11 +262,9 @@ fn run_verb(workspace: &Workspace, verb: Verb, context: &mut Context) -> Result<
         }
         Verb::Log { run, metrics, step, epoch, .. } => {
             let run = find(workspace, &run)?;
-            let step = runs::log_metrics(
-                workspace,
-                run,
-                &MetricPoints { values: metrics, step, epoch, source: source() },
-            )?;
+            let values = runs::parse_metrics(&metrics)?;
+            let points = MetricPoints { values, step, epoch, source: source() };
+            let step = runs::log_metrics(workspace, run, &points)?;
             context.ui.data(&MetricsLogged { step }, |_| Ok(()))
         }
         Verb::Save { run, file, what, .. } => {
@@ -284,10 +279,14 @@ fn run_verb(workspace: &Workspace, verb: Verb, context: &mut Context) -> Result<
         }
         Verb::Finish { run, metrics, confusion, epochs, parameters, .. } => {
             let confusions = confusion.iter().map(|file| read_json(&context.cwd.join(file)));
-            let confusions = confusions.collect::<Result<_>>()?;
-            let finish =
-                RunResult { values: metrics, confusions, epochs, parameters, source: source() };
-            print(&runs::finish_run(workspace, find(workspace, &run)?, &finish)?, context)
+            let confusions = confusions.collect::<Result<Vec<_>>>()?;
+            let run = find(workspace, &run)?;
+            let values = runs::parse_metrics(&metrics)?;
+            let evaluations =
+                confusions.iter().map(runs::parse_confusion).collect::<Result<Vec<_>>>()?;
+            let source = source();
+            let finish = RunResult { values, evaluations, epochs, parameters, source };
+            print(&runs::finish_run(workspace, run, &finish)?, context)
         }
         Verb::Fail { run, reason, exit_code, .. } => {
             print(&runs::fail_run(workspace, find(workspace, &run)?, &reason, exit_code)?, context)

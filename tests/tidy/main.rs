@@ -43,7 +43,8 @@ const DOORS: &[(&str, &[&str])] = &[
             "analysis",
         ],
     ),
-    ("cli", &["base", "domain", "app"]),
+    ("sdk", &["base", "domain", "app"]),
+    ("cli", &["base", "domain", "app", "sdk"]),
     ("docs", &[]),
 ];
 
@@ -479,6 +480,8 @@ fn each_rule_fires() {
     assert_eq!(walls("src/engine/x.rs", "use annals::app::Workspace;").len(), 1);
     assert!(walls("src/domain/x.rs", "// crate::store\nuse crate::base::Digest;").is_empty());
     assert_eq!(walls("src/cli/x.rs", "let x = crate::store::open(crate::base::X);").len(), 1);
+    assert_eq!(walls("src/sdk/x.rs", "use crate::cli::command;").len(), 1);
+    assert_eq!(walls("src/app/x.rs", "use crate::sdk::caller;").len(), 1);
     assert_eq!(walls("src/novel/x.rs", "").len(), 1);
     assert_eq!(unused_doors(&[]).len(), DOORS.iter().map(|(_, doors)| doors.len()).sum::<usize>());
     let body = |lines: usize| "        x;\n".repeat(lines);

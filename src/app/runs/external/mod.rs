@@ -10,16 +10,16 @@
 pub(super) mod exec;
 pub(super) mod line;
 pub(super) mod literal;
+pub(super) mod parameter;
 pub(super) mod pending;
 pub(super) mod printed;
 pub(super) mod report;
 pub(super) mod script_output;
 pub(super) mod silent;
 pub(super) mod start;
-pub(super) mod tracker;
 
 pub use exec::{ExecRequest, Executed};
+pub use parameter::Parameter;
 pub use report::{MetricPoints, MetricsLogged, ReportedBy, RunEnded, RunResult};
 pub use silent::SilentRun;
 pub use start::{StartRun, StartedRun};
-pub use tracker::Tracker;

@@ -27,8 +27,8 @@ use crate::store::{Filter, copy_file};
 /// Metrics of one step.
 #[derive(Clone, Debug, Default)]
 pub struct MetricPoints {
-    /// `KEY=NUMBER`, where a key is `NAME`, `SPLIT/NAME` or `SPLIT/NAME:lower`.
-    pub values: Vec<String>,
+    /// The values, one of each series; see [`runs::metric`](crate::app::runs::metric).
+    pub values: Vec<FinalMetric>,
     /// Updates done; the epoch, or one more than the last, where none is given.
     pub step: Option<u64>,
     /// Passes over the training rows done.
@@ -63,10 +63,10 @@ impl ReportedBy {
 /// How a run ended well.
 #[derive(Clone, Debug, Default)]
 pub struct RunResult {
-    /// Final values, `KEY=NUMBER`; the last one of each series where none is given.
-    pub values: Vec<String>,
-    /// Confusion matrices, as JSON: `{"split": "test", "labels": […], "matrix": [[…]]}`.
-    pub confusions: Vec<serde_json::Value>,
+    /// Final values; the last one of each series where none is given.
+    pub values: Vec<FinalMetric>,
+    /// Confusion matrices and the scores that follow from them.
+    pub evaluations: Vec<Evaluation>,
     /// Passes over the training rows done.
     pub epochs: u32,
     /// Trainable numbers, where known.
@@ -122,7 +122,8 @@ impl From<&RunState> for RunEnded {
 /// [`ErrorKind::Usage`] and [`ErrorKind::Data`] for a bad metric; [`ErrorKind::Rejected`]
 /// when the run has ended.
 pub fn log_metrics(workspace: &Workspace, run: RunId, points: &MetricPoints) -> Result<u64> {
-    let values = line::metric_values(&points.values)?;
+    line::check(&points.values)?;
+    let values = &points.values;
     if values.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "no metric was given")
             .hint("annals run log RUN valid/loss=0.3 valid/accuracy=0.9 --step 10"));
@@ -138,7 +139,7 @@ pub fn log_metrics(workspace: &Workspace, run: RunId, points: &MetricPoints) -> 
             let next = highest.map_or(0, |highest| highest + 1);
             step = if next <= STEP_MAX { next } else { return Err(no_next_step()) };
         }
-        let commands = batches(&values, step, points.epoch, now);
+        let commands = batches(values, step, points.epoch, now);
         tell(tx, run, by, |_| Ok(commands))
     })?;
     Ok(step)
@@ -257,9 +258,8 @@ fn free_path(
 /// # Errors
 /// For bad values, and when the run has ended.
 pub fn finish_run(workspace: &Workspace, run: RunId, finish: &RunResult) -> Result<RunState> {
-    let given = line::metric_values(&finish.values)?;
-    let evaluations: Vec<Evaluation> =
-        finish.confusions.iter().map(line::evaluation).collect::<Result<_>>()?;
+    line::check(&finish.values)?;
+    let (given, evaluations) = (finish.values.clone(), finish.evaluations.clone());
     let known = known_series(workspace, run)?;
     let ended = report(workspace, "run finish", |tx| {
         let rows = known.now(tx, run)?;

@@ -149,7 +149,7 @@ impl ScriptOutput {
             return self.save(path, get("as"));
         }
         if let Some(confusion @ Literal::Object(_)) = get("confusion") {
-            let read = confusion.to_json().and_then(|json| line::evaluation(&json).ok());
+            let read = confusion.to_json().and_then(|json| line::parse_confusion(&json).ok());
             return match read {
                 Some(evaluation) => {
                     self.evaluations.retain(|known| known.split != evaluation.split);

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::parameter::Parameter;
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{Code, EngineFacts};
@@ -35,8 +36,8 @@ pub struct StartRun {
     pub category: Option<Category>,
     /// A file of settings, YAML or JSON; kept with the run.
     pub config: Option<PathBuf>,
-    /// Settings by dotted key: JSON text, or plain text.
-    pub parameters: BTreeMap<String, String>,
+    /// Settings by dotted key.
+    pub parameters: BTreeMap<String, Parameter>,
     /// Everything random follows from it, as far as the script says so.
     pub seed: Option<u64>,
     /// Data files, recorded by digest.
@@ -131,7 +132,8 @@ pub(super) fn prepare_start(workspace: &Workspace, start: &StartRun) -> Result<P
         let kept = mask_text(&String::from_utf8_lossy(&bytes)).into_bytes();
         given = Some((stem.unwrap_or_default(), format!("config.{extension}"), kept));
     }
-    parameters.extend(start.parameters.clone());
+    let given_one_by_one = start.parameters.iter();
+    parameters.extend(given_one_by_one.map(|(key, value)| (key.clone(), value.json().to_owned())));
     for (name, value) in &mut parameters {
         *value = mask_setting(name, value);
     }
