@@ -15,6 +15,7 @@
 mod answers;
 mod core;
 pub mod models;
+mod moves;
 pub mod records;
 pub mod runs;
 pub mod workspace;

@@ -9,19 +9,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
-use crate::app::models::promote::{PromotionFacts, append_move};
+use crate::app::models::promote::PromotionFacts;
 use crate::app::models::repair::FolderDamage;
-use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_registry, models};
-use crate::base::{MoveId, RunId, failpoint};
-use crate::domain::file_move::{
-    MoveCommand, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile,
-};
+use crate::app::moves;
+use crate::app::{Error, ErrorKind, Result, Workspace, fold_registry, models};
+use crate::base::MoveId;
+use crate::domain::Rejection;
+use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use crate::domain::registry::{
-    Bump, ModelVersion, PromotedFile, RegistryCommand, RegistryState, Semver, named_version,
-    next_version,
+    Bump, ModelVersion, RegistryCommand, RegistryState, Semver, named_version, next_version,
 };
-use crate::domain::{Event, Rejection};
-use crate::effect::{self, Recovered};
+use crate::effect;
 use crate::projection::files::Regenerated;
 use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
@@ -138,11 +136,11 @@ fn place(
     let planned = session.transact(|tx| {
         let mut placed = decide(tx)?;
         placed.damage.lost = models::secure_present(workspace, tx.log(), &placed.name)?;
-        append_plan(tx, &placed.plan)?;
+        moves::append(tx, &placed.plan)?;
         Ok(placed)
     });
     let result = planned.and_then(|mut placed| {
-        placed.damage.kept = carry_out(workspace, &session, &placed.plan)?;
+        placed.damage.kept = moves::execute(workspace, &session, &placed.plan)?.kept;
         Ok(placed)
     });
     let (placed, regenerated) = workspace.refreshed(session.finish_with(result))?;
@@ -231,164 +229,6 @@ fn facts_of<A: Access>(
     };
     let run = version.map(|version| version.run);
     Ok((PromotionFacts::read(log, run, &workspace.caller.actor, key)?, version.cloned()))
-}
-
-/// Puts the plan of a production folder's change into the log, unless another is under way.
-pub(in crate::app) fn append_plan(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
-    no_other_change(tx.log(), plan)?;
-    append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
-}
-
-/// Moves the files of a plan that is in the log, and puts the end there; tells where the folder
-/// that was replaced or removed is kept, if it was not as recorded.
-pub(in crate::app) fn carry_out(
-    workspace: &Workspace,
-    session: &Session<'_>,
-    plan: &MovePlanned,
-) -> Result<Option<String>> {
-    let moved = match &plan.purpose {
-        MovePurpose::Demotion { .. } => effect::remove(&workspace.root, plan),
-        _ => {
-            let present = workspace.store.read(|log| present_files(log, plan))?;
-            effect::place(&workspace.root, &workspace.blobs, plan, present.as_deref())
-        }
-    };
-    let kept = session.transact_patiently(|tx| match &moved {
-        Ok(()) => complete(workspace, tx, plan, false),
-        Err(error) => {
-            let reason = error.to_string();
-            let command = MoveCommand::RollBack { reason };
-            append_move(tx, plan.id, command)?;
-            Ok(None)
-        }
-    })?;
-    moved?;
-    effect::clear(&workspace.root, plan)?;
-    failpoint::hit();
-    Ok(kept)
-}
-
-/// The files of the version in production that a plan is about.
-fn present_files<A: Access>(log: &View<A>, plan: &MovePlanned) -> Result<Option<Vec<MovedFile>>> {
-    let registry = fold_registry(log)?;
-    let name = plan.purpose.model().unwrap_or_default();
-    Ok(in_production(&registry, name).map(moved_files))
-}
-
-/// Ends a move that a crash cut short, one way or the other, and tells which.
-pub(in crate::app) fn end_cut_move(
-    workspace: &Workspace,
-    tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
-) -> Result<String> {
-    let recovered = match &plan.purpose {
-        MovePurpose::Demotion { .. } => effect::recover_removal(&workspace.root, plan)?,
-        _ => {
-            let present = present_files(tx.log(), plan)?;
-            effect::recover_place(&workspace.root, plan, present.as_deref())?
-        }
-    };
-    if recovered == Recovered::Completed {
-        let kept = complete(workspace, tx, plan, true)?;
-        let kept = kept.map(|kept| format!("; the damaged files are in {kept}"));
-        return Ok(format!("the move to {} was finished{}", plan.to, kept.unwrap_or_default()));
-    }
-    let reason = "its process was gone".to_owned();
-    append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-    Ok(format!("the move to {} was rolled back", plan.to))
-}
-
-/// Records that the files of a move are where they shall be; takes them back where the decision
-/// behind it does not hold any more. Returns where a damaged folder is kept.
-pub(in crate::app) fn complete(
-    workspace: &Workspace,
-    tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
-    recovered: bool,
-) -> Result<Option<String>> {
-    let (run, command) = outcome(tx, plan)?;
-    let mut facts = PromotionFacts::read(tx.log(), run, &workspace.caller.actor, tx.key())?;
-    let before = facts.registry.clone();
-    match facts.decide(command.clone()) {
-        Ok(()) => {
-            append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-            // In the log, what was found comes before the change that ended it.
-            facts.registry = before;
-            let damage = models::found_damaged(workspace, tx.log(), plan, recovered)?;
-            let mut damaged_in = None;
-            if let Some((note, kept)) = damage {
-                facts.decide(note)?;
-                damaged_in = kept;
-            }
-            if let Some(relocate) = relocated_before(tx, plan)? {
-                facts.decide(relocate)?;
-            }
-            facts.decide(command)?;
-            tx.append(&mut facts.registry)?;
-            Ok(damaged_in)
-        }
-        Err(rejection) => {
-            match &plan.purpose {
-                MovePurpose::Demotion { .. } => effect::take_back_removal(&workspace.root, plan)?,
-                _ => effect::take_back(&workspace.root, plan)?,
-            }
-            let reason = rejection.to_string();
-            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-            if recovered { Ok(None) } else { Err(rejection.into()) }
-        }
-    }
-}
-
-/// That a model comes back to another folder than it left: the layout changed in between.
-fn relocated_before(tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<Option<RegistryCommand>> {
-    let MovePurpose::Rollback { name, number, .. } = &plan.purpose else { return Ok(None) };
-    let registry = fold_registry(tx.log())?;
-    let version = registry.versions(name).iter().find(|version| version.number == *number);
-    let elsewhere = version.is_some_and(|version| version.path != plan.to);
-    Ok(elsewhere.then(|| RegistryCommand::Relocate {
-        name: name.clone(),
-        path: plan.to.clone(),
-        file_move: plan.id,
-    }))
-}
-
-/// What is to be decided when the files of a plan are in place, and about which run.
-fn outcome(tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<(Option<RunId>, RegistryCommand)> {
-    let file_move = plan.id;
-    Ok(match plan.purpose.clone() {
-        MovePurpose::Promotion { request, run, .. } => {
-            let files = plan.files.iter().map(|file| PromotedFile {
-                path: file.path.clone(),
-                digest: file.digest,
-                sha256: file.sha256,
-                bytes: file.bytes,
-            });
-            let (path, files) = (plan.to.clone(), files.collect());
-            (Some(run), RegistryCommand::Promote { request, path, files, file_move })
-        }
-        MovePurpose::Demotion { name, reason } => {
-            let registry = fold_registry(tx.log())?;
-            let run = registry.production.get(&name).map(|model| model.run);
-            (run, RegistryCommand::Demote { name, reason })
-        }
-        MovePurpose::Rollback { name, number, reason } => {
-            let registry = fold_registry(tx.log())?;
-            let version = registry.versions(&name).iter().find(|v| v.number == number);
-            let run = version.map(|version| version.run);
-            (run, RegistryCommand::RollBack { name, number, file_move, reason })
-        }
-        MovePurpose::Repair { name, number, reason } => {
-            let registry = fold_registry(tx.log())?;
-            let run = registry.production.get(&name).map(|model| model.run);
-            (run, RegistryCommand::Repair { name, number, file_move, reason })
-        }
-        MovePurpose::Archive(_)
-        | MovePurpose::Restore(_)
-        | MovePurpose::Removal(_)
-        | MovePurpose::Migration(_) => {
-            return Err(Error::new(ErrorKind::Bug, "BUG: a run's move places no model"));
-        }
-    })
 }
 
 /// Raises the version of a model in production.
@@ -492,28 +332,6 @@ fn say<T>(
         Err(_) => {}
     }
     said
-}
-
-/// Refuses the plan of a production folder's change while another is under way.
-pub(in crate::app) fn no_other_change<A: Access>(log: &View<A>, plan: &MovePlanned) -> Result<()> {
-    for (_, position) in log.open_moves()? {
-        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
-            && folder(&other) == folder(plan)
-        {
-            let message = format!("{} is being changed by another process", folder(plan));
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("try again when it has ended; `annals status` clears what was cut short"));
-        }
-    }
-    Ok(())
-}
-
-/// The production folder that a plan is about.
-pub(in crate::app) fn folder(plan: &MovePlanned) -> &str {
-    match plan.purpose {
-        MovePurpose::Demotion { .. } | MovePurpose::Migration(_) => &plan.from,
-        _ => &plan.to,
-    }
 }
 
 pub(in crate::app) fn in_production<'r>(

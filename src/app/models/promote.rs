@@ -5,18 +5,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::app::core::session::Tx;
 use crate::app::models::model_files::{MEASURED, Production, Record, papers};
-use crate::app::models::production::{in_production, no_other_change};
+use crate::app::models::production::in_production;
 pub(in crate::app) use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::models::repair::FolderDamage;
+use crate::app::moves;
 use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, models, runs};
 use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
-use crate::domain::file_move::{
-    MoveCommand, MoveMode, MovePlanned, MovePurpose, MoveStream, MovedFile,
-};
+use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use crate::domain::policy::assess;
 use crate::domain::registry::{self, RegistryCommand, RegistryStream};
 use crate::domain::run::{NOT_STATED, Unstated};
@@ -142,7 +140,7 @@ pub fn plan_promotion(
     workspace.store.read(|log| {
         let mut facts = PromotionFacts::read(log, run, &workspace.caller.actor, key)?;
         let planned = decide_promotion(workspace, &mut facts, options).map_err(|r| r.error)?;
-        planned.plan.as_ref().map_or(Ok(()), |plan| no_other_change(log, plan))?;
+        planned.plan.as_ref().map_or(Ok(()), |plan| moves::refuse_other_change(log, plan))?;
         Ok(planned)
     })
 }
@@ -170,7 +168,7 @@ fn promote_in(
         let name = facts.name(workspace.layout.kind, options.name.as_deref());
         let decided = decide_promotion(workspace, &mut facts, options).and_then(|decided| {
             let plan = decided.plan.as_ref();
-            plan.map_or(Ok(()), |plan| no_other_change(tx.log(), plan))?;
+            plan.map_or(Ok(()), |plan| moves::refuse_other_change(tx.log(), plan))?;
             Ok(decided)
         });
         match decided {
@@ -180,7 +178,7 @@ fn promote_in(
                     promoted.damage.lost =
                         models::secure_present(workspace, tx.log(), &promoted.name)?;
                     keep_papers(workspace, &facts, plan)?;
-                    models::append_plan(tx, plan)?;
+                    moves::append(tx, plan)?;
                 }
                 Ok(Some(promoted))
             }
@@ -202,8 +200,8 @@ fn promote_in(
         }
     };
     if let Some(plan) = &promoted.plan {
-        match models::carry_out(workspace, session, plan) {
-            Ok(kept) => promoted.damage.kept = kept,
+        match moves::execute(workspace, session, plan) {
+            Ok(executed) => promoted.damage.kept = executed.kept,
             Err(error) => {
                 if promoted.opened {
                     withdraw(workspace, session, run, promoted.request, &error);
@@ -574,15 +572,6 @@ fn like(target: &str, source: &str) -> String {
         return target.to_owned();
     };
     format!("{stem}.{theirs}")
-}
-
-/// Decides on a request about a move and appends what it makes.
-pub(in crate::app) fn append_move(
-    tx: &mut Tx<'_, '_>,
-    id: MoveId,
-    command: MoveCommand,
-) -> Result<()> {
-    tx.decide::<MoveStream>(id, command, &()).map(drop)
 }
 
 impl From<EffectError> for Error {

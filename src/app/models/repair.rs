@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::models::production::{folder, in_production, moved_files};
+use crate::app::models::production::{in_production, moved_files};
 use crate::app::models::promote::PromotionFacts;
+use crate::app::moves;
 use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry, models};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
@@ -118,11 +119,11 @@ pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Resu
             files: moved_files(&version),
             purpose: MovePurpose::Repair { name, number, reason },
         };
-        models::append_plan(tx, &plan)?;
+        moves::append(tx, &plan)?;
         Ok((version, damage, plan))
     });
     let result = decided.and_then(|(version, mut damage, plan)| {
-        damage.kept = models::carry_out(workspace, &session, &plan)?;
+        damage.kept = moves::execute(workspace, &session, &plan)?.kept;
         Ok(repaired(name, &version, damage))
     });
     let (repaired, regenerated) = workspace.refreshed(session.finish_with(result))?;
@@ -232,7 +233,7 @@ pub(in crate::app) fn found_damaged<A: Access>(
     let name = plan.purpose.model().unwrap_or_default();
     let Some(version) = in_production(&registry, name) else { return Ok(None) };
     let files = moved_files(version);
-    let replaced = effect::replaced(&workspace.root, folder(plan), plan);
+    let replaced = effect::replaced(&workspace.root, moves::folder(plan), plan);
     if replaced.is_none() && recovered {
         return Ok(None);
     }

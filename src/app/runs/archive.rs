@@ -4,25 +4,21 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::core::session::Tx;
-use crate::app::models::promote::append_move;
-use crate::app::models::promotion_facts::PromotionFacts;
+use crate::app::moves;
 use crate::app::{
     Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_registry, fold_run,
 };
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
-    ArchiveOrder, Migrated, MigrationOrder, MoveCommand, MoveEvent, MoveMode, MovePlanned,
-    MovePurpose, MovedFile, RestoreOrder,
+    ArchiveOrder, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile, RestoreOrder,
 };
 use crate::domain::policy::PolicyState;
-use crate::domain::registry::{RegistryCommand, RegistryState, RegistryStream};
+use crate::domain::registry::RegistryState;
 use crate::domain::run::{
-    Archive, ArchiveFacts, Artifact, DroppedFile, Pack, PackedFiles, RunCommand, RunEvent,
-    RunFacts, RunState, RunStream,
+    Archive, ArchiveFacts, Artifact, DroppedFile, Pack, RunCommand, RunFacts, RunState, RunStream,
 };
 use crate::domain::{Decider as _, Event, Provenance, Rejection};
-use crate::effect::{self, EffectError, Recovered};
+use crate::effect::{self, EffectError};
 use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
 use crate::store::{Access, Store, View};
@@ -122,30 +118,8 @@ fn refuse_open_move<A: Access>(log: &View<A>, run: RunId) -> Result<()> {
     Ok(())
 }
 
-/// Puts the plan of a run's move into the log, unless another is on its way to the same place:
-/// what lies there after a crash must be one run's.
-pub(in crate::app) fn append_relocation(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
-    no_other_move(tx.log(), &plan.to)?;
-    append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
-}
-
-/// Refuses a move to where another is on its way.
-fn no_other_move<A: Access>(log: &View<A>, to: &str) -> Result<()> {
-    let target = to.to_lowercase();
-    for (_, position) in log.open_moves()? {
-        if let Ok(Event::Move(MoveEvent::Planned(other))) = log.event(position)?.event()
-            && other.to.to_lowercase() == target
-        {
-            let message = format!("another folder is on its way to {}", other.to);
-            return Err(Error::new(ErrorKind::Conflict, message)
-                .hint("try again when that `annals` has ended"));
-        }
-    }
-    Ok(())
-}
-
 fn not_being_moved_to(store: &Store, to: &str) -> Result<()> {
-    store.read(|log| no_other_move(log, to))
+    store.read(|log| moves::refuse_other_move(log, to))
 }
 
 /// What [`archive`] would do now.
@@ -259,9 +233,9 @@ pub(in crate::app) fn archive_in(
         if facts.run.folder != moved.plan.from {
             return Err(changed_meanwhile(&facts.run));
         }
-        append_relocation(tx, &moved.plan)
+        moves::append(tx, &moved.plan)
     })?;
-    moved.bytes_after = relocate(workspace, session, &moved.plan)?;
+    moved.bytes_after = moves::execute(workspace, session, &moved.plan)?.bytes;
     Ok(moved)
 }
 
@@ -345,91 +319,13 @@ pub fn restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Res
             if facts.run.folder != moved.plan.from {
                 return Err(changed_meanwhile(&facts.run));
             }
-            append_relocation(tx, &moved.plan)
+            moves::append(tx, &moved.plan)
         })?;
-        relocate(workspace, &session, &moved.plan)?;
+        moves::execute(workspace, &session, &moved.plan)?;
         Ok(moved)
     });
     let (moved, regenerated) = workspace.refreshed(session.finish_with(result))?;
     Ok(Moved { planned_only: false, regenerated, ..moved })
-}
-
-/// Moves the files of a plan that is in the log, and records where they are; tells the size
-/// of those of a run that was archived.
-pub(in crate::app) fn relocate(
-    workspace: &Workspace,
-    session: &Session<'_>,
-    plan: &MovePlanned,
-) -> Result<Option<u64>> {
-    let moved = effect::relocate(&workspace.root, &workspace.blobs, plan);
-    let why = moved.as_ref().err().map(ToString::to_string);
-    let (end, bytes) = session.transact_patiently(|tx| match &moved {
-        Err(EffectError::TargetExists(_)) => {
-            effect::abandon_relocation(&workspace.root, plan)?;
-            let reason = why.unwrap_or_default();
-            append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-            Ok((Recovered::RolledBack, None))
-        }
-        _ => finish_relocation(workspace, tx, plan, false, why),
-    })?;
-    match (moved, end) {
-        (_, Recovered::Completed) => Ok(bytes),
-        (Err(error), Recovered::RolledBack) => Err(error.into()),
-        (Ok(()), Recovered::RolledBack) => {
-            let message = format!("{} was taken away while it was made", plan.to);
-            Err(Error::new(ErrorKind::Conflict, message))
-        }
-    }
-}
-
-/// Records how a relocation ended: where its files really are decides.
-pub(in crate::app) fn finish_relocation(
-    workspace: &Workspace,
-    tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
-    recovered: bool,
-    why: Option<String>,
-) -> Result<(Recovered, Option<u64>)> {
-    let end = effect::recover_relocation(&workspace.root, plan)?;
-    if end == Recovered::RolledBack {
-        let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
-        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-        return Ok((end, None));
-    }
-    append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-    if let MovePurpose::Migration(MigrationOrder { what: Migrated::Model { name }, .. }) =
-        &plan.purpose
-    {
-        let facts =
-            PromotionFacts::read(tx.log(), None::<RunId>, &workspace.caller.actor, tx.key())?;
-        let (name, path, file_move) = (name.clone(), plan.to.clone(), plan.id);
-        let command = RegistryCommand::Relocate { name, path, file_move };
-        tx.decide::<RegistryStream>((), command, &facts.of_registry())?;
-        return Ok((end, None));
-    }
-    let packed = match &plan.purpose {
-        MovePurpose::Archive(_) => effect::packed(&workspace.root, plan)?,
-        _ => None,
-    };
-    let events = note_moved(tx, plan, packed)?;
-    let bytes = events.iter().find_map(|event| match event {
-        RunEvent::Archived(archived) => Some(archived.bytes_after),
-        _ => None,
-    });
-    Ok((end, bytes))
-}
-
-/// Records that the files of a run are where a move brought them, or gone.
-pub(in crate::app) fn note_moved(
-    tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
-    packed: Option<PackedFiles>,
-) -> Result<Vec<RunEvent>> {
-    let Some(run) = plan.purpose.run() else { return Ok(vec![]) };
-    let policy = fold_policy(tx.log())?;
-    let facts = RunFacts::new(&policy, Provenance::Reported);
-    let command = RunCommand::NoteMoved(Box::new(plan.clone()), packed);
-    Ok(tx.decide::<RunStream>(run, command, &facts)?.events().to_vec())
 }
 
 pub(in crate::app) fn changed_meanwhile(run: &RunState) -> Error {

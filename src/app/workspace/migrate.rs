@@ -11,9 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::models::production::in_production;
-use crate::app::runs::archive::{
-    RelocationFacts, append_relocation, changed_meanwhile, folder_name,
-};
+use crate::app::moves;
+use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, folder_name};
 use crate::app::{
     Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace, models, runs,
 };
@@ -253,7 +252,7 @@ fn migrate_one(
             if facts.run.folder != plan.from || facts.run.status == RunStatus::Running {
                 return Err(changed_meanwhile(&facts.run));
             }
-            append_relocation(tx, &plan)
+            moves::append(tx, &plan)
         }
         Migrated::Model { name } => {
             let registry = fold_registry(tx.log())?;
@@ -261,10 +260,10 @@ fn migrate_one(
                 let message = format!("{name} was changed in production in the meantime");
                 return Err(Error::new(ErrorKind::Conflict, message).hint("try again"));
             }
-            models::append_plan(tx, &plan)
+            moves::append(tx, &plan)
         }
     })?;
-    runs::relocate(workspace, session, &plan).map(drop)
+    moves::execute(workspace, session, &plan).map(drop)
 }
 
 /// The files of what moves, called as the layout `to` calls them.

@@ -9,18 +9,18 @@ use serde::Serialize;
 
 use super::plan::{ConsolidationPlan, PlanRow, Planned};
 use crate::app::core::session::Tx;
-use crate::app::models::promote::append_move;
-use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, note_moved};
+use crate::app::moves;
+use crate::app::runs::archive::{RelocationFacts, changed_meanwhile};
 use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{Digest, MoveId, RunId, failpoint};
 use crate::domain::Event;
-use crate::domain::file_move::{MoveCommand, MoveMode, MovePlanned, MovePurpose, RemovalOrder};
+use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, RemovalOrder};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::policy::Action;
 use crate::domain::run::{Archive, Pack};
 use crate::domain::workspace::{ConsolidationResult, WorkspaceCommand, WorkspaceStream};
-use crate::effect::{self, Recovered};
+use crate::effect;
 use crate::projection::Snapshot;
 use crate::projection::files::Regenerated;
 
@@ -208,37 +208,9 @@ fn delete(
         if facts.run.folder != plan.from {
             return Err(changed_meanwhile(&facts.run));
         }
-        append_move(tx, plan.id, MoveCommand::Plan(plan.clone()))
+        moves::append(tx, &plan)
     })?;
-    let removed = effect::remove(&workspace.root, &plan);
-    let why = removed.as_ref().err().map(ToString::to_string);
-    let settle = |tx: &mut Tx<'_, '_>| finish_removal(workspace, tx, &plan, false, why);
-    let (_, end) = session.transact_patiently(settle)?;
-    if end == Recovered::RolledBack {
-        removed?;
-    }
-    effect::clear(&workspace.root, &plan)?;
-    failpoint::hit();
-    Ok(())
-}
-
-/// Records how taking a run's files away ended: whether they are there decides.
-pub(in crate::app) fn finish_removal(
-    workspace: &Workspace,
-    tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
-    recovered: bool,
-    why: Option<String>,
-) -> Result<(String, Recovered)> {
-    let end = effect::recover_removal(&workspace.root, plan)?;
-    if end == Recovered::RolledBack {
-        let reason = why.unwrap_or_else(|| "its process was gone".to_owned());
-        append_move(tx, plan.id, MoveCommand::RollBack { reason })?;
-        return Ok((format!("{} stays", plan.from), end));
-    }
-    append_move(tx, plan.id, MoveCommand::Complete { recovered })?;
-    note_moved(tx, plan, None)?;
-    Ok((format!("taking {} away was finished", plan.from), end))
+    moves::execute(workspace, session, &plan).map(drop)
 }
 
 /// Refuses while an earlier consolidation is under way.
