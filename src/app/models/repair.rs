@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::app::models::production::{in_production, moved_files};
 use crate::app::models::promote::PromotionFacts;
 use crate::app::moves;
-use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry, models};
+use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
 use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};

@@ -14,7 +14,7 @@ use crate::app::models::production::in_production;
 use crate::app::moves;
 use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, folder_name};
 use crate::app::{
-    Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace, models, runs,
+    Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace,
 };
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
