@@ -9,12 +9,14 @@ use serde::Serialize as SerializeJson;
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RequestId, RunId};
-use crate::domain::registry::{Bump, ModelPromoted, PromotedFile, RegistryEvent, Semver};
+use crate::domain::registry::{
+    Bump, ModelPromoted, PromotedFile, RegistryEvent, RequestStatus, Semver,
+};
 use crate::domain::{EnvelopeRef, Event, Header};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 6,
+    revision: 7,
     kinds: &[
         RegistryEvent::REQUESTED,
         RegistryEvent::APPROVED,
@@ -67,8 +69,8 @@ pub struct RequestRow {
     pub run: [u8; 16],
     /// The production name.
     pub name: String,
-    /// `open`, `rejected` or `granted`.
-    pub status: String,
+    /// How it stands.
+    pub status: RequestStatus,
     /// Who approved, in order.
     pub approvals: Vec<ApprovalRow>,
     /// Position of the request.
@@ -202,7 +204,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 id: requested.request.0,
                 run: requested.run.0,
                 name: requested.name.clone(),
-                status: "open".into(),
+                status: RequestStatus::Open,
                 approvals: vec![],
                 position: envelope.header.position,
             };
@@ -216,7 +218,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             });
         }),
         RegistryEvent::Rejected(rejected) => {
-            change(kv, rejected.request, |row| row.status = "rejected".into())
+            change(kv, rejected.request, |row| row.status = RequestStatus::Rejected)
         }
         RegistryEvent::Refused(_) | RegistryEvent::FoundDamaged(_) => Ok(()),
         RegistryEvent::Promoted(promoted) => promote(kv, envelope, promoted),
@@ -308,7 +310,7 @@ fn promote(
     };
     kv.put(&name_key, pack(&name))?;
     kv.put(&version_key(&row.name, row.number), pack(&row))?;
-    change(kv, promoted.request, |row| row.status = "granted".into())
+    change(kv, promoted.request, |row| row.status = RequestStatus::Granted)
 }
 
 fn file_row(file: &PromotedFile) -> FileRow {

@@ -5,6 +5,7 @@ use crate::base::RunId;
 use crate::base::suggest::nearest;
 use crate::domain::Event;
 use crate::domain::invocation::InvocationEvent;
+use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
 use crate::projection::registry::{ModelRow, RequestRow};
@@ -188,7 +189,8 @@ impl Workspace {
         let run = self.find_run(views, text).ok();
         let fits = |row: &&RequestRow| {
             row.request().to_string().starts_with(text)
-                || (row.status == "open" && (row.name == text || run == Some(row.run())))
+                || (row.status == RequestStatus::Open
+                    && (row.name == text || run == Some(row.run())))
         };
         let mut fitting: Vec<&RequestRow> =
             requests.iter().filter(|_| !text.is_empty()).filter(fits).collect();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::Digest;
+use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
 use crate::projection::registry::{ApprovalRow, RequestRow};
@@ -117,7 +118,7 @@ pub fn status(workspace: &Workspace) -> Result<Status> {
         }
     }
     let mut open_requests = Vec::new();
-    for request in views.requests()?.into_iter().filter(|r| r.status == "open") {
+    for request in views.requests()?.into_iter().filter(|r| r.status == RequestStatus::Open) {
         open_requests.push(OpenRequest {
             id: request.request().short(8),
             run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),

@@ -11,6 +11,7 @@ use crate::app::{
 };
 use crate::base::{RunId, Timestamp};
 use crate::domain::policy::{ExpiredRun, Policy, RetentionCandidate, housekeeping};
+use crate::domain::registry::RequestStatus;
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
 use crate::projection::Snapshot;
@@ -85,19 +86,40 @@ pub fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<C
     Ok(Cleanup { policy_revision, keep, moves, regenerated })
 }
 
+/// Why the rules about old runs leave a run alone, whatever its age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum KeptBecause {
+    Snapshot,
+    Requested,
+    InProduction,
+    WasInProduction,
+}
+
+impl KeptBecause {
+    /// The words that people read.
+    pub(in crate::app) const fn word(self) -> &'static str {
+        match self {
+            Self::Snapshot => "named by a snapshot",
+            Self::Requested => "requested for production",
+            Self::InProduction => "in production",
+            Self::WasInProduction => "was in production",
+        }
+    }
+}
+
 /// Runs that stay where they are because of what else depends on them.
 pub(in crate::app) fn kept_because(
     workspace: &Workspace,
     views: &Snapshot,
-) -> Result<BTreeMap<RunId, &'static str>> {
+) -> Result<BTreeMap<RunId, KeptBecause>> {
     let taken = workspace.store.read(fold_workspace)?.snapshots;
     let kept = taken.into_iter().flat_map(|snapshot| snapshot.runs);
-    let mut held: BTreeMap<_, _> = kept.map(|run| (run, "named by a snapshot")).collect();
-    for request in views.requests()?.into_iter().filter(|row| row.status == "open") {
-        held.insert(RunId(request.run), "requested for production");
+    let mut held: BTreeMap<_, _> = kept.map(|run| (run, KeptBecause::Snapshot)).collect();
+    for request in views.requests()?.into_iter().filter(|row| row.status == RequestStatus::Open) {
+        held.insert(RunId(request.run), KeptBecause::Requested);
     }
     for model in views.production()? {
-        held.insert(RunId(model.run), "in production");
+        held.insert(RunId(model.run), KeptBecause::InProduction);
     }
     Ok(held)
 }
@@ -121,7 +143,11 @@ fn due(
             category: run.category,
             status: workspace.status_of(&run)?,
             ended: nanos.map(|nanos| run.started.plus_nanos(nanos)),
-            held: if run.pinned { Some("pinned") } else { held.get(&run.run).copied() },
+            held: if run.pinned {
+                Some("pinned")
+            } else {
+                held.get(&run.run).map(|why| why.word())
+            },
         });
     }
     let now: Timestamp = workspace.env.now();

@@ -7,7 +7,7 @@ use crate::base::{RequestId, RunId};
 use crate::domain::Fold;
 
 /// How a request stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestStatus {
     /// Waits for approvals, or for the promotion itself.
     Open,

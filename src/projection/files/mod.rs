@@ -23,6 +23,7 @@ use super::runs::RunDetails;
 use super::{Snapshot, ViewError};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::domain::policy::{RetentionCandidate, surplus};
+use crate::domain::registry::RequestStatus;
 
 /// What `tracking_version` says in the files.
 pub const TRACKING_VERSION: &str = "annals v1";
@@ -133,7 +134,8 @@ impl ExportFacts {
         let created_at = starts.clone().min().map(Timestamp);
         let last_updated = starts.chain(ends).chain(placements).chain(moved).max().map(Timestamp);
         let requests = views.requests()?;
-        let decided = requests.iter().filter(|row| row.status != "open").map(RequestRow::run);
+        let decided =
+            requests.iter().filter(|row| row.status != RequestStatus::Open).map(RequestRow::run);
         Ok(Self {
             project: project.to_owned(),
             decided: decided.collect(),
@@ -161,7 +163,13 @@ fn pending(
         return Ok(BTreeSet::new());
     }
     let mut held: BTreeSet<RunId> = models.iter().map(ModelRow::run).collect();
-    held.extend(views.requests()?.iter().filter(|row| row.status == "open").map(RequestRow::run));
+    held.extend(
+        views
+            .requests()?
+            .iter()
+            .filter(|row| row.status == RequestStatus::Open)
+            .map(RequestRow::run),
+    );
     let active = runs.iter().rev().filter(|run| run.is_active()).map(|run| RetentionCandidate {
         run: run.run(),
         category: run.category,

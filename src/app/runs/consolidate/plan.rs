@@ -9,11 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::app::runs::archive::folder_name;
+use crate::app::runs::cleanup::KeptBecause;
 use crate::app::{Error, ErrorKind, Result, Workspace, runs};
 use crate::base::{Digest, FileDigests, RunId, Sha256Digest, Split, parallel};
 use crate::domain::policy::{
     Action, Class, ConfigKey, Member, Policy, Score, assess, consolidate, series, stem,
 };
+use crate::domain::registry::RequestStatus;
 use crate::domain::run::{Archive, Category, RunStatus};
 use crate::domain::workspace::LayoutKind;
 use crate::effect::{self, Size};
@@ -216,14 +218,14 @@ fn feasible(action: Action, reason: String, size: &Size) -> (Action, String) {
 fn members(
     views: &Snapshot,
     policy: &Policy,
-    held: BTreeMap<RunId, &'static str>,
+    held: BTreeMap<RunId, KeptBecause>,
     layout: LayoutKind,
 ) -> Result<(Vec<Member>, Vec<RunFolderKey>)> {
-    let mut named: BTreeMap<RunId, String> = BTreeMap::new();
-    for request in views.requests()?.iter().filter(|row| row.status == "granted") {
-        named.insert(request.run(), "was in production".into());
+    let mut named: BTreeMap<RunId, KeptBecause> = BTreeMap::new();
+    for request in views.requests()?.iter().filter(|row| row.status == RequestStatus::Granted) {
+        named.insert(request.run(), KeptBecause::WasInProduction);
     }
-    named.extend(held.into_iter().map(|(run, why)| (run, why.to_owned())));
+    named.extend(held);
     // A run that is the best only where unproven scores count too is kept as well.
     let [measured, unproven] =
         [Admission::Measured, Admission::Unproven].map(|a| Contest::new(policy, a));
@@ -256,18 +258,18 @@ fn members(
 fn member(
     run: &RunSummary<'_>,
     policy: &Policy,
-    named: &BTreeMap<RunId, String>,
+    named: &BTreeMap<RunId, KeptBecause>,
     metrics: &[&'static str],
 ) -> (Member, RunFolderKey) {
     let RunSummary { status, category, pinned, .. } = *run;
-    let in_production = named.get(&run.run()).is_some_and(|why| why == "in production");
+    let in_production = named.get(&run.run()) == Some(&KeptBecause::InProduction);
     // Most runs have no chance; judging them all costs more than reading them.
     let chance = policy.production_promotion.allow_debug || category != Category::Debug;
     let ready = in_production || (chance && assess(policy, run).is_candidate());
     let held = match (status, pinned, named.get(&run.run()), run.archived_by_hand) {
         (RunStatus::Running, ..) => Some("running".to_owned()),
         (_, true, ..) => Some("pinned".to_owned()),
-        (_, _, Some(why), _) => Some(why.clone()),
+        (_, _, Some(why), _) => Some(why.word().to_owned()),
         (.., Some(reason)) => Some(format!("archived by hand: {reason}")),
         _ => None,
     };

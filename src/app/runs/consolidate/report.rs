@@ -11,6 +11,7 @@ use crate::app::{Result, Workspace, runs};
 use crate::base::{RequestId, Split, Timestamp};
 use crate::domain::RuleResult;
 use crate::domain::policy::{Action, Class, Policy, stem};
+use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::model::settings;
 use crate::projection::Snapshot;
@@ -143,7 +144,7 @@ impl ReportInputs {
         let runs = views.run_details()?;
         let requests = views.requests()?;
         let (open, closed): (Vec<_>, Vec<_>) =
-            requests.into_iter().partition(|request| request.status == "open");
+            requests.into_iter().partition(|request| request.status == RequestStatus::Open);
         for best in views.best(Admission::Measured)?.best {
             roles.entry(best.experiment_id).or_default().push(role(best.role).to_owned());
         }
