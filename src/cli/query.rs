@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let limits = Limits { rows: args.limit, time };
     let cells = csv_cells(args.spreadsheet);
     args.scope.read(context, |workspace, context| {
-        let answer = records::query(&workspace, &sql, limits)?;
+        let answer = records::query(workspace, &sql, limits)?;
         match &args.out {
             Some(path) => write(&answer, &path.place(context)?, cells, context)?,
             None => print(&answer, cells, context)?,

@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
 
 /// Also `annals train --experiment-summary`.
 pub(super) fn print(workspace: &crate::app::Workspace, context: &mut Context) -> Result<()> {
-    let status = records::status(&workspace)?;
+    let status = records::status(workspace)?;
     context.ui.data(&status, |ui| {
         ui.line(&format!("project     {}", status.project))?;
         ui.line(&format!(

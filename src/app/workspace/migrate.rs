@@ -13,9 +13,7 @@ use serde::Serialize;
 use crate::app::models::production::in_production;
 use crate::app::moves;
 use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, folder_name};
-use crate::app::{
-    Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace,
-};
+use crate::app::{Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace};
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
 use crate::domain::file_move::{
