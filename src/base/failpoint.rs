@@ -1,5 +1,5 @@
 //! Where a process can be made to die, for tests of what a crash leaves: every step of files and
-//! log that others could find half done calls [`step`]. Programs built for release have none.
+//! log that others could find half done calls `hit`. Programs built for release have none.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -83,7 +83,7 @@ impl From<Status> for RunStatus {
     }
 }
 
-/// A small row as it is stored; [`RunLine`](super::RunLine) is how it is read.
+/// A small row as it is stored; `RunLine` is how it is read.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub(super) struct RunRow {
     pub(super) id: [u8; 16],

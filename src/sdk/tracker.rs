@@ -88,7 +88,7 @@ impl At {
 
 impl Tracker {
     /// The tracker of the workspace around `dir`, for the user that the environment names; see
-    /// [`caller`](super::caller) and [`config_dirs`](super::config_dirs).
+    /// [`caller`] and [`config_dirs`].
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no workspace, [`ErrorKind::Usage`] without a home

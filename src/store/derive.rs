@@ -178,7 +178,7 @@ impl MemoryIndex {
     }
 
     /// [`apply`](Self::apply) without the tree: `size` events came before, and the caller takes
-    /// the leaf into `state.frontier`. [`settle`](Self::settle) comes after the last event.
+    /// the leaf into `state.frontier`. `finalize` comes after the last event.
     ///
     /// # Errors
     /// When the event does not follow from those before (LOG-1, STR-1).

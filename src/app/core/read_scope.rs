@@ -48,7 +48,7 @@ impl Workspace {
     /// The same, as it was at a time or right after a position. Only for reading.
     ///
     /// # Errors
-    /// As [`Self::size_as_of`].
+    /// As `size_as_of`.
     pub fn at(mut self, as_of: &str) -> Result<Self> {
         self.scope.size = Some(records::size_as_of(&self, as_of)?);
         Ok(self)

@@ -38,7 +38,7 @@ impl From<Candidate> for CandidateLine {
 /// The run that is named, or every finished run, against the rules in force.
 ///
 /// # Errors
-/// As [`candidate`]; [`ErrorKind::NotFound`] for an unknown run.
+/// As `candidate`; [`ErrorKind::NotFound`] for an unknown run.
 pub fn candidate_lines(workspace: &Workspace, only: Option<&str>) -> Result<Vec<CandidateLine>> {
     let views = workspace.snapshot()?;
     let candidates = match only {

@@ -74,7 +74,7 @@ pub struct LogChange {
 /// where there is no `to`.
 ///
 /// # Errors
-/// As [`size_as_of`]; [`ErrorKind::Usage`] when `from` lies after `to`.
+/// As `size_as_of`; [`ErrorKind::Usage`] when `from` lies after `to`.
 pub fn log_difference(
     workspace: &Workspace,
     from: &str,

@@ -92,7 +92,7 @@ pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<Report> 
 /// Recomputes a copied log.
 ///
 /// # Errors
-/// As [`verify`].
+/// As `verify`.
 pub fn verify_file(path: &Path, env: &Env, options: &VerifyOptions) -> Result<Report> {
     options.check(&Store::open_file(path, env.clone())?, &options.resolve()?)
 }

@@ -107,7 +107,7 @@ pub fn policy_history(workspace: &Workspace) -> Result<Vec<PolicyRevision>> {
 /// where none is given.
 ///
 /// # Errors
-/// As [`policy`].
+/// As `policy`.
 pub fn policy_diff(
     workspace: &Workspace,
     from: Option<u64>,

@@ -6,7 +6,7 @@
 //!
 //! To add a setting: a field and its range in the file of its section, its default in `base.yaml`;
 //! the sections that belong to one architecture are in its specification. To add a named config: a
-//! file in `data/configs/` and a line in `resolve.rs`. Start reading at [`resolve`].
+//! file in `data/configs/` and a line in `resolve.rs`. Start reading at `resolve`.
 
 mod attention;
 mod curriculum;

@@ -103,7 +103,7 @@ pub fn start_run(workspace: &Workspace, start: &StartRun) -> Result<StartedRun> 
     Ok(StartedRun { run, experiment_id: folder.experiment_id.clone(), folder: folder.path.clone() })
 }
 
-/// The run that [`start_run`] or [`exec`] would begin.
+/// The run that `start_run` or `exec` would begin.
 ///
 /// # Errors
 /// As [`start_run`].

@@ -50,10 +50,10 @@ impl PlannedRun {
     }
 }
 
-/// The run that [`train`] would train.
+/// The run that `train` would train.
 ///
 /// # Errors
-/// As [`train`], for settings and data.
+/// As `train`, for settings and data.
 pub fn plan_training(
     workspace: &Workspace,
     request: &TrainRequest,
@@ -87,10 +87,10 @@ pub fn plan_training(
     Ok(plan)
 }
 
-/// The run that [`resume`] would continue.
+/// The run that `resume` would continue.
 ///
 /// # Errors
-/// As [`resume`], before anything is written.
+/// As `resume`, before anything is written.
 pub fn plan_resume(workspace: &Workspace, text: &str) -> Result<PlannedRun> {
     let found = resume::resumable(workspace, text)?;
     workspace.may_begin("train")?;
@@ -102,10 +102,10 @@ pub fn plan_resume(workspace: &Workspace, text: &str) -> Result<PlannedRun> {
     Ok(plan)
 }
 
-/// The run that [`reproduce`] would train.
+/// The run that `reproduce` would train.
 ///
 /// # Errors
-/// As [`reproduce`], before anything is written.
+/// As `reproduce`, before anything is written.
 pub fn plan_reproduction(
     workspace: &Workspace,
     text: &str,
