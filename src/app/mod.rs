@@ -8,9 +8,9 @@
 //! a crash left is cleared by the next changing verb (`core/recover.rs`): recovery is the normal
 //! path.
 //!
-//! To add a use case: a file in the folder of its noun (`runs`, `models`, `records`,
-//! `workspace`); `core` is what they share. Start reading in `core/session.rs`, then
-//! `core/recover.rs`.
+//! To add a use case: a file in the folder of its noun (`runs`, `models`, `records`, `workspace`);
+//! `core` is what they share, and `moves` moves the files of all of them. Start reading in
+//! `core/session.rs`, then `core/recover.rs`.
 
 mod answers;
 mod core;

@@ -105,7 +105,10 @@ pub fn check_plan(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
         MovePurpose::Promotion { .. }
         | MovePurpose::Rollback { .. }
         | MovePurpose::Repair { .. } => Some(plan.to.as_str()),
-        _ => None,
+        MovePurpose::Archive(_)
+        | MovePurpose::Restore(_)
+        | MovePurpose::Removal(_)
+        | MovePurpose::Migration(_) => None,
     };
     for folder in [plan.from.as_str(), plan.to.as_str()] {
         // What is in the blob store is named by digest.

@@ -52,7 +52,12 @@ impl<'a> Changes<'a> {
             MovePurpose::Restore(order) => {
                 Self { unpack: order.pack, from_blobs: &order.from_blobs, ..Self::default() }
             }
-            _ => Self::default(),
+            MovePurpose::Promotion { .. }
+            | MovePurpose::Demotion { .. }
+            | MovePurpose::Rollback { .. }
+            | MovePurpose::Repair { .. }
+            | MovePurpose::Removal(_)
+            | MovePurpose::Migration(_) => Self::default(),
         }
     }
 

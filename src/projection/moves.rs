@@ -44,14 +44,8 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
     let mut row = match (kv.get(&key)?, event) {
         (_, MoveEvent::Planned(planned)) => MoveRow {
             purpose: match &planned.purpose {
-                MovePurpose::Promotion { .. } => "promotion".into(),
-                MovePurpose::Demotion { .. } => "demotion".into(),
                 MovePurpose::Archive(order) => order.archive.word().into(),
-                MovePurpose::Restore(_) => "restore".into(),
-                MovePurpose::Rollback { .. } => "rollback".into(),
-                MovePurpose::Repair { .. } => "repair".into(),
-                MovePurpose::Removal(_) => "removal".into(),
-                MovePurpose::Migration(_) => "migration".into(),
+                purpose => purpose.word().into(),
             },
             from: planned.from.clone(),
             to: planned.to.clone(),

@@ -456,6 +456,50 @@ fn the_sources_keep_the_rules() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Who names purposes of moves: the domain, the list, those who make plans, and what moves files.
+const NAMES_PURPOSES: &[&str] = &[
+    "src/domain/",
+    "src/app/moves/list.rs",
+    "src/app/models/production.rs",
+    "src/app/models/promote.rs",
+    "src/app/models/repair.rs",
+    "src/app/runs/archive.rs",
+    "src/app/runs/consolidate/apply.rs",
+    "src/app/workspace/migrate.rs",
+    "src/effect/mod.rs",
+    "src/effect/relocate.rs",
+    "src/projection/moves.rs",
+];
+
+#[test]
+fn a_purpose_of_a_move_is_a_file_and_a_line_of_the_list() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let event = read("src/domain/file_move/event.rs");
+    let (_, variants) = event.split_once("pub enum MovePurpose {").unwrap();
+    let (variants, _) = variants.split_once("\n}").unwrap();
+    let is_variant =
+        |line: &&str| line.starts_with("    ") && line.as_bytes()[4].is_ascii_uppercase();
+    let variants: Vec<&str> = variants
+        .lines()
+        .filter(is_variant)
+        .map(|line| line.trim().split([' ', '(', ',']).next().unwrap())
+        .collect();
+    let list = read("src/app/moves/list.rs");
+    for name in &variants {
+        assert!(list.contains(&format!("MovePurpose::{name}")), "{name} is not in the list");
+        let file = format!("src/app/moves/purposes/{}.rs", name.to_lowercase());
+        assert!(root().join(&file).is_file(), "{name} has no {file}");
+    }
+    let files = fs::read_dir(root().join("src/app/moves/purposes")).unwrap().count();
+    assert_eq!(files, variants.len() + 1, "a file for each purpose, and mod.rs");
+    for (name, text) in sources() {
+        let may =
+            name.ends_with("/tests.rs") || NAMES_PURPOSES.iter().any(|at| name.starts_with(at));
+        let names = name.starts_with("src/") && text.contains("MovePurpose::");
+        assert!(may || !names, "{name} names a purpose: it belongs to app/moves/purposes");
+    }
+}
+
 #[test]
 fn the_top_level_is_the_agreed_one() {
     for entry in fs::read_dir(root()).unwrap() {

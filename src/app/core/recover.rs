@@ -2,11 +2,8 @@
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
 use crate::app::core::session::Tx;
-use crate::app::moves;
-use crate::app::{Result, Workspace, fold_policy, fold_run};
-use crate::app::{runs, workspace};
+use crate::app::{Result, Workspace, fold_policy, fold_run, moves, runs, workspace};
 use crate::base::{InvocationId, RunId};
-
 use crate::domain::invocation::{
     InvocationCommand, InvocationEvent, InvocationStarted, InvocationStream,
 };

@@ -155,6 +155,20 @@ pub struct RestoreOrder {
 }
 
 impl MovePurpose {
+    /// The word for it in tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Promotion { .. } => "promotion",
+            Self::Demotion { .. } => "demotion",
+            Self::Archive(_) => "archive",
+            Self::Restore(_) => "restore",
+            Self::Rollback { .. } => "rollback",
+            Self::Removal(_) => "removal",
+            Self::Migration(_) => "migration",
+            Self::Repair { .. } => "repair",
+        }
+    }
+
     /// The run whose files move, where they are a run's.
     pub fn run(&self) -> Option<RunId> {
         match self {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::base::{Digest, MoveId, RunId, Sha256Digest, Timestamp};
 use crate::domain::Event;
-use crate::domain::file_move::{MoveEvent, MoveMode, MovePlanned, MovePurpose};
+use crate::domain::file_move::{MoveEvent, MoveMode, MovePlanned};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::{RunEvent, TrainCheckpointSaved};
 
@@ -191,16 +191,6 @@ impl Moves {
         end: Option<(&EventRow<'_>, &MoveEvent)>,
         out: &mut Batch,
     ) {
-        let purpose = match &plan.purpose {
-            MovePurpose::Promotion { .. } => "promotion",
-            MovePurpose::Demotion { .. } => "demotion",
-            MovePurpose::Archive(_) => "archive",
-            MovePurpose::Restore(_) => "restore",
-            MovePurpose::Rollback { .. } => "rollback",
-            MovePurpose::Repair { .. } => "repair",
-            MovePurpose::Removal(_) => "removal",
-            MovePurpose::Migration(_) => "migration",
-        };
         let (status, recovered, reason) = match end.map(|(_, event)| event) {
             Some(MoveEvent::Completed(e)) => ("completed", Some(e.recovered), None),
             Some(MoveEvent::RolledBack(e)) => ("rolled_back", None, Some(e.reason.clone())),
@@ -210,7 +200,7 @@ impl Moves {
             position,
             recorded,
             plan.id.to_string(),
-            purpose,
+            plan.purpose.word(),
             if plan.mode == MoveMode::Copy { "copy" } else { "move" },
             plan.purpose.run().map(|run| run.to_string()),
             plan.purpose.model().map(str::to_owned),
