@@ -1,9 +1,5 @@
-//! Production folders: planned, placed, replaced and removed, with the events that say so; and what
-//! is said about production models: demotion, rollback, versions and aliases.
-//!
-//! The plan is in the log before the first file moves, the end after the last. In between the old
-//! folder waits under a temporary name, so that a crash loses nothing and the next changing verb
-//! ends the move one way or the other.
+//! Models in production: demotion, rollback, versions and aliases. Their files are moved by
+//! `app/moves`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -241,7 +237,7 @@ pub fn bump_version(
     bump: Bump,
     reason: Option<String>,
 ) -> Result<Bumped> {
-    say(workspace, "version bump", name, |registry, name| {
+    change_registry(workspace, "version bump", name, |registry, name| {
         let number = registry.production.get(name).map_or(0, |model| model.number);
         let before = registry.versions(name).iter().find(|v| v.number == number);
         let from = before.map_or(Semver::FIRST, ModelVersion::version);
@@ -281,7 +277,7 @@ pub fn set_alias(
 ) -> Result<AliasSet> {
     let (name, version) =
         model.split_once('@').map_or((model, None), |(name, version)| (name, Some(version)));
-    say(workspace, "alias set", name, |registry, name| {
+    change_registry(workspace, "alias set", name, |registry, name| {
         let number = match version {
             Some(text) => named_version(registry.versions(name), text).map(|v| v.number),
             None => registry.production.get(name).map(|model| model.number),
@@ -303,7 +299,7 @@ pub fn remove_alias(
     alias: &str,
     reason: Option<String>,
 ) -> Result<AliasRemoved> {
-    say(workspace, "alias remove", "", |_, _| {
+    change_registry(workspace, "alias remove", "", |_, _| {
         let alias = alias.to_owned();
         let removed = AliasRemoved { alias: alias.clone(), removed: true };
         Ok((RegistryCommand::RemoveAlias { alias, reason }, removed))
@@ -311,27 +307,27 @@ pub fn remove_alias(
 }
 
 /// One decision about a name that moves no file; a refusal is recorded.
-fn say<T>(
+fn change_registry<T>(
     workspace: &Workspace,
     verb: &'static str,
     name: &str,
     command: impl FnOnce(&RegistryState, &str) -> Result<(RegistryCommand, T)>,
 ) -> Result<T> {
-    let said = workspace.decide(verb, |tx| {
+    let changed = workspace.decide(verb, |tx| {
         let registry = fold_registry(tx.log())?;
-        let (command, said) = command(&registry, name)?;
+        let (command, changed) = command(&registry, name)?;
         let run = registry.versions(name).last().map(|version| version.run);
         let mut facts = PromotionFacts::read(tx.log(), run, &workspace.caller.actor, tx.key())?;
         facts.decide(command)?;
         tx.append(&mut facts.registry)?;
-        Ok(said)
+        Ok(changed)
     });
-    match &said {
+    match &changed {
         Ok(_) => drop(workspace.refresh()?),
         Err(error) if error.kind == ErrorKind::Rejected => workspace.refuse(verb, error)?,
         Err(_) => {}
     }
-    said
+    changed
 }
 
 pub(in crate::app) fn in_production<'r>(

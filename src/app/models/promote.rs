@@ -145,7 +145,8 @@ pub fn plan_promotion(
     })
 }
 
-/// Promotes a run: asks, approves where the rules let the actor, copies the files, records it.
+/// Promotes a run: opens a request, approves it where the rules let the actor, copies the files and
+/// records the promotion.
 ///
 /// # Errors
 /// [`ErrorKind::Rejected`] when a rule refuses, which is then in the log with its numbers.
@@ -454,9 +455,9 @@ fn papers_of(
         artifacts: run.artifacts.keys().cloned().collect(),
     };
     let versions = facts.registry.versions(name);
-    let asked = facts.registry.requests.get(request);
-    let requested = asked.map(|request| &request.requested);
-    let approvals = asked.iter().flat_map(|request| &request.approvals);
+    let open = facts.registry.requests.get(request);
+    let requested = open.map(|request| &request.requested);
+    let approvals = open.iter().flat_map(|request| &request.approvals);
     let approvals = approvals.map(|a| format!("{} ({})", a.approver, identity(a.key.is_some())));
     let production = Production {
         name: name.to_owned(),

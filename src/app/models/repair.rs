@@ -187,7 +187,7 @@ pub(in crate::app) fn damage_of(
 }
 
 /// Stores what the blob store lacks of the version in production, as far as its folder has the
-/// recorded bytes: whatever is taken out of production can come back. Tells the files whose
+/// recorded bytes: whatever is taken out of production can come back. Returns the files whose
 /// bytes are nowhere.
 pub(in crate::app) fn secure_present<A: Access>(
     workspace: &Workspace,
