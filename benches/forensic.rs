@@ -138,7 +138,7 @@ fn table(path: &Path, store: &Store) -> rusqlite::Connection {
                 header.revision as i64,
                 header.version,
                 "bench",
-                header.identity.word(),
+                header.identity.level().word(),
                 header.provenance.word(),
                 header.invocation.map(|at| at as i64),
                 header.wall_offset_ns,

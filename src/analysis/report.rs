@@ -11,13 +11,13 @@ use super::plot::{Picture, Scale};
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Provenance;
 use crate::domain::run::{Category, NOT_STATED, TestRows};
-use crate::projection::best::{Best, Candidate, LeftOut, marks};
+use crate::projection::best::{Best, BestRole, Candidate, LeftOut, marks};
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
 
 /// The role of the run with the best recall of the critical class.
-const CRITICAL_RECALL: &str = "best_critical_recall";
+const CRITICAL_RECALL: BestRole = BestRole::BestCriticalRecall;
 /// Runs in the table at most; the rest are counted.
 pub(super) const RUNS_MAX: usize = 50;
 /// Findings of one check in the report at most.
@@ -139,7 +139,7 @@ impl ReportFacts {
                 counted(counts.note, "note")
             ),
         ];
-        let leading = self.best.iter().find(|best| best.role == "best_f1_macro");
+        let leading = self.best.iter().find(|best| best.role == BestRole::BestF1Macro);
         points.extend(leading.map(|best| {
             format!(
                 "Best macro F1: {} with {} on the {} split.",
@@ -170,7 +170,7 @@ impl ReportFacts {
             .filter(|best| best.role != CRITICAL_RECALL)
             .map(|best| {
                 vec![
-                    sentence(best.role),
+                    sentence(best.role.word()),
                     best.experiment_id.clone(),
                     best.metric.clone(),
                     match best.spread {
@@ -191,7 +191,7 @@ impl ReportFacts {
             .collect();
         if let Some((clinical, best)) = clinical.and_then(|c| Some((c, c.best()?))) {
             rows.push(vec![
-                sentence(CRITICAL_RECALL),
+                sentence(CRITICAL_RECALL.word()),
                 best.experiment_id.clone(),
                 format!("recall_{}", clinical.class),
                 number(best.recall),
@@ -321,7 +321,7 @@ impl ReportFacts {
                 run.map_or_else(|| "-".into(), |run| shown(run, "accuracy")),
                 run.map_or_else(|| "-".into(), |run| shown(run, "f1_macro")),
                 Timestamp(model.placed.at).human(),
-                model.placed.how.clone(),
+                model.placed.how.word().into(),
                 model.approvals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                 self.reason(&model.name),
                 model.placed.position.to_string(),
@@ -372,9 +372,9 @@ impl ReportFacts {
                 best.role != CRITICAL_RECALL && best.experiment_id == run.experiment_id
             };
             let mut roles: Vec<String> =
-                self.best.iter().filter(of).map(|b| b.role.replace('_', " ")).collect();
+                self.best.iter().filter(of).map(|b| b.role.word().replace('_', " ")).collect();
             if critical == Some(run.experiment_id.as_str()) {
-                roles.push(CRITICAL_RECALL.replace('_', " "));
+                roles.push(CRITICAL_RECALL.word().replace('_', " "));
             }
             roles.join(", ")
         };

@@ -151,7 +151,7 @@ fn explain_best(workspace: &Workspace, admission: Admission, context: &mut Conte
                 Some(rows) => format!("test rows {rows}"),
                 None => "unrecorded test rows, so the order may be meaningless".to_owned(),
             };
-            ui.line(&format!("{role}: {metric} on {rows}"))?;
+            ui.line(&format!("{}: {metric} on {rows}", role.word()))?;
             let mut table = Table::new(&["", "experiment", "value", "event", "marks"]);
             let shown = ranking.runs.iter().take(RANKED_SHOWN_MAX).enumerate();
             for (rank, (run, value, position)) in shown {
@@ -217,7 +217,7 @@ fn table_of_best(ui: &mut Ui, best: &[Best]) -> Result<()> {
             None => format!("{:.4}", entry.value),
         };
         table.row([
-            entry.role.to_owned(),
+            entry.role.word().to_owned(),
             entry.experiment_id.clone(),
             entry.metric.clone(),
             entry.split.word().to_owned(),
@@ -231,7 +231,7 @@ fn table_of_best(ui: &mut Ui, best: &[Best]) -> Result<()> {
     let other: Vec<String> = best
         .iter()
         .filter(|entry| entry.on_other_rows > 0)
-        .map(|entry| format!("{} ({} of {})", entry.role, entry.on_other_rows, entry.runs))
+        .map(|entry| format!("{} ({} of {})", entry.role.word(), entry.on_other_rows, entry.runs))
         .collect();
     if !other.is_empty() {
         ui.warn(&format!(
@@ -244,7 +244,7 @@ fn table_of_best(ui: &mut Ui, best: &[Best]) -> Result<()> {
     if let Some(stable) = best.iter().find(|entry| entry.spread.is_some()) {
         ui.dim(&format!(
             "{}: the mean of {}, and the highest minus the lowest value.",
-            stable.role,
+            stable.role.word(),
             counted(stable.runs, "seed")
         ));
     }

@@ -253,7 +253,7 @@ pub(super) fn run_version(args: VersionArgs, context: &mut Context) -> Result<()
                     let state = match current == Some(version.number) {
                         true if placed.is_later(version) => {
                             let since = Timestamp(placed.at).human();
-                            let (how, at) = (&placed.how, placed.position);
+                            let (how, at) = (placed.how.word(), placed.position);
                             format!("in production since {since} ({how}, event {at})")
                         }
                         true => "in production".into(),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use crate::app::{Error, Named, Proof, Result, records};
+use super::ui::escape;
+use crate::app::{Error, Proof, Result, records};
 
 /// Print a proof that an event is in the log, or check one with the public key alone
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
                 "Event {} ({}) is in the log {} of size {}, signed by {}.",
                 checked.position, checked.kind, checked.origin, checked.size, checked.key
             ))?;
+            ui.line(&escape(&checked.event.summary))?;
+            let event = serde_json::to_string_pretty(&checked.event.event).unwrap_or_default();
+            ui.line(&event)?;
             if !checked.key_pinned {
                 ui.warn("the key came with the proof; --key pins the one you trust");
             }
@@ -43,23 +47,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     }
     let workspace = context.workspace()?;
     let what = args.what.as_deref().unwrap_or_default();
-    let position = match what.parse::<u64>() {
-        Ok(position) => position,
-        Err(_) => {
-            let views = workspace.snapshot()?;
-            match workspace.find_named(&views, what)? {
-                // The last event that decided which version the name means.
-                Named::Version(model) => {
-                    let alias = views.aliases()?.into_iter().find(|alias| alias.alias == what);
-                    model.placed.position.max(alias.map_or(0, |alias| alias.position))
-                }
-                Named::Run(run) => {
-                    let details = views.run(run)?;
-                    details.map_or(0, |run| run.ended_position.unwrap_or(run.started_position))
-                }
-            }
-        }
-    };
+    let position = records::position_of(&workspace, what)?;
     let proof = records::prove(&workspace, position)?;
     context.ui.data(&proof, |ui| {
         let text = serde_json::to_string_pretty(&proof).unwrap_or_default();

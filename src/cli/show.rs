@@ -97,7 +97,7 @@ fn show_model(workspace: &Workspace, model: &ModelRow, context: &mut Context) ->
             ui.line(&format!(
                 "restored    {} by {placed_by}: {}, event {}",
                 Timestamp(placement.at).human(),
-                placement.how,
+                placement.how.word(),
                 placement.position
             ))?;
         }

@@ -33,8 +33,8 @@ pub mod workspace;
 pub use blobs::{BlobUse, BlobUses, HOLDING};
 pub use decider::{Decider, fold};
 pub use envelope::{
-    AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Identity, Kind, Masked, Payload, PayloadRef,
-    Provenance, StreamId, StreamType, leaf_data, signing_message,
+    AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Identity, IdentityLevel, Kind, Masked, Payload,
+    PayloadRef, Provenance, StreamId, StreamType, leaf_data, signing_message,
 };
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};

@@ -19,11 +19,40 @@ const STABLE_RUNS_MIN: usize = 3;
 /// Hexadecimal digits by which a set of test rows is named.
 const ROWS_DIGITS: usize = 12;
 
+/// A respect in which one run is the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BestRole {
+    /// Highest accuracy on the test split.
+    HighestAccuracy,
+    /// Highest macro F1 on the test split.
+    BestF1Macro,
+    /// Highest recall of the class that the policy calls critical.
+    BestCriticalRecall,
+    /// Lowest loss on the test split.
+    LowestLoss,
+    /// Smallest spread over seeds.
+    MostStable,
+}
+
+impl BestRole {
+    /// The word used in files and tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::HighestAccuracy => "highest_accuracy",
+            Self::BestF1Macro => "best_f1_macro",
+            Self::BestCriticalRecall => "best_critical_recall",
+            Self::LowestLoss => "lowest_loss",
+            Self::MostStable => "most_stable",
+        }
+    }
+}
+
 /// The best run in one respect.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Best {
-    /// The respect: `highest_accuracy`, `best_f1_macro`, …
-    pub role: &'static str,
+    /// The respect.
+    pub role: BestRole,
     /// The run's unique name; for `most_stable` the newest run of its configuration.
     pub experiment_id: String,
     /// What was measured.
@@ -72,7 +101,7 @@ pub struct BestExplained {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Ranking {
     /// The respect.
-    pub role: &'static str,
+    pub role: BestRole,
     /// What was measured.
     pub metric: String,
     /// The first digits of what identifies the test rows; none where they are not recorded.
@@ -263,7 +292,7 @@ impl Contender {
 pub struct Contest<'p> {
     policy: &'p Policy,
     admission: Admission,
-    roles: Vec<(&'static str, String)>,
+    roles: Vec<(BestRole, String)>,
 }
 
 impl<'p> Contest<'p> {
@@ -341,7 +370,7 @@ impl<'p> Contest<'p> {
     pub fn best(&self, runs: &[&Contender]) -> Vec<Best> {
         let groups = groups(runs);
         let by_role =
-            self.roles.iter().filter_map(|(role, metric)| best_by(runs, &groups, role, metric));
+            self.roles.iter().filter_map(|(role, metric)| best_by(runs, &groups, *role, metric));
         by_role.chain(most_stable(runs)).collect()
     }
 
@@ -372,7 +401,7 @@ impl<'p> Contest<'p> {
                 };
                 let (metric, test_rows) = (metric.clone(), rows);
                 let runs = set.into_iter().map(row).collect();
-                rankings.push(Ranking { role, metric, test_rows, runs });
+                rankings.push(Ranking { role: *role, metric, test_rows, runs });
             }
         }
         rankings
@@ -385,19 +414,22 @@ fn groups(runs: &[&Contender]) -> Vec<Option<usize>> {
 }
 
 /// The respects and their metrics on the test split.
-fn roles(policy: &Policy) -> Vec<(&'static str, String)> {
+fn roles(policy: &Policy) -> Vec<(BestRole, String)> {
     let critical = policy.production_promotion.critical_class.as_ref();
-    let mut roles =
-        vec![("highest_accuracy", "accuracy".to_owned()), ("best_f1_macro", "f1_macro".to_owned())];
-    roles.extend(critical.map(|class| ("best_critical_recall", format!("recall_{class}"))));
-    roles.push(("lowest_loss", "loss".to_owned()));
+    let mut roles = vec![
+        (BestRole::HighestAccuracy, "accuracy".to_owned()),
+        (BestRole::BestF1Macro, "f1_macro".to_owned()),
+    ];
+    let recall = |class| (BestRole::BestCriticalRecall, format!("recall_{class}"));
+    roles.extend(critical.map(recall));
+    roles.push((BestRole::LowestLoss, "loss".to_owned()));
     roles
 }
 
 fn best_by(
     runs: &[&Contender],
     groups: &[Option<usize>],
-    role: &'static str,
+    role: BestRole,
     metric: &str,
 ) -> Option<Best> {
     let measured: Vec<(&Contender, Option<usize>, &FinalMetric)> = runs
@@ -458,7 +490,7 @@ fn most_stable(runs: &[&Contender]) -> Option<Best> {
     let sets = TestRows::groups(&group.iter().map(|run| run.test_rows).collect::<Vec<_>>());
     let last_set = sets.last().copied().flatten();
     Some(Best {
-        role: "most_stable",
+        role: BestRole::MostStable,
         experiment_id: last.experiment_id.clone(),
         metric: "f1_macro".into(),
         split: Split::Test,

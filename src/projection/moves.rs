@@ -5,29 +5,72 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::domain::file_move::{MoveEvent, MovePurpose};
+use crate::domain::run::Archive as Place;
 use crate::domain::{EnvelopeRef, Event};
 
 pub(super) const VIEW: Definition = Definition {
     name: "moves",
-    revision: 1,
+    revision: 2,
     kinds: &[MoveEvent::PLANNED, MoveEvent::COMPLETED, MoveEvent::ROLLED_BACK],
     apply,
 };
 
+/// How far a move got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum MoveStatus {
+    /// Planned, and not ended yet.
+    Pending,
+    /// The files are where they belong.
+    Completed,
+    /// The files are back where they were.
+    RolledBack,
+}
+
+/// What a move does, as registry files group moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize)]
+pub enum MoveGroup {
+    /// A run goes into an archive.
+    ToArchive(Place),
+    /// A run comes back from its archive.
+    FromArchive,
+    /// A run's files go for good.
+    Removal,
+    /// Files of a model in production.
+    Model,
+    /// A folder goes to where another layout wants it.
+    Migration,
+}
+
+impl MoveGroup {
+    fn of(purpose: &MovePurpose) -> Self {
+        match purpose {
+            MovePurpose::Archive(order) => Self::ToArchive(order.archive),
+            MovePurpose::Restore(_) => Self::FromArchive,
+            MovePurpose::Removal(_) => Self::Removal,
+            MovePurpose::Promotion { .. }
+            | MovePurpose::Demotion { .. }
+            | MovePurpose::Rollback { .. }
+            | MovePurpose::Repair { .. } => Self::Model,
+            MovePurpose::Migration(_) => Self::Migration,
+        }
+    }
+}
+
 /// One move.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize)]
 pub struct MoveRow {
-    /// `promotion`, `demotion`, `rollback`, `restore`, `removal`, `migration` or the name of an
-    /// archive.
+    /// The word for it: that of its purpose, or the name of an archive.
     pub purpose: String,
+    /// What it does.
+    pub group: MoveGroup,
     /// Where the files come from.
     pub from: String,
     /// Where they go.
     pub to: String,
     /// Bytes moved.
     pub bytes: u64,
-    /// `pending`, `completed` or `rolled_back`.
-    pub status: String,
+    /// How far it got.
+    pub status: MoveStatus,
     /// Why it was rolled back.
     pub reason: Option<String>,
     /// When it was planned, in nanoseconds since 1970.
@@ -50,7 +93,8 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
             from: planned.from.clone(),
             to: planned.to.clone(),
             bytes: planned.files.iter().map(|file| file.bytes).sum(),
-            status: "pending".into(),
+            group: MoveGroup::of(&planned.purpose),
+            status: MoveStatus::Pending,
             reason: None,
             planned: at,
             ended: None,
@@ -61,9 +105,9 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
     };
     match event {
         MoveEvent::Planned(_) => {}
-        MoveEvent::Completed(_) => (row.status, row.ended) = ("completed".into(), Some(at)),
+        MoveEvent::Completed(_) => (row.status, row.ended) = (MoveStatus::Completed, Some(at)),
         MoveEvent::RolledBack(back) => {
-            (row.status, row.ended) = ("rolled_back".into(), Some(at));
+            (row.status, row.ended) = (MoveStatus::RolledBack, Some(at));
             row.reason = Some(back.reason.clone());
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize as SerializeJson;
 use super::row::{pack, unpack};
 use super::{Definition, Kv, Snapshot, ViewError};
 use crate::base::{RequestId, RunId};
+use crate::domain::IdentityLevel;
 use crate::domain::registry::{
     Bump, ModelPromoted, PromotedFile, RegistryEvent, RequestStatus, Semver,
 };
@@ -16,7 +17,7 @@ use crate::domain::{EnvelopeRef, Event, Header};
 
 pub(super) const VIEW: Definition = Definition {
     name: "registry",
-    revision: 7,
+    revision: 8,
     kinds: &[
         RegistryEvent::REQUESTED,
         RegistryEvent::APPROVED,
@@ -48,8 +49,8 @@ pub type FileRow = (String, String, u64, Option<String>);
 pub struct ApprovalRow {
     /// Who, by name.
     pub approver: String,
-    /// `signed` with a key of that person, or `claimed`.
-    pub identity: String,
+    /// How far it is proven.
+    pub identity: IdentityLevel,
     /// Position of the approval.
     pub position: u64,
 }
@@ -138,8 +139,8 @@ pub struct ModelRow {
     /// Who promoted it: position of the actor's registration.
     #[serde(skip)]
     pub actor: u64,
-    /// How the log knows that actor: `signed` or `claimed`.
-    pub identity: String,
+    /// How far it is proven who that was.
+    pub identity: IdentityLevel,
     /// Revision of the policy that judged.
     pub policy_revision: u64,
     /// When it was promoted, in nanoseconds since 1970.
@@ -151,30 +152,55 @@ pub struct ModelRow {
     pub placed: PlacementRow,
 }
 
+/// What put a version into production.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// Its promotion.
+    Promotion,
+    /// A rollback to it.
+    Rollback,
+    /// A repair of its files.
+    Repair,
+}
+
+impl Placement {
+    /// The word used in files and tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Promotion => "promotion",
+            Self::Rollback => "rollback",
+            Self::Repair => "repair",
+        }
+    }
+}
+
 /// The last event that put a version into production: its promotion, a rollback or a repair.
 #[derive(Clone, Debug, PartialEq, Archive, Serialize, Deserialize, SerializeJson, JsonSchema)]
 pub struct PlacementRow {
-    /// `promotion`, `rollback` or `repair`.
-    pub how: String,
+    /// What it was.
+    pub how: Placement,
     /// Position of the event.
     pub position: u64,
     /// Who did it: position of the actor's registration.
     #[serde(skip)]
     pub actor: u64,
-    /// How the log knows that actor: `signed` or `claimed`.
-    pub identity: String,
+    /// How far it is proven who that was.
+    pub identity: IdentityLevel,
     /// When, in nanoseconds since 1970.
     #[serde(skip)]
     pub at: i64,
 }
 
 impl PlacementRow {
-    fn of(how: &str, header: &Header) -> Self {
+    fn of(how: Placement, header: &Header) -> Self {
         Self {
-            how: how.into(),
+            how,
             position: header.position,
             actor: header.actor,
-            identity: header.identity.word().into(),
+            identity: header.identity.level(),
             at: header.dated().0,
         }
     }
@@ -213,7 +239,7 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
         RegistryEvent::Approved(approved) => change(kv, approved.request, |row| {
             row.approvals.push(ApprovalRow {
                 approver: approved.approver.clone(),
-                identity: envelope.header.identity.word().into(),
+                identity: envelope.header.identity.level(),
                 position: envelope.header.position,
             });
         }),
@@ -228,11 +254,11 @@ fn apply(kv: &mut dyn Kv, envelope: &EnvelopeRef<'_>, event: &Event) -> Result<(
                 row.current = Some(back.number);
                 row.history.push(back.number);
             })?;
-            let placed = PlacementRow::of("rollback", &envelope.header);
+            let placed = PlacementRow::of(Placement::Rollback, &envelope.header);
             change_version(kv, &back.name, back.number, |row| row.placed = placed)
         }
         RegistryEvent::Repaired(repaired) => {
-            let placed = PlacementRow::of("repair", &envelope.header);
+            let placed = PlacementRow::of(Placement::Repair, &envelope.header);
             change_version(kv, &repaired.name, repaired.number, |row| row.placed = placed)
         }
         RegistryEvent::VersionBumped(bumped) => {
@@ -302,11 +328,11 @@ fn promote(
         approvers: promoted.approvers.clone(),
         approvals: request.map(|row| row.approvals).unwrap_or_default(),
         actor: header.actor,
-        identity: header.identity.word().into(),
+        identity: header.identity.level(),
         policy_revision: promoted.policy_revision,
         promoted: header.dated().0,
         position: header.position,
-        placed: PlacementRow::of("promotion", header),
+        placed: PlacementRow::of(Placement::Promotion, header),
     };
     kv.put(&name_key, pack(&name))?;
     kv.put(&version_key(&row.name, row.number), pack(&row))?;

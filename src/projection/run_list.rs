@@ -1,7 +1,5 @@
 //! The small rows of runs, read in place for lists.
 
-use std::ops::Range;
-
 use super::row::{open, value};
 use super::runs::{ArchivedRunRow, Status, VIEW};
 use super::{Snapshot, ViewError};
@@ -45,13 +43,26 @@ pub struct RunLine<'a> {
     pub invocation: Option<u64>,
 }
 
+/// Bytes of rows that are kept together. A single buffer would be copied each time it grows, and
+/// every page that a short command touches for the first time costs as much as reading a row.
+const BLOCK: usize = 64 * 1024;
+
 /// Every run, newest first: the rows one after the other as they are stored, because most of the
 /// time of a list would go into making a value of each.
 #[derive(Clone, Debug, Default)]
 pub struct RunList {
-    rows: Vec<u8>,
-    /// Id, position of the start, and where in `rows` the row stands.
-    index: Vec<(RunId, u64, Range<usize>)>,
+    blocks: Vec<Vec<u8>>,
+    index: Vec<Slot>,
+}
+
+/// Where a row stands.
+#[derive(Clone, Debug)]
+struct Slot {
+    run: RunId,
+    position: u64,
+    block: u32,
+    start: u32,
+    length: u32,
 }
 
 impl RunList {
@@ -67,13 +78,15 @@ impl RunList {
 
     /// Their ids.
     pub fn ids(&self) -> impl Iterator<Item = RunId> {
-        self.index.iter().map(|(id, ..)| *id)
+        self.index.iter().map(|slot| slot.run)
     }
 
     /// The runs, newest first.
     pub fn iter(&self) -> impl Iterator<Item = Result<RunLine<'_>, ViewError>> {
-        self.index.iter().map(|(.., range)| {
-            let row: &ArchivedRunRow = open(&VIEW, &self.rows[range.clone()])?;
+        self.index.iter().map(|slot| {
+            let (start, length) = (slot.start as usize, slot.length as usize);
+            let bytes = &self.blocks[slot.block as usize][start..start + length];
+            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
             let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
                 value.as_ref().map(|value| value.to_native())
             };
@@ -105,15 +118,23 @@ impl Snapshot {
     /// # Errors
     /// When the views cannot be read.
     pub fn runs(&self) -> Result<RunList, ViewError> {
-        let mut runs = RunList::default();
+        let index = Vec::with_capacity(self.count(&VIEW).min(BLOCK));
+        let mut runs = RunList { blocks: Vec::new(), index };
         self.scan(&VIEW, &[], |_, bytes| {
             let row: &ArchivedRunRow = open(&VIEW, bytes)?;
-            let range = runs.rows.len()..runs.rows.len() + bytes.len();
-            runs.rows.extend_from_slice(bytes);
-            runs.index.push((RunId(row.id), row.position.to_native(), range));
+            let (run, position) = (RunId(row.id), row.position.to_native());
+            let fits = |block: &Vec<u8>| block.len() + bytes.len() <= block.capacity();
+            if !runs.blocks.last().is_some_and(fits) {
+                runs.blocks.push(Vec::with_capacity(BLOCK.max(bytes.len())));
+            }
+            let block = runs.blocks.len() - 1;
+            let start = runs.blocks[block].len();
+            runs.blocks[block].extend_from_slice(bytes);
+            let [block, start, length] = [block, start, bytes.len()].map(|n| n as u32);
+            runs.index.push(Slot { run, position, block, start, length });
             Ok(())
         })?;
-        runs.index.sort_unstable_by_key(|(_, position, _)| std::cmp::Reverse(*position));
+        runs.index.sort_unstable_by_key(|slot| std::cmp::Reverse(slot.position));
         Ok(runs)
     }
 

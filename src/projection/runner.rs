@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
-    TableDefinition, TableError, WriteTransaction,
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, Table, TableDefinition, TableError, WriteTransaction,
 };
 use rustix::fs::{FlockOperation, flock};
 
@@ -424,6 +424,11 @@ impl Below {
         }
     }
 
+    fn count(&self, view: &Definition) -> u64 {
+        let table = self.txn.open_table(rows(view)).ok().filter(|_| self.interval.is_none());
+        table.and_then(|table| table.len().ok()).unwrap_or(0)
+    }
+
     /// The rows from a key on as long as `goes_on`; of kept states, those that begin with `from`.
     fn walk(
         &self,
@@ -490,6 +495,12 @@ impl Snapshot {
             Some(row) => Ok(Some(row.clone())),
             None => self.below.as_ref().map_or(Ok(None), |below| below.get(view, key)),
         }
+    }
+
+    /// Roughly how many rows a view has, for reserving memory: a broken file may claim anything.
+    pub(super) fn count(&self, view: &Definition) -> usize {
+        let below = self.below.as_ref().map_or(0, |below| below.count(view));
+        usize::try_from(below).unwrap_or(0)
     }
 
     /// Hands out the rows whose key starts with `prefix`, in key order.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::app::{Error, ErrorKind, LogLine, LogQuery, Result, Workspace, records};
 use crate::base::Timestamp;
 use crate::domain::Event;
+use crate::domain::IdentityLevel;
 use crate::domain::invocation::{InvocationEvent, Outcome};
 
 /// One invocation with everything it did.
@@ -20,7 +21,7 @@ pub struct InvocationShown {
     /// Who.
     pub actor: String,
     /// `claimed` or `signed`, as its decisions say.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
     /// The machine.
     pub host: String,
     /// The folder, relative to the workspace.
@@ -77,13 +78,13 @@ impl Workspace {
             Some(Err(error)) => format!("unreadable: {error}"),
             None => "not yet".into(),
         };
-        let signed = events.iter().find(|event| event.identity == "signed");
+        let signed = events.iter().any(|event| event.identity == IdentityLevel::Signed);
         Ok(InvocationShown {
             id: started.invocation.to_string(),
             position,
             words: started.argv.join(" "),
             actor: events.first().map(|event| event.actor.clone()).unwrap_or_default(),
-            identity: signed.map_or("claimed", |event| event.identity),
+            identity: IdentityLevel::signed(signed),
             host: started.host,
             cwd: started.cwd,
             pid: started.pid,

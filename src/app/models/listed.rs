@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::app::{Error, ErrorKind, ModelRow, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{Split, Timestamp};
+use crate::domain::IdentityLevel;
 use crate::projection::registry::AliasRow;
 
 /// Whether a version is the one in production.
@@ -53,7 +54,7 @@ pub struct ModelListed {
     /// Who promoted it.
     pub promoted_by: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
 }
 
 /// One version.

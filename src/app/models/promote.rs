@@ -14,6 +14,7 @@ use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, models, runs};
 use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
+use crate::domain::IdentityLevel;
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use crate::domain::policy::assess;
 use crate::domain::registry::{self, RegistryCommand, RegistryStream};
@@ -93,7 +94,7 @@ pub struct ApprovalLine {
     /// Who approved.
     pub approver: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
 }
 
 /// A request that somebody rejected.
@@ -440,12 +441,11 @@ fn papers_of(
     if let Value::Object(info) = json("training_info") {
         measured.extend(info.into_iter().filter(|(key, _)| MEASURED.contains(&key.as_str())));
     }
-    let identity = |signed: bool| if signed { "signed" } else { "claimed" };
     let record = Record {
         started,
         finished: facts.finished.as_ref(),
         provenance: run.provenance,
-        trainer: format!("{} ({})", facts.trainer, identity(facts.trainer_signed)),
+        trainer: format!("{} ({})", facts.trainer, IdentityLevel::signed(facts.trainer_signed)),
         began: facts.began,
         seed: run.stated(Unstated::Seed).then_some(started.seed),
         leaked_rows: run.stated(Unstated::LeakedRows).then_some(run.leaked_rows),
@@ -458,12 +458,13 @@ fn papers_of(
     let open = facts.registry.requests.get(request);
     let requested = open.map(|request| &request.requested);
     let approvals = open.iter().flat_map(|request| &request.approvals);
-    let approvals = approvals.map(|a| format!("{} ({})", a.approver, identity(a.key.is_some())));
+    let approvals =
+        approvals.map(|a| format!("{} ({})", a.approver, IdentityLevel::signed(a.key.is_some())));
     let production = Production {
         name: name.to_owned(),
         number: u32::try_from(versions.len()).map_or(u32::MAX, |n| n.saturating_add(1)),
         version: registry::next_version(versions, registry::Bump::Minor),
-        promoter: format!("{} ({})", facts.actor, identity(facts.key.is_some())),
+        promoter: format!("{} ({})", facts.actor, IdentityLevel::signed(facts.key.is_some())),
         approvals: approvals.collect(),
         reason: requested.and_then(|requested| requested.reason.clone()),
         intended_use: requested.and_then(|requested| requested.intended_use.clone()),
@@ -526,7 +527,7 @@ fn decide_request(
             approvals: approvals
                 .map(|a| ApprovalLine {
                     approver: a.approver.clone(),
-                    identity: if a.key.is_some() { "signed" } else { "claimed" },
+                    identity: IdentityLevel::signed(a.key.is_some()),
                 })
                 .collect(),
             needed: rules.approvals,

@@ -10,6 +10,7 @@ use crate::app::records::log::Names;
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::{RunId, Timestamp, counted};
+use crate::domain::IdentityLevel;
 use crate::domain::run::RunEvent;
 use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds};
 use crate::store::{Filter, Reader};
@@ -61,7 +62,7 @@ pub struct LogChange {
     /// Who did it.
     pub actor: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
     /// Position of the invocation it belongs to.
     pub invocation: Option<u64>,
     /// Who used which words.
@@ -179,7 +180,7 @@ fn change(log: &Reader, names: &mut Names, found: RunDifference) -> Result<LogCh
         recorded: header.dated(),
         occurred: header.occurred(),
         actor: names.actor(log, header.actor),
-        identity: header.identity.word(),
+        identity: header.identity.level(),
         invocation: header.invocation,
         command: header.invocation.and_then(|at| names.words(log, at)),
         earlier,

@@ -16,6 +16,7 @@ use crate::app::workspace::redact::RedactedBy;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
+use crate::domain::IdentityLevel;
 use crate::domain::invocation::{InvocationEvent, Outcome};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
@@ -68,7 +69,7 @@ pub struct LogLine {
     /// Who, as far as the log knows.
     pub actor: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
     /// How it came to the log.
     pub provenance: &'static str,
     /// The invocation it belongs to.
@@ -446,7 +447,7 @@ impl Names {
             stream: header.stream.to_string(),
             revision: header.revision,
             actor: self.actor(log, header.actor),
-            identity: header.identity.word(),
+            identity: header.identity.level(),
             provenance: header.provenance.word(),
             invocation: header.invocation,
             words: header.invocation.and_then(|at| self.words(log, at)),

@@ -35,6 +35,7 @@ pub use self::log::log_filter;
 pub use self::log::log_size;
 pub(in crate::app) use self::orphans::misplaced;
 pub use self::prove::bundle;
+pub use self::prove::position_of;
 pub use self::prove::prove;
 pub use self::query::query;
 pub use self::query::saved_query;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::app::records::summary::summary;
 use crate::app::workspace::actors::keys;
 use crate::app::workspace::redact::names;
-use crate::app::{Error, ErrorKind, Node, Result, Workspace};
+use crate::app::{Error, ErrorKind, Named, Node, Result, Workspace};
 use crate::base::{Digest, Timestamp};
 use crate::domain::Envelope;
 use crate::tlog::{Hash, LogCheckpoint, NoteKey, leaf_hash, verify_inclusion};
@@ -49,6 +49,17 @@ pub struct Checked {
     pub key: String,
     /// Whether the key was given, and not merely found in the proof.
     pub key_pinned: bool,
+    /// What happened, read from the proven bytes: digests of files among them.
+    pub event: ProvenEvent,
+}
+
+/// Under which signed log checkpoint an event was proven.
+#[derive(Clone, Debug)]
+struct Signed {
+    position: u64,
+    origin: String,
+    size: u64,
+    key: String,
 }
 
 const FORMAT: &str = "annals inclusion proof 1";
@@ -105,36 +116,30 @@ impl Bundle {
     /// sizes.
     pub fn check(text: &str, key: Option<&str>) -> Result<CheckedBundle> {
         let data = |what: String| {
-            Error::new(
-                ErrorKind::Data,
-                format!(
-                    "not a proof bundle: \
-             {what}"
-                ),
-            )
+            Error::new(ErrorKind::Data, format!("this is not a proof bundle: {what}"))
         };
         let bundle: Self = serde_json::from_str(text).map_err(|e| data(e.to_string()))?;
         if bundle.format != BUNDLE_FORMAT {
             return Err(data(format!("\"{BUNDLE_FORMAT}\" expected, found \"{}\"", bundle.format)));
         }
-        let (mut first, mut proven) = (None::<Checked>, Vec::new());
+        let (mut first, mut proven) = (None::<Signed>, Vec::new());
         for proof in &bundle.proofs {
-            let (checked, event) = proof.checked(key)?;
+            let (checked, event) = proof.opened(key)?;
             let one = first.get_or_insert_with(|| checked.clone());
             if (&one.origin, one.size, &one.key) != (&checked.origin, checked.size, &checked.key) {
                 let message = format!(
                     "the proof of event {} is of another log, size or key than that of {}",
-                    checked.position, one.position
+                    event.header.position, one.position
                 );
                 return Err(Error::new(ErrorKind::Integrity, message));
             }
-            proven.push((checked.position, event));
+            proven.push((proof.position, event));
         }
         let events =
             proven.iter().map(|(at, event)| ProvenEvent::of(*at, event, &proven)).collect();
         let one = first.ok_or_else(|| data("it contains no proof".into()))?;
-        let Checked { origin, size, key, key_pinned, .. } = one;
-        Ok(CheckedBundle { origin, size, key, key_pinned, events })
+        let Signed { origin, size, key: signer, .. } = one;
+        Ok(CheckedBundle { origin, size, key: signer, key_pinned: key.is_some(), events })
     }
 }
 
@@ -170,6 +175,30 @@ pub fn bundle(workspace: &Workspace, subject: &str, chain: &Node) -> Result<Bund
     positions.extend(redactions);
     let proofs = positions.into_iter().map(|at| prove(workspace, at)).collect::<Result<_>>()?;
     Ok(Bundle { format: BUNDLE_FORMAT.into(), subject: subject.into(), proofs })
+}
+
+/// The event that a proof about `what` is of: a position itself, the end of a run (its start while
+/// it runs), or what last decided which version the name of a model in production means.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for names that mean nothing.
+pub fn position_of(workspace: &Workspace, what: &str) -> Result<u64> {
+    if let Ok(position) = what.parse() {
+        return Ok(position);
+    }
+    let views = workspace.snapshot()?;
+    match workspace.find_named(&views, what)? {
+        Named::Version(model) => {
+            let alias = views.aliases()?.into_iter().find(|alias| alias.alias == what);
+            Ok(model.placed.position.max(alias.map_or(0, |alias| alias.position)))
+        }
+        Named::Run(run) => {
+            let run = views.run(run)?.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, format!("nothing is known of {what}"))
+            })?;
+            Ok(run.ended_position.unwrap_or(run.started_position))
+        }
+    }
 }
 
 /// Proves that the event at `position` is in the log, under the newest signed log checkpoint.
@@ -214,11 +243,16 @@ impl Proof {
     pub fn check(text: &str, key: Option<&str>) -> Result<Checked> {
         let proof: Self = serde_json::from_str(text)
             .map_err(|e| Error::new(ErrorKind::Data, format!("this is not a proof: {e}")))?;
-        Ok(proof.checked(key)?.0)
+        let (Signed { origin, size, key: signer, position }, event) = proof.opened(key)?;
+        let proven = [(position, event)];
+        let [(_, event)] = &proven;
+        let event = ProvenEvent::of(position, event, &proven);
+        let (kind, key_pinned) = (event.kind.clone(), key.is_some());
+        Ok(Checked { position, kind, origin, size, key: signer, key_pinned, event })
     }
 
-    /// Checks the proof and gives the event that it proves.
-    fn checked(&self, key: Option<&str>) -> Result<(Checked, Envelope)> {
+    /// Checks the proof and gives who signed and the event that it proves.
+    fn opened(&self, key: Option<&str>) -> Result<(Signed, Envelope)> {
         let proof = self;
         let data = |e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Data, format!("this is not a proof: {e}"))
@@ -243,14 +277,12 @@ impl Proof {
         let leaf = leaf_hash(&event.leaf_data().0);
         verify_inclusion(leaf, proof.position, checkpoint.size, checkpoint.root, &siblings)
             .map_err(|e| bad(&e))?;
-        let checked = Checked {
+        let signed = Signed {
             position: proof.position,
-            kind: event.header.kind.name(),
             origin: checkpoint.origin,
             size: checkpoint.size,
             key: signer.to_string(),
-            key_pinned: key.is_some(),
         };
-        Ok((checked, event))
+        Ok((signed, event))
     }
 }

@@ -215,7 +215,7 @@ fn move_nodes(log: &Reader, file_move: MoveId) -> Result<Vec<Node>> {
 /// Who did something, since when with which key.
 fn who(log: &Reader, names: &mut Names, header: &Header) -> (String, Vec<Node>) {
     let actor = names.actor(log, header.actor);
-    let word = header.identity.word();
+    let word = header.identity.level().word();
     let text = format!("{} by {actor} ({word})", header.dated().human());
     let key = signing_key(header).and_then(|at| {
         let Ok(Event::Workspace(WorkspaceEvent::KeyCreated(key))) = log.event(at).ok()?.event()

@@ -22,7 +22,7 @@ use crate::domain::Event;
 use crate::domain::registry::RegistryEvent;
 use crate::domain::run::{Environment, RunEvent, TEST_ROW_ORDER, Unstated};
 use crate::projection::Snapshot;
-use crate::projection::best::Admission;
+use crate::projection::best::{Admission, BestRole};
 use crate::projection::registry::ModelRow;
 use crate::projection::runs::{RunDetails, Status};
 use crate::store::Filter;
@@ -268,7 +268,7 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
         }
     }
     // How the best run trained is worth seeing before it is in production, too.
-    let leading = best.iter().find(|best| best.role == "best_f1_macro");
+    let leading = best.iter().find(|best| best.role == BestRole::BestF1Macro);
     let leading = leading.and_then(|b| runs.iter().find(|r| r.experiment_id == b.experiment_id));
     if let Some(run) = leading.filter(|run| production.iter().all(|m| m.run != run.id)) {
         let curves = curves(workspace, run.run())?;

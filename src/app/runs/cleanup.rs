@@ -131,8 +131,9 @@ fn due(
     keep: Option<u32>,
 ) -> Result<Vec<ExpiredRun>> {
     let held = kept_because(workspace, views)?;
-    let mut active = Vec::new();
-    for run in views.runs()?.iter() {
+    let runs = views.runs()?;
+    let mut active = Vec::with_capacity(runs.len());
+    for run in runs.iter() {
         let run = run?;
         if run.archive.is_some() || run.deleted {
             continue;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::app::core::draft::Draft;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::Timestamp;
+use crate::domain::IdentityLevel;
 use crate::domain::policy::{
     self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState, PolicyStream,
 };
@@ -38,7 +39,7 @@ pub struct PolicyRevision {
     /// Who, as far as the log knows.
     pub actor: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
     /// Why.
     pub reason: Option<String>,
     /// What changed.

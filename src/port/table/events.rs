@@ -56,7 +56,7 @@ fn rows(seen: &EventRow<'_>, out: &mut Batch) {
         header.revision,
         u32::from(header.version),
         seen.actor,
-        header.identity.word(),
+        header.identity.level().word(),
         header.provenance.word(),
         header.invocation,
         header.wall_offset_ns,

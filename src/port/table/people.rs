@@ -6,6 +6,7 @@ use super::{
     ACTOR, Batch, EventRow, Fold, IDENTITY, POSITION, RECORDED, Rows, Table, Type, column, row,
 };
 use crate::base::{RequestId, RunId, Timestamp};
+use crate::domain::IdentityLevel;
 use crate::domain::invocation::{InvocationEvent, InvocationStarted, Outcome};
 use crate::domain::policy::PolicyEvent;
 use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
@@ -250,7 +251,7 @@ fn approvals(seen: &EventRow<'_>, out: &mut Batch) {
         }
         _ => return,
     };
-    let identity = seen.header.identity.word();
+    let identity = seen.header.identity.level().word();
     let (position, recorded) = (seen.header.position, seen.header.dated());
     let (request, approver) = (request.to_string(), approver.clone());
     row![out; position, recorded, request, decision, approver, identity, reason];
@@ -306,7 +307,7 @@ struct Promoted {
     position: u64,
     recorded: Timestamp,
     actor: String,
-    identity: &'static str,
+    identity: IdentityLevel,
     placed: Placement,
 }
 
@@ -316,7 +317,7 @@ struct Placement {
     position: u64,
     recorded: Timestamp,
     actor: String,
-    identity: &'static str,
+    identity: IdentityLevel,
 }
 
 impl Placement {
@@ -326,7 +327,7 @@ impl Placement {
             position: seen.header.position,
             recorded: seen.header.dated(),
             actor: seen.actor.to_owned(),
-            identity: seen.header.identity.word(),
+            identity: seen.header.identity.level(),
         }
     }
 }
@@ -359,7 +360,7 @@ impl Rows for Models {
                 position: seen.header.position,
                 recorded: seen.header.dated(),
                 actor: seen.actor.to_owned(),
-                identity: seen.header.identity.word(),
+                identity: seen.header.identity.level(),
                 placed: Placement::of("promotion", seen),
             };
             self.promoted.entry(e.name.clone()).or_default().push(promoted);
@@ -384,12 +385,12 @@ impl Rows for Models {
                     by.position,
                     by.recorded,
                     by.actor,
-                    by.identity,
+                    by.identity.word(),
                     by.placed.how,
                     by.placed.position,
                     by.placed.recorded,
                     by.placed.actor,
-                    by.placed.identity,
+                    by.placed.identity.word(),
                 ];
             }
         }
@@ -424,7 +425,7 @@ fn policies(seen: &EventRow<'_>, out: &mut Batch) {
             header.dated(),
             header.revision,
             seen.actor.to_owned(),
-            header.identity.word(),
+            header.identity.level().word(),
             rule,
             value,
             change.is_some(),

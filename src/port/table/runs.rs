@@ -7,6 +7,7 @@ use super::{
     narrowing, row,
 };
 use crate::base::{RunId, Split, Timestamp};
+use crate::domain::IdentityLevel;
 use crate::domain::run::{
     Archive, RunEvent, RunFinished, RunStarted, RunState, RunStream, Unstated,
 };
@@ -84,7 +85,7 @@ struct Run {
     position: u64,
     recorded: Timestamp,
     actor: String,
-    identity: &'static str,
+    identity: IdentityLevel,
     state: RunState,
     ended: Option<(u64, Timestamp)>,
     finished: Option<RunFinished>,
@@ -98,7 +99,7 @@ impl Run {
             position: seen.header.position,
             recorded: seen.header.dated(),
             actor: seen.actor.to_owned(),
-            identity: seen.header.identity.word(),
+            identity: seen.header.identity.level(),
             state: RunState::default(),
             ended: None,
             finished: None,
@@ -143,7 +144,7 @@ impl Run {
             self.ended.map(|(position, _)| position),
             self.ended.map(|(_, time)| time),
             self.actor,
-            self.identity,
+            self.identity.word(),
             state.provenance.map(Provenance::word),
             start.config_name,
             start.config.to_string(),

@@ -146,7 +146,7 @@ pub(super) fn file(
             position: model.position,
             in_production_since: Timestamp(model.placed.at),
             placed_by: format!("{} ({})", views.actor(placed.actor)?, placed.identity),
-            placed_how: placed.how.clone(),
+            placed_how: placed.how.word().into(),
             placed_position: placed.position,
         };
         production_models.insert(model.name.clone(), entry);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::consolidations::ConsolidationRow;
-use super::super::moves::MoveRow;
+use super::super::moves::{MoveGroup, MoveRow, MoveStatus};
 use super::super::{Snapshot, ViewError};
 use super::ExportFacts;
 use crate::base::Timestamp;
@@ -102,23 +102,29 @@ pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<Consolidatio
     let all: Vec<&MoveRow> = moves.iter().collect();
     // Runs that are gone, runs to and from archives, and the files of models by themselves.
     let (removals, others): (Vec<&MoveRow>, Vec<&MoveRow>) =
-        all.iter().copied().partition(|row| row.purpose == "removal");
+        all.iter().copied().partition(|row| row.group == MoveGroup::Removal);
     let (runs, models): (Vec<&MoveRow>, Vec<&MoveRow>) = others
         .into_iter()
-        .partition(|row| row.purpose.starts_with("archive") || row.purpose == "restore");
-    let of = |rows: &[&MoveRow], status: &str| -> Vec<Moved> {
+        .partition(|row| matches!(row.group, MoveGroup::ToArchive(_) | MoveGroup::FromArchive));
+    let of = |rows: &[&MoveRow], status: MoveStatus| -> Vec<Moved> {
         rows.iter().filter(|row| row.status == status).map(|row| Moved::from(*row)).collect()
     };
     let to = |archive: Place| -> Vec<String> {
-        let going = runs.iter().filter(|r| r.status == "pending" && r.purpose == archive.word());
+        let going = runs.iter().filter(|r| {
+            r.status == MoveStatus::Pending && r.group == MoveGroup::ToArchive(archive)
+        });
         going.map(|row| row.from.clone()).collect()
     };
     let failed =
-        runs.iter().chain(&removals).filter(|row| row.status == "rolled_back").map(|row| {
-            let reason = row.reason.as_deref().unwrap_or("rolled back");
-            format!("{} to {}: {reason}", row.from, row.to)
-        });
-    let archived = runs.iter().filter(|r| r.status == "completed" && r.purpose != "restore");
+        runs.iter().chain(&removals).filter(|row| row.status == MoveStatus::RolledBack).map(
+            |row| {
+                let reason = row.reason.as_deref().unwrap_or("rolled back");
+                format!("{} to {}: {reason}", row.from, row.to)
+            },
+        );
+    let archived = runs
+        .iter()
+        .filter(|r| r.status == MoveStatus::Completed && r.group != MoveGroup::FromArchive);
     let last = archived.filter_map(|row| row.ended).max().map(Timestamp);
     let ended = moves.iter().filter_map(|row| row.ended).max().map(Timestamp);
     Ok(ConsolidationLog {
@@ -132,12 +138,12 @@ pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<Consolidatio
                 to_archive_debug: to(Place::Debug),
                 to_archive_baseline: to(Place::Baseline),
             },
-            pending_moves: of(&all, "pending"),
-            completed_archive_moves: of(&runs, "completed"),
-            completed_moves: of(&models, "completed"),
-            rolled_back_moves: of(&models, "rolled_back"),
+            pending_moves: of(&all, MoveStatus::Pending),
+            completed_archive_moves: of(&runs, MoveStatus::Completed),
+            completed_moves: of(&models, MoveStatus::Completed),
+            rolled_back_moves: of(&models, MoveStatus::RolledBack),
             archive_errors: failed.collect(),
-            completed_removals: of(&removals, "completed"),
+            completed_removals: of(&removals, MoveStatus::Completed),
             applied_plans: views.consolidations()?.into_iter().map(Applied::from).collect(),
         },
     })

@@ -189,7 +189,7 @@ fn write_facts(
     writeln!(text, "| promoted | {promoted} UTC, event {} |", model.position)?;
     let placed = &model.placed;
     let since = Timestamp(placed.at).human();
-    let how = format!("{}, event {}", placed.how, placed.position);
+    let how = format!("{}, event {}", placed.how.word(), placed.position);
     writeln!(text, "| in production since | {since} UTC ({how}) |")?;
     writeln!(text, "| files | {}/ |", model.path)?;
     writeln!(text, "| approved by | {} |", escape(&model.approvers.join(", ")))?;

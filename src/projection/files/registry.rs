@@ -74,8 +74,12 @@ pub(super) fn file(facts: &ExportFacts, views: &Snapshot) -> Result<RunRegistry,
         };
         models.insert(run.experiment_id.clone(), model);
     }
-    let best_models =
-        views.best(Admission::Measured)?.best.into_iter().map(|best| (best.role, best)).collect();
+    let best_models = views
+        .best(Admission::Measured)?
+        .best
+        .into_iter()
+        .map(|best| (best.role.word(), best))
+        .collect();
     Ok(RunRegistry {
         project_name: facts.project.clone(),
         created_at: facts.created_at,

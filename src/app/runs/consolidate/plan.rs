@@ -248,7 +248,7 @@ fn members(
     for (contest, contenders) in contenders {
         for best in contest.best(&contenders) {
             for member in members.iter_mut().filter(|m| m.experiment_id == best.experiment_id) {
-                member.held.get_or_insert_with(|| format!("best of all: {}", best.role));
+                member.held.get_or_insert_with(|| format!("best of all: {}", best.role.word()));
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::model::settings;
 use crate::projection::Snapshot;
-use crate::projection::best::Admission;
+use crate::projection::best::{Admission, BestRole};
 use crate::projection::consolidations::ConsolidationRow;
 use crate::projection::runs::RunDetails;
 
@@ -201,14 +201,13 @@ fn unmet(rule: &RuleResult) -> String {
     format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found)
 }
 
-fn role(role: &str) -> &str {
+fn role(role: BestRole) -> &'static str {
     match role {
-        "highest_accuracy" => "Highest accuracy",
-        "best_f1_macro" => "Balanced performance",
-        "best_critical_recall" => "Critical class",
-        "lowest_loss" => "Lowest loss",
-        "most_stable" => "Stability over seeds",
-        other => other,
+        BestRole::HighestAccuracy => "Highest accuracy",
+        BestRole::BestF1Macro => "Balanced performance",
+        BestRole::BestCriticalRecall => "Critical class",
+        BestRole::LowestLoss => "Lowest loss",
+        BestRole::MostStable => "Stability over seeds",
     }
 }
 

@@ -26,6 +26,7 @@ use crate::app::{
     Error, ErrorKind, Programs, Result, Workspace, fold_policy, fold_run, records, workspace,
 };
 use crate::base::{Digest, FileDigests, RunId, Timestamp};
+use crate::domain::IdentityLevel;
 use crate::domain::run::{Artifact, RunState};
 use crate::domain::workspace::{self as stream, WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{Event, StreamId};
@@ -66,7 +67,7 @@ pub struct SnapshotLine {
     /// Who, as far as the log knows.
     pub actor: String,
     /// `claimed` or `signed`.
-    pub identity: &'static str,
+    pub identity: IdentityLevel,
     /// What was said about it.
     pub message: Option<String>,
     /// How many files.
