@@ -149,8 +149,8 @@ mod tests {
             (&["annals", "list"], Format::Human),
         ] {
             let matches = crate::cli::command().try_get_matches_from(words).unwrap();
-            let args = crate::cli::Args::from_arg_matches(&matches).unwrap();
-            assert_eq!(args.format, format, "{words:?}");
+            let args = crate::cli::program::Args::from_arg_matches(&matches).unwrap();
+            assert_eq!(args.global.format, format, "{words:?}");
         }
         assert!(
             crate::cli::command()

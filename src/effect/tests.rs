@@ -1,6 +1,9 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::*;
-use crate::base::{MoveId, durable};
-use crate::domain::file_move::{MoveMode, MovePurpose, MovedFile};
+use crate::base::{Digest, MoveId, durable};
+use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use crate::store::Blobs;
 
 /// A run's folder, and the plan to put two of its files into production.

@@ -5,7 +5,8 @@
 //!
 //! A table ([`table::Table`]) is a list of columns and a fold from events to rows; SQL and every
 //! export read the same ones, so that they cannot disagree. To add a table: its columns and fold in
-//! `table/`, and a line in [`table::ALL`]. Start reading in `table/mod.rs`, then `source.rs`.
+//! `table/`, and a line in [`table::ALL`]. Start reading in `table/definition.rs`, then in
+//! `source.rs`.
 
 mod cells;
 pub mod export;
