@@ -5,8 +5,8 @@
 //!
 //! May use: the `train` and `base` modules of the library, tch. Must never see: the rest.
 //!
-//! To add an architecture: a folder in `arch/` and a line in `arch/mod.rs`. Start reading in
-//! `learner.rs`.
+//! To add an architecture: a file or folder in `arch/` and a line in `arch/network.rs`. Start
+//! reading in `learner.rs`.
 
 mod arch;
 mod device;

@@ -7,8 +7,8 @@ use tch::{Kind, Tensor};
 
 use super::super::linear::Linear;
 use super::super::{Network, Rows, Scores, Shape};
-use super::Encoder;
 use super::block::{Block, dense};
+use super::encoder::Encoder;
 
 /// What is hidden where nothing is learned: always the same, so that scores can be compared.
 const EVALUATION_SEED: i64 = 0x006d_6165;
