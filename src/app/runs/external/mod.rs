@@ -15,6 +15,7 @@ pub(super) mod pending;
 pub(super) mod printed;
 pub(super) mod report;
 pub(super) mod script_output;
+pub(super) mod settings_file;
 pub(super) mod silent;
 pub(super) mod start;
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::parameter::Parameter;
+use super::settings_file;
 use crate::app::NewRun;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{Code, EngineFacts};
@@ -124,7 +124,7 @@ pub(super) fn prepare_start(workspace: &Workspace, start: &StartRun) -> Result<P
     let mut given = None;
     if let Some(path) = &start.config {
         let bytes = fs::read(path).map_err(|e| Error::io(format!("read {}", path.display()), e))?;
-        flatten("", &settings(path, &bytes)?, &mut parameters);
+        parameters = settings_file::parameters(path, &bytes)?;
         let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
         let extension = extension.unwrap_or_else(|| "txt".into());
@@ -215,35 +215,6 @@ pub(super) fn record_external_start(
 
 pub(super) fn no_id() -> Error {
     Error::new(ErrorKind::Bug, "BUG: a run that began has no id")
-}
-
-fn settings(path: &std::path::Path, bytes: &[u8]) -> Result<Value> {
-    let bad = |what: String| Error::new(ErrorKind::Data, format!("{}: {what}", path.display()));
-    let text = std::str::from_utf8(bytes).map_err(|e| bad(e.to_string()))?;
-    let value: Value = match path.extension().is_some_and(|e| e == "json") {
-        true => serde_json::from_str(text).map_err(|e| bad(e.to_string()))?,
-        false => serde_saphyr::from_str(text).map_err(|e| {
-            let message = e.without_snippet().to_string();
-            bad(message.lines().next().unwrap_or_default().to_owned())
-        })?,
-    };
-    match value {
-        Value::Object(_) => Ok(value),
-        _ => Err(bad("a map of settings is expected".into())),
-    }
-}
-
-/// Settings by dotted key, as JSON text.
-fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let dot = if prefix.is_empty() { "" } else { "." };
-                flatten(&format!("{prefix}{dot}{key}"), value, into);
-            }
-        }
-        value => drop(into.insert(prefix.to_owned(), value.to_string())),
-    }
 }
 
 /// The facts that nobody stated.
