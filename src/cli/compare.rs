@@ -7,9 +7,8 @@ use super::out::{self, OutPath};
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui};
 use crate::app::{
-    Cell, Comparison, CsvCells, DataRow, Error, ErrorKind, McNemar, ParameterRow, Result, Row,
-    RunDetails, Score, Value, Workspace, cell, check_columns, compare, data_row, markdown_table,
-    runs, sort_runs, write_parquet,
+    Cell, Comparison, DataRow, McNemar, ParameterRow, Result, Row, RowFormat, RowTable, Score,
+    Value, Workspace, cell, check_columns, compare, runs, sort_runs,
 };
 use crate::base::counted;
 
@@ -25,6 +24,9 @@ const COLUMNS: &[&str] = &[
     "parameters_millions",
     "duration_minutes",
 ];
+/// Formats of the file.
+const FORMATS: &[RowFormat] =
+    &[RowFormat::Csv, RowFormat::Markdown, RowFormat::Json, RowFormat::Parquet];
 /// A difference that chance alone makes less often than this is called one.
 const SIGNIFICANT: f64 = 0.05;
 
@@ -105,23 +107,22 @@ fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()
         columns => columns.iter().map(String::as_str).collect(),
     };
     check_columns(&runs, columns.iter().copied().filter(|column| !COLUMNS.contains(column)))?;
-    let cells = |run: &RunDetails| columns.iter().map(|column| cell(run, column)).collect();
-    let cells: Vec<Vec<Cell>> = runs.iter().map(cells).collect();
-    let value: Vec<DataRow> = cells.iter().map(|cells| data_row(&columns, cells)).collect();
+    let names: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
+    let row = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
+    let rows: Vec<Row> = runs.iter().map(row).collect();
+    let cells = csv_cells(args.spreadsheet);
+    let answer = RowTable { name: "runs", columns: &names, kinds: &[], rows: &rows, cells };
     if let Some(path) = &args.out {
         let path = path.place(context)?;
-        let bytes = file(&path, &runs, &columns, &value, csv_cells(args.spreadsheet))?;
-        out::write(&path, &bytes)?;
+        out::write(&path, &answer.bytes(RowFormat::of(&path, FORMATS)?)?)?;
         return context.ui.wrote(path, |path| {
             format!("Wrote {} to {}", counted(runs.len(), "run"), path.display())
         });
     }
     if table {
-        let names: Vec<String> = columns.iter().map(|&column| column.to_owned()).collect();
-        let row = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
-        let rows: Vec<Row> = runs.iter().map(row).collect();
-        return context.ui.records(&names, &[], &rows, csv_cells(args.spreadsheet));
+        return context.ui.records(&answer);
     }
+    let value: Vec<DataRow> = answer.objects().collect();
     context.ui.data(&value, |ui| {
         let mut table = Table::new(&columns);
         for run in &runs {
@@ -136,67 +137,6 @@ fn sentence(reason: &str) -> String {
     let mut letters = reason.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), letters.as_str())
-}
-
-fn file(
-    path: &std::path::Path,
-    runs: &[RunDetails],
-    columns: &[&str],
-    value: &[DataRow],
-    texts: CsvCells,
-) -> Result<Vec<u8>> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    match extension {
-        "json" => {
-            let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
-            text.push(b'\n');
-            Ok(text)
-        }
-        "md" => {
-            let heading: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
-            let row = |run| columns.iter().map(|column| cell(run, column).shown()).collect();
-            let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-            Ok(markdown_table(&heading, &rows).into_bytes())
-        }
-        "csv" => {
-            let failed = |e: csv::Error| {
-                Error::caused(
-                    ErrorKind::Data,
-                    "a row cannot be written \
-                 as CSV",
-                    e,
-                )
-            };
-            let mut csv = csv::Writer::from_writer(Vec::new());
-            csv.write_record(columns).map_err(failed)?;
-            for run in runs {
-                let cells = columns.iter().map(|column| match cell(run, column) {
-                    Cell::Text(text) => text,
-                    Cell::Number(value) => value.to_string(),
-                    Cell::Missing => String::new(),
-                });
-                let cells = cells.map(|cell| texts.text(&cell).into_owned());
-                csv.write_record(cells).map_err(failed)?;
-            }
-            Ok(csv.into_inner().unwrap_or_default())
-        }
-        "parquet" => {
-            let cells = |run| columns.iter().map(|column| value_of(cell(run, column))).collect();
-            let rows: Vec<Vec<Value>> = runs.iter().map(cells).collect();
-            let names: Vec<String> = columns.iter().map(|&c| c.to_owned()).collect();
-            let mut bytes = Vec::new();
-            write_parquet(&mut bytes, "runs", &names, &[], &rows)
-                .map_err(|e| Error::io("write the rows", e))?;
-            Ok(bytes)
-        }
-        _ => Err(Error::new(
-            ErrorKind::Usage,
-            format!(
-                "--out {}: the name ends in none of .csv, .md, .json, .parquet",
-                path.display()
-            ),
-        )),
-    }
 }
 
 fn value_of(cell: Cell) -> Value {

@@ -132,6 +132,7 @@ fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()
         if query.columns.is_empty() {
             return context.ui.data(&listed.rows, |ui| {
                 let mut table = Table::new(HEADING);
+                table.reserve(listed.rows.len());
                 listed.rows.iter().for_each(|run| table.row(cells(run, listed.id_letters)));
                 ui.table(&table)?;
                 remarks(ui, listed);

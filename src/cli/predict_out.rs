@@ -13,8 +13,7 @@ use super::format::Format;
 use super::out;
 use super::ui::{escape, share};
 use crate::app::{
-    CsvCells, Error, ErrorKind, InputValue, Model, Prediction, Result, Value, write_csv,
-    write_parquet,
+    CsvCells, Error, ErrorKind, InputValue, Model, Prediction, Result, RowFormat, RowTable, Value,
 };
 
 /// What the model gives for one row.
@@ -29,18 +28,14 @@ pub(super) struct Answer<'t> {
     pub(super) scores: Vec<f32>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    JsonLines,
-    Csv,
-    Parquet,
-}
+/// Formats of the file.
+const FORMATS: &[RowFormat] = &[RowFormat::Csv, RowFormat::Jsonl, RowFormat::Parquet];
 
 /// Where answers are written, as a whole.
 pub(super) struct OutFile {
     /// The file; none for standard output.
     path: Option<PathBuf>,
-    kind: Kind,
+    format: RowFormat,
 }
 
 impl OutFile {
@@ -49,18 +44,7 @@ impl OutFile {
     /// # Errors
     /// When the ending is another one, or it is the file that is read.
     pub(super) fn new(path: PathBuf, input: Option<&Path>) -> Result<Self> {
-        let kind = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("jsonl" | "ndjson") => Kind::JsonLines,
-            Some("csv") => Kind::Csv,
-            Some("parquet") => Kind::Parquet,
-            _ => {
-                let message = format!(
-                    "--out {}: the suffix must be .csv, .jsonl or .parquet",
-                    path.display()
-                );
-                return Err(Error::new(ErrorKind::Usage, message));
-            }
-        };
+        let format = RowFormat::of(&path, FORMATS)?;
         let same = |input: &Path| {
             let real = |path: &Path| std::fs::canonicalize(path).ok();
             real(input).is_some_and(|input| real(&path).as_ref() == Some(&input))
@@ -69,17 +53,17 @@ impl OutFile {
             let message = format!("--out {} is the file that is read", path.display());
             return Err(Error::new(ErrorKind::Usage, message));
         }
-        Ok(Self { path: Some(path), kind })
+        Ok(Self { path: Some(path), format })
     }
 
     /// Standard output as a table, where that format was chosen.
     pub(super) fn stdout(format: Format) -> Option<Self> {
-        let kind = match format {
-            Format::Csv => Kind::Csv,
-            Format::Parquet => Kind::Parquet,
+        let format = match format {
+            Format::Csv => RowFormat::Csv,
+            Format::Parquet => RowFormat::Parquet,
             _ => return None,
         };
-        Some(Self { path: None, kind })
+        Some(Self { path: None, format })
     }
 }
 
@@ -136,18 +120,18 @@ impl Outlet {
         self.answers += 1;
         let probabilities = model.probabilities(&answer.scores);
         let given = labels(model, &probabilities);
-        match self.out.as_ref().map(|out| out.kind) {
+        match self.out.as_ref().map(|out| out.format) {
             None if context.ui.json() => {
                 context.ui.line(&self.object(model, &answer, &probabilities, &given))
             }
             None => context.ui.line(&self.line(&answer, &probabilities, &given)),
-            Some(Kind::JsonLines) => {
+            Some(RowFormat::Jsonl) => {
                 let line = self.object(model, &answer, &probabilities, &given);
                 self.lines.extend_from_slice(line.as_bytes());
                 self.lines.push(b'\n');
                 Ok(())
             }
-            Some(Kind::Csv | Kind::Parquet) => {
+            Some(_) => {
                 self.row(model, answer, &probabilities, &given);
                 Ok(())
             }
@@ -224,17 +208,15 @@ impl Outlet {
 
     /// Writes the file, if there is one.
     pub(super) fn end(self, context: &mut Context) -> Result<()> {
-        let Some(OutFile { path, kind }) = self.out else { return Ok(()) };
-        let Some(path) = path else {
-            return context.ui.records(&self.columns, &[], &self.rows, CsvCells::Exact);
+        let Some(OutFile { path, format }) = self.out else { return Ok(()) };
+        let (columns, rows, cells) = (&self.columns, &self.rows, CsvCells::Exact);
+        let table = RowTable { name: "predictions", columns, kinds: &[], rows, cells };
+        let Some(path) = path else { return context.ui.records(&table) };
+        let bytes = match format {
+            // Made line by line: numbers keep digits that a table has not.
+            RowFormat::Jsonl => self.lines,
+            format => table.bytes(format)?,
         };
-        let mut bytes = self.lines;
-        let written = match kind {
-            Kind::JsonLines => Ok(()),
-            Kind::Csv => write_csv(&mut bytes, &self.columns, &self.rows, CsvCells::Exact),
-            Kind::Parquet => write_parquet(&mut bytes, "answers", &self.columns, &[], &self.rows),
-        };
-        written.map_err(|e| Error::io("write the predictions", e))?;
         out::write(&path, &bytes)?;
         let answers = self.answers;
         context

@@ -1,6 +1,5 @@
 //! `annals query`.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use super::out::{self, OutPath};
 use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{
-    CsvCells, DataRow, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result, SAVED_QUERIES,
-    Value, markdown_table, records, tables_of_log, write_csv, write_parquet,
+    CsvCells, Error, ErrorKind, QueryAnswer, QueryLimits as Limits, Result, RowFormat, RowTable,
+    SAVED_QUERIES, Value, records, tables_of_log,
 };
 use crate::base::counted;
 
@@ -58,6 +57,10 @@ pub(super) struct Args {
     #[command(flatten)]
     scope: ReadScope,
 }
+
+/// Formats of the file.
+const FORMATS: &[RowFormat] =
+    &[RowFormat::Csv, RowFormat::Jsonl, RowFormat::Markdown, RowFormat::Parquet];
 
 /// The values of the old option `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,54 +150,25 @@ fn tables(context: &mut Context) -> Result<()> {
     })
 }
 
+fn table(answer: &QueryAnswer, cells: CsvCells) -> RowTable<'_> {
+    let QueryAnswer { columns, kinds, rows, .. } = answer;
+    RowTable { name: "rows", columns, kinds, rows, cells }
+}
+
 fn write(answer: &QueryAnswer, path: &Path, cells: CsvCells, context: &mut Context) -> Result<()> {
-    let mut bytes = Vec::new();
-    let written = match path.extension().and_then(|e| e.to_str()) {
-        Some("parquet") => {
-            let QueryAnswer { columns, kinds, rows, .. } = answer;
-            write_parquet(&mut bytes, "answer", columns, kinds, rows)
-        }
-        Some("csv") => write_csv(&mut bytes, &answer.columns, &answer.rows, cells),
-        Some("md") => {
-            let shown = |row: &Vec<Value>| row.iter().map(|cell| cell.to_text().into()).collect();
-            let rows: Vec<Vec<String>> = answer.rows.iter().map(shown).collect();
-            bytes.write_all(markdown_table(&answer.columns, &rows).as_bytes())
-        }
-        Some("jsonl") => objects(answer).try_for_each(|row| {
-            serde_json::to_writer(&mut bytes, &row)?;
-            bytes.write_all(b"\n")
-        }),
-        _ => {
-            let message = format!(
-                "--out {}: the suffix must be .csv, .jsonl, .md or .parquet",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::Usage, message));
-        }
-    };
-    written.map_err(|e| Error::io("write the rows", e))?;
-    out::write(path, &bytes)?;
+    let format = RowFormat::of(path, FORMATS)?;
+    out::write(path, &table(answer, cells).bytes(format)?)?;
     let rows = counted(answer.rows.len(), "row");
     context.ui.wrote(path.to_owned(), |path| format!("{rows} written to {}", path.display()))
 }
 
-/// The rows as JSON objects.
-fn objects(answer: &QueryAnswer) -> impl Iterator<Item = DataRow> {
-    let object = |row: &Vec<Value>| -> DataRow {
-        DataRow(answer.columns.iter().cloned().zip(row.iter().map(Value::to_json)).collect())
-    };
-    answer.rows.iter().map(object)
-}
-
 fn print(answer: &QueryAnswer, cells: CsvCells, context: &mut Context) -> Result<()> {
-    let QueryAnswer { columns, kinds, rows, .. } = answer;
+    let table = table(answer, cells);
     match context.ui.format() {
         Format::Human => {}
-        Format::Csv | Format::Markdown | Format::Parquet => {
-            return context.ui.records(columns, kinds, rows, cells);
-        }
+        Format::Csv | Format::Markdown | Format::Parquet => return context.ui.records(&table),
         Format::Json | Format::Jsonl | Format::Sarif => {
-            let rows: Vec<_> = objects(answer).collect();
+            let rows: Vec<_> = table.objects().collect();
             return context.ui.data(&rows, |_| Ok(()));
         }
     }

@@ -13,10 +13,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::format::Format;
 use super::{error, records};
-use crate::app::{
-    Answer, CsvCells, Error, ErrorKind, FileWritten, Result, Row, Type, markdown_table, write_csv,
-    write_parquet,
-};
+use crate::app::{Answer, CsvCells, Error, ErrorKind, FileWritten, Result, RowFormat, RowTable};
 use crate::base::fixed;
 
 const BOLD: Style = Style::new().bold();
@@ -47,6 +44,13 @@ impl Table {
         let widths = heading.iter().map(|cell| cell.width()).collect();
         let heading = heading.iter().map(ToString::to_string).collect();
         Self { heading, text: String::new(), cells: vec![], widths }
+    }
+
+    /// Makes room for rows: a table that grows is copied again and again.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        const ROW_BYTES: usize = 120;
+        self.cells.reserve(rows * self.heading.len());
+        self.text.reserve(rows * ROW_BYTES);
     }
 
     /// Adds a row of as many cells as the heading has.
@@ -185,37 +189,25 @@ impl Ui {
             },
             Format::Csv | Format::Markdown | Format::Parquet => {
                 let (columns, rows) = records::rows(&serde_json::to_value(value).map_err(unfit)?);
-                self.records(&columns, &[], &rows, CsvCells::Exact)
+                let (name, kinds, cells) = ("rows", &[][..], CsvCells::Exact);
+                self.records(&RowTable { name, columns: &columns, kinds, rows: &rows, cells })
             }
         }
     }
 
     /// Prints rows in the format that was chosen, one of CSV, Markdown and Parquet.
-    pub(super) fn records(
-        &mut self,
-        columns: &[String],
-        kinds: &[Option<Type>],
-        rows: &[Row],
-        cells: CsvCells,
-    ) -> Result<()> {
-        let mut bytes = Vec::new();
-        let written = match self.format {
-            Format::Markdown => {
-                let shown =
-                    |row: &Row| row.iter().map(|cell| cell.to_text().into_owned()).collect();
-                let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
-                bytes = markdown_table(columns, &rows).into_bytes();
-                Ok(())
-            }
+    pub(super) fn records(&mut self, rows: &RowTable<'_>) -> Result<()> {
+        let format = match self.format {
+            Format::Markdown => RowFormat::Markdown,
             Format::Parquet if io::stdout().is_terminal() => {
                 let message = "Parquet is binary and is not written to a terminal";
                 return Err(Error::new(ErrorKind::Usage, message)
                     .hint("write it to a file with --out FILE.parquet, or to a pipe"));
             }
-            Format::Parquet => write_parquet(&mut bytes, "rows", columns, kinds, rows),
-            _ => write_csv(&mut bytes, columns, rows, cells),
+            Format::Parquet => RowFormat::Parquet,
+            _ => RowFormat::Csv,
         };
-        written.map_err(|e| Error::io("write the rows", e))?;
+        let bytes = rows.bytes(format)?;
         self.bytes(&bytes)
     }
 

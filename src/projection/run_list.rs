@@ -55,14 +55,27 @@ pub struct RunList {
     index: Vec<Slot>,
 }
 
-/// Where a row stands.
+/// A run, and where its row stands.
 #[derive(Clone, Debug)]
 struct Slot {
     run: RunId,
+    /// Of its start.
     position: u64,
     block: u32,
     start: u32,
+    /// 0 where the row was not read.
     length: u32,
+}
+
+impl Slot {
+    fn of(row: &ArchivedRunRow) -> Self {
+        let (run, position) = (RunId(row.id), row.position.to_native());
+        Self { run, position, block: 0, start: 0, length: 0 }
+    }
+
+    fn with(self, [block, start, length]: [u32; 3]) -> Self {
+        Self { block, start, length, ..self }
+    }
 }
 
 impl RunList {
@@ -81,35 +94,51 @@ impl RunList {
         self.index.iter().map(|slot| slot.run)
     }
 
+    /// Keeps a row: its block, where it begins there, and its bytes.
+    fn put(&mut self, bytes: &[u8]) -> [u32; 3] {
+        let fits = |block: &Vec<u8>| block.len() + bytes.len() <= block.capacity();
+        if !self.blocks.last().is_some_and(fits) {
+            self.blocks.push(Vec::with_capacity(BLOCK.max(bytes.len())));
+        }
+        let block = self.blocks.len() - 1;
+        let start = self.blocks[block].len();
+        self.blocks[block].extend_from_slice(bytes);
+        [block, start, bytes.len()].map(|n| n as u32)
+    }
+
     /// The runs, newest first.
     pub fn iter(&self) -> impl Iterator<Item = Result<RunLine<'_>, ViewError>> {
-        self.index.iter().map(|slot| {
+        self.index.iter().take_while(|slot| slot.length > 0).map(|slot| {
             let (start, length) = (slot.start as usize, slot.length as usize);
             let bytes = &self.blocks[slot.block as usize][start..start + length];
-            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
-            let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
-                value.as_ref().map(|value| value.to_native())
-            };
-            Ok(RunLine {
-                run: RunId(row.id),
-                experiment_id: &row.experiment_id,
-                name: &row.name,
-                status: value(&VIEW, &row.status)?,
-                category: value(&VIEW, &row.category)?,
-                pinned: row.pinned,
-                archive: value(&VIEW, &row.archive)?,
-                deleted: row.deleted,
-                synthetic: row.synthetic,
-                origin_stated: row.origin_stated,
-                unsplit: row.unsplit,
-                started: Timestamp(row.started.to_native()),
-                seconds: number(&row.seconds),
-                accuracy: number(&row.accuracy),
-                f1_macro: number(&row.f1_macro),
-                invocation: row.invocation.as_ref().map(|position| position.to_native()),
-            })
+            line(open(&VIEW, bytes)?)
         })
     }
+}
+
+/// A row as lists read it.
+fn line(row: &ArchivedRunRow) -> Result<RunLine<'_>, ViewError> {
+    let number = |value: &rkyv::option::ArchivedOption<rkyv::rend::unaligned::f64_ule>| {
+        value.as_ref().map(|value| value.to_native())
+    };
+    Ok(RunLine {
+        run: RunId(row.id),
+        experiment_id: &row.experiment_id,
+        name: &row.name,
+        status: value(&VIEW, &row.status)?,
+        category: value(&VIEW, &row.category)?,
+        pinned: row.pinned,
+        archive: value(&VIEW, &row.archive)?,
+        deleted: row.deleted,
+        synthetic: row.synthetic,
+        origin_stated: row.origin_stated,
+        unsplit: row.unsplit,
+        started: Timestamp(row.started.to_native()),
+        seconds: number(&row.seconds),
+        accuracy: number(&row.accuracy),
+        f1_macro: number(&row.f1_macro),
+        invocation: row.invocation.as_ref().map(|position| position.to_native()),
+    })
 }
 
 impl Snapshot {
@@ -118,24 +147,61 @@ impl Snapshot {
     /// # Errors
     /// When the views cannot be read.
     pub fn runs(&self) -> Result<RunList, ViewError> {
-        let index = Vec::with_capacity(self.count(&VIEW).min(BLOCK));
-        let mut runs = RunList { blocks: Vec::new(), index };
+        let mut runs = RunList { blocks: Vec::new(), index: self.run_index() };
         self.scan(&VIEW, &[], |_, bytes| {
             let row: &ArchivedRunRow = open(&VIEW, bytes)?;
-            let (run, position) = (RunId(row.id), row.position.to_native());
-            let fits = |block: &Vec<u8>| block.len() + bytes.len() <= block.capacity();
-            if !runs.blocks.last().is_some_and(fits) {
-                runs.blocks.push(Vec::with_capacity(BLOCK.max(bytes.len())));
-            }
-            let block = runs.blocks.len() - 1;
-            let start = runs.blocks[block].len();
-            runs.blocks[block].extend_from_slice(bytes);
-            let [block, start, length] = [block, start, bytes.len()].map(|n| n as u32);
-            runs.index.push(Slot { run, position, block, start, length });
+            let slot = Slot::of(row).with(runs.put(bytes));
+            runs.index.push(slot);
             Ok(())
         })?;
         runs.index.sort_unstable_by_key(|slot| std::cmp::Reverse(slot.position));
         Ok(runs)
+    }
+
+    /// The `count` newest runs, newest first, and the ids of the others: [`RunList::iter`] ends
+    /// before those.
+    ///
+    /// # Errors
+    /// When the views cannot be read.
+    pub fn newest_runs(&self, count: usize) -> Result<RunList, ViewError> {
+        let mut runs = RunList { blocks: Vec::new(), index: self.run_index() };
+        self.scan(&VIEW, &[], |_, bytes| {
+            runs.index.push(Slot::of(open(&VIEW, bytes)?));
+            Ok(())
+        })?;
+        runs.index.sort_unstable_by_key(|slot| std::cmp::Reverse(slot.position));
+        for at in 0..runs.index.len().min(count) {
+            if let Some(bytes) = self.get(&VIEW, &runs.index[at].run.0)? {
+                let slot = runs.index[at].clone().with(runs.put(&bytes));
+                runs.index[at] = slot;
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Hands out every run with the position of its start, in no order worth relying on; reads in
+    /// place.
+    ///
+    /// # Errors
+    /// What `each` returns; when the views cannot be read.
+    pub fn each_run<E: From<ViewError>>(
+        &self,
+        mut each: impl FnMut(RunLine<'_>, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut failed = None;
+        self.scan(&VIEW, &[], |_, bytes| {
+            let row: &ArchivedRunRow = open(&VIEW, bytes)?;
+            let run = line(row)?;
+            if failed.is_none() {
+                failed = each(run, row.position.to_native()).err();
+            }
+            Ok(())
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn run_index(&self) -> Vec<Slot> {
+        Vec::with_capacity(self.count(&VIEW).min(BLOCK))
     }
 
     /// The ids of all runs with their two names, in no order worth relying on; reads in place.

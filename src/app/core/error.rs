@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use crate::base::confine::ConfineError;
+use crate::domain::policy::MODEL_RULE;
 use crate::domain::run::NOT_STATED;
 use crate::domain::{NameError, Rejection};
 use crate::store::StoreError;
@@ -223,7 +224,7 @@ impl From<Rejection> for Error {
         let error = Self::new(kind, rejection.to_string());
         let Rejection::Rules { failed, .. } = &rejection else { return error };
         let error = error.hint("`annals candidates` shows every rule and number");
-        let error = match failed.iter().any(|rule| rule.rule == "model") {
+        let error = match failed.iter().any(|rule| rule.rule == MODEL_RULE) {
             true => error.hint(
                 "`annals run save RUN FILE` stores the model of a run, before `annals run finish`",
             ),

@@ -14,6 +14,7 @@ pub(super) mod progress;
 pub(super) mod read_scope;
 pub(super) mod recover;
 pub(super) mod refresh;
+pub(super) mod rows;
 pub(super) mod session;
 pub(super) mod workspace;
 pub(super) mod workspace_identity;

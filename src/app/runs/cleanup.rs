@@ -131,15 +131,13 @@ fn due(
     keep: Option<u32>,
 ) -> Result<Vec<ExpiredRun>> {
     let held = kept_because(workspace, views)?;
-    let runs = views.runs()?;
-    let mut active = Vec::with_capacity(runs.len());
-    for run in runs.iter() {
-        let run = run?;
+    let mut active = Vec::new();
+    views.each_run(|run, position| {
         if run.archive.is_some() || run.deleted {
-            continue;
+            return Ok::<_, Error>(());
         }
         let nanos = run.seconds.map(|seconds| (seconds * 1e9) as i64);
-        active.push(RetentionCandidate {
+        let candidate = RetentionCandidate {
             run: run.run,
             category: run.category,
             status: workspace.status_of(&run)?,
@@ -149,8 +147,12 @@ fn due(
             } else {
                 held.get(&run.run).map(|why| why.word())
             },
-        });
-    }
+        };
+        active.push((position, candidate));
+        Ok(())
+    })?;
+    active.sort_unstable_by_key(|(position, _)| std::cmp::Reverse(*position));
+    let active: Vec<RetentionCandidate> = active.into_iter().map(|(_, run)| run).collect();
     let now: Timestamp = workspace.env.now();
     Ok(housekeeping(policy, &active, now, keep))
 }

@@ -170,6 +170,14 @@ impl RunQuery {
             || !self.columns.is_empty()
     }
 
+    /// Whether every run is shown, the newest first, as far as the limit allows.
+    fn takes_all(&self) -> bool {
+        !self.needs_details()
+            && self.location.is_none()
+            && self.status.is_none()
+            && self.category.is_none()
+    }
+
     /// The runs that meet tags and condition, in the order to show them.
     fn chosen(&self, workspace: &Workspace, views: &Snapshot) -> Result<Vec<RunDetails>> {
         // A condition that holds for all: without one, only finished runs would be selected.
@@ -214,7 +222,10 @@ pub fn list_runs<T>(
     show: impl FnOnce(&RunListed<'_>) -> Result<T>,
 ) -> Result<T> {
     let views = workspace.snapshot()?;
-    let runs = views.runs()?;
+    let runs = match query.limit {
+        Some(limit) if query.takes_all() => views.newest_runs(limit)?,
+        _ => views.runs()?,
+    };
     let mut listed = RunListed {
         runs: runs.len(),
         id_letters: letters_to_tell_apart(runs.ids().collect()),

@@ -8,6 +8,9 @@ use crate::domain::RuleResult;
 use crate::domain::metric::{Evaluation, FinalMetric};
 use crate::domain::run::{Category, NOT_STATED, RunEvidence, RunStatus, UnrecordedSeries};
 
+/// The rule that a run has something to put into production.
+pub const MODEL_RULE: &str = "model";
+
 /// A missing value; it fails its rule and never counts as 0.
 const NOT_MEASURED: &str = "not measured";
 
@@ -96,7 +99,7 @@ pub fn assess<'r>(policy: &Policy, run: impl Into<RunEvidence<'r>>) -> Assessmen
         found.push(rule("finite_metrics", false, "metrics stay finite", diverged.join("; ")));
     }
     if !run.has_model {
-        found.push(rule("model", false, "weights or an ensemble", "none"));
+        found.push(rule(MODEL_RULE, false, "weights or an ensemble", "none"));
     }
     let (reproduced, least) = (run.reproduced.into(), rules.min_reproduced.into());
     found.push(count("min_reproduced", reproduced, least, None));

@@ -15,7 +15,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{Assessment, assess};
+pub use assess::{Assessment, MODEL_RULE, assess};
 pub use command::PolicyCommand;
 pub use consolidate::{Action, Class, Member, Score, consolidate};
 pub use decide::{PolicyStream, changes};
