@@ -111,7 +111,6 @@ pub use crate::port::query::{Answer as QueryAnswer, Limits as QueryLimits};
 pub use crate::port::table::{CsvCells, Row, Type, Value, tables as tables_of_log};
 pub use crate::projection::Snapshot;
 pub use crate::projection::best::{Admission, Best, BestRuns, Ranking};
-pub use crate::projection::files::Regenerated;
 pub use crate::projection::metrics::MetricRow;
 pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};

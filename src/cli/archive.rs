@@ -4,7 +4,6 @@ use clap::ValueEnum;
 
 use super::consent::{Consent, DryRun};
 use super::context::Context;
-use super::promote::tell_edits;
 use super::ui::{Table, Ui, digest_cells, size};
 use crate::app::{ArchiveRequest, Moved, Result, runs};
 use crate::base::counted;
@@ -102,7 +101,6 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         args.consent.ask_or_warn(&action, context)?;
     }
     let moved = runs::archive(&workspace, run, &request)?;
-    tell_edits(&moved.regenerated, context);
     tell("is moved", &moved, context)
 }
 
@@ -114,7 +112,6 @@ pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()
         return tell("would move", &moved, context);
     }
     let moved = runs::restore(&workspace, run, args.reason)?;
-    tell_edits(&moved.regenerated, context);
     tell("is moved", &moved, context)
 }
 

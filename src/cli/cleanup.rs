@@ -3,7 +3,6 @@
 use super::archive::PackArg;
 use super::consent::{Consent, DryRun};
 use super::context::Context;
-use super::promote::tell_edits;
 use super::ui::{Table, size};
 use crate::app::{Cleanup, CleanupRequest, ErrorKind, Result, Workspace, runs};
 use crate::base::counted;
@@ -46,7 +45,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     } else {
         runs::cleanup(&workspace, &request)?
     };
-    tell_edits(&cleanup.regenerated, context);
     context.ui.data(&cleanup, |ui| {
         let mut table = Table::new(&["experiment", "archive", "size", "rule", "reason"]);
         for found in &cleanup.moves {
@@ -92,7 +90,6 @@ pub(super) fn is_one_more<T>(ended: &Result<T>) -> bool {
 pub(super) fn housekeep(workspace: &Workspace, forced: bool, context: &mut Context) {
     match runs::housekeep(workspace, forced) {
         Ok(Some(cleanup)) => {
-            tell_edits(&cleanup.regenerated, context);
             for found in cleanup.moving() {
                 let place = found.archive.word();
                 let note = format!("{} is in {place} now: {}", found.experiment_id, found.reason);

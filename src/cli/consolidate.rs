@@ -7,7 +7,6 @@ use super::consolidation::markdown;
 use super::context::Context;
 use super::format::Format;
 use super::out::{self, OutPath};
-use super::promote::tell_edits;
 use super::ui::{Table, Ui, size};
 use crate::app::{FileWritten, PlanRow, Planned, Result, runs};
 use crate::domain::policy::Action;
@@ -118,7 +117,6 @@ fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> R
     let action = format!("archive and delete runs as plan {plan} says");
     consent.ask_or_warn(&action, context)?;
     let applied = runs::apply_consolidation(&workspace, plan)?;
-    tell_edits(&applied.regenerated, context);
     for (run, why) in &applied.stayed {
         context.ui.warn(&format!("{run} was not moved: {why}"));
     }

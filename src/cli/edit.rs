@@ -2,7 +2,6 @@
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::promote::tell_edits;
 use super::train::CategoryArg;
 use crate::app::{Error, ErrorKind, Result, runs};
 use crate::base::mask::mask_text;
@@ -146,7 +145,6 @@ fn edit(
     let workspace = context.changing(mode.dry_run)?;
     let run = workspace.find_run(&workspace.snapshot()?, run)?;
     let edited = runs::edit_run(&workspace, verb, run, command)?;
-    tell_edits(&edited.regenerated, context);
     let state = &edited.run;
     context.ui.data(&edited.answer(mode.dry_run), |ui| {
         if edited.events.is_empty() {

@@ -63,10 +63,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         };
         return context.ui.data(&planned, |ui| {
             let root = planned.workspace.display();
-            ui.line(&format!("workspace    {root} (would be created)"))?;
-            ui.line(&format!("project      {}", planned.project))?;
-            ui.line(&format!("experiments  {}/", planned.experiments))?;
-            ui.line(&format!("production   {}/", planned.production))
+            ui.fact("workspace", format_args!("{root} (would be created)"))?;
+            ui.fact("project", &planned.project)?;
+            ui.fact("experiments", format_args!("{}/", planned.experiments))?;
+            ui.fact("production", format_args!("{}/", planned.production))
         });
     }
     let (workspace, ignored) = Workspace::init(

@@ -5,7 +5,6 @@ use clap::Subcommand;
 use super::consent::DryRun;
 use super::context::Context;
 use super::init::LayoutArg;
-use super::promote::tell_edits;
 use super::ui::{Table, size};
 use crate::app::{Migration, Result, workspace};
 use crate::base::counted;
@@ -88,14 +87,14 @@ fn old_apply(given: bool, verb: &str, context: &Context) {
 fn show(context: &mut Context) -> Result<()> {
     let shown = workspace::layout_shown(&context.workspace()?)?;
     context.ui.data(&shown, |ui| {
-        ui.line(&format!("layout       {}", shown.layout.word()))?;
-        ui.line(&format!("experiments  {}/", shown.experiments))?;
-        ui.line(&format!("production   {}/", shown.production))?;
+        ui.fact("layout", shown.layout.word())?;
+        ui.fact("experiments", format_args!("{}/", shown.experiments))?;
+        ui.fact("production", format_args!("{}/", shown.production))?;
         if let Some(pretrained) = &shown.pretrained {
-            ui.line(&format!("pretrained   {pretrained}/"))?;
+            ui.fact("pretrained", format_args!("{pretrained}/"))?;
         }
         for row in &shown.elsewhere {
-            ui.line(&format!("elsewhere    {} (the layout has it in {})", row.from, row.to))?;
+            ui.fact("elsewhere", format_args!("{} (the layout has it in {})", row.from, row.to))?;
         }
         Ok(())
     })
@@ -108,7 +107,6 @@ fn migrate(to: LayoutArg, apply: bool, context: &mut Context) -> Result<()> {
     } else {
         workspace::plan_migration(&workspace, to.into())?
     };
-    tell_edits(&migration.regenerated, context);
     context.ui.data(&migration, |ui| {
         let mut table = Table::new(&["name", "from", "to", "size"]);
         for row in &migration.moves {
@@ -141,7 +139,6 @@ fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
     } else {
         workspace::plan_log_pack(&workspace, before)?
     };
-    tell_edits(&pack.regenerated, context);
     context.ui.data(&pack, |ui| {
         let mut table = Table::new(&["run", "log", "size"]);
         for log in &pack.logs {

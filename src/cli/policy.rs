@@ -4,7 +4,6 @@ use clap::Subcommand;
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::promote::tell_edits;
 use super::read_args::ReadScope;
 use super::ui::Table;
 use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
@@ -110,7 +109,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Set { key, value, reason, mode } => {
             let workspace = context.changing(mode.dry_run)?;
             let changes = workspace::set_policy(&workspace, &key, &value, reason)?;
-            changed(&workspace, &changes, context)
+            changed(&changes, context)
         }
         Verb::Edit { reason, mode } => edit(&context.changing(mode.dry_run)?, reason, context),
         Verb::History { scope } => scope.read(context, history),
@@ -148,13 +147,7 @@ fn diff(
     })
 }
 
-fn changed(
-    workspace: &Workspace,
-    changes: &Vec<PolicyChange>,
-    context: &mut Context,
-) -> Result<()> {
-    let regenerated = workspace.refresh()?;
-    tell_edits(&regenerated, context);
+fn changed(changes: &Vec<PolicyChange>, context: &mut Context) -> Result<()> {
     context.ui.data(changes, |ui| {
         if changes.is_empty() {
             ui.note("Nothing changed: the rules have these values already.");
@@ -190,7 +183,7 @@ fn edit(workspace: &Workspace, reason: Option<String>, context: &mut Context) ->
         .map_err(|e| e.hint(format!("the edit is kept in {name}")))?;
     // The policy is in the log; a copy that stays is only litter.
     let _ = std::fs::remove_file(&path);
-    changed(workspace, &changes, context)
+    changed(&changes, context)
 }
 
 fn history(workspace: &Workspace, context: &mut Context) -> Result<()> {

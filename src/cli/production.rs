@@ -4,7 +4,6 @@ use clap::{Subcommand, ValueEnum};
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::promote::tell_edits;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
 use crate::app::{ModelChange, Result, models};
@@ -73,7 +72,6 @@ pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result
 }
 
 fn print(placed: &ModelChange, verb: &str, context: &mut Context) -> Result<()> {
-    tell_edits(&placed.regenerated, context);
     context.ui.data(placed, |ui| {
         let ModelChange { name, number, version, .. } = placed;
         ui.line(&format!("{name} {version} (version {number}) {verb}"))?;

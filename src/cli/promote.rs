@@ -4,7 +4,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{ApprovalLine, PromoteOptions, Promoted, Regenerated, Result, models};
+use crate::app::{ApprovalLine, PromoteOptions, Promoted, Result, models};
 use crate::base::counted;
 
 /// Put a run's model into production, if it meets the policy and is approved
@@ -58,7 +58,6 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         return print(&planned, context);
     }
     let promoted = models::promote(&workspace, run, &options)?;
-    tell_edits(&promoted.regenerated, context);
     print(&promoted, context)
 }
 
@@ -168,20 +167,4 @@ pub(super) fn run_reject(args: RejectArgs, context: &mut Context) -> Result<()> 
     context
         .ui
         .data(&rejected, |ui| ui.line(&format!("the request for {} is rejected", rejected.name)))
-}
-
-/// Tells which registry files somebody had edited, and what does the same.
-pub(super) fn tell_edits(regenerated: &Regenerated, context: &mut Context) {
-    for (file, why) in &regenerated.unwritten {
-        context.ui.warn(&format!("{file} was not written: {why}"));
-    }
-    for edited in &regenerated.edited {
-        context.ui.warn(&format!(
-            "{} was edited by hand; the edit is stored in {}",
-            edited.file, edited.kept_as
-        ));
-        for (key, value) in &edited.instead {
-            context.ui.note(&format!("  to change this rule: annals policy set {key} '{value}'"));
-        }
-    }
 }

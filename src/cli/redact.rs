@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use super::consent::{Consent, DryRun};
 use super::context::Context;
-use super::promote::tell_edits;
 use super::ui::Table;
 use crate::app::{Error, ErrorKind, RedactRequest, Redaction, Result, Stays, Workspace, workspace};
 use crate::base::counted;
@@ -65,7 +64,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         confirm(args, &workspace, &request, context)?;
         workspace::redact(&workspace, &request)?
     };
-    tell_edits(&done.regenerated, context);
     context.ui.data(&done, |ui| {
         let mut table = Table::new(&["location", "redacted"]);
         for event in &done.events {

@@ -2,7 +2,6 @@
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::promote::tell_edits;
 use super::ui::Ui;
 use crate::app::{Error, FolderDamage, RepairFailed, Repaired, Repairs, Result, models};
 use crate::base::counted;
@@ -47,7 +46,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         };
         match done {
             Ok(model) => {
-                tell_edits(&model.regenerated, context);
                 repaired.push(model);
             }
             Err(error) => failed.push((name, error)),

@@ -2,7 +2,6 @@
 
 use super::context::Context;
 use super::out::OutPath;
-use super::promote::tell_edits;
 use crate::app::{Error, ErrorKind, Result, records};
 
 /// Rebuild views and registry files from the log, or compare them with it
@@ -61,7 +60,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
             .hint("`annals replay` rewrites them and keeps edits in a separate file"));
     }
     let replayed = records::replay(&workspace)?;
-    tell_edits(&replayed.regenerated, context);
     context.ui.data(&replayed, |ui| {
         for file in &replayed.changed {
             ui.line(&format!("wrote {file}"))?;

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::context::Context;
-use super::promote::tell_edits;
 use super::ui::duration;
-use crate::app::{Error, ErrorKind, Regenerated, Reporter, Result, TrainEvent};
+use crate::app::{Error, ErrorKind, Reporter, Result, TrainEvent};
 use crate::base::counted;
 
 /// A second signal this soon is the first one: `timeout` and a terminal send it to the process and
@@ -118,10 +117,6 @@ impl Reporter for Terminal<'_> {
 
     fn warn(&mut self, line: &str) {
         self.say(|context| context.ui.warn(line));
-    }
-
-    fn regenerated(&mut self, files: &Regenerated) {
-        self.say(|context| tell_edits(files, context));
     }
 
     fn event(&mut self, event: &TrainEvent) {

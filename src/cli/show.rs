@@ -56,15 +56,15 @@ fn show(what: &str, workspace: &Workspace, context: &mut Context) -> Result<()> 
 }
 
 fn invocation(ui: &mut Ui, shown: &InvocationShown) -> Result<()> {
-    ui.line(&format!("invocation  {} (event {})", shown.id, shown.position))?;
-    ui.line(&format!("command     annals {}", escape(&shown.words)))?;
-    ui.line(&format!("by          {} ({})", shown.actor, shown.identity))?;
-    ui.line(&format!("on          {}, in {}, process {}", shown.host, shown.cwd, shown.pid))?;
-    ui.line(&format!("annals      {}", shown.tool_version))?;
-    ui.line(&format!("began       {}", shown.began.human()))?;
+    ui.fact("invocation", format_args!("{} (event {})", shown.id, shown.position))?;
+    ui.fact("command", format_args!("annals {}", escape(&shown.words)))?;
+    ui.fact("by", format_args!("{} ({})", shown.actor, shown.identity))?;
+    ui.fact("on", format_args!("{}, in {}, process {}", shown.host, shown.cwd, shown.pid))?;
+    ui.fact("annals", &shown.tool_version)?;
+    ui.fact("began", shown.began.human())?;
     match shown.ended {
-        Some(ended) => ui.line(&format!("ended       {}: {}", ended.human(), shown.outcome))?,
-        None => ui.line(&format!("ended       {}", shown.outcome))?,
+        Some(ended) => ui.fact("ended", format_args!("{}: {}", ended.human(), shown.outcome))?,
+        None => ui.fact("ended", &shown.outcome)?,
     }
     ui.line("")?;
     let mut table = Table::new(&["event", "kind", "stream", "summary"]);
@@ -81,28 +81,30 @@ fn show_model(workspace: &Workspace, model: &ModelRow, context: &mut Context) ->
     context.ui.data(&shown, |ui| {
         let (state, aliases) = (shown.state.word(), &shown.aliases);
         let (by, placed_by, from) = (&shown.promoted_by, &shown.placed_by, &shown.run);
-        ui.line(&format!("model       {} ({state})", model.name))?;
-        ui.line(&format!("version     {} (number {})", model.version, model.number))?;
+        ui.fact("model", format_args!("{} ({state})", model.name))?;
+        ui.fact("version", format_args!("{} (number {})", model.version, model.number))?;
         if !aliases.is_empty() {
-            ui.line(&format!("aliases     {}", aliases.join(", ")))?;
+            ui.fact("aliases", aliases.join(", "))?;
         }
-        ui.line(&format!("path        {}", model.path))?;
-        ui.line(&format!("run         {from}"))?;
-        ui.line(&format!(
-            "promoted    {} by {by}, event {}",
-            Timestamp(model.promoted).human(),
-            model.position
-        ))?;
+        ui.fact("path", &model.path)?;
+        ui.fact("run", from)?;
+        ui.fact(
+            "promoted",
+            format_args!("{} by {by}, event {}", Timestamp(model.promoted).human(), model.position),
+        )?;
         if placement.is_later(model) {
-            ui.line(&format!(
-                "restored    {} by {placed_by}: {}, event {}",
-                Timestamp(placement.at).human(),
-                placement.how.word(),
-                placement.position
-            ))?;
+            ui.fact(
+                "restored",
+                format_args!(
+                    "{} by {placed_by}: {}, event {}",
+                    Timestamp(placement.at).human(),
+                    placement.how.word(),
+                    placement.position
+                ),
+            )?;
         }
         let approvals: Vec<String> = model.approvals.iter().map(ToString::to_string).collect();
-        ui.line(&format!("approved by {}", approvals.join(", ")))?;
+        ui.fact("approved by", approvals.join(", "))?;
         let mut table = Table::new(&["file", "size", "blake3", "sha256"]);
         for (path, digest, bytes, sha256) in &model.files {
             let [blake3, sha256] = digest_cells(digest, sha256.as_ref());
@@ -130,68 +132,77 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
     };
     context.ui.data(&shown, |ui| {
         let (actor, status) = (&shown.started_by, shown.status);
-        ui.line(&format!("run         {} ({})", run.experiment_id, run.run()))?;
+        ui.fact("run", format_args!("{} ({})", run.experiment_id, run.run()))?;
         let reason = run.reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default();
-        ui.line(&format!("status      {}{reason}", status.word()))?;
+        ui.fact("status", format_args!("{}{reason}", status.word()))?;
         if let Some(progress) = &shown.progress {
-            ui.line(&format!("progress    {}", progress_line(progress)))?;
+            ui.fact("progress", progress_line(progress))?;
         }
         let words = &run.category_words;
         let words =
             if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
-        ui.line(&format!("category    {} ({}{words})", run.category.word(), run.category_rule))?;
-        ui.line(&format!("name        {}", run.experiment_name))?;
+        ui.fact(
+            "category",
+            format_args!("{} ({}{words})", run.category.word(), run.category_rule),
+        )?;
+        ui.fact("name", &run.experiment_name)?;
         if !run.description.is_empty() {
-            ui.line(&format!("description {}", run.description))?;
+            ui.fact("description", &run.description)?;
         }
-        ui.line(&format!("tags        {}", run.tags.join(", ")))?;
+        ui.fact("tags", run.tags.join(", "))?;
         if run.pinned {
-            ui.line("pinned      yes: retention rules do not move it")?;
+            ui.fact("pinned", "yes: retention rules do not move it")?;
         }
         for (at, text) in &run.notes {
-            ui.line(&format!("note        {}: {text}", Timestamp(*at).human()))?;
+            ui.fact("note", format_args!("{}: {text}", Timestamp(*at).human()))?;
         }
         let started = Timestamp(run.started).human();
-        ui.line(&format!("started     {started} by {actor}, event {}", run.started_position))?;
+        ui.fact("started", format_args!("{started} by {actor}, event {}", run.started_position))?;
         if let (Some(seconds), Some(position)) = (run.duration_seconds, run.ended_position) {
-            ui.line(&format!("took        {}, ended by event {position}", duration(seconds)))?;
+            ui.fact("took", format_args!("{}, ended by event {position}", duration(seconds)))?;
         }
-        ui.line(&format!("folder      {}", run.folder))?;
+        ui.fact("folder", &run.folder)?;
         if let Some(archive) = &run.archive {
             let rule = archive.rule.as_ref().map_or("by hand".into(), |rule| format!("by {rule}"));
-            ui.line(&format!(
-                "archived    {} in {}, {rule} (policy revision {}): {}; event {}",
-                Timestamp(archive.at).human(),
-                archive.archive.word(),
-                archive.policy_revision,
-                archive.reason,
-                archive.position,
-            ))?;
+            ui.fact(
+                "archived",
+                format_args!(
+                    "{} in {}, {rule} (policy revision {}): {}; event {}",
+                    Timestamp(archive.at).human(),
+                    archive.archive.word(),
+                    archive.policy_revision,
+                    archive.reason,
+                    archive.position,
+                ),
+            )?;
         }
         if let Some(deleted) = &run.deleted {
             let plan = deleted.plan.get(..16).unwrap_or_default();
-            ui.line(&format!(
-                "deleted     {} by consolidation {plan}: {}; {} in {}; event {}",
-                Timestamp(deleted.at).human(),
-                deleted.reason,
-                size(deleted.bytes),
-                counted(deleted.files.len(), "file"),
-                deleted.position,
-            ))?;
+            ui.fact(
+                "deleted",
+                format_args!(
+                    "{} by consolidation {plan}: {}; {} in {}; event {}",
+                    Timestamp(deleted.at).human(),
+                    deleted.reason,
+                    size(deleted.bytes),
+                    counted(deleted.files.len(), "file"),
+                    deleted.position,
+                ),
+            )?;
         }
         if !run.dropped.is_empty() {
-            ui.line(&format!("dropped     {}", run.dropped.join(", ")))?;
+            ui.fact("dropped", run.dropped.join(", "))?;
         }
-        ui.line(&format!("config      {} {}", run.config_name, run.config_digest))?;
-        ui.line(&format!("seed        {}", run.shown_seed()))?;
+        ui.fact("config", format_args!("{} {}", run.config_name, run.config_digest))?;
+        ui.fact("seed", run.shown_seed())?;
         let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();
         let data = if run.synthetic { "generated (synthetic)" } else { run.shown_origin() };
         let rows = if rows.is_empty() { NOT_STATED.to_owned() } else { rows.join(", ") };
         let leaked = run.shown_leaked_rows();
-        ui.line(&format!("data        {data}; rows: {rows}; leaked rows: {leaked}"))?;
+        ui.fact("data", format_args!("{data}; rows: {rows}; leaked rows: {leaked}"))?;
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
             let count = counted(count, "parameter");
-            ui.line(&format!("model       {count}, {}", size(bytes)))?;
+            ui.fact("model", format_args!("{count}, {}", size(bytes)))?;
         }
         if let Some(origin) = &shown.origin {
             let unknown = |(_, text): &(i64, String)| text.starts_with(CODE_NOT_RECORDED);
@@ -200,7 +211,7 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
         show_settings(ui, run)?;
         for (by, equal) in &run.reproductions {
             let word = if *equal { "equal" } else { "differing" };
-            ui.line(&format!("reproduced  {word}, by run {by}"))?;
+            ui.fact("reproduced", format_args!("{word}, by run {by}"))?;
         }
         if !run.artifacts.is_empty() {
             ui.line("")?;
@@ -237,17 +248,17 @@ fn show_settings(ui: &mut Ui, run: &RunDetails) -> Result<()> {
         }
     }
     if sections.is_empty() {
-        ui.line(&format!("settings    {NOT_STATED}"))?;
+        ui.fact("settings", NOT_STATED)?;
     }
     for (section, pairs) in &sections {
         let section = if section.is_empty() { "" } else { &format!("{}: ", escape(section)) };
-        ui.line(&format!("settings    {section}{}", pairs.join(", ")))?;
+        ui.fact("settings", format_args!("{section}{}", pairs.join(", ")))?;
     }
     let parameters: BTreeMap<String, String> = run.parameters.iter().cloned().collect();
     match class_weights(&parameters) {
         // Shown with the settings.
         Some(_) => Ok(()),
-        None => ui.line(&format!("weights     class weights {NOT_STATED}")),
+        None => ui.fact("weights", format_args!("class weights {NOT_STATED}")),
     }
 }
 
@@ -262,7 +273,7 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin, unknown_code: bool) -> Result<()
                 (true, false) => "with uncommitted changes (not kept)",
             };
             let commit = git.commit.get(..12).unwrap_or(&git.commit);
-            ui.line(&format!("git         {commit}{branch}, {state}"))?;
+            ui.fact("git", format_args!("{commit}{branch}, {state}"))?;
         }
         None if unknown_code => ui.line("git         not recorded: see the note")?,
         None => ui.line("git         none: the workspace is not in a git repository")?,
@@ -278,22 +289,25 @@ fn show_origin(ui: &mut Ui, origin: &RunOrigin, unknown_code: bool) -> Result<()
     if environment.threads > 0 {
         device += &format!(", threads: {}", environment.threads);
     }
-    ui.line(&format!("device      {device}"))?;
-    ui.line(&format!(
-        "machine     {}, {}, {} (processors: {})",
-        stated(&environment.host),
-        stated(&environment.os),
-        stated(&environment.cpu),
-        environment.cpus,
-    ))?;
+    ui.fact("device", device)?;
+    ui.fact(
+        "machine",
+        format_args!(
+            "{}, {}, {} (processors: {})",
+            stated(&environment.host),
+            stated(&environment.os),
+            stated(&environment.cpu),
+            environment.cpus,
+        ),
+    )?;
     let mut versions = vec![format!("annals {}", environment.tool_version)];
     if !trainer.is_empty() {
         versions.push(format!("trained by {}", escape(trainer)));
     }
     versions.extend(environment.libtorch.as_ref().map(|version| format!("libtorch {version}")));
-    ui.line(&format!("versions    {}", versions.join(", ")))?;
+    ui.fact("versions", versions.join(", "))?;
     for (name, value) in &environment.variables {
-        ui.line(&format!("variable    {}={}", escape(name), escape(value)))?;
+        ui.fact("variable", format_args!("{}={}", escape(name), escape(value)))?;
     }
     Ok(())
 }

@@ -224,6 +224,12 @@ impl Ui {
         })
     }
 
+    /// A line of data with its name before it, in a column of its own.
+    pub(super) fn fact(&mut self, name: &str, value: impl Display) -> Result<()> {
+        const NAME_WIDTH: usize = 11;
+        self.line(&format!("{name:<NAME_WIDTH$} {value}"))
+    }
+
     /// One line of data, or several.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
         let lines: Vec<Cow<'_, str>> = text.split('\n').map(escape).collect();

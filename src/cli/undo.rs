@@ -2,7 +2,6 @@
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::promote::tell_edits;
 use crate::app::{Result, workspace};
 
 /// Undo your last change by appending its inverse, if that can be done safely
@@ -27,7 +26,6 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     } else {
         workspace::undo(&workspace)?
     };
-    tell_edits(&undone.regenerated, context);
     context.ui.data(&undone, |ui| {
         let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };
         let command = super::ui::escape(&undone.command);

@@ -126,7 +126,7 @@ fn wrong_questions_say_what_is_wrong() {
     ask(&["compare", "--where", "final_acuracy > 1"]).refused(2, "did you mean `final_accuracy`?");
     ask(&["compare", "--where", "accuracy >"]).refused(2, "at character 11: a value expected");
     ask(&["compare", "--columns", "acuracy"]).refused(2, "did you mean `accuracy`?");
-    ask(&["compare", "--out", "table.xls"]).refused(2, "none of .csv, .md, .json, .parquet");
+    ask(&["compare", "--out", "table.xls"]).refused(2, "must be .csv, .md, .json or .parquet");
     ask(&["plot", "roc"]).refused(2, "this picture shows one run, but 2 were selected");
     ask(&["plot", "architecture", "--x", "n_emd"]).refused(2, "no run has a column \"n_emd\"");
     ask(&["plot", "confusion", "triple", "--out", "x.gif"]).refused(2, "must be .svg or .png");

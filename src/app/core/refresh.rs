@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::app::{Error, ErrorKind, Layout, Result, Workspace};
-use crate::projection::files::{Exporter, Regenerated};
+use crate::projection::files::{Edited, Exporter, Regenerated};
 use crate::projection::{Snapshot, ViewError, Views};
 
 impl From<ViewError> for Error {
@@ -59,48 +59,66 @@ impl Workspace {
         }
     }
 
-    /// Brings views and registry files up to date, and tells which files somebody had edited. Where
-    /// they cannot be written, that is a warning: what was decided is in the log all the same.
+    /// Brings views and registry files up to date. Which files somebody had edited is a warning, and
+    /// so is that files cannot be written: what was decided is in the log all the same.
     ///
     /// # Errors
     /// When the log is damaged.
-    pub fn refresh(&self) -> Result<Regenerated> {
+    pub fn refresh(&self) -> Result<()> {
         self.refresh_in(&self.layout)
     }
 
     /// [`Self::refresh`] where the workspace has another layout by now.
-    pub(in crate::app) fn refresh_in(&self, layout: &Layout) -> Result<Regenerated> {
+    pub(in crate::app) fn refresh_in(&self, layout: &Layout) -> Result<()> {
         if self.dry_run {
-            return Ok(Regenerated::default());
+            return Ok(());
         }
         let refreshed = || -> Result<Regenerated> {
             self.views().update(&self.store)?;
             let snapshot = self.snapshot()?;
             Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
         };
-        refreshed().or_else(|error| {
-            if error.kind != ErrorKind::Io {
-                return Err(error);
+        match refreshed() {
+            Ok(files) => self.tell_edits(&files),
+            Err(error) if error.kind == ErrorKind::Io => {
+                let mut text = format!("what was decided is recorded, but {error}");
+                let mut cause = std::error::Error::source(&error);
+                while let Some(source) = cause {
+                    let _ = write!(text, ": {source}");
+                    cause = source.source();
+                }
+                text.push_str(
+                    "; views and registry files follow with the next change, or `annals replay`",
+                );
+                self.warnings.push(text);
             }
-            let mut text = format!("what was decided is recorded, but {error}");
-            let mut cause = std::error::Error::source(&error);
-            while let Some(source) = cause {
-                let _ = write!(text, ": {source}");
-                cause = source.source();
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Warns of registry files that somebody had edited, and says what does the same.
+    pub(in crate::app) fn tell_edits(&self, files: &Regenerated) {
+        for (file, why) in &files.unwritten {
+            self.warnings.push(format!("{file} was not written: {why}"));
+        }
+        for edited in &files.edited {
+            let Edited { file, kept_as, instead } = edited;
+            let mut text = format!("{file} was edited by hand; the edit is stored in {kept_as}");
+            for (key, value) in instead {
+                let _ = write!(text, "\n  to change this rule: annals policy set {key} '{value}'");
             }
-            text.push_str(
-                "; views and registry files follow with the next change, or `annals replay`",
-            );
             self.warnings.push(text);
-            Ok(Regenerated::default())
-        })
+        }
     }
 
     /// [`Self::refresh`] after an invocation that may have failed: what it recorded on the way,
     /// such as a move that was rolled back, is in the files all the same.
-    pub(in crate::app) fn refreshed<T>(&self, ended: Result<T>) -> Result<(T, Regenerated)> {
-        let regenerated = self.refresh();
-        Ok((ended?, regenerated?))
+    pub(in crate::app) fn refreshed<T>(&self, ended: Result<T>) -> Result<T> {
+        let refreshed = self.refresh();
+        let ended = ended?;
+        refreshed?;
+        Ok(ended)
     }
 
     pub(in crate::app) fn annals_dir(&self) -> std::path::PathBuf {

@@ -16,7 +16,6 @@ use crate::domain::registry::{
     Bump, ModelVersion, RegistryCommand, RegistryState, Semver, named_version, next_version,
 };
 use crate::effect;
-use crate::projection::files::Regenerated;
 use crate::projection::registry::ModelRow;
 use crate::store::{Access, View};
 
@@ -38,9 +37,6 @@ pub struct ModelChange {
     pub astray: Vec<String>,
     /// How the folder that is replaced or removed differs from its record.
     pub damage: FolderDamage,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// An alias that points at a version now.
@@ -139,8 +135,8 @@ fn place(
         placed.damage.kept = moves::execute(workspace, &session, &placed.plan)?.kept;
         Ok(placed)
     });
-    let (placed, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(ModelChange { dry_run: false, regenerated, ..placed })
+    let placed = workspace.refreshed(session.finish_with(result))?;
+    Ok(ModelChange { dry_run: false, ..placed })
 }
 
 fn decide_demotion<A: Access>(
@@ -323,7 +319,7 @@ fn change_registry<T>(
         Ok(changed)
     });
     match &changed {
-        Ok(_) => drop(workspace.refresh()?),
+        Ok(_) => workspace.refresh()?,
         Err(error) if error.kind == ErrorKind::Rejected => workspace.refuse(verb, error)?,
         Err(_) => {}
     }
@@ -378,6 +374,5 @@ fn placed(
         plan,
         astray: astray.map(|(alias, _)| alias.clone()).collect(),
         damage,
-        regenerated: Regenerated::default(),
     }
 }

@@ -22,7 +22,6 @@ use crate::domain::run::{NOT_STATED, Unstated};
 use crate::domain::{Provenance, Rejection, RuleResult};
 use crate::effect::{self, EffectError};
 use crate::model::{MODEL_FILES, ModelFile, SIDE_FILES};
-use crate::projection::files::Regenerated;
 
 /// What goes into production besides them. README.md is written anew, with what a promotion adds.
 const PAPERS: [(&str, &str); 2] =
@@ -68,9 +67,6 @@ pub struct Promoted {
     pub damage: FolderDamage,
     /// Rules about facts that nobody stated; the policy does not refuse such a run.
     pub not_stated: Vec<String>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// A request that somebody approved.
@@ -154,8 +150,8 @@ pub fn plan_promotion(
 pub fn promote(workspace: &Workspace, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
     let session = workspace.begin("promote")?;
     let result = promote_in(workspace, &session, run, options);
-    let (promoted, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(Promoted { dry_run: false, regenerated, ..promoted })
+    let promoted = workspace.refreshed(session.finish_with(result))?;
+    Ok(Promoted { dry_run: false, ..promoted })
 }
 
 fn promote_in(
@@ -301,7 +297,6 @@ fn decide_promotion(
         plan: None,
         damage: FolderDamage::default(),
         not_stated: not_stated.map(|rule| rule.rule.into_owned()).collect(),
-        regenerated: Regenerated::default(),
     };
     if !options.request_only {
         let rules = &facts.policy.policy.production_promotion;

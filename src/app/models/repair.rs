@@ -12,7 +12,6 @@ use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
 use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};
 use crate::effect;
-use crate::projection::files::Regenerated;
 use crate::store::{Access, View};
 
 /// Paths of differences that one event holds, in bytes, so that it fits.
@@ -42,9 +41,6 @@ pub struct Repaired {
     pub path: String,
     /// What was not as recorded; nothing for a model that needed no repair.
     pub damage: FolderDamage,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// What a repair of several models did, or would do.
@@ -92,7 +88,8 @@ pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Resu
     workspace.recover()?;
     let planned = plan_repair(workspace, name)?;
     if planned.damage.found.is_empty() {
-        return Ok(Repaired { regenerated: workspace.refresh()?, ..planned });
+        workspace.refresh()?;
+        return Ok(planned);
     }
     let session = workspace.begin("repair")?;
     let decided = session.transact(|tx| {
@@ -126,8 +123,7 @@ pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Resu
         damage.kept = moves::execute(workspace, &session, &plan)?.kept;
         Ok(repaired(name, &version, damage))
     });
-    let (repaired, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(Repaired { regenerated, ..repaired })
+    workspace.refreshed(session.finish_with(result))
 }
 
 fn repaired(name: &str, version: &ModelVersion, damage: FolderDamage) -> Repaired {
@@ -137,7 +133,6 @@ fn repaired(name: &str, version: &ModelVersion, damage: FolderDamage) -> Repaire
         version: version.version().to_string(),
         path: version.path.clone(),
         damage,
-        regenerated: Regenerated::default(),
     }
 }
 

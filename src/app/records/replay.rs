@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::{TimeSpan, Timestamp};
-use crate::projection::files::{Exporter, FileDifference, Regenerated};
+use crate::projection::files::{Exporter, FileDifference};
 use crate::projection::{Snapshot, Views};
 use crate::store::Filter;
 
@@ -23,9 +23,6 @@ const CHECK_WAIT: Duration = Duration::from_millis(100);
 pub struct Replayed {
     /// Those that were not what the log says before.
     pub changed: Vec<String>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// Registry files that were written into another folder.
@@ -45,7 +42,8 @@ pub fn replay(workspace: &Workspace) -> Result<Replayed> {
     workspace.views().rebuild(&workspace.store)?;
     let snapshot = workspace.snapshot()?;
     let regenerated = workspace.exporter().regenerate(&snapshot, &workspace.settings.project)?;
-    Ok(Replayed { changed: regenerated.changed.clone(), regenerated })
+    workspace.tell_edits(&regenerated);
+    Ok(Replayed { changed: regenerated.changed })
 }
 
 /// Compares views and registry files with what the log says; with the files as they were at

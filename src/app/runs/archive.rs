@@ -19,7 +19,6 @@ use crate::domain::run::{
 };
 use crate::domain::{Decider as _, Event, Provenance, Rejection};
 use crate::effect::{self, EffectError};
-use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
 use crate::store::{Access, Store, View};
 
@@ -60,9 +59,6 @@ pub struct Moved {
     pub lost: Vec<String>,
     /// The move.
     pub plan: MovePlanned,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// What a decision about a run's place looks at.
@@ -166,7 +162,6 @@ pub fn plan_archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest)
         bytes_before,
         bytes_after: request.pack.is_none().then_some(bytes_kept),
         lost: vec![],
-        regenerated: Regenerated::default(),
     })
 }
 
@@ -215,8 +210,8 @@ fn relocation(
 pub fn archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
     let session = workspace.begin("archive")?;
     let result = archive_in(workspace, &session, run, request);
-    let (moved, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(Moved { planned_only: false, regenerated, ..moved })
+    let moved = workspace.refreshed(session.finish_with(result))?;
+    Ok(Moved { planned_only: false, ..moved })
 }
 
 pub(in crate::app) fn archive_in(
@@ -284,7 +279,6 @@ pub fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -
         bytes_before,
         bytes_after: Some(bytes_after),
         lost,
-        regenerated: Regenerated::default(),
     })
 }
 
@@ -324,8 +318,8 @@ pub fn restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Res
         moves::execute(workspace, &session, &moved.plan)?;
         Ok(moved)
     });
-    let (moved, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(Moved { planned_only: false, regenerated, ..moved })
+    let moved = workspace.refreshed(session.finish_with(result))?;
+    Ok(Moved { planned_only: false, ..moved })
 }
 
 pub(in crate::app) fn changed_meanwhile(run: &RunState) -> Error {

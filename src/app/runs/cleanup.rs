@@ -15,7 +15,6 @@ use crate::domain::registry::RequestStatus;
 use crate::domain::run::{Archive, Pack};
 use crate::effect;
 use crate::projection::Snapshot;
-use crate::projection::files::Regenerated;
 
 /// How to tidy up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,9 +59,6 @@ pub struct Cleanup {
     pub keep: u32,
     /// What the rules found.
     pub moves: Vec<CleanupMove>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 impl Cleanup {
@@ -82,8 +78,7 @@ pub fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<C
     let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
     let due = due(workspace, &views, &policy, Some(keep))?;
     let moves = moves(workspace, &views, due, request)?;
-    let regenerated = Regenerated::default();
-    Ok(Cleanup { policy_revision, keep, moves, regenerated })
+    Ok(Cleanup { policy_revision, keep, moves })
 }
 
 /// Why the rules about old runs leave a run alone, whatever its age.
@@ -214,8 +209,7 @@ pub fn housekeep(workspace: &Workspace, forced: bool) -> Result<Option<Cleanup>>
     let due = due(workspace, &views, &policy, (rules.enabled || forced).then_some(keep))?;
     let request = CleanupRequest::default();
     let moves = moves(workspace, &views, due, &request)?;
-    let regenerated = Regenerated::default();
-    let plan = Cleanup { policy_revision, keep, moves, regenerated };
+    let plan = Cleanup { policy_revision, keep, moves };
     // Nothing to do is nothing to record.
     if plan.moving().next().is_none() {
         return Ok(None);
@@ -235,7 +229,7 @@ fn archive_all_due(
         .iter_mut()
         .filter(|found| found.stays.is_none())
         .try_for_each(|found| archive_due(workspace, &session, found, request));
-    ((), plan.regenerated) = workspace.refreshed(session.finish_with(result))?;
+    workspace.refreshed(session.finish_with(result))?;
     Ok(plan)
 }
 

@@ -7,7 +7,6 @@ use crate::app::{ErrorKind, Result, Workspace, fold_policy};
 use crate::base::RunId;
 use crate::domain::Provenance;
 use crate::domain::run::{Category, RunCommand, RunEdit, RunEvent, RunFacts, RunState, RunStream};
-use crate::projection::files::Regenerated;
 
 /// What an edit came to.
 #[derive(Clone, Debug)]
@@ -16,8 +15,6 @@ pub struct EditedRun {
     pub run: RunState,
     /// What was new.
     pub events: Vec<RunEvent>,
-    /// Registry files that somebody had edited.
-    pub regenerated: Regenerated,
 }
 
 /// A run after somebody edited what is said of it.
@@ -81,5 +78,6 @@ pub fn edit_run(
         }
         edited => edited?,
     };
-    Ok(EditedRun { run, events, regenerated: workspace.refresh()? })
+    workspace.refresh()?;
+    Ok(EditedRun { run, events })
 }

@@ -23,7 +23,6 @@ use crate::domain::policy::Policy;
 use crate::domain::run::RunStatus;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
-use crate::projection::files::Regenerated;
 use crate::projection::runs::RunDetails;
 
 const VERB: &str = "layout migrate";
@@ -52,9 +51,6 @@ pub struct Migration {
     pub to: LayoutKind,
     /// The folders that move.
     pub moves: Vec<LayoutMove>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// What [`migrate`] would do now.
@@ -105,8 +101,7 @@ pub fn plan_migration(workspace: &Workspace, to: LayoutKind) -> Result<Migration
             });
         }
     }
-    let regenerated = Regenerated::default();
-    Ok(Migration { from: workspace.layout.kind, to, moves, regenerated })
+    Ok(Migration { from: workspace.layout.kind, to, moves })
 }
 
 /// Refuses to leave a layout whose folders `annals.toml` names: they would be forgotten.
@@ -190,10 +185,10 @@ pub fn migrate(workspace: &Workspace, to: LayoutKind) -> Result<Migration> {
         true => Layout::new(to),
         false => workspace.layout.clone(),
     };
-    let regenerated = workspace.refresh_in(&layout);
+    let refreshed = workspace.refresh_in(&layout);
     ended?;
-    let regenerated = regenerated?;
-    Ok(Migration { regenerated, ..migration })
+    refreshed?;
+    Ok(migration)
 }
 
 fn migrate_in(

@@ -12,7 +12,7 @@ use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Timestamp;
 use crate::domain::workspace::{LayoutKind, LogsPacked, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
-use crate::projection::files::{Regenerated, StandaloneLog, loose_logs};
+use crate::projection::files::{StandaloneLog, loose_logs};
 
 /// Runs that one event names.
 const RUNS_PER_EVENT: usize = 1_000;
@@ -39,9 +39,6 @@ pub struct LogPack {
     pub bytes_before: u64,
     /// Size of the file; none where nothing was packed yet.
     pub bytes_after: Option<u64>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// What [`pack_logs`] would do now.
@@ -84,8 +81,8 @@ pub fn pack_logs(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
         }
         tx.append(&mut packs)
     })?;
-    let regenerated = workspace.refresh()?;
-    Ok(LogPack { bytes_after: Some(size), regenerated, ..plan })
+    workspace.refresh()?;
+    Ok(LogPack { bytes_after: Some(size), ..plan })
 }
 
 fn logs_before(workspace: &Workspace, before: Timestamp) -> Result<(LogPack, Vec<StandaloneLog>)> {
@@ -116,7 +113,6 @@ fn logs_before(workspace: &Workspace, before: Timestamp) -> Result<(LogPack, Vec
         bytes_before: packed.iter().map(|log| log.bytes).sum(),
         bytes_after: None,
         logs: packed,
-        regenerated: Regenerated::default(),
     };
     Ok((plan, logs))
 }

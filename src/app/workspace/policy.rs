@@ -167,7 +167,7 @@ fn change_policy(
     verb: &'static str,
     command: impl FnOnce(&PolicyState) -> Result<PolicyCommand>,
 ) -> Result<Vec<PolicyChange>> {
-    workspace.decide(verb, |tx| {
+    let changes = workspace.decide(verb, |tx| {
         let mut rules = Draft::<PolicyStream>::read(tx.log(), ())?;
         rules.decide(command(&rules)?, &())?;
         tx.append(&mut rules)?;
@@ -176,7 +176,9 @@ fn change_policy(
             changed.changes.clone()
         });
         Ok(changes.collect())
-    })
+    })?;
+    workspace.refresh()?;
+    Ok(changes)
 }
 
 /// Every change of the rules with its position, in a log of at most `size` events; the index is the

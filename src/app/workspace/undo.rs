@@ -22,7 +22,6 @@ use crate::domain::registry::{RegistryEvent, RegistryState, RegistryStream};
 use crate::domain::run::{Archive, Pack, RunEdit, RunEvent, RunState, RunStream};
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Decider as _, Event, Header, Kind, StreamId, StreamType};
-use crate::projection::files::Regenerated;
 use crate::store::{Access, Filter, StoreError, TAG_ACTOR, View};
 
 /// Events looked at in one step backwards.
@@ -41,9 +40,6 @@ pub struct Undone {
     pub redo: bool,
     /// Whether it was taken back; false for a dry run.
     pub done: bool,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 impl Undone {
@@ -109,31 +105,28 @@ pub fn undo(workspace: &Workspace) -> Result<Undone> {
     };
     let reason = undone.reason();
     undone.done = true;
-    undone.regenerated = match reverse {
-        Reverse::Edit(run, command) => runs::edit_run(workspace, "undo", run, command)?.regenerated,
-        Reverse::Restore(run) => runs::restore(workspace, run, Some(reason))?.regenerated,
+    match reverse {
+        Reverse::Edit(run, command) => drop(runs::edit_run(workspace, "undo", run, command)?),
+        Reverse::Restore(run) => drop(runs::restore(workspace, run, Some(reason))?),
         Reverse::Archive(run, archive, pack) => {
             let request = ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
-            runs::archive(workspace, run, &request)?.regenerated
+            runs::archive(workspace, run, &request)?;
         }
-        Reverse::Demote(name) => models::demote(workspace, &name, &reason)?.regenerated,
+        Reverse::Demote(name) => drop(models::demote(workspace, &name, &reason)?),
         Reverse::RollBack(name, number) => {
-            models::roll_back(workspace, &name, Some(&number.to_string()), &reason)?.regenerated
+            models::roll_back(workspace, &name, Some(&number.to_string()), &reason)?;
         }
         Reverse::Alias(alias, Some((name, number))) => {
             models::set_alias(workspace, &alias, &format!("{name}@{number}"), Some(reason))?;
-            workspace.refresh()?
         }
         Reverse::Alias(alias, None) => {
             models::remove_alias(workspace, &alias, Some(reason))?;
-            workspace.refresh()?
         }
         Reverse::Policy(policy, based_on) => {
             let text = serde_json::to_string(&policy).unwrap_or_default();
             workspace::replace_policy(workspace, &text, based_on, Some(reason))?;
-            workspace.refresh()?
         }
-    };
+    }
     Ok(undone)
 }
 
@@ -198,8 +191,8 @@ fn reversal(workspace: &Workspace) -> Result<(Undone, Reverse)> {
     }
     let reverse = reversed.map_err(refused)?;
     let redo = command.split(' ').next() == Some("undo");
-    let (by, regenerated) = (reverse.told(), Regenerated::default());
-    Ok((Undone { position: start, command, by, redo, done: false, regenerated }, reverse))
+    let by = reverse.told();
+    Ok((Undone { position: start, command, by, redo, done: false }, reverse))
 }
 
 /// The command that recorded an event, in brackets.

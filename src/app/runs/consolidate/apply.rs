@@ -22,7 +22,6 @@ use crate::domain::run::{Archive, Pack};
 use crate::domain::workspace::{ConsolidationResult, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
 use crate::projection::Snapshot;
-use crate::projection::files::Regenerated;
 
 /// The verb of the invocations; two at once do not work.
 const VERB: &str = "consolidate";
@@ -44,9 +43,6 @@ pub struct Applied {
     pub bytes_before: u64,
     /// Their size now.
     pub bytes_after: u64,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// What stands as the rule in the events of runs that a plan archived.
@@ -90,8 +86,7 @@ impl Progress {
 pub fn apply_consolidation(workspace: &Workspace, digits: &str) -> Result<Applied> {
     let session = workspace.begin(VERB)?;
     let result = apply_in(workspace, &session, digits);
-    let (applied, regenerated) = workspace.refreshed(session.finish_with(result))?;
-    Ok(Applied { regenerated, ..applied })
+    workspace.refreshed(session.finish_with(result))
 }
 
 /// The plan that [`apply_consolidation`] would carry out.
@@ -134,7 +129,6 @@ fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Resul
         stayed,
         bytes_before: rows().map(|row| row.bytes).sum(),
         bytes_after: rows().map(|row| progress.after(row).unwrap_or(row.bytes)).sum(),
-        regenerated: Regenerated::default(),
     };
     if !applied.already {
         let command = WorkspaceCommand::ApplyConsolidation(ConsolidationResult {

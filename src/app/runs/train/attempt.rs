@@ -140,7 +140,7 @@ pub fn train(
         },
     );
     let ended = close(session, run, &folder, result);
-    trained(workspace, run, baseline, ended, reporter)
+    trained(workspace, run, baseline, ended)
 }
 
 /// The run as it is when its training has ended.
@@ -149,13 +149,9 @@ pub(super) fn trained(
     run: RunId,
     baseline: Option<Baseline>,
     ended: Result<()>,
-    reporter: &mut dyn Reporter,
 ) -> Result<Trained> {
     // A run that failed is in the registry too.
     let refreshed = workspace.refresh();
-    if let Ok(regenerated) = &refreshed {
-        reporter.regenerated(regenerated);
-    }
     ended?;
     refreshed?;
     let details = workspace
@@ -217,9 +213,8 @@ pub(super) fn run_attempt(
         .map_err(|e| Error::caused(ErrorKind::TrainingFailed, "the engine is lost", e))?;
     // The registry files have the run from its start on; the engine works meanwhile. Without
     // them the log is as good.
-    match workspace.refresh() {
-        Ok(regenerated) => reporter.regenerated(&regenerated),
-        Err(error) => reporter.warn(&format!("the registry files are stale: {error}")),
+    if let Err(error) = workspace.refresh() {
+        reporter.warn(&format!("the registry files are stale: {error}"));
     }
     let mut log_file = TrainingLogFile::open(&folder.path.join(folder.log_file()));
     let driven =

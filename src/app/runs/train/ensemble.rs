@@ -146,7 +146,7 @@ pub fn create_ensemble(
     let made = Made { run, name: &name, members, evaluation, seconds };
     let result = record_ensemble(workspace, &session, &made, &folder);
     let ended = super::close(session, run, &folder, result);
-    Ok(super::trained(workspace, run, None, ended, reporter)?.run)
+    Ok(super::trained(workspace, run, None, ended)?.run)
 }
 
 /// The runs that `texts` name, checked to have the same labels and test rows.

@@ -142,7 +142,7 @@ pub fn reproduce(
             Ok(())
         });
     let ended = super::close(session, run, &folder, result);
-    let run = super::trained(workspace, run, None, ended, reporter)?.run;
+    let run = super::trained(workspace, run, None, ended)?.run;
     let bug = || Error::new(ErrorKind::Bug, "BUG: a reproduction was not compared");
     let (verdict, numbers) = compared.ok_or_else(bug)?;
     let original = again.original.started.experiment_id;

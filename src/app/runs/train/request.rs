@@ -14,7 +14,6 @@ use crate::model::config::{Architecture, Threshold, TrainConfig};
 use crate::model::hf::HfError;
 use crate::model::settings;
 use crate::model::{self, ModelError, Preparation, Program};
-use crate::projection::files::Regenerated;
 use crate::train::TrainEvent;
 
 /// A training, as the user asked for it.
@@ -78,8 +77,6 @@ pub trait Reporter {
     fn note(&mut self, line: &str);
     /// One line the user should not miss.
     fn warn(&mut self, line: &str);
-    /// The registry files were written, some of them maybe over an edit.
-    fn regenerated(&mut self, files: &Regenerated);
     /// Something happened in training.
     fn event(&mut self, event: &TrainEvent);
 }

@@ -59,7 +59,7 @@ pub fn resume(
     let session = workspace.begin("train")?;
     let result = resume_in(workspace, &session, &found, programs, stop, reporter);
     let ended = super::close(session, found.run, &found.folder, result);
-    super::trained(workspace, found.run, None, ended, reporter)
+    super::trained(workspace, found.run, None, ended)
 }
 
 fn resume_in(

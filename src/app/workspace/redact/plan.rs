@@ -13,7 +13,7 @@ use super::text_matcher::{Renamed, TextMatcher, placeholder};
 use super::{events, files};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
-use crate::app::{Error, ErrorKind, Regenerated, Result, Workspace, workspace};
+use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
 use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
     RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
@@ -108,9 +108,6 @@ pub struct Redaction {
     pub changed: Vec<String>,
     /// Events whose texts can still be confirmed by who guesses them: recorded without a salt.
     pub guessable: Vec<u64>,
-    /// Registry files that somebody had edited.
-    #[serde(skip)]
-    pub regenerated: Regenerated,
 }
 
 /// Who took texts out of an event.
@@ -229,7 +226,7 @@ pub fn redact(workspace: &Workspace, request: &RedactRequest) -> Result<Redactio
     let changed = session.finish_with(files::put_staged(workspace, &plan.files.digests.blake3))?;
     let mut report = plan.report(Some(first));
     report.changed = changed;
-    report.regenerated = workspace.refresh()?;
+    workspace.refresh()?;
     Ok(report)
 }
 
@@ -442,7 +439,6 @@ impl Plan {
             stays: self.stays,
             changed: vec![],
             guessable: self.guessable,
-            regenerated: Regenerated::default(),
         }
     }
 }
