@@ -283,7 +283,7 @@ fn pretrained_weights_have_a_folder() {
     let folder = ward.path("model_weights/pretrained");
     assert!(folder.is_dir());
     let shown = ward.annals(&["layout", "show"]).ok().out;
-    assert!(shown.contains("pretrained   model_weights/pretrained/"), "{shown}");
+    assert!(shown.contains("pretrained  model_weights/pretrained/"), "{shown}");
     let ignored = String::from_utf8(ward.read(".gitignore")).unwrap();
     assert!(ignored.contains("/model_weights/pretrained/"), "{ignored}");
     std::fs::write(folder.join("PAT-S.safetensors"), "no weights").unwrap();

@@ -131,6 +131,9 @@ pub const CHANGING: &[Case] = &[
     ("version bump", &[], &["version", "bump", "minor", "ward"], In("actors")),
 ];
 
+/// Verbs that regenerate no registry file.
+const SILENT: &[&str] = &["gc", "run log", "run save", "snapshot restore"];
+
 /// Verbs whose words are known only when they are used: `cases_of_their_own`.
 const APART: [&str; 2] = ["consolidate apply", "init"];
 
@@ -215,6 +218,27 @@ fn each_is_run_twice() {
         assert!(UNDERSTOOD.contains(&again.code), "{} again: {}", case.0, again.err);
         agree(&ward);
     }
+}
+
+#[test]
+fn each_tells_of_registry_files_that_were_edited_by_hand() {
+    const FILE: &str = "models_registry.json";
+    let mut silent = Vec::new();
+    for case in CHANGING {
+        let ward = begun(case);
+        std::fs::write(ward.path(FILE), "mine").unwrap();
+        let told = ward.annals(case.2).ok().err;
+        if ward.read(FILE) == b"mine" {
+            assert!(!told.contains("edited by hand"), "{}: {told}", case.0);
+            silent.push(case.0);
+            continue;
+        }
+        assert!(told.contains(&format!("{FILE} was edited by hand")), "{}: {told}", case.0);
+        assert_eq!(ward.read(&format!("{FILE}.edited-1")), b"mine", "{}", case.0);
+        agree(&ward);
+    }
+    // Verbs after which the files are what they were before.
+    assert_eq!(silent, SILENT);
 }
 
 #[test]

@@ -59,8 +59,8 @@ impl Workspace {
         }
     }
 
-    /// Brings views and registry files up to date. Which files somebody had edited is a warning, and
-    /// so is that files cannot be written: what was decided is in the log all the same.
+    /// Brings views and registry files up to date. Which files somebody had edited is a warning,
+    /// and so is that files cannot be written: what was decided is in the log all the same.
     ///
     /// # Errors
     /// When the log is damaged.
