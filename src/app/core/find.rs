@@ -32,23 +32,22 @@ struct FittingRuns {
     exact: Option<RunId>,
     named: Vec<(RunId, String)>,
     prefixed: Vec<(RunId, String)>,
-    all: Vec<String>,
 }
 
 impl FittingRuns {
     fn of(views: &Snapshot, text: &str) -> Result<Self> {
         let mut fitting = Self::default();
+        let whole_id = text.parse::<RunId>().ok();
         views.run_names(|id, experiment_id, name| {
-            if experiment_id == text || id.to_string() == text {
+            if experiment_id == text || whole_id == Some(id) {
                 fitting.exact = Some(id);
             } else if name == text {
                 fitting.named.push((id, experiment_id.to_owned()));
             } else if !text.is_empty()
-                && (experiment_id.starts_with(text) || id.to_string().starts_with(text))
+                && (experiment_id.starts_with(text) || id.letters().starts_with(text.as_bytes()))
             {
                 fitting.prefixed.push((id, experiment_id.to_owned()));
             }
-            fitting.all.push(experiment_id.to_owned());
         })?;
         Ok(fitting)
     }
@@ -63,7 +62,10 @@ impl Workspace {
     /// [`ErrorKind::NotFound`] with the nearest name; [`ErrorKind::Usage`] when several fit, with
     /// their names.
     pub fn find_run(&self, views: &Snapshot, text: &str) -> Result<RunId> {
-        let fitting = FittingRuns::of(views, text)?;
+        self.run_of(views, text, &FittingRuns::of(views, text)?)
+    }
+
+    fn run_of(&self, views: &Snapshot, text: &str, fitting: &FittingRuns) -> Result<RunId> {
         if let Some(id) = fitting.exact {
             return Ok(id);
         }
@@ -81,7 +83,9 @@ impl Workspace {
             [] if text == LATEST => newest(views),
             [] => {
                 let error = Error::new(ErrorKind::NotFound, format!("there is no run \"{text}\""));
-                Err(match nearest(text, fitting.all.iter().map(String::as_str)) {
+                let mut all = Vec::new();
+                views.run_names(|_, experiment_id, _| all.push(experiment_id.to_owned()))?;
+                Err(match nearest(text, all.iter().map(String::as_str)) {
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
                     None => error.hint("`annals list` shows all runs"),
                 })
@@ -101,12 +105,13 @@ impl Workspace {
     /// # Errors
     /// As [`Self::find_run`] and [`Self::find_version`].
     pub fn find_named(&self, views: &Snapshot, text: &str) -> Result<Named> {
-        if FittingRuns::of(views, text)?.exact.is_none()
+        let fitting = FittingRuns::of(views, text)?;
+        if fitting.exact.is_none()
             && let Some(model) = self.find_version(views, text)?
         {
             return Ok(Named::Version(Box::new(model)));
         }
-        self.find_run(views, text).map(Named::Run)
+        self.run_of(views, text, &fitting).map(Named::Run)
     }
 
     /// The version of a production model that `text` names: `NAME` for the one in production, else
