@@ -11,7 +11,7 @@ use serde::Serialize;
 pub enum Identity {
     /// The actor's name is what the process said (a user name).
     Claimed,
-    /// The actor signed [`signing_message`].
+    /// The actor signed [`signing_message`](super::signing_message).
     Signed {
         /// Position of the `key.created` event that holds the public key.
         key: u64,
