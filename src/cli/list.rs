@@ -135,7 +135,7 @@ fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()
                 table.reserve(listed.rows.len());
                 listed.rows.iter().for_each(|run| table.row(cells(run, listed.id_letters)));
                 ui.table(&table)?;
-                remarks(ui, listed);
+                remarks(ui, listed, args.scope.is_past());
                 if !listed.rows.is_empty() {
                     ui.dim("Scores are of the test split.");
                     if listed.rows.iter().any(is_marked) {
@@ -152,19 +152,21 @@ fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()
                 table.row(row.iter().map(Cell::shown));
             }
             ui.table(&table)?;
-            remarks(ui, listed);
+            remarks(ui, listed, args.scope.is_past());
             Ok(())
         })
     })
 }
 
 /// What there is to note about the list as a whole.
-fn remarks(ui: &mut Ui, listed: &RunListed<'_>) {
+fn remarks(ui: &mut Ui, listed: &RunListed<'_>, past: bool) {
     for silent in &listed.silent {
         let (what, advice) = silent.advice();
         ui.warn(&format!("{what}; {advice}"));
     }
-    if listed.runs == 0 {
+    if listed.runs == 0 && past {
+        ui.note("No run had begun then.");
+    } else if listed.runs == 0 {
         ui.note("No runs yet. `annals train --config baseline_small` trains one.");
     } else if listed.rows.is_empty() && listed.columns.is_empty() {
         ui.note("No run meets these conditions.");

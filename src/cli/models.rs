@@ -30,10 +30,13 @@ fn print(args: &Args, workspace: &Workspace, context: &mut Context) -> Result<()
     let models = models::list_models(workspace, args.name.as_deref(), args.all)?;
     context.ui.data(&models, |ui| {
         if models.is_empty() {
-            ui.note(
-                "No model is in production. `annals candidates` lists the runs that meet the \
-                 rules.",
-            );
+            ui.note(match args.scope.is_past() {
+                true => "No model was in production then.",
+                false => {
+                    "No model is in production. `annals candidates` lists the runs that meet the \
+                     rules."
+                }
+            });
             return Ok(());
         }
         let mut table = Table::new(&[

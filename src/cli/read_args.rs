@@ -49,6 +49,11 @@ impl LogFile {
 }
 
 impl ReadScope {
+    /// Whether the answer is of former times: advice on what to do now would be out of place.
+    pub(super) fn is_past(&self) -> bool {
+        self.as_of.is_some()
+    }
+
     /// Answers from what is asked for.
     ///
     /// # Errors

@@ -103,6 +103,13 @@ fn models_and_status_name_what_is_in_production() {
     assert_eq!(details, ward.annals(&["show", "one"]).ok().out);
     let bare = Workspace::new();
     assert!(bare.annals(&["models"]).ok().err.contains("No model is in production"));
+    // Of former times nobody is told what to do now.
+    for (verb, said) in
+        [("models", "No model was in production then."), ("list", "No run had begun then.")]
+    {
+        let told = bare.annals(&[verb, "--as-of", "1"]).ok().err;
+        assert!(told.contains(said) && !told.contains('`'), "{told}");
+    }
 }
 
 #[test]
