@@ -141,13 +141,22 @@ pub(super) struct Entry {
     pub(super) node: Node,
 }
 
+/// Settings are nested a few levels deep; each level of a text takes up to 45 kB of the stack.
+const DEPTH_MAX: usize = 24;
+
+/// How every YAML text is read: deep nesting is refused, where it would overflow the stack.
+pub fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } }
+}
+
 /// Reads a text that must be a map; an empty text is an empty map.
 pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
     let syntax = |e: &serde_saphyr::Error| ConfigError::Syntax {
         place: SourceLocation::new(file, e.location()),
         message: first_line(&e.without_snippet().to_string()),
     };
-    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str(text).map_err(|e| syntax(&e))?;
+    let raw: Option<Spanned<Raw>> =
+        serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| syntax(&e))?;
     let node = match raw {
         Some(raw) => to_node(file, raw),
         None => Node { place: SourceLocation::new(file, None), value: Value::Map(Vec::new()) },

@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Value};
 
 use crate::app::{Error, ErrorKind, Result};
+use crate::model::config::yaml_options;
 
 /// The settings by dotted key, as JSON text.
 ///
@@ -18,7 +19,7 @@ pub(super) fn parameters(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, S
     let text = std::str::from_utf8(bytes).map_err(|e| bad(e.to_string()))?;
     let Exact(value) = match path.extension().is_some_and(|e| e == "json") {
         true => serde_json::from_str(text).map_err(|e| bad(e.to_string()))?,
-        false => serde_saphyr::from_str(text).map_err(|e| {
+        false => serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| {
             let message = e.without_snippet().to_string();
             bad(message.lines().next().unwrap_or_default().to_owned())
         })?,
@@ -163,6 +164,22 @@ mod tests {
             let said = refused.to_string();
             assert!(said.starts_with(&format!("{name}: ")), "{said}");
             assert!(said.contains("twice") || said.contains("duplicate"), "{said}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_the_stack_ends() {
+        for depth in [100, 2_000, 200_000] {
+            let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+            let maps = format!("{}1{}", "{a: ".repeat(depth), "}".repeat(depth));
+            let lists = format!("a:\n{}1\n", "- ".repeat(depth));
+            for text in [&nested, &maps, &lists] {
+                for name in ["s.json", "s.yaml"] {
+                    let refused = read(name, text).unwrap_err();
+                    assert_eq!(refused.kind, ErrorKind::Data, "{name} {depth}");
+                    assert!(refused.to_string().len() < 500, "{refused}");
+                }
+            }
         }
     }
 
