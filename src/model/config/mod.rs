@@ -41,4 +41,4 @@ pub use rules::{Rule, Rules};
 pub use template::{FileKind, Setting, Template, all_settings, inspect};
 pub use threshold::Threshold;
 pub use training::{ClassWeights, EarlyStopping, Precision, ScheduleKind, TrainingConfig};
-pub use yaml::{ConfigError, OldKey, SourceLocation, yaml_options};
+pub use yaml::{ConfigError, OldKey, SourceLocation, yaml_message, yaml_options};

@@ -102,7 +102,8 @@ pub struct SourceLocation {
 }
 
 impl SourceLocation {
-    fn new(file: &str, at: Option<Location>) -> Self {
+    /// A place in a file; of the whole file where the parser tells none.
+    pub fn new(file: &str, at: Option<Location>) -> Self {
         let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
         Self { file: file.to_owned(), line, column }
     }
@@ -149,11 +150,21 @@ pub fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } }
 }
 
+/// What is wrong with a text, in one line.
+pub fn yaml_message(error: &serde_saphyr::Error) -> String {
+    let said = first_line(&error.without_snippet().to_string());
+    // The parser has a limit of its own, which deeper texts meet first.
+    match said.contains("Depth {") || said.contains("recursion limit") {
+        true => format!("nested deeper than {DEPTH_MAX} levels"),
+        false => said,
+    }
+}
+
 /// Reads a text that must be a map; an empty text is an empty map.
 pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
     let syntax = |e: &serde_saphyr::Error| ConfigError::Syntax {
         place: SourceLocation::new(file, e.location()),
-        message: first_line(&e.without_snippet().to_string()),
+        message: yaml_message(e),
     };
     let raw: Option<Spanned<Raw>> =
         serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| syntax(&e))?;
