@@ -152,12 +152,15 @@ pub fn yaml_options() -> serde_saphyr::Options {
 
 /// What is wrong with a text, in one line.
 pub fn yaml_message(error: &serde_saphyr::Error) -> String {
-    let said = first_line(&error.without_snippet().to_string());
-    // The parser has a limit of its own, which deeper texts meet first.
-    match said.contains("Depth {") || said.contains("recursion limit") {
-        true => format!("nested deeper than {DEPTH_MAX} levels"),
-        false => said,
+    use serde_saphyr::{Error, budget::BudgetBreach};
+    let error = error.without_snippet();
+    let message = first_line(&error.to_string());
+    let deep = matches!(error, Error::Budget { breach: BudgetBreach::Depth { .. }, .. });
+    // The parser has a limit of its own, which still deeper texts meet first.
+    if deep || message == "recursion limit exceeded" {
+        return format!("nested deeper than {DEPTH_MAX} levels");
     }
+    message
 }
 
 /// Reads a text that must be a map; an empty text is an empty map.
