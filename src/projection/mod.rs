@@ -29,6 +29,7 @@ pub mod registry;
 mod row;
 mod run_details;
 mod run_list;
+mod run_names;
 pub mod run_summary;
 mod runner;
 pub mod runs;
@@ -77,6 +78,7 @@ pub const ALL: &[Definition] = &[
     packs::VIEW,
     policy::VIEW,
     registry::VIEW,
+    run_names::VIEW,
     runs::VIEW,
     runs::DETAILS,
 ];

@@ -203,16 +203,4 @@ impl Snapshot {
     fn run_index(&self) -> Vec<Slot> {
         Vec::with_capacity(self.count(&VIEW).min(BLOCK))
     }
-
-    /// The ids of all runs with their two names, in no order worth relying on; reads in place.
-    ///
-    /// # Errors
-    /// When the views cannot be read.
-    pub fn run_names(&self, mut each: impl FnMut(RunId, &str, &str)) -> Result<(), ViewError> {
-        self.scan(&VIEW, &[], |_, row| {
-            let row: &ArchivedRunRow = open(&VIEW, row)?;
-            each(RunId(row.id), row.experiment_id.as_str(), row.name.as_str());
-            Ok(())
-        })
-    }
 }

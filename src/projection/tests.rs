@@ -5,9 +5,9 @@ use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, Met
 use crate::domain::policy::{PolicyState, assess};
 use crate::domain::registry::{RegistryCommand, RegistryFacts, RegistryState, RegistryStream};
 use crate::domain::run::{
-    ArtifactStored, Category, DataRecord, Ending, Environment, MetricsRecorded, MetricsUnrecorded,
-    RunCommand, RunEdit, RunEvidence, RunFacts, RunFailed, RunFinished, RunInterrupted,
-    RunReproduced, RunStarted, RunState, RunStream, UnrecordedReason, UnrecordedSeries,
+    Category, DataRecord, Ending, Environment, MetricsRecorded, Reproduction, RunCommand, RunEdit,
+    RunEvidence, RunFacts, RunFailed, RunInterrupted, RunOutcome, RunStart, RunState, RunStream,
+    StoredFile, UnrecordedReason, UnrecordedSeries, UnrecordedValues,
 };
 use crate::domain::workspace::ActorRegistered;
 use crate::domain::{Decider as _, Event, Provenance, StreamId, fold};
@@ -165,16 +165,15 @@ fn kept_states_of_another_history_do_not_count() {
 }
 
 /// The start of a run whose data nobody described.
-fn begins(run: RunId) -> RunStarted {
+fn begins(run: RunId) -> RunStart {
     let digest = Digest([1; 32]);
-    RunStarted {
+    RunStart {
         run,
         name: "hate".into(),
         experiment_id: "hate_1".into(),
         folder: "experiments/hate_1".into(),
         description: String::new(),
         tags: vec![],
-        attempt: 1,
         config_name: "toy".into(),
         config: digest,
         parameters: [].into(),
@@ -216,7 +215,7 @@ fn next_command(what: u8, n: u8) -> RunCommand {
             let name = ["weights", "ensemble", "config", "labels"][usize::from(n)].to_owned();
             let (path, bytes, blob) = (Some(format!("{name}.bin")), 9, true);
             let sha256 = None;
-            RunCommand::StoreArtifact(ArtifactStored { name, path, digest, sha256, bytes, blob })
+            RunCommand::StoreArtifact(StoredFile { name, path, digest, sha256, bytes, blob })
         }
         2..=4 => {
             let metric = |name: &str| FinalMetric {
@@ -229,8 +228,7 @@ fn next_command(what: u8, n: u8) -> RunCommand {
             };
             let labels = ["x".to_owned(), "y".to_owned()];
             let confusion = vec![vec![90, 10], vec![u64::from(n) * 25, 100 - u64::from(n) * 25]];
-            RunCommand::End(Ending::Finish(Box::new(RunFinished {
-                attempt: 1,
+            RunCommand::End(Ending::Finish(Box::new(RunOutcome {
                 duration_seconds: 1.0,
                 steps: 1,
                 epochs: 1,
@@ -252,15 +250,14 @@ fn next_command(what: u8, n: u8) -> RunCommand {
         }))),
         7 => RunCommand::Edit(RunEdit::Tag { add: vec!["debug".into()], remove: vec![] }),
         8 => RunCommand::Edit(RunEdit::Pin { reason: None }),
-        9 => RunCommand::Reproduce(Box::new(RunReproduced {
+        9 => RunCommand::Reproduce(Box::new(Reproduction {
             by: RunId([90 + n; 16]),
             equal: n > 0,
             weights: digest,
             difference: None,
             environment: vec![],
         })),
-        _ => RunCommand::NoteUnrecorded(MetricsUnrecorded {
-            attempt: 1,
+        _ => RunCommand::NoteUnrecorded(UnrecordedValues {
             series: vec![UnrecordedSeries {
                 name: "loss".into(),
                 split: None,

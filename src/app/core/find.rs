@@ -26,10 +26,9 @@ pub enum Named {
     Version(Box<ModelRow>),
 }
 
-/// The runs that a text fits, by unique name.
+/// The runs that a text fits and does not name for certain, by unique name.
 #[derive(Default)]
 struct FittingRuns {
-    exact: Option<RunId>,
     named: Vec<(RunId, String)>,
     prefixed: Vec<(RunId, String)>,
 }
@@ -37,11 +36,8 @@ struct FittingRuns {
 impl FittingRuns {
     fn of(views: &Snapshot, text: &str) -> Result<Self> {
         let mut fitting = Self::default();
-        let whole_id = text.parse::<RunId>().ok();
         views.run_names(|id, experiment_id, name| {
-            if experiment_id == text || whole_id == Some(id) {
-                fitting.exact = Some(id);
-            } else if name == text {
+            if name == text {
                 fitting.named.push((id, experiment_id.to_owned()));
             } else if !text.is_empty()
                 && (experiment_id.starts_with(text) || id.letters().starts_with(text.as_bytes()))
@@ -62,14 +58,11 @@ impl Workspace {
     /// [`ErrorKind::NotFound`] with the nearest name; [`ErrorKind::Usage`] when several fit, with
     /// their names.
     pub fn find_run(&self, views: &Snapshot, text: &str) -> Result<RunId> {
-        self.run_of(views, text, &FittingRuns::of(views, text)?)
-    }
-
-    fn run_of(&self, views: &Snapshot, text: &str, fitting: &FittingRuns) -> Result<RunId> {
-        if let Some(id) = fitting.exact {
+        if let Some(id) = exactly(views, text)? {
             return Ok(id);
         }
         let model = self.find_version(views, text)?;
+        let fitting = FittingRuns::of(views, text)?;
         match (model, fitting.named.as_slice()) {
             (Some(model), named) if named.iter().all(|(id, _)| *id == model.run()) => {
                 return Ok(model.run());
@@ -105,13 +98,13 @@ impl Workspace {
     /// # Errors
     /// As [`Self::find_run`] and [`Self::find_version`].
     pub fn find_named(&self, views: &Snapshot, text: &str) -> Result<Named> {
-        let fitting = FittingRuns::of(views, text)?;
-        if fitting.exact.is_none()
-            && let Some(model) = self.find_version(views, text)?
-        {
-            return Ok(Named::Version(Box::new(model)));
+        if let Some(id) = exactly(views, text)? {
+            return Ok(Named::Run(id));
         }
-        self.run_of(views, text, &fitting).map(Named::Run)
+        match self.find_version(views, text)? {
+            Some(model) => Ok(Named::Version(Box::new(model))),
+            None => self.find_run(views, text).map(Named::Run),
+        }
     }
 
     /// The version of a production model that `text` names: `NAME` for the one in production, else
@@ -241,6 +234,17 @@ impl Workspace {
     /// When the log cannot be read.
     pub fn status_of(&self, run: &RunLine<'_>) -> Result<RunStatus> {
         self.status_now(run.status, run.invocation)
+    }
+}
+
+/// The run that has this unique name or this id.
+fn exactly(views: &Snapshot, text: &str) -> Result<Option<RunId>> {
+    if let Some(id) = views.run_called(text)? {
+        return Ok(Some(id));
+    }
+    match text.parse::<RunId>() {
+        Ok(id) => Ok(views.run(id)?.map(|_| id)),
+        Err(_) => Ok(None),
     }
 }
 
