@@ -41,12 +41,12 @@ use crate::app::workspace::packs::LogPack;
 use crate::app::workspace::policy::{PolicyDiff, PolicyRevision, PolicyShown};
 use crate::app::workspace::redact::Redaction;
 use crate::app::workspace::snapshot::{
-    SnapshotDifference, SnapshotLine, SnapshotRestored, SnapshotShown, SnapshotTaken,
+    SnapshotCreated, SnapshotDifference, SnapshotLine, SnapshotRestored, SnapshotShown,
     SnapshotVerified,
 };
 use crate::app::workspace::undo::Undone;
 use crate::domain::policy::PolicyChange;
-use crate::domain::run::ArtifactStored;
+use crate::domain::run::StoredFile;
 use crate::model::config::{Setting, TrainConfig};
 use crate::port::table::TableLine;
 use crate::projection::best::{Best, BestExplained};
@@ -80,7 +80,7 @@ answers! {
     "exported_tables" v 1 Vec<Exported>;
     "exported_tiles" v 1 ExportedTiles;
     "failure" v 1 Failure;
-    "file_saved" v 1 ArtifactStored;
+    "file_saved" v 1 StoredFile;
     "file_written" v 1 FileWritten;
     "garbage" v 1 GarbageCollection;
     "invocation" v 1 InvocationShown;
@@ -129,7 +129,7 @@ answers! {
     "snapshot" v 1 SnapshotShown;
     "snapshot_difference" v 1 SnapshotDifference;
     "snapshot_restored" v 1 SnapshotRestored;
-    "snapshot_taken" v 1 SnapshotTaken;
+    "snapshot_taken" v 1 SnapshotCreated;
     "snapshot_verified" v 1 SnapshotVerified;
     "snapshots" v 1 Vec<SnapshotLine>;
     "status" v 1 Status;

@@ -90,8 +90,8 @@ pub use self::workspace::redact::{
     Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays,
 };
 pub use self::workspace::snapshot::{
-    Change, Content, Entry, PythonEnvironment, SnapshotDifference, SnapshotLine, SnapshotManifest,
-    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Taken,
+    Change, Content, Entry, PythonEnvironment, SnapshotCreated, SnapshotDifference, SnapshotLine,
+    SnapshotManifest, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotVerified, Taken,
     Verified,
 };
 pub use self::workspace::undo::Undone;

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::reporter::{Terminal, stop_signals};
 use super::train_plan::print_plan;
 use crate::app::{Error, ErrorKind, Programs, ReproduceOptions, Result, runs};
-use crate::domain::run::{NumberDifference, RunReproduced};
+use crate::domain::run::{NumberDifference, Reproduction};
 
 /// Train a run again from its record and compare the results bit for bit
 ///
@@ -72,7 +72,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
 }
 
 /// Only a difference without a reason is a finding.
-fn judge(original: &str, verdict: &RunReproduced) -> Result<()> {
+fn judge(original: &str, verdict: &Reproduction) -> Result<()> {
     if verdict.equal || !verdict.environment.is_empty() {
         return Ok(());
     }
@@ -83,7 +83,7 @@ fn judge(original: &str, verdict: &RunReproduced) -> Result<()> {
     ))
 }
 
-fn difference(verdict: &RunReproduced) -> String {
+fn difference(verdict: &Reproduction) -> String {
     let Some(NumberDifference { metric, split, step, recorded, found }) = &verdict.difference
     else {
         return format!("all numbers are equal, the weights are {}", verdict.weights);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn only_a_difference_without_a_reason_is_a_finding() {
-        let mut verdict = RunReproduced {
+        let mut verdict = Reproduction {
             by: RunId([1; 16]),
             equal: false,
             weights: Digest([2; 32]),

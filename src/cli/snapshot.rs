@@ -7,9 +7,9 @@ use super::context::Context;
 use super::out::OutPath;
 use super::ui::{Table, digest_cells, size};
 use crate::app::{
-    Content, Error, ErrorKind, Programs, PythonEnvironment, Result, SnapshotLine, SnapshotManifest,
-    SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken, SnapshotVerified, Workspace,
-    workspace,
+    Content, Error, ErrorKind, Programs, PythonEnvironment, Result, SnapshotCreated, SnapshotLine,
+    SnapshotManifest, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotVerified,
+    Workspace, workspace,
 };
 use crate::base::{are, counted};
 
@@ -161,7 +161,7 @@ fn create(
     let taken = workspace::take_snapshot(workspace, &request)?;
     let (name, manifest) = (taken.snapshot.short(DIGITS), &taken.manifest);
     let told = (manifest.entries.len(), size(manifest.bytes()));
-    context.ui.data(&SnapshotTaken::from(&taken), |ui| {
+    context.ui.data(&SnapshotCreated::from(&taken), |ui| {
         let files = counted(told.0, "file");
         ui.line(&format!("Snapshot {name}: {files}, {}.", told.1))?;
         if !taken.new {

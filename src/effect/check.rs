@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::confine::{self, ConfineError};
 use crate::base::{Digest, FileDigests};
-use crate::domain::file_move::{MovePlanned, MovePurpose};
+use crate::domain::file_move::{MovePlan, MovePurpose};
 
 /// Files that cannot be moved.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub const REMOVED: &str = ".annals/removed";
 ///
 /// # Errors
 /// [`EffectError::Path`] and [`EffectError::NotPlain`] for the first path that does not.
-pub fn check_plan(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn check_plan(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     // A production folder is renamed as a whole and never written into: one that is damaged, even
     // a link, is taken out of the way, not followed.
     let placed = match &plan.purpose {
@@ -111,7 +111,7 @@ pub fn check_plan(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
     Ok(())
 }
 
-pub(super) fn temporary(root: &Path, plan: &MovePlanned) -> PathBuf {
+pub(super) fn temporary(root: &Path, plan: &MovePlan) -> PathBuf {
     let target = root.join(&plan.to);
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     target.with_file_name(format!(".{name}.{}.tmp", plan.id))

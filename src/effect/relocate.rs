@@ -21,7 +21,7 @@ use super::{
 };
 use crate::base::confine::{self, Folder};
 use crate::base::{Digest, FileDigests, durable, failpoint};
-use crate::domain::file_move::{MovePlanned, MovePurpose, MovedFile};
+use crate::domain::file_move::{MovePlan, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
 use crate::store::{Blobs, copy_file};
 
@@ -44,7 +44,7 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    fn of(plan: &'a MovePlanned) -> Self {
+    fn of(plan: &'a MovePlan) -> Self {
         match &plan.purpose {
             MovePurpose::Archive(order) => {
                 Self { pack: order.pack, dropped: &order.dropped, ..Self::default() }
@@ -245,7 +245,7 @@ pub fn repacked(
 /// # Errors
 /// When the target is taken, a file is not what the plan says, or files cannot be written;
 /// [`recover_relocation`] then tells where they are.
-pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     if let Some(parent) = target.parent() {
@@ -275,7 +275,7 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlanned) -> Result<(), Ef
 
 /// Gives files of a folder that has arrived the names that the plan has for them; those that have
 /// them already, keep them.
-fn rename_inside(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+fn rename_inside(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     if !matches!(plan.purpose, MovePurpose::Migration(_)) {
         return Ok(());
     }
@@ -312,7 +312,7 @@ fn check_rename(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Resul
 fn build(
     root: &Path,
     blobs: &Blobs,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     changes: Changes<'_>,
 ) -> Result<(), EffectError> {
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
@@ -375,7 +375,7 @@ fn unpack(bytes: &mut dyn io::Read, to: &Path) -> io::Result<()> {
 
 /// Whether `folder` holds every file of the plan, byte for byte.
 fn contains_exactly(
-    plan: &MovePlanned,
+    plan: &MovePlan,
     changes: Changes<'_>,
     folder: &Path,
 ) -> Result<(), EffectError> {
@@ -406,7 +406,7 @@ fn contains_exactly(
 }
 
 /// Takes away what is left of the source: files of the plan, and folders that are empty then.
-fn finish(root: &Path, plan: &MovePlanned, changes: Changes<'_>) -> Result<(), EffectError> {
+fn finish(root: &Path, plan: &MovePlan, changes: Changes<'_>) -> Result<(), EffectError> {
     let source = root.join(&plan.from);
     let workspace = Folder::open(root).map_err(at("open", root))?;
     let pack = changes.unpack.map(|pack| (pack.file(), None));
@@ -470,7 +470,7 @@ fn sync_dirs(dir: &Path) -> Result<(), EffectError> {
 ///
 /// # Errors
 /// When files cannot be removed.
-pub fn abandon_relocation(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn abandon_relocation(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     remove_dir(&temporary(root, plan))
 }
@@ -480,7 +480,7 @@ pub fn abandon_relocation(root: &Path, plan: &MovePlanned) -> Result<(), EffectE
 ///
 /// # Errors
 /// When files cannot be read or removed.
-pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+pub fn recover_relocation(root: &Path, plan: &MovePlan) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     remove_dir(&temporary(root, plan))?;
@@ -501,7 +501,7 @@ pub fn recover_relocation(root: &Path, plan: &MovePlanned) -> Result<Recovered, 
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn packed(root: &Path, plan: &MovePlanned) -> Result<Option<PackedFiles>, EffectError> {
+pub fn packed(root: &Path, plan: &MovePlan) -> Result<Option<PackedFiles>, EffectError> {
     check_plan(root, plan)?;
     let Some(pack) = Changes::of(plan).pack else { return Ok(None) };
     let (digests, bytes) = digests_plain(&root.join(&plan.to).join(pack.file()))?;

@@ -17,7 +17,7 @@ use super::{
     remove_dir, taken,
 };
 use crate::base::{Digest, FileDigests, Sha256Digest, durable, failpoint};
-use crate::domain::file_move::{MovePlanned, MovedFile};
+use crate::domain::file_move::{MovePlan, MovedFile};
 use crate::store::{Blobs, copy_file};
 
 /// Where damaged production folders are kept as they were found.
@@ -36,7 +36,7 @@ struct SwapFolders {
 }
 
 impl SwapFolders {
-    fn of(root: &Path, folder: &str, plan: &MovePlanned) -> Self {
+    fn of(root: &Path, folder: &str, plan: &MovePlan) -> Self {
         let target = root.join(folder);
         let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = |end: &str| target.with_file_name(format!(".{name}.{}.{end}", plan.id));
@@ -92,7 +92,7 @@ impl SwapFolders {
 pub fn place(
     root: &Path,
     blobs: &Blobs,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     present: Option<&[MovedFile]>,
 ) -> Result<(), EffectError> {
     check_plan(root, plan)?;
@@ -137,7 +137,7 @@ pub fn place(
 /// When files cannot be read, renamed or removed.
 pub fn recover_place(
     root: &Path,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     present: Option<&[MovedFile]>,
 ) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
@@ -166,7 +166,7 @@ pub fn recover_place(
 ///
 /// # Errors
 /// When files cannot be renamed or removed.
-pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn take_back(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = SwapFolders::of(root, &plan.to, plan);
     let SwapFolders { target, temporary, aside, .. } = &places;
@@ -202,7 +202,7 @@ pub fn take_back(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 ///
 /// # Errors
 /// When it cannot be renamed. Nothing has then changed.
-pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn remove(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = SwapFolders::of(root, &plan.from, plan);
     if !is_there(&places.target) {
@@ -223,7 +223,7 @@ pub fn remove(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
 ///
 /// # Errors
 /// When a folder cannot be kept.
-pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, EffectError> {
+pub fn recover_removal(root: &Path, plan: &MovePlan) -> Result<Recovered, EffectError> {
     check_plan(root, plan)?;
     let places = SwapFolders::of(root, &plan.from, plan);
     if is_there(&places.target) {
@@ -237,7 +237,7 @@ pub fn recover_removal(root: &Path, plan: &MovePlanned) -> Result<Recovered, Eff
 ///
 /// # Errors
 /// When the folder cannot be renamed.
-pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn take_back_removal(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     let places = SwapFolders::of(root, &plan.from, plan);
     let waiting = places.kept().unwrap_or(&places.temporary);
@@ -248,7 +248,7 @@ pub fn take_back_removal(root: &Path, plan: &MovePlanned) -> Result<(), EffectEr
 }
 
 /// The folder that a change replaced or removed, until [`clear`], and whether it is kept for good.
-pub fn replaced(root: &Path, folder: &str, plan: &MovePlanned) -> Option<(PathBuf, bool)> {
+pub fn replaced(root: &Path, folder: &str, plan: &MovePlan) -> Option<(PathBuf, bool)> {
     let places = SwapFolders::of(root, folder, plan);
     let waiting = [&places.temporary, &places.aside].into_iter().find(|path| is_there(path));
     match places.kept() {
@@ -261,14 +261,14 @@ pub fn replaced(root: &Path, folder: &str, plan: &MovePlanned) -> Option<(PathBu
 ///
 /// # Errors
 /// When files cannot be removed.
-pub fn clear(root: &Path, plan: &MovePlanned) -> Result<(), EffectError> {
+pub fn clear(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     check_plan(root, plan)?;
     // Of a removal only the source has temporary names, of the others only the target.
     SwapFolders::of(root, &plan.to, plan).clear()?;
     SwapFolders::of(root, &plan.from, plan).clear()
 }
 
-fn stage(root: &Path, blobs: &Blobs, plan: &MovePlanned, folder: &Path) -> Result<(), EffectError> {
+fn stage(root: &Path, blobs: &Blobs, plan: &MovePlan, folder: &Path) -> Result<(), EffectError> {
     remove_dir(folder)?;
     durable::create_dir_all(folder).map_err(at("make", folder))?;
     for file in &plan.files {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::base::{Digest, MoveId, durable};
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
+use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
 use crate::store::Blobs;
 
 /// A run's folder, and the plan to put two of its files into production.
@@ -15,7 +15,7 @@ fn root() -> tempfile::TempDir {
     root
 }
 
-fn planned() -> MovePlanned {
+fn planned() -> MovePlan {
     let file = |source: &str, path: &str, bytes: &[u8]| MovedFile {
         path: path.into(),
         source: source.into(),
@@ -23,7 +23,7 @@ fn planned() -> MovePlanned {
         sha256: None,
         bytes: bytes.len() as u64,
     };
-    MovePlanned {
+    MovePlan {
         id: MoveId([5; 16]),
         purpose: MovePurpose::Rollback { name: "hate".into(), number: 1, reason: "x".into() },
         mode: MoveMode::Copy,
@@ -95,7 +95,7 @@ fn changed_files_links_and_names_that_differ_in_case_only_are_refused() {
 }
 
 /// A version in production and another planned in its place.
-fn replacing(root: &Path) -> (Blobs, MovePlanned, Vec<MovedFile>) {
+fn replacing(root: &Path) -> (Blobs, MovePlan, Vec<MovedFile>) {
     let blobs = Blobs::new(&root.join("blobs"));
     let file = |bytes: &[u8], path: &str| {
         let stored = blobs.put(bytes).unwrap();
@@ -110,7 +110,7 @@ fn replacing(root: &Path) -> (Blobs, MovePlanned, Vec<MovedFile>) {
         MovePurpose::Rollback { name: "hate".into(), number: 1, reason: "it erred".into() };
     let (from, to) = ("nowhere".to_owned(), "production/hate".to_owned());
     let (id, mode) = (MoveId([6; 16]), MoveMode::Copy);
-    (blobs, MovePlanned { id, purpose, mode, from, to, files: new }, old)
+    (blobs, MovePlan { id, purpose, mode, from, to, files: new }, old)
 }
 
 fn read_model(root: &Path) -> Vec<u8> {
@@ -183,7 +183,7 @@ fn what_the_log_does_not_know_is_kept_when_it_is_replaced_or_removed() {
         let root = root();
         let root = root.path();
         let (blobs, plan, old) = replacing(root);
-        let removal = MovePlanned { from: plan.to.clone(), files: old.clone(), ..plan.clone() };
+        let removal = MovePlan { from: plan.to.clone(), files: old.clone(), ..plan.clone() };
         let folder = root.join("production/hate");
         damage(&folder);
         let found = inspect(&folder, &old);
@@ -214,7 +214,7 @@ fn what_is_as_recorded_is_removed_and_not_kept() {
     let root = root();
     let root = root.path();
     let (_, plan, old) = replacing(root);
-    let removal = MovePlanned { from: plan.to.clone(), files: old, ..plan };
+    let removal = MovePlan { from: plan.to.clone(), files: old, ..plan };
     remove(root, &removal).unwrap();
     assert!(!root.join("production/hate").exists());
     take_back_removal(root, &removal).unwrap();
@@ -228,7 +228,7 @@ fn what_is_as_recorded_is_removed_and_not_kept() {
 }
 
 /// A plan that packs everything but the weights of a run's folder, and does not keep those.
-fn packed(root: &Path) -> MovePlanned {
+fn packed(root: &Path) -> MovePlan {
     use crate::domain::file_move::ArchiveOrder;
     use crate::domain::run::{Archive, DroppedFile, Pack};
     let pack = Pack::Gz;
@@ -252,7 +252,7 @@ fn packed(root: &Path) -> MovePlanned {
         pack: Some(pack),
         dropped: dropped.collect(),
     };
-    MovePlanned {
+    MovePlan {
         id: MoveId([6; 16]),
         purpose: MovePurpose::Archive(order),
         mode: MoveMode::Move,

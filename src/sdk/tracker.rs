@@ -9,7 +9,7 @@ use crate::app::{
 };
 use crate::base::RunId;
 use crate::domain::metric::FinalMetric;
-use crate::domain::run::ArtifactStored;
+use crate::domain::run::StoredFile;
 
 /// Records the runs of a trainer written in Rust. Each call is in the log, durably, when it
 /// returns, with provenance `reported`; an error means that nothing of the call is recorded.
@@ -208,7 +208,7 @@ impl Tracker {
     /// # Errors
     /// [`ErrorKind::Data`] where the file is none, [`ErrorKind::Usage`] for a bad word,
     /// [`ErrorKind::Io`] where it cannot be copied, [`ErrorKind::Rejected`] when the run has ended.
-    pub fn save_file(&self, run: RunId, what: &str, file: &Path) -> Result<ArtifactStored> {
+    pub fn save_file(&self, run: RunId, what: &str, file: &Path) -> Result<StoredFile> {
         runs::save_file(&self.workspace, run, file, what)
     }
 

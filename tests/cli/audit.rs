@@ -288,8 +288,7 @@ fn scores_that_were_typed_in_are_named() {
         },
         value: 0.9,
     };
-    let finished = annals::domain::run::RunFinished {
-        attempt: 1,
+    let finished = annals::domain::run::RunOutcome {
         duration_seconds: 1.0,
         steps: 0,
         epochs: 0,

@@ -330,25 +330,6 @@ fn joined(name: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// Payloads that a command carries as they were made, because only the caller knows their facts;
-/// `decide` checks them. All others are made by `decide`.
-const CARRIED: &[&str] = &[
-    "ArtifactStored",
-    "CheckpointAnchored",
-    "LogsPacked",
-    "MetricsUnrecorded",
-    "MovePlanned",
-    "RunFinished",
-    "RunPlanned",
-    "RunReproduced",
-    "RunResumed",
-    "RunStarted",
-    "SnapshotTaken",
-    "TextRedacted",
-    "TrainCheckpointPruned",
-    "TrainCheckpointSaved",
-];
-
 /// Files that append to the log: one for decisions, one for what a training measures.
 const APPENDS: &[&str] = &["src/app/core/session.rs", "src/app/runs/record.rs"];
 
@@ -391,9 +372,7 @@ fn decided(name: &str, text: &str, payloads: &[String]) -> Vec<String> {
             })
         };
         for payload in payloads.iter().filter(is_made) {
-            if !CARRIED.contains(&payload.as_str()) {
-                found.push(format!("{name}:{number}: {payload} is made (a decider makes events)"));
-            }
+            found.push(format!("{name}:{number}: {payload} is made (a decider makes events)"));
         }
         if line.contains("Append {") && !APPENDS.contains(&name) {
             found.push(format!("{name}:{number}: an append without a decision (Tx::decide)"));

@@ -362,12 +362,11 @@ impl AuditFacts {
     fn run(&mut self, header: &Header, event: &RunEvent) {
         let Some(id) = header.stream.run() else { return };
         if let RunEvent::Started(started) = event {
+            let mut started = started.clone();
+            started.parameters = settings::recorded(&started.parameters);
             let facts = RunFacts {
                 at: self.at(header),
-                started: RunStarted {
-                    parameters: settings::recorded(&started.parameters),
-                    ..started.clone()
-                },
+                started,
                 state: RunState::default(),
                 ended: None,
                 weights: false,

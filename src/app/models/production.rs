@@ -11,7 +11,7 @@ use crate::app::moves;
 use crate::app::{Error, ErrorKind, Result, Workspace, fold_registry, models};
 use crate::base::MoveId;
 use crate::domain::Rejection;
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
+use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
 use crate::domain::registry::{
     Bump, ModelVersion, RegistryCommand, RegistryState, Semver, named_version, next_version,
 };
@@ -31,7 +31,7 @@ pub struct ModelChange {
     /// Whether this is a plan, and nothing was changed.
     pub dry_run: bool,
     /// The move.
-    pub plan: MovePlanned,
+    pub plan: MovePlan,
     /// Aliases that point at a version which is not in production afterwards.
     #[serde(rename = "aliases_astray")]
     pub astray: Vec<String>,
@@ -151,7 +151,7 @@ fn decide_demotion<A: Access>(
     let command = RegistryCommand::Demote { name: name.clone(), reason: reason.clone() };
     facts.decide(command)?;
     let version = version.ok_or_else(|| unknown_version(&name, "in production"))?;
-    let plan = MovePlanned {
+    let plan = MovePlan {
         id: MoveId(workspace.env.random()),
         mode: MoveMode::Move,
         from: version.path.clone(),
@@ -191,7 +191,7 @@ fn decide_rollback<A: Access>(
     for file in &version.files {
         workspace.blobs.verify(file.digest, file.sha256)?;
     }
-    let plan = MovePlanned {
+    let plan = MovePlan {
         id,
         mode: MoveMode::Copy,
         from: effect::BLOBS.into(),
@@ -358,7 +358,7 @@ fn no_earlier_version(registry: &RegistryState, name: &str) -> Error {
 fn placed(
     name: &str,
     version: &ModelVersion,
-    plan: MovePlanned,
+    plan: MovePlan,
     after: &RegistryState,
     damage: FolderDamage,
 ) -> ModelChange {

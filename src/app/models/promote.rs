@@ -15,7 +15,7 @@ use crate::app::runs::train::ensemble;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, models, runs};
 use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
 use crate::domain::IdentityLevel;
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
+use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
 use crate::domain::policy::assess;
 use crate::domain::registry::{self, RegistryCommand, RegistryStream};
 use crate::domain::run::{NOT_STATED, Unstated};
@@ -62,7 +62,7 @@ pub struct Promoted {
     #[serde(skip)]
     pub(in crate::app) opened: bool,
     /// The move, unless it was only asked for.
-    pub plan: Option<MovePlanned>,
+    pub plan: Option<MovePlan>,
     /// How the folder that is replaced differs from its record.
     pub damage: FolderDamage,
     /// Rules about facts that nobody stated; the policy does not refuse such a run.
@@ -326,7 +326,7 @@ fn plan_files(
     run: RunId,
     request: RequestId,
     name: &str,
-) -> Result<MovePlanned> {
+) -> Result<MovePlan> {
     let state = &facts.run;
     let mut files: Vec<MovedFile> = Vec::new();
     let of_members = state.artifacts.keys().filter(|name| ensemble::is_of_member(name));
@@ -385,7 +385,7 @@ fn plan_files(
             }
         }
     }
-    Ok(MovePlanned {
+    Ok(MovePlan {
         id: MoveId(workspace.env.random()),
         purpose: MovePurpose::Promotion { request, run, name: name.to_owned() },
         mode: MoveMode::Copy,
@@ -396,7 +396,7 @@ fn plan_files(
 }
 
 /// Adds the papers that annals writes itself to the plan of a move.
-fn add_papers(workspace: &Workspace, facts: &PromotionFacts, plan: &mut MovePlanned) {
+fn add_papers(workspace: &Workspace, facts: &PromotionFacts, plan: &mut MovePlan) {
     for (path, bytes) in papers_of(workspace, facts, &plan.purpose) {
         if !plan.files.iter().any(|file| file.path == path) {
             let FileDigests { blake3, sha256 } = FileDigests::of(&bytes);
@@ -407,7 +407,7 @@ fn add_papers(workspace: &Workspace, facts: &PromotionFacts, plan: &mut MovePlan
 }
 
 /// Puts the papers that annals writes itself into the blob store, from where a move takes them.
-fn keep_papers(workspace: &Workspace, facts: &PromotionFacts, plan: &MovePlanned) -> Result<()> {
+fn keep_papers(workspace: &Workspace, facts: &PromotionFacts, plan: &MovePlan) -> Result<()> {
     for (path, bytes) in papers_of(workspace, facts, &plan.purpose) {
         let digest = Digest::of(&bytes);
         if plan.files.iter().any(|file| file.path == path && file.digest == digest) {

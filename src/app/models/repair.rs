@@ -9,7 +9,7 @@ use crate::app::models::promote::PromotionFacts;
 use crate::app::moves;
 use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry};
 use crate::base::{MoveId, confine};
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose};
+use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose};
 use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};
 use crate::effect;
 use crate::store::{Access, View};
@@ -108,7 +108,7 @@ pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Resu
             reason: reason.clone(),
         };
         facts.decide(command)?;
-        let plan = MovePlanned {
+        let plan = MovePlan {
             id,
             mode: MoveMode::Copy,
             from: effect::BLOBS.into(),
@@ -221,7 +221,7 @@ fn lost_files(workspace: &Workspace, version: &ModelVersion, store: bool) -> Res
 pub(in crate::app) fn found_damaged<A: Access>(
     workspace: &Workspace,
     log: &View<A>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     recovered: bool,
 ) -> Result<Option<(RegistryCommand, Option<String>)>> {
     let registry = fold_registry(log)?;

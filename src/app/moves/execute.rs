@@ -3,7 +3,7 @@
 use super::list::purpose;
 use super::purpose::Executed;
 use crate::app::{Result, Session, Workspace};
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::MovePlan;
 
 /// Moves the files of a plan that is in the log, and records how that ended.
 ///
@@ -13,7 +13,7 @@ use crate::domain::file_move::MovePlanned;
 pub(in crate::app) fn execute(
     workspace: &Workspace,
     session: &Session<'_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
 ) -> Result<Executed> {
     purpose(plan).execute(workspace, session, plan)
 }

@@ -6,10 +6,10 @@ use super::purposes::{
     Archiving, Demotion, Migration, Promotion, Removal, Repair, Restoring, Rollback,
 };
 use super::relocation::Relocating;
-use crate::domain::file_move::{MovePlanned, MovePurpose};
+use crate::domain::file_move::{MovePlan, MovePurpose};
 
 /// The purpose of a plan.
-pub(super) fn purpose(plan: &MovePlanned) -> Box<dyn Purpose + '_> {
+pub(super) fn purpose(plan: &MovePlan) -> Box<dyn Purpose + '_> {
     match &plan.purpose {
         MovePurpose::Promotion { request, run, name } => {
             Box::new(Placing(Promotion { request: *request, run: *run, name }))

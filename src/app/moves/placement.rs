@@ -10,7 +10,7 @@ use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::runs::archive::folder_name;
 use crate::app::{Result, Session, Workspace, fold_registry, models};
 use crate::base::{RunId, failpoint};
-use crate::domain::file_move::{MoveCommand, MovePlanned, MovedFile};
+use crate::domain::file_move::{MoveCommand, MovePlan, MovedFile};
 use crate::domain::registry::{RegistryCommand, RegistryState};
 use crate::effect::{self, EffectError, Recovered};
 use crate::store::{Access, View};
@@ -30,25 +30,25 @@ pub(super) trait Placement {
     fn run(&self, registry: &RegistryState) -> Option<RunId>;
 
     /// What is decided when the files are in place.
-    fn decision(&self, plan: &MovePlanned) -> RegistryCommand;
+    fn decision(&self, plan: &MovePlan) -> RegistryCommand;
 
     /// What is decided before that.
     fn decision_before(
         &self,
         registry: &RegistryState,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Option<RegistryCommand> {
         let _ = (registry, plan);
         None
     }
 
     /// Whether the layout has such a place for it.
-    fn is_target(&self, plan: &MovePlanned) -> bool {
+    fn is_target(&self, plan: &MovePlan) -> bool {
         folder_name(&plan.to) == self.model()
     }
 
     /// The folder in production.
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         &plan.to
     }
 
@@ -59,7 +59,7 @@ pub(super) trait Placement {
     fn place(
         &self,
         workspace: &Workspace,
-        plan: &MovePlanned,
+        plan: &MovePlan,
         present: Option<&[MovedFile]>,
     ) -> Result<(), EffectError> {
         effect::place(&workspace.root, &workspace.blobs, plan, present)
@@ -72,7 +72,7 @@ pub(super) trait Placement {
     fn recover(
         &self,
         workspace: &Workspace,
-        plan: &MovePlanned,
+        plan: &MovePlan,
         present: Option<&[MovedFile]>,
     ) -> Result<Recovered, EffectError> {
         effect::recover_place(&workspace.root, plan, present)
@@ -82,7 +82,7 @@ pub(super) trait Placement {
     ///
     /// # Errors
     /// When files cannot be read or written.
-    fn take_back(&self, workspace: &Workspace, plan: &MovePlanned) -> Result<(), EffectError> {
+    fn take_back(&self, workspace: &Workspace, plan: &MovePlan) -> Result<(), EffectError> {
         effect::take_back(&workspace.root, plan)
     }
 }
@@ -95,15 +95,15 @@ impl<P: Placement> Purpose for Placing<P> {
         self.0.source(tx)
     }
 
-    fn is_target(&self, _: &Workspace, _: &Tx<'_, '_>, plan: &MovePlanned) -> Result<bool> {
+    fn is_target(&self, _: &Workspace, _: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool> {
         Ok(self.0.is_target(plan))
     }
 
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         self.0.folder(plan)
     }
 
-    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<()> {
         refuse_other_change(tx.log(), plan)
     }
 
@@ -111,7 +111,7 @@ impl<P: Placement> Purpose for Placing<P> {
         &self,
         workspace: &Workspace,
         session: &Session<'_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Executed> {
         let present = workspace.store.read(|log| present_files(log, self.0.model()))?;
         let moved = self.0.place(workspace, plan, present.as_deref());
@@ -129,7 +129,7 @@ impl<P: Placement> Purpose for Placing<P> {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<String> {
         let present = present_files(tx.log(), self.0.model())?;
         if self.0.recover(workspace, plan, present.as_deref())? == Recovered::RolledBack {
@@ -153,7 +153,7 @@ fn complete(
     placement: &dyn Placement,
     workspace: &Workspace,
     tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     recovered: bool,
 ) -> Result<Option<String>> {
     let run = placement.run(&fold_registry(tx.log())?);

@@ -5,14 +5,14 @@ use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::MoveId;
 use crate::domain::Event;
-use crate::domain::file_move::{MoveCommand, MoveEvent, MovePlanned, MoveStream};
+use crate::domain::file_move::{MoveCommand, MoveEvent, MovePlan, MoveStream};
 use crate::store::{Access, View};
 
 /// Puts a plan into the log.
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] while another move is about the same folder.
-pub(in crate::app) fn append(tx: &mut Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+pub(in crate::app) fn append(tx: &mut Tx<'_, '_>, plan: &MovePlan) -> Result<()> {
     purpose(plan).may_begin(tx, plan)?;
     decide(tx, plan.id, MoveCommand::Plan(plan.clone()))
 }
@@ -23,21 +23,21 @@ pub(super) fn decide(tx: &mut Tx<'_, '_>, id: MoveId, command: MoveCommand) -> R
 }
 
 /// Records that the files of a plan are where they were.
-pub(super) fn roll_back(tx: &mut Tx<'_, '_>, plan: &MovePlanned, reason: String) -> Result<()> {
+pub(super) fn roll_back(tx: &mut Tx<'_, '_>, plan: &MovePlan, reason: String) -> Result<()> {
     decide(tx, plan.id, MoveCommand::RollBack { reason })
 }
 
 /// The folder that a plan is about; of a production model the one in production.
-pub(in crate::app) fn folder(plan: &MovePlanned) -> &str {
+pub(in crate::app) fn folder(plan: &MovePlan) -> &str {
     purpose(plan).folder(plan)
 }
 
 /// The plans under way.
-fn open_plans<A: Access>(log: &View<A>) -> Result<Vec<MovePlanned>> {
+fn open_plans<A: Access>(log: &View<A>) -> Result<Vec<MovePlan>> {
     let mut plans = Vec::new();
     for (_, position) in log.open_moves()? {
         if let Ok(Event::Move(MoveEvent::Planned(plan))) = log.event(position)?.event() {
-            plans.push(plan);
+            plans.push(plan.into());
         }
     }
     Ok(plans)
@@ -47,10 +47,7 @@ fn open_plans<A: Access>(log: &View<A>) -> Result<Vec<MovePlanned>> {
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`]; when the log cannot be read.
-pub(in crate::app) fn refuse_other_change<A: Access>(
-    log: &View<A>,
-    plan: &MovePlanned,
-) -> Result<()> {
+pub(in crate::app) fn refuse_other_change<A: Access>(log: &View<A>, plan: &MovePlan) -> Result<()> {
     match open_plans(log)?.iter().any(|other| folder(other) == folder(plan)) {
         true => {
             let message = format!("{} is being changed by another process", folder(plan));

@@ -2,7 +2,7 @@
 
 use crate::app::core::session::Tx;
 use crate::app::{Result, Session, Workspace};
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::MovePlan;
 
 /// What came of a move that was carried out.
 #[derive(Debug, Default)]
@@ -25,11 +25,10 @@ pub(super) trait Purpose {
     ///
     /// # Errors
     /// When the log cannot be read.
-    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlanned)
-    -> Result<bool>;
+    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool>;
 
     /// The folder that the move is about: no two moves may be about one.
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         &plan.to
     }
 
@@ -37,7 +36,7 @@ pub(super) trait Purpose {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`](crate::app::ErrorKind::Conflict); when the log cannot be read.
-    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<()>;
+    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<()>;
 
     /// Moves the files of a plan that is in the log, and records how that ended.
     ///
@@ -48,7 +47,7 @@ pub(super) trait Purpose {
         &self,
         workspace: &Workspace,
         session: &Session<'_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Executed>;
 
     /// Ends a move that a crash cut short, completed where its files are in place, else rolled
@@ -60,6 +59,6 @@ pub(super) trait Purpose {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<String>;
 }

@@ -5,7 +5,7 @@ use super::plan::roll_back;
 use crate::app::core::session::Tx;
 use crate::app::{Result, Workspace};
 use crate::domain::Event;
-use crate::domain::file_move::{MoveEvent, MovePlanned};
+use crate::domain::file_move::{MoveEvent, MovePlan};
 use crate::effect;
 use crate::store::{Access, Filter, View};
 
@@ -22,7 +22,8 @@ pub(in crate::app) fn recover(
     let mut notes = Vec::new();
     for (_, position) in tx.log().open_moves()? {
         let envelope = tx.log().event(position)?;
-        let Ok(Event::Move(MoveEvent::Planned(plan))) = envelope.event() else { continue };
+        let Ok(Event::Move(MoveEvent::Planned(planned))) = envelope.event() else { continue };
+        let plan = MovePlan::from(planned);
         // A plan under another id than its stream's was made by nobody who can be trusted.
         let foreign = envelope.header.stream != plan.id.into();
         if envelope.header.invocation != Some(invocation) || foreign {
@@ -51,7 +52,7 @@ pub(in crate::app) fn recover(
 fn may_recover(
     workspace: &Workspace,
     tx: &Tx<'_, '_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
 ) -> Result<Result<(), String>> {
     if let Err(error) = effect::check_plan(&workspace.root, plan) {
         return Ok(Err(error.to_string()));
@@ -71,12 +72,12 @@ fn may_recover(
 }
 
 /// The moves that an invocation planned.
-fn moves_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<MovePlanned>> {
+fn moves_of<A: Access>(log: &View<A>, invocation: u64) -> Result<Vec<MovePlan>> {
     let planned = Filter::kinds([MoveEvent::PLANNED]);
     let events = log.events(invocation..log.size(), &planned)?;
     let own = events.iter().filter(|event| event.header.invocation == Some(invocation));
     let plans = own.filter_map(|event| match event.event() {
-        Ok(Event::Move(MoveEvent::Planned(plan))) => Some(plan),
+        Ok(Event::Move(MoveEvent::Planned(plan))) => Some(plan.into()),
         _ => None,
     });
     Ok(plans.collect())

@@ -6,7 +6,7 @@ use super::purpose::{Executed, Purpose};
 use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy};
 use crate::domain::Provenance;
-use crate::domain::file_move::{MoveCommand, MovePlanned};
+use crate::domain::file_move::{MoveCommand, MovePlan};
 use crate::domain::run::{PackedFiles, RunCommand, RunEvent, RunFacts, RunStream};
 use crate::effect::{self, EffectError, Recovered};
 
@@ -22,11 +22,10 @@ pub(super) trait Relocation {
     ///
     /// # Errors
     /// When the log cannot be read.
-    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlanned)
-    -> Result<bool>;
+    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool>;
 
     /// The folder that the move is about.
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         &plan.to
     }
 
@@ -34,7 +33,7 @@ pub(super) trait Relocation {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`]; when the log cannot be read.
-    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<()> {
         refuse_other_move(tx.log(), &plan.to)
     }
 
@@ -46,7 +45,7 @@ pub(super) trait Relocation {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Option<u64>> {
         let _ = workspace;
         record_run(tx, plan, None).map(|_| None)
@@ -61,20 +60,15 @@ impl<R: Relocation> Purpose for Relocating<R> {
         self.0.source(tx)
     }
 
-    fn is_target(
-        &self,
-        workspace: &Workspace,
-        tx: &Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<bool> {
+    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool> {
         self.0.is_target(workspace, tx, plan)
     }
 
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         self.0.folder(plan)
     }
 
-    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<()> {
         self.0.may_begin(tx, plan)
     }
 
@@ -82,7 +76,7 @@ impl<R: Relocation> Purpose for Relocating<R> {
         &self,
         workspace: &Workspace,
         session: &Session<'_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Executed> {
         let moved = effect::relocate(&workspace.root, &workspace.blobs, plan);
         let why = moved.as_ref().err().map(ToString::to_string);
@@ -108,7 +102,7 @@ impl<R: Relocation> Purpose for Relocating<R> {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<String> {
         let (end, _) = finish(&self.0, workspace, tx, plan, true, None)?;
         let how = if end == Recovered::Completed { "finished" } else { "rolled back" };
@@ -120,7 +114,7 @@ fn finish(
     relocation: &dyn Relocation,
     workspace: &Workspace,
     tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     recovered: bool,
     why: Option<String>,
 ) -> Result<(Recovered, Option<u64>)> {
@@ -136,7 +130,7 @@ fn finish(
 /// Records that the files of a run are where a move brought them, or gone.
 pub(super) fn record_run(
     tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     packed: Option<PackedFiles>,
 ) -> Result<Vec<RunEvent>> {
     let Some(run) = plan.purpose.run() else { return Ok(vec![]) };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::app::core::git::Tree;
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::{Digest, durable};
-use crate::domain::workspace::{CheckpointAnchored, WorkspaceCommand, WorkspaceStream};
+use crate::domain::workspace::{WorkspaceCommand, WorkspaceStream};
 use crate::tlog::LogCheckpoint;
 
 /// Where a log checkpoint is put.
@@ -96,17 +96,14 @@ pub fn anchor(workspace: &Workspace, anchor: &Anchor) -> Result<Anchored> {
             (format!("the git tag {tag}"), commit)
         }
     };
-    let anchored = CheckpointAnchored {
+    let command = WorkspaceCommand::AnchorCheckpoint {
         size,
         note: Digest::of(note.as_bytes()),
         location: location.clone(),
         commit,
     };
     workspace
-        .decide("checkpoint anchor", |tx| {
-            let command = WorkspaceCommand::AnchorCheckpoint(anchored);
-            tx.decide::<WorkspaceStream>((), command, &())
-        })
+        .decide("checkpoint anchor", |tx| tx.decide::<WorkspaceStream>((), command, &()))
         .map_err(|e| {
             let message = format!("{location} holds the log checkpoint, but the log does not know");
             Error::caused(e.kind, message, e)

@@ -10,7 +10,7 @@ use crate::app::{
 };
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
-    ArchiveOrder, MoveEvent, MoveMode, MovePlanned, MovePurpose, MovedFile, RestoreOrder,
+    ArchiveOrder, MoveEvent, MoveMode, MovePlan, MovePurpose, MovedFile, RestoreOrder,
 };
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::RegistryState;
@@ -58,7 +58,7 @@ pub struct Moved {
     /// Files of a run that comes back which were not kept and which no blob has.
     pub lost: Vec<String>,
     /// The move.
-    pub plan: MovePlanned,
+    pub plan: MovePlan,
 }
 
 /// What a decision about a run's place looks at.
@@ -196,10 +196,10 @@ fn relocation(
     from: &str,
     to: &str,
     files: Vec<MovedFile>,
-) -> MovePlanned {
+) -> MovePlan {
     let (from, to) = (from.to_owned(), to.to_owned());
     let id = MoveId(workspace.env.random());
-    MovePlanned { id, purpose, mode: MoveMode::Move, from, to, files }
+    MovePlan { id, purpose, mode: MoveMode::Move, from, to, files }
 }
 
 /// Moves a run's files into an archive.

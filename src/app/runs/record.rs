@@ -68,7 +68,7 @@ impl Recorder<'_> {
         while let Some(command) = next {
             // A crash between a training checkpoint and its record costs the work since the one
             // before: its record waits for no company.
-            let last = matches!(command, RunCommand::SaveCheckpoint(_));
+            let last = matches!(command, RunCommand::SaveCheckpoint { .. });
             self.decide(command, facts, &mut events)?;
             if last || events.len() >= METRIC_GROUP_BATCHES_MAX {
                 break;

@@ -17,7 +17,7 @@ use crate::app::{Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Setti
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
 use crate::domain::file_move::{
-    Migrated, MigrationOrder, MoveMode, MovePlanned, MovePurpose, MovedFile,
+    Migrated, MigrationOrder, MoveMode, MovePlan, MovePurpose, MovedFile,
 };
 use crate::domain::policy::Policy;
 use crate::domain::run::RunStatus;
@@ -231,7 +231,7 @@ fn migrate_one(
     to: LayoutKind,
     row: &LayoutMove,
 ) -> Result<()> {
-    let plan = MovePlanned {
+    let plan = MovePlan {
         id: MoveId(workspace.env.random()),
         purpose: MovePurpose::Migration(MigrationOrder { layout: to, what: row.what.clone() }),
         mode: MoveMode::Move,

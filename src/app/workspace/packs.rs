@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::app::core::draft::Draft;
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Timestamp;
-use crate::domain::workspace::{LayoutKind, LogsPacked, WorkspaceCommand, WorkspaceStream};
+use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
 use crate::projection::files::{StandaloneLog, loose_logs};
 
@@ -70,14 +70,8 @@ pub fn pack_logs(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
         let mut packs = Draft::<WorkspaceStream>::read(tx.log(), ())?;
         for part in logs.chunks(RUNS_PER_EVENT) {
             let runs = part.iter().map(|log| log.run).collect();
-            let pack = LogsPacked {
-                name: name.to_owned(),
-                digest: digests.blake3,
-                sha256: Some(digests.sha256),
-                bytes: size,
-                runs,
-            };
-            packs.decide(WorkspaceCommand::PackLogs(pack), &())?;
+            let name = name.to_owned();
+            packs.decide(WorkspaceCommand::PackLogs { name, digests, bytes: size, runs }, &())?;
         }
         tx.append(&mut packs)
     })?;

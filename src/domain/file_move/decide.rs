@@ -1,8 +1,8 @@
 //! The rules about one move: planned once, ended once, and inside the workspace.
 
 use super::{
-    MoveCommand, MoveCompleted, MoveEvent, MovePhase, MovePlanned, MovePurpose, MoveRolledBack,
-    MoveState,
+    MoveCommand, MoveCompleted, MoveEvent, MovePhase, MovePlan, MovePlanned, MovePurpose,
+    MoveRolledBack, MoveState,
 };
 use crate::base::MoveId;
 use crate::domain::{Decider, Event, Fold as _, Header, Rejection, StreamId};
@@ -49,7 +49,7 @@ pub(super) fn decide(state: &MoveState, command: MoveCommand) -> Result<Vec<Move
     match (command, state.phase) {
         (MoveCommand::Plan(plan), MovePhase::Unknown) => {
             check(&plan)?;
-            Ok(vec![plan.into()])
+            Ok(vec![MovePlanned::from(plan).into()])
         }
         (MoveCommand::Complete { recovered }, MovePhase::Planned) => {
             Ok(vec![MoveCompleted { recovered }.into()])
@@ -71,7 +71,7 @@ pub(super) fn decide(state: &MoveState, command: MoveCommand) -> Result<Vec<Move
     }
 }
 
-fn check(plan: &MovePlanned) -> Result<(), Rejection> {
+fn check(plan: &MovePlan) -> Result<(), Rejection> {
     let invalid = |what: &str, reason: &str| {
         Err(Rejection::Invalid { what: what.to_owned(), reason: reason.to_owned() })
     };

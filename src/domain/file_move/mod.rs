@@ -10,7 +10,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use command::MoveCommand;
+pub use command::{MoveCommand, MovePlan};
 pub use decide::MoveStream;
 pub use event::{
     ArchiveOrder, Migrated, MigrationOrder, MoveCompleted, MoveEvent, MoveMode, MovePlanned,

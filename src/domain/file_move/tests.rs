@@ -3,8 +3,8 @@ use crate::base::{Digest, MoveId};
 use crate::domain::Rejection;
 use crate::domain::given::given;
 
-fn plan(to: &str) -> MovePlanned {
-    MovePlanned {
+fn plan(to: &str) -> MovePlan {
+    MovePlan {
         id: MoveId([1; 16]),
         purpose: MovePurpose::Demotion { name: "hate_v1".into(), reason: "worse".into() },
         mode: MoveMode::Copy,
@@ -30,7 +30,7 @@ fn wrong(state: &str) -> Rejection {
 
 #[test]
 fn a_move_is_planned_once_and_ends_once() {
-    let planned: MoveEvent = plan("models/production/hate_v1").into();
+    let planned: MoveEvent = MovePlanned::from(plan("models/production/hate_v1")).into();
     let completed: MoveEvent = MoveCompleted { recovered: true }.into();
     let again = || MoveCommand::Plan(plan("models/production/b"));
     let complete = || MoveCommand::Complete { recovered: true };

@@ -12,7 +12,7 @@ use super::{
 use crate::base::RunId;
 use crate::domain::Rejection;
 use crate::domain::file_move::{
-    ArchiveOrder, Migrated, MigrationOrder, MovePlanned, MovePurpose, MovedFile, RemovalOrder,
+    ArchiveOrder, Migrated, MigrationOrder, MovePlan, MovePurpose, MovedFile, RemovalOrder,
 };
 use crate::domain::policy::Policy;
 use crate::domain::registry::RegistryState;
@@ -164,7 +164,7 @@ pub(super) fn may_restore(state: &RunState) -> Result<(), Rejection> {
 }
 
 /// That the files of a run are where a move brought them. Where they really are is not refused.
-pub(super) fn moved(plan: &MovePlanned, packed: Option<PackedFiles>) -> Vec<RunEvent> {
+pub(super) fn moved(plan: &MovePlan, packed: Option<PackedFiles>) -> Vec<RunEvent> {
     let event = match &plan.purpose {
         MovePurpose::Archive(order) => archived(plan, order, packed).into(),
         MovePurpose::Restore(order) => RunRestored {
@@ -192,7 +192,7 @@ pub(super) fn moved(plan: &MovePlanned, packed: Option<PackedFiles>) -> Vec<RunE
     vec![event]
 }
 
-fn archived(plan: &MovePlanned, order: &ArchiveOrder, packed: Option<PackedFiles>) -> RunArchived {
+fn archived(plan: &MovePlan, order: &ArchiveOrder, packed: Option<PackedFiles>) -> RunArchived {
     let in_pack = |file: &&MovedFile| packed.is_some() && file.path != file.source;
     let loose: u64 = plan.files.iter().filter(|f| !in_pack(f)).map(|f| f.bytes).sum();
     let kept: u64 = plan.files.iter().map(|file| file.bytes).sum();
@@ -211,7 +211,7 @@ fn archived(plan: &MovePlanned, order: &ArchiveOrder, packed: Option<PackedFiles
     }
 }
 
-fn deleted(plan: &MovePlanned, order: &RemovalOrder) -> RunDeleted {
+fn deleted(plan: &MovePlan, order: &RemovalOrder) -> RunDeleted {
     let files = plan.files.iter().map(|file| DroppedFile {
         path: file.path.clone(),
         digest: file.digest,

@@ -1,9 +1,10 @@
 //! The rules about one run: it begins once, takes in facts while it is under way, and ends once.
 
 use super::{
-    CandidateAssessed, Category, Ending, MetricsRecorded, RunClassified, RunCommand, RunEvent,
-    RunFailed, RunInterrupted, RunPlanned, RunStarted, RunState, RunStatus, archive, classify,
-    edit,
+    CandidateAssessed, Category, Ending, MetricsRecorded, MetricsUnrecorded, RunClassified,
+    RunCommand, RunEvent, RunFailed, RunInterrupted, RunPlanned, RunReproduced, RunResumed,
+    RunStart, RunState, RunStatus, TrainCheckpointPruned, TrainCheckpointSaved, UnrecordedValues,
+    archive, classify, edit,
 };
 use crate::base::RunId;
 use crate::domain::policy::{Policy, PolicyState, assess};
@@ -75,7 +76,7 @@ pub(super) fn decide(
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
     match command {
-        RunCommand::Start(started, chosen) => start(state, *started, chosen, facts),
+        RunCommand::Start(begin, chosen) => start(state, *begin, chosen, facts),
         RunCommand::Edit(edit) => edit::decide_edit(state, edit, facts),
         RunCommand::AllowArchive(facts) => archive::may_archive(state, &facts).map(|()| vec![]),
         RunCommand::AllowRemoval(facts) => archive::may_delete(state, &facts).map(|()| vec![]),
@@ -87,24 +88,24 @@ pub(super) fn decide(
 
 fn start(
     state: &RunState,
-    started: RunStarted,
+    start: RunStart,
     chosen: Option<Category>,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
     if state.status != RunStatus::Unknown {
         return Err(Rejection::Exists { what: "run", name: state.experiment_id.clone() });
     }
-    Name::new(&started.name)
+    Name::new(&start.name)
         .map_err(|e| Rejection::Invalid { what: "the run's name".into(), reason: e.to_string() })?;
     let criteria = &facts.policy.debug_experiments.criteria;
-    let class = classify(&started.name, &started.tags, criteria, chosen);
+    let class = classify(&start.name, &start.tags, criteria, chosen);
     let classified = RunClassified {
         category: class.category,
         rule: class.rule.to_owned(),
         matched: class.matched,
         policy_revision: Some(facts.policy_revision),
     };
-    Ok(vec![started.into(), classified.into()])
+    Ok(vec![start.started().into(), classified.into()])
 }
 
 fn under_way(
@@ -112,7 +113,7 @@ fn under_way(
     command: RunCommand,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
-    if let RunCommand::Resume(mut resumed) = command {
+    if let RunCommand::Resume { step, checkpoint, environment, trainer } = command {
         if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
             return Err(Rejection::WrongState {
                 what: format!("run {}", state.experiment_id),
@@ -134,8 +135,8 @@ fn under_way(
                 wanted: "`annals restore` brings it back first".into(),
             });
         }
-        resumed.attempt = state.attempt + 1;
-        return Ok(vec![(*resumed).into()]);
+        let (attempt, environment) = (state.attempt + 1, *environment);
+        return Ok(vec![RunResumed { attempt, step, checkpoint, environment, trainer }.into()]);
     }
     if let RunCommand::Reproduce(reproduced) = command {
         if state.status != RunStatus::Finished || state.id == Some(reproduced.by) {
@@ -145,31 +146,38 @@ fn under_way(
                 wanted: "only a finished one is reproduced, by another run".into(),
             });
         }
-        return Ok(vec![(*reproduced).into()]);
+        return Ok(vec![RunReproduced::from(*reproduced).into()]);
     }
     state.must_run()?;
+    let attempt = state.attempt;
     match command {
         RunCommand::RecordMetrics(batch) => {
             if let Some(point) = batch.points().find(|p| !p.value.is_finite()) {
                 let name = batch.keys.get(usize::from(point.key)).map_or("?", |k| &k.name);
                 return Err(not_finite(name, point.value, point.step));
             }
-            Ok(vec![MetricsRecorded { attempt: state.attempt, batch }.into()])
+            Ok(vec![MetricsRecorded { attempt, batch }.into()])
         }
-        RunCommand::Plan(planned) => {
-            Ok(vec![RunPlanned { attempt: state.attempt, ..planned }.into()])
+        RunCommand::Plan { steps, epochs, resumed_at_step } => {
+            Ok(vec![RunPlanned { attempt, steps, epochs, resumed_at_step }.into()])
         }
-        RunCommand::NoteUnrecorded(unrecorded) if unrecorded.series.is_empty() => Ok(vec![]),
-        RunCommand::NoteUnrecorded(mut unrecorded) => {
-            unrecorded.attempt = state.attempt;
-            Ok(vec![unrecorded.into()])
+        RunCommand::NoteUnrecorded(UnrecordedValues { series, .. }) if series.is_empty() => {
+            Ok(vec![])
         }
-        RunCommand::SaveCheckpoint(saved) => Ok(vec![saved.into()]),
-        RunCommand::PruneCheckpoint(pruned) => Ok(vec![pruned.into()]),
-        RunCommand::StoreArtifact(stored) => Ok(vec![stored.into()]),
+        RunCommand::NoteUnrecorded(UnrecordedValues { series, others }) => {
+            Ok(vec![MetricsUnrecorded { attempt, series, others }.into()])
+        }
+        RunCommand::SaveCheckpoint { step, epoch, path, digest, bytes, best } => {
+            let saved = TrainCheckpointSaved { attempt, step, epoch, path, digest, bytes, best };
+            Ok(vec![saved.into()])
+        }
+        RunCommand::PruneCheckpoint { step, path } => {
+            Ok(vec![TrainCheckpointPruned { step, path }.into()])
+        }
+        RunCommand::StoreArtifact(file) => Ok(vec![file.stored().into()]),
         RunCommand::End(ending) => end(state, ending, facts),
         RunCommand::Start(..)
-        | RunCommand::Resume(_)
+        | RunCommand::Resume { .. }
         | RunCommand::Reproduce(_)
         | RunCommand::Edit(_)
         | RunCommand::AllowArchive(_)
@@ -186,7 +194,7 @@ fn end(state: &RunState, ending: Ending, facts: &RunFacts<'_>) -> Result<Vec<Run
             if let Some(metric) = finished.metrics.iter().find(|m| !m.value.is_finite()) {
                 return Err(not_finite(&metric.key.name, metric.value, finished.steps));
             }
-            let finished: RunEvent = (*finished).into();
+            let finished: RunEvent = finished.finished(attempt).into();
             let mut ended = state.clone();
             ended.evolve_from(&finished, facts.provenance);
             let assessment = assess(facts.policy, &ended);

@@ -19,7 +19,9 @@ pub use archive::{Archive, ArchiveFacts, Pack};
 use classify::classify;
 pub(crate) use classify::words;
 pub use classify::{CHOSEN, Category, Classification};
-pub use command::{Ending, RunCommand};
+pub use command::{
+    Ending, Reproduction, RunCommand, RunOutcome, RunStart, StoredFile, UnrecordedValues,
+};
 pub use decide::{RunFacts, RunStream};
 pub use edit::RunEdit;
 pub(in crate::domain) use edit::printable;

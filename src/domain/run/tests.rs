@@ -193,7 +193,7 @@ fn equal_reproductions_of_a_finished_run_by_others_count() {
     let reproduced = |by, equal| {
         let (weights, environment) = (Digest([1; 32]), vec![]);
         let by = RunId([by; 16]);
-        let event = RunReproduced { by, equal, weights, difference: None, environment };
+        let event = Reproduction { by, equal, weights, difference: None, environment };
         RunCommand::Reproduce(Box::new(event))
     };
     let mut run = RunState { id: Some(RunId([1; 16])), ..there("night", &[]) };
@@ -216,7 +216,7 @@ fn equal_reproductions_of_a_finished_run_by_others_count() {
 fn the_files_of_a_run_are_where_a_move_brought_them() {
     use crate::base::{Digest, MoveId, RunId};
     use crate::domain::file_move::{
-        ArchiveOrder, MoveMode, MovePlanned, MovePurpose, MovedFile, RemovalOrder, RestoreOrder,
+        ArchiveOrder, MoveMode, MovePlan, MovePurpose, MovedFile, RemovalOrder, RestoreOrder,
     };
     let run = RunId([1; 16]);
     let policy = crate::domain::policy::Policy::default();
@@ -226,7 +226,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
         let (path, source, digest) = (path.to_owned(), source.to_owned(), Digest([1; 32]));
         MovedFile { path, source, digest, sha256: None, bytes }
     };
-    let plan = |purpose| MovePlanned {
+    let plan = |purpose| MovePlan {
         id: MoveId([3; 16]),
         purpose,
         mode: MoveMode::Move,
@@ -250,7 +250,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
         dropped: vec![dropped.clone()],
     }));
     let packed = PackedFiles { pack: Pack::Zst, digest: Digest([5; 32]), sha256, bytes: 20 };
-    let note = |plan: &MovePlanned, packed: Option<PackedFiles>| {
+    let note = |plan: &MovePlan, packed: Option<PackedFiles>| {
         let command = RunCommand::NoteMoved(Box::new(plan.clone()), packed);
         let events = decide(&there("night", &[]), command, &facts).unwrap();
         let [event]: [RunEvent; 1] = events.try_into().unwrap();

@@ -1,13 +1,22 @@
 //! Requests about the log itself.
 
-use super::{CheckpointAnchored, LayoutKind, LogsPacked, SnapshotTaken, TextRedacted};
-use crate::base::{Digest, LogId, PublicKey, Sha256Digest};
+use super::{LayoutKind, RedactedEvent, RedactedFile};
+use crate::base::{Digest, FileDigests, LogId, PublicKey, RunId, Sha256Digest};
 
 /// What can be asked of the log itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkspaceCommand {
     /// Note where a log checkpoint was put.
-    AnchorCheckpoint(CheckpointAnchored),
+    AnchorCheckpoint {
+        /// Events in the log when it was signed.
+        size: u64,
+        /// Digest of the signed note.
+        note: Digest,
+        /// Where it was put.
+        location: String,
+        /// The commit that a tag points at.
+        commit: Option<String>,
+    },
     /// Note that blobs which nothing needs are about to go.
     RemoveBlobs {
         /// Which.
@@ -29,7 +38,16 @@ pub enum WorkspaceCommand {
     /// Note that a consolidation plan was carried out.
     ApplyConsolidation(ConsolidationResult),
     /// Let one file stand for the logs of runs.
-    PackLogs(LogsPacked),
+    PackLogs {
+        /// Name of the file.
+        name: String,
+        /// Its bytes, which are in the blob store.
+        digests: FileDigests,
+        /// Its size.
+        bytes: u64,
+        /// The runs.
+        runs: Vec<RunId>,
+    },
     /// Begin the log.
     Create {
         /// The log's id.
@@ -74,14 +92,39 @@ pub enum WorkspaceCommand {
         voucher: String,
     },
     /// Name a list of files that are in the blob store, unless it was so named already.
-    TakeSnapshot(SnapshotTaken),
+    TakeSnapshot(SnapshotContent),
     /// Take texts out of events and files.
     Redact {
-        /// Which, and why.
-        redacted: TextRedacted,
+        /// Why.
+        reason: String,
+        /// The events that have another payload from here on.
+        events: Vec<RedactedEvent>,
+        /// The files that have other bytes from here on.
+        files: Vec<RedactedFile>,
         /// Whether the person who asks signs with a key of their own.
         signed: bool,
     },
+}
+
+/// What a snapshot keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotContent {
+    /// The list of its files, by which the snapshot is called.
+    pub manifest: FileDigests,
+    /// What somebody said about it.
+    pub message: Option<String>,
+    /// How many files it has.
+    pub files: u64,
+    /// Their size, all together.
+    pub bytes: u64,
+    /// Commit of the code; none where no git looks after it.
+    pub commit: Option<String>,
+    /// Whether the code differed from the commit.
+    pub dirty: bool,
+    /// Models in production, by name.
+    pub models: Vec<String>,
+    /// Runs that it names, which old-run rules leave alone from here on.
+    pub runs: Vec<RunId>,
 }
 
 /// What carrying out a consolidation plan came to.

@@ -1,12 +1,13 @@
 //! The rules about the log itself.
 
 use super::{
-    ActorRegistered, BlobsRemoved, ConsolidationApplied, ConsolidationResult, Key, KeyAlgorithm,
-    KeyCreated, KeyVouched, LayoutChanged, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent,
+    ActorRegistered, BlobsRemoved, CheckpointAnchored, ConsolidationApplied, ConsolidationResult,
+    Key, KeyAlgorithm, KeyCreated, KeyVouched, LayoutChanged, LogsPacked, SnapshotContent,
+    SnapshotTaken, TextRedacted, WorkspaceCommand, WorkspaceCreated, WorkspaceEvent,
     WorkspaceState,
 };
-use crate::base::PublicKey;
 use crate::base::limits::TEXT_INLINE_BYTES_MAX;
+use crate::base::{FileDigests, PublicKey};
 use crate::domain::run::printable;
 use crate::domain::{Decider, Event, Fold as _, Header, Rejection, StreamId};
 
@@ -98,20 +99,26 @@ pub(super) fn decide(
             let (algorithm, owner) = (known.algorithm, known.owner.clone());
             Ok(vec![KeyVouched { key, algorithm, public_key, owner }.into()])
         }
-        WorkspaceCommand::PackLogs(pack) => {
-            if state.packs.get(&pack.name).is_some_and(|digest| *digest != pack.digest) {
-                return Err(Rejection::Exists { what: "pack of logs", name: pack.name });
+        WorkspaceCommand::PackLogs { name, digests, bytes, runs } => {
+            let FileDigests { blake3: digest, sha256 } = digests;
+            if state.packs.get(&name).is_some_and(|known| *known != digest) {
+                return Err(Rejection::Exists { what: "pack of logs", name });
             }
-            match pack.runs.iter().find(|run| state.packed.contains(run)) {
+            match runs.iter().find(|run| state.packed.contains(run)) {
                 Some(run) => Err(Rejection::WrongState {
                     what: format!("the log of run {run}"),
                     state: "packed already".into(),
                     wanted: "each log is in one pack".into(),
                 }),
-                None => Ok(vec![pack.into()]),
+                None => {
+                    let sha256 = Some(sha256);
+                    Ok(vec![LogsPacked { name, digest, sha256, bytes, runs }.into()])
+                }
             }
         }
-        WorkspaceCommand::AnchorCheckpoint(anchored) => Ok(vec![anchored.into()]),
+        WorkspaceCommand::AnchorCheckpoint { size, note, location, commit } => {
+            Ok(vec![CheckpointAnchored { size, note, location, commit }.into()])
+        }
         WorkspaceCommand::RemoveBlobs { digests, .. } if digests.is_empty() => Ok(vec![]),
         WorkspaceCommand::RemoveBlobs { digests, bytes } => {
             Ok(vec![BlobsRemoved { digests, bytes }.into()])
@@ -144,8 +151,11 @@ pub(super) fn decide(
             };
             Ok(vec![applied.into()])
         }
-        WorkspaceCommand::TakeSnapshot(taken) if state.snapshots.contains(&taken) => Ok(vec![]),
-        WorkspaceCommand::TakeSnapshot(taken) => {
+        WorkspaceCommand::TakeSnapshot(content) => {
+            let taken = SnapshotTaken::from(content);
+            if state.snapshots.contains(&taken) {
+                return Ok(vec![]);
+            }
             let message = taken.message.as_deref();
             message.map_or(Ok(()), |m| printable("the message", m, TEXT_INLINE_BYTES_MAX))?;
             Ok(vec![taken.into()])
@@ -153,9 +163,9 @@ pub(super) fn decide(
         WorkspaceCommand::Redact { signed: false, .. } => Err(Rejection::NotAllowed(
             "a redaction must be signed, but there is no key to sign it with".into(),
         )),
-        WorkspaceCommand::Redact { redacted, .. } => {
-            printable("the reason", &redacted.reason, TEXT_INLINE_BYTES_MAX)?;
-            Ok(vec![redacted.into()])
+        WorkspaceCommand::Redact { reason, events, files, signed: true } => {
+            printable("the reason", &reason, TEXT_INLINE_BYTES_MAX)?;
+            Ok(vec![TextRedacted { reason, events, files }.into()])
         }
     }
 }
@@ -191,5 +201,14 @@ fn check_owner(owner: &str) -> Result<(), Rejection> {
         _ if owner.chars().any(char::is_control) => invalid("it holds control characters"),
         _ if owner.len() > OWNER_BYTES_MAX => invalid("it is longer than 100 bytes"),
         _ => Ok(()),
+    }
+}
+
+impl From<SnapshotContent> for SnapshotTaken {
+    fn from(content: SnapshotContent) -> Self {
+        let SnapshotContent { manifest, message, files, bytes, commit, dirty, models, runs } =
+            content;
+        let (manifest, manifest_sha256) = (manifest.blake3, Some(manifest.sha256));
+        Self { manifest, manifest_sha256, message, files, bytes, commit, dirty, models, runs }
     }
 }

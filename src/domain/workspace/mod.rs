@@ -9,7 +9,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub use command::{ConsolidationResult, WorkspaceCommand};
+pub use command::{ConsolidationResult, SnapshotContent, WorkspaceCommand};
 pub use decide::WorkspaceStream;
 pub use event::{
     ActorRegistered, BlobsRemoved, CheckpointAnchored, ConsolidationApplied, KeyAlgorithm,

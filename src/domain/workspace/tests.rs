@@ -94,9 +94,8 @@ fn an_owner_has_one_first_key() {
 #[test]
 fn the_same_content_with_the_same_words_is_one_snapshot() {
     let taken = |message: Option<&str>| {
-        WorkspaceCommand::TakeSnapshot(SnapshotTaken {
-            manifest: crate::base::Digest::of(b"list"),
-            manifest_sha256: None,
+        WorkspaceCommand::TakeSnapshot(SnapshotContent {
+            manifest: crate::base::FileDigests::of(b"list"),
             message: message.map(str::to_owned),
             files: 1,
             bytes: 4,

@@ -3,7 +3,7 @@
 use crate::app::core::session::Tx;
 use crate::app::moves::relocation::{Relocation, record_run};
 use crate::app::{Result, Workspace, fold_policy, fold_run};
-use crate::domain::file_move::{ArchiveOrder, MovePlanned};
+use crate::domain::file_move::{ArchiveOrder, MovePlan};
 use crate::domain::run::RunEvent;
 use crate::effect;
 
@@ -15,12 +15,7 @@ impl Relocation for Archiving<'_> {
         Ok(Some(fold_run(tx.log(), self.0.run)?.folder))
     }
 
-    fn is_target(
-        &self,
-        workspace: &Workspace,
-        tx: &Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<bool> {
+    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool> {
         let parent = plan.to.rsplit_once('/').map_or("", |(parent, _)| parent);
         let policy = fold_policy(tx.log())?.policy;
         Ok(parent == workspace.layout.archive(self.0.archive, &policy))
@@ -30,7 +25,7 @@ impl Relocation for Archiving<'_> {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Option<u64>> {
         let packed = effect::packed(&workspace.root, plan)?;
         let events = record_run(tx, plan, packed)?;

@@ -5,7 +5,7 @@ use crate::app::models::production::in_production;
 use crate::app::moves::placement::Placement;
 use crate::app::{Result, Workspace, fold_registry};
 use crate::base::RunId;
-use crate::domain::file_move::{MovePlanned, MovedFile};
+use crate::domain::file_move::{MovePlan, MovedFile};
 use crate::domain::registry::{RegistryCommand, RegistryState};
 use crate::effect::{self, EffectError, Recovered};
 
@@ -28,23 +28,23 @@ impl Placement for Demotion<'_> {
         registry.production.get(self.name).map(|model| model.run)
     }
 
-    fn decision(&self, _: &MovePlanned) -> RegistryCommand {
+    fn decision(&self, _: &MovePlan) -> RegistryCommand {
         let (name, reason) = (self.name.to_owned(), self.reason.to_owned());
         RegistryCommand::Demote { name, reason }
     }
 
-    fn is_target(&self, plan: &MovePlanned) -> bool {
+    fn is_target(&self, plan: &MovePlan) -> bool {
         plan.to == effect::BLOBS || plan.to == effect::REMOVED
     }
 
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         &plan.from
     }
 
     fn place(
         &self,
         workspace: &Workspace,
-        plan: &MovePlanned,
+        plan: &MovePlan,
         _: Option<&[MovedFile]>,
     ) -> Result<(), EffectError> {
         effect::remove(&workspace.root, plan)
@@ -53,13 +53,13 @@ impl Placement for Demotion<'_> {
     fn recover(
         &self,
         workspace: &Workspace,
-        plan: &MovePlanned,
+        plan: &MovePlan,
         _: Option<&[MovedFile]>,
     ) -> Result<Recovered, EffectError> {
         effect::recover_removal(&workspace.root, plan)
     }
 
-    fn take_back(&self, workspace: &Workspace, plan: &MovePlanned) -> Result<(), EffectError> {
+    fn take_back(&self, workspace: &Workspace, plan: &MovePlan) -> Result<(), EffectError> {
         effect::take_back_removal(&workspace.root, plan)
     }
 }

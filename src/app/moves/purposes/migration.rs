@@ -7,7 +7,7 @@ use crate::app::moves::plan::{refuse_other_change, refuse_other_move};
 use crate::app::moves::relocation::{Relocation, record_run};
 use crate::app::{Layout, Result, Workspace, fold_policy, fold_registry, fold_run};
 use crate::base::RunId;
-use crate::domain::file_move::{Migrated, MigrationOrder, MovePlanned};
+use crate::domain::file_move::{Migrated, MigrationOrder, MovePlan};
 use crate::domain::registry::{RegistryCommand, RegistryStream};
 use crate::domain::run::Archive;
 
@@ -25,12 +25,7 @@ impl Relocation for Migration<'_> {
         }
     }
 
-    fn is_target(
-        &self,
-        workspace: &Workspace,
-        tx: &Tx<'_, '_>,
-        plan: &MovePlanned,
-    ) -> Result<bool> {
+    fn is_target(&self, workspace: &Workspace, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool> {
         let own = self.0.layout == workspace.layout.kind;
         let layout = if own { workspace.layout.clone() } else { Layout::new(self.0.layout) };
         Ok(match &self.0.what {
@@ -45,11 +40,11 @@ impl Relocation for Migration<'_> {
         })
     }
 
-    fn folder<'p>(&self, plan: &'p MovePlanned) -> &'p str {
+    fn folder<'p>(&self, plan: &'p MovePlan) -> &'p str {
         &plan.from
     }
 
-    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlanned) -> Result<()> {
+    fn may_begin(&self, tx: &Tx<'_, '_>, plan: &MovePlan) -> Result<()> {
         match &self.0.what {
             Migrated::Run { .. } => refuse_other_move(tx.log(), &plan.to),
             Migrated::Model { .. } => refuse_other_change(tx.log(), plan),
@@ -60,7 +55,7 @@ impl Relocation for Migration<'_> {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Option<u64>> {
         match &self.0.what {
             Migrated::Run { .. } => record_run(tx, plan, None).map(|_| None),

@@ -4,7 +4,7 @@ use crate::app::core::session::Tx;
 use crate::app::moves::placement::Placement;
 use crate::app::{Result, fold_run};
 use crate::base::{RequestId, RunId};
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::MovePlan;
 use crate::domain::registry::{PromotedFile, RegistryCommand, RegistryState};
 
 /// A run that comes into production.
@@ -27,7 +27,7 @@ impl Placement for Promotion<'_> {
         Some(self.run)
     }
 
-    fn decision(&self, plan: &MovePlanned) -> RegistryCommand {
+    fn decision(&self, plan: &MovePlan) -> RegistryCommand {
         let files = plan.files.iter().map(|file| PromotedFile {
             path: file.path.clone(),
             digest: file.digest,

@@ -6,7 +6,7 @@ use crate::app::moves::purpose::{Executed, Purpose};
 use crate::app::moves::relocation::record_run;
 use crate::app::{Result, Session, Workspace, fold_run};
 use crate::base::failpoint;
-use crate::domain::file_move::{MoveCommand, MovePlanned, RemovalOrder};
+use crate::domain::file_move::{MoveCommand, MovePlan, RemovalOrder};
 use crate::effect::{self, Recovered};
 
 /// A run whose files go.
@@ -17,12 +17,12 @@ impl Purpose for Removal<'_> {
         Ok(Some(fold_run(tx.log(), self.0.run)?.folder))
     }
 
-    fn is_target(&self, _: &Workspace, _: &Tx<'_, '_>, plan: &MovePlanned) -> Result<bool> {
+    fn is_target(&self, _: &Workspace, _: &Tx<'_, '_>, plan: &MovePlan) -> Result<bool> {
         Ok(plan.to == effect::BLOBS || plan.to == effect::REMOVED)
     }
 
     /// Whoever plans it has refused a run whose files are on their way.
-    fn may_begin(&self, _: &Tx<'_, '_>, _: &MovePlanned) -> Result<()> {
+    fn may_begin(&self, _: &Tx<'_, '_>, _: &MovePlan) -> Result<()> {
         Ok(())
     }
 
@@ -30,7 +30,7 @@ impl Purpose for Removal<'_> {
         &self,
         workspace: &Workspace,
         session: &Session<'_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<Executed> {
         let removed = effect::remove(&workspace.root, plan);
         let why = removed.as_ref().err().map(ToString::to_string);
@@ -47,7 +47,7 @@ impl Purpose for Removal<'_> {
         &self,
         workspace: &Workspace,
         tx: &mut Tx<'_, '_>,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Result<String> {
         Ok(match finish(workspace, tx, plan, true, None)? {
             Recovered::RolledBack => format!("{} stays", plan.from),
@@ -60,7 +60,7 @@ impl Purpose for Removal<'_> {
 fn finish(
     workspace: &Workspace,
     tx: &mut Tx<'_, '_>,
-    plan: &MovePlanned,
+    plan: &MovePlan,
     recovered: bool,
     why: Option<String>,
 ) -> Result<Recovered> {

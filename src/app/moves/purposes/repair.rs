@@ -4,7 +4,7 @@ use crate::app::Result;
 use crate::app::core::session::Tx;
 use crate::app::moves::placement::Placement;
 use crate::base::RunId;
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::MovePlan;
 use crate::domain::registry::{RegistryCommand, RegistryState};
 use crate::effect;
 
@@ -28,7 +28,7 @@ impl Placement for Repair<'_> {
         registry.production.get(self.name).map(|model| model.run)
     }
 
-    fn decision(&self, plan: &MovePlanned) -> RegistryCommand {
+    fn decision(&self, plan: &MovePlan) -> RegistryCommand {
         RegistryCommand::Repair {
             name: self.name.to_owned(),
             number: self.number,

@@ -4,7 +4,7 @@ use crate::app::Result;
 use crate::app::core::session::Tx;
 use crate::app::moves::placement::Placement;
 use crate::base::RunId;
-use crate::domain::file_move::MovePlanned;
+use crate::domain::file_move::MovePlan;
 use crate::domain::registry::{ModelVersion, RegistryCommand, RegistryState};
 use crate::effect;
 
@@ -34,7 +34,7 @@ impl Placement for Rollback<'_> {
         self.version(registry).map(|version| version.run)
     }
 
-    fn decision(&self, plan: &MovePlanned) -> RegistryCommand {
+    fn decision(&self, plan: &MovePlan) -> RegistryCommand {
         RegistryCommand::RollBack {
             name: self.name.to_owned(),
             number: self.number,
@@ -47,7 +47,7 @@ impl Placement for Rollback<'_> {
     fn decision_before(
         &self,
         registry: &RegistryState,
-        plan: &MovePlanned,
+        plan: &MovePlan,
     ) -> Option<RegistryCommand> {
         self.version(registry).filter(|version| version.path != plan.to)?;
         Some(RegistryCommand::Relocate {

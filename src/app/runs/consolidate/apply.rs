@@ -15,7 +15,7 @@ use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{Digest, MoveId, RunId, failpoint};
 use crate::domain::Event;
-use crate::domain::file_move::{MoveMode, MovePlanned, MovePurpose, RemovalOrder};
+use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, RemovalOrder};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::policy::Action;
 use crate::domain::run::{Archive, Pack};
@@ -188,7 +188,7 @@ fn delete(
         reason: row.reason.clone(),
         policy_revision: planned.plan.policy_revision,
     };
-    let plan = MovePlanned {
+    let plan = MovePlan {
         id: MoveId(workspace.env.random()),
         purpose: MovePurpose::Removal(order),
         mode: MoveMode::Move,

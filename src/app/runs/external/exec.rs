@@ -22,7 +22,7 @@ use crate::app::{Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{RunId, confine};
 use crate::domain::Provenance;
 use crate::domain::metric::FinalMetric;
-use crate::domain::run::{ArtifactStored, Ending, RunCommand, RunState, RunStatus};
+use crate::domain::run::{Ending, RunCommand, RunState, RunStatus, StoredFile};
 use crate::supervise::{Command, End, Output, Printed};
 
 /// Facts that may wait for the log before the command has to.
@@ -164,7 +164,7 @@ fn supervise(
             (Some(Ending::Interrupt { reason }), Some(error))
         }
     };
-    let mut stored: Vec<ArtifactStored> = Vec::new();
+    let mut stored: Vec<StoredFile> = Vec::new();
     let mut unkept = Vec::new();
     if ending.is_none() {
         let printed = std::mem::take(&mut heard.saves);

@@ -17,8 +17,8 @@ use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
 use crate::base::{Digest, FileDigests, RunId, Split, Timestamp, codec, durable};
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
-    ArtifactStored, Ending, MetricsUnrecorded, RunCommand, RunEvent, RunFacts, RunFinished,
-    RunState, RunStatus, RunStream, UnrecordedReason, UnrecordedSeries,
+    Ending, RunCommand, RunEvent, RunFacts, RunOutcome, RunState, RunStatus, RunStream, StoredFile,
+    UnrecordedReason, UnrecordedSeries, UnrecordedValues,
 };
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::metrics::MetricRow;
@@ -75,7 +75,7 @@ pub struct RunResult {
     pub source: ReportedBy,
 }
 
-/// What [`RunFinished`] is made from.
+/// What [`RunOutcome`] is made from.
 pub(super) struct FinalScores {
     pub(super) metrics: Vec<FinalMetric>,
     pub(super) evaluations: Vec<Evaluation>,
@@ -156,12 +156,7 @@ fn known_series(workspace: &Workspace, run: RunId) -> Result<KnownSeries> {
 ///
 /// # Errors
 /// When the file cannot be read, is no plain file, or the run has ended.
-pub fn save_file(
-    workspace: &Workspace,
-    run: RunId,
-    file: &Path,
-    what: &str,
-) -> Result<ArtifactStored> {
+pub fn save_file(workspace: &Workspace, run: RunId, file: &Path, what: &str) -> Result<StoredFile> {
     let what = Name::new(what)?;
     let state = workspace.store.read(|log| fold_run(log, run))?;
     // Refused before bytes are copied.
@@ -184,7 +179,7 @@ pub(super) fn keep(
     folder: &str,
     file: &Path,
     what: &str,
-) -> Result<ArtifactStored> {
+) -> Result<StoredFile> {
     // It becomes a part of a path.
     let what = Name::new(what)?;
     let what = what.as_str();
@@ -216,14 +211,7 @@ pub(super) fn keep(
         std::fs::rename(&partial, &target).map_err(failed)?;
         durable::sync_parent(&target).map_err(failed)?;
     }
-    Ok(ArtifactStored {
-        name: what.to_owned(),
-        path: Some(path),
-        digest,
-        sha256: Some(digests.sha256),
-        bytes,
-        blob: true,
-    })
+    Ok(StoredFile::in_blobs(what, Some(path), digests, bytes))
 }
 
 /// A path that nothing has, or one that has these bytes already: a recorded file is never
@@ -469,7 +457,7 @@ pub(super) fn fitting(
 }
 
 /// The account of final values for which there is no room.
-fn too_many(left: &[FinalMetric]) -> MetricsUnrecorded {
+fn too_many(left: &[FinalMetric]) -> UnrecordedValues {
     let named = left.iter().take(1);
     let series = named.map(|metric| UnrecordedSeries {
         name: metric.key.name.clone(),
@@ -481,14 +469,13 @@ fn too_many(left: &[FinalMetric]) -> MetricsUnrecorded {
         ends_so: false,
     });
     let others = (left.len() as u64).saturating_sub(1);
-    MetricsUnrecorded { attempt: 1, series: series.collect(), others }
+    UnrecordedValues { series: series.collect(), others }
 }
 
 /// The end of a run that ended well; its model is what was saved as `weights`.
 pub(super) fn finished(state: &RunState, finish: FinalScores) -> Ending {
     let weights = state.artifacts.get("weights");
-    Ending::Finish(Box::new(RunFinished {
-        attempt: state.attempt,
+    Ending::Finish(Box::new(RunOutcome {
         // A wall clock may go back.
         duration_seconds: finish.seconds.max(0.0),
         steps: finish.steps,

@@ -13,7 +13,7 @@ use crate::base::mask::Masker;
 use crate::base::{Split, Timestamp, counted};
 use crate::domain::Name as Word;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
-use crate::domain::run::{MetricsUnrecorded, UnrecordedReason as Reason, UnrecordedSeries};
+use crate::domain::run::{UnrecordedReason as Reason, UnrecordedSeries, UnrecordedValues};
 
 /// Longest line that is read, in bytes; of a longer one everything up to its end is passed over.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -374,9 +374,9 @@ impl ScriptOutput {
     }
 
     /// What to record of values that are no points.
-    pub(super) fn unrecorded(&self) -> MetricsUnrecorded {
+    pub(super) fn unrecorded(&self) -> UnrecordedValues {
         let series = self.unrecorded.series.values().cloned().collect();
-        MetricsUnrecorded { attempt: 1, series, others: self.unrecorded.others }
+        UnrecordedValues { series, others: self.unrecorded.others }
     }
 
     pub(super) fn finish(&mut self, seconds: f64) -> FinalScores {

@@ -18,8 +18,8 @@ use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy};
 use crate::base::mask::{mask_setting, mask_text};
 use crate::base::{Digest, FileDigests, RunId, Split};
 use crate::domain::run::{
-    ArtifactStored, Category, DataFile, DataRecord, RunCommand, RunEdit, RunFacts, RunStarted,
-    RunState, RunStream, SCRIPT_SPLIT_RULE, SplitRows, Synthetic, Unstated,
+    Category, DataFile, DataRecord, RunCommand, RunEdit, RunFacts, RunStart, RunState, RunStream,
+    SCRIPT_SPLIT_RULE, SplitRows, StoredFile, Synthetic, Unstated,
 };
 use crate::domain::{Name, Provenance};
 
@@ -168,14 +168,13 @@ pub(super) fn record_external_start(
     folder.write(&file, &prepared.config.1)?;
     workspace.blobs.put(&prepared.config.1)?;
     let config = folder.file("config", &file)?;
-    let started = RunStarted {
+    let begin = RunStart {
         run: RunId(workspace.env.random()),
         name: prepared.name.to_string(),
         experiment_id: folder.experiment_id.clone(),
         folder: workspace.relative(&folder.path),
         description: start.description.clone(),
         tags: start.tags.clone(),
-        attempt: 1,
         config_name: prepared.config_name.clone(),
         config: config.digest,
         parameters: prepared.parameters.clone(),
@@ -185,22 +184,15 @@ pub(super) fn record_external_start(
         trainer: start.trainer.clone().unwrap_or_else(|| "not named".into()),
         unstated: unstated(start),
     };
-    let run = started.run;
+    let run = begin.run;
     let mut stored = vec![config];
     if let Some(diff) = &prepared.code.diff {
         let digests = workspace.blobs.put(diff.as_bytes())?;
-        stored.push(ArtifactStored {
-            name: "diff".into(),
-            path: None,
-            digest: digests.blake3,
-            sha256: Some(digests.sha256),
-            bytes: diff.len() as u64,
-            blob: true,
-        });
+        stored.push(StoredFile::in_blobs("diff", None, digests, diff.len() as u64));
     }
     let policy = fold_policy(tx.log())?;
     let facts = RunFacts::new(&policy, provenance);
-    let mut commands = vec![RunCommand::Start(Box::new(started), start.category)];
+    let mut commands = vec![RunCommand::Start(Box::new(begin), start.category)];
     commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
     let mut record = Draft::<RunStream>::read(tx.log(), run)?;
     for command in commands {

@@ -16,8 +16,8 @@ use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, runs
 use crate::base::{Digest, RunId, counted};
 use crate::data::Dataset;
 use crate::domain::run::{
-    ArtifactStored, Category, DataFile, DataRecord, Ending, RunCommand, RunEdit, RunFacts,
-    RunStarted, RunState, RunStatus, RunStream, SplitRows, Synthetic,
+    Category, DataFile, DataRecord, Ending, RunCommand, RunEdit, RunFacts, RunStart, RunStarted,
+    RunState, RunStatus, RunStream, SplitRows, StoredFile, Synthetic,
 };
 use crate::domain::{Name, Provenance};
 use crate::model::Preparation;
@@ -274,14 +274,13 @@ pub(super) fn record_start(
     if begin.drop_empty {
         parameters.insert(DROP_EMPTY.to_owned(), "true".to_owned());
     }
-    let started = RunStarted {
+    let start = RunStart {
         run,
         name: begin.name,
         experiment_id: folder.experiment_id.clone(),
         folder: workspace.relative(&folder.path),
         description: begin.description,
         tags: begin.tags,
-        attempt: 1,
         config_name: begin.config_name,
         config: stored[0].digest,
         parameters,
@@ -293,21 +292,14 @@ pub(super) fn record_start(
     };
     if let Some(diff) = &code.diff {
         let digests = workspace.blobs.put(diff.as_bytes())?;
-        stored.push(ArtifactStored {
-            name: "diff".into(),
-            path: None,
-            digest: digests.blake3,
-            sha256: Some(digests.sha256),
-            bytes: diff.len() as u64,
-            blob: true,
-        });
+        stored.push(StoredFile::in_blobs("diff", None, digests, diff.len() as u64));
     }
     put_blobs(workspace, folder, &mut stored)?;
     let recorded = session.transact(|tx| {
         let policy = fold_policy(tx.log())?;
         let mut record = Draft::<RunStream>::read(tx.log(), run)?;
         let facts = RunFacts::new(&policy, Provenance::Engine);
-        let mut commands = vec![RunCommand::Start(Box::new(started.clone()), begin.category)];
+        let mut commands = vec![RunCommand::Start(Box::new(start.clone()), begin.category)];
         commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
         for command in commands {
             record.decide(command, &facts)?;
@@ -316,7 +308,7 @@ pub(super) fn record_start(
             record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
         }
         tx.append(&mut record)?;
-        Ok((record.into_state(), started))
+        Ok((record.into_state(), start.started()))
     });
     folder.note_start(&recorded);
     recorded
@@ -330,7 +322,7 @@ pub(super) fn record_start(
 pub(in crate::app) fn put_blobs(
     workspace: &Workspace,
     folder: &RunFolder,
-    stored: &mut [ArtifactStored],
+    stored: &mut [StoredFile],
 ) -> Result<()> {
     for artifact in stored {
         let Some(path) = artifact.path.as_ref().filter(|_| artifact.blob) else { continue };
@@ -362,10 +354,11 @@ fn record_end(
     let mut note = None;
     let (ending, error, mut stored) = match driven {
         Ok(TrainingOutcome::Finished(finished)) => {
-            let mut ended = translate::finished(&finished, attempt);
-            note = result_size::shorten(&mut ended);
+            let mut result = translate::result(&finished);
+            note = result_size::shorten(&mut result);
+            let ended = result.clone().finished(attempt);
             let stored = folder.write_results(of, &finished, &ended)?;
-            (Ending::Finish(Box::new(ended)), None, stored)
+            (Ending::Finish(Box::new(result)), None, stored)
         }
         Ok(TrainingOutcome::Ended(ending, error)) => {
             let id = &folder.experiment_id;

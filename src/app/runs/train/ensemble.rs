@@ -20,8 +20,8 @@ use crate::app::{
 use crate::base::{Digest, RunId, Split, durable};
 use crate::data::prepared::Prepared;
 use crate::domain::run::{
-    ArtifactStored, Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunStarted, RunState,
-    RunStatus, RunStream, Sameness, TEST_ROW_ORDER, TEST_ROWS, TestRows,
+    Ending, RunCommand, RunEvent, RunFacts, RunFinished, RunOutcome, RunStart, RunStarted,
+    RunState, RunStatus, RunStream, Sameness, StoredFile, TEST_ROW_ORDER, TEST_ROWS, TestRows,
 };
 use crate::domain::{Envelope, Event, Name, Provenance};
 use crate::model::{MODEL_FILES, ModelFile};
@@ -278,7 +278,7 @@ fn copy_members(
     manifest: &EnsembleManifest,
     members: &[Member],
     folder: &RunFolder,
-) -> Result<Vec<ArtifactStored>> {
+) -> Result<Vec<StoredFile>> {
     let list = serde_json::to_vec_pretty(manifest).unwrap_or_default();
     let path = format!("config/{MANIFEST}");
     folder.write(&path, &list)?;
@@ -312,7 +312,7 @@ fn keep_answers(
     workspace: &Workspace,
     made: &Made<'_>,
     folder: &RunFolder,
-) -> Result<Vec<ArtifactStored>> {
+) -> Result<Vec<StoredFile>> {
     let mut stored = Vec::new();
     let first = &made.members[0];
     for name in [TEST_ROWS, TEST_ROW_ORDER] {
@@ -337,9 +337,9 @@ fn keep_answers(
 fn ensemble_started(
     workspace: &Workspace,
     made: &Made<'_>,
-    manifest: &ArtifactStored,
+    manifest: &StoredFile,
     folder: &RunFolder,
-) -> RunStarted {
+) -> RunStart {
     let Made { run, name, members, .. } = *made;
     let names: Vec<&str> =
         members.iter().map(|member| member.started.experiment_id.as_str()).collect();
@@ -360,14 +360,13 @@ fn ensemble_started(
     let started = || members.iter().map(|member| &member.started);
     data.leaked_rows = started().map(|member| member.data.leaked_rows).max().unwrap_or(0);
     data.synthetic = started().find_map(|member| member.data.synthetic.clone());
-    RunStarted {
+    RunStart {
         run,
         name: name.to_string(),
         experiment_id: folder.experiment_id.clone(),
         folder: workspace.relative(&folder.path),
         description: format!("mean of the probabilities of {}", names.join(", ")),
         tags: vec!["ensemble".to_owned()],
-        attempt: 1,
         config_name: "ensemble".to_owned(),
         config: manifest.digest,
         parameters: [("ensemble.members".to_owned(), serde_json::json!(names).to_string())].into(),
@@ -379,11 +378,10 @@ fn ensemble_started(
     }
 }
 
-fn ensemble_finished(made: &Made<'_>, manifest: &ArtifactStored) -> RunFinished {
+fn ensemble_finished(made: &Made<'_>, manifest: &StoredFile) -> RunOutcome {
     let Made { members, evaluation, seconds, .. } = *made;
     let (metrics, evaluations) = translate::scores(std::slice::from_ref(evaluation));
-    RunFinished {
-        attempt: 1,
+    RunOutcome {
         duration_seconds: seconds,
         steps: 0,
         epochs: 0,

@@ -18,7 +18,7 @@ use crate::base::{Digest, FileDigests, confine, durable};
 use crate::data::prepared::Prepared;
 use crate::data::{REPORT_FILE, TEST_ROW_ORDER_FILE, TEST_ROWS_FILE, TestRowIdentity};
 use crate::domain::Provenance;
-use crate::domain::run::{ArtifactStored, RunFinished, TEST_ROW_ORDER, TEST_ROWS};
+use crate::domain::run::{RunFinished, StoredFile, TEST_ROW_ORDER, TEST_ROWS};
 use crate::domain::workspace::LayoutKind;
 use crate::model::{ModelFile, hf};
 use crate::train::explain::{ATTENTION_FILE, PICTURE_FILE};
@@ -151,7 +151,7 @@ impl RunFolder {
     }
 
     /// What training reads, as it lies there, the settings first; the rows have their own digest.
-    pub(super) fn inputs(&self) -> Result<Vec<ArtifactStored>> {
+    pub(super) fn inputs(&self) -> Result<Vec<StoredFile>> {
         let mut all = vec![self.file("config", &self.settings_file("config.yaml"))?];
         let of_model =
             [ModelFile::Vocabulary, ModelFile::Concepts, ModelFile::Tokenizer, ModelFile::Scaler];
@@ -173,7 +173,7 @@ impl RunFolder {
     }
 
     /// The files that make the folder of the weights one that `transformers` loads.
-    fn complete(&self, folder: &Path) -> Result<Vec<ArtifactStored>> {
+    fn complete(&self, folder: &Path) -> Result<Vec<StoredFile>> {
         let mut stored = Vec::new();
         for name in hf::SIDE_FILES {
             let Ok(bytes) = fs::read(self.path.join("config").join(name)) else { continue };
@@ -190,10 +190,10 @@ impl RunFolder {
         of: &Results<'_>,
         finished: &TrainingResult,
         ended: &RunFinished,
-    ) -> Result<Vec<ArtifactStored>> {
+    ) -> Result<Vec<StoredFile>> {
         let weights = weights_path(finished);
         let weights = weights.to_string_lossy().replace('\\', "/");
-        let stored = ArtifactStored {
+        let stored = StoredFile {
             name: "weights".into(),
             path: Some(weights),
             digest: finished.weights.digest,
@@ -237,8 +237,8 @@ impl RunFolder {
         of: &Results<'_>,
         finished: &TrainingResult,
         ended: &RunFinished,
-        results: &[ArtifactStored],
-    ) -> Result<Vec<ArtifactStored>> {
+        results: &[StoredFile],
+    ) -> Result<Vec<StoredFile>> {
         let report = fs::read(self.path.join("config").join(REPORT_FILE)).unwrap_or_default();
         let report = serde_json::from_slice(&report).unwrap_or_default();
         let files = [&self.inputs()?[..], results].concat();
@@ -252,19 +252,12 @@ impl RunFolder {
     }
 
     /// A file as it is on disk, to be kept as a blob.
-    pub(in crate::app) fn file(&self, name: &str, path: &str) -> Result<ArtifactStored> {
+    pub(in crate::app) fn file(&self, name: &str, path: &str) -> Result<StoredFile> {
         let full = confine::inside(&self.path, path)?;
         let read = fs::File::open(&full).and_then(|mut file| FileDigests::of_reader(&mut file));
         let (digests, bytes) =
             read.map_err(|e| Error::io(format!("read {}", full.display()), e))?;
-        Ok(ArtifactStored {
-            name: name.to_owned(),
-            path: Some(path.to_owned()),
-            digest: digests.blake3,
-            sha256: Some(digests.sha256),
-            bytes,
-            blob: true,
-        })
+        Ok(StoredFile::in_blobs(name, Some(path.to_owned()), digests, bytes))
     }
 }
 
@@ -290,7 +283,7 @@ fn record<'a>(
     finished: &TrainingResult,
     ended: &'a RunFinished,
     report: Value,
-    artifacts: &[ArtifactStored],
+    artifacts: &[StoredFile],
 ) -> Record<'a> {
     let mut measured = serde_json::Map::new();
     if let Some(baseline) = of.baseline {

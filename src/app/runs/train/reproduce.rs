@@ -17,8 +17,8 @@ use crate::app::runs::shown::RunShown;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run, runs};
 use crate::base::{Digest, RunId, Split};
 use crate::domain::run::{
-    Environment, EnvironmentDifference, NumberDifference, RunCommand, RunEvent, RunFacts,
-    RunReproduced, RunStarted, RunState, RunStatus, RunStream,
+    Environment, EnvironmentDifference, NumberDifference, Reproduction, RunCommand, RunEvent,
+    RunFacts, RunStarted, RunState, RunStatus, RunStream,
 };
 use crate::domain::{Envelope, Event, Provenance};
 use crate::model::config::{self, TrainConfig};
@@ -45,7 +45,7 @@ pub struct Reproduced {
     /// The run that did it.
     pub run: RunDetails,
     /// How the two compare, as the log has it.
-    pub verdict: RunReproduced,
+    pub verdict: Reproduction,
     /// How many recorded numbers were compared.
     pub numbers: u64,
 }
@@ -84,7 +84,7 @@ pub struct RunReproducedAgain {
     /// Numbers that were compared.
     pub numbers: u64,
     /// What the comparison came to.
-    pub verdict: RunReproduced,
+    pub verdict: Reproduction,
 }
 
 /// A reproduction as programs read it.
@@ -195,10 +195,10 @@ fn compare(
     session: &Session<'_>,
     original: &Recorded,
     by: RunId,
-) -> Result<(RunReproduced, u64)> {
+) -> Result<(Reproduction, u64)> {
     let again = recorded(workspace, by)?;
     let difference = first_difference(&original.numbers, &again.numbers);
-    let verdict = RunReproduced {
+    let verdict = Reproduction {
         by,
         equal: difference.is_none() && original.weights == again.weights,
         weights: again.weights,

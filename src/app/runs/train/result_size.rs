@@ -9,7 +9,7 @@ use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
 use crate::base::{Split, counted};
 use crate::data::Dataset;
 use crate::domain::Event;
-use crate::domain::run::{RunEvent, RunFinished};
+use crate::domain::run::{RunEvent, RunOutcome};
 use crate::train::metric::Scorer;
 
 /// Bytes for what is not of single labels: scores of rankings, intervals, scores of heads.
@@ -19,8 +19,8 @@ const COUNT_BYTES: usize = 4;
 /// Counts from each of these on take two bytes more.
 const COUNTS_MIN: [usize; 2] = [251, 65_536];
 
-fn bytes(finished: &RunFinished) -> usize {
-    Event::from(RunEvent::from(finished.clone())).encode().len()
+fn bytes(outcome: &RunOutcome) -> usize {
+    Event::from(RunEvent::from(outcome.clone().finished(1))).encode().len()
 }
 
 /// Refuses data with more labels than the result of a run has room for.
@@ -61,8 +61,7 @@ fn bytes_at_most(labels: &[String], multi: bool, rows: usize) -> usize {
     let (metrics, mut evaluations) =
         translate::scores(&[evaluate(Split::Valid), evaluate(Split::Test)]);
     evaluations[0].confusion.clear();
-    let finished = RunFinished {
-        attempt: 1,
+    let finished = RunOutcome {
         duration_seconds: 0.0,
         steps: 0,
         epochs: 0,
@@ -83,7 +82,7 @@ fn bytes_at_most(labels: &[String], multi: bool, rows: usize) -> usize {
 
 /// Leaves out the matrix of the validation rows where the result has no room for it; the note says
 /// so in the record.
-pub(super) fn shorten(finished: &mut RunFinished) -> Option<String> {
+pub(super) fn shorten(finished: &mut RunOutcome) -> Option<String> {
     if bytes(finished) <= PAYLOAD_INLINE_BYTES_MAX {
         return None;
     }
@@ -123,8 +122,7 @@ mod tests {
             };
             let (metrics, evaluations) =
                 translate::scores(&[evaluate(Split::Valid), evaluate(Split::Test)]);
-            let mut finished = RunFinished {
-                attempt: 1,
+            let mut finished = RunOutcome {
                 duration_seconds: 1.0,
                 steps: u64::from(u32::MAX),
                 epochs: 1,

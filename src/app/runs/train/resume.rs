@@ -13,7 +13,7 @@ use crate::app::runs::run_files::RunFiles;
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
 use crate::domain::run::{
-    RunCommand, RunEvent, RunFacts, RunResumed, RunStarted, RunState, RunStatus, RunStream,
+    RunCommand, RunEvent, RunFacts, RunStarted, RunState, RunStatus, RunStream,
 };
 use crate::domain::{Envelope, Event, Provenance};
 use crate::effect;
@@ -25,7 +25,6 @@ use crate::train::protocol::JobSpec;
 /// A run that can go on.
 pub(super) struct ResumePoint {
     run: RunId,
-    state: RunState,
     pub(super) started: RunStarted,
     pub(super) config: TrainConfig,
     folder: RunFolder,
@@ -165,7 +164,7 @@ pub(super) fn resumable(workspace: &Workspace, text: &str) -> Result<ResumePoint
                 .hint("remove its folder: training continues from the previous one"));
         }
     }
-    Ok(ResumePoint { run, state, started, config, folder, checkpoint, step, notes })
+    Ok(ResumePoint { run, started, config, folder, checkpoint, step, notes })
 }
 
 fn record_resume(
@@ -182,18 +181,16 @@ fn record_resume(
         device: &recorded.device,
         accelerators: hello.devices.iter().filter(|d| d.starts_with("cuda")).cloned().collect(),
     });
-    let resumed = RunResumed {
-        attempt: found.state.attempt + 1,
+    let command = RunCommand::Resume {
         step: found.step,
         checkpoint: found.checkpoint.to_string_lossy().into_owned(),
-        environment,
+        environment: Box::new(environment),
         trainer: hello.program.clone(),
     };
     session.transact(|tx| {
         // Another process may have resumed it meanwhile.
         let policy = fold_policy(tx.log())?;
         let facts = RunFacts::new(&policy, Provenance::Engine);
-        let command = RunCommand::Resume(Box::new(resumed));
         Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
     })
 }

@@ -40,7 +40,6 @@ pub(super) fn supervise_engine(
         session,
         engine,
         started: session.now(),
-        attempt: state.attempt,
         killed: false,
         facts: VecDeque::new(),
         reporter,
@@ -56,7 +55,6 @@ struct Training<'a> {
     engine: Engine,
     /// When this process's training began; the engine counts times from there.
     started: Timestamp,
-    attempt: u32,
     killed: bool,
     facts: VecDeque<RunCommand>,
     reporter: &'a mut dyn Reporter,
@@ -91,7 +89,7 @@ impl Supervised for Training<'_> {
             EngineMessage::Event(event) => {
                 self.reporter.event(&event);
                 self.log_file.event(self.session.now(), &event);
-                self.facts.extend(translate::fact(&event, self.started, self.attempt));
+                self.facts.extend(translate::fact(&event, self.started));
                 return None;
             }
             EngineMessage::Ended(Ended::Finished(finished)) => TrainingOutcome::Finished(finished),

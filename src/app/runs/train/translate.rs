@@ -4,40 +4,34 @@ use crate::base::{Digest, Split, Timestamp};
 use crate::domain::metric::{
     ClassScore, Evaluation, FinalMetric, MetricBatch, MetricKey, MetricPoint,
 };
-use crate::domain::run::{
-    BestPoint, RunCommand, RunFinished, RunPlanned, TrainCheckpointPruned, TrainCheckpointSaved,
-};
+use crate::domain::run::{BestPoint, RunCommand, RunOutcome};
 use crate::train::{self, TrainEvent, TrainingResult};
 
 /// The fact to record, if the event is one; progress is for the screen only.
-pub(super) fn fact(event: &TrainEvent, started: Timestamp, attempt: u32) -> Option<RunCommand> {
+pub(super) fn fact(event: &TrainEvent, started: Timestamp) -> Option<RunCommand> {
     match event {
         TrainEvent::Metrics(points) => Some(RunCommand::RecordMetrics(batch(points, started))),
         TrainEvent::CheckpointSaved(saved) => {
             let files = saved.files.iter().map(|f| format!("{} {}\n", f.digest, f.name));
             let manifest: String = files.collect();
-            Some(RunCommand::SaveCheckpoint(TrainCheckpointSaved {
-                attempt,
+            Some(RunCommand::SaveCheckpoint {
                 step: saved.step,
                 epoch: saved.epoch as u32,
                 path: saved.dir.to_string_lossy().into_owned(),
                 digest: Digest::of(manifest.as_bytes()),
                 bytes: saved.files.iter().map(|file| file.bytes).sum(),
                 best: saved.best,
-            }))
+            })
         }
         TrainEvent::CheckpointPruned { step, dir } => {
             let path = dir.to_string_lossy().into_owned();
-            Some(RunCommand::PruneCheckpoint(TrainCheckpointPruned { step: *step, path }))
+            Some(RunCommand::PruneCheckpoint { step: *step, path })
         }
         // A model that is fitted in one go has no steps to plan.
-        TrainEvent::Started(planned) => (planned.steps > 1).then(|| {
-            RunCommand::Plan(RunPlanned {
-                attempt,
-                steps: planned.steps,
-                epochs: u32::try_from(planned.epochs).unwrap_or(u32::MAX),
-                resumed_at_step: planned.resumed_at_step,
-            })
+        TrainEvent::Started(planned) => (planned.steps > 1).then(|| RunCommand::Plan {
+            steps: planned.steps,
+            epochs: u32::try_from(planned.epochs).unwrap_or(u32::MAX),
+            resumed_at_step: planned.resumed_at_step,
         }),
         TrainEvent::Progress(_) | TrainEvent::EpochEnded(_) => None,
     }
@@ -64,10 +58,9 @@ fn batch(points: &train::MetricPoints, started: Timestamp) -> MetricBatch {
 }
 
 /// The end of a run.
-pub(super) fn finished(finished: &TrainingResult, attempt: u32) -> RunFinished {
+pub(super) fn result(finished: &TrainingResult) -> RunOutcome {
     let (metrics, evaluations) = scores(&finished.evaluations);
-    RunFinished {
-        attempt,
+    RunOutcome {
         duration_seconds: finished.seconds,
         steps: finished.steps,
         epochs: u32::try_from(finished.epochs).unwrap_or(u32::MAX),

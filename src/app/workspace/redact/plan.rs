@@ -16,7 +16,7 @@ use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
 use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
-    RedactedEvent, RedactedFile, TextRedacted, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
+    RedactedEvent, RedactedFile, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
 };
 use crate::domain::{Envelope, Event, Identity};
 use crate::store::{Access, Filter, Reader, View};
@@ -171,12 +171,12 @@ pub fn plan_redaction(workspace: &Workspace, request: &RedactRequest) -> Result<
     let signed = workspace.signer()?.is_some_and(|(own, _)| own.is_some());
     workspace.store.read(|log| {
         let plan = redaction(workspace, log, log.size(), request, &scope)?;
-        let redacted = TextRedacted {
+        let command = WorkspaceCommand::Redact {
             reason: request.reason.clone(),
             events: plan.events.iter().take(NAMED_PER_RECORD).map(named).collect(),
             files: plan.files.digests.blake3.iter().take(NAMED_PER_RECORD).map(renamed).collect(),
+            signed,
         };
-        let command = WorkspaceCommand::Redact { redacted, signed };
         Draft::<WorkspaceStream>::read(log, ())?.decide(command, &())?;
         Ok(plan.report(None))
     })
@@ -395,12 +395,12 @@ fn record(tx: &mut Tx<'_, '_>, request: &RedactRequest, plan: &Plan, first: u64)
             break;
         }
         let some = some.unwrap_or_default();
-        let redacted = TextRedacted {
+        let command = WorkspaceCommand::Redact {
             reason: request.reason.clone(),
             events: some.iter().map(named).collect(),
             files: more.unwrap_or_default().to_vec(),
+            signed: tx.key().is_some(),
         };
-        let command = WorkspaceCommand::Redact { redacted, signed: tx.key().is_some() };
         records.decide(command, &())?;
         tx.append(&mut records)?;
         for event in some {

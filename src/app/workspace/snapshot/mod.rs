@@ -16,7 +16,7 @@ pub(super) mod restore;
 mod take;
 
 pub use self::take::{
-    SnapshotLine, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotTaken,
+    SnapshotCreated, SnapshotLine, SnapshotRequest, SnapshotRestored, SnapshotShown,
     SnapshotVerified, Taken, find_snapshot, manifest, snapshots, take_snapshot,
 };
 pub use manifest::{Content, Entry, SnapshotManifest};

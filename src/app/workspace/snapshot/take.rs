@@ -80,7 +80,7 @@ pub struct Taken {
 
 /// A snapshot that was taken, as programs read it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct SnapshotTaken {
+pub struct SnapshotCreated {
     /// Its name.
     pub snapshot: Digest,
     /// Whether it is new.
@@ -93,7 +93,7 @@ pub struct SnapshotTaken {
     pub left_out: Vec<String>,
 }
 
-impl From<&Taken> for SnapshotTaken {
+impl From<&Taken> for SnapshotCreated {
     fn from(taken: &Taken) -> Self {
         Self {
             snapshot: taken.snapshot,
@@ -141,11 +141,10 @@ pub struct SnapshotRestored {
 /// in the log.
 pub fn take_snapshot(workspace: &Workspace, request: &SnapshotRequest) -> Result<Taken> {
     let manifest = describe(workspace, request)?;
-    let FileDigests { blake3: snapshot, sha256 } = put_or_digest(workspace, &manifest.encode()?)?;
+    let digests = put_or_digest(workspace, &manifest.encode()?)?;
     let git = manifest.environment.git.as_ref();
-    let taken = stream::SnapshotTaken {
-        manifest: snapshot,
-        manifest_sha256: Some(sha256),
+    let content = stream::SnapshotContent {
+        manifest: digests,
         message: request.message.clone(),
         files: manifest.entries.len() as u64,
         bytes: manifest.bytes(),
@@ -155,11 +154,11 @@ pub fn take_snapshot(workspace: &Workspace, request: &SnapshotRequest) -> Result
         runs: manifest.runs.clone(),
     };
     let new = workspace.decide("snapshot create", |tx| {
-        let command = WorkspaceCommand::TakeSnapshot(taken);
+        let command = WorkspaceCommand::TakeSnapshot(content);
         Ok(!tx.decide::<WorkspaceStream>((), command, &())?.events().is_empty())
     })?;
     workspace.refresh()?;
-    Ok(Taken { snapshot, manifest, new })
+    Ok(Taken { snapshot: digests.blake3, manifest, new })
 }
 
 /// Every file and fact, the files in the blob store.
