@@ -28,6 +28,7 @@ pub use self::core::error::{Error, ErrorKind, Result};
 pub use self::core::find::Named;
 pub use self::core::invocation::InvocationShown;
 pub use self::core::live::LiveFiles;
+pub use self::core::mode::Mode;
 pub use self::core::output::check_output;
 pub use self::core::progress::Progress;
 pub use self::core::recover::Recovered;

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::ui::{Table, Ui, digest_cells, size};
-use crate::app::{ArchiveRequest, Moved, Result, runs};
+use crate::app::{ArchiveRequest, Mode, Moved, Result, runs};
 use crate::base::counted;
 use crate::domain::run::{Archive, Pack};
 
@@ -92,27 +92,29 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         rule: None,
         reason: args.reason.unwrap_or_else(|| "archived by hand".into()),
     };
-    if args.mode.dry_run {
-        let moved = runs::plan_archive(&workspace, run, &request)?;
-        return tell("would move", &moved, context);
-    }
-    if args.drop_weights {
+    let (mode, verb) = mode(&args.mode);
+    if args.drop_weights && mode == Mode::Apply {
         let action = format!("delete the weights and training checkpoints of {}", args.run);
         args.consent.ask_or_warn(&action, context)?;
     }
-    let moved = runs::archive(&workspace, run, &request)?;
-    tell("is moved", &moved, context)
+    let moved = runs::archive(&workspace, run, &request, mode)?;
+    tell(verb, &moved, context)
 }
 
 pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
     let run = workspace.find_run(&workspace.snapshot()?, &args.run)?;
-    if args.mode.dry_run {
-        let moved = runs::plan_restore(&workspace, run, args.reason)?;
-        return tell("would move", &moved, context);
+    let (mode, verb) = mode(&args.mode);
+    let moved = runs::restore(&workspace, run, args.reason, mode)?;
+    tell(verb, &moved, context)
+}
+
+/// The mode, and what the answer says of it.
+const fn mode(asked: &DryRun) -> (Mode, &'static str) {
+    match asked.mode() {
+        Mode::DryRun => (Mode::DryRun, "would move"),
+        Mode::Apply => (Mode::Apply, "is moved"),
     }
-    let moved = runs::restore(&workspace, run, args.reason)?;
-    tell("is moved", &moved, context)
 }
 
 fn tell(verb: &str, moved: &Moved, context: &mut Context) -> Result<()> {

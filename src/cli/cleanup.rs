@@ -40,11 +40,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         let action = "delete the weights and training checkpoints of the runs that are archived";
         args.consent.ask_or_warn(action, context)?;
     }
-    let cleanup = if args.mode.dry_run {
-        runs::plan_cleanup(&workspace, &request)?
-    } else {
-        runs::cleanup(&workspace, &request)?
-    };
+    let cleanup = runs::cleanup(&workspace, &request, args.mode.mode())?;
     context.ui.data(&cleanup, |ui| {
         let mut table = Table::new(&["experiment", "archive", "size", "rule", "reason"]);
         for found in &cleanup.moves {

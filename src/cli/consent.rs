@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use super::context::Context;
-use crate::app::{Error, ErrorKind, Result};
+use crate::app::{Error, ErrorKind, Mode, Result};
 
 /// `--dry-run`, on every verb that changes something.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -11,6 +11,12 @@ pub(super) struct DryRun {
     /// Print what would change, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+impl DryRun {
+    pub(super) const fn mode(self) -> Mode {
+        Mode::of(self.dry_run)
+    }
 }
 
 /// `--yes`, on every verb that deletes bytes.

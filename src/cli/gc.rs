@@ -3,7 +3,7 @@
 use super::consent::{Confirmed, Consent, DryRun};
 use super::context::Context;
 use super::ui::{Table, size};
-use crate::app::{Collected, Result, workspace};
+use crate::app::{Collected, Mode, Result, workspace};
 use crate::base::{are, counted};
 
 /// Delete stored files that no run, model or other event needs
@@ -61,9 +61,10 @@ fn confirmed(args: &Args, plan: &Collected, context: &Context) -> Result<bool> {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
     let min_age = minutes(&args.min_age, context)?;
-    let plan = workspace::plan_garbage(&workspace, min_age)?;
+    let collect = |mode| workspace::collect_garbage(&workspace, min_age, mode);
+    let plan = collect(Mode::DryRun)?;
     let apply = confirmed(args, &plan, context)?;
-    let found = if apply { workspace::collect_garbage(&workspace, min_age)? } else { plan };
+    let found = if apply { collect(Mode::Apply)? } else { plan };
     let answer = found.answer(apply);
     context.ui.data(&answer, |ui| {
         let (found, bytes) = (&answer.found, answer.bytes);

@@ -6,7 +6,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::init::LayoutArg;
 use super::ui::{Table, size};
-use crate::app::{Migration, Result, workspace};
+use crate::app::{Migration, Mode, Result, workspace};
 use crate::base::counted;
 
 /// Show the folder layout, or move everything to another layout
@@ -102,11 +102,7 @@ fn show(context: &mut Context) -> Result<()> {
 
 fn migrate(to: LayoutArg, apply: bool, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
-    let migration = if apply {
-        workspace::migrate(&workspace, to.into())?
-    } else {
-        workspace::plan_migration(&workspace, to.into())?
-    };
+    let migration = workspace::migrate(&workspace, to.into(), Mode::of(!apply))?;
     context.ui.data(&migration, |ui| {
         let mut table = Table::new(&["name", "from", "to", "size"]);
         for row in &migration.moves {
@@ -134,11 +130,7 @@ fn told(migration: &Migration, applied: bool) -> String {
 fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
     let before = context.time("--before", before)?.start;
-    let pack = if apply {
-        workspace::pack_logs(&workspace, before)?
-    } else {
-        workspace::plan_log_pack(&workspace, before)?
-    };
+    let pack = workspace::pack_logs(&workspace, before, Mode::of(!apply))?;
     context.ui.data(&pack, |ui| {
         let mut table = Table::new(&["run", "log", "size"]);
         for log in &pack.logs {

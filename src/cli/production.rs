@@ -6,7 +6,7 @@ use super::consent::DryRun;
 use super::context::Context;
 use super::repair::print_damage;
 use super::ui::{Table, digest_cells, size};
-use crate::app::{ModelChange, Result, models};
+use crate::app::{Mode, ModelChange, Result, models};
 use crate::base::Timestamp;
 use crate::domain::registry::Bump;
 
@@ -29,12 +29,13 @@ pub(super) struct DemoteArgs {
 pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
     let name = workspace.production_name(&args.model)?;
-    if args.mode.dry_run {
-        let planned = models::plan_demotion(&workspace, &name, &args.reason)?;
-        return print(&planned, "would leave production", context);
-    }
-    let demoted = models::demote(&workspace, &name, &args.reason)?;
-    print(&demoted, "is no longer in production", context)
+    let mode = args.mode.mode();
+    let demoted = models::demote(&workspace, &name, &args.reason, mode)?;
+    let verb = match mode {
+        Mode::DryRun => "would leave production",
+        Mode::Apply => "is no longer in production",
+    };
+    print(&demoted, verb, context)
 }
 
 /// Restore an earlier version of a production model
@@ -62,13 +63,13 @@ pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result
     // An alias names the model here; which version comes back, it does not say.
     let version = version.filter(|_| args.model.contains('@')).map(|number| number.to_string());
     let (to, reason) = (args.to.as_deref().or(version.as_deref()), &args.reason);
-    let name = &name;
-    if args.mode.dry_run {
-        let planned = models::plan_rollback(&workspace, name, to, reason)?;
-        return print(&planned, "would be in production", context);
-    }
-    let placed = models::roll_back(&workspace, name, to, reason)?;
-    print(&placed, "is in production", context)
+    let mode = args.mode.mode();
+    let placed = models::roll_back(&workspace, &name, to, reason, mode)?;
+    let verb = match mode {
+        Mode::DryRun => "would be in production",
+        Mode::Apply => "is in production",
+    };
+    print(&placed, verb, context)
 }
 
 fn print(placed: &ModelChange, verb: &str, context: &mut Context) -> Result<()> {

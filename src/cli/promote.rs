@@ -53,11 +53,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         request_only: args.request,
         replace: args.replace,
     };
-    if args.mode.dry_run {
-        let planned = models::plan_promotion(&workspace, run, &options)?;
-        return print(&planned, context);
-    }
-    let promoted = models::promote(&workspace, run, &options)?;
+    let promoted = models::promote(&workspace, run, &options, args.mode.mode())?;
     print(&promoted, context)
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use super::consent::{Consent, DryRun};
 use super::context::Context;
 use super::ui::Table;
-use crate::app::{Error, ErrorKind, RedactRequest, Redaction, Result, Stays, Workspace, workspace};
+use crate::app::{
+    Error, ErrorKind, Mode, RedactRequest, Redaction, Result, Stays, Workspace, workspace,
+};
 use crate::base::counted;
 
 /// Remove texts from the record: notes, reasons, tags, command lines, files
@@ -58,12 +60,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
     let request = request(args, &workspace)?;
-    let done = if args.mode.dry_run {
-        workspace::plan_redaction(&workspace, &request)?
-    } else {
+    let mode = args.mode.mode();
+    if mode == Mode::Apply {
         confirm(args, &workspace, &request, context)?;
-        workspace::redact(&workspace, &request)?
-    };
+    }
+    let done = workspace::redact(&workspace, &request, mode)?;
     context.ui.data(&done, |ui| {
         let mut table = Table::new(&["location", "redacted"]);
         for event in &done.events {
@@ -89,7 +90,7 @@ fn confirm(
     let action = if args.consent.yes || !context.ui.has_terminal() {
         "redact".to_owned()
     } else {
-        let plan = workspace::plan_redaction(workspace, request)?;
+        let plan = workspace::redact(workspace, request, Mode::DryRun)?;
         let (events, files) = (plan.events.len(), plan.files.len());
         format!("redact {} and {} for ever", counted(events, "event"), counted(files, "file"))
     };

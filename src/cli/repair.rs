@@ -40,11 +40,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     };
     let (mut repaired, mut failed) = (Vec::new(), Vec::new());
     for name in &names {
-        let done = match args.mode.dry_run {
-            true => models::plan_repair(&workspace, name),
-            false => models::repair(&workspace, name, args.reason.clone()),
-        };
-        match done {
+        match models::repair(&workspace, name, args.reason.clone(), args.mode.mode()) {
             Ok(model) => {
                 repaired.push(model);
             }

@@ -21,11 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let workspace = context.workspace()?;
-    let undone = if args.mode.dry_run {
-        workspace::plan_undo(&workspace)?
-    } else {
-        workspace::undo(&workspace)?
-    };
+    let undone = workspace::undo(&workspace, args.mode.mode())?;
     context.ui.data(&undone, |ui| {
         let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };
         let command = super::ui::escape(&undone.command);

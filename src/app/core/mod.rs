@@ -9,6 +9,7 @@ pub(super) mod find;
 pub(super) mod git;
 pub(super) mod invocation;
 pub(super) mod live;
+pub(super) mod mode;
 pub(super) mod output;
 pub(super) mod progress;
 pub(super) mod read_scope;

@@ -8,7 +8,7 @@ use crate::app::core::session::Tx;
 use crate::app::models::promote::PromotionFacts;
 use crate::app::models::repair::FolderDamage;
 use crate::app::moves;
-use crate::app::{Error, ErrorKind, Result, Workspace, fold_registry, models};
+use crate::app::{Error, ErrorKind, Mode, Result, Workspace, fold_registry, models};
 use crate::base::MoveId;
 use crate::domain::Rejection;
 use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
@@ -72,34 +72,16 @@ pub struct Bumped {
     pub to: String,
 }
 
-/// What [`demote`] would do now.
-///
-/// # Errors
-/// As [`demote`]; nothing is recorded.
-pub fn plan_demotion(workspace: &Workspace, name: &str, reason: &str) -> Result<ModelChange> {
-    workspace.store.read(|log| decide_demotion(workspace, log, name, reason, None))
-}
-
 /// Takes a model out of production; its files stay in the blob store. A folder that is not as
 /// recorded is kept as it is found.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] for a name that is not in production.
-pub fn demote(workspace: &Workspace, name: &str, reason: &str) -> Result<ModelChange> {
+pub fn demote(workspace: &Workspace, name: &str, reason: &str, mode: Mode) -> Result<ModelChange> {
+    if mode == Mode::DryRun {
+        return workspace.store.read(|log| decide_demotion(workspace, log, name, reason, None));
+    }
     place(workspace, "demote", |tx| decide_demotion(workspace, tx.log(), name, reason, tx.key()))
-}
-
-/// What [`roll_back`] would do now.
-///
-/// # Errors
-/// As [`roll_back`]; nothing is recorded.
-pub fn plan_rollback(
-    workspace: &Workspace,
-    name: &str,
-    to: Option<&str>,
-    reason: &str,
-) -> Result<ModelChange> {
-    workspace.store.read(|log| decide_rollback(workspace, log, name, to, reason, None))
 }
 
 /// Brings an earlier version of a name back into production: the one before the present one,
@@ -113,7 +95,11 @@ pub fn roll_back(
     name: &str,
     to: Option<&str>,
     reason: &str,
+    mode: Mode,
 ) -> Result<ModelChange> {
+    if mode == Mode::DryRun {
+        return workspace.store.read(|log| decide_rollback(workspace, log, name, to, reason, None));
+    }
     place(workspace, "rollback", |tx| {
         decide_rollback(workspace, tx.log(), name, to, reason, tx.key())
     })

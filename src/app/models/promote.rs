@@ -12,7 +12,7 @@ use crate::app::models::repair::FolderDamage;
 use crate::app::moves;
 use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
-use crate::app::{Error, ErrorKind, Result, Session, Workspace, models, runs};
+use crate::app::{Error, ErrorKind, Mode, Result, Session, Workspace, models, runs};
 use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
 use crate::domain::IdentityLevel;
 use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
@@ -128,11 +128,7 @@ impl From<Error> for Refused {
 ///
 /// # Errors
 /// As [`promote`]; nothing is recorded.
-pub fn plan_promotion(
-    workspace: &Workspace,
-    run: RunId,
-    options: &PromoteOptions,
-) -> Result<Promoted> {
+fn plan_promotion(workspace: &Workspace, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
     let key = workspace.signer()?.and_then(|(own, _)| own);
     workspace.store.read(|log| {
         let mut facts = PromotionFacts::read(log, run, &workspace.caller.actor, key)?;
@@ -147,7 +143,15 @@ pub fn plan_promotion(
 ///
 /// # Errors
 /// [`ErrorKind::Rejected`] when a rule refuses, which is then in the log with its numbers.
-pub fn promote(workspace: &Workspace, run: RunId, options: &PromoteOptions) -> Result<Promoted> {
+pub fn promote(
+    workspace: &Workspace,
+    run: RunId,
+    options: &PromoteOptions,
+    mode: Mode,
+) -> Result<Promoted> {
+    if mode == Mode::DryRun {
+        return plan_promotion(workspace, run, options);
+    }
     let session = workspace.begin("promote")?;
     let result = promote_in(workspace, &session, run, options);
     let promoted = workspace.refreshed(session.finish_with(result))?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::app::models::production::{in_production, moved_files};
 use crate::app::models::promote::PromotionFacts;
 use crate::app::moves;
-use crate::app::{Error, ErrorKind, Finding, ModelRow, Result, Workspace, fold_registry};
+use crate::app::{Error, ErrorKind, Finding, Mode, ModelRow, Result, Workspace, fold_registry};
 use crate::base::{MoveId, confine};
 use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose};
 use crate::domain::registry::{Damage, DamagedFile, ModelVersion, PromotedFile, RegistryCommand};
@@ -67,7 +67,7 @@ pub struct RepairFailed {
 ///
 /// # Errors
 /// As [`repair`]; nothing is changed.
-pub fn plan_repair(workspace: &Workspace, name: &str) -> Result<Repaired> {
+fn plan_repair(workspace: &Workspace, name: &str) -> Result<Repaired> {
     let version = workspace.store.read(|log| version_in_production(log, name))?;
     let mut damage = damage_of(workspace, Some(&version));
     if !damage.found.is_empty() {
@@ -83,7 +83,15 @@ pub fn plan_repair(workspace: &Workspace, name: &str) -> Result<Repaired> {
 /// # Errors
 /// [`ErrorKind::NotFound`] for a name that is not in production; [`ErrorKind::Integrity`] when
 /// recorded bytes are neither in the folder nor in the blob store.
-pub fn repair(workspace: &Workspace, name: &str, reason: Option<String>) -> Result<Repaired> {
+pub fn repair(
+    workspace: &Workspace,
+    name: &str,
+    reason: Option<String>,
+    mode: Mode,
+) -> Result<Repaired> {
+    if mode == Mode::DryRun {
+        return plan_repair(workspace, name);
+    }
     // A folder on its way is none that is damaged.
     workspace.recover()?;
     let planned = plan_repair(workspace, name)?;

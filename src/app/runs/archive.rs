@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::moves;
 use crate::app::{
-    Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_registry, fold_run,
+    Error, ErrorKind, Mode, Result, Session, Workspace, fold_policy, fold_registry, fold_run,
 };
 use crate::base::{MoveId, RunId};
 use crate::domain::file_move::{
@@ -122,7 +122,7 @@ fn not_being_moved_to(store: &Store, to: &str) -> Result<()> {
 ///
 /// # Errors
 /// As [`archive`]; nothing is recorded.
-pub fn plan_archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+fn plan_archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
     let facts = workspace.store.read(|log| RelocationFacts::read(log, run))?;
     facts.may_archive()?;
     let files = effect::survey(&workspace.root, &facts.run.folder)?;
@@ -207,7 +207,15 @@ fn relocation(
 /// # Errors
 /// [`ErrorKind::Rejected`] for a run that must stay, which is then in the log;
 /// [`ErrorKind::Conflict`] when the target is taken or its files are on their way.
-pub fn archive(workspace: &Workspace, run: RunId, request: &ArchiveRequest) -> Result<Moved> {
+pub fn archive(
+    workspace: &Workspace,
+    run: RunId,
+    request: &ArchiveRequest,
+    mode: Mode,
+) -> Result<Moved> {
+    if mode == Mode::DryRun {
+        return plan_archive(workspace, run, request);
+    }
     let session = workspace.begin("archive")?;
     let result = archive_in(workspace, &session, run, request);
     let moved = workspace.refreshed(session.finish_with(result))?;
@@ -238,7 +246,7 @@ pub(in crate::app) fn archive_in(
 ///
 /// # Errors
 /// As [`restore`]; nothing is recorded.
-pub fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
+fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
     let facts = workspace.store.read(|log| RelocationFacts::read(log, run))?;
     facts.may_restore()?;
     let state = &facts.run;
@@ -304,7 +312,15 @@ fn check_pack(state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Rejected`] for a run in no archive, which is then in the log;
 /// [`ErrorKind::Conflict`] when its old place is taken or its files are on their way.
-pub fn restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
+pub fn restore(
+    workspace: &Workspace,
+    run: RunId,
+    reason: Option<String>,
+    mode: Mode,
+) -> Result<Moved> {
+    if mode == Mode::DryRun {
+        return plan_restore(workspace, run, reason);
+    }
     let session = workspace.begin("restore")?;
     let result = plan_restore(workspace, run, reason).and_then(|moved| {
         session.transact(|tx| {

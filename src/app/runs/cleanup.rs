@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::{
-    ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, fold_workspace, runs,
+    ArchiveRequest, Error, ErrorKind, Mode, Result, Session, Workspace, fold_workspace, runs,
 };
 use crate::base::{RunId, Timestamp};
 use crate::domain::policy::{ExpiredRun, Policy, RetentionCandidate, housekeeping};
@@ -72,7 +72,7 @@ impl Cleanup {
 ///
 /// # Errors
 /// When views or folders cannot be read.
-pub fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
+fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
     let views = workspace.snapshot()?;
     let (policy_revision, policy) = views.policy()?;
     let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
@@ -190,7 +190,10 @@ fn moves(
 ///
 /// # Errors
 /// When a run's files cannot be moved; those before it are in their archives.
-pub fn cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
+pub fn cleanup(workspace: &Workspace, request: &CleanupRequest, mode: Mode) -> Result<Cleanup> {
+    if mode == Mode::DryRun {
+        return plan_cleanup(workspace, request);
+    }
     // What a crash left may be due as well.
     workspace.recover()?;
     let plan = plan_cleanup(workspace, request)?;

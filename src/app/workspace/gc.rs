@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::session::Tx;
-use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
+use crate::app::{Error, ErrorKind, Mode, Result, Workspace, workspace};
 use crate::base::{Digest, Timestamp, failpoint};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceEvent, WorkspaceStream};
 use crate::domain::{BlobUse, BlobUses, Event, HOLDING};
@@ -87,7 +87,7 @@ fn blob_uses<A: Access>(log: &View<A>) -> Result<(BlobUses, BTreeSet<Digest>)> {
 ///
 /// # Errors
 /// When log or blobs cannot be read, or an event is of a later version.
-pub fn plan_garbage(workspace: &Workspace, age_minutes: u32) -> Result<Collected> {
+fn plan_garbage(workspace: &Workspace, age_minutes: u32) -> Result<Collected> {
     may_collect(workspace, age_minutes)?;
     let needs = workspace.store.read(|log| needs(workspace, log))?;
     garbage(workspace, &needs, age_minutes)
@@ -165,7 +165,10 @@ fn before(workspace: &Workspace, age_minutes: u32) -> Timestamp {
 /// # Errors
 /// As [`plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
 /// another annals is at work.
-pub fn collect_garbage(workspace: &Workspace, age_minutes: u32) -> Result<Collected> {
+pub fn collect_garbage(workspace: &Workspace, age_minutes: u32, mode: Mode) -> Result<Collected> {
+    if mode == Mode::DryRun {
+        return plan_garbage(workspace, age_minutes);
+    }
     may_collect(workspace, age_minutes)?;
     let session = workspace.begin("gc")?;
     let result =

@@ -9,7 +9,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::app::{Error, ErrorKind, LayoutMove, Result, Settings, Workspace, workspace};
+use crate::app::{Error, ErrorKind, LayoutMove, Mode, Result, Settings, Workspace, workspace};
 use crate::base::{Timestamp, confine};
 use crate::domain::policy::Policy;
 use crate::domain::run::Archive;
@@ -71,7 +71,7 @@ pub struct LayoutShown {
 pub fn layout_shown(workspace: &Workspace) -> Result<LayoutShown> {
     let pretrained = workspace.layout.pretrained();
     let Layout { kind, experiments, production, training } = workspace.layout.clone();
-    let elsewhere = workspace::plan_migration(workspace, kind)?.moves;
+    let elsewhere = workspace::migrate(workspace, kind, Mode::DryRun)?.moves;
     Ok(LayoutShown { layout: kind, experiments, production, training, pretrained, elsewhere })
 }
 

@@ -13,7 +13,9 @@ use serde::Serialize;
 use crate::app::models::production::in_production;
 use crate::app::moves;
 use crate::app::runs::archive::{RelocationFacts, changed_meanwhile, folder_name};
-use crate::app::{Error, ErrorKind, Layout, NewRun, Paths, Result, Session, Settings, Workspace};
+use crate::app::{
+    Error, ErrorKind, Layout, Mode, NewRun, Paths, Result, Session, Settings, Workspace,
+};
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
 use crate::domain::file_move::{
@@ -57,7 +59,7 @@ pub struct Migration {
 ///
 /// # Errors
 /// As [`migrate`]; nothing is recorded.
-pub fn plan_migration(workspace: &Workspace, to: LayoutKind) -> Result<Migration> {
+fn plan_migration(workspace: &Workspace, to: LayoutKind) -> Result<Migration> {
     let target = if to == workspace.layout.kind {
         workspace.layout.clone()
     } else {
@@ -169,7 +171,10 @@ fn place_in(
 /// # Errors
 /// [`ErrorKind::Conflict`] while a run is under way or a place is taken; what was moved before
 /// is at its new place.
-pub fn migrate(workspace: &Workspace, to: LayoutKind) -> Result<Migration> {
+pub fn migrate(workspace: &Workspace, to: LayoutKind, mode: Mode) -> Result<Migration> {
+    if mode == Mode::DryRun {
+        return plan_migration(workspace, to);
+    }
     workspace.recover()?;
     let migration = plan_migration(workspace, to)?;
     let known = workspace.store.read(|log| Ok::<_, Error>(fold_workspace(log)?.layout))?;

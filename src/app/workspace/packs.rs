@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::core::draft::Draft;
-use crate::app::{Error, ErrorKind, Result, Workspace};
+use crate::app::{Error, ErrorKind, Mode, Result, Workspace};
 use crate::base::Timestamp;
 use crate::domain::workspace::{LayoutKind, WorkspaceCommand, WorkspaceStream};
 use crate::effect;
@@ -41,21 +41,16 @@ pub struct LogPack {
     pub bytes_after: Option<u64>,
 }
 
-/// What [`pack_logs`] would do now.
-///
-/// # Errors
-/// As [`pack_logs`]; nothing is recorded.
-pub fn plan_log_pack(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
-    Ok(logs_before(workspace, before)?.0)
-}
-
 /// Packs the logs of the runs that ended before a time, except those of models in production.
 /// Without such a log nothing is done.
 ///
 /// # Errors
 /// [`ErrorKind::Rejected`] in a layout without a folder of logs, or where another process
 /// packs the same logs; when they cannot be read or stored.
-pub fn pack_logs(workspace: &Workspace, before: Timestamp) -> Result<LogPack> {
+pub fn pack_logs(workspace: &Workspace, before: Timestamp, mode: Mode) -> Result<LogPack> {
+    if mode == Mode::DryRun {
+        return Ok(logs_before(workspace, before)?.0);
+    }
     workspace.recover()?;
     let (plan, logs) = logs_before(workspace, before)?;
     if logs.is_empty() {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::{
-    ArchiveRequest, Error, ErrorKind, Result, Workspace, models, records, runs, workspace,
+    ArchiveRequest, Error, ErrorKind, Mode, Result, Workspace, models, records, runs, workspace,
 };
 use crate::base::{RunId, confine};
 use crate::domain::policy::{Policy, PolicyState, PolicyStream};
@@ -60,36 +60,18 @@ enum Reverse {
     Policy(Box<Policy>, u64),
 }
 
-/// What [`undo`] would do now.
-///
-/// # Errors
-/// As [`undo`]; nothing is recorded.
-pub fn plan_undo(workspace: &Workspace) -> Result<Undone> {
-    let (undone, reverse) = reversal(workspace)?;
-    let reason = undone.reason();
-    // What the reverse itself would be refused for, so is the undo.
-    match &reverse {
-        Reverse::Restore(run) => drop(runs::plan_restore(workspace, *run, None)?),
-        Reverse::Archive(run, archive, pack) => {
-            let (archive, pack) = (*archive, *pack);
-            let request = ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
-            drop(runs::plan_archive(workspace, *run, &request)?);
-        }
-        Reverse::Demote(name) => drop(models::plan_demotion(workspace, name, &reason)?),
-        Reverse::RollBack(name, number) => {
-            drop(models::plan_rollback(workspace, name, Some(&number.to_string()), &reason)?);
-        }
-        Reverse::Edit(..) | Reverse::Alias(..) | Reverse::Policy(..) => {}
-    }
-    Ok(undone)
-}
-
 /// Takes back the last command of the caller that changed something.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is none; [`ErrorKind::Rejected`] when it cannot be taken
 /// back or something later depends on it.
-pub fn undo(workspace: &Workspace) -> Result<Undone> {
+pub fn undo(workspace: &Workspace, mode: Mode) -> Result<Undone> {
+    if mode == Mode::DryRun {
+        let (undone, reverse) = reversal(workspace)?;
+        // What the reverse itself would be refused for, so is the undo.
+        carry_out(workspace, reverse, undone.reason(), mode)?;
+        return Ok(undone);
+    }
     let seen = workspace.store.read(|log| Ok::<_, Error>(log.size()))?;
     // Of two at once the second would take back what the first did.
     let _alone = exclusive_lock(workspace, "undo")?;
@@ -103,19 +85,25 @@ pub fn undo(workspace: &Workspace) -> Result<Undone> {
         }
         found => found?,
     };
-    let reason = undone.reason();
+    carry_out(workspace, reverse, undone.reason(), Mode::Apply)?;
     undone.done = true;
+    Ok(undone)
+}
+
+/// Does the opposite; a dry run asks only what a verb may refuse.
+fn carry_out(workspace: &Workspace, reverse: Reverse, reason: String, mode: Mode) -> Result<()> {
     match reverse {
-        Reverse::Edit(run, command) => drop(runs::edit_run(workspace, "undo", run, command)?),
-        Reverse::Restore(run) => drop(runs::restore(workspace, run, Some(reason))?),
+        Reverse::Restore(run) => drop(runs::restore(workspace, run, Some(reason), mode)?),
         Reverse::Archive(run, archive, pack) => {
             let request = ArchiveRequest { archive, pack, drop_weights: false, rule: None, reason };
-            runs::archive(workspace, run, &request)?;
+            runs::archive(workspace, run, &request, mode)?;
         }
-        Reverse::Demote(name) => drop(models::demote(workspace, &name, &reason)?),
+        Reverse::Demote(name) => drop(models::demote(workspace, &name, &reason, mode)?),
         Reverse::RollBack(name, number) => {
-            models::roll_back(workspace, &name, Some(&number.to_string()), &reason)?;
+            models::roll_back(workspace, &name, Some(&number.to_string()), &reason, mode)?;
         }
+        Reverse::Edit(..) | Reverse::Alias(..) | Reverse::Policy(..) if mode == Mode::DryRun => {}
+        Reverse::Edit(run, command) => drop(runs::edit_run(workspace, "undo", run, command)?),
         Reverse::Alias(alias, Some((name, number))) => {
             models::set_alias(workspace, &alias, &format!("{name}@{number}"), Some(reason))?;
         }
@@ -127,7 +115,7 @@ pub fn undo(workspace: &Workspace) -> Result<Undone> {
             workspace::replace_policy(workspace, &text, based_on, Some(reason))?;
         }
     }
-    Ok(undone)
+    Ok(())
 }
 
 /// A lock that one `verb` holds at a time, whoever does it.

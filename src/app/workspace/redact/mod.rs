@@ -21,7 +21,6 @@ mod plan;
 pub(super) mod text_matcher;
 
 pub use self::plan::{
-    Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays, find_file, plan_redaction,
-    redact,
+    Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays, find_file, redact,
 };
 pub(in crate::app) use self::plan::{clear_redaction, end_redaction, names};

@@ -13,7 +13,7 @@ use super::text_matcher::{Renamed, TextMatcher, placeholder};
 use super::{events, files};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
-use crate::app::{Error, ErrorKind, Result, Workspace, workspace};
+use crate::app::{Error, ErrorKind, Mode, Result, Workspace, workspace};
 use crate::base::{Digest, InvocationId, RunId, Timestamp};
 use crate::domain::workspace::{
     RedactedEvent, RedactedFile, WorkspaceCommand, WorkspaceEvent, WorkspaceStream,
@@ -165,7 +165,7 @@ struct Plan {
 ///
 /// # Errors
 /// As [`redact`]; nothing is recorded.
-pub fn plan_redaction(workspace: &Workspace, request: &RedactRequest) -> Result<Redaction> {
+fn plan_redaction(workspace: &Workspace, request: &RedactRequest) -> Result<Redaction> {
     nobody_writes(workspace)?;
     let scope = files::redaction_scope(workspace)?;
     let signed = workspace.signer()?.is_some_and(|(own, _)| own.is_some());
@@ -196,7 +196,10 @@ pub fn find_file(workspace: &Workspace, text: &str) -> Result<Digest> {
 /// [`ErrorKind::Rejected`] for what decides something, for what was redacted before, and
 /// without a key; [`ErrorKind::Conflict`] while another annals is at work;
 /// [`ErrorKind::NotFound`] for what is nowhere.
-pub fn redact(workspace: &Workspace, request: &RedactRequest) -> Result<Redaction> {
+pub fn redact(workspace: &Workspace, request: &RedactRequest, mode: Mode) -> Result<Redaction> {
+    if mode == Mode::DryRun {
+        return plan_redaction(workspace, request);
+    }
     // Two would put files in place for each other.
     let _alone = workspace::exclusive_lock(workspace, "redact")?;
     workspace.recover()?;
