@@ -162,44 +162,10 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
             ui.fact("took", format_args!("{}, ended by event {position}", duration(seconds)))?;
         }
         ui.fact("folder", &run.folder)?;
-        if let Some(archive) = &run.archive {
-            let rule = archive.rule.as_ref().map_or("by hand".into(), |rule| format!("by {rule}"));
-            ui.fact(
-                "archived",
-                format_args!(
-                    "{} in {}, {rule} (policy revision {}): {}; event {}",
-                    Timestamp(archive.at).human(),
-                    archive.archive.word(),
-                    archive.policy_revision,
-                    archive.reason,
-                    archive.position,
-                ),
-            )?;
-        }
-        if let Some(deleted) = &run.deleted {
-            let plan = deleted.plan.get(..16).unwrap_or_default();
-            ui.fact(
-                "deleted",
-                format_args!(
-                    "{} by consolidation {plan}: {}; {} in {}; event {}",
-                    Timestamp(deleted.at).human(),
-                    deleted.reason,
-                    size(deleted.bytes),
-                    counted(deleted.files.len(), "file"),
-                    deleted.position,
-                ),
-            )?;
-        }
-        if !run.dropped.is_empty() {
-            ui.fact("dropped", run.dropped.join(", "))?;
-        }
+        show_whereabouts(ui, run)?;
         ui.fact("config", format_args!("{} {}", run.config_name, run.config_digest))?;
         ui.fact("seed", run.shown_seed())?;
-        let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();
-        let data = if run.synthetic { "generated (synthetic)" } else { run.shown_origin() };
-        let rows = if rows.is_empty() { NOT_STATED.to_owned() } else { rows.join(", ") };
-        let leaked = run.shown_leaked_rows();
-        ui.fact("data", format_args!("{data}; rows: {rows}; leaked rows: {leaked}"))?;
+        ui.fact("data", data_line(run))?;
         if let (Some(count), Some(bytes)) = (run.parameter_count, run.model_bytes) {
             let count = counted(count, "parameter");
             ui.fact("model", format_args!("{count}, {}", size(bytes)))?;
@@ -217,22 +183,71 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
             ui.line("")?;
             ui.table(&artifact_table(run))?;
         }
-        for evaluation in &run.evaluations {
-            let split = evaluation.split;
-            ui.line("")?;
-            ui.line(&format!(
-                "{} ({}): accuracy {}, macro F1 {}, loss {}",
-                split.word(),
-                counted(evaluation.rows, "row"),
-                with_interval(run, "accuracy", split),
-                with_interval(run, "f1_macro", split),
-                share(run.metric("loss", split)),
-            ))?;
-            ui.table(&class_table(&evaluation.classes))?;
-            head_scores(run, split).iter().try_for_each(|line| ui.line(line))?;
-        }
+        show_evaluations(ui, run)?;
         show_scores(run, &series, ui)
     })
+}
+
+/// What became of the run's files.
+fn show_whereabouts(ui: &mut Ui, run: &RunDetails) -> Result<()> {
+    if let Some(archive) = &run.archive {
+        let rule = archive.rule.as_ref().map_or("by hand".into(), |rule| format!("by {rule}"));
+        ui.fact(
+            "archived",
+            format_args!(
+                "{} in {}, {rule} (policy revision {}): {}; event {}",
+                Timestamp(archive.at).human(),
+                archive.archive.word(),
+                archive.policy_revision,
+                archive.reason,
+                archive.position,
+            ),
+        )?;
+    }
+    if let Some(deleted) = &run.deleted {
+        let plan = deleted.plan.get(..16).unwrap_or_default();
+        ui.fact(
+            "deleted",
+            format_args!(
+                "{} by consolidation {plan}: {}; {} in {}; event {}",
+                Timestamp(deleted.at).human(),
+                deleted.reason,
+                size(deleted.bytes),
+                counted(deleted.files.len(), "file"),
+                deleted.position,
+            ),
+        )?;
+    }
+    if !run.dropped.is_empty() {
+        ui.fact("dropped", run.dropped.join(", "))?;
+    }
+    Ok(())
+}
+
+fn data_line(run: &RunDetails) -> String {
+    let rows: Vec<String> = run.rows.iter().map(|(s, n)| format!("{} {n}", s.word())).collect();
+    let data = if run.synthetic { "generated (synthetic)" } else { run.shown_origin() };
+    let rows = if rows.is_empty() { NOT_STATED.to_owned() } else { rows.join(", ") };
+    let leaked = run.shown_leaked_rows();
+    format!("{data}; rows: {rows}; leaked rows: {leaked}")
+}
+
+fn show_evaluations(ui: &mut Ui, run: &RunDetails) -> Result<()> {
+    for evaluation in &run.evaluations {
+        let split = evaluation.split;
+        ui.line("")?;
+        ui.line(&format!(
+            "{} ({}): accuracy {}, macro F1 {}, loss {}",
+            split.word(),
+            counted(evaluation.rows, "row"),
+            with_interval(run, "accuracy", split),
+            with_interval(run, "f1_macro", split),
+            share(run.metric("loss", split)),
+        ))?;
+        ui.table(&class_table(&evaluation.classes))?;
+        head_scores(run, split).iter().try_for_each(|line| ui.line(line))?;
+    }
+    Ok(())
 }
 
 /// The settings that the architecture uses, a line for each section; of other trainers, the

@@ -87,15 +87,12 @@ pub(super) fn decide(
             if state.requests.contains_key(&request) {
                 return Err(Rejection::Exists { what: "request", name: request.to_string() });
             }
-            let run = may_be_promoted(state, facts, &name, replace)?;
-            let trainer = facts.trainer.to_owned();
-            let policy_revision = facts.policy_revision;
             let requested = PromotionRequested {
                 request,
-                run,
+                run: may_be_promoted(state, facts, &name, replace)?,
                 name,
-                trainer,
-                policy_revision,
+                trainer: facts.trainer.to_owned(),
+                policy_revision: facts.policy_revision,
                 reason,
                 intended_use: stated("the intended use", intended_use)?,
                 limits: stated("the limits", limits)?,
@@ -146,6 +143,16 @@ pub(super) fn decide(
                 ModelFoundDamaged { name, number, path, found, unlisted, kept, file_move };
             Ok(vec![damaged.into()])
         }
+        command => change(state, command),
+    }
+}
+
+/// What may become of a name or an alias that is there already.
+fn change(
+    state: &RegistryState,
+    command: RegistryCommand,
+) -> Result<Vec<RegistryEvent>, Rejection> {
+    match command {
         RegistryCommand::Demote { name, reason } => {
             in_production(state, &name)?;
             let reason = given_reason("the demotion", reason)?;
@@ -195,6 +202,14 @@ pub(super) fn decide(
             }
             Ok(vec![ModelAliasRemoved { alias, reason }.into()])
         }
+        RegistryCommand::Request { .. }
+        | RegistryCommand::Approve { .. }
+        | RegistryCommand::Reject { .. }
+        | RegistryCommand::Grant { .. }
+        | RegistryCommand::Promote { .. }
+        | RegistryCommand::Refuse { .. }
+        | RegistryCommand::Relocate { .. }
+        | RegistryCommand::NoteDamage { .. } => Ok(vec![]),
     }
 }
 

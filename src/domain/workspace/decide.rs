@@ -7,7 +7,7 @@ use super::{
     WorkspaceState,
 };
 use crate::base::limits::TEXT_INLINE_BYTES_MAX;
-use crate::base::{FileDigests, PublicKey};
+use crate::base::{FileDigests, PublicKey, RunId};
 use crate::domain::run::printable;
 use crate::domain::{Decider, Event, Fold as _, Header, Rejection, StreamId};
 
@@ -66,55 +66,8 @@ pub(super) fn decide(
         },
         WorkspaceCommand::RegisterActor { name } if state.actors.contains(&name) => Ok(vec![]),
         WorkspaceCommand::RegisterActor { name } => Ok(vec![ActorRegistered { name }.into()]),
-        WorkspaceCommand::CreateKey { public_key, owner } => {
-            check_owner(&owner)?;
-            if state.keys.iter().any(|key| key.owner == owner) {
-                return Err(Rejection::Exists { what: "signing key of", name: owner });
-            }
-            unused(state, public_key)?;
-            let algorithm = KeyAlgorithm::Ed25519;
-            let (replaces, endorsement) = (None, None);
-            Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
-        }
-        WorkspaceCommand::RotateKey { public_key, owner, old, replaces, endorsement } => {
-            let known = known(state, old)?;
-            if known.owner != owner {
-                return Err(Rejection::NotAllowed(format!(
-                    "the key {old:.8} belongs to {}, but {owner} requested its replacement",
-                    known.owner
-                )));
-            }
-            unused(state, public_key)?;
-            let (replaces, endorsement) = (Some(replaces), Some(endorsement));
-            let algorithm = KeyAlgorithm::Ed25519;
-            Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
-        }
-        WorkspaceCommand::VouchKey { public_key, key, voucher } => {
-            let known = known(state, public_key)?;
-            if known.owner == voucher {
-                return Err(Rejection::NotAllowed(format!(
-                    "{voucher} cannot vouch for a key of their own"
-                )));
-            }
-            let (algorithm, owner) = (known.algorithm, known.owner.clone());
-            Ok(vec![KeyVouched { key, algorithm, public_key, owner }.into()])
-        }
         WorkspaceCommand::PackLogs { name, digests, bytes, runs } => {
-            let FileDigests { blake3: digest, sha256 } = digests;
-            if state.packs.get(&name).is_some_and(|known| *known != digest) {
-                return Err(Rejection::Exists { what: "pack of logs", name });
-            }
-            match runs.iter().find(|run| state.packed.contains(run)) {
-                Some(run) => Err(Rejection::WrongState {
-                    what: format!("the log of run {run}"),
-                    state: "packed already".into(),
-                    wanted: "each log is in one pack".into(),
-                }),
-                None => {
-                    let sha256 = Some(sha256);
-                    Ok(vec![LogsPacked { name, digest, sha256, bytes, runs }.into()])
-                }
-            }
+            pack_logs(state, name, digests, bytes, runs)
         }
         WorkspaceCommand::AnchorCheckpoint { size, note, location, commit } => {
             Ok(vec![CheckpointAnchored { size, note, location, commit }.into()])
@@ -127,29 +80,7 @@ pub(super) fn decide(
             Ok(vec![LayoutChanged { from, to, runs, models }.into()])
         }
         WorkspaceCommand::ApplyConsolidation(done) => {
-            let ConsolidationResult {
-                plan,
-                plan_sha256,
-                policy_revision,
-                runs_before,
-                archived,
-                deleted,
-                stayed,
-                bytes_before,
-                bytes_after,
-            } = done;
-            let applied = ConsolidationApplied {
-                plan,
-                plan_sha256,
-                policy_revision,
-                runs_before,
-                archived,
-                deleted,
-                stayed,
-                bytes_before,
-                bytes_after,
-            };
-            Ok(vec![applied.into()])
+            Ok(vec![ConsolidationApplied::from(done).into()])
         }
         WorkspaceCommand::TakeSnapshot(content) => {
             let taken = SnapshotTaken::from(content);
@@ -167,6 +98,76 @@ pub(super) fn decide(
             printable("the reason", &reason, TEXT_INLINE_BYTES_MAX)?;
             Ok(vec![TextRedacted { reason, events, files }.into()])
         }
+        WorkspaceCommand::CreateKey { public_key, owner } => create_key(state, public_key, owner),
+        WorkspaceCommand::RotateKey { public_key, owner, old, replaces, endorsement } => {
+            may_rotate(state, old, public_key, &owner)?;
+            let (replaces, endorsement) = (Some(replaces), Some(endorsement));
+            let algorithm = KeyAlgorithm::Ed25519;
+            Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
+        }
+        WorkspaceCommand::VouchKey { public_key, key, voucher } => {
+            let known = known(state, public_key)?;
+            if known.owner == voucher {
+                return Err(Rejection::NotAllowed(format!(
+                    "{voucher} cannot vouch for a key of their own"
+                )));
+            }
+            let (algorithm, owner) = (known.algorithm, known.owner.clone());
+            Ok(vec![KeyVouched { key, algorithm, public_key, owner }.into()])
+        }
+    }
+}
+
+fn create_key(
+    state: &WorkspaceState,
+    public_key: PublicKey,
+    owner: String,
+) -> Result<Vec<WorkspaceEvent>, Rejection> {
+    check_owner(&owner)?;
+    if state.keys.iter().any(|key| key.owner == owner) {
+        return Err(Rejection::Exists { what: "signing key of", name: owner });
+    }
+    unused(state, public_key)?;
+    let algorithm = KeyAlgorithm::Ed25519;
+    let (replaces, endorsement) = (None, None);
+    Ok(vec![KeyCreated { algorithm, public_key, owner, replaces, endorsement }.into()])
+}
+
+/// A key is replaced by its owner, by one that is not known yet.
+fn may_rotate(
+    state: &WorkspaceState,
+    old: PublicKey,
+    new: PublicKey,
+    owner: &str,
+) -> Result<(), Rejection> {
+    let known = known(state, old)?;
+    if known.owner != owner {
+        return Err(Rejection::NotAllowed(format!(
+            "the key {old:.8} belongs to {}, but {owner} requested its replacement",
+            known.owner
+        )));
+    }
+    unused(state, new)
+}
+
+fn pack_logs(
+    state: &WorkspaceState,
+    name: String,
+    digests: FileDigests,
+    bytes: u64,
+    runs: Vec<RunId>,
+) -> Result<Vec<WorkspaceEvent>, Rejection> {
+    let (digest, sha256) = (digests.blake3, Some(digests.sha256));
+    if state.packs.get(&name).is_some_and(|known| *known != digest) {
+        return Err(Rejection::Exists { what: "pack of logs", name });
+    }
+    match runs.iter().find(|run| state.packed.contains(run)) {
+        Some(run) => Err(Rejection::WrongState {
+            what: format!("the log of run {run}"),
+            state: "packed already".into(),
+            wanted: "each log is in one pack".into(),
+        }),
+        None => Ok(vec![LogsPacked { name, digest, sha256, bytes, runs }.into()]),
     }
 }
 
@@ -210,5 +211,23 @@ impl From<SnapshotContent> for SnapshotTaken {
             content;
         let (manifest, manifest_sha256) = (manifest.blake3, Some(manifest.sha256));
         Self { manifest, manifest_sha256, message, files, bytes, commit, dirty, models, runs }
+    }
+}
+
+impl From<ConsolidationResult> for ConsolidationApplied {
+    fn from(done: ConsolidationResult) -> Self {
+        let ConsolidationResult { plan, plan_sha256, policy_revision, runs_before, .. } = done;
+        let ConsolidationResult { archived, deleted, stayed, bytes_before, bytes_after, .. } = done;
+        Self {
+            plan,
+            plan_sha256,
+            policy_revision,
+            runs_before,
+            archived,
+            deleted,
+            stayed,
+            bytes_before,
+            bytes_after,
+        }
     }
 }

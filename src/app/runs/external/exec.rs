@@ -146,41 +146,11 @@ fn supervise(
     let asked = stop.load(Ordering::SeqCst);
     let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
     let seconds = session.now().seconds_since(started);
-    let (ending, error) = match (end.success, asked) {
-        (true, _) => (None, None),
-        (false, 0) => {
-            let message = format!("training failed: {}", end.reason);
-            let ending = Ending::Fail {
-                reason: end.reason,
-                signal: end.signal,
-                exit_code: end.exit_code,
-                stderr_tail: heard.tail(),
-            };
-            (Some(ending), Some(Error::new(ErrorKind::TrainingFailed, message)))
-        }
-        (false, _) => {
-            let reason = format!("stopped by the user; {}", end.reason);
-            let error = Error::new(ErrorKind::Interrupted, format!("the run was {reason}"));
-            (Some(Ending::Interrupt { reason }), Some(error))
-        }
+    let (ending, error) = ending_of(end, asked > 0, &heard).unzip();
+    let (mut stored, unkept) = match ending {
+        None => keep_saved(workspace, request, folder, &mut heard, tell),
+        Some(_) => (vec![], None),
     };
-    let mut stored: Vec<StoredFile> = Vec::new();
-    let mut unkept = Vec::new();
-    if ending.is_none() {
-        let printed = std::mem::take(&mut heard.saves);
-        let all = printed.iter().map(|save| (save, false));
-        for ((what, file), asked) in all.chain(request.save.iter().map(|save| (save, true))) {
-            let file = workspace.caller.cwd.join(file);
-            match report::keep(workspace, &workspace.relative(&folder.path), &file, what) {
-                Ok(kept) => stored.push(kept),
-                Err(error) => {
-                    heard.no_file(&format!("{what}: {}", file.display()));
-                    tell(&format!("{what} was not kept: {error}"));
-                    unkept.extend(asked.then_some(error));
-                }
-            }
-        }
-    }
     stored.extend(folder.file("log", &folder.log_file()).ok());
     runs::put_blobs(workspace, folder, &mut stored)?;
     let finish = heard.finish(seconds);
@@ -200,12 +170,58 @@ fn supervise(
         return Err(error);
     }
     let (experiment_id, status) = (state.experiment_id, state.status);
-    if let Some(error) = unkept.into_iter().next() {
+    if let Some(error) = unkept {
         let message = format!("{experiment_id} finished, but a file of --save was not kept");
         return Err(Error::caused(ErrorKind::Data, message, error)
             .hint("what the command printed is recorded; the run has no such file"));
     }
     Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
+}
+
+/// How the run of a command that did not succeed ends, and the error that says so.
+fn ending_of(end: End, asked: bool, heard: &ScriptOutput) -> Option<(Ending, Error)> {
+    if end.success {
+        return None;
+    }
+    if asked {
+        let reason = format!("stopped by the user; {}", end.reason);
+        let error = Error::new(ErrorKind::Interrupted, format!("the run was {reason}"));
+        return Some((Ending::Interrupt { reason }, error));
+    }
+    let message = format!("training failed: {}", end.reason);
+    let ending = Ending::Fail {
+        reason: end.reason,
+        signal: end.signal,
+        exit_code: end.exit_code,
+        stderr_tail: heard.tail(),
+    };
+    Some((ending, Error::new(ErrorKind::TrainingFailed, message)))
+}
+
+/// Keeps the files that the command's output named and those of `--save`; the first of the latter
+/// that cannot be kept is an error of the verb.
+fn keep_saved(
+    workspace: &Workspace,
+    request: &ExecRequest,
+    folder: &RunFolder,
+    heard: &mut ScriptOutput,
+    tell: &mut dyn FnMut(&str),
+) -> (Vec<StoredFile>, Option<Error>) {
+    let (mut stored, mut unkept) = (Vec::new(), None);
+    let printed = std::mem::take(&mut heard.saves);
+    let all = printed.iter().map(|save| (save, false));
+    for ((what, file), asked) in all.chain(request.save.iter().map(|save| (save, true))) {
+        let file = workspace.caller.cwd.join(file);
+        match report::keep(workspace, &workspace.relative(&folder.path), &file, what) {
+            Ok(kept) => stored.push(kept),
+            Err(error) => {
+                heard.no_file(&format!("{what}: {}", file.display()));
+                tell(&format!("{what} was not kept: {error}"));
+                unkept = unkept.or(asked.then_some(error));
+            }
+        }
+    }
+    (stored, unkept)
 }
 
 /// A command whose output is shown, kept and recorded.
