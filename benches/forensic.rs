@@ -16,6 +16,9 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails stops")]
 
+#[path = "../tests/support/history.rs"]
+mod history;
+#[path = "../tests/support/runs.rs"]
 mod runs;
 
 use std::fs::{self, File};
@@ -28,9 +31,9 @@ use annals::base::{Digest, Direction, Env, MoveId, RequestId, RunId, Split, Time
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::registry::{ModelPromoted, PromotedFile, PromotionRequested};
 use annals::domain::run::MetricsRecorded;
-use annals::domain::{Event, Provenance, StreamId};
+use annals::domain::{Event, StreamId};
 use annals::projection::Views;
-use annals::store::{Append, Author, Expected, Filter, Origin, Store, StoreError, WriteOptions};
+use annals::store::{Append, Author, Filter, Origin, Store, StoreError, WriteOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::reader::ColumnReader;
 use parquet::column::writer::ColumnWriter;
@@ -328,17 +331,10 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
     store
 }
 
+/// By nobody in particular: no invocation of this program.
 fn append(stream: StreamId, events: &[Event]) -> Append<'_> {
-    Append {
-        stream,
-        expected: Expected::Any,
-        author: Author { actor: Origin::At(0), invocation: None, key: None },
-        sequence: None,
-        command: None,
-        occurred: None,
-        provenance: Provenance::Engine,
-        events,
-    }
+    let author = Author { actor: Origin::At(0), invocation: None, key: None };
+    Append { author, ..history::append(stream, events) }
 }
 
 fn run_id(n: u64) -> RunId {

@@ -8,6 +8,9 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark writes plain files")]
 
+#[path = "../tests/support/history.rs"]
+mod history;
+#[path = "../tests/support/runs.rs"]
 mod runs;
 
 use std::path::Path;
@@ -18,9 +21,9 @@ use std::time::{Duration, Instant};
 use annals::base::{Digest, Direction, Env, RunId, Split, Timestamp};
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::run::MetricsRecorded;
-use annals::domain::{Event, Provenance};
+use annals::domain::{Event, StreamId};
 use annals::projection::Views;
-use annals::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
+use annals::store::{Append, Author, Origin, Store, StoreError, WriteOptions};
 
 const RUNS: u64 = 10_000;
 const BATCHES_PER_RUN: u64 = 97;
@@ -35,6 +38,12 @@ fn points(step: u64) -> Event {
         MetricKey { name: "loss".into(), split: Some(Split::Train), direction: Direction::Lower };
     let point = MetricPoint { key: 0, step, epoch: 0.5, value: 0.25, at: Timestamp(0) };
     MetricsRecorded { attempt: 1, batch: MetricBatch::new(vec![key], &[point]) }.into()
+}
+
+/// By nobody in particular: no invocation of this program.
+fn by_nobody(stream: StreamId, events: &[Event]) -> Append<'_> {
+    let author = Author { actor: Origin::At(0), invocation: None, key: None };
+    Append { author, ..history::append(stream, events) }
 }
 
 /// Ten thousand runs, each with a file of weights under `root`.
@@ -52,16 +61,7 @@ fn fill(store: &Store, root: &Path) -> u64 {
                         vec![runs::started(run, id, n), runs::classified(), runs::weights()];
                     events.extend((0..BATCHES_PER_RUN).map(points));
                     events.push(runs::finished(n));
-                    w.append(&Append {
-                        stream: run.into(),
-                        expected: Expected::Any,
-                        author: Author { actor: Origin::At(0), invocation: None, key: None },
-                        sequence: None,
-                        command: None,
-                        occurred: None,
-                        provenance: Provenance::Engine,
-                        events: &events,
-                    })?;
+                    w.append(&by_nobody(run.into(), &events))?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -141,16 +141,7 @@ fn while_recording(store: &Store, measure: impl FnOnce() -> Duration) -> (Durati
                 let events: Vec<Event> = (0..100).map(points).collect();
                 store
                     .write(&WriteOptions::interactive("bench", None), |w| {
-                        w.append(&Append {
-                            stream: run.into(),
-                            expected: Expected::Any,
-                            author: Author { actor: Origin::At(0), invocation: None, key: None },
-                            sequence: None,
-                            command: None,
-                            occurred: None,
-                            provenance: Provenance::Engine,
-                            events: &events,
-                        })
+                        w.append(&by_nobody(run.into(), &events))
                     })
                     .unwrap();
                 recorded += 100;

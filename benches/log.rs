@@ -10,23 +10,25 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::unwrap_used, reason = "a bench that fails stops")]
 
+#[path = "../tests/support/history.rs"]
+mod history;
+
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use annals::base::{Direction, Env, InvocationId, LogId, RunId, Timestamp};
-use annals::domain::invocation::InvocationStarted;
+use annals::base::{Direction, Env, RunId, Timestamp};
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::run::MetricsRecorded;
-use annals::domain::workspace::{ActorRegistered, WorkspaceCreated};
-use annals::domain::{EnvelopeRef, Event, Provenance, StreamId};
-use annals::store::{
-    Append, Author, Block, Expected, Filter, Origin, Store, StoreError, WriteOptions, copy_file,
-};
+use annals::domain::workspace::ActorRegistered;
+use annals::domain::{EnvelopeRef, Event, StreamId};
+use annals::store::{Block, Filter, Store, StoreError, WriteOptions, copy_file};
 use annals::tlog::{Frontier, NoteSigner, leaf_hash};
 use annals::verify::{Options, verify};
+
+use history::{BEGIN, append, begin};
 
 const ORIGIN: &str = "annals/bench";
 
@@ -60,19 +62,6 @@ fn options(signer: &NoteSigner) -> WriteOptions<'_> {
     WriteOptions::recorder("bench", Some(signer))
 }
 
-fn append<'a>(stream: StreamId, events: &'a [Event]) -> Append<'a> {
-    Append {
-        stream,
-        expected: Expected::Any,
-        author: Author { actor: Origin::At(1), invocation: Some(Origin::At(2)), key: None },
-        sequence: None,
-        command: None,
-        occurred: None,
-        provenance: Provenance::Engine,
-        events,
-    }
-}
-
 fn batch(env: &Env, points: u64, from: u64) -> Event {
     let key =
         |name: &str| MetricKey { name: name.into(), split: None, direction: Direction::Lower };
@@ -92,9 +81,9 @@ fn batch(env: &Env, points: u64, from: u64) -> Event {
 fn grow(dir: &Path, events: u64, signer: &NoteSigner) -> Store {
     fs::create_dir_all(dir).unwrap();
     let store = Store::create(dir, Env::system()).unwrap();
-    store.write(&options(signer), begin).unwrap();
+    begin(&store, ORIGIN, signer);
     let env = Env::fixed(Timestamp(0), 1);
-    let mut left = events - 3;
+    let mut left = events - BEGIN;
     while left > 0 {
         let group = left.min(10_000);
         let grown = store.write(&options(signer), |w| {
@@ -108,31 +97,6 @@ fn grow(dir: &Path, events: u64, signer: &NoteSigner) -> Store {
         left -= group;
     }
     store
-}
-
-fn begin(w: &mut annals::store::Writer<'_>) -> Result<(), StoreError> {
-    let created = WorkspaceCreated {
-        log: LogId([1; 16]),
-        origin: ORIGIN.into(),
-        project: "bench".into(),
-        tool_version: "0".into(),
-    };
-    let first = [created.into(), ActorRegistered { name: "ann".into() }.into()];
-    let none = Author { actor: Origin::At(1), invocation: None, key: None };
-    w.append(&Append { author: none, ..append(StreamId::WORKSPACE, &first) })?;
-    let invocation = InvocationId([1; 16]);
-    let started = InvocationStarted {
-        invocation,
-        verb: "bench".into(),
-        argv: vec![],
-        host: "host".into(),
-        pid: 1,
-        cwd: ".".into(),
-        tool_version: "0".into(),
-    };
-    let this = Author { invocation: Some(Origin::This), ..none };
-    w.append(&Append { author: this, ..append(invocation.into(), &[started.into()]) })?;
-    Ok(())
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

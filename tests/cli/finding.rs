@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::record_read::audited;
-use crate::support::Workspace;
+use crate::support::{Workspace, shared};
 
 fn json(ward: &Workspace, words: &[&str]) -> Value {
     ward.annals(&[words, &["--format", "json"]].concat()).ok().json()
@@ -248,13 +248,8 @@ fn settings_build_on_others_and_files_hold_templates() {
 
 #[test]
 fn the_templates_of_the_old_tracker_are_read() {
-    let file = shared().map(|dir| {
-        dir.join("data/legacy/mental-health-classifier_v1/config/experiment_configs.yaml")
-    });
-    let Some(file) = file.filter(|file| file.is_file()) else {
-        eprintln!("skipped: no legacy data");
-        return;
-    };
+    let path = "data/legacy/mental-health-classifier_v1/config/experiment_configs.yaml";
+    let Some(file) = shared(path) else { return };
     let ward = Workspace::bare();
     let config = |name: &str| format!("{}:{name}", file.display());
     for (name, width) in [("baseline_small", 256), ("medium_model", 512), ("large_model", 768)] {
@@ -304,12 +299,6 @@ fn the_templates_of_the_old_tracker_are_read() {
     ward.annals(&words).refused(3, "the path of MRCONSO.RRF");
     let shown = json(&ward, &[&words[..], &["--set", "lexicon.file=clinical"]].concat());
     assert_eq!(shown["lexicon"]["semantic_types"][0], "Disease or Syndrome");
-}
-
-fn shared() -> Option<std::path::PathBuf> {
-    let named = std::env::var_os("ANNALS_SHARED").map(std::path::PathBuf::from);
-    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    named.or(Some(beside)).filter(|dir| dir.is_dir())
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Proofs, log checkpoints and notes of a real log, checked by independent implementations.
 
+use crate::support::history;
 use annals::base::{Env, LogId, RunId, Timestamp};
 use annals::domain::workspace::{ActorRegistered, WorkspaceCreated};
-use annals::domain::{Event, Provenance, StreamId};
-use annals::store::{
-    Append, Author, Expected, Filter, Origin, Reader, Store, StoreError, WriteOptions,
-};
+use annals::domain::{Event, StreamId};
+use annals::store::{Append, Author, Filter, Origin, Reader, Store, StoreError, WriteOptions};
 use annals::tlog::{self, Hash, LogCheckpoint, NoteKey, NoteSigner};
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tlog_tiles::{Checkpoint, Hash as TheirHash, HashReader};
@@ -24,17 +23,10 @@ fn theirs(hashes: &[Hash]) -> Vec<TheirHash> {
     hashes.iter().map(|h| TheirHash(h.0)).collect()
 }
 
+/// By the actor, without an invocation.
 fn append<'a>(stream: StreamId, events: &'a [Event]) -> Append<'a> {
-    Append {
-        stream,
-        expected: Expected::Any,
-        author: Author { actor: Origin::At(1), invocation: None, key: None },
-        sequence: None,
-        command: None,
-        occurred: None,
-        provenance: Provenance::Reported,
-        events,
-    }
+    let author = Author { actor: Origin::At(1), invocation: None, key: None };
+    Append { author, ..history::append(stream, events) }
 }
 
 /// A log of several blocks and a tail, signed.

@@ -13,7 +13,8 @@ use annals::stats::random::Stream;
 use annals::store::{Append, Store, StoreError, WriteOptions};
 use annals::verify::{Options, verify};
 
-use crate::world::{append, begin, numbered, numbers, signer};
+use crate::history::{append, begin};
+use crate::world::{ORIGIN, numbered, numbers, signer};
 
 const WRITERS: u64 = 4;
 const APPENDS: u64 = 1_000;
@@ -79,7 +80,7 @@ fn log_6_nothing_acknowledged_is_lost_to_kill_9() {
     }
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), Env::system()).unwrap();
-    begin(&store, &signer());
+    begin(&store, ORIGIN, &signer());
     let (sender, said) = channel();
     let mut chance = Stream::new(&[5]);
     let mut acknowledged: BTreeMap<u64, u64> = (0..WRITERS).map(|writer| (writer, 0)).collect();

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod disk;
+#[path = "../support/history.rs"]
+mod history;
 mod kill;
 mod power;
 mod world;

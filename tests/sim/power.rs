@@ -11,7 +11,8 @@ use annals::tlog::NoteSigner;
 use annals::verify::{Options, verify};
 
 use crate::disk::{Fault, Machine};
-use crate::world::{BEGIN, append, begin, numbered, numbers, signer};
+use crate::history::{BEGIN, append, begin};
+use crate::world::{ORIGIN, numbered, numbers, signer};
 
 const RUN: RunId = RunId([9; 16]);
 const TRIALS: u64 = 2_000;
@@ -66,7 +67,7 @@ impl Trial {
             Store::with_files(std::sync::Arc::new(machine.clone()), Some(Lock::new(dir)), env);
         let signer = signer();
         store.create_with(&WriteOptions::interactive("sim", None)).unwrap();
-        begin(&store, &signer);
+        begin(&store, ORIGIN, &signer);
         let chance = Stream::new(&[seed]);
         Self { store, machine, signer, auditor: Auditor::default(), chance, next: 0 }
     }

@@ -5,22 +5,17 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
 
+pub mod files;
+pub mod history;
 pub mod mutate;
+
+#[allow(unused_imports, reason = "no crate uses all of it")]
+pub use files::{fixture, root, shared};
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// The repository.
-pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A file of `tests/train/fixtures`.
-pub fn fixture(name: &str) -> PathBuf {
-    root().join("tests/train/fixtures").join(name)
-}
 
 /// The bytes of a text in hexadecimal digits, such as `tests/golden/bytes` holds.
 pub fn unhex(text: &str) -> Vec<u8> {

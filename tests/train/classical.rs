@@ -3,8 +3,9 @@
 //! TF-IDF, logistic regression and the linear support vector machine against scikit-learn's
 //! numbers, where the shared fixtures are there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::files::shared;
 use annals::base::Split;
 use annals::data::prepared::{Inputs, Prepared, Targets};
 use annals::model::classical::linear::Task;
@@ -13,16 +14,8 @@ use annals::model::config::{Layer, TfidfConfig, TrainConfig, resolve};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Option<Value> {
-    let shared = std::env::var_os("ANNALS_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let path = shared.join("fixtures/sklearn").join(name);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
-        Err(_) => {
-            println!("skipped: {} is not here", path.display());
-            None
-        }
-    }
+    let path = shared(Path::new("fixtures/sklearn").join(name))?;
+    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }
 
 fn labelled(rows: &Value) -> (Vec<&str>, Vec<u32>) {

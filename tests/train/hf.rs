@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::shared;
 use annals::data::tokenizer::Tokenizer;
 use annals::model::config::{Layer, TrainConfig, builtin, resolve};
 use annals::model::hf::{ConfigFile, Pretrained, Weights, side_files};
@@ -16,16 +17,9 @@ use serde_json::Value;
 const FIXTURES: [&str; 2] = ["distil_binary", "distil_multi6"];
 
 fn fixture(name: &str) -> Option<(PathBuf, Value)> {
-    let shared = std::env::var_os("ANNALS_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let folder = shared.join("fixtures/hf").join(name);
-    match fs::read_to_string(folder.join("expected.json")) {
-        Ok(text) => Some((folder, serde_json::from_str(&text).unwrap())),
-        Err(_) => {
-            println!("skipped: {} is not here", folder.display());
-            None
-        }
-    }
+    let folder = shared(Path::new("fixtures/hf").join(name))?;
+    let expected = fs::read_to_string(folder.join("expected.json")).unwrap();
+    Some((folder, serde_json::from_str(&expected).unwrap()))
 }
 
 fn config(settings: &[(&str, &str)]) -> TrainConfig {

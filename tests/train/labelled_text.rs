@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use crate::files::shared;
 use annals::base::{RunId, Split, durable};
 use annals::data::{LabelColumns, LabelSpec, Source, read, sample};
 use annals::model::config::{Layer, TrainConfig, builtin, resolve};
@@ -92,14 +93,7 @@ fn public_tweets_split_as_documented_and_train() {
 
 /// A file of the shared texts, or `None` with the word "skipped".
 fn shared_text(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("ANNALS_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let path = shared.join("data/text").join(name);
-    if !path.exists() {
-        println!("skipped: {} is not here", path.display());
-        return None;
-    }
-    Some(path)
+    shared(Path::new("data/text").join(name))
 }
 
 #[test]

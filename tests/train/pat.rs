@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::fixture;
 use annals::base::{Digest, Split};
 use annals::data::batch::Collator;
 use annals::data::prepared::{Inputs, Prepared, Targets};
@@ -178,10 +179,6 @@ fn two_classes_have_one_output_and_many_labels_have_one_each() {
             Digest::of(&std::fs::read(path).unwrap())
         });
     }
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/train/fixtures").join(name)
 }
 
 /// The settings of the fixtures, and the numbers that a plain reading of the layers gives.
