@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::analysis::audit::Audit;
 use crate::analysis::charts::{self, Curve};
 use crate::analysis::clinical::Clinical;
 use crate::analysis::column;
@@ -241,14 +242,28 @@ pub fn curves(workspace: &Workspace, run: RunId) -> Result<Vec<Curve>> {
 /// # Errors
 /// When the log or the views cannot be read.
 pub fn project_report(workspace: &Workspace) -> Result<Document> {
-    let views = workspace.snapshot()?;
-    let (policy_revision, policy) = views.policy()?;
     let (events, recorded, checkpoint) = workspace.store.read(|log| {
         let size = workspace.scope.size.unwrap_or(log.size());
         let last = log.event(size.saturating_sub(1))?.header.dated();
         let signed = log.checkpoint_before(size)?;
         Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))
     })?;
+    // The one reads the log, the other the views.
+    std::thread::scope(|scope| {
+        let audit = scope.spawn(|| records::audit_record(workspace, events));
+        let audit = || audit.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(report_facts(workspace, (events, recorded, checkpoint), audit)?.document())
+    })
+}
+
+/// What a report is made of; what the audit finds is asked for last.
+fn report_facts(
+    workspace: &Workspace,
+    (events, recorded, checkpoint): (u64, Timestamp, Option<String>),
+    audit: impl FnOnce() -> Result<Audit>,
+) -> Result<ReportFacts> {
+    let views = workspace.snapshot()?;
+    let (policy_revision, policy) = views.policy()?;
     let runs = views.run_details()?;
     let production = views.production()?;
     let best = views.best(Admission::Measured)?.best;
@@ -276,7 +291,7 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
         pictures.extend(charts::curves(run, &curves, "f1_macro"));
         pictures.extend(charts::confusion(run, Split::Test));
     }
-    let facts = ReportFacts {
+    Ok(ReportFacts {
         project: workspace.settings.project.clone(),
         events,
         recorded,
@@ -286,7 +301,6 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
         left_out: views.best_explained(Admission::Measured)?.left_out,
         data: data_sets(workspace, &runs, &mut omitted)?,
         runs,
-        audit: records::audit_record(workspace, events)?,
         reasons: reasons(workspace, &production, &mut omitted)?,
         candidates: models::candidates(workspace, &views)?,
         production,
@@ -295,8 +309,8 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
         critical: policy.production_promotion.critical_class,
         pictures,
         omitted,
-    };
-    Ok(facts.document())
+        audit: audit()?,
+    })
 }
 
 /// What finished runs were trained and tested on, each data once, oldest first; what cannot be
