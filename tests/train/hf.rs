@@ -1,5 +1,4 @@
-#![expect(clippy::disallowed_methods, reason = "the test reads ANNALS_SHARED and makes folders")]
-#![expect(clippy::print_stdout, reason = "tests say what they skip and what they reach")]
+#![expect(clippy::disallowed_methods, reason = "the test makes folders")]
 //! Folders in the layout of Hugging Face: tokens, logits and refusals. What `transformers` itself
 //! makes of them is compared in `tests/compare`.
 

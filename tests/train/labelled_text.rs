@@ -1,5 +1,3 @@
-#![expect(clippy::disallowed_methods, reason = "the test reads ANNALS_SHARED")]
-#![expect(clippy::print_stdout, reason = "tests say what they skip and what they score")]
 //! From a data file to scores, with the toy learner: the sample notes always, public tweets where
 //! the shared data is there (`ANNALS_SHARED`, or `../shared` beside the checkout).
 
