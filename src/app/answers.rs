@@ -23,6 +23,7 @@ use crate::app::records::prove::{Bundle, Checked, CheckedBundle, Proof};
 use crate::app::records::query::SavedQuery;
 use crate::app::records::replay::{Replayed, ReplayedFiles};
 use crate::app::records::status::{Finding, Status};
+use crate::app::records::stored_files::VerifiedFiles;
 use crate::app::records::why::Node;
 use crate::app::runs::analysis::{ClinicalAnswer, PictureDrawn, ReportWritten};
 use crate::app::runs::archive::Moved;
@@ -82,6 +83,7 @@ answers! {
     "failure" v 1 Failure;
     "file_saved" v 1 StoredFile;
     "file_written" v 1 FileWritten;
+    "files_verified" v 1 VerifiedFiles;
     "garbage" v 1 GarbageCollection;
     "invocation" v 1 InvocationShown;
     "key_made" v 1 KeyMade;

@@ -55,6 +55,10 @@ pub use self::records::prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEven
 pub use self::records::query::{SAVED_QUERIES, SavedQuery};
 pub use self::records::replay::{Replayed, ReplayedFiles};
 pub use self::records::status::{Finding, ModelInProduction, OpenRequest, Status};
+pub use self::records::stored_files::{
+    CheckedFile, Depth, FileKind, FileState, FilesReport, KindTotal, ReadProgress, UncheckedFiles,
+    VerifiedFiles,
+};
 pub use self::records::verify::{Against, VerifyOptions};
 pub use self::records::why::Node;
 pub use self::runs::analysis::{
@@ -117,3 +121,4 @@ pub use crate::projection::registry::ModelRow;
 pub use crate::projection::runs::{RunDetails, RunLine};
 pub use crate::supervise::{Printed, serve_guard};
 pub use crate::train::TrainEvent;
+pub use crate::verify::Report as LogReport;

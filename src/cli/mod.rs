@@ -45,6 +45,7 @@ mod promote;
 mod prove;
 mod query;
 mod read_args;
+mod read_bar;
 mod records;
 mod redact;
 mod repair;

@@ -35,6 +35,7 @@ mod gc;
 mod git;
 mod grouped;
 mod help;
+mod kept_files;
 mod layout;
 mod legacy;
 mod life;

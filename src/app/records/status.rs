@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::stored_files::{CheckedFile, Depth, FileKind, FileState, ReadProgress, check_files};
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::Digest;
@@ -177,11 +178,15 @@ fn counted_approvals(
     Ok(request.approvals.iter().filter(counts).count())
 }
 
-/// What is not as it should be.
+/// What is not as it should be. Stored files are compared by their sizes, or read as a whole.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
+pub fn doctor(
+    workspace: &Workspace,
+    depth: Depth,
+    progress: &dyn ReadProgress,
+) -> Result<Vec<Finding>> {
     let finding = |what: String, advice: &str| Finding { what, advice: advice.to_owned() };
     let mut findings = Vec::new();
     if workspace.signer()?.is_none() {
@@ -234,7 +239,41 @@ pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
             }));
         }
     }
+    findings.extend(stored_files(workspace, depth, progress)?);
     Ok(findings)
+}
+
+/// Files that are not as recorded, but for what `doctor` names by itself: models in production,
+/// folders and blobs that are missing.
+fn stored_files(
+    workspace: &Workspace,
+    depth: Depth,
+    progress: &dyn ReadProgress,
+) -> Result<Vec<Finding>> {
+    let report = check_files(workspace, depth, progress)?;
+    let is_new = |file: &&CheckedFile| match file.kind {
+        FileKind::RunFolder | FileKind::Production => false,
+        FileKind::Blob => file.state != FileState::Missing,
+        _ => true,
+    };
+    let finding = |file: &CheckedFile| {
+        let of = &file.belongs_to;
+        let advice = match file.state {
+            FileState::Added => "look at it: no event names it".to_owned(),
+            _ => "take it from a copy of the workspace; `annals verify --files` prints both \
+                  digests"
+                .to_owned(),
+        };
+        let what = match &file.expected {
+            Some(expected) if file.state == FileState::Altered && depth == Depth::Size => {
+                let found = file.found.as_deref().unwrap_or("none");
+                format!("{} of {of} has {found}; {expected} were recorded", file.path)
+            }
+            _ => format!("{} of {of} is {}", file.path, file.state.word()),
+        };
+        Finding { what, advice }
+    };
+    Ok(report.findings().filter(is_new).map(finding).collect())
 }
 
 /// Makes the log's file as small as its content; gives its size before and after.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::stored_files::{Depth, ReadProgress, VerifiedFiles, check_files};
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Env;
 use crate::store::Store;
@@ -87,6 +88,20 @@ pub fn verify(workspace: &Workspace, options: &VerifyOptions) -> Result<Report> 
     let mut resolved = options.resolve()?;
     resolved.blobs = Some(workspace.blobs.clone());
     options.check(&workspace.store, &resolved)
+}
+
+/// Recomputes the log of this workspace and reads every stored file, blobs among them.
+///
+/// # Errors
+/// As `verify`.
+pub fn verify_files(
+    workspace: &Workspace,
+    options: &VerifyOptions,
+    progress: &dyn ReadProgress,
+) -> Result<VerifiedFiles> {
+    let log = options.check(&workspace.store, &options.resolve()?)?;
+    let files = check_files(workspace, Depth::Content, progress)?;
+    Ok(VerifiedFiles { log, files })
 }
 
 /// Recomputes a copied log.

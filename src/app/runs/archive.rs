@@ -1,14 +1,17 @@
 //! Runs go into archives and come back: the plan is in the log before the first file moves, and
 //! where they are after the last one did.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::moves;
+use crate::app::records::stored_files::{ExpectedFiles, FileKind, RunRecord};
 use crate::app::{
     Error, ErrorKind, Mode, Result, Session, Workspace, fold_policy, fold_registry, fold_run,
 };
-use crate::base::{MoveId, RunId};
+use crate::base::{MoveId, RunId, Sha256Digest};
 use crate::domain::file_move::{
     ArchiveOrder, MoveEvent, MoveMode, MovePlan, MovePurpose, MovedFile, RestoreOrder,
 };
@@ -21,6 +24,10 @@ use crate::domain::{Decider as _, Event, Provenance, Rejection};
 use crate::effect::{self, EffectError};
 use crate::projection::runs::RunDetails;
 use crate::store::{Access, Store, View};
+
+/// What to do about a file of an archive that was changed.
+const PUT_BACK: &str = "put the recorded file back from a copy; `annals verify --files` prints the \
+                        recorded digest of every file";
 
 /// Runs that may lie under one name in one place.
 const SAME_PLACE_MAX: u32 = 1_000;
@@ -247,7 +254,9 @@ pub(in crate::app) fn archive_in(
 /// # Errors
 /// As [`restore`]; nothing is recorded.
 fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Result<Moved> {
-    let facts = workspace.store.read(|log| RelocationFacts::read(log, run))?;
+    let (facts, record) = workspace.store.read(|log| {
+        Ok::<_, Error>((RelocationFacts::read(log, run)?, RunRecord::read(log, run)?))
+    })?;
     facts.may_restore()?;
     let state = &facts.run;
     not_being_moved_to(&workspace.store, &state.home)?;
@@ -265,6 +274,7 @@ fn plan_restore(workspace: &Workspace, run: RunId, reason: Option<String>) -> Re
             bytes,
         }));
     }
+    check_archived(workspace, &record, &files)?;
     let from_blobs = state.artifacts.values().filter_map(|artifact| {
         let path = artifact.path.clone().filter(|path| state.dropped.contains(path))?;
         let Artifact { digest, sha256, bytes, .. } = *artifact;
@@ -302,8 +312,47 @@ fn check_pack(state: &RunState, pack: Pack, files: &[MovedFile]) -> Result<()> {
         pack.file(),
         state.experiment_id
     );
-    Err(Error::new(ErrorKind::Integrity, message)
-        .hint("put the recorded file back from a copy; `annals audit --deep` has its digest"))
+    Err(Error::new(ErrorKind::Integrity, message).hint(PUT_BACK))
+}
+
+/// Refuses files of an archived run that are not the recorded ones, and warns of those that are
+/// missing: nothing that was altered in an archive becomes a run's again.
+fn check_archived(workspace: &Workspace, record: &RunRecord, files: &[MovedFile]) -> Result<()> {
+    let found: BTreeMap<&str, &MovedFile> = files.iter().map(|f| (f.path.as_str(), f)).collect();
+    let ExpectedFiles { folder, packed, .. } = record.expected();
+    let mut missing = Vec::new();
+    for (path, expected) in folder.iter().chain(&packed) {
+        // The archive itself was compared before it was read.
+        if expected.kind == FileKind::Archive {
+            continue;
+        }
+        let Some(file) = found.get(path.as_str()) else {
+            missing.push(path.as_str());
+            continue;
+        };
+        let recorded = &expected.recorded;
+        let of_sha256 = |sha256: &Sha256Digest| recorded.sha256.contains(sha256);
+        let sha256 = recorded.sha256.is_empty() || file.sha256.as_ref().is_none_or(of_sha256);
+        if file.digest != recorded.digest || !sha256 {
+            let message = format!(
+                "{}/{path} was changed after it was recorded: it has digest {}, expected {}",
+                record.state.folder, file.digest, recorded.digest
+            );
+            return Err(Error::new(ErrorKind::Integrity, message).hint(PUT_BACK));
+        }
+    }
+    if !missing.is_empty() {
+        workspace.warnings.push(format!(
+            "{} recorded in {} but missing from it: {}",
+            match missing.len() {
+                1 => "1 file is".to_owned(),
+                count => format!("{count} files are"),
+            },
+            record.state.folder,
+            missing.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Moves a run's files back from an archive; what was dropped comes back as far as the blob

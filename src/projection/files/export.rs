@@ -229,10 +229,23 @@ impl Exporter {
     /// # Errors
     /// When views or files cannot be read.
     pub fn check(&self, views: &Snapshot, project: &str) -> Result<Vec<FileDifference>, ViewError> {
+        let generated = self.as_last_written(views, project)?;
+        Ok(generated.iter().filter_map(|file| self.compare(file)).collect())
+    }
+
+    /// The paths of the files that the snapshot has, where they were written last.
+    ///
+    /// # Errors
+    /// When views cannot be read.
+    pub fn generated(&self, views: &Snapshot, project: &str) -> Result<Vec<String>, ViewError> {
+        let generated = self.as_last_written(views, project)?;
+        Ok(generated.into_iter().map(|file| file.path).collect())
+    }
+
+    fn as_last_written(&self, views: &Snapshot, project: &str) -> Result<Vec<Document>, ViewError> {
         let last = self.written().guide;
         let guide = self.guide.as_ref().map(|own| last.as_ref().unwrap_or(own));
-        let generated = generate(views, project, guide)?;
-        Ok(generated.iter().filter_map(|file| self.compare(file)).collect())
+        generate(views, project, guide)
     }
 
     /// The files whose bytes are not those of the last writing. They are read only where size,

@@ -89,6 +89,18 @@ impl CheckpointManifest {
         let files = self.files.iter().map(|file| format!("{} {}\n", file.blake3, file.name));
         Digest::of(files.collect::<String>().as_bytes())
     }
+
+    /// The text of the manifest as it is saved.
+    fn text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Whether these bytes are the manifest as it is saved: the digest does not cover all of it.
+    pub fn is_text(&self, bytes: &[u8]) -> bool {
+        self.text().is_ok_and(|text| text == bytes)
+    }
 }
 
 /// One file of a manifest.
@@ -239,9 +251,9 @@ impl Checkpoints {
             files: files.iter().map(ManifestFile::from).collect(),
         };
         let path = hidden.join(MANIFEST_FILE);
-        let mut text = serde_json::to_vec_pretty(&manifest)
+        let text = manifest
+            .text()
             .map_err(|source| CheckpointError::CheckpointManifest { path: path.clone(), source })?;
-        text.push(b'\n');
         durable::write(&path, &text).map_err(at(&path))?;
         durable::sync_dir(hidden).map_err(at(hidden))?;
         Ok(files)
