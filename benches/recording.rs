@@ -58,6 +58,7 @@ fn silent(run_folder: &Path, root: &Path) -> TrainingResult {
         device: "cpu".into(),
         threads: THREADS,
         resume_from: None,
+        resume_digest: None,
     };
     engine.train(job).unwrap();
     loop {

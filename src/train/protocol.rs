@@ -45,7 +45,7 @@ use crate::data::batch::Batch;
 use crate::model::config::{Precision, TrainConfig};
 
 /// The version spoken here.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 /// Longest body of a frame, in bytes.
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -182,6 +182,8 @@ pub struct JobSpec {
     pub threads: u32,
     /// Folder of the training checkpoint to go on from, relative to the run's folder.
     pub resume_from: Option<PathBuf>,
+    /// Digest of the manifest that the training checkpoint must have.
+    pub resume_digest: Option<Digest>,
 }
 
 impl JobSpec {
@@ -204,6 +206,7 @@ impl JobSpec {
             device,
             threads,
             resume_from: None,
+            resume_digest: None,
         }
     }
 }

@@ -67,6 +67,7 @@ impl Bench {
             device: "cpu".into(),
             threads: 1,
             resume_from: None,
+            resume_digest: None,
         };
         Self { root, job, data }
     }
@@ -194,6 +195,10 @@ fn a_damaged_or_foreign_training_checkpoint_is_refused() {
     let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
     assert!(format!("{error:?}").contains("thread count"), "{error:?}");
     bench.job.threads = 1;
+    bench.job.resume_digest = Some(Digest::of(b"another manifest"));
+    let error = bench.run(&AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(format!("{error:?}").contains("manifest.json"), "{error:?}");
+    bench.job.resume_digest = None;
     let newest = || {
         let all = Checkpoints::at(&bench.job.run_dir).all().unwrap();
         all.into_iter().find(|(_, _, whole)| *whole).map(|(_, dir, _)| dir)

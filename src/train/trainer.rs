@@ -250,7 +250,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn resume(&mut self, dir: &Path) -> Result<(), TrainError> {
-        let bytes = self.checkpoints.load(dir, self.learner)?;
+        let bytes = self.checkpoints.load(dir, self.job.resume_digest, self.learner)?;
         let path = self.job.run_dir.join(dir);
         let mut state: State = codec::decode(&bytes)
             .map_err(|source| CheckpointError::State { path: path.join(STATE_FILE), source })?;
@@ -489,7 +489,7 @@ impl<'a> Trainer<'a> {
     fn finish(&mut self) -> Result<Outcome, TrainError> {
         let best = self.state.best.clone().ok_or(TrainError::EmptySplit(Split::Train))?;
         let best_dir = Checkpoints::dir(best.step);
-        self.checkpoints.load(&best_dir, self.learner)?;
+        self.checkpoints.load(&best_dir, None, self.learner)?;
         let valid = self.evaluate_valid()?;
         let mut spent = Duration::ZERO;
         let mut test = self.evaluate_test(&valid.thresholds, &|_| {}, &mut spent)?;

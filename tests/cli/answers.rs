@@ -106,6 +106,7 @@ const READ: &[(&str, &str, &[&str])] = &[
     ("train", "settings", &["--list-settings"]),
     ("train", "config", &["--config", "toy", "--show-config"]),
     ("verify", "verification", &[]),
+    ("verify", "files_verified", &["--files"]),
     ("version list", "model_versions", &["ward"]),
     ("why", "why", &["ward"]),
 ];

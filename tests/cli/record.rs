@@ -65,6 +65,7 @@ fn trn_2_a_recorded_run_has_the_weights_of_an_unrecorded_one() {
         device: "cpu".into(),
         threads: 1,
         resume_from: None,
+        resume_digest: None,
     };
     let mut learner = ToyLearner::build(&job, &data).unwrap();
     let (stop, mut nobody) = (AtomicBool::new(false), NoRecorder);

@@ -250,6 +250,10 @@ fn a_run_goes_on_only_as_it_was_recorded() {
     std::fs::write(folder.join("config/dataset.bin"), [&rows[..], b"x"].concat()).unwrap();
     ward.annals(&["train", "--resume", "cut"]).refused(5, "dataset.bin has digest");
     std::fs::write(folder.join("config/dataset.bin"), &rows).unwrap();
+    let vocab = std::fs::read(folder.join("config/vocab.txt")).unwrap();
+    std::fs::write(folder.join("config/vocab.txt"), [&vocab[..], b"x\n"].concat()).unwrap();
+    ward.annals(&["train", "--resume", "cut"]).refused(5, "vocab.txt has digest");
+    std::fs::write(folder.join("config/vocab.txt"), &vocab).unwrap();
     // Nothing of that is in the log, and the run can still go on.
     let none = ward.annals(&["log", "--kind", "run.resumed", "--format", "json"]).ok().json();
     assert_eq!(none.as_array().unwrap().len(), 0);

@@ -93,6 +93,7 @@ impl Place {
             device: "cpu".into(),
             threads: 2,
             resume_from: None,
+            resume_digest: None,
         }
     }
 

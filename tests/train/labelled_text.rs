@@ -29,6 +29,7 @@ fn train(root: &Path, config: TrainConfig, found: &Preparation) -> TrainingResul
         device: "cpu".into(),
         threads: 1,
         resume_from: None,
+        resume_digest: None,
     };
     let mut learner = ToyLearner::build(&job, &found.prepared).unwrap();
     let (stop, mut silent) = (AtomicBool::new(false), NoRecorder);

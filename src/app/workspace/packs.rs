@@ -56,6 +56,10 @@ pub fn pack_logs(workspace: &Workspace, before: Timestamp, mode: Mode) -> Result
     if logs.is_empty() {
         return Ok(plan);
     }
+    // A pack of other bytes than the recorded ones would make them the record.
+    for log in &logs {
+        workspace.blobs.verify(log.digest, None)?;
+    }
     let paths = logs.iter().map(|log| (log.name.as_str(), workspace.blobs.path(log.digest)));
     let bytes = effect::packed_logs(&paths.collect::<Vec<_>>())
         .map_err(|e| Error::io(format!("pack {} logs", logs.len()), e))?;

@@ -35,8 +35,8 @@ pub enum CheckpointError {
         /// What the parser said.
         source: serde_json::Error,
     },
-    /// A file is not what the manifest says.
-    #[error("{} has digest {found}, but the manifest lists {expected}", path.display())]
+    /// A file is not what the manifest says, or the manifest not the pinned one.
+    #[error("{} has digest {found}, {expected} was recorded", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
@@ -280,13 +280,22 @@ impl Checkpoints {
         Ok(manifest)
     }
 
-    /// Verifies the checkpoint in `dir`, loads it into `learner` and gives back the trainer's
-    /// state.
+    /// Verifies the checkpoint in `dir`, whose manifest must have the digest `pinned` where one is
+    /// given, loads it into `learner` and gives back the trainer's state.
     ///
     /// # Errors
-    /// When it is damaged or does not fit the learner.
-    pub fn load(&self, dir: &Path, learner: &mut dyn Learner) -> Result<Vec<u8>, CheckpointError> {
-        self.verify(dir)?;
+    /// When it is damaged, another one, or does not fit the learner.
+    pub fn load(
+        &self,
+        dir: &Path,
+        pinned: Option<Digest>,
+        learner: &mut dyn Learner,
+    ) -> Result<Vec<u8>, CheckpointError> {
+        let found = self.verify(dir)?.digest();
+        if let Some(expected) = pinned.filter(|pinned| *pinned != found) {
+            let path = self.run_dir.join(dir).join(MANIFEST_FILE);
+            return Err(CheckpointError::Digest { path, expected, found });
+        }
         let full = self.inside(dir)?;
         learner
             .load(&full)

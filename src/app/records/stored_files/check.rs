@@ -75,7 +75,10 @@ pub(in crate::app) fn check_files(
     let record = RecordedFiles::read(workspace)?;
     let (listing, size) = (record.list(workspace)?, record.size);
     let Listing { work, mut found, mut unchecked } = listing;
-    progress.planned(work.len(), work.iter().map(|work| planned_bytes(workspace, work)).sum());
+    if depth == Depth::Content {
+        let bytes = work.iter().map(|work| planned_bytes(workspace, work)).sum();
+        progress.planned(work.len(), bytes);
+    }
     found.extend(read_all(workspace, &work, depth, progress)?);
     let wrong = |file: &CheckedFile| file.state != FileState::Whole;
     let grown = workspace.store.read(|log| Ok::<_, Error>(log.size()))? > size;

@@ -2,7 +2,7 @@
 //!
 //! Artifacts, prepared rows and generated data have their digests in events of the run. Whenever a
 //! folder is moved (archive, restore, another layout), the plan of the move has the digest of every
-//! file in it: that covers what no other event names, until the run is resumed.
+//! file in it: that covers what no other event names, as long as the run does not change.
 
 use std::collections::BTreeMap;
 
@@ -110,8 +110,11 @@ impl RunRecord {
             RunEvent::CheckpointSaved(saved) => {
                 self.saved.insert(saved.step, position);
             }
-            // Training changes what the last move recorded.
-            RunEvent::Resumed(_) => self.moved = MovedFolder::default(),
+            // What is trained or reported after a move changes files that it recorded.
+            RunEvent::Resumed(_)
+            | RunEvent::Finished(_)
+            | RunEvent::Failed(_)
+            | RunEvent::Interrupted(_) => self.moved = MovedFolder::default(),
             RunEvent::Archived(archived) => {
                 self.archived = position;
                 self.move_folder(plan(archived.file_move)?);
@@ -177,8 +180,10 @@ impl RunRecord {
         let moved = |files: &BTreeMap<String, RecordedBytes>| {
             files.iter().map(|(path, recorded)| (path.clone(), of_move(recorded))).collect()
         };
-        files.folder = moved(&self.moved.folder);
-        files.packed = moved(&self.moved.packed);
+        if state.status != RunStatus::Running {
+            files.folder = moved(&self.moved.folder);
+            files.packed = moved(&self.moved.packed);
+        }
         self.expect_data(&mut files);
         for (name, artifact) in &state.artifacts {
             let Some(path) = &artifact.path else { continue };

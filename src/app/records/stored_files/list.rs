@@ -88,14 +88,17 @@ impl Listing {
         let mut entries = Vec::new();
         walk(&full, "", &mut entries);
         for (inside, plain) in entries {
-            let dir = inside.rsplit_once('/').map_or("", |(dir, _)| dir);
-            let of_checkpoint = state.checkpoints.values().any(|saved| saved.path == dir);
-            let manifest = of_checkpoint && inside.ends_with(&format!("/{MANIFEST_FILE}"));
-            if expected.folder.contains_key(&inside) || manifest || unlisted.contains(dir) {
+            let mut dirs = state.checkpoints.values().map(|saved| saved.path.as_str());
+            let below = |dir: &&str| inside.strip_prefix(*dir).is_some_and(|p| p.starts_with('/'));
+            let checkpoint = dirs.find(below);
+            let is_read = checkpoint.is_some_and(|dir| {
+                unlisted.contains(dir) || inside == format!("{dir}/{MANIFEST_FILE}")
+            });
+            if expected.folder.contains_key(&inside) || is_read {
                 continue;
             }
             let path = format!("{}/{inside}", state.folder);
-            if of_checkpoint {
+            if checkpoint.is_some() {
                 self.added(path, FileKind::TrainCheckpoint, record.subject());
             } else if expected.complete {
                 self.added(path, FileKind::RunFile, record.subject());

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::base::Digest;
 use crate::verify::Report;
 
 /// What a stored file is.
@@ -113,12 +114,21 @@ impl fmt::Display for CheckedFile {
             return f.write_str(": no event names it");
         }
         if let Some(expected) = &self.expected {
-            write!(f, "\n  expected {expected}")?;
+            write!(f, "\n  expected {}", shown(expected))?;
         }
         match &self.found {
-            Some(found) => write!(f, "\n  found    {found}"),
+            Some(found) => write!(f, "\n  found    {}", shown(found)),
             None => Ok(()),
         }
+    }
+}
+
+/// A digest by its first digits, as people compare them; other words as they are.
+fn shown(text: &str) -> String {
+    let (algorithm, digits) = text.split_once(':').unwrap_or(("blake3", text));
+    match digits.parse::<Digest>() {
+        Ok(digest) => format!("{algorithm} {}", digest.short(12)),
+        Err(_) => text.to_owned(),
     }
 }
 
@@ -185,4 +195,52 @@ pub struct VerifiedFiles {
     pub log: Report,
     /// What reading the files found.
     pub files: FilesReport,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, kind: FileKind, state: FileState) -> CheckedFile {
+        CheckedFile {
+            path: path.into(),
+            kind,
+            belongs_to: "run night".into(),
+            state,
+            expected: Some(Digest::of(b"a").to_string()),
+            found: Some(format!("sha256:{}", Digest::of(b"b"))),
+            bytes: Some(5),
+            position: Some(7),
+        }
+    }
+
+    #[test]
+    fn files_are_counted_by_kind_in_the_order_of_their_paths() {
+        let files = vec![
+            file("b", FileKind::Artifact, FileState::Altered),
+            file("a", FileKind::Artifact, FileState::Whole),
+            file("c", FileKind::Blob, FileState::Whole),
+        ];
+        let report = FilesReport::new(files, vec![]);
+        assert_eq!(report.files.iter().map(|f| f.path.as_str()).collect::<String>(), "abc");
+        assert_eq!(report.findings().map(|f| f.path.as_str()).collect::<String>(), "b");
+        let totals: Vec<_> = report.totals.iter().map(|t| (t.kind, t.files, t.bytes)).collect();
+        assert_eq!(totals, [(FileKind::Artifact, 2, 10), (FileKind::Blob, 1, 5)]);
+        assert_eq!(report.totals.iter().map(|t| t.findings).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn people_read_the_first_digits_of_a_digest() {
+        let text = file("a/b", FileKind::PreparedData, FileState::Altered).to_string();
+        let [a, b] = [b"a", b"b"].map(|bytes| Digest::of(bytes).short(12));
+        let first = "a/b (prepared data file, run night) is altered";
+        assert_eq!(text, format!("{first}\n  expected blake3 {a}\n  found    sha256 {b}"));
+        let mut added = file("a/b", FileKind::Production, FileState::Added);
+        added.expected = None;
+        let text = "a/b (production file, run night) is added: no event names it";
+        assert_eq!(added.to_string(), text);
+        let mut size = file("a", FileKind::Artifact, FileState::Altered);
+        (size.expected, size.found) = (Some("5 bytes".into()), Some("6 bytes".into()));
+        assert!(size.to_string().ends_with("is altered\n  expected 5 bytes\n  found    6 bytes"));
+    }
 }

@@ -190,6 +190,7 @@ fn train_in(
         device: plan.request.device.clone(),
         threads: plan.threads,
         resume_from: None,
+        resume_digest: None,
     };
     let (baseline, trainer) = (plan.baseline, &*workspace.caller.actor);
     let of = Results { started: &started, baseline, trainer };

@@ -178,6 +178,7 @@ fn train_again(
         device,
         threads,
         resume_from: None,
+        resume_digest: None,
     };
     let of = Results { started: &started, baseline: None, trainer: &workspace.caller.actor };
     super::run_attempt(

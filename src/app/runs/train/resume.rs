@@ -9,7 +9,7 @@ use super::folder::RunFolder;
 use super::reproduce::settings_of;
 use super::{Attempt, Programs, Reporter, Results, Trained, start_engine};
 use crate::app::core::environment::EngineFacts;
-use crate::app::runs::run_files::RunFiles;
+use crate::app::runs::run_files::{DATASET, RunFiles, files_of_state};
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run};
 use crate::base::{Digest, RunId};
 use crate::domain::run::{
@@ -30,6 +30,8 @@ pub(super) struct ResumePoint {
     folder: RunFolder,
     /// Folder of the training checkpoint, relative to the run's.
     checkpoint: PathBuf,
+    /// Digest of its manifest, as it was checked.
+    pin: Digest,
     pub(super) step: u64,
     /// What to tell the user about the choice of the checkpoint.
     notes: Vec<String>,
@@ -77,12 +79,13 @@ fn resume_in(
         run: found.run,
         config_digest: found.config.digest(),
         config: found.config.clone(),
-        dataset: found.folder.path.join("config/dataset.bin"),
+        dataset: found.folder.path.join(DATASET),
         dataset_digest: started.data.prepared,
         run_dir: found.folder.path.clone(),
         device: device.clone(),
         threads: started.environment.threads,
         resume_from: Some(found.checkpoint.clone()),
+        resume_digest: Some(found.pin),
     };
     let of = Results { started, baseline: None, trainer: &workspace.caller.actor };
     let (run, folder) = (found.run, &found.folder);
@@ -136,7 +139,22 @@ pub(super) fn resumable(workspace: &Workspace, text: &str) -> Result<ResumePoint
     let text = unchanged(&folder, settings_of(&state), started.config)?;
     let config = config::recorded(&String::from_utf8_lossy(&text))
         .map_err(|e| Error::new(ErrorKind::Data, e.to_string()))?;
-    unchanged(&folder, "config/dataset.bin", started.data.prepared)?;
+    unchanged(&folder, DATASET, started.data.prepared)?;
+    // The papers of the run are made from what else it was prepared with.
+    for file in files_of_state(&state).iter().filter(|file| file.path.starts_with("config/")) {
+        unchanged(&folder, file.path, file.digest)?;
+    }
+    let (step, checkpoint, pin, notes) = newest_whole(&folder, &state)?;
+    Ok(ResumePoint { run, started, config, folder, checkpoint, pin, step, notes })
+}
+
+/// The training checkpoint to go on from: its update, its folder, the digest of its manifest, and
+/// what to tell about the choice.
+fn newest_whole(
+    folder: &RunFolder,
+    state: &RunState,
+) -> Result<(u64, PathBuf, Digest, Vec<String>)> {
+    let name = &state.experiment_id;
     let all = Checkpoints::at(&folder.path)
         .all()
         .map_err(|e| Error::caused(ErrorKind::Io, "the training checkpoints cannot be read", e))?;
@@ -154,17 +172,15 @@ pub(super) fn resumable(workspace: &Workspace, text: &str) -> Result<ResumePoint
              starts again, and --set training.save_steps=N saves more often",
         )
     })?;
-    if let Some(saved) = state.checkpoints.get(&step) {
-        let manifest = Checkpoints::at(&folder.path).verify(&checkpoint).map_err(|e| {
-            Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e)
-        })?;
-        if manifest.digest() != saved.digest {
-            let message = format!("{} is not what was recorded", checkpoint.display());
-            return Err(Error::new(ErrorKind::Integrity, message)
-                .hint("remove its folder: training continues from the previous one"));
-        }
+    let manifest = Checkpoints::at(&folder.path)
+        .verify(&checkpoint)
+        .map_err(|e| Error::caused(ErrorKind::Integrity, "a training checkpoint is damaged", e))?;
+    if state.checkpoints.get(&step).is_some_and(|saved| saved.digest != manifest.digest()) {
+        let message = format!("{} is not what was recorded", checkpoint.display());
+        return Err(Error::new(ErrorKind::Integrity, message)
+            .hint("remove its folder: training continues from the previous one"));
     }
-    Ok(ResumePoint { run, started, config, folder, checkpoint, step, notes })
+    Ok((step, checkpoint, manifest.digest(), notes))
 }
 
 fn record_resume(
