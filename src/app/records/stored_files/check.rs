@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::path::PathBuf;
 
 use super::expected::RunRecord;
 use super::list::{Listed, Listing, Work, checked};
@@ -99,8 +100,17 @@ pub(in crate::app) fn check_files(
 /// About how many bytes a piece of work reads.
 fn planned_bytes(workspace: &Workspace, work: &Work) -> u64 {
     let (Work::File(file) | Work::Archive { file, .. }) = work;
-    let size = || std::fs::symlink_metadata(workspace.root.join(&file.path)).map(|m| m.len());
-    file.recorded.bytes.or_else(|| size().ok()).unwrap_or(0)
+    let size = || std::fs::symlink_metadata(full_path(workspace, file).ok()?).ok();
+    file.recorded.bytes.or_else(|| Some(size()?.len())).unwrap_or(0)
+}
+
+/// Where a file is, if no link is on the way.
+fn full_path(workspace: &Workspace, file: &Listed) -> Result<PathBuf> {
+    match file.kind {
+        // Their paths are made of digests.
+        FileKind::Blob | FileKind::Snapshot => Ok(confine::inside(&workspace.root, &file.path)?),
+        _ => workspace.inside(&file.path),
+    }
 }
 
 fn read_all(
@@ -177,16 +187,9 @@ fn read_file(
     depth: Depth,
     progress: &dyn ReadProgress,
 ) -> Option<CheckedFile> {
-    let path = match file.kind {
-        // Nothing outside of annals names a blob by its path.
-        FileKind::Blob | FileKind::Snapshot => {
-            confine::inside(&workspace.root, &file.path).map_err(Error::from)
-        }
-        _ => workspace.inside(&file.path),
-    };
     let read = |bytes| progress.read(bytes);
     let read: Option<&dyn Fn(u64)> = if depth == Depth::Content { Some(&read) } else { None };
-    let found = match path {
+    let found = match full_path(workspace, file) {
         Ok(path) => file.recorded.compare_file(&path, read),
         Err(error) => file.recorded.not_read(&std::io::Error::other(error.to_string())),
     };

@@ -12,7 +12,7 @@ use crate::app::runs::run_files::DATASET;
 use crate::app::runs::train::ensemble;
 use crate::app::{Error, Result};
 use crate::base::{MoveId, RunId};
-use crate::domain::file_move::{MoveEvent, MovePlan, MovePurpose};
+use crate::domain::file_move::{MoveEvent, MovePlan};
 use crate::domain::run::{
     DroppedFile, RunEvent, RunStarted, RunState, RunStatus, RunStream, SCRIPT_SPLIT_RULE,
 };
@@ -38,6 +38,14 @@ pub(in crate::app) struct ExpectedFiles {
     pub(in crate::app) packed: BTreeMap<String, ExpectedFile>,
     /// Whether every file of the folder was recorded, so that any other one was added.
     pub(in crate::app) complete: bool,
+}
+
+/// Whether a move packs or unpacks the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moved {
+    Changed,
+    /// A packed folder keeps what is packed in it.
+    Unchanged,
 }
 
 /// What the last move of the folder recorded.
@@ -117,24 +125,27 @@ impl RunRecord {
             | RunEvent::Interrupted(_) => self.moved = MovedFolder::default(),
             RunEvent::Archived(archived) => {
                 self.archived = position;
-                self.move_folder(plan(archived.file_move)?);
+                self.move_folder(plan(archived.file_move)?, Moved::Changed);
             }
-            RunEvent::Restored(restored) => self.move_folder(plan(restored.file_move)?),
-            RunEvent::Relocated(relocated) => self.move_folder(plan(relocated.file_move)?),
+            RunEvent::Restored(restored) => {
+                self.move_folder(plan(restored.file_move)?, Moved::Changed);
+            }
+            RunEvent::Relocated(relocated) => {
+                self.move_folder(plan(relocated.file_move)?, Moved::Unchanged);
+            }
             _ => {}
         }
         Ok(())
     }
 
-    fn move_folder(&mut self, plan: Option<(u64, MovePlan)>) {
+    fn move_folder(&mut self, plan: Option<(u64, MovePlan)>, contents: Moved) {
         let Some((position, plan)) = plan else {
             self.moved = MovedFolder::default();
             return;
         };
         let pack = self.state.pack;
         let mut moved = MovedFolder { position, ..MovedFolder::default() };
-        // A packed folder that is only moved keeps what was packed.
-        if matches!(plan.purpose, MovePurpose::Migration(_)) {
+        if contents == Moved::Unchanged {
             moved.packed = std::mem::take(&mut self.moved.packed);
         }
         for file in &plan.files {

@@ -229,9 +229,9 @@ fn choose(
     }
     if best.is_none() {
         notes.push(format!(
-            "the log has no training checkpoint that is still on disk, so the one of update {chosen} \
-             is not recorded and cannot be checked; metrics of the updates up to it may be missing \
-             from the log, which `annals audit` reports"
+            "the log has no training checkpoint that is still on disk; the one of update {chosen} \
+             is not recorded and cannot be checked, and metrics up to it may be missing from the \
+             log, which `annals audit` reports"
         ));
     }
     (Some((*chosen, dir.clone())), notes)
