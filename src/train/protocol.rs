@@ -427,7 +427,7 @@ mod tests {
         let (mut parent, mut engine) = UnixStream::pair().unwrap();
         send(&mut engine, &FromEngine::Hello(engine_hello(7))).unwrap();
         let error = greet_engine(&mut parent, "annals 1").unwrap_err();
-        assert_eq!(error.to_string(), "protocol version 3 expected, found 7 (annals-engine 9.9)");
+        assert_eq!(error.to_string(), "protocol version 4 expected, found 7 (annals-engine 9.9)");
     }
 
     #[test]

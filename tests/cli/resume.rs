@@ -91,7 +91,7 @@ fn trn_1_twenty_kills_change_no_bit() {
     assert!(equal >= 3, "{equal} runs came to their end");
     // A last kill between commit and writing leaves older files to the next changing verb.
     ward.allow_synthetic();
-    ward.annals(&["verify"]).ok();
+    ward.annals(&["verify", "--files"]).ok();
     ward.annals(&["replay", "--check"]).ok();
     let resumed = ward.annals(&["log", "--kind", "run.resumed", "--format", "json"]).ok().json();
     assert!(resumed.as_array().unwrap().len() >= 8, "{resumed}");

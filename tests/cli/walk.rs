@@ -11,7 +11,7 @@ const STEPS_MAX: u64 = 400;
 /// Log, files and views say the same, and nothing is amiss.
 #[track_caller]
 pub fn agree(ward: &Workspace) {
-    ward.annals(&["verify"]).ok();
+    ward.annals(&["verify", "--files"]).ok();
     ward.annals(&["replay", "--check"]).ok();
     let found = ward.annals(&["doctor"]);
     assert_eq!(found.code, 0, "{}{}", found.out, found.err);
