@@ -54,7 +54,7 @@ pub use self::records::log::{LogFilter, LogLine, LogQuery};
 pub use self::records::prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use self::records::query::{SAVED_QUERIES, SavedQuery};
 pub use self::records::replay::{Replayed, ReplayedFiles};
-pub use self::records::status::{Finding, ModelInProduction, OpenRequest, Status};
+pub use self::records::status::{Finding, ModelInProduction, NotAllowed, OpenRequest, Status};
 pub use self::records::verify::{Against, VerifyOptions};
 pub use self::records::why::Node;
 pub use self::runs::analysis::{
