@@ -358,6 +358,50 @@ fn of_people_and_moves(field: &Field) -> Vec<Attack> {
     ]
 }
 
+/// Recovery finishes what a crash cut short, and believes no plan that brings other weights than
+/// those of the run.
+#[test]
+fn a_plan_with_other_weights_is_taken_back() {
+    let field = Field::new(false);
+    field.ward.annals_as("ines", &["approve", "next"]).ok();
+    let before = field.answers();
+    let evil = b"evil weights";
+    let folder = field.ward.path("models/production/next");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("model.safetensors"), evil).unwrap();
+    let plan = |id| MovePlanned {
+        id,
+        purpose: MovePurpose::Promotion {
+            request: field.request,
+            run: field.new,
+            name: "next".into(),
+        },
+        mode: MoveMode::Copy,
+        from: field.started(field.new).folder,
+        to: "models/production/next".into(),
+        files: vec![MovedFile {
+            path: "model.safetensors".into(),
+            source: "checkpoints/best/model.safetensors".into(),
+            digest: Digest::of(evil),
+            sha256: None,
+            bytes: 12,
+        }],
+    };
+    for (actor, id) in [("mallory", MoveId([2; 16])), ("mara", MoveId([3; 16]))] {
+        let forgery = Forgery { cut_short: true, ..Forgery::new(actor, id, plan(id)) };
+        field.forge(&forgery);
+        field.ward.annals(&["note", "open", "an honest word"]).ok();
+        field.ward.annals(&["predict", "next", "x"]).refused(4, "next");
+        let models = field.ward.annals(&["models", "--format", "json"]).ok().out;
+        assert!(before.iter().any(|was| was.ends_with(&models)), "{models}");
+    }
+    std::fs::remove_dir_all(&folder).ok();
+    field.ward.annals(&["promote", "new"]).ok();
+    // Both were plans that somebody could make; what they would have done was refused.
+    field.ward.annals(&["verify"]).ok();
+    field.ward.annals(&["replay", "--check"]).ok();
+}
+
 /// One by one in one workspace: what came before must not help what comes after.
 fn withstood(attacks: Vec<Attack>, field: &Field) {
     for (what, forgery) in attacks {

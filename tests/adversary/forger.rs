@@ -46,12 +46,15 @@ pub struct Forgery {
     pub events: Vec<Event>,
     /// The key that it says it is signed with, and the one that signs.
     pub key: Option<(u64, [u8; 32])>,
+    /// Whether its invocation looks like one that a crash cut short.
+    pub cut_short: bool,
 }
 
 impl Forgery {
     pub fn new(actor: &'static str, stream: impl Into<StreamId>, event: impl Into<Event>) -> Self {
         let (stream, events) = (stream.into(), vec![event.into()]);
-        Self { actor, stream, provenance: Provenance::Reported, events, key: None }
+        let provenance = Provenance::Reported;
+        Self { actor, stream, provenance, events, key: None, cut_short: false }
     }
 }
 
@@ -168,6 +171,9 @@ impl Field {
             ..append(forgery.stream, own, &forgery.events)
         };
         let first = log.append(&forged)?.first.unwrap();
+        if forgery.cut_short {
+            return Ok(first);
+        }
         let ended = InvocationFinished { outcome: Outcome::Succeeded };
         let own = Author { key: None, ..own };
         log.append(&append(id.into(), own, &[ended.into()]))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::app::core::admitted::counting_checkpoint;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
-use crate::base::Digest;
+use crate::base::{Digest, RunId};
 use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
@@ -79,6 +79,18 @@ impl NotAllowed {
         let (kind, stream) = (row.kind().name(), row.stream().to_string());
         Self { position: row.position, kind, stream, actor: row.actor, reason: row.reason }
     }
+}
+
+/// Warns whoever reads about a run of the events in its record that were not allowed.
+pub(in crate::app) fn warn_of_violations(
+    workspace: &Workspace,
+    views: &Snapshot,
+    run: RunId,
+) -> Result<()> {
+    for row in views.violations()?.into_iter().filter(|row| row.stream() == run.into()) {
+        workspace.warnings.push(NotAllowed::of(row).to_string());
+    }
+    Ok(())
 }
 
 impl fmt::Display for NotAllowed {

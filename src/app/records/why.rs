@@ -72,6 +72,12 @@ pub fn why(workspace: &Workspace, what: &str, cwd: &Path) -> Result<Node> {
     let views = workspace.snapshot()?;
     let path = cwd.join(what);
     let named = workspace.find_named(&views, what);
+    let run = match &named {
+        Ok(Named::Version(model)) => Some(model.run()),
+        Ok(Named::Run(run)) => Some(*run),
+        Err(_) => None,
+    };
+    run.map_or(Ok(()), |run| records::warn_of_violations(workspace, &views, run))?;
     match &named {
         Ok(Named::Version(model)) => {
             return workspace.store.read(|log| model_node(log, model, None));
