@@ -29,8 +29,11 @@ use std::time::{Duration, Instant};
 
 use annals::base::{Digest, Direction, Env, MoveId, RequestId, RunId, Split, Timestamp};
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
-use annals::domain::registry::{ModelPromoted, PromotedFile, PromotionRequested};
+use annals::domain::registry::{
+    ModelPromoted, PromotedFile, PromotionApproved, PromotionRequested,
+};
 use annals::domain::run::MetricsRecorded;
+use annals::domain::workspace::{ActorRegistered, WorkspaceEvent};
 use annals::domain::{Event, StreamId};
 use annals::projection::Views;
 use annals::store::{Append, Author, Filter, Origin, Store, StoreError, WriteOptions};
@@ -304,6 +307,12 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
     let init = annals(root, &["init", "--project", "bench"]).stdout(Stdio::null()).status();
     assert!(init.unwrap().success());
     let begin = Env::system().now();
+    let user = Store::open(&root.join(".annals"), Env::system()).unwrap();
+    let user = user.read(|log| log.event(0)).unwrap().event().unwrap();
+    let Event::Workspace(WorkspaceEvent::ActorRegistered(ActorRegistered { name: user })) = user
+    else {
+        panic!("the log begins with {user:?}")
+    };
     // A run starts, is classified, stores its weights and finishes; the rest are batches.
     let batches = (events / runs).saturating_sub(4).max(1);
     for commit in 0..runs / RUNS_PER_COMMIT {
@@ -318,8 +327,10 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
                 events.extend((0..batches).map(points));
                 events.push(runs::finished(n));
                 w.append(&append(run.into(), &events))?;
-                if n % (runs / MODELS) == 0 {
-                    w.append(&append(StreamId::REGISTRY, &promoted(run, n * MODELS / runs)))?;
+                // One that meets the rules.
+                let step = (runs / MODELS).max(100);
+                if n % step == 95 {
+                    w.append(&append(StreamId::REGISTRY, &promoted(run, n / step, &user)))?;
                 }
             }
             Ok::<_, StoreError>(())
@@ -341,18 +352,20 @@ fn run_id(n: u64) -> RunId {
     RunId(Digest::of(&n.to_le_bytes()).0[..16].try_into().unwrap())
 }
 
-fn promoted(run: RunId, model: u64) -> [Event; 2] {
+/// Requested, approved and promoted by the same person.
+fn promoted(run: RunId, model: u64, user: &str) -> [Event; 3] {
     let (request, name) = (RequestId([model as u8; 16]), format!("model_{model}"));
     let requested = PromotionRequested {
         request,
         run,
         name: name.clone(),
-        trainer: "bench".into(),
+        trainer: user.into(),
         policy_revision: 0,
         reason: None,
         intended_use: None,
         limits: None,
     };
+    let approved = PromotionApproved { request, approver: user.into(), reason: None };
     let path = format!("models/production/{name}");
     let promoted = ModelPromoted {
         request,
@@ -367,9 +380,9 @@ fn promoted(run: RunId, model: u64) -> [Event; 2] {
         }],
         file_move: MoveId([model as u8; 16]),
         policy_revision: 0,
-        approvers: vec!["ines".into()],
+        approvers: vec![user.into()],
     };
-    [requested.into(), promoted.into()]
+    [requested.into(), approved.into(), promoted.into()]
 }
 
 fn points(step: u64) -> Event {

@@ -54,7 +54,7 @@ pub use self::records::log::{LogFilter, LogLine, LogQuery};
 pub use self::records::prove::{Bundle, Checked, CheckedBundle, Proof, ProvenEvent};
 pub use self::records::query::{SAVED_QUERIES, SavedQuery};
 pub use self::records::replay::{Replayed, ReplayedFiles};
-pub use self::records::status::{Finding, ModelInProduction, OpenRequest, Status};
+pub use self::records::status::{Finding, ModelInProduction, NotAllowed, OpenRequest, Status};
 pub use self::records::stored_files::{
     CheckedFile, Depth, FileKind, FileState, FilesReport, KindTotal, ReadProgress, UncheckedFiles,
     VerifiedFiles,

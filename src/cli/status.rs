@@ -60,6 +60,7 @@ pub(super) fn print(workspace: &crate::app::Workspace, context: &mut Context) ->
             status.unsigned_tail
         ))?;
         ui.line(&format!("policy      revision {}", status.policy_revision))?;
+        status.not_allowed.iter().for_each(|found| ui.warn(&found.to_string()));
         for silent in &status.silent_runs {
             let (what, advice) = silent.advice();
             ui.warn(&format!("{what}; {advice}"));

@@ -50,4 +50,5 @@ pub mod decisions {
     #![doc = include_str!("decisions/0018-one-definition-of-a-score.md")]
     #![doc = include_str!("decisions/0019-one-decider.md")]
     #![doc = include_str!("decisions/0020-two-digests.md")]
+    #![doc = include_str!("decisions/0021-every-event-is-judged.md")]
 }

@@ -21,6 +21,7 @@ mod envelope;
 pub mod file_move;
 #[cfg(test)]
 mod given;
+pub mod history;
 mod identity;
 pub mod invocation;
 mod kind;

@@ -6,6 +6,9 @@
 //! PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor is never beyond the log, and it
 //! is committed with its tables.
 //!
+//! An event that was not allowed where it stands (`domain::history`) reaches no view but
+//! `violations`.
+//!
 //! A view is a [`Definition`]: the kinds it takes and a total fold into rows of bytes. Writers
 //! bring `views.redb` up to date; readers fold the few events after it in memory. Rows are rkyv
 //! archives. What the rows were at intervals is kept beside them (`view_snapshot.rs`), for looking
@@ -15,6 +18,7 @@
 //! reading in `runner.rs`, then `runs.rs`.
 
 pub mod actors;
+mod allowed;
 pub mod best;
 pub mod consolidations;
 mod create;
@@ -38,6 +42,7 @@ mod stated;
 mod tests;
 mod view_snapshot;
 mod views_lock;
+pub mod violations;
 
 pub use kv::{Kv, ViewError};
 pub use runner::{Snapshot, Views};
@@ -81,4 +86,5 @@ pub const ALL: &[Definition] = &[
     run_names::VIEW,
     runs::VIEW,
     runs::DETAILS,
+    violations::VIEW,
 ];

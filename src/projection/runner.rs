@@ -15,14 +15,15 @@ use redb::{
 };
 use rustix::fs::{FlockOperation, flock};
 
+use super::allowed::fold;
 use super::create::create;
 use super::kv::Layered;
 use super::view_snapshot::{self, ViewSnapshot};
 use super::views_lock::{lock_shared, open_lock, wait_for_lock};
 use super::{ALL, Definition, ViewError};
 use crate::base::{Digest, codec, parallel};
-use crate::domain::Event;
-use crate::store::{Filter, Store};
+use crate::domain::history::History;
+use crate::store::Store;
 
 type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -289,16 +290,17 @@ fn update_file(path: &Path, store: &Store, interval: u64) -> Result<(), ViewErro
         for view in ALL {
             tables.insert(view.name, txn.open_table(rows(view))?);
         }
+        let mut history = History::tail();
         for window in windows(&from, size, interval) {
             // Rows change many times in a window: each is written once.
             let mut changed = BTreeMap::<&'static str, BTreeMap<_, _>>::new();
-            fold(store, &from, window.clone(), |view, envelope, event| {
+            fold(store, &from, window.clone(), &mut history, |view, take| {
                 let fresh = changed.entry(view.name).or_default();
                 let below = |key: &[u8]| match tables.get(view.name) {
                     Some(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
                     None => Ok(None),
                 };
-                (view.apply)(&mut Layered { fresh, below }, envelope, event)
+                take(&mut Layered { fresh, below })
             })?;
             for (view, rows) in changed {
                 let Some(table) = tables.get_mut(view) else { continue };
@@ -374,35 +376,6 @@ fn rows(view: &Definition) -> Rows {
     TableDefinition::new(view.name)
 }
 
-/// Hands each view the events of `window` that are not before its cursor and that it takes, in
-/// order.
-fn fold(
-    store: &Store,
-    from: &BTreeMap<&'static str, u64>,
-    window: Range<u64>,
-    mut apply: impl FnMut(
-        &'static Definition,
-        &crate::domain::EnvelopeRef<'_>,
-        &Event,
-    ) -> Result<(), ViewError>,
-) -> Result<(), ViewError> {
-    let filter = Filter::kinds(ALL.iter().flat_map(|view| view.kinds).copied());
-    store.read(|log| {
-        log.scan(window, &filter, |envelope| {
-            // Kinds of a later version add nothing that this annals knows.
-            let Ok(event) = envelope.event() else { return Ok(()) };
-            for view in ALL {
-                let cursor = from.get(view.name).copied().unwrap_or(0);
-                if envelope.header.position >= cursor && view.kinds.contains(&envelope.header.kind)
-                {
-                    apply(view, envelope, &event)?;
-                }
-            }
-            Ok::<_, ViewError>(())
-        })
-    })
-}
-
 /// The rows of a file, and the lock that keeps them as they are.
 struct Below {
     txn: ReadTransaction,
@@ -475,11 +448,12 @@ impl Snapshot {
         let from = |view| cursor(view).unwrap_or(0).max(self.size);
         let from = ALL.iter().map(|view| (view.name, from(view))).collect();
         let fresh = &mut self.fresh;
+        let mut history = History::tail();
         for window in windows(&from, size, view_snapshot::EVENTS) {
-            fold(store, &from, window, |view, envelope, event| {
+            fold(store, &from, window, &mut history, |view, take| {
                 let fresh = fresh.entry(view.name).or_default();
                 let below = |key: &[u8]| below.map_or(Ok(None), |below| below.get(view, key));
-                (view.apply)(&mut Layered { fresh, below }, envelope, event)
+                take(&mut Layered { fresh, below })
             })?;
         }
         self.size = size;

@@ -31,6 +31,7 @@ mod lenient;
 mod lock;
 mod open;
 mod pages;
+mod past;
 mod prove;
 mod read;
 mod rewrite;

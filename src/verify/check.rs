@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
 
 use super::identity::Identities;
 use super::redaction::Redactions;
 use super::{Finding, Report};
 use crate::base::{Digest, Sha256Digest, counted};
+use crate::domain::history::History;
 use crate::domain::workspace::WorkspaceEvent;
-use crate::domain::{BlobUse, BlobUses, EnvelopeRef, Event, HOLDING, Kind};
+use crate::domain::{BlobUse, BlobUses, Class, EnvelopeRef, Event, kind_info};
 use crate::store::{
     Blobs, BlockHeader, Digested, Filter, MemoryIndex, Reader, State, Store, StoreError, seal_count,
 };
@@ -78,6 +78,8 @@ struct Check<'a> {
     log: &'a Reader,
     options: &'a Options,
     identities: Identities,
+    /// What was allowed.
+    history: History,
     redactions: Redactions,
     index: MemoryIndex,
     state: State,
@@ -100,18 +102,6 @@ struct Check<'a> {
     nodes: BTreeMap<(u8, u64), Hash>,
 }
 
-/// The kinds that name actors, keys, blobs and what was redacted.
-static NAMING: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let own = [
-        WorkspaceEvent::ACTOR_REGISTERED,
-        WorkspaceEvent::KEY_CREATED,
-        WorkspaceEvent::KEY_VOUCHED,
-        WorkspaceEvent::TEXT_REDACTED,
-    ];
-    let all = own.into_iter().chain(HOLDING);
-    all.collect()
-});
-
 impl<'a> Check<'a> {
     fn new(log: &'a Reader, options: &'a Options) -> Result<Self, StoreError> {
         let mut wanted: BTreeSet<u64> = log.checkpoints(..)?.into_iter().map(|(s, _)| s).collect();
@@ -121,6 +111,7 @@ impl<'a> Check<'a> {
             log,
             options,
             identities: Identities::default(),
+            history: History::whole(),
             redactions: Redactions::default(),
             index: MemoryIndex::default(),
             state: State { signed: log.state().signed, ..State::default() },
@@ -165,6 +156,7 @@ impl<'a> Check<'a> {
         }
         self.check_signatures();
         self.findings.extend(self.redactions.check(&self.identities, self.options.key.as_ref()));
+        self.findings.extend(self.history.violations().iter().map(Finding::not_allowed));
         self.index.finalize();
         Ok(())
     }
@@ -249,18 +241,20 @@ impl<'a> Check<'a> {
         if self.identities.signed(event) {
             self.check_signatures();
         }
-        if !NAMING.contains(&header.kind) {
-            return;
-        }
-        let named = event.event();
-        if let Ok(named) = &named {
+        // Points are many, and are judged by their header.
+        let bulk = kind_info(header.kind).is_none_or(|info| info.class == Class::Bulk);
+        let named = (!bulk).then(|| event.event().ok()).flatten();
+        let digest = || event.payload.digest();
+        // What cannot be read is found as damage.
+        let _ = self.history.admit(self.log, header, digest, named.as_ref());
+        if let Some(named) = &named {
             self.blobs.apply(at, header.stream.entity, named);
         }
         match named {
-            Ok(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
+            Some(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
                 self.redactions.register_redaction(header, redacted);
             }
-            Ok(Event::Workspace(named)) => {
+            Some(Event::Workspace(named)) => {
                 let wrong = self.identities.register_key(header, &named, &self.state.origin);
                 self.findings.extend(wrong);
             }

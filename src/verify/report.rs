@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::history::Violation;
 use crate::store::StoreError;
 use crate::tlog::Hash;
 
@@ -45,6 +46,12 @@ pub struct Finding {
 impl Finding {
     pub(super) fn at(position: u64, what: impl Into<String>) -> Self {
         Self { position: Some(position), what: what.into(), expected: None, found: None }
+    }
+
+    pub(super) fn not_allowed(violation: &Violation) -> Self {
+        let Violation { position, stream, kind, actor, reason } = violation;
+        let what = format!("{} of {stream} by {actor} was not allowed: {reason}", kind.name());
+        Self::at(*position, what)
     }
 
     pub(super) fn roots(

@@ -89,7 +89,7 @@ pub(crate) fn finished(n: u64) -> Event {
         value: (n % 100) as f64 / 100.0,
     };
     let labels = ["x".to_owned(), "y".to_owned()];
-    let confusion = vec![vec![90, 10], vec![n % 100, 100 - n % 100]];
+    let confusion = vec![vec![90, 10], vec![100 - n % 100, n % 100]];
     let evaluation = Evaluation::of_confusion(Split::Test, &labels, confusion).unwrap();
     RunFinished {
         attempt: 1,

@@ -4,7 +4,8 @@
 use std::ops::Deref;
 
 use crate::app::Result;
-use crate::domain::{Decider, Provenance, Rejection, fold};
+use crate::app::core::admitted::folded;
+use crate::domain::{Decider, Provenance, Rejection};
 use crate::store::{Access, View};
 
 /// A stream as the log has it, and what was decided about it since.
@@ -25,7 +26,7 @@ impl<S: Decider> Draft<S> {
     /// # Errors
     /// When the log cannot be read.
     pub fn read<A: Access>(log: &View<A>, id: S::Id) -> Result<Self> {
-        let state = fold::<S>(&log.stream(S::stream(id), 0)?);
+        let state = folded::<S, A>(log, id)?;
         Self::of_state(log, id, state)
     }
 

@@ -1,5 +1,6 @@
 //! What every use case needs: the open workspace, invocations, recovery, read scope, errors.
 
+pub(super) mod admitted;
 pub(super) mod answer;
 pub(super) mod draft;
 pub(super) mod engine;

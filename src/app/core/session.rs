@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::core::admitted::folded;
 use crate::app::core::draft::Draft;
 use crate::app::core::live::Alive;
 use crate::app::{Error, ErrorKind, Result, Workspace};
@@ -12,7 +13,7 @@ use crate::domain::policy::{PolicyState, PolicyStream};
 use crate::domain::registry::{RegistryState, RegistryStream};
 use crate::domain::run::{RunState, RunStream};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceState, WorkspaceStream};
-use crate::domain::{Decider, Event, Header, Identity, Provenance, StreamId, fold};
+use crate::domain::{Decider, Event, Header, Identity, Provenance};
 use crate::store::{
     Access, Append, Author, Expected, Origin, Store, StoreError, TAG_ACTOR, View, WriteOptions,
     Writer,
@@ -67,6 +68,11 @@ impl<'t> Tx<'_, 't> {
     /// Position of the invocation's start.
     pub fn invocation(&self) -> u64 {
         self.invocation
+    }
+
+    /// Position of the event that registered who acts.
+    pub fn actor(&self) -> u64 {
+        self.actor
     }
 
     /// Puts other stored bytes in the place of events; inside [`Workspace::rewrite`] alone.
@@ -386,7 +392,7 @@ impl Session<'_> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_run<A: Access>(log: &View<A>, run: RunId) -> Result<RunState> {
-    Ok(fold::<RunStream>(&log.stream(run.into(), 0)?))
+    folded::<RunStream, A>(log, run)
 }
 
 /// The rules in force.
@@ -394,7 +400,7 @@ pub fn fold_run<A: Access>(log: &View<A>, run: RunId) -> Result<RunState> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_policy<A: Access>(log: &View<A>) -> Result<PolicyState> {
-    Ok(fold::<PolicyStream>(&log.stream(StreamId::POLICY, 0)?))
+    folded::<PolicyStream, A>(log, ())
 }
 
 /// Position of the `key.created` event of the key that signed an event.
@@ -410,7 +416,7 @@ pub(in crate::app) fn signing_key(header: &Header) -> Option<u64> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
-    Ok(fold::<RegistryStream>(&log.stream(StreamId::REGISTRY, 0)?))
+    folded::<RegistryStream, A>(log, ())
 }
 
 /// The log's origin, keys and actors.
@@ -418,5 +424,5 @@ pub fn fold_registry<A: Access>(log: &View<A>) -> Result<RegistryState> {
 /// # Errors
 /// When the log cannot be read.
 pub fn fold_workspace<A: Access>(log: &View<A>) -> Result<WorkspaceState> {
-    Ok(fold::<WorkspaceStream>(&log.stream(StreamId::WORKSPACE, 0)?))
+    folded::<WorkspaceStream, A>(log, ())
 }

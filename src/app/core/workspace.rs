@@ -18,7 +18,7 @@ use crate::app::workspace::snapshot::PYTHON_VARIABLES;
 use crate::app::{Error, ErrorKind, GitIgnore, LiveFiles, Result, fold_workspace};
 use crate::base::{Env, LogId, confine, durable};
 use crate::domain::invocation::InvocationEvent;
-use crate::domain::policy::{PolicyCommand, PolicyStream};
+use crate::domain::policy::{PolicyCommand, PolicyFacts, PolicyStream};
 use crate::domain::workspace::{
     LayoutKind, WorkspaceCommand, WorkspaceEvent, WorkspaceState, WorkspaceStream,
 };
@@ -390,7 +390,7 @@ impl Workspace {
             }
             tx.decide::<WorkspaceStream>((), create, &())?;
             tx.decide::<WorkspaceStream>((), key, &())?;
-            tx.decide::<PolicyStream>((), PolicyCommand::Adopt, &())?;
+            tx.decide::<PolicyStream>((), PolicyCommand::Adopt, &PolicyFacts { signed: true })?;
             Ok(())
         })
     }

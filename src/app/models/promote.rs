@@ -243,6 +243,7 @@ fn decide_promotion(
 ) -> Result<Promoted, Refused> {
     let run =
         facts.run.id.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such run"))?;
+    facts.refuse_violations()?;
     facts.files.refuse_removed()?;
     let open = facts.registry.open_request_of(run);
     let open = open.map(|(id, request)| (id, request.requested.name.clone()));

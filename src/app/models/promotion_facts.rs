@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::app::core::admitted::{admitted, violations};
 use crate::app::core::draft::Draft;
 use crate::app::core::session::signing_key;
 use crate::app::runs::run_files::RunFiles;
 use crate::app::workspace::actors::vouched;
 use crate::app::workspace::layout::model_name;
-use crate::app::{Error, Result, fold_policy, fold_registry, fold_run};
-use crate::base::{RunId, Split, Timestamp};
+use crate::app::{Error, ErrorKind, Result, fold_policy, fold_registry, fold_run};
+use crate::base::{RunId, Split, Timestamp, counted};
+use crate::domain::history::Violation;
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
@@ -37,6 +39,8 @@ pub(in crate::app) struct PromotionFacts {
     vouched: BTreeSet<u64>,
     /// Where the run's files are.
     pub(in crate::app) files: RunFiles,
+    /// Events of the run that were not allowed.
+    violations: Vec<Violation>,
     /// Approvals from before a redaction of the run's files; they do not count.
     void: Option<VoidApprovals>,
 }
@@ -59,7 +63,7 @@ impl PromotionFacts {
         key: Option<u64>,
     ) -> Result<Self> {
         let run: Option<RunId> = run.into();
-        let events = run.map_or(Ok(vec![]), |run| log.stream(run.into(), 0))?;
+        let events = run.map_or(Ok(vec![]), |run| admitted(log, run))?;
         let finished = events.iter().rev().find_map(|envelope| match envelope.event() {
             Ok(Event::Run(RunEvent::Finished(finished))) => Some(finished),
             _ => None,
@@ -73,6 +77,7 @@ impl PromotionFacts {
         });
         let run = run.map_or(Ok(RunState::default()), |run| fold_run(log, run))?;
         let files = RunFiles::of_state(log, &run)?;
+        let violations = run.id.map_or(Ok(vec![]), |run| violations(log, run))?;
         let (registry, void) = registry_for(log, &run, &files)?;
         let registry = Draft::of_state(log, (), registry)?;
         Ok(Self {
@@ -83,6 +88,7 @@ impl PromotionFacts {
             policy: fold_policy(log)?,
             registry,
             files,
+            violations,
             void,
             trainer,
             trainer_signed,
@@ -98,6 +104,26 @@ impl PromotionFacts {
         registry.decide(command, &self.of_registry())?;
         self.registry = registry;
         Ok(())
+    }
+
+    /// Refuses a run whose record somebody wrote into past the rules.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Integrity`] with the first such event.
+    pub(in crate::app) fn refuse_violations(&self) -> Result<()> {
+        let Some(first) = self.violations.first() else { return Ok(()) };
+        let (id, count) = (&self.run.experiment_id, self.violations.len());
+        let message = format!(
+            "{id} has {} that {} not allowed; the first is event {}, {} by {}: {}",
+            counted(count, "event"),
+            if count == 1 { "was" } else { "were" },
+            first.position,
+            first.kind.name(),
+            first.actor,
+            first.reason
+        );
+        Err(Error::new(ErrorKind::Integrity, message)
+            .hint("its record cannot be relied on: train it again, or look into who wrote that"))
     }
 
     /// What the decider of the registry looks at.
@@ -189,7 +215,7 @@ fn registry_for<A: Access>(
         return Ok((fold_registry(log)?, None));
     };
     let (mut state, mut approvers) = (RegistryState::default(), BTreeSet::new());
-    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+    for envelope in admitted(log, StreamId::REGISTRY)? {
         let Ok(Event::Registry(event)) = envelope.event() else { continue };
         if let RegistryEvent::Approved(approved) = &event
             && envelope.header.position < redaction

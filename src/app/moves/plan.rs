@@ -1,6 +1,7 @@
 //! Plans that come into the log, each unless another one under way does not allow it.
 
 use super::list::purpose;
+use crate::app::core::admitted::admitted;
 use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::MoveId;
@@ -36,7 +37,9 @@ pub(in crate::app) fn folder(plan: &MovePlan) -> &str {
 fn open_plans<A: Access>(log: &View<A>) -> Result<Vec<MovePlan>> {
     let mut plans = Vec::new();
     for (_, position) in log.open_moves()? {
-        if let Ok(Event::Move(MoveEvent::Planned(plan))) = log.event(position)?.event() {
+        // A plan that was not allowed is under way nowhere.
+        let plan = admitted(log, log.event(position)?.header.stream)?.into_iter().next();
+        if let Some(Ok(Event::Move(MoveEvent::Planned(plan)))) = plan.map(|plan| plan.event()) {
             plans.push(plan.into());
         }
     }

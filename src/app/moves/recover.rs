@@ -2,6 +2,7 @@
 
 use super::list::purpose;
 use super::plan::roll_back;
+use crate::app::core::admitted::violations;
 use crate::app::core::session::Tx;
 use crate::app::{Result, Workspace};
 use crate::domain::Event;
@@ -27,6 +28,10 @@ pub(in crate::app) fn recover(
         // A plan under another id than its stream's was made by nobody who can be trusted.
         let foreign = envelope.header.stream != plan.id.into();
         if envelope.header.invocation != Some(invocation) || foreign {
+            continue;
+        }
+        if let Some(violation) = violations(tx.log(), envelope.header.stream)?.first() {
+            notes.push(format!("the move of {} was not allowed: {}", plan.from, violation.reason));
             continue;
         }
         notes.push(match may_recover(workspace, tx, &plan)? {

@@ -12,6 +12,7 @@ use crate::analysis::audit::{
     self, Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile,
     RunFacts, Severity, WorkspaceFiles, word,
 };
+use crate::app::core::admitted::counting_checkpoint;
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
@@ -159,7 +160,7 @@ fn collect(
         facts.take(&envelope.header, event);
         Ok(())
     })?;
-    let signed = store.read(|log| Ok::<_, Error>(log.checkpoint_before(facts.size)?))?;
+    let signed = store.read(|log| Ok::<_, Error>(counting_checkpoint(log, facts.size)?))?;
     facts.signed = signed.map_or(0, |(size, _)| size);
     if !workspace.scope.alone {
         let open = facts.open.iter();

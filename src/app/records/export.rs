@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::core::admitted::counting_checkpoint;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::port::export::tiles::Tiles;
 use crate::port::export::{Format, Target, write_tables};
@@ -97,7 +98,7 @@ pub fn export_tables(
 /// files; [`ErrorKind::Integrity`] when events are lost.
 pub fn export_tiles(workspace: &Workspace, folder: &Path) -> Result<ExportedTiles> {
     let most = records::log_size(workspace)?;
-    let checkpoint = workspace.store.read(|log| Ok::<_, Error>(log.checkpoint_before(most)?))?;
+    let checkpoint = workspace.store.read(|log| Ok::<_, Error>(counting_checkpoint(log, most)?))?;
     let (size, note) = checkpoint
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet"))?;
     let mut target = Folder::new(folder)?;

@@ -49,6 +49,7 @@ pub use self::replay::size_from;
 pub use self::status::compact;
 pub use self::status::doctor;
 pub use self::status::status;
+pub(in crate::app) use self::status::warn_of_violations;
 pub(in crate::app) use self::subject::subject;
 pub use self::verify::verify;
 pub use self::verify::verify_file;

@@ -1,16 +1,20 @@
 //! What is in the workspace, and what is not as it should be.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stored_files::{CheckedFile, Depth, FileKind, FileState, ReadProgress, check_files};
+use crate::app::core::admitted::counting_checkpoint;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
-use crate::base::Digest;
+use crate::base::{Digest, RunId};
 use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
 use crate::projection::registry::{ApprovalRow, RequestRow};
+use crate::projection::violations::ViolationRow;
 use crate::store::WriteOptions;
 
 /// What is in the workspace.
@@ -46,12 +50,55 @@ pub struct Status {
     pub events: u64,
     /// Events after the last signed log checkpoint.
     pub unsigned_tail: u64,
+    /// Events that were not allowed where they stand, and change nothing.
+    pub not_allowed: Vec<NotAllowed>,
     /// Revision of the rules in force.
     pub policy_revision: u64,
     /// Reported runs that have been silent for a day.
     pub silent_runs: Vec<SilentRun>,
     /// Registry files that are not what annals wrote.
     pub changed_files: Vec<String>,
+}
+
+/// An event that was not allowed where it stands.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct NotAllowed {
+    /// Its position.
+    pub position: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its stream.
+    pub stream: String,
+    /// Who appended it, by name.
+    pub actor: String,
+    /// Why it was not allowed.
+    pub reason: String,
+}
+
+impl NotAllowed {
+    fn of(row: ViolationRow) -> Self {
+        let (kind, stream) = (row.kind().name(), row.stream().to_string());
+        Self { position: row.position, kind, stream, actor: row.actor, reason: row.reason }
+    }
+}
+
+/// Warns whoever reads about a run of the events in its record that were not allowed.
+pub(in crate::app) fn warn_of_violations(
+    workspace: &Workspace,
+    views: &Snapshot,
+    run: RunId,
+) -> Result<()> {
+    for row in views.violations()?.into_iter().filter(|row| row.stream() == run.into()) {
+        workspace.warnings.push(NotAllowed::of(row).to_string());
+    }
+    Ok(())
+}
+
+impl fmt::Display for NotAllowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, kind, stream, actor, reason } = self;
+        write!(f, "event {position}, {kind} of {stream} by {actor}, was not allowed: {reason}")
+    }
 }
 
 /// A model that is in production.
@@ -136,7 +183,7 @@ pub fn status(workspace: &Workspace) -> Result<Status> {
     let candidates = models::candidates(workspace, &views)?;
     let (events, signed) = workspace.store.read(|log| {
         let size = views.size();
-        let signed = log.checkpoint_before(size)?.map_or(0, |(size, _)| size);
+        let signed = counting_checkpoint(log, size)?.map_or(0, |(size, _)| size);
         Ok::<_, Error>((size, signed))
     })?;
     // Silence and edited files are of now.
@@ -157,6 +204,7 @@ pub fn status(workspace: &Workspace) -> Result<Status> {
         open_requests,
         events,
         unsigned_tail: events.saturating_sub(signed),
+        not_allowed: views.violations()?.into_iter().map(NotAllowed::of).collect(),
         policy_revision,
         silent_runs: if past { vec![] } else { runs::silent_runs(workspace, reported)? },
         changed_files: if past { vec![] } else { workspace.exporter().edited() },
@@ -194,6 +242,12 @@ pub fn doctor(
             "no signing key of this log is on this machine".into(),
             "events that are appended here stay unsigned; use the account that created the \
              workspace",
+        ));
+    }
+    for row in workspace.snapshot()?.violations()? {
+        findings.push(finding(
+            NotAllowed::of(row).to_string(),
+            "it changes nothing; `annals log` shows who appended it and when",
         ));
     }
     for left in workspace.left_behind()? {

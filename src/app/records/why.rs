@@ -6,6 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::core::admitted::admitted;
 use crate::app::records::files_named::without_algorithm;
 use crate::app::records::log::Names;
 use crate::app::{Error, ErrorKind, LogQuery, Named, Result, Workspace, records, signing_key};
@@ -71,6 +72,12 @@ pub fn why(workspace: &Workspace, what: &str, cwd: &Path) -> Result<Node> {
     let views = workspace.snapshot()?;
     let path = cwd.join(what);
     let named = workspace.find_named(&views, what);
+    let run = match &named {
+        Ok(Named::Version(model)) => Some(model.run()),
+        Ok(Named::Run(run)) => Some(*run),
+        Err(_) => None,
+    };
+    run.map_or(Ok(()), |run| records::warn_of_violations(workspace, &views, run))?;
     match &named {
         Ok(Named::Version(model)) => {
             return workspace.store.read(|log| model_node(log, model, None));
@@ -204,7 +211,7 @@ fn placement_node(log: &Reader, names: &mut Names, position: u64) -> Result<Node
 }
 
 fn move_nodes(log: &Reader, file_move: MoveId) -> Result<Vec<Node>> {
-    let events = log.stream(file_move.into(), 0)?;
+    let events = admitted(log, file_move)?;
     let node = |event: &Envelope| {
         let text = format!("{} at {}", event.header.kind.name(), event.header.dated().human());
         Node::new("move", text, event.header.position)
@@ -260,7 +267,7 @@ fn promotion_node(
 /// The request and what people said to it, in order.
 fn request_nodes(log: &Reader, names: &mut Names, request: RequestId) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
-    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+    for envelope in admitted(log, StreamId::REGISTRY)? {
         let Ok(Event::Registry(event)) = envelope.event() else { continue };
         let (what, reason) = match event {
             RegistryEvent::Requested(e) if e.request == request => ("request", e.reason),
@@ -290,7 +297,7 @@ fn policy_at(log: &Reader, revision: u64) -> Result<Option<(Envelope, Policy)>> 
 /// What was known of a run before `position`.
 fn run_state(log: &Reader, run: RunId, position: u64) -> Result<RunState> {
     let mut state = RunState::default();
-    for envelope in log.stream(run.into(), 0)? {
+    for envelope in admitted(log, run)? {
         if envelope.header.position < position
             && let Ok(Event::Run(event)) = envelope.event()
         {
@@ -304,7 +311,7 @@ fn run_state(log: &Reader, run: RunId, position: u64) -> Result<RunState> {
 fn run_node(log: &Reader, names: &mut Names, run: RunId, before: Option<u64>) -> Result<Node> {
     let mut node = Node { what: "run".into(), detail: run.to_string(), ..Node::default() };
     let mut best = None;
-    for envelope in log.stream(run.into(), 0)? {
+    for envelope in admitted(log, run)? {
         let position = envelope.header.position;
         let Ok(Event::Run(event)) = envelope.event() else { continue };
         if before.is_some_and(|before| position > before) {

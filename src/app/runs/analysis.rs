@@ -15,6 +15,7 @@ use crate::analysis::compare::Compared;
 use crate::analysis::document::Document;
 use crate::analysis::filter::Filter as Condition;
 use crate::analysis::report::{DataSet, ReportFacts};
+use crate::app::core::admitted::counting_checkpoint;
 use crate::app::runs::run_files::files_of_details;
 use crate::app::{Error, ErrorKind, Result, Workspace, models, records, runs};
 use crate::base::suggest::nearest;
@@ -245,7 +246,7 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
     let (events, recorded, checkpoint) = workspace.store.read(|log| {
         let size = workspace.scope.size.unwrap_or(log.size());
         let last = log.event(size.saturating_sub(1))?.header.dated();
-        let signed = log.checkpoint_before(size)?;
+        let signed = counting_checkpoint(log, size)?;
         Ok::<_, Error>((size, last, signed.map(|(_, text)| text)))
     })?;
     // The one reads the log, the other the views.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::app::core::admitted::admitted;
 use crate::app::runs::train::ensemble;
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::Digest;
@@ -86,7 +87,7 @@ impl RunFiles {
     /// Of a run in a log.
     pub(in crate::app) fn of_state<A: Access>(log: &View<A>, run: &RunState) -> Result<Self> {
         let removed = match run.id.filter(|_| run.deleted) {
-            Some(id) => log.stream(id.into(), 0)?.iter().rev().find_map(|e| match e.event() {
+            Some(id) => admitted(log, id)?.iter().rev().find_map(|e| match e.event() {
                 Ok(Event::Run(RunEvent::Deleted(RunDeleted { plan, reason, .. }))) => {
                     Some((plan.short(16), reason))
                 }
@@ -173,7 +174,7 @@ impl RunFiles {
 /// The events that redacted files: position by the digest of the bytes that are there since.
 pub(in crate::app) fn redacted_in<A: Access>(log: &View<A>) -> Result<BTreeMap<Digest, u64>> {
     let mut redacted = BTreeMap::new();
-    for envelope in log.stream(StreamId::WORKSPACE, 0)? {
+    for envelope in admitted(log, StreamId::WORKSPACE)? {
         if let Ok(Event::Workspace(WorkspaceEvent::TextRedacted(event))) = envelope.event() {
             let position = envelope.header.position;
             redacted.extend(event.files.iter().map(|file| (file.replacement, position)));

@@ -135,6 +135,7 @@ pub struct NoteShown {
 /// # Errors
 /// When log or views cannot be read.
 pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
+    records::warn_of_violations(workspace, &workspace.snapshot()?, run.run())?;
     let start = records::event(workspace, run.started_position)?;
     let supervised = start.invocation.filter(|_| start.provenance != Provenance::Reported.word());
     let status = workspace.status_now(run.status, supervised)?;

@@ -1,22 +1,18 @@
 //! Who acts: names that are claimed, and the keys by which some of them are known.
 //!
-//! A key counts as its owner's when somebody vouched for it: it is the key the log began with, a
-//! counting key signed its creation, the key it replaces endorsed it, or `actor vouch` was signed
-//! with a counting key of somebody else. What is not so is in the log all the same, and shown.
+//! Whose keys count, `domain::history` says; what does not count is in the log all the same, and
+//! shown.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::core::admitted::people;
 use crate::app::core::draft::Draft;
-use crate::app::core::session::signing_key;
 use crate::app::{Error, ErrorKind, Result, Workspace, fold_workspace};
 use crate::base::{PublicKey, Timestamp};
-use crate::domain::workspace::{
-    KeyAlgorithm, WorkspaceCommand, WorkspaceEvent, WorkspaceStream, rotation_message,
-};
-use crate::domain::{Event, StreamId};
+use crate::domain::workspace::{KeyAlgorithm, WorkspaceCommand, WorkspaceStream, rotation_message};
 use crate::store::{Access, View};
 use crate::tlog::NoteSigner;
 
@@ -36,45 +32,17 @@ pub(in crate::app) struct KnownKey {
 
 /// The signing keys, oldest first.
 pub(in crate::app) fn keys<A: Access>(log: &View<A>) -> Result<Vec<KnownKey>> {
-    let mut keys: Vec<KnownKey> = Vec::new();
-    for envelope in log.stream(StreamId::WORKSPACE, 0)? {
-        let header = &envelope.header;
-        let by = |key: Option<u64>| {
-            let key = keys.iter().find(|known| Some(known.position) == key)?;
-            key.vouched_by.is_some().then(|| key.owner.clone())
-        };
-        let signed_by = by(signing_key(header));
-        match envelope.event() {
-            Ok(Event::Workspace(WorkspaceEvent::KeyCreated(created))) => {
-                let first = keys.is_empty().then(|| "the beginning of the log".to_owned());
-                let vouched_by = match created.replaces {
-                    None => first.or(signed_by),
-                    replaced => by(replaced),
-                };
-                let old = keys.iter_mut().find(|key| Some(key.position) == created.replaces);
-                if let Some(old) = old {
-                    old.replaced = Some(header.position);
-                }
-                keys.push(KnownKey {
-                    position: header.position,
-                    algorithm: created.algorithm,
-                    public_key: created.public_key,
-                    owner: created.owner,
-                    replaced: None,
-                    vouched_by,
-                    since: header.dated(),
-                });
-            }
-            Ok(Event::Workspace(WorkspaceEvent::KeyVouched(vouched))) => {
-                let key = keys.iter_mut().find(|key| key.position == vouched.key);
-                if let Some(key) = key.filter(|_| signed_by.is_some()) {
-                    key.vouched_by = key.vouched_by.take().or(signed_by);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(keys)
+    let people = people(log)?;
+    let known = people.keys().iter().cloned().map(|key| KnownKey {
+        position: key.position,
+        algorithm: key.algorithm,
+        public_key: key.public_key,
+        owner: key.owner,
+        replaced: key.replaced,
+        vouched_by: key.vouched.map(|(_, by)| by),
+        since: key.since,
+    });
+    Ok(known.collect())
 }
 
 /// The positions of the keys that count as their owners'.

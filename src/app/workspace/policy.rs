@@ -3,12 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::core::admitted::admitted;
 use crate::app::core::draft::Draft;
+use crate::app::workspace::actors::vouched;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::Timestamp;
 use crate::domain::IdentityLevel;
 use crate::domain::policy::{
-    self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyState, PolicyStream,
+    self, Policy, PolicyChange, PolicyCommand, PolicyEvent, PolicyFacts, PolicyState, PolicyStream,
 };
 use crate::domain::{Envelope, Event, StreamId};
 use crate::store::{Access, View};
@@ -169,7 +171,9 @@ fn change_policy(
 ) -> Result<Vec<PolicyChange>> {
     let changes = workspace.decide(verb, |tx| {
         let mut rules = Draft::<PolicyStream>::read(tx.log(), ())?;
-        rules.decide(command(&rules)?, &())?;
+        let vouched = vouched(tx.log())?;
+        let signed = tx.key().is_some_and(|key| vouched.contains(&key));
+        rules.decide(command(&rules)?, &PolicyFacts { signed })?;
         tx.append(&mut rules)?;
         let changes = rules.events().iter().flat_map(|event| {
             let PolicyEvent::Changed(changed) = event;
@@ -187,7 +191,7 @@ fn changes<A: Access>(
     log: &View<A>,
     size: Option<u64>,
 ) -> Result<Vec<(u64, policy::PolicyChanged)>> {
-    let events = log.stream(StreamId::POLICY, 0)?;
+    let events = admitted(log, StreamId::POLICY)?;
     let then = |e: &&Envelope| size.is_none_or(|size| e.header.position < size);
     let changed = events.iter().filter(then).filter_map(|envelope| match envelope.event() {
         Ok(Event::Policy(PolicyEvent::Changed(changed))) => {

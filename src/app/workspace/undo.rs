@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::app::core::admitted::admitted;
 use crate::app::{
     ArchiveRequest, Error, ErrorKind, Mode, Result, Workspace, models, records, runs, workspace,
 };
@@ -436,7 +437,7 @@ fn of_registry(before: &RegistryState, event: &RegistryEvent) -> Option<Result<R
 /// The rules as they were before a command; none where the log began with it.
 fn of_policy<A: Access>(log: &View<A>, start: u64) -> Result<Option<Reverse>> {
     let (mut before, mut now) = (PolicyState::default(), PolicyState::default());
-    for envelope in log.stream(StreamId::POLICY, 0)? {
+    for envelope in admitted(log, StreamId::POLICY)? {
         if let Ok(Event::Policy(event)) = envelope.event() {
             PolicyStream::evolve(&mut now, &event, &envelope.header);
             if envelope.header.position < start {
@@ -454,7 +455,7 @@ fn run_before<A: Access>(
     start: u64,
 ) -> Result<(RunState, Option<String>)> {
     let (mut state, mut pinned_for) = (RunState::default(), None);
-    for envelope in log.stream(run.into(), 0)? {
+    for envelope in admitted(log, run)? {
         if let (true, Ok(Event::Run(event))) = (envelope.header.position < start, envelope.event())
         {
             RunStream::evolve(&mut state, &event, &envelope.header);
@@ -468,7 +469,7 @@ fn run_before<A: Access>(
 
 fn registry_before<A: Access>(log: &View<A>, start: u64) -> Result<RegistryState> {
     let mut state = RegistryState::default();
-    for envelope in log.stream(StreamId::REGISTRY, 0)? {
+    for envelope in admitted(log, StreamId::REGISTRY)? {
         if let (true, Ok(Event::Registry(event))) =
             (envelope.header.position < start, envelope.event())
         {

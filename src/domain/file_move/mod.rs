@@ -1,6 +1,7 @@
 //! One move (or copy) of files: planned, then completed or rolled back. The plan is in the log
 //! before the first byte moves, so that a crash leaves nothing unexplained (L-6, MOV-1).
 
+mod admit;
 mod command;
 mod decide;
 mod event;
@@ -10,6 +11,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::domain) use admit::admits;
 pub use command::{MoveCommand, MovePlan};
 pub use decide::MoveStream;
 pub use event::{

@@ -7,6 +7,13 @@ use crate::base::suggest::nearest;
 use crate::domain::run::Archive;
 use crate::domain::{Decider, Event, Fold as _, Header, Name, Rejection, StreamId};
 
+/// What a change of the rules needs to know beside them.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyFacts {
+    /// Whether it is signed with a key that counts.
+    pub signed: bool,
+}
+
 /// The stream of the rules.
 #[derive(Clone, Copy, Debug)]
 pub enum PolicyStream {}
@@ -16,7 +23,7 @@ impl Decider for PolicyStream {
     type State = PolicyState;
     type Command = PolicyCommand;
     type Event = PolicyEvent;
-    type Facts<'f> = ();
+    type Facts<'f> = PolicyFacts;
 
     fn stream((): ()) -> StreamId {
         StreamId::POLICY
@@ -29,8 +36,15 @@ impl Decider for PolicyStream {
     fn decide(
         state: &PolicyState,
         command: PolicyCommand,
-        (): &(),
+        facts: &PolicyFacts,
     ) -> Result<Vec<PolicyEvent>, Rejection> {
+        if state.policy.production_promotion.approvals_signed && !facts.signed {
+            return Err(Rejection::NotAllowed(
+                "production_promotion.approvals_signed requires that a change of the policy is \
+                 signed, and you have no key here that counts; `annals actor list` shows whose do"
+                    .into(),
+            ));
+        }
         decide(state, command)
     }
 
@@ -38,7 +52,7 @@ impl Decider for PolicyStream {
         state.evolve(event);
     }
 
-    fn anticipate(state: &mut PolicyState, event: &PolicyEvent, (): &()) {
+    fn anticipate(state: &mut PolicyState, event: &PolicyEvent, _: &PolicyFacts) {
         state.evolve(event);
     }
 }

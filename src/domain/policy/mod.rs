@@ -18,7 +18,7 @@ mod tests;
 pub use assess::{Assessment, MODEL_RULE, assess};
 pub use command::PolicyCommand;
 pub use consolidate::{Action, Class, Member, Score, consolidate};
-pub use decide::{PolicyStream, changes};
+pub use decide::{PolicyFacts, PolicyStream, changes};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{ExpiredRun, RetentionCandidate, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion};

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use super::{
     Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged, ModelPromoted,
     ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersion, ModelVersionBumped,
-    ProductionModel, PromotionApproved, PromotionRefused, PromotionRejected, PromotionRequested,
-    RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus, next_version,
+    ProductionModel, PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected,
+    PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
+    next_version,
 };
-use crate::base::{RequestId, RunId};
+use crate::base::{MoveId, RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
-use crate::domain::run::{RunState, RunStatus};
+use crate::domain::run::{RunState, RunStatus, is_model};
 use crate::domain::{Decider, Event, Header, Identity, Name, Rejection, StreamId};
 
 /// What a decision about a promotion needs to know beside the registry.
@@ -115,17 +116,20 @@ pub(super) fn decide(
             Ok(vec![])
         }
         RegistryCommand::Promote { request, path, files, file_move } => {
+            must_sign(facts, "a promotion")?;
             // Whether it may replace another was decided before the files moved.
             let granted = may_be_granted(state, request, facts, true)?;
+            has_its_model(facts, &files)?;
+            let (approvals, requested) = (&granted.approvals, &granted.requested);
             let promoted = ModelPromoted {
                 request,
-                run: granted.requested.run,
-                name: granted.requested.name.clone(),
+                run: requested.run,
+                name: requested.name.clone(),
                 path,
                 files,
                 file_move,
                 policy_revision: facts.policy_revision,
-                approvers: granted.approvals.iter().map(|a| a.approver.clone()).collect(),
+                approvers: approvals.iter().map(|a| a.approver.clone()).collect(),
             };
             Ok(vec![promoted.into()])
         }
@@ -136,14 +140,7 @@ pub(super) fn decide(
         RegistryCommand::Relocate { name, path, file_move } => {
             Ok(vec![ModelRelocated { name, path, file_move }.into()])
         }
-        RegistryCommand::NoteDamage { name, found, unlisted, kept, file_move } => {
-            let number = in_production(state, &name)?.number;
-            let path = known_version(state, &name, number)?.path.clone();
-            let damaged =
-                ModelFoundDamaged { name, number, path, found, unlisted, kept, file_move };
-            Ok(vec![damaged.into()])
-        }
-        command => change(state, command),
+        command => change(state, command, facts),
     }
 }
 
@@ -151,25 +148,26 @@ pub(super) fn decide(
 fn change(
     state: &RegistryState,
     command: RegistryCommand,
+    facts: &RegistryFacts<'_>,
 ) -> Result<Vec<RegistryEvent>, Rejection> {
     match command {
+        RegistryCommand::NoteDamage { name, found, unlisted, kept, file_move } => {
+            let number = in_production(state, &name)?.number;
+            let path = known_version(state, &name, number)?.path.clone();
+            Ok(vec![
+                ModelFoundDamaged { name, number, path, found, unlisted, kept, file_move }.into(),
+            ])
+        }
         RegistryCommand::Demote { name, reason } => {
+            must_sign(facts, "what takes a model out of production")?;
             in_production(state, &name)?;
             let reason = given_reason("the demotion", reason)?;
             Ok(vec![ModelDemoted { name, reason }.into()])
         }
         RegistryCommand::RollBack { name, number, file_move, reason } => {
-            let from = state.production.get(&name).map(|model| model.number);
-            known_version(state, &name, number)?;
-            if from == Some(number) {
-                return Err(Rejection::WrongState {
-                    what: format!("version {number} of {name}"),
-                    state: "in production".into(),
-                    wanted: "only another one can come back".into(),
-                });
-            }
+            must_sign(facts, "what brings a version back into production")?;
             let reason = given_reason("the rollback", reason)?;
-            Ok(vec![ModelRolledBack { name, number, from, file_move, reason }.into()])
+            roll_back(state, name, number, file_move, reason)
         }
         RegistryCommand::Repair { name, number, file_move, reason } => {
             if in_production(state, &name)?.number != number {
@@ -188,6 +186,7 @@ fn change(
             Ok(vec![ModelVersionBumped { name, number, bump, from, to, reason }.into()])
         }
         RegistryCommand::SetAlias { alias, name, number, reason } => {
+            must_sign(facts, "an alias")?;
             check_alias(state, &alias)?;
             known_version(state, &name, number)?;
             let previous = state.aliases.get(&alias).cloned();
@@ -197,6 +196,7 @@ fn change(
             Ok(vec![ModelAliasSet { alias, name, number, previous, reason }.into()])
         }
         RegistryCommand::RemoveAlias { alias, reason } => {
+            must_sign(facts, "the end of an alias")?;
             if !state.aliases.contains_key(&alias) {
                 return Err(Rejection::Unknown { what: "alias", name: alias });
             }
@@ -208,8 +208,53 @@ fn change(
         | RegistryCommand::Grant { .. }
         | RegistryCommand::Promote { .. }
         | RegistryCommand::Refuse { .. }
-        | RegistryCommand::Relocate { .. }
-        | RegistryCommand::NoteDamage { .. } => Ok(vec![]),
+        | RegistryCommand::Relocate { .. } => Ok(vec![]),
+    }
+}
+
+fn roll_back(
+    state: &RegistryState,
+    name: String,
+    number: u32,
+    file_move: MoveId,
+    reason: String,
+) -> Result<Vec<RegistryEvent>, Rejection> {
+    let from = state.production.get(&name).map(|model| model.number);
+    known_version(state, &name, number)?;
+    if from == Some(number) {
+        return Err(Rejection::WrongState {
+            what: format!("version {number} of {name}"),
+            state: "in production".into(),
+            wanted: "only another one can come back".into(),
+        });
+    }
+    Ok(vec![ModelRolledBack { name, number, from, file_move, reason }.into()])
+}
+
+/// Where approvals are signed, so is all that changes what is in production or what is called so.
+fn must_sign(facts: &RegistryFacts<'_>, what: &str) -> Result<(), Rejection> {
+    let counts = facts.key.is_some_and(|key| facts.vouched.contains(&key));
+    if counts || !facts.policy.production_promotion.approvals_signed {
+        return Ok(());
+    }
+    Err(Rejection::NotAllowed(format!(
+        "production_promotion.approvals_signed requires that {what} is signed, and {0} has no key \
+         here that counts; `annals actor list` shows whose do",
+        facts.actor
+    )))
+}
+
+/// Papers are annals' own; what was trained is the run's.
+fn has_its_model(facts: &RegistryFacts<'_>, files: &[PromotedFile]) -> Result<(), Rejection> {
+    let models = facts.run.artifacts.iter().filter(|(name, _)| is_model(name));
+    let mut missing =
+        models.filter(|(_, model)| files.iter().all(|file| file.digest != model.digest));
+    match missing.next() {
+        None => Ok(()),
+        Some((name, _)) => Err(Rejection::NotAllowed(format!(
+            "none of the files for production is the {name} of {}",
+            facts.run.experiment_id
+        ))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Promotions: who asked, who agreed, what was refused, and which models are in production.
 
+mod admit;
 mod command;
 mod decide;
 mod event;
@@ -10,6 +11,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::domain) use admit::{admits, run_of};
 pub use command::RegistryCommand;
 pub use decide::{RegistryFacts, RegistryStream};
 pub use event::{

@@ -99,7 +99,13 @@ fn approve(request: RequestId) -> RegistryCommand {
 
 fn promote(request: RequestId) -> RegistryCommand {
     let path = "models/production/hate_v1".into();
-    RegistryCommand::Promote { request, path, files: vec![], file_move: MoveId([3; 16]) }
+    let weights = PromotedFile {
+        path: "model.safetensors".into(),
+        digest: Digest([1; 32]),
+        sha256: None,
+        bytes: 9,
+    };
+    RegistryCommand::Promote { request, path, files: vec![weights], file_move: MoveId([3; 16]) }
 }
 
 fn unknown(what: &'static str, name: &str) -> Rejection {

@@ -19,12 +19,22 @@ pub struct RunFacts<'a> {
     pub policy_revision: u64,
     /// How what is asked comes to the log.
     pub provenance: Provenance,
+    /// Position of the actor who tells facts of a run that may be somebody else's.
+    pub teller: Option<u64>,
 }
 
 impl<'a> RunFacts<'a> {
     /// Under the rules in force.
     pub fn new(policy: &'a PolicyState, provenance: Provenance) -> Self {
-        Self { policy: &policy.policy, policy_revision: policy.revision(), provenance }
+        let (policy, policy_revision) = (&policy.policy, policy.revision());
+        Self { policy, policy_revision, provenance, teller: None }
+    }
+
+    /// The same, told by an actor: facts of a run are its owner's to tell.
+    #[must_use]
+    pub fn told_by(mut self, actor: u64) -> Self {
+        self.teller = Some(actor);
+        self
     }
 }
 
@@ -56,10 +66,16 @@ impl Decider for RunStream {
     }
 
     fn evolve(state: &mut RunState, event: &RunEvent, header: &Header) {
+        if matches!(event, RunEvent::Started(_)) {
+            state.owner = Some(header.actor);
+        }
         state.evolve_from(event, header.provenance);
     }
 
     fn anticipate(state: &mut RunState, event: &RunEvent, facts: &RunFacts<'_>) {
+        if matches!(event, RunEvent::Started(_)) {
+            state.owner = facts.teller;
+        }
         state.evolve_from(event, facts.provenance);
     }
 
@@ -113,6 +129,14 @@ fn under_way(
     command: RunCommand,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
+    if let (Some(owner), Some(teller)) = (state.owner, facts.teller)
+        && owner != teller
+    {
+        return Err(Rejection::NotAllowed(format!(
+            "the run {} was begun by somebody else, whose facts it has; begin a run of your own",
+            state.experiment_id
+        )));
+    }
     if let RunCommand::Resume { step, checkpoint, environment, trainer } = command {
         if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {
             return Err(Rejection::WrongState {

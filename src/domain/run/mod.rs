@@ -1,5 +1,6 @@
 //! One run: one execution of an experiment, from its start to its end.
 
+mod admit;
 mod archive;
 mod classify;
 mod command;
@@ -15,6 +16,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::domain) use admit::admits;
 pub use archive::{Archive, ArchiveFacts, Pack};
 use classify::classify;
 pub(crate) use classify::words;

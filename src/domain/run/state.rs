@@ -71,6 +71,8 @@ pub struct SavedTrainCheckpoint {
 pub struct RunState {
     /// The run's id.
     pub id: Option<RunId>,
+    /// Position of the actor who began it; none before that is in the log.
+    pub owner: Option<u64>,
     /// The experiment's name.
     pub name: String,
     /// The unique name.

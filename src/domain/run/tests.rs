@@ -45,6 +45,7 @@ fn a_run_that_has_not_begun_takes_in_nothing() {
         policy: &policy,
         policy_revision: 0,
         provenance: crate::domain::Provenance::Engine,
+        teller: None,
     };
     let end = RunCommand::End(Ending::Interrupt { reason: "Ctrl-C".into() });
     let refused = decide(&RunState::default(), end.clone(), &facts);
@@ -62,6 +63,7 @@ fn a_metric_that_is_not_finite_is_refused_by_name_and_step() {
         policy: &policy,
         policy_revision: 0,
         provenance: crate::domain::Provenance::Engine,
+        teller: None,
     };
     let running = RunState { status: RunStatus::Running, ..RunState::default() };
     for value in [f64::NAN, f64::INFINITY] {
@@ -90,7 +92,11 @@ fn say(state: &mut RunState, command: RunEdit) -> Result<Vec<RunEvent>, Rejectio
     let policy = crate::domain::policy::Policy::default();
     let events = {
         let provenance = crate::domain::Provenance::Reported;
-        decide_edit(state, command, &RunFacts { policy: &policy, policy_revision: 4, provenance })?
+        decide_edit(
+            state,
+            command,
+            &RunFacts { policy: &policy, policy_revision: 4, provenance, teller: None },
+        )?
     };
     events.iter().for_each(|event| state.evolve(event));
     Ok(events)
@@ -189,6 +195,7 @@ fn equal_reproductions_of_a_finished_run_by_others_count() {
         policy: &policy,
         policy_revision: 0,
         provenance: crate::domain::Provenance::Engine,
+        teller: None,
     };
     let reproduced = |by, equal| {
         let (weights, environment) = (Digest([1; 32]), vec![]);
@@ -221,7 +228,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
     let run = RunId([1; 16]);
     let policy = crate::domain::policy::Policy::default();
     let provenance = crate::domain::Provenance::Reported;
-    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance };
+    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance, teller: None };
     let file = |path: &str, source: &str, bytes| {
         let (path, source, digest) = (path.to_owned(), source.to_owned(), Digest([1; 32]));
         MovedFile { path, source, digest, sha256: None, bytes }
@@ -281,7 +288,7 @@ fn the_files_of_a_run_are_where_a_move_brought_them() {
 fn a_run_stays_where_it_is_used() {
     let policy = crate::domain::policy::Policy::default();
     let provenance = crate::domain::Provenance::Reported;
-    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance };
+    let facts = RunFacts { policy: &policy, policy_revision: 4, provenance, teller: None };
     let free = ArchiveFacts::default;
     let named = |name: &str| Some(name.to_owned());
     let in_production = ArchiveFacts { production: named("hate_v1"), requested: None };

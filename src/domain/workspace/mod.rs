@@ -1,5 +1,6 @@
 //! The log itself: when it was created, its signing keys and the actors it knows.
 
+mod admit;
 mod command;
 mod decide;
 mod event;
@@ -9,6 +10,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::domain) use admit::admits;
 pub use command::{ConsolidationResult, SnapshotContent, WorkspaceCommand};
 pub use decide::WorkspaceStream;
 pub use event::{

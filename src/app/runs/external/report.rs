@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::line::{self, merged};
 use super::pending::Pending;
 use super::script_output::{EPOCH_MAX, STEP_MAX};
+use crate::app::core::admitted::admitted;
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy, fold_run};
@@ -257,7 +258,7 @@ pub fn finish_run(workspace: &Workspace, run: RunId, finish: &RunResult) -> Resu
         let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
         let metrics = merged([last, scores, given]);
         let (metrics, left) = fitting(metrics, &evaluations);
-        let started = tx.log().stream(run.into(), 0)?.first().map(|e| e.header.dated());
+        let started = admitted(tx.log(), run)?.first().map(|e| e.header.dated());
         let seconds = started.map_or(0.0, |started| workspace.env.now().seconds_since(started));
         let (epochs, parameters) = (finish.epochs, finish.parameters);
         let all = FinalScores { metrics, evaluations, steps, epochs, parameters, seconds };
@@ -321,7 +322,7 @@ pub(super) fn tell(
         return Err(Error::new(ErrorKind::Conflict, message)
             .hint("nothing was recorded in it; the files of the run were left where they are"));
     }
-    let facts = RunFacts::new(&policy, provenance);
+    let facts = RunFacts::new(&policy, provenance).told_by(tx.actor());
     for command in commands(&record)? {
         record.decide(command, &facts)?;
     }
@@ -400,7 +401,7 @@ fn last_value(row: MetricRow) -> FinalMetric {
 /// Whether points of a run were typed in.
 fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
     let log = tx.log();
-    let begins = log.stream(run.into(), 0)?.first().map_or(0, |first| first.header.position);
+    let begins = admitted(log, run)?.first().map_or(0, |first| first.header.position);
     let points =
         Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
     let mut typed = false;

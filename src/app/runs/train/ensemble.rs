@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::RunFolder;
 use super::{PlannedRun, Programs, Reporter, translate};
 use crate::app::NewRun;
+use crate::app::core::admitted::admitted;
 use crate::app::core::draft::Draft;
 use crate::app::core::environment::{self, EngineFacts};
 use crate::app::runs::run_files::{DATASET, RecordedFile, RunFiles, files_of_state};
@@ -188,7 +189,7 @@ pub fn plan_ensemble(workspace: &Workspace, name: &str, texts: &[String]) -> Res
 fn member(workspace: &Workspace, text: &str) -> Result<Member> {
     let run = workspace.find_run(&workspace.snapshot()?, text)?;
     let (state, events) = workspace.store.read(|log| {
-        let events = log.stream(run.into(), 0)?;
+        let events = admitted(log, run)?;
         Ok::<_, Error>((fold_run(log, run)?, events))
     })?;
     let (mut started, mut finished) = (None, None);
@@ -260,7 +261,7 @@ fn record_ensemble(
     session.transact(|tx| {
         let policy = fold_policy(tx.log())?;
         let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.actor());
         let mut commands = vec![RunCommand::Start(Box::new(started), None)];
         commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
         commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));

@@ -1,6 +1,7 @@
 //! Whose a run is: an invocation ends the attempts that it began, and no others.
 
 use super::RunFolder;
+use crate::app::core::admitted::admitted;
 use crate::app::{Error, ErrorKind, Result, Session, fold_policy, fold_run};
 use crate::base::RunId;
 use crate::domain::run::{Ending, RunCommand, RunEvent, RunFacts, RunStatus, RunStream};
@@ -32,7 +33,7 @@ fn supervisor_of<A: Access>(log: &View<A>, run: RunId) -> Result<Option<u64>> {
         let event = event.event();
         matches!(event, Ok(Event::Run(RunEvent::Started(_) | RunEvent::Resumed(_))))
     };
-    let events = log.stream(run.into(), 0)?;
+    let events = admitted(log, run)?;
     Ok(events.iter().rev().find(|event| began(event)).and_then(|event| event.header.invocation))
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use super::folder::RunFolder;
 use super::reproduce::settings_of;
 use super::{Attempt, Programs, Reporter, Results, Trained, start_engine};
+use crate::app::core::admitted::admitted;
 use crate::app::core::environment::EngineFacts;
 use crate::app::runs::run_files::{DATASET, RunFiles, files_of_state};
 use crate::app::{Error, ErrorKind, Result, Session, Workspace, fold_policy, fold_run};
@@ -102,7 +103,7 @@ fn resume_in(
 pub(super) fn resumable(workspace: &Workspace, text: &str) -> Result<ResumePoint> {
     let run = workspace.find_run(&workspace.snapshot()?, text)?;
     let (state, events) = workspace.store.read(|log| {
-        let events = log.stream(run.into(), 0)?;
+        let events = admitted(log, run)?;
         Ok::<_, Error>((fold_run(log, run)?, events))
     })?;
     let first = events.first().map(Envelope::event);
@@ -206,7 +207,7 @@ fn record_resume(
     session.transact(|tx| {
         // Another process may have resumed it meanwhile.
         let policy = fold_policy(tx.log())?;
-        let facts = RunFacts::new(&policy, Provenance::Engine);
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.actor());
         Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
     })
 }

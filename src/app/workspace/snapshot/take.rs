@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::code;
 use super::manifest::{escaped, unescaped};
 use super::{Content, Entry, PythonEnvironment, SnapshotManifest, Verified};
+use crate::app::core::admitted::admitted;
 use crate::app::core::environment::{EngineFacts, cpus};
 use crate::app::{
     Error, ErrorKind, Programs, Result, Workspace, fold_policy, fold_run, records, workspace,
@@ -369,7 +370,7 @@ pub fn manifest(workspace: &Workspace, snapshot: Digest) -> Result<SnapshotManif
 
 /// Every snapshot with its position, oldest first.
 fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, stream::SnapshotTaken)>> {
-    let events = log.stream(StreamId::WORKSPACE, 0)?;
+    let events = admitted(log, StreamId::WORKSPACE)?;
     let taken = events.iter().filter_map(|envelope| match envelope.event() {
         Ok(Event::Workspace(WorkspaceEvent::SnapshotTaken(taken))) => {
             Some((envelope.header.position, taken))

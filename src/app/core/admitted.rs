@@ -1,0 +1,92 @@
+//! The events that were allowed. Whatever is decided about a stream is decided from these: the log
+//! can be written past every rule, and what was not allowed changes nothing.
+
+use crate::app::Result;
+use crate::domain::history::{History, KnownKey, People, Violation};
+use crate::domain::workspace::WorkspaceStream;
+use crate::domain::{Decider, Envelope, StreamId, StreamType, fold};
+use crate::store::{Access, View};
+use crate::tlog::{LogCheckpoint, NoteKey};
+
+/// The events of a stream that were allowed, in order; those of a bulk kind are left out.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn admitted<A: Access>(
+    log: &View<A>,
+    stream: impl Into<StreamId>,
+) -> Result<Vec<Envelope>> {
+    judged(log, stream.into()).map(|(events, _)| events)
+}
+
+/// The events of a stream that were not allowed.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn violations<A: Access>(
+    log: &View<A>,
+    stream: impl Into<StreamId>,
+) -> Result<Vec<Violation>> {
+    judged(log, stream.into()).map(|(_, history)| history.violations().to_vec())
+}
+
+/// The state that the events of a stream add up to that were allowed.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn folded<S: Decider, A: Access>(log: &View<A>, id: S::Id) -> Result<S::State> {
+    let stream = S::stream(id);
+    // Which uses of verbs were under way decides nothing; `verify` asks for it.
+    if stream.stream_type() == Some(StreamType::Invocation) {
+        return Ok(fold::<S>(&log.stream(stream, 0)?));
+    }
+    Ok(fold::<S>(&admitted(log, stream)?))
+}
+
+/// Who is known, and whose keys count.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn people<A: Access>(log: &View<A>) -> Result<People> {
+    let (_, history) = judged(log, WorkspaceStream::stream(()))?;
+    Ok(history.people().cloned().unwrap_or_default())
+}
+
+fn judged<A: Access>(log: &View<A>, stream: StreamId) -> Result<(Vec<Envelope>, History)> {
+    let mut history = History::of_stream(stream);
+    let mut events = log.stream(stream, 0)?;
+    let mut allowed = Vec::with_capacity(events.len());
+    for envelope in &events {
+        let event = envelope.event().ok();
+        let digest = || envelope.payload.digest();
+        allowed.push(history.admit(log, &envelope.header, digest, event.as_ref())?);
+    }
+    let mut allowed = allowed.into_iter();
+    events.retain(|_| allowed.next().unwrap_or(false));
+    Ok((events, history))
+}
+
+/// The last log checkpoint of at most `size` events that was signed with a key that counted then.
+/// One by another key is anybody's: it vouches for nothing.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(in crate::app) fn counting_checkpoint<A: Access>(
+    log: &View<A>,
+    size: u64,
+) -> Result<Option<(u64, String)>> {
+    let people = people(log)?;
+    let mut before = size;
+    while let Some((at, note)) = log.checkpoint_before(before)? {
+        let counts = |key: &&KnownKey| people.is_vouched(key.position, at);
+        let keys = people.keys().iter().filter(counts);
+        let keys: Vec<NoteKey> =
+            keys.filter_map(|key| NoteKey::new(log.origin(), key.public_key).ok()).collect();
+        if LogCheckpoint::open(&note, log.origin(), &keys).is_ok() {
+            return Ok(Some((at, note)));
+        }
+        let Some(earlier) = at.checked_sub(1) else { break };
+        before = earlier;
+    }
+    Ok(None)
+}

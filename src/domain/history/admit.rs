@@ -1,0 +1,516 @@
+//! The history: every event is judged by what lies before it, and only what was allowed counts.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::author::refused;
+use super::people::People;
+use super::rules::Rules;
+use super::take::{author, is_proven, take_policy, take_workspace};
+use crate::base::{Digest, PublicKey, RunId};
+use crate::domain::file_move::{self, MoveEvent, MoveState};
+use crate::domain::invocation::InvocationEvent;
+use crate::domain::registry::{self, RegistryEvent, RegistryFacts, RegistryState};
+use crate::domain::run::{self, RunEvent, RunState};
+use crate::domain::{
+    Class, Decider as _, Envelope, Event, Header, Identity, Kind, Rejection, StreamId, kind_info,
+};
+
+/// What a history asks of the log and of arithmetic that the domain does not know.
+pub trait Past {
+    /// Why it cannot be read.
+    type Error;
+
+    /// The events of a stream, in order; those of a bulk kind may be left out.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn stream(&self, stream: StreamId) -> Result<Vec<Envelope>, Self::Error>;
+
+    /// Whether `signature` is the one of `message` by a key.
+    fn fits(&self, key: PublicKey, message: &[u8], signature: &[u8; 64]) -> bool;
+
+    /// The origin of the log, which keys are bound to.
+    fn origin(&self) -> &str;
+}
+
+/// An event that was not allowed where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// Its position.
+    pub position: u64,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who appended it, by name; the word `nobody` where the log knows no such actor.
+    pub actor: String,
+    /// Why it was not allowed.
+    pub reason: Rejection,
+}
+
+/// One run, and whose it is.
+#[derive(Clone, Debug, Default)]
+pub struct RunRecord {
+    /// What is known about it.
+    pub state: RunState,
+    /// Whether its beginning was signed with a key that counted, under rules that ask for it.
+    pub signed: bool,
+    /// The key that its beginning says it was signed with.
+    key: Option<u64>,
+    queue: VecDeque<Envelope>,
+}
+
+/// Which events a history is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// All, from the first one on.
+    All,
+    /// All from somewhere on.
+    Tail,
+    /// Those of one stream.
+    Stream(StreamId),
+}
+
+/// What the events add up to that were allowed.
+#[derive(Debug)]
+pub struct History {
+    told: Told,
+    people: Option<People>,
+    rules: Option<Rules>,
+    registry: Option<RegistryState>,
+    runs: BTreeMap<RunId, RunRecord>,
+    moves: BTreeMap<StreamId, MoveState>,
+    /// Invocations by the position of their start: whose, and where they ended.
+    invocations: BTreeMap<u64, Invocation>,
+    /// Where each invocation began.
+    began: BTreeMap<StreamId, u64>,
+    violations: Vec<Violation>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Invocation {
+    actor: u64,
+    end: Option<u64>,
+}
+
+impl History {
+    /// One that is told every event of the log, from the first one on. It alone knows which uses
+    /// of verbs were under way, and asks for that as well.
+    pub fn whole() -> Self {
+        Self {
+            people: Some(People::default()),
+            rules: Some(Rules::default()),
+            registry: Some(RegistryState::default()),
+            ..Self::new(Told::All)
+        }
+    }
+
+    /// One that is told every event from somewhere on, and reads what it has to know from before.
+    pub fn tail() -> Self {
+        Self::new(Told::Tail)
+    }
+
+    /// One that is told the events of one stream, and reads what it has to know of others.
+    pub fn of_stream(stream: StreamId) -> Self {
+        Self::new(Told::Stream(stream))
+    }
+
+    fn new(told: Told) -> Self {
+        Self {
+            told,
+            people: None,
+            rules: None,
+            registry: None,
+            runs: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            invocations: BTreeMap::new(),
+            began: BTreeMap::new(),
+            violations: vec![],
+        }
+    }
+
+    /// Whether the events of a stream come through [`History::admit`].
+    fn is_told(&self, stream: StreamId) -> bool {
+        match self.told {
+            Told::All | Told::Tail => true,
+            Told::Stream(told) => told == stream,
+        }
+    }
+
+    /// Events that were not allowed, of those that were told.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// The people and keys, where they had to be known.
+    pub fn people(&self) -> Option<&People> {
+        self.people.as_ref()
+    }
+
+    /// Judges one more event and takes it in if it was allowed. `event` is none for one that
+    /// cannot be decoded (a later version's), which changes no state, and may be none for one of a
+    /// bulk kind.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn admit<P: Past>(
+        &mut self,
+        past: &P,
+        header: &Header,
+        payload: impl Fn() -> Digest,
+        event: Option<&Event>,
+    ) -> Result<bool, P::Error> {
+        let judged = self.judge(past, header, &payload, event)?;
+        if let Err(reason) = judged {
+            let people = self.known(past, header.position)?;
+            let name = people.name(header.actor, header.position);
+            let actor = name.unwrap_or("nobody").to_owned();
+            let Header { position, stream, kind, .. } = *header;
+            self.violations.push(Violation { position, stream, kind, actor, reason });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn judge<P: Past>(
+        &mut self,
+        past: &P,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: Option<&Event>,
+    ) -> Result<Result<(), Rejection>, P::Error> {
+        let Some(event) = event else {
+            let bulk = kind_info(header.kind).is_some_and(|info| info.class == Class::Bulk);
+            return match header.stream.run() {
+                Some(run) if bulk => self.run(past, run, header, payload, None),
+                // A kind that only a later version knows.
+                _ => Ok(Ok(())),
+            };
+        };
+        if self.told == Told::All
+            && let Err(reason) = self.of_open_invocation(header, event)
+        {
+            return Ok(Err(reason));
+        }
+        match event {
+            Event::Workspace(event) => {
+                self.load_people(past, header.position)?;
+                let mut people = self.people.take().unwrap_or_default();
+                let judged = take_workspace(&mut people, past, header, payload, event);
+                self.people = Some(people);
+                Ok(judged)
+            }
+            Event::Policy(event) => {
+                self.load_rules(past, header.position)?;
+                self.load_people(past, header.position)?;
+                let (people, mut rules) = (self.people.take(), self.rules.take());
+                let judged = match (&people, &mut rules) {
+                    (Some(people), Some(rules)) => {
+                        take_policy(people, rules, past, header, payload, event)
+                    }
+                    _ => Ok(()),
+                };
+                (self.people, self.rules) = (people, rules);
+                Ok(judged)
+            }
+            Event::Registry(event) => self.registry(past, header, payload, event),
+            Event::Run(event) => match header.stream.run() {
+                Some(run) => self.run(past, run, header, payload, Some(event)),
+                None => Ok(Err(refused("it tells of a run and is in the stream of none"))),
+            },
+            Event::Move(event) => self.file_move(past, header, payload, event),
+            Event::Invocation(event) => Ok(self.invocation(header, event)),
+        }
+    }
+
+    fn run<P: Past>(
+        &mut self,
+        past: &P,
+        run: RunId,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: Option<&RunEvent>,
+    ) -> Result<Result<(), Rejection>, P::Error> {
+        self.load_rules(past, header.position)?;
+        self.load_people(past, header.position)?;
+        self.run_before(past, run, header)?;
+        let nothing = RunRecord::default();
+        let record = self.runs.get(&run).unwrap_or(&nothing);
+        let judged = self.judge_run(past, record, header, payload, event);
+        if let (Ok(signed), Some(event)) = (&judged, event) {
+            self.runs.entry(run).or_default().take(header, event, *signed);
+        }
+        Ok(judged.map(drop))
+    }
+
+    fn judge_run<P: Past>(
+        &self,
+        past: &P,
+        record: &RunRecord,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: Option<&RunEvent>,
+    ) -> Result<bool, Rejection> {
+        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(false) };
+        let proven = || is_proven(people, past, header, payload);
+        let author = author(people, header, &proven)?;
+        let strict = rules.strict(header.position);
+        run::admits(record, event, header, &author, strict)?;
+        Ok(strict && matches!(event, Some(RunEvent::Started(_))) && proven())
+    }
+
+    /// Brings a run to where it was when the event of `header` was appended.
+    fn run_before<P: Past>(
+        &mut self,
+        past: &P,
+        run: RunId,
+        header: &Header,
+    ) -> Result<(), P::Error> {
+        let stream = StreamId::from(run);
+        if self.told != Told::All && !self.runs.contains_key(&run) {
+            let first = header.stream == stream && header.revision == 0;
+            let all = if first { vec![] } else { past.stream(stream)? };
+            let told = self.is_told(stream);
+            let queue = all.into_iter().filter(|e| !told || e.header.position < header.position);
+            let record = RunRecord { queue: queue.collect(), ..RunRecord::default() };
+            self.runs.insert(run, record);
+        }
+        while let Some(next) = self.next_of(run, header.position) {
+            let Ok(Event::Run(event)) = next.event() else { continue };
+            let digest = || next.payload.digest();
+            let nothing = RunRecord::default();
+            let record = self.runs.get(&run).unwrap_or(&nothing);
+            let judged = self.judge_run(past, record, &next.header, &digest, Some(&event));
+            if let Ok(signed) = judged {
+                self.runs.entry(run).or_default().take(&next.header, &event, signed);
+            }
+        }
+        Ok(())
+    }
+
+    fn next_of(&mut self, run: RunId, before: u64) -> Option<Envelope> {
+        let queue = &mut self.runs.get_mut(&run)?.queue;
+        queue.front().filter(|next| next.header.position < before)?;
+        queue.pop_front()
+    }
+
+    fn registry<P: Past>(
+        &mut self,
+        past: &P,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: &RegistryEvent,
+    ) -> Result<Result<(), Rejection>, P::Error> {
+        self.load_rules(past, header.position)?;
+        self.load_people(past, header.position)?;
+        if self.registry.is_none() {
+            self.registry = Some(RegistryState::default());
+            if header.revision > 0 {
+                for before in past.stream(StreamId::REGISTRY)? {
+                    if before.header.position >= header.position {
+                        break;
+                    }
+                    if let Ok(Event::Registry(event)) = before.event() {
+                        let digest = || before.payload.digest();
+                        self.registry_event(past, &before.header, &digest, &event)?.ok();
+                    }
+                }
+            }
+        }
+        self.registry_event(past, header, payload, event)
+    }
+
+    fn registry_event<P: Past>(
+        &mut self,
+        past: &P,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: &RegistryEvent,
+    ) -> Result<Result<(), Rejection>, P::Error> {
+        let state = self.registry.take().unwrap_or_default();
+        let run = registry::run_of(&state, event);
+        if let Some(run) = run {
+            self.run_before(past, run, header)?;
+        }
+        let judged = self.judge_registry(past, &state, run, header, payload, event);
+        let mut state = state;
+        if judged.is_ok() {
+            registry::RegistryStream::evolve(&mut state, event, header);
+        }
+        self.registry = Some(state);
+        Ok(judged)
+    }
+
+    fn judge_registry<P: Past>(
+        &self,
+        past: &P,
+        state: &RegistryState,
+        run: Option<RunId>,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: &RegistryEvent,
+    ) -> Result<(), Rejection> {
+        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(()) };
+        let proven = || is_proven(people, past, header, payload);
+        let author = author(people, header, &proven)?;
+        let nothing = RunRecord::default();
+        let record = run.and_then(|run| self.runs.get(&run)).unwrap_or(&nothing);
+        let trainer = record.state.owner.and_then(|owner| people.name(owner, header.position));
+        let policy = rules.at(header.position);
+        let vouched = people.keys().iter().map(|key| key.position);
+        let vouched = vouched.filter(|key| people.is_vouched(*key, header.position)).collect();
+        let facts = RegistryFacts {
+            policy: &policy.policy,
+            policy_revision: policy.revision(),
+            actor: author.name,
+            run: &record.state,
+            trainer: trainer.unwrap_or_default(),
+            trainer_signed: record.began_signed(),
+            key: author.key,
+            vouched: &vouched,
+        };
+        registry::admits(state, event, &facts, &author)
+    }
+
+    fn file_move<P: Past>(
+        &mut self,
+        past: &P,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+        event: &MoveEvent,
+    ) -> Result<Result<(), Rejection>, P::Error> {
+        self.load_rules(past, header.position)?;
+        self.load_people(past, header.position)?;
+        if self.told != Told::All && !self.moves.contains_key(&header.stream) {
+            let mut state = MoveState::default();
+            if header.revision > 0 {
+                let before = past.stream(header.stream)?;
+                let before = before.iter().filter(|e| e.header.position < header.position);
+                state = crate::domain::fold::<file_move::MoveStream>(before);
+            }
+            self.moves.insert(header.stream, state);
+        }
+        let mut state = self.moves.remove(&header.stream).unwrap_or_default();
+        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(Ok(())) };
+        let proven = || is_proven(people, past, header, payload);
+        let strict = rules.strict(header.position);
+        let judged = author(people, header, &proven)
+            .and_then(|author| file_move::admits(&state, event, header, &author, strict));
+        if judged.is_ok() {
+            file_move::MoveStream::evolve(&mut state, event, header);
+        }
+        self.moves.insert(header.stream, state);
+        Ok(judged)
+    }
+
+    fn invocation(&mut self, header: &Header, event: &InvocationEvent) -> Result<(), Rejection> {
+        if self.told != Told::All {
+            return Ok(());
+        }
+        if let InvocationEvent::Started(started) = event {
+            if header.stream != started.invocation.into() || header.revision > 0 {
+                return Err(refused("an invocation begins once, in its own stream"));
+            }
+            self.began.insert(header.stream, header.position);
+            let invocation = Invocation { actor: header.actor, end: None };
+            self.invocations.insert(header.position, invocation);
+            return Ok(());
+        }
+        let began = self.began.get(&header.stream);
+        match began.and_then(|began| self.invocations.get_mut(began)) {
+            Some(Invocation { end: Some(_), .. }) => {
+                Err(refused("the invocation had ended before"))
+            }
+            Some(invocation) => {
+                invocation.end = Some(header.position);
+                Ok(())
+            }
+            None => Err(refused("the invocation never began")),
+        }
+    }
+
+    /// An event is part of a use of a verb by its author that was under way.
+    fn of_open_invocation(&self, header: &Header, event: &Event) -> Result<(), Rejection> {
+        let Some(at) = header.invocation.filter(|at| *at != header.position) else {
+            return Ok(());
+        };
+        let Some(Invocation { actor, end }) = self.invocations.get(&at) else {
+            return Err(refused(format!("event {at}, whose part it is, began no invocation")));
+        };
+        if *actor != header.actor {
+            return Err(refused(format!(
+                "it is part of the invocation of event {at}, which somebody else began"
+            )));
+        }
+        match end {
+            // A second end is refused as one.
+            Some(end) if !matches!(event, Event::Invocation(_)) => {
+                Err(refused(format!("its invocation (event {at}) had ended with event {end}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn known<P: Past>(&mut self, past: &P, position: u64) -> Result<&People, P::Error> {
+        self.load_people(past, position)?;
+        Ok(self.people.get_or_insert_default())
+    }
+
+    /// Reads who was known before `position`; all of them where events of their stream are not
+    /// told, since each says from which position on it counts.
+    fn load_people<P: Past>(&mut self, past: &P, position: u64) -> Result<(), P::Error> {
+        if self.people.is_some() {
+            return Ok(());
+        }
+        let mut people = People::default();
+        let told = self.is_told(StreamId::WORKSPACE);
+        for before in past.stream(StreamId::WORKSPACE)? {
+            if told && before.header.position >= position {
+                break;
+            }
+            if let Ok(Event::Workspace(event)) = before.event() {
+                let digest = || before.payload.digest();
+                let _ = take_workspace(&mut people, past, &before.header, &digest, &event);
+            }
+        }
+        self.people = Some(people);
+        Ok(())
+    }
+
+    fn load_rules<P: Past>(&mut self, past: &P, position: u64) -> Result<(), P::Error> {
+        if self.rules.is_some() {
+            return Ok(());
+        }
+        self.load_people(past, position)?;
+        let mut rules = Rules::default();
+        let all = past.stream(StreamId::POLICY)?;
+        let told = self.is_told(StreamId::POLICY);
+        let people = self.people.get_or_insert_default();
+        for before in all.into_iter().take_while(|e| !told || e.header.position < position) {
+            if let Ok(Event::Policy(event)) = before.event() {
+                let digest = || before.payload.digest();
+                let _ = take_policy(people, &mut rules, past, &before.header, &digest, &event);
+            }
+        }
+        self.rules = Some(rules);
+        Ok(())
+    }
+}
+
+impl RunRecord {
+    fn take(&mut self, header: &Header, event: &RunEvent, signed: bool) {
+        if matches!(event, RunEvent::Started(_)) {
+            self.signed = signed;
+            self.key = match header.identity {
+                Identity::Signed { key, .. } => Some(key),
+                Identity::Claimed => None,
+            };
+        }
+        run::RunStream::evolve(&mut self.state, event, header);
+    }
+
+    /// Whether its beginning carries a signature.
+    pub const fn began_signed(&self) -> bool {
+        self.key.is_some()
+    }
+}

@@ -1,0 +1,23 @@
+//! What a history asks of the log.
+
+use super::{Access, StoreError, View};
+use crate::base::PublicKey;
+use crate::domain::history::Past;
+use crate::domain::{Envelope, StreamId};
+use crate::tlog::NoteKey;
+
+impl<A: Access> Past for View<A> {
+    type Error = StoreError;
+
+    fn stream(&self, stream: StreamId) -> Result<Vec<Envelope>, StoreError> {
+        Self::stream(self, stream, 0)
+    }
+
+    fn fits(&self, key: PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+        NoteKey::new(self.origin(), key).is_ok_and(|key| key.fits(message, signature))
+    }
+
+    fn origin(&self) -> &str {
+        Self::origin(self)
+    }
+}

@@ -1,0 +1,88 @@
+//! Attacks on a workspace where decisions are signed, by somebody without a key that counts.
+
+use annals::domain::policy::PolicyEvent;
+use annals::domain::registry::{ModelAliasSet, ModelDemoted};
+use annals::domain::{Event, Provenance, StreamId};
+
+use crate::claimed::{approved, artifact, finished, promoted, weights};
+use crate::forger::{Field, Forgery, key_of};
+
+/// The rules as they are, but loose.
+fn loosened(field: &Field) -> Event {
+    let changed = field.events(StreamId::POLICY).into_iter().rev().find_map(|event| match event {
+        Event::Policy(PolicyEvent::Changed(changed)) => Some(changed),
+        _ => None,
+    });
+    let mut changed = changed.unwrap();
+    changed.policy.production_promotion.approvals_signed = false;
+    changed.policy.production_promotion.require_manual_approval = false;
+    changed.into()
+}
+
+fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
+    let registry = StreamId::REGISTRY;
+    let by = |actor: &'static str, event: Event| Forgery::new(actor, registry, event);
+    let demoted: Event = ModelDemoted { name: "night".into(), reason: "worse".into() }.into();
+    let alias: Event = ModelAliasSet {
+        alias: "champion".into(),
+        name: "night".into(),
+        number: 1,
+        previous: None,
+        reason: None,
+    }
+    .into();
+    let with_key = |forgery: Forgery, owner: &str| {
+        // The key that the log has for the name, and a signature by another one.
+        Forgery { key: Some((key_of(field, owner), [42; 32])), ..forgery }
+    };
+    let own = weights(field, field.new);
+    let mut engine = Forgery::new("mara", field.open, artifact("weights"));
+    engine.provenance = Provenance::Engine;
+    vec![
+        ("weaker rules", Forgery::new("mara", StreamId::POLICY, loosened(field))),
+        (
+            "weaker rules, badly signed",
+            with_key(Forgery::new("mara", StreamId::POLICY, loosened(field)), "mara"),
+        ),
+        ("an approval, unsigned", by("bob", approved(field.request, "bob"))),
+        ("an approval, badly signed", with_key(by("bob", approved(field.request, "bob")), "bob")),
+        (
+            "an approval with another's key",
+            with_key(by("bob", approved(field.request, "bob")), "mara"),
+        ),
+        ("a promotion, unsigned", by("mara", promoted(field.request, field.new, "next", own))),
+        ("a demotion, unsigned", by("mara", demoted.clone())),
+        ("a demotion, badly signed", with_key(by("mara", demoted), "mara")),
+        ("an alias, unsigned", by("mara", alias.clone())),
+        ("an alias, badly signed", with_key(by("mara", alias), "mara")),
+        ("a file of a signed run, unsigned", Forgery::new("mara", field.open, artifact("weights"))),
+        ("a file of a signed run, as by an engine", engine),
+        (
+            "a file of a signed run, badly signed",
+            with_key(Forgery::new("mara", field.open, artifact("weights")), "mara"),
+        ),
+        ("the end of a signed run, unsigned", Forgery::new("mara", field.open, finished(0.99))),
+        (
+            "the end of a signed run, badly signed",
+            with_key(Forgery::new("mara", field.open, finished(0.99)), "mara"),
+        ),
+    ]
+}
+
+#[test]
+fn whoever_has_no_key_that_counts_decides_nothing() {
+    let field = Field::new(true);
+    for (what, forgery) in attacks(&field) {
+        println!("{what}, by {}", forgery.actor);
+        field.withstands(what, &forgery);
+    }
+    let refused = |args: &[&str]| field.ward.annals_as("mallory", args).refused(5, "has no key");
+    refused(&["demote", "night", "--reason", "worse"]);
+    refused(&["alias", "set", "champion", "night"]);
+    let loosen = ["policy", "set", "production_promotion.approvals_signed", "false"];
+    field.ward.annals_as("mallory", &loosen).refused(5, "have no key here that counts");
+    field.ward.annals_as("bob", &["approve", "next"]).ok();
+    field.ward.annals(&["promote", "new", "--as", "next"]).ok();
+    let why = field.ward.annals(&["why", "next"]).ok().out;
+    assert!(why.contains("bob"), "{why}");
+}
