@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::core::refresh::CHANGED_VIEWS;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::Digest;
@@ -191,11 +192,17 @@ pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
              workspace",
         ));
     }
+    if workspace.views().is_changed(&workspace.store)? {
+        findings.push(finding(
+            CHANGED_VIEWS.into(),
+            "nothing was read from it; the next changing verb or `annals replay` rebuilds it",
+        ));
+    }
     for left in workspace.left_behind()? {
         findings.push(finding(left, "the next changing verb clears it"));
     }
-    let differences =
-        workspace.exporter().check(&workspace.snapshot()?, &workspace.settings.project)?;
+    let views = workspace.summed_snapshot()?;
+    let differences = workspace.exporter().check(&views, &workspace.settings.project)?;
     for difference in differences {
         findings.push(finding(
             format!("{} is {}", difference.file, difference.what),
@@ -203,7 +210,7 @@ pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
         ));
     }
     let mut reported = Vec::new();
-    for run in workspace.snapshot()?.runs()?.iter() {
+    for run in views.runs()?.iter() {
         let run = run?;
         if runs::is_reported(&run) {
             reported.push((run.run, run.experiment_id.to_owned()));
@@ -220,9 +227,9 @@ pub fn doctor(workspace: &Workspace) -> Result<Vec<Finding>> {
         ));
     }
     findings.extend(workspace.partings()?);
-    findings.extend(records::misplaced(workspace, &workspace.snapshot()?)?);
+    findings.extend(records::misplaced(workspace, &views)?);
     let redacted = runs::redacted_files(workspace)?;
-    for model in workspace.snapshot()?.production()? {
+    for model in workspace.registry()?.production()? {
         findings.extend(models::damaged_model(workspace, &model));
         for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
             let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
