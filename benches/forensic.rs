@@ -35,8 +35,8 @@ use annals::domain::registry::{
 use annals::domain::run::MetricsRecorded;
 use annals::domain::workspace::{ActorRegistered, WorkspaceEvent};
 use annals::domain::{Event, StreamId};
-use annals::projection::Views;
-use annals::store::{Append, Author, Filter, Origin, Store, StoreError, WriteOptions};
+use annals::projection::{Views, ViewsKey};
+use annals::store::{Append, Author, Filter, KeyRing, Origin, Store, StoreError, WriteOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::reader::ColumnReader;
 use parquet::column::writer::ColumnWriter;
@@ -338,7 +338,9 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
         grown.unwrap();
     }
     let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
-    Views::new(&root.join(".annals")).update(&store).unwrap();
+    let keys = KeyRing::new(&root.join(".config/annals/keys"));
+    let key = ViewsKey::new(&keys.make_views_secret().unwrap());
+    Views::new(&root.join(".annals"), Some(key)).update(&store).unwrap();
     store
 }
 

@@ -22,8 +22,8 @@ use annals::base::{Digest, Direction, Env, RunId, Split, Timestamp};
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::run::MetricsRecorded;
 use annals::domain::{Event, StreamId};
-use annals::projection::Views;
-use annals::store::{Append, Author, Origin, Store, StoreError, WriteOptions};
+use annals::projection::{Views, ViewsKey};
+use annals::store::{Append, Author, KeyRing, Origin, Store, StoreError, WriteOptions};
 
 const RUNS: u64 = 10_000;
 const BATCHES_PER_RUN: u64 = 97;
@@ -102,7 +102,9 @@ fn main() {
     assert!(init.unwrap().success());
     let store = Store::open(&root.join(".annals"), Env::system()).unwrap();
     let events = fill(&store, root);
-    let views = Views::new(&root.join(".annals"));
+    let keys = KeyRing::new(&root.join(".config/annals/keys"));
+    let key = ViewsKey::new(&keys.make_views_secret().unwrap());
+    let views = Views::new(&root.join(".annals"), Some(key));
     let began = Instant::now();
     views.update(&store).unwrap();
     println!("views of {events} events folded in {:.2} s", began.elapsed().as_secs_f64());

@@ -35,6 +35,7 @@
 //! | `.annals/log.redb` | [`store::Store`]: the truth |
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
+//! | `.annals/views.lock` | [`projection::Views`]: held while the views are read or written; the seal of the file |
 //! | `.annals/redacting/` | [`app::workspace::redact`]: new bytes of files on their way |
 //! | `.annals/live/<invocation>.lock` | [`app::LiveFiles`]: held while a process lives |
 //! | `.annals/place.json` | [`app::Workspace::record_location`]: where the workspace lies, so that a copy is noticed |
@@ -46,7 +47,7 @@
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::runs::archive`], through [`effect`] |
 //! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::workspace::pack_logs`] |
 //! | `models/production/<name>/` | [`app::models::promote`], through [`effect`] |
-//! | private keys, in the user's config folder | [`store::KeyRing`] |
+//! | private keys and `views.secret`, in the user's config folder | [`store::KeyRing`] |
 //!
 //! # Invariants
 //!

@@ -3,6 +3,9 @@
 //! May use: `base`, `domain`, `store` for reading. Must never see: `decide`, the log for writing.
 //! It alone writes `views.redb`.
 //!
+//! Stored views count only with a proof that this user's annals folded them (`proof.rs`); what is
+//! decided about one run or model reads its streams (`streams.rs`).
+//!
 //! PRJ-1 an incremental view equals a rebuilt one. PRJ-2 a cursor is never beyond the log, and it
 //! is committed with its tables.
 //!
@@ -29,6 +32,7 @@ pub mod metrics;
 pub mod moves;
 pub mod packs;
 pub mod policy;
+mod proof;
 pub mod registry;
 mod row;
 mod run_details;
@@ -38,13 +42,16 @@ pub mod run_summary;
 mod runner;
 pub mod runs;
 mod stated;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod update;
 mod view_snapshot;
 mod views_lock;
 pub mod violations;
 
 pub use kv::{Kv, ViewError};
+pub use proof::ViewsKey;
 pub use runner::{Snapshot, Views};
 
 use crate::domain::{EnvelopeRef, Event, Kind};

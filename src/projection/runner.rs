@@ -10,31 +10,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
-    ReadableTableMetadata as _, Table, TableDefinition, TableError, WriteTransaction,
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTableMetadata as _,
+    TableDefinition, TableError,
 };
 use rustix::fs::{FlockOperation, flock};
 
 use super::allowed::fold;
-use super::create::create;
 use super::kv::Layered;
-use super::view_snapshot::{self, ViewSnapshot};
+use super::proof::{Proof, Seal, Trust, ViewsKey};
+use super::update::{ViewsFile, update_file};
 use super::views_lock::{lock_shared, open_lock, wait_for_lock};
-use super::{ALL, Definition, ViewError};
+use super::{ALL, Definition, ViewError, view_snapshot};
 use crate::base::{Digest, codec, parallel};
 use crate::domain::history::History;
 use crate::store::Store;
 
-type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+pub(super) type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-const CURSORS: TableDefinition<'static, &'static str, &'static [u8]> =
-    TableDefinition::new("cursors");
+pub(super) const CURSORS_NAME: &str = "cursors";
+pub(super) const CURSORS: TableDefinition<'static, &'static str, &'static [u8]> =
+    TableDefinition::new(CURSORS_NAME);
 
 /// Each comparison reads all rows that are kept: more would cost more than folding the log.
 const KEPT_COMPARED_MAX: u64 = 16;
-
-/// The kept states' name among the cursors.
-const KEPT: &str = "kept";
 
 /// Most of what a reader keeps of the file: it passes over most pages once, and the system has
 /// them in memory already.
@@ -47,29 +45,49 @@ const PARTS_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Views {
     dir: Option<PathBuf>,
+    /// Without it nothing is stored, and nothing that is stored counts.
+    key: Option<ViewsKey>,
+    trust: Trust,
     /// Events between kept states, which is also how many are folded per opening of the log, so
     /// that writers are never kept out for long.
     interval: u64,
 }
 
 /// Where a view stands: the cursor is the position it will read next.
-type Cursor = (u32, u64);
+pub(super) type Cursor = (u32, u64);
 
 impl Views {
-    /// The views beside the log in `dir`.
-    pub fn new(dir: &Path) -> Self {
-        Self { dir: Some(dir.to_owned()), interval: view_snapshot::EVENTS }
+    /// The views beside the log in `dir`, proven with the user's `key`.
+    pub fn new(dir: &Path, key: Option<ViewsKey>) -> Self {
+        let interval = view_snapshot::EVENTS;
+        Self { dir: Some(dir.to_owned()), key, trust: Trust::Sealed, interval }
     }
 
     /// Views of a log that stands alone: always folded in memory.
     pub fn in_memory() -> Self {
-        Self { dir: None, interval: view_snapshot::EVENTS }
+        let interval = view_snapshot::EVENTS;
+        Self { dir: None, key: None, trust: Trust::Sealed, interval }
+    }
+
+    /// The same, where stored views count only if all their rows were read and fit the proof: for
+    /// decisions about many runs at once.
+    #[must_use]
+    pub fn summed(mut self) -> Self {
+        self.trust = Trust::Summed;
+        self
+    }
+
+    /// The same, where whatever is stored counts: for comparing it with the log.
+    #[must_use]
+    pub fn unproven(mut self) -> Self {
+        self.trust = Trust::Unproven;
+        self
     }
 
     /// The views beside a log that nobody else reads, with kept states closer together.
     #[cfg(test)]
-    pub(super) fn keeping(dir: &Path, interval: u64) -> Self {
-        Self { dir: Some(dir.to_owned()), interval }
+    pub(super) fn keeping(dir: &Path, key: ViewsKey, interval: u64) -> Self {
+        Self { interval, ..Self::new(dir, Some(key)) }
     }
 
     /// The size of the log of the kept state from which [`Self::as_of`] starts.
@@ -82,10 +100,24 @@ impl Views {
     /// A snapshot of all views at the end of the log.
     ///
     /// # Errors
-    /// When the log cannot be read. Views that cannot be read are folded anew in memory.
+    /// When the log cannot be read. Views that cannot be read or are not proven are folded anew in
+    /// memory.
     pub fn read(&self, store: &Store) -> Result<Snapshot, ViewError> {
-        let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
-        let mut snapshot = self.stored(size).unwrap_or_default();
+        let below = self.below();
+        let proof = below.as_ref().and_then(|below| below.proof);
+        let (size, root) = store.read(|log| {
+            let size = log.size();
+            let at = proof.map(|proof| proof.size).filter(|at| *at <= size);
+            let root = at.map(|at| view_snapshot::root_in(log, at)).transpose()?;
+            Ok::<_, ViewError>((size, root))
+        })?;
+        // PRJ-2, and views of another log, or of another history of this one.
+        let of_this_log = |below: &Below| {
+            below.cursors.values().all(|position| *position <= size)
+                && proof.is_none_or(|proof| root == Some(proof.root))
+        };
+        let below = below.filter(of_this_log);
+        let mut snapshot = Snapshot { below, ..Snapshot::default() };
         snapshot.catch_up(store, size)?;
         Ok(snapshot)
     }
@@ -140,25 +172,28 @@ impl Views {
     }
 
     /// Brings `views.redb` to the end of the log. When another process is at it, leaves it to that
-    /// one: readers fold what is missing.
+    /// one: readers fold what is missing. Views that are not proven are folded anew. Returns
+    /// whether something other than annals had changed them.
     ///
     /// # Errors
     /// When the log cannot be read or the file cannot be written.
-    pub fn update(&self, store: &Store) -> Result<(), ViewError> {
-        let Some(dir) = &self.dir else { return Ok(()) };
+    pub fn update(&self, store: &Store) -> Result<bool, ViewError> {
+        let (Some(dir), Some(key)) = (&self.dir, &self.key) else { return Ok(false) };
         let lock = open_lock(dir)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Ok(());
+            return Ok(false);
         }
-        let path = dir.join("views.redb");
+        let file = ViewsFile { path: dir.join("views.redb"), lock, key, interval: self.interval };
         // redb panics where its pages make no sense.
-        let updated = catch_unwind(AssertUnwindSafe(|| update_file(&path, store, self.interval)));
-        if matches!(updated, Ok(Ok(()))) {
-            return Ok(());
+        let updated = catch_unwind(AssertUnwindSafe(|| update_file(&file, store)));
+        if matches!(updated, Ok(Ok(true))) {
+            return Ok(false);
         }
         // Whatever it was, the file holds nothing that the log does not.
-        remove(&path)?;
-        update_file(&path, store, self.interval)
+        drop(file);
+        let changed = self.is_changed(store)?;
+        self.rebuild(store)?;
+        Ok(changed)
     }
 
     /// Drops every view and every kept state, and folds the whole log again.
@@ -167,10 +202,38 @@ impl Views {
     /// When the log cannot be read or the file cannot be written.
     pub fn rebuild(&self, store: &Store) -> Result<(), ViewError> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        let _lock = wait_for_lock(dir, FlockOperation::LockExclusive)?;
+        let lock = wait_for_lock(dir, FlockOperation::LockExclusive)?;
         let path = dir.join("views.redb");
         remove(&path)?;
-        update_file(&path, store, self.interval)
+        let Some(key) = &self.key else { return Ok(()) };
+        update_file(&ViewsFile { path, lock, key, interval: self.interval }, store).map(drop)
+    }
+
+    /// Whether something other than annals changed what is stored: rows that neither this user's
+    /// proof covers nor the log adds up to. Views that another user's annals folded are not.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn is_changed(&self, store: &Store) -> Result<bool, ViewError> {
+        let compare = || -> Result<bool, ViewError> {
+            if self.clone().summed().below().is_some() {
+                return Ok(false);
+            }
+            let stored = self.clone().unproven();
+            let Some(below) = stored.below() else { return Ok(false) };
+            let size = below.cursors.values().max().copied().unwrap_or(0);
+            // Of a log that was longer, such as one that was put back since: nothing to compare.
+            if size > store.read(|log| Ok::<_, ViewError>(log.size()))? {
+                return Ok(false);
+            }
+            let mut found = Snapshot { below: Some(below), ..Snapshot::default() };
+            found.catch_up(store, size)?;
+            let found = found.digest();
+            let (folded, wrong) = stored.folded_beside_kept(store, size)?;
+            Ok(wrong.is_some() || found.ok() != Some(folded.digest()?))
+        };
+        // redb panics where its pages make no sense: that is damage, which is rebuilt as well.
+        catch_unwind(AssertUnwindSafe(compare)).unwrap_or(Ok(false))
     }
 
     /// Removes `views.redb` where a page does not match its checksum, and says whether it did.
@@ -203,13 +266,6 @@ impl Views {
         Ok(HeldViews { dir: Some(dir.clone()), _lock: Some(lock) })
     }
 
-    /// The views as the file has them; none when it is missing, damaged or ahead of the log.
-    fn stored(&self, size: u64) -> Option<Snapshot> {
-        let below = self.below()?;
-        let whole = below.cursors.values().all(|position| *position <= size);
-        whole.then(|| Snapshot { below: Some(below), ..Snapshot::default() })
-    }
-
     /// The last state that the file keeps of at most `size` events; none when there is none, or
     /// the log was another then.
     fn kept(&self, store: &Store, size: u64) -> Option<Snapshot> {
@@ -224,28 +280,42 @@ impl Views {
         Some(Snapshot { below: Some(below), ..Snapshot::default() })
     }
 
-    /// The file, opened for reading; none when it is missing, damaged or of another revision.
+    /// The file, opened for reading; none when it is missing, damaged, of another revision, or not
+    /// proven.
     fn below(&self) -> Option<Below> {
         let dir = self.dir.as_ref()?;
         // Views that are being rebuilt are not waited for longer than that: the log is folded.
         let lock = lock_shared(&dir.join("views.lock"))?;
+        let seal = Seal::of(&lock, &dir.join("views.redb"));
         let mut options = redb::Builder::new();
         options.set_cache_size(CACHE_BYTES_MAX);
         let db: ReadOnlyDatabase = options.open_read_only(dir.join("views.redb")).ok()?;
         let txn = db.begin_read().ok()?;
-        let mut cursors = BTreeMap::new();
-        let table = txn.open_table(CURSORS).ok()?;
-        for view in ALL {
-            let cursor = table.get(view.name).ok()??;
-            let (revision, position): Cursor = codec::decode(cursor.value()).ok()?;
-            if revision != view.revision {
-                return None;
+        let cursors = cursors(&txn)?;
+        let proof = match (self.trust, &self.key) {
+            (Trust::Unproven, _) => None,
+            (trust, Some(key)) => {
+                Some(Proof::of(&txn, key).filter(|proof| proof.fits(&txn, key, &seal, trust))?)
             }
-            cursors.insert(view.name, position);
-        }
-        drop(table);
-        Some(Below { txn, cursors, interval: None, _lock: lock })
+            (_, None) => return None,
+        };
+        Some(Below { txn, cursors, proof, interval: None, _lock: lock })
     }
+}
+
+/// Where each view stands; none unless all of them are of this revision.
+pub(super) fn cursors(txn: &ReadTransaction) -> Option<BTreeMap<&'static str, u64>> {
+    let table = txn.open_table(CURSORS).ok()?;
+    let names = ALL.iter().map(|view| (view.name, view.revision));
+    let mut cursors = BTreeMap::new();
+    for (name, wanted) in names.chain([(view_snapshot::CURSOR, view_snapshot::REVISION)]) {
+        let (revision, position): Cursor = codec::decode(table.get(name).ok()??.value()).ok()?;
+        if revision != wanted {
+            return None;
+        }
+        cursors.insert(name, position);
+    }
+    Some(cursors)
 }
 
 /// Views that nobody else reads or writes.
@@ -277,89 +347,8 @@ pub(super) fn io_error(what: &str) -> impl FnOnce(std::io::Error) -> ViewError {
     move |source| ViewError::Io { what, source }
 }
 
-fn update_file(path: &Path, store: &Store, interval: u64) -> Result<(), ViewError> {
-    let size = store.read(|log| Ok::<_, ViewError>(log.size()))?;
-    let db = create(path)?;
-    let mut txn = db.begin_write()?;
-    txn.set_quick_repair(true);
-    {
-        let mut cursors = txn.open_table(CURSORS)?;
-        let from = beginnings(&txn, &mut cursors, size)?;
-        let mut kept = ViewSnapshot::open(&txn)?;
-        let mut tables = BTreeMap::new();
-        for view in ALL {
-            tables.insert(view.name, txn.open_table(rows(view))?);
-        }
-        let mut history = History::tail();
-        for window in windows(&from, size, interval) {
-            // Rows change many times in a window: each is written once.
-            let mut changed = BTreeMap::<&'static str, BTreeMap<_, _>>::new();
-            fold(store, &from, window.clone(), &mut history, |view, take| {
-                let fresh = changed.entry(view.name).or_default();
-                let below = |key: &[u8]| match tables.get(view.name) {
-                    Some(table) => Ok(table.get(key)?.map(|row| row.value().to_vec())),
-                    None => Ok(None),
-                };
-                take(&mut Layered { fresh, below })
-            })?;
-            for (view, rows) in changed {
-                let Some(table) = tables.get_mut(view) else { continue };
-                for (key, row) in rows {
-                    kept.put(view, &key, window.start / interval, &row)?;
-                    table.insert(key.as_slice(), row.as_slice())?;
-                }
-            }
-            if window.end % interval == 0 {
-                kept.over(window.end, view_snapshot::root(store, window.end)?)?;
-            }
-        }
-        for view in ALL {
-            let cursor: Cursor = (view.revision, size);
-            cursors.insert(view.name, codec::encode(&cursor).as_slice())?;
-        }
-        let cursor: Cursor = (view_snapshot::REVISION, size);
-        cursors.insert(KEPT, codec::encode(&cursor).as_slice())?;
-    }
-    txn.commit()?;
-    Ok(())
-}
-
-/// Where to go on with each view; what cannot go on is dropped, to be folded from the start.
-fn beginnings(
-    txn: &WriteTransaction,
-    cursors: &mut Table<'_, &'static str, &'static [u8]>,
-    size: u64,
-) -> Result<BTreeMap<&'static str, u64>, ViewError> {
-    let stored = |name: &str| -> Result<Option<Cursor>, ViewError> {
-        let cursor = cursors.get(name)?.map(|row| codec::decode::<Cursor>(row.value()));
-        Ok(cursor.and_then(Result::ok))
-    };
-    let keeps = stored(KEPT)?.is_some_and(|(revision, _)| revision == view_snapshot::REVISION);
-    if !keeps {
-        view_snapshot::drop_all(txn)?;
-    }
-    let mut from = BTreeMap::new();
-    for view in ALL {
-        let position = match stored(view.name)? {
-            Some((revision, position))
-                if keeps && revision == view.revision && position <= size =>
-            {
-                position
-            }
-            _ => {
-                if txn.delete_table(rows(view))? {
-                    ViewSnapshot::open(txn)?.forget(view.name)?;
-                }
-                0
-            }
-        };
-        from.insert(view.name, position);
-    }
-    Ok(from)
-}
-
 /// What is to be folded, in parts that end where a state is kept.
-fn windows(
+pub(super) fn windows(
     from: &BTreeMap<&'static str, u64>,
     size: u64,
     interval: u64,
@@ -372,7 +361,7 @@ fn windows(
     })
 }
 
-fn rows(view: &Definition) -> Rows {
+pub(super) fn rows(view: &Definition) -> Rows {
     TableDefinition::new(view.name)
 }
 
@@ -380,6 +369,8 @@ fn rows(view: &Definition) -> Rows {
 struct Below {
     txn: ReadTransaction,
     cursors: BTreeMap<&'static str, u64>,
+    /// None where nothing has to fit.
+    proof: Option<Proof>,
     /// The rows are those kept at the end of this stretch; none for the newest.
     interval: Option<u64>,
     _lock: File,
@@ -432,8 +423,8 @@ impl Below {
 #[derive(Default)]
 pub struct Snapshot {
     below: Option<Below>,
-    fresh: BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
-    size: u64,
+    pub(super) fresh: BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
+    pub(super) size: u64,
 }
 
 impl Snapshot {

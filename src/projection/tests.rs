@@ -11,7 +11,7 @@ use crate::domain::run::{
 };
 use crate::domain::workspace::ActorRegistered;
 use crate::domain::{Decider as _, Event, Provenance, StreamId, fold};
-use crate::projection::{Snapshot, Views};
+use crate::projection::{Snapshot, Views, ViewsKey};
 use crate::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
 
 fn append(store: &Store, stream: StreamId, events: &[Event], actor: Origin) {
@@ -67,6 +67,10 @@ fn happens(i: u64) -> (StreamId, Event) {
     }
 }
 
+fn key() -> ViewsKey {
+    ViewsKey::new(&[7; 32])
+}
+
 fn dump(snapshot: &Snapshot) -> Digest {
     snapshot.digest().unwrap()
 }
@@ -75,7 +79,7 @@ fn dump(snapshot: &Snapshot) -> Digest {
 fn prj_1_incremental_views_equal_rebuilt_ones() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
-    let views = Views::new(dir.path());
+    let views = Views::new(dir.path(), Some(key()));
     append(
         &store,
         StreamId::WORKSPACE,
@@ -105,7 +109,7 @@ fn prj_1_incremental_views_equal_rebuilt_ones() {
 fn kept_states_are_what_the_log_adds_up_to() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
-    let views = Views::keeping(dir.path(), 16);
+    let views = Views::keeping(dir.path(), key(), 16);
     let ann = [ActorRegistered { name: "ann".into() }.into()];
     append(&store, StreamId::WORKSPACE, &ann, Origin::This);
     for i in 0..99_u64 {
@@ -128,7 +132,8 @@ fn kept_states_are_what_the_log_adds_up_to() {
     views.rebuild(&store).unwrap();
     agree(&views, "kept by a rebuild");
     assert_eq!(views.kept_before(&store, 95), Some(80));
-    let wrong = |size| views.folded_beside_kept(&store, size).unwrap().1;
+    let stored = views.unproven();
+    let wrong = |size| stored.folded_beside_kept(&store, size).unwrap().1;
     assert_eq!(wrong(100), None);
     let rows = redb::TableDefinition::<(&str, &[u8], u64), &[u8]>::new("kept");
     let db = redb::Database::open(dir.path().join("views.redb")).unwrap();
@@ -156,7 +161,7 @@ fn kept_states_of_another_history_do_not_count() {
     };
     let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
     let (first, second) = (grow(&one, 1, 0), grow(&other, 2, 100));
-    let views = Views::keeping(&one, 16);
+    let views = Views::keeping(&one, key(), 16);
     views.update(&first).unwrap();
     assert_eq!(views.kept_before(&first, 41), Some(32));
     assert_eq!(views.kept_before(&second, 41), None);

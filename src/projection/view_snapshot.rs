@@ -5,17 +5,23 @@
 //! A row is kept once for each stretch in which it changed, so they take about as much room as
 //! the views. A state counts only while the log has the root that it had then.
 
-use redb::{ReadTransaction, Table, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableTable as _, Table, TableDefinition, TableError, WriteTransaction,
+};
 
 use super::ViewError;
-use crate::store::Store;
+use super::proof::{RowSum, ViewsKey};
+use crate::store::{Access, Store, View};
 use crate::tlog::{Hash, tree_root};
 
 /// Raise it when these tables change: views and kept states are then rebuilt.
-pub(super) const REVISION: u32 = 1;
+pub(super) const REVISION: u32 = 2;
 
 /// Events between kept states: at most so many are folded to look back.
 pub(super) const EVENTS: u64 = 64 * 1024;
+
+/// Their name among the cursors.
+pub(super) const CURSOR: &str = "kept";
 
 type Key = (&'static str, &'static [u8], u64);
 
@@ -27,14 +33,12 @@ const ROOTS: TableDefinition<'static, u64, &'static [u8; 32]> = TableDefinition:
 
 /// The root of the log when it had `size` events.
 pub(super) fn root(store: &Store, size: u64) -> Result<Hash, ViewError> {
-    store.read(|log| Ok(tree_root(&mut log.tree(), size)?))
+    store.read(|log| root_in(log, size))
 }
 
-/// Drops every kept state.
-pub(super) fn drop_all(txn: &WriteTransaction) -> Result<(), ViewError> {
-    txn.delete_table(ROWS)?;
-    txn.delete_table(ROOTS)?;
-    Ok(())
+/// The same in a log that is open.
+pub(super) fn root_in<A: Access>(log: &View<A>, size: u64) -> Result<Hash, ViewError> {
+    if size == log.size() { Ok(log.root()) } else { Ok(tree_root(&mut log.tree(), size)?) }
 }
 
 /// The kept states, for writing.
@@ -48,29 +52,54 @@ impl<'t> ViewSnapshot<'t> {
         Ok(Self { rows: txn.open_table(ROWS)?, roots: txn.open_table(ROOTS)? })
     }
 
-    /// Forgets one view, which is about to be folded anew.
-    pub(super) fn forget(&mut self, view: &str) -> Result<(), ViewError> {
-        self.rows.retain(|(name, ..), _| name != view)?;
-        Ok(())
-    }
-
     /// Keeps what a row became in a stretch.
     pub(super) fn put(
         &mut self,
-        view: &'static str,
-        key: &[u8],
-        interval: u64,
+        (view, key, interval): (&'static str, &[u8], u64),
         row: &[u8],
+        (proven_with, sum): (&ViewsKey, &mut RowSum),
     ) -> Result<(), ViewError> {
-        self.rows.insert((view, key, interval), row)?;
+        let number = interval.to_le_bytes();
+        if let Some(old) = self.rows.insert((view, key, interval), row)? {
+            sum.remove(proven_with, "kept", &[view.as_bytes(), key, &number, old.value()]);
+        }
+        sum.add(proven_with, "kept", &[view.as_bytes(), key, &number, row]);
         Ok(())
     }
 
     /// A stretch is over: the log has `size` events.
-    pub(super) fn over(&mut self, size: u64, root: Hash) -> Result<(), ViewError> {
-        self.roots.insert(size, &root.0)?;
+    pub(super) fn over(
+        &mut self,
+        size: u64,
+        root: Hash,
+        (proven_with, sum): (&ViewsKey, &mut RowSum),
+    ) -> Result<(), ViewError> {
+        let at = size.to_le_bytes();
+        if let Some(old) = self.roots.insert(size, &root.0)? {
+            sum.remove(proven_with, "kept_roots", &[&at, old.value()]);
+        }
+        sum.add(proven_with, "kept_roots", &[&at, &root.0]);
         Ok(())
     }
+}
+
+/// Adds up every row that is kept.
+pub(super) fn sum(
+    txn: &ReadTransaction,
+    key: &ViewsKey,
+    sum: &mut RowSum,
+) -> Result<(), ViewError> {
+    for row in txn.open_table(ROWS)?.iter()? {
+        let (at, row) = row?;
+        let (view, row_key, interval) = at.value();
+        let interval = interval.to_le_bytes();
+        sum.add(key, "kept", &[view.as_bytes(), row_key, &interval, row.value()]);
+    }
+    for row in txn.open_table(ROOTS)?.iter()? {
+        let (size, root) = row?;
+        sum.add(key, "kept_roots", &[&size.value().to_le_bytes(), root.value()]);
+    }
+    Ok(())
 }
 
 /// The last kept state of at most `size` events: its size, and the root the log had.

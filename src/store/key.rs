@@ -9,6 +9,9 @@ use super::StoreError;
 use crate::base::{Digest, Env, PublicKey, durable};
 use crate::tlog::NoteSigner;
 
+/// The file of the secret that the views are proven with.
+const VIEWS_SECRET: &str = "views.secret";
+
 /// A key and a line break, and room for spaces.
 const KEY_BYTES_MAX: u64 = 256;
 
@@ -78,6 +81,43 @@ impl KeyRing {
         let _ = fs::remove_file(self.path(key));
     }
 
+    /// The secret by which annals recognizes the views that it folded for this user; none before
+    /// [`Self::make_views_secret`], and none that others may read or that has another length.
+    pub fn views_secret(&self) -> Option<[u8; 32]> {
+        let file = fs::File::open(self.dir.join(VIEWS_SECRET)).ok()?;
+        let meta = file.metadata().ok().filter(fs::Metadata::is_file)?;
+        let private = meta.permissions().mode() & 0o077 == 0;
+        let mut text = String::new();
+        file.take(KEY_BYTES_MAX).read_to_string(&mut text).ok().filter(|_| private)?;
+        text.trim().parse::<Digest>().ok().map(|secret| secret.0)
+    }
+
+    /// [`Self::views_secret`], made if there is none. Losing it loses nothing but time: the views
+    /// are folded again.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the folder cannot be written.
+    pub fn make_views_secret(&self) -> Result<[u8; 32], StoreError> {
+        if let Some(secret) = self.views_secret() {
+            return Ok(secret);
+        }
+        // Never from an injected clock and seed, which others may know.
+        let [secret, name]: [[u8; 32]; 2] = [Env::system().random(), Env::system().random()];
+        let path = self.dir.join(VIEWS_SECRET);
+        let temporary = self.dir.join(format!(".{VIEWS_SECRET}.{}.tmp", Digest(name).short(16)));
+        let stored = || -> io::Result<()> {
+            let mut folder = fs::DirBuilder::new();
+            folder.recursive(true).mode(0o700).create(&self.dir)?;
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
+            writeln!(file, "{}", Digest(secret))?;
+            // Of two processes that make one at the same time the last wins.
+            fs::rename(&temporary, &path)
+        };
+        stored().map_err(StoreError::io(format!("store the secret {}", path.display())))?;
+        Ok(self.views_secret().unwrap_or(secret))
+    }
+
     /// Where the private half of `key` lies.
     pub fn path(&self, key: PublicKey) -> PathBuf {
         self.dir.join(format!("{key}.key"))
@@ -111,5 +151,20 @@ mod tests {
         }
         fs::rename(ring.path(key), ring.path(PublicKey([9; 32]))).unwrap();
         assert!(ring.load("annals/x", PublicKey([9; 32])).is_err());
+    }
+
+    #[test]
+    fn the_secret_of_the_views_stays_the_same_and_is_private() {
+        let root = tempfile::tempdir().unwrap();
+        let ring = KeyRing::new(&root.path().join("keys"));
+        assert_eq!(ring.views_secret(), None);
+        let secret = ring.make_views_secret().unwrap();
+        assert_eq!(ring.make_views_secret().unwrap(), secret);
+        let path = root.path().join("keys").join(VIEWS_SECRET);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(ring.views_secret(), None, "others may have read it");
+        assert_ne!(ring.make_views_secret().unwrap(), secret);
+        assert!(ring.views_secret().is_some());
     }
 }

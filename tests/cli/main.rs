@@ -13,6 +13,7 @@ mod attack;
 mod audit;
 mod bad_input;
 mod bad_life;
+mod changed_views;
 mod cleanup;
 mod consolidate;
 mod crash;

@@ -3,10 +3,10 @@
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::base::RunId;
 use crate::base::suggest::nearest;
-use crate::domain::Event;
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
+use crate::domain::{Event, StreamId};
 use crate::projection::Snapshot;
 use crate::projection::registry::{ModelRow, RequestRow};
 use crate::projection::runs::{RunLine, Status};
@@ -61,7 +61,7 @@ impl Workspace {
         if let Some(id) = exactly(views, text)? {
             return Ok(id);
         }
-        let model = self.find_version(views, text)?;
+        let model = self.find_version(text)?;
         let fitting = FittingRuns::of(views, text)?;
         match (model, fitting.named.as_slice()) {
             (Some(model), named) if named.iter().all(|(id, _)| *id == model.run()) => {
@@ -101,18 +101,20 @@ impl Workspace {
         if let Some(id) = exactly(views, text)? {
             return Ok(Named::Run(id));
         }
-        match self.find_version(views, text)? {
+        match self.find_version(text)? {
             Some(model) => Ok(Named::Version(Box::new(model))),
             None => self.find_run(views, text).map(Named::Run),
         }
     }
 
     /// The version of a production model that `text` names: `NAME` for the one in production, else
-    /// the newest, `NAME@2` or `NAME@1.1.0`, or an alias; none where no model is called so.
+    /// the newest, `NAME@2` or `NAME@1.1.0`, or an alias; none where no model is called so. It is
+    /// read from the log: its files are loaded, moved and vouched for.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a version that there is not.
-    pub fn find_version(&self, views: &Snapshot, text: &str) -> Result<Option<ModelRow>> {
+    pub fn find_version(&self, text: &str) -> Result<Option<ModelRow>> {
+        let views = self.registry()?;
         let alias = views.aliases()?.into_iter().find(|alias| alias.alias == text);
         if let Some(alias) = alias {
             let mut versions = views.versions(&alias.name)?.into_iter();
@@ -134,6 +136,14 @@ impl Workspace {
         found.map(Some)
     }
 
+    /// The models, their versions and aliases, and the requests, from the log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn registry(&self) -> Result<Snapshot> {
+        self.snapshot_of(&[StreamId::REGISTRY])
+    }
+
     /// The production name that `text` means, for verbs that change what is in production: an
     /// alias and `NAME@VERSION` mean it where that version is in production; a text that names no
     /// model is returned as it is.
@@ -141,11 +151,11 @@ impl Workspace {
     /// # Errors
     /// [`ErrorKind::Rejected`] for a version that is not in production.
     pub fn production_name(&self, text: &str) -> Result<String> {
-        let views = self.snapshot()?;
+        let views = self.registry()?;
         if !views.versions(text)?.is_empty() {
             return Ok(text.to_owned());
         }
-        let Some(model) = self.find_version(&views, text)? else { return Ok(text.to_owned()) };
+        let Some(model) = self.find_version(text)? else { return Ok(text.to_owned()) };
         let current = views.production()?.into_iter().find(|current| current.name == model.name);
         match current {
             Some(current) if current.number == model.number => Ok(model.name),
@@ -169,11 +179,11 @@ impl Workspace {
     /// # Errors
     /// [`ErrorKind::NotFound`] for a version that there is not.
     pub fn model_and_version(&self, text: &str) -> Result<(String, Option<u32>)> {
-        let views = self.snapshot()?;
+        let views = self.registry()?;
         if !views.versions(text)?.is_empty() {
             return Ok((text.to_owned(), None));
         }
-        let found = self.find_version(&views, text)?;
+        let found = self.find_version(text)?;
         Ok(found.map_or((text.to_owned(), None), |model| (model.name, Some(model.number))))
     }
 
@@ -183,7 +193,7 @@ impl Workspace {
     /// # Errors
     /// [`ErrorKind::NotFound`] and [`ErrorKind::Usage`] as for runs.
     pub fn find_request(&self, views: &Snapshot, text: &str) -> Result<RequestRow> {
-        let requests = views.requests()?;
+        let requests = self.registry()?.requests()?;
         let run = self.find_run(views, text).ok();
         let fits = |row: &&RequestRow| {
             row.request().to_string().starts_with(text)

@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::app::{Error, ErrorKind, Layout, Result, Workspace};
+use crate::domain::StreamId;
 use crate::projection::files::{Edited, Exporter, Regenerated};
-use crate::projection::{Snapshot, ViewError, Views};
+use crate::projection::{Snapshot, ViewError, Views, ViewsKey};
+
+/// What somebody is told whose views were changed behind annals' back.
+pub(in crate::app) const CHANGED_VIEWS: &str =
+    ".annals/views.redb was changed by something other than annals";
 
 impl From<ViewError> for Error {
     fn from(error: ViewError) -> Self {
@@ -31,7 +36,27 @@ impl From<ViewError> for Error {
 impl Workspace {
     /// The views of this workspace, or of a copied log.
     pub fn views(&self) -> Views {
-        if self.scope.alone { Views::in_memory() } else { Views::new(&self.annals_dir()) }
+        if self.scope.alone {
+            return Views::in_memory();
+        }
+        let read = || self.key_ring().views_secret().map(|secret| ViewsKey::new(&secret));
+        let key = self.views_key.get().cloned().or_else(read);
+        if let Some(key) = &key {
+            let _ = self.views_key.set(key.clone());
+        }
+        Views::new(&self.annals_dir(), key)
+    }
+
+    /// [`Self::views`], to be written: makes the user's secret that proves them if there is none.
+    ///
+    /// # Errors
+    /// When the secret cannot be stored.
+    pub(in crate::app) fn writable_views(&self) -> Result<Views> {
+        if !self.scope.alone && self.views_key.get().is_none() {
+            let secret = self.key_ring().make_views_secret()?;
+            let _ = self.views_key.set(ViewsKey::new(&secret));
+        }
+        Ok(self.views())
     }
 
     /// Removes views whose pages are damaged, and says whether they were.
@@ -59,6 +84,27 @@ impl Workspace {
         }
     }
 
+    /// [`Self::snapshot`] for decisions about many runs: of stored views every row is read and has
+    /// to fit their proof, else the log is folded.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn summed_snapshot(&self) -> Result<Snapshot> {
+        match self.scope.size {
+            Some(size) => Ok(self.views().summed().as_of(&self.store, size)?),
+            None => Ok(self.views().summed().read(&self.store)?),
+        }
+    }
+
+    /// What `streams` alone add up to, read from the log: for decisions about what they are of.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn snapshot_of(&self, streams: &[StreamId]) -> Result<Snapshot> {
+        let size = |now: u64| self.scope.size.map_or(now, |size| size.min(now));
+        Ok(self.store.read(|log| Snapshot::of_streams(log, size(log.size()), streams))?)
+    }
+
     /// Brings views and registry files up to date. Which files somebody had edited is a warning,
     /// and so is that files cannot be written: what was decided is in the log all the same.
     ///
@@ -74,7 +120,11 @@ impl Workspace {
             return Ok(());
         }
         let refreshed = || -> Result<Regenerated> {
-            self.views().update(&self.store)?;
+            if self.writable_views()?.update(&self.store)? {
+                self.warnings.push(format!(
+                    "{CHANGED_VIEWS}; the views were rebuilt from the log, and no data was lost"
+                ));
+            }
             let snapshot = self.snapshot()?;
             Ok(self.exporter_in(layout).regenerate(&snapshot, &self.settings.project)?)
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use crate::domain::workspace::{
     LayoutKind, WorkspaceCommand, WorkspaceEvent, WorkspaceState, WorkspaceStream,
 };
 use crate::domain::{Decider as _, Name};
+use crate::projection::ViewsKey;
 use crate::store::{Blobs, Filter, KeyRing, Reader, Store, StoreError};
 use crate::tlog::NoteSigner;
 
@@ -119,6 +120,8 @@ pub struct Workspace {
     /// Whether decisions are made and shown but nothing is written (`--dry-run`).
     pub(in crate::app) dry_run: bool,
     keys: KeyRing,
+    /// What proves the stored views, once it was read.
+    pub(in crate::app) views_key: OnceLock<ViewsKey>,
     pub(in crate::app) scope: ReadScope,
 }
 
@@ -360,6 +363,7 @@ impl Workspace {
             warnings,
             dry_run: false,
             keys,
+            views_key: OnceLock::new(),
             scope,
         }
     }

@@ -236,7 +236,7 @@ pub fn bump_version(
 /// # Errors
 /// [`ErrorKind::NotFound`] for a name that never was in production.
 pub fn versions(workspace: &Workspace, name: &str) -> Result<(Vec<ModelRow>, Option<u32>)> {
-    let views = workspace.snapshot()?;
+    let views = workspace.registry()?;
     let versions = views.versions(name)?;
     if versions.is_empty() {
         let what = "production model";

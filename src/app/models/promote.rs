@@ -12,7 +12,7 @@ use crate::app::models::repair::FolderDamage;
 use crate::app::moves;
 use crate::app::runs::run_files::{Location, RecordedFile, files_of_state};
 use crate::app::runs::train::ensemble;
-use crate::app::{Error, ErrorKind, Mode, Result, Session, Workspace, models, runs};
+use crate::app::{Error, ErrorKind, Mode, Result, Session, Workspace, fold_registry, models, runs};
 use crate::base::{Digest, FileDigests, MoveId, RequestId, RunId};
 use crate::domain::IdentityLevel;
 use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, MovedFile};
@@ -512,6 +512,10 @@ fn decide_request(
     command: RegistryCommand,
 ) -> Result<Decided> {
     let decided = workspace.decide(verb, |tx| {
+        // The run of the request, as the log has it.
+        let requested = fold_registry(tx.log())?;
+        let requested = requested.requests.get(&request).map(|found| found.requested.run);
+        let run = requested.unwrap_or(run);
         let mut facts = PromotionFacts::read(tx.log(), run, &workspace.caller.actor, tx.key())?;
         if matches!(command, RegistryCommand::Approve { .. }) {
             facts.files.refuse_removed()?;

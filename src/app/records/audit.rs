@@ -211,7 +211,7 @@ fn on_disk(workspace: &Workspace, facts: &AuditFacts, deep: bool) -> Result<Work
         line: difference.line,
     });
     files.disagreeing = disagreeing.collect();
-    let misplaced = records::misplaced(workspace, &workspace.snapshot()?)?;
+    let misplaced = records::misplaced(workspace, &workspace.summed_snapshot()?)?;
     files.misplaced = misplaced.into_iter().map(|finding| finding.what).collect();
     Ok(files)
 }

@@ -189,11 +189,13 @@ pub fn position_of(workspace: &Workspace, what: &str) -> Result<u64> {
     let views = workspace.snapshot()?;
     match workspace.find_named(&views, what)? {
         Named::Version(model) => {
-            let alias = views.aliases()?.into_iter().find(|alias| alias.alias == what);
+            let alias =
+                workspace.registry()?.aliases()?.into_iter().find(|alias| alias.alias == what);
             Ok(model.placed.position.max(alias.map_or(0, |alias| alias.position)))
         }
         Named::Run(run) => {
-            let run = views.run(run)?.ok_or_else(|| {
+            let found = workspace.snapshot_of(&[run.into()])?.run(run)?;
+            let run = found.ok_or_else(|| {
                 Error::new(ErrorKind::NotFound, format!("nothing is known of {what}"))
             })?;
             Ok(run.ended_position.unwrap_or(run.started_position))

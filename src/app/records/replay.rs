@@ -39,7 +39,7 @@ pub struct ReplayedFiles {
 /// # Errors
 /// When the log cannot be read or files cannot be written.
 pub fn replay(workspace: &Workspace) -> Result<Replayed> {
-    workspace.views().rebuild(&workspace.store)?;
+    workspace.writable_views()?.rebuild(&workspace.store)?;
     let snapshot = workspace.snapshot()?;
     let regenerated = workspace.exporter().regenerate(&snapshot, &workspace.settings.project)?;
     workspace.tell_edits(&regenerated);
@@ -74,7 +74,9 @@ fn differences(workspace: &Workspace, size: Option<u64>) -> Result<Vec<FileDiffe
 }
 
 fn differences_now(workspace: &Workspace) -> Result<Vec<FileDifference>> {
-    let (stored, views) = (workspace.snapshot()?, workspace.views());
+    // What is stored is compared as it is, proven or not.
+    let views = workspace.views().unproven();
+    let stored = views.read(&workspace.store)?;
     let (rebuilt, wrong) = views.folded_beside_kept(&workspace.store, stored.size())?;
     let mut differences = workspace.exporter().check(&rebuilt, &workspace.settings.project)?;
     differences.extend(differing(&rebuilt, &stored)?);

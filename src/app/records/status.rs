@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::stored_files::{CheckedFile, Depth, FileKind, FileState, ReadProgress, check_files};
 use crate::app::core::admitted::counting_checkpoint;
+use crate::app::core::refresh::CHANGED_VIEWS;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::{Digest, RunId};
@@ -250,11 +251,17 @@ pub fn doctor(
             "it changes nothing; `annals log` shows who appended it and when",
         ));
     }
+    if workspace.views().is_changed(&workspace.store)? {
+        findings.push(finding(
+            CHANGED_VIEWS.into(),
+            "nothing was read from it; the next changing verb or `annals replay` rebuilds it",
+        ));
+    }
     for left in workspace.left_behind()? {
         findings.push(finding(left, "the next changing verb clears it"));
     }
-    let differences =
-        workspace.exporter().check(&workspace.snapshot()?, &workspace.settings.project)?;
+    let views = workspace.summed_snapshot()?;
+    let differences = workspace.exporter().check(&views, &workspace.settings.project)?;
     for difference in differences {
         findings.push(finding(
             format!("{} is {}", difference.file, difference.what),
@@ -262,7 +269,7 @@ pub fn doctor(
         ));
     }
     let mut reported = Vec::new();
-    for run in workspace.snapshot()?.runs()?.iter() {
+    for run in views.runs()?.iter() {
         let run = run?;
         if runs::is_reported(&run) {
             reported.push((run.run, run.experiment_id.to_owned()));
@@ -279,9 +286,9 @@ pub fn doctor(
         ));
     }
     findings.extend(workspace.partings()?);
-    findings.extend(records::misplaced(workspace, &workspace.snapshot()?)?);
+    findings.extend(records::misplaced(workspace, &views)?);
     let redacted = runs::redacted_files(workspace)?;
-    for model in workspace.snapshot()?.production()? {
+    for model in workspace.registry()?.production()? {
         findings.extend(models::damaged_model(workspace, &model));
         for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
             let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));

@@ -23,8 +23,7 @@ pub(in crate::app) struct Subject {
 /// What is about the model that `text` names: `NAME`, or of one version `NAME@VERSION` or an
 /// alias. A name may have requests and no version yet.
 pub(in crate::app) fn subject(workspace: &Workspace, text: &str) -> Result<Subject> {
-    let version =
-        workspace.find_version(&workspace.snapshot()?, text)?.filter(|row| row.name != text);
+    let version = workspace.find_version(text)?.filter(|row| row.name != text);
     let number = version.as_ref().map(|row| row.number);
     let name = version.map_or_else(|| text.to_owned(), |row| row.name);
     let mut subject = Subject {

@@ -19,7 +19,6 @@ use crate::domain::run::{
 };
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Decider as _, Envelope, Event, Header, StreamId, kind_named};
-use crate::projection::Snapshot;
 use crate::projection::registry::{FileRow, ModelRow};
 use crate::store::Reader;
 
@@ -97,14 +96,14 @@ pub fn why(workspace: &Workspace, what: &str, cwd: &Path) -> Result<Node> {
     if let (false, Err(error)) = (digits, named) {
         return Err(error.hint("a model, a run, a file or a digest has a history"));
     }
-    bytes(workspace, &views, what, &digest)
+    bytes(workspace, what, &digest)
 }
 
 /// The chain behind the bytes with a digest: the model they are of, else the run that made
 /// them, else the runs that used them.
-fn bytes(workspace: &Workspace, views: &Snapshot, what: &str, digest: &str) -> Result<Node> {
+fn bytes(workspace: &Workspace, what: &str, digest: &str) -> Result<Node> {
     let mut models = Vec::new();
-    for model in views.all_versions()?.iter().rev() {
+    for model in workspace.registry()?.all_versions()?.iter().rev() {
         let named = |(_, blake3, _, sha256): &&FileRow| {
             blake3.starts_with(digest)
                 || sha256.as_ref().is_some_and(|sha256| sha256.starts_with(digest))

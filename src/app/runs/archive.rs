@@ -180,7 +180,7 @@ fn unless_taken(workspace: &Workspace, run: RunId, to: &str) -> Result<String> {
             break;
         }
         let folded = place.to_lowercase();
-        let others = workspace.snapshot()?.run_details()?;
+        let others = workspace.summed_snapshot()?.run_details()?;
         let in_the_way =
             |other: &RunDetails| other.id != run.0 && other.folder.to_lowercase() == folded;
         if !others.iter().any(in_the_way) {

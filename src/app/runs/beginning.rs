@@ -154,7 +154,7 @@ fn discard_unbegun(
 
 fn known_runs(workspace: &Workspace) -> Result<KnownRuns> {
     let mut runs = KnownRuns::default();
-    for run in workspace.snapshot()?.run_details()? {
+    for run in workspace.summed_snapshot()?.run_details()? {
         runs.ids.insert(run.experiment_id);
         runs.folders.insert(run.folder);
     }

@@ -73,7 +73,7 @@ impl Cleanup {
 /// # Errors
 /// When views or folders cannot be read.
 fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let (policy_revision, policy) = views.policy()?;
     let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
     let due = due(workspace, &views, &policy, Some(keep))?;
@@ -205,7 +205,7 @@ pub fn cleanup(workspace: &Workspace, request: &CleanupRequest, mode: Mode) -> R
 /// # Errors
 /// As [`cleanup`].
 pub fn housekeep(workspace: &Workspace, forced: bool) -> Result<Option<Cleanup>> {
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let (policy_revision, policy) = views.policy()?;
     let rules = &policy.debug_experiments;
     let keep = rules.min_experiments_before_archive;

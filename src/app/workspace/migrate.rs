@@ -18,6 +18,7 @@ use crate::app::{
 };
 use crate::app::{fold_registry, fold_workspace};
 use crate::base::{MoveId, Timestamp, failpoint};
+use crate::domain::StreamId;
 use crate::domain::file_move::{
     Migrated, MigrationOrder, MoveMode, MovePlan, MovePurpose, MovedFile,
 };
@@ -66,7 +67,7 @@ fn plan_migration(workspace: &Workspace, to: LayoutKind) -> Result<Migration> {
         no_own_paths(workspace, to)?;
         Layout::new(to)
     };
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let (_, policy) = views.policy()?;
     let mut runs = views.run_details()?;
     runs.retain(|run| run.deleted.is_none());
@@ -268,7 +269,7 @@ fn migrate_one(
 fn files_in(workspace: &Workspace, to: LayoutKind, row: &LayoutMove) -> Result<Vec<MovedFile>> {
     let mut files = effect::survey(&workspace.root, &row.from)?;
     let Migrated::Run { run, .. } = &row.what else { return Ok(files) };
-    let details = workspace.snapshot()?.run(*run)?;
+    let details = workspace.snapshot_of(&[(*run).into()])?.run(*run)?;
     let layout = Layout::new(to);
     for (name, path, digest, _) in details.iter().flat_map(|run| &run.artifacts) {
         let Some(path) = path else { continue };
@@ -293,7 +294,9 @@ fn remove_empty_places(workspace: &Workspace, migration: &Migration) {
     if migration.to != before.kind {
         places.extend(before.pretrained());
     }
-    if let Ok((_, policy)) = workspace.snapshot().and_then(|views| Ok(views.policy()?)) {
+    if let Ok((_, policy)) =
+        workspace.snapshot_of(&[StreamId::POLICY]).and_then(|views| Ok(views.policy()?))
+    {
         use crate::domain::run::Archive::{Archived, Baseline, Debug};
         places.extend([Debug, Baseline, Archived].map(|kind| before.archive(kind, &policy)));
     }

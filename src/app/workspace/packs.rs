@@ -84,7 +84,7 @@ fn logs_before(workspace: &Workspace, before: Timestamp) -> Result<(LogPack, Vec
         return Err(Error::new(ErrorKind::Rejected, message)
             .hint("each run keeps its own; `annals archive --compress` packs it with the run"));
     }
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let mut logs = loose_logs(&views)?;
     logs.retain(|log| log.ended < before && workspace.blobs.contains(log.digest));
     let packed = |log: &StandaloneLog| -> Result<PackedLog> {

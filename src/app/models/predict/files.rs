@@ -43,7 +43,8 @@ pub fn model(workspace: &Workspace, text: &str, programs: &Programs) -> Result<M
     let run = match workspace.find_named(&views, text)? {
         Named::Run(run) => run,
         Named::Version(model) => {
-            let current = views.production()?.into_iter().find(|m| m.name == model.name);
+            let production = workspace.registry()?.production()?;
+            let current = production.into_iter().find(|m| m.name == model.name);
             let is_current = current.is_some_and(|current| current.number == model.number);
             if is_current {
                 return model_in_production(workspace, &model, programs);
@@ -60,9 +61,11 @@ pub fn model(workspace: &Workspace, text: &str, programs: &Programs) -> Result<M
             model.run()
         }
     };
-    let details = views
+    // What is loaded and executed follows from the log alone.
+    let details = workspace
+        .snapshot_of(&[run.into()])?
         .run(run)?
-        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no view")))?;
+        .ok_or_else(|| Error::new(ErrorKind::Bug, format!("BUG: run {run} is in no event")))?;
     let place = RunFiles::of_details(&details, runs::redacted_files(workspace)?);
     let recorded = files_of_details(&details);
     runs::model_available(workspace, &place, &recorded)?;

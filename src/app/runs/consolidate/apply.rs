@@ -14,12 +14,12 @@ use crate::app::runs::archive::{RelocationFacts, changed_meanwhile};
 use crate::app::runs::cleanup::bars_one_run;
 use crate::app::{ArchiveRequest, Error, ErrorKind, Result, Session, Workspace, runs};
 use crate::base::{Digest, MoveId, RunId, failpoint};
-use crate::domain::Event;
 use crate::domain::file_move::{MoveMode, MovePlan, MovePurpose, RemovalOrder};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::policy::Action;
 use crate::domain::run::{Archive, Pack};
 use crate::domain::workspace::{ConsolidationResult, WorkspaceCommand, WorkspaceStream};
+use crate::domain::{Event, StreamId};
 use crate::effect;
 use crate::projection::Snapshot;
 
@@ -95,7 +95,7 @@ pub fn apply_consolidation(workspace: &Workspace, digits: &str) -> Result<Applie
 /// As [`apply_consolidation`], before anything is written.
 pub fn check_consolidation(workspace: &Workspace, digits: &str) -> Result<Planned> {
     let planned = plan::shown_plan(workspace, digits)?;
-    let before = Progress::of(&workspace.snapshot()?, &planned)?;
+    let before = Progress::of(&workspace.summed_snapshot()?, &planned)?;
     if planned.plan.moving().any(|row| before.after(row).is_none()) {
         still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
     }
@@ -105,7 +105,7 @@ pub fn check_consolidation(workspace: &Workspace, digits: &str) -> Result<Planne
 fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Result<Applied> {
     let planned = plan::shown_plan(workspace, digits)?;
     session.transact(|tx| exclusive(tx))?;
-    let before = Progress::of(&workspace.snapshot()?, &planned)?;
+    let before = Progress::of(&workspace.summed_snapshot()?, &planned)?;
     // What is done already is not judged again.
     if planned.plan.moving().any(|row| before.after(row).is_none()) {
         still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
@@ -120,7 +120,7 @@ fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Resul
             Err(error) => return Err(error),
         }
     }
-    let progress = Progress::of(&workspace.snapshot()?, &planned)?;
+    let progress = Progress::of(&workspace.summed_snapshot()?, &planned)?;
     let rows = || planned.plan.moving();
     let applied = Applied {
         plan_digest: planned.plan_digest,
@@ -150,7 +150,11 @@ fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Resul
 
 fn was_applied(workspace: &Workspace, planned: &Planned) -> Result<bool> {
     let plan = planned.plan_digest.to_string();
-    Ok(workspace.snapshot()?.consolidations()?.iter().any(|row| row.plan == plan))
+    Ok(workspace
+        .snapshot_of(&[StreamId::WORKSPACE])?
+        .consolidations()?
+        .iter()
+        .any(|row| row.plan == plan))
 }
 
 fn carry_out_row(

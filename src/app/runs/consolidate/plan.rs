@@ -162,7 +162,7 @@ fn plan_beginning(workspace: &Workspace, digits: &str) -> Result<Digest> {
 
 /// What a consolidation would do now.
 pub(super) fn consolidation_now(workspace: &Workspace) -> Result<ConsolidationPlan> {
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let (policy_revision, policy) = views.policy()?;
     let held = runs::kept_because(workspace, &views)?;
     let (members, places) = members(&views, &policy, held, workspace.layout.kind)?;

@@ -146,7 +146,8 @@ pub fn log_metrics(workspace: &Workspace, run: RunId, points: &MetricPoints) -> 
     Ok(step)
 }
 
-/// The series of a run as the views have them, to be brought up to date in a transaction.
+/// The series of a run as the views have them, to be brought up to date in a transaction. Only the
+/// step of a point may follow from them; what a run ended with is read from the log.
 fn known_series(workspace: &Workspace, run: RunId) -> Result<KnownSeries> {
     let snapshot = workspace.snapshot()?;
     Ok(KnownSeries { rows: snapshot.metrics(run)?, size: snapshot.size() })
@@ -249,13 +250,12 @@ fn free_path(
 pub fn finish_run(workspace: &Workspace, run: RunId, finish: &RunResult) -> Result<RunState> {
     line::check(&finish.values)?;
     let (given, evaluations) = (finish.values.clone(), finish.evaluations.clone());
-    let known = known_series(workspace, run)?;
     let ended = report(workspace, "run finish", |tx| {
-        let rows = known.now(tx, run)?;
+        let (rows, typed) = recorded_series(tx, run)?;
         let steps = rows.iter().map(|row| row.highest_step).max().unwrap_or(0);
         let last: Vec<FinalMetric> = rows.into_iter().map(last_value).collect();
         let scores: Vec<FinalMetric> = evaluations.iter().flat_map(line::scores).collect();
-        let by = provenance(finish.source, &given, [&last, &scores], typed_before(tx, run)?);
+        let by = provenance(finish.source, &given, [&last, &scores], typed);
         let metrics = merged([last, scores, given]);
         let (metrics, left) = fitting(metrics, &evaluations);
         let started = admitted(tx.log(), run)?.first().map(|e| e.header.dated());
@@ -375,41 +375,48 @@ struct KnownSeries {
 impl KnownSeries {
     /// The series as they are in a transaction: with the points that were recorded since.
     fn now(&self, tx: &Tx<'_, '_>, run: RunId) -> Result<Vec<MetricRow>> {
-        let log = tx.log();
         let keyed = |row: &MetricRow| ((row.split, row.name.clone()), row.clone());
-        let mut rows: BTreeMap<(Option<Split>, String), MetricRow> =
-            self.rows.iter().map(keyed).collect();
-        for envelope in log.events(self.size..log.size(), &Filter::stream(run.into()))? {
-            let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = envelope.event() else {
-                continue;
-            };
-            for point in recorded.batch.points() {
-                let Some(key) = recorded.batch.keys.get(usize::from(point.key)) else { continue };
-                let row = rows.remove(&(key.split, key.name.clone()));
-                rows.insert((key.split, key.name.clone()), MetricRow::with(row, key, &point));
-            }
-        }
+        let mut rows: SeriesRows = self.rows.iter().map(keyed).collect();
+        add_points(tx, run, self.size, &mut rows)?;
         Ok(rows.into_values().collect())
     }
+}
+
+/// Series by split and name.
+type SeriesRows = BTreeMap<(Option<Split>, String), MetricRow>;
+
+/// The series of a run as the log has them, and whether points were typed in.
+fn recorded_series(tx: &Tx<'_, '_>, run: RunId) -> Result<(Vec<MetricRow>, bool)> {
+    let begins = tx.log().stream(run.into(), 0)?.first().map_or(0, |first| first.header.position);
+    let mut rows = SeriesRows::new();
+    let typed = add_points(tx, run, begins, &mut rows)?;
+    Ok((rows.into_values().collect(), typed))
+}
+
+/// Adds the points of a run from a position on; returns whether some of them were typed in.
+fn add_points(tx: &Tx<'_, '_>, run: RunId, from: u64, rows: &mut SeriesRows) -> Result<bool> {
+    let log = tx.log();
+    let points =
+        Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
+    let mut typed = false;
+    log.scan(from..log.size(), &points, |envelope| {
+        typed |= envelope.header.provenance == Provenance::Typed;
+        let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = envelope.event() else {
+            return Ok(());
+        };
+        for point in recorded.batch.points() {
+            let Some(key) = recorded.batch.keys.get(usize::from(point.key)) else { continue };
+            let row = rows.remove(&(key.split, key.name.clone()));
+            rows.insert((key.split, key.name.clone()), MetricRow::with(row, key, &point));
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(typed)
 }
 
 fn last_value(row: MetricRow) -> FinalMetric {
     let MetricRow { name, split, direction, last, .. } = row;
     FinalMetric { key: MetricKey { name, split, direction }, value: last.1 }
-}
-
-/// Whether points of a run were typed in.
-fn typed_before(tx: &Tx<'_, '_>, run: RunId) -> Result<bool> {
-    let log = tx.log();
-    let begins = admitted(log, run)?.first().map_or(0, |first| first.header.position);
-    let points =
-        Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
-    let mut typed = false;
-    log.scan(begins..log.size(), &points, |event| {
-        typed |= event.header.provenance == Provenance::Typed;
-        Ok::<_, Error>(())
-    })?;
-    Ok(typed)
 }
 
 /// How the final values of a run came to the log: typed, if a person gave them or the points behind

@@ -68,7 +68,7 @@ struct Move {
 
 /// The folders and files of annals in this workspace.
 pub(super) fn redaction_scope(workspace: &Workspace) -> Result<Scope> {
-    let views = workspace.snapshot()?;
+    let views = workspace.summed_snapshot()?;
     let (_, policy) = views.policy()?;
     let layout = &workspace.layout;
     let archives = [Archive::Debug, Archive::Baseline, Archive::Archived];

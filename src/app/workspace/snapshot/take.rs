@@ -247,7 +247,7 @@ pub(super) fn put_or_digest(workspace: &Workspace, bytes: &[u8]) -> Result<FileD
 /// The models in production, whose files the blob store has.
 fn keep_models(workspace: &Workspace, entries: &mut Vec<Entry>) -> Result<Vec<(String, String)>> {
     let mut models = Vec::new();
-    for model in workspace.snapshot()?.production()? {
+    for model in workspace.registry()?.production()? {
         for (path, digest, bytes, sha256) in model.files {
             let bug = |_| Error::new(ErrorKind::Bug, "BUG: a model's file has no digest");
             let digest = digest.parse().map_err(bug)?;
@@ -274,7 +274,7 @@ fn keep_runs(
         let state = workspace.store.read(|log| fold_run(log, *run))?;
         entries.extend(stored_files(workspace, &state));
     }
-    runs.extend(workspace.snapshot()?.production()?.iter().map(ModelRow::run));
+    runs.extend(workspace.registry()?.production()?.iter().map(ModelRow::run));
     runs.sort_unstable();
     runs.dedup();
     Ok(runs)
