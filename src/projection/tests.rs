@@ -132,6 +132,15 @@ fn kept_states_are_what_the_log_adds_up_to() {
     views.rebuild(&store).unwrap();
     agree(&views, "kept by a rebuild");
     assert_eq!(views.kept_before(&store, 95), Some(80));
+    // A copied file has no seal: its rows are summed.
+    let [file, copy] = ["views.redb", "copy"].map(|name| dir.path().join(name));
+    std::fs::copy(&file, &copy).unwrap();
+    std::fs::rename(&copy, &file).unwrap();
+    assert_eq!(views.kept_before(&store, 95), Some(80));
+    let of_another = Views::keeping(dir.path(), ViewsKey::new(&[8; 32]), 16);
+    assert_eq!(of_another.kept_before(&store, 95), None, "proven with another key");
+    assert!(!views.is_changed(&store).unwrap() && !of_another.is_changed(&store).unwrap());
+    let proven = views.clone();
     let stored = views.unproven();
     let wrong = |size| stored.folded_beside_kept(&store, size).unwrap().1;
     assert_eq!(wrong(100), None);
@@ -143,6 +152,11 @@ fn kept_states_are_what_the_log_adds_up_to() {
     drop(db);
     assert_eq!(wrong(47), None);
     assert_eq!(wrong(100), Some(48));
+    assert_eq!(proven.kept_before(&store, 95), None, "rows that do not fit the proof");
+    assert!(proven.is_changed(&store).unwrap());
+    assert!(proven.update(&store).unwrap(), "the next writer says so");
+    assert!(!proven.update(&store).unwrap());
+    assert_eq!(proven.kept_before(&store, 95), Some(80));
 }
 
 #[test]

@@ -72,12 +72,15 @@ impl Cleanup {
 ///
 /// # Errors
 /// When views or folders cannot be read.
-fn plan_cleanup(workspace: &Workspace, request: &CleanupRequest) -> Result<Cleanup> {
-    let views = workspace.summed_snapshot()?;
+fn plan_cleanup(
+    workspace: &Workspace,
+    views: &Snapshot,
+    request: &CleanupRequest,
+) -> Result<Cleanup> {
     let (policy_revision, policy) = views.policy()?;
     let keep = request.keep.unwrap_or(policy.debug_experiments.min_experiments_before_archive);
-    let due = due(workspace, &views, &policy, Some(keep))?;
-    let moves = moves(workspace, &views, due, request)?;
+    let due = due(workspace, views, &policy, Some(keep))?;
+    let moves = moves(workspace, views, due, request)?;
     Ok(Cleanup { policy_revision, keep, moves })
 }
 
@@ -192,11 +195,11 @@ fn moves(
 /// When a run's files cannot be moved; those before it are in their archives.
 pub fn cleanup(workspace: &Workspace, request: &CleanupRequest, mode: Mode) -> Result<Cleanup> {
     if mode == Mode::DryRun {
-        return plan_cleanup(workspace, request);
+        return plan_cleanup(workspace, &workspace.snapshot()?, request);
     }
     // What a crash left may be due as well.
     workspace.recover()?;
-    let plan = plan_cleanup(workspace, request)?;
+    let plan = plan_cleanup(workspace, &workspace.summed_snapshot()?, request)?;
     archive_all_due(workspace, plan, request)
 }
 
@@ -205,19 +208,19 @@ pub fn cleanup(workspace: &Workspace, request: &CleanupRequest, mode: Mode) -> R
 /// # Errors
 /// As [`cleanup`].
 pub fn housekeep(workspace: &Workspace, forced: bool) -> Result<Option<Cleanup>> {
-    let views = workspace.summed_snapshot()?;
-    let (policy_revision, policy) = views.policy()?;
-    let rules = &policy.debug_experiments;
-    let keep = rules.min_experiments_before_archive;
-    let due = due(workspace, &views, &policy, (rules.enabled || forced).then_some(keep))?;
     let request = CleanupRequest::default();
-    let moves = moves(workspace, &views, due, &request)?;
-    let plan = Cleanup { policy_revision, keep, moves };
-    // Nothing to do is nothing to record.
-    if plan.moving().next().is_none() {
+    let planned = |views: &Snapshot| -> Result<Cleanup> {
+        let (policy_revision, policy) = views.policy()?;
+        let rules = &policy.debug_experiments;
+        let keep = rules.min_experiments_before_archive;
+        let due = due(workspace, views, &policy, (rules.enabled || forced).then_some(keep))?;
+        Ok(Cleanup { policy_revision, keep, moves: moves(workspace, views, due, &request)? })
+    };
+    // Nothing to do is nothing to record. Most runs end so, and then no row is summed.
+    if planned(&workspace.snapshot()?)?.moving().next().is_none() {
         return Ok(None);
     }
-    drop(views);
+    let plan = planned(&workspace.summed_snapshot()?)?;
     archive_all_due(workspace, plan, &request).map(Some)
 }
 

@@ -95,21 +95,25 @@ pub fn apply_consolidation(workspace: &Workspace, digits: &str) -> Result<Applie
 /// As [`apply_consolidation`], before anything is written.
 pub fn check_consolidation(workspace: &Workspace, digits: &str) -> Result<Planned> {
     let planned = plan::shown_plan(workspace, digits)?;
-    let before = Progress::of(&workspace.summed_snapshot()?, &planned)?;
-    if planned.plan.moving().any(|row| before.after(row).is_none()) {
-        still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
-    }
+    judged_again(workspace, &planned)?;
     Ok(planned)
+}
+
+/// What is done of a plan; refuses the rest where it would be planned otherwise by now. What is
+/// done already is not judged again.
+fn judged_again(workspace: &Workspace, planned: &Planned) -> Result<Progress> {
+    let views = workspace.summed_snapshot()?;
+    let before = Progress::of(&views, planned)?;
+    if planned.plan.moving().any(|row| before.after(row).is_none()) {
+        still_so(&planned.plan, &plan::consolidation_now(workspace, &views)?, &before)?;
+    }
+    Ok(before)
 }
 
 fn apply_in(workspace: &Workspace, session: &Session<'_>, digits: &str) -> Result<Applied> {
     let planned = plan::shown_plan(workspace, digits)?;
     session.transact(|tx| exclusive(tx))?;
-    let before = Progress::of(&workspace.summed_snapshot()?, &planned)?;
-    // What is done already is not judged again.
-    if planned.plan.moving().any(|row| before.after(row).is_none()) {
-        still_so(&planned.plan, &plan::consolidation_now(workspace)?, &before)?;
-    }
+    let before = judged_again(workspace, &planned)?;
     let (mut done, mut stayed) = (Vec::new(), Vec::new());
     for row in planned.plan.moving().filter(|row| before.after(row).is_none()) {
         match carry_out_row(workspace, session, &planned, row) {

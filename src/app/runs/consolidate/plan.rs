@@ -114,7 +114,7 @@ struct RunFolderKey {
 /// # Errors
 /// When views or folders cannot be read, or the plan cannot be kept.
 pub fn plan_consolidation(workspace: &Workspace) -> Result<Planned> {
-    let plan = consolidation_now(workspace)?;
+    let plan = consolidation_now(workspace, &workspace.snapshot()?)?;
     let digests = workspace.blobs.put(&plan.bytes()?)?;
     Ok(Planned { plan_digest: digests.blake3, plan_sha256: digests.sha256, plan })
 }
@@ -160,12 +160,14 @@ fn plan_beginning(workspace: &Workspace, digits: &str) -> Result<Digest> {
     }
 }
 
-/// What a consolidation would do now.
-pub(super) fn consolidation_now(workspace: &Workspace) -> Result<ConsolidationPlan> {
-    let views = workspace.summed_snapshot()?;
+/// What a consolidation would do now, by `views`.
+pub(super) fn consolidation_now(
+    workspace: &Workspace,
+    views: &Snapshot,
+) -> Result<ConsolidationPlan> {
     let (policy_revision, policy) = views.policy()?;
-    let held = runs::kept_because(workspace, &views)?;
-    let (members, places) = members(&views, &policy, held, workspace.layout.kind)?;
+    let held = runs::kept_because(workspace, views)?;
+    let (members, places) = members(views, &policy, held, workspace.layout.kind)?;
     let decided = consolidate(&policy, &members, workspace.env.now());
     let sizes = sizes(workspace, &places);
     let archived = workspace.layout.archive(Archive::Archived, &policy);
