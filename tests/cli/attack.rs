@@ -328,7 +328,15 @@ fn forged_plans_move_and_remove_nothing_of_others() {
             }
         }
     }
-    still_works(&ward, "plans");
+    // Plans that leave the workspace are named; the others were nobody's to refuse.
+    let verified = ward.annals(&["verify", "--format", "json"]);
+    let findings = verified.json()["findings"].as_array().unwrap().clone();
+    let is_plan = |finding: &serde_json::Value| {
+        let what = finding["what"].as_str().unwrap();
+        what.starts_with("move.planned") && what.contains("the path leaves its folder")
+    };
+    assert!(verified.code == 10 && findings.iter().all(is_plan), "{findings:?}");
+    ward.annals(&["note", "one", "and on"]).ok();
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub fn export_tables(
 /// files; [`ErrorKind::Integrity`] when events are lost.
 pub fn export_tiles(workspace: &Workspace, folder: &Path) -> Result<ExportedTiles> {
     let most = records::log_size(workspace)?;
-    let checkpoint = workspace.store.read(|log| Ok::<_, Error>(counting_checkpoint(log, most)?))?;
+    let checkpoint = workspace.store.read(|log| counting_checkpoint(log, most))?;
     let (size, note) = checkpoint
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "no log checkpoint was signed yet"))?;
     let mut target = Folder::new(folder)?;
