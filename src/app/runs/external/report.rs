@@ -16,6 +16,7 @@ use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy, fold_run};
 use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
 use crate::base::{Digest, FileDigests, RunId, Split, Timestamp, codec, durable};
+use crate::domain::history::History;
 use crate::domain::metric::{Evaluation, FinalMetric, MetricKey};
 use crate::domain::run::{
     Ending, RunCommand, RunEvent, RunFacts, RunOutcome, RunState, RunStatus, RunStream, StoredFile,
@@ -398,8 +399,13 @@ fn add_points(tx: &Tx<'_, '_>, run: RunId, from: u64, rows: &mut SeriesRows) -> 
     let log = tx.log();
     let points =
         Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
-    let mut typed = false;
+    let (mut typed, mut history) = (false, History::of_stream(run.into()));
     log.scan(from..log.size(), &points, |envelope| {
+        // Somebody else's points are none of the run.
+        let digest = || envelope.payload.digest();
+        if !history.admit(&**log, &envelope.header, digest, None)? {
+            return Ok(());
+        }
         typed |= envelope.header.provenance == Provenance::Typed;
         let Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) = envelope.event() else {
             return Ok(());
