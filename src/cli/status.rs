@@ -6,6 +6,9 @@ use super::show::progress_line;
 use crate::app::{Result, records};
 use crate::base::counted;
 
+/// Entries that were not allowed, named one by one.
+const NOT_ALLOWED_MAX: usize = 5;
+
 /// Summarize the workspace: runs, models in production, pending requests
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,7 +63,12 @@ pub(super) fn print(workspace: &crate::app::Workspace, context: &mut Context) ->
             status.unsigned_tail
         ))?;
         ui.line(&format!("policy      revision {}", status.policy_revision))?;
-        status.not_allowed.iter().for_each(|found| ui.warn(&found.to_string()));
+        let shown = status.not_allowed.iter().take(NOT_ALLOWED_MAX);
+        shown.for_each(|found| ui.warn(&found.to_string()));
+        if let more @ 1.. = status.not_allowed.len().saturating_sub(NOT_ALLOWED_MAX) {
+            let events = counted(more, "event");
+            ui.warn(&format!("{events} more were not allowed; `annals verify` lists them"));
+        }
         for silent in &status.silent_runs {
             let (what, advice) = silent.advice();
             ui.warn(&format!("{what}; {advice}"));

@@ -14,7 +14,6 @@ use crate::base::{are, counted};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  annals verify
   annals verify --files
   annals verify --log copy.redb --against checkpoint.txt
   annals verify --key 'annals/hate/1+ed25519+AAAA'")]

@@ -1,5 +1,6 @@
-//! What the events of a few streams add up to that were allowed, for decisions: rows as the views have them, made
-//! from the log through its index while somebody waits, and never from `views.redb`.
+//! What the events of a few streams add up to that were allowed, for decisions: rows as the views
+//! have them, made from the log through its index while somebody waits, and never from
+//! `views.redb`.
 
 use super::kv::Layered;
 use super::{ALL, Snapshot, ViewError, violations};

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stdout, reason = "tests say what they tried")]
+#![allow(clippy::disallowed_methods, reason = "a test writes plain files")]
 #![allow(unreachable_pub, reason = "modules of one test")]
 
 mod claimed;

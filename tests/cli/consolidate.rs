@@ -182,6 +182,8 @@ fn a_plan_is_refused_when_log_or_files_have_moved_on() {
     train(&ward, "night_v9", "600", &[]);
     ward.annals(&["consolidate", "apply", &plan]).refused(6, "would be another one");
     assert_eq!(place(&ward, "night_v1"), "active");
+    bytes[0] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
     agree(&ward);
 }
 

@@ -76,7 +76,7 @@ pub(in crate::app) fn counting_checkpoint<A: Access>(
     size: u64,
 ) -> Result<Option<(u64, String)>> {
     let people = people(log)?;
-    // A log has a key from its beginning on: here its record is damaged, and that is said elsewhere.
+    // A log has a key from its beginning on. Here its record is damaged, which is said elsewhere.
     if people.keys().is_empty() {
         return Ok(log.checkpoint_before(size)?);
     }

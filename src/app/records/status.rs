@@ -14,7 +14,7 @@ use crate::base::{Digest, RunId};
 use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
-use crate::projection::registry::{ApprovalRow, RequestRow};
+use crate::projection::registry::{ApprovalRow, ModelRow, RequestRow};
 use crate::projection::violations::ViolationRow;
 use crate::store::WriteOptions;
 
@@ -236,7 +236,6 @@ pub fn doctor(
     depth: Depth,
     progress: &dyn ReadProgress,
 ) -> Result<Vec<Finding>> {
-    let finding = |what: String, advice: &str| Finding { what, advice: advice.to_owned() };
     let mut findings = Vec::new();
     if workspace.signer()?.is_none() {
         findings.push(finding(
@@ -245,7 +244,8 @@ pub fn doctor(
              workspace",
         ));
     }
-    for row in workspace.snapshot()?.violations()? {
+    let views = workspace.summed_snapshot()?;
+    for row in views.violations()? {
         findings.push(finding(
             NotAllowed::of(row).to_string(),
             "it changes nothing; `annals log` shows who appended it and when",
@@ -260,7 +260,6 @@ pub fn doctor(
     for left in workspace.left_behind()? {
         findings.push(finding(left, "the next changing verb clears it"));
     }
-    let views = workspace.summed_snapshot()?;
     let differences = workspace.exporter().check(&views, &workspace.settings.project)?;
     for difference in differences {
         findings.push(finding(
@@ -287,20 +286,31 @@ pub fn doctor(
     }
     findings.extend(workspace.partings()?);
     findings.extend(records::misplaced(workspace, &views)?);
-    let redacted = runs::redacted_files(workspace)?;
     for model in workspace.registry()?.production()? {
         findings.extend(models::damaged_model(workspace, &model));
-        for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
-            let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
-            findings.extend(redacted.map(|at| {
-                finding(
-                    format!("{}/{path} was redacted at event {at}", model.path),
-                    "the model's predictions have changed since; promote another run",
-                )
-            }));
-        }
+        findings.extend(redacted_in_production(workspace, &model)?);
     }
     findings.extend(stored_files(workspace, depth, progress)?);
+    Ok(findings)
+}
+
+fn finding(what: String, advice: &str) -> Finding {
+    Finding { what, advice: advice.to_owned() }
+}
+
+/// Files of a model in production that were redacted after they decided its answers.
+fn redacted_in_production(workspace: &Workspace, model: &ModelRow) -> Result<Vec<Finding>> {
+    let redacted = runs::redacted_files(workspace)?;
+    let mut findings = Vec::new();
+    for (path, digest, ..) in model.files.iter().filter(|file| decides_in_model(&file.0)) {
+        let redacted = digest.parse().ok().and_then(|d: Digest| redacted.get(&d));
+        findings.extend(redacted.map(|at| {
+            finding(
+                format!("{}/{path} was redacted at event {at}", model.path),
+                "the model's predictions have changed since; promote another run",
+            )
+        }));
+    }
     Ok(findings)
 }
 

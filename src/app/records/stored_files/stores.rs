@@ -78,6 +78,10 @@ impl Listing {
         for (inside, _) in entries {
             let path = format!("{production}/{inside}");
             let on_its_way = moving.iter().any(|folder| path.starts_with(&format!("{folder}/")));
+            if is_kept_edit(&path, &known) {
+                self.unchecked(path, "an edit of a generated file, kept beside it");
+                continue;
+            }
             if !known.contains(&path) && !on_its_way {
                 let of = registry.production.keys().find(|name| {
                     let version = registry.versions(name).last();
@@ -197,4 +201,10 @@ impl Listing {
 
 fn blob_path(digest: Digest) -> String {
     format!("{BLOBS}/{}/{digest}", digest.short(2))
+}
+
+/// Whether a file is what somebody made of a generated one, which annals set aside.
+fn is_kept_edit(path: &str, generated: &BTreeSet<String>) -> bool {
+    let parts = path.rsplit_once(".edited-");
+    parts.is_some_and(|(of, number)| number.parse::<u32>().is_ok() && generated.contains(of))
 }
