@@ -163,8 +163,8 @@ fn before(workspace: &Workspace, age_minutes: u32) -> Timestamp {
 /// names them comes first: after a crash the rest of them is garbage for the next time.
 ///
 /// # Errors
-/// As [`plan_garbage`]; [`ErrorKind::Conflict`] when young ones shall go as well while
-/// another annals is at work.
+/// When log or blobs cannot be read, or an event is of a later version;
+/// [`ErrorKind::Conflict`] when young ones shall go as well while another annals is at work.
 pub fn collect_garbage(workspace: &Workspace, age_minutes: u32, mode: Mode) -> Result<Collected> {
     if mode == Mode::DryRun {
         return plan_garbage(workspace, age_minutes);
