@@ -1,12 +1,12 @@
 //! The history: every event is judged by what lies before it, and only what was allowed counts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::refused;
 use super::people::People;
 use super::rules::Rules;
 use super::take::{author, is_proven, take_policy, take_workspace};
-use crate::base::{Digest, PublicKey, RunId};
+use crate::base::{Digest, PublicKey, RequestId, RunId};
 use crate::domain::file_move::{self, MoveEvent, MoveState};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::{self, RegistryEvent, RegistryFacts, RegistryState};
@@ -85,6 +85,8 @@ pub struct History {
     invocations: BTreeMap<u64, Invocation>,
     /// Where each invocation began.
     began: BTreeMap<StreamId, u64>,
+    /// Where each approval of a request was given last, by who gave it.
+    approved: BTreeMap<(RequestId, String), u64>,
     violations: Vec<Violation>,
     /// Whose points of which run were allowed last, with nothing but points since.
     quick: Option<(StreamId, u64, Provenance)>,
@@ -128,6 +130,7 @@ impl History {
             moves: BTreeMap::new(),
             invocations: BTreeMap::new(),
             began: BTreeMap::new(),
+            approved: BTreeMap::new(),
             violations: vec![],
             quick: None,
         }
@@ -346,6 +349,10 @@ impl History {
         let mut state = state;
         if judged.is_ok() {
             registry::RegistryStream::evolve(&mut state, event, header);
+            if let RegistryEvent::Approved(approved) = event {
+                let by = (approved.request, approved.approver.clone());
+                self.approved.insert(by, header.position);
+            }
         }
         self.registry = Some(state);
         Ok(judged)
@@ -379,7 +386,28 @@ impl History {
             key: author.key,
             vouched: &vouched,
         };
-        registry::admits(state, event, &facts, &author)
+        let files =
+            |digest: &Digest| record.state.artifacts.values().any(|file| file.digest == *digest);
+        match people.redacted(files, header.position) {
+            Some(redaction) => {
+                registry::admits(&self.since(state, redaction), event, &facts, &author)
+            }
+            None => registry::admits(state, event, &facts, &author),
+        }
+    }
+
+    /// The registry without approvals from before a redaction: people approved what was there then.
+    fn since(&self, state: &RegistryState, redaction: u64) -> RegistryState {
+        let mut state = state.clone();
+        for (request, found) in &mut state.requests {
+            let mut seen = BTreeSet::new();
+            found.approvals.retain(|approval| {
+                let by = (*request, approval.approver.clone());
+                let counts = self.approved.get(&by).is_some_and(|at| *at > redaction);
+                counts && seen.insert(by)
+            });
+        }
+        state
     }
 
     fn file_move<P: Past>(

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{PublicKey, Timestamp};
+use crate::base::{Digest, PublicKey, Timestamp};
 use crate::domain::workspace::KeyAlgorithm;
 
 /// A signing key.
@@ -38,6 +38,8 @@ pub struct People {
     pub(super) actors: BTreeMap<u64, String>,
     /// The keys, oldest first.
     pub(super) keys: Vec<KnownKey>,
+    /// Redactions, oldest first: the files that stand in the place of others since.
+    pub(super) redactions: Vec<(u64, Vec<Digest>)>,
 }
 
 impl People {
@@ -71,6 +73,13 @@ impl People {
             replaced < position && invocation.is_none_or(|began| began > replaced)
         });
         (vouched && !gone).then_some(key)
+    }
+
+    /// The last redaction before `position` that replaced one of some files.
+    pub(super) fn redacted(&self, files: impl Fn(&Digest) -> bool, position: u64) -> Option<u64> {
+        let before = self.redactions.iter().rev().filter(|(at, _)| *at < position);
+        let mut of_them = before.filter(|(_, replaced)| replaced.iter().any(&files));
+        of_them.next().map(|(at, _)| *at)
     }
 
     /// Whether the key of event `at` counted before `position`.

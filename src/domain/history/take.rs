@@ -94,6 +94,10 @@ pub(super) fn take_workspace<P: Past>(
                 key.vouched = Some(by);
             }
         }
+        WorkspaceEvent::TextRedacted(redacted) => {
+            let files = redacted.files.iter().map(|file| file.replacement);
+            people.redactions.push((header.position, files.collect()));
+        }
         _ => {}
     }
     Ok(())
