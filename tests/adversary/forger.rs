@@ -199,8 +199,9 @@ impl Field {
             finding["position"] == at && finding["what"].as_str().unwrap().contains("not allowed")
         };
         assert!(findings.iter().any(names), "{what}: {findings:?}");
-        let status = self.ward.annals(&["status"]).ok();
-        assert!(status.err.contains(&named), "{what}: {}", status.err);
+        let status = self.ward.annals(&["status", "--format", "json"]).ok().json();
+        let listed = status["not_allowed"].as_array().unwrap();
+        assert!(listed.iter().any(|found| found["position"] == at), "{what}: {listed:?}");
         let doctor = self.ward.annals(&["doctor"]);
         let said = format!("{}{}", doctor.out, doctor.err);
         assert!(doctor.code == 9 && said.contains(&named), "{what}: {said}");
