@@ -1,6 +1,6 @@
 //! The actigraphy transformer: its sizes, that it learns, resumes and answers as it was trained.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::files::fixture;
 use annals::base::{Digest, Split};
