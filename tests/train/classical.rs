@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_methods, reason = "the test reads ANNALS_SHARED")]
+#![expect(clippy::disallowed_methods, reason = "the test writes plain files")]
 #![expect(clippy::print_stdout, reason = "tests say what they skip and what they reach")]
 //! TF-IDF, logistic regression and the linear support vector machine against scikit-learn's
 //! numbers, where the shared fixtures are there.
