@@ -36,7 +36,7 @@ pub(in crate::app) fn violations<A: Access>(
 /// When the log cannot be read.
 pub(in crate::app) fn folded<S: Decider, A: Access>(log: &View<A>, id: S::Id) -> Result<S::State> {
     let stream = S::stream(id);
-    // Which uses of verbs were under way decides nothing; `verify` asks for it.
+    // No decision depends on which invocations were open; `verify` checks that.
     if stream.stream_type() == Some(StreamType::Invocation) {
         return Ok(fold::<S>(&log.stream(stream, 0)?));
     }
@@ -76,7 +76,7 @@ pub(in crate::app) fn counting_checkpoint<A: Access>(
     size: u64,
 ) -> Result<Option<(u64, String)>> {
     let people = people(log)?;
-    // A log has a key from its beginning on. Here its record is damaged, which is said elsewhere.
+    // Every log begins with a key. Without one the log is damaged, and other checks report that.
     if people.keys().is_empty() {
         return Ok(log.checkpoint_before(size)?);
     }

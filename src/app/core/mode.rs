@@ -1,11 +1,11 @@
 //! Whether a change is made or only shown.
 
-/// What becomes of a change that somebody asks for.
+/// How a requested change is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It is decided and shown; nothing is written.
+    /// The change is decided and shown; nothing is written.
     DryRun,
-    /// It is made.
+    /// The change is made.
     Apply,
 }
 

@@ -7,7 +7,7 @@ use crate::domain::StreamId;
 use crate::projection::files::{Edited, Exporter, Regenerated};
 use crate::projection::{Snapshot, ViewError, Views, ViewsKey};
 
-/// What somebody is told whose views were changed behind annals' back.
+/// The warning about stored views that another program changed.
 pub(in crate::app) const CHANGED_VIEWS: &str =
     ".annals/views.redb was changed by something other than annals";
 

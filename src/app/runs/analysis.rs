@@ -257,7 +257,7 @@ pub fn project_report(workspace: &Workspace) -> Result<Document> {
     })
 }
 
-/// What a report is made of; what the audit finds is asked for last.
+/// The content of a report. The findings of the audit are read last.
 fn report_facts(
     workspace: &Workspace,
     (events, recorded, checkpoint): (u64, Timestamp, Option<String>),
