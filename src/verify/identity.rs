@@ -97,7 +97,7 @@ impl Identities {
                 self.keys.insert(at, ActorKey { key, owner, replaced: None });
                 match created.replaces {
                     None => self.vouch(header, at),
-                    Some(old) => return self.replace(at, old, created, origin),
+                    Some(old) => self.replace(at, old, created, origin),
                 }
             }
         }
@@ -110,27 +110,16 @@ impl Identities {
         }
     }
 
-    fn replace(
-        &mut self,
-        at: u64,
-        old: u64,
-        created: &KeyCreated,
-        origin: &str,
-    ) -> Option<Finding> {
-        let owner = &created.owner;
-        let known = self.keys.get_mut(&old).filter(|known| old < at && known.owner == *owner);
-        let Some(known) = known else {
-            let what = format!("the new key of {owner} replaces event {old}, which is not theirs");
-            return Some(Finding::at(at, what));
-        };
+    /// A key takes the place of an older one, if that endorsed it; else the history names it.
+    fn replace(&mut self, at: u64, old: u64, created: &KeyCreated, origin: &str) {
+        let known = self.keys.get_mut(&old);
+        let known = known.filter(|known| old < at && known.owner == created.owner);
+        let Some(known) = known else { return };
         let message = rotation_message(origin, known.key.public_key(), created.public_key);
-        if !created.endorsement.is_some_and(|signature| known.key.fits(&message, &signature)) {
-            let what = format!("the old key of {owner} (event {old}) did not sign the new one");
-            return Some(Finding::at(at, what));
+        if created.endorsement.is_some_and(|signature| known.key.fits(&message, &signature)) {
+            known.replaced = Some(at);
+            self.vouches.push(Vouch { at, by: old, of: at });
         }
-        known.replaced = Some(at);
-        self.vouches.push(Vouch { at, by: old, of: at });
-        None
     }
 
     /// Checks the signatures met since the last time, on `threads`; every key stands before its

@@ -5,6 +5,9 @@
 mod blocks;
 mod older;
 mod proofs;
+#[path = "../support/runs.rs"]
+#[allow(dead_code, reason = "not all of it is used")]
+mod runs;
 mod signatures;
 #[path = "../support/mod.rs"]
 mod support;

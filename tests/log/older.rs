@@ -1,15 +1,28 @@
-//! A log that an older annals wrote: format 1.0, and every kind of event in every version that was
-//! ever written, from the golden bytes. It is read, checked, and appended to.
+//! Logs that an older annals wrote: format 1.0, and every kind of event in every version that was
+//! ever written, from the golden bytes. They are read, checked, and appended to.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use annals::base::{CommandId, Env, MoveId, Timestamp, codec};
-use annals::domain::{
-    Envelope, EnvelopeRef, Event, Header, Identity, Kind, Payload, Provenance, StreamId,
-    StreamType, kind_info, kind_named,
+use annals::base::{
+    CommandId, Direction, Env, InvocationId, MoveId, RequestId, RunId, Split, Timestamp, codec,
 };
-use annals::store::{Filter, MemoryIndex, State, Store, WriteOptions};
+use annals::domain::file_move::MoveEvent;
+use annals::domain::invocation::InvocationEvent;
+use annals::domain::metric::{FinalMetric, MetricKey};
+use annals::domain::policy::{Policy, PolicyChanged};
+use annals::domain::registry::{
+    ModelPromoted, PromotionApproved, PromotionRequested, RegistryEvent,
+};
+use annals::domain::run::{RunEvent, RunNoted, RunStarted};
+use annals::domain::workspace::ActorRegistered;
+use annals::domain::{
+    Envelope, EnvelopeRef, Event, Header, Identity, Kind, Payload, Provenance, StreamId, all_kinds,
+    kind_info, kind_named,
+};
+use annals::store::{
+    Append, Author, Expected, Filter, MemoryIndex, Origin, State, Store, StoreError, WriteOptions,
+};
 use annals::verify::{Options, verify};
 use redb::{Database, ReadableTable as _, TableDefinition};
 
@@ -24,45 +37,200 @@ const INDEX: TableDefinition<'_, (&[u8; 17], u64), u64> = TableDefinition::new("
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const TAIL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tail");
 
-/// Kind, version and bytes of everything that was ever written, the log's creation first.
-fn golden() -> Vec<(Kind, u16, Vec<u8>)> {
-    let dir = root().join("tests/golden/bytes");
-    let mut all = BTreeMap::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let (kind, version) =
-            path.file_stem().unwrap().to_str().unwrap().rsplit_once(".v").unwrap();
-        let kind = kind_named(kind).unwrap();
-        // What came with format 1.1 is in no older log.
-        if kind.name() == "text.redacted" {
-            continue;
-        }
-        let bytes = unhex(&std::fs::read_to_string(&path).unwrap());
-        all.insert((kind.0, version.parse().unwrap()), bytes);
-    }
-    all.into_iter().map(|((kind, version), bytes)| (Kind(kind), version, bytes)).collect()
+/// The bytes of a kind of event in a version that was written once, the last one at most.
+fn golden(kind: &str, version: u16) -> Stored {
+    let folder = root().join("tests/golden/bytes");
+    let mut versions = (1..=version).rev();
+    let found = versions.find_map(|version| {
+        let text = std::fs::read_to_string(folder.join(format!("{kind}.v{version}.hex"))).ok()?;
+        Some((kind_named(kind).unwrap(), version, unhex(&text)))
+    });
+    found.unwrap_or_else(|| panic!("{kind} was never written"))
 }
 
-fn stream(kind: Kind, at: u64) -> StreamId {
-    match kind_info(kind).unwrap().stream {
-        StreamType::Workspace => StreamId::WORKSPACE,
-        StreamType::Policy => StreamId::POLICY,
-        StreamType::Registry => StreamId::REGISTRY,
-        // Each on its own: what they say need not follow from each other.
-        StreamType::Run => annals::base::RunId([at as u8; 16]).into(),
-        StreamType::Invocation => annals::base::InvocationId([at as u8; 16]).into(),
-        StreamType::Move => MoveId([at as u8; 16]).into(),
-        other => panic!("no stream of {other:?} was written then"),
-    }
+/// An event as it is written today, for what the golden ones need around them.
+fn today(event: impl Into<Event>) -> Stored {
+    let event = event.into();
+    (event.kind(), kind_info(event.kind()).unwrap().version, event.encode())
 }
 
-fn older_log(path: &Path) -> Vec<(Kind, u16)> {
+/// Kind, version and bytes of one event.
+type Stored = (Kind, u16, Vec<u8>);
+
+/// Somebody's run, and what is moved, as the golden events name them; and others.
+const RUN: RunId = RunId([1; 16]);
+const MOVE: MoveId = MoveId([3; 16]);
+const MARA: u64 = 1;
+const INES: u64 = 2;
+/// The most versions that any kind has had.
+const NEWEST: u16 = 3;
+/// What today's rules refuse of it: golden keys are of nobody, and the golden request is both
+/// granted and rejected.
+const REFUSED: &[&str] = &[
+    "key.created of workspace by mara was not allowed: the new key of mara replaces none of theirs",
+    "key.vouched of workspace by mara was not allowed: event 9 made no such key known",
+    "promotion.rejected of registry by ines was not allowed: promotion request zxzxzxzx is \
+     granted, and only an open one can be decided",
+];
+
+fn begun(run: u8) -> Stored {
+    let (kind, version, bytes) = golden("run.started", u16::MAX);
+    let Ok(Event::Run(RunEvent::Started(started))) = Event::decode(kind, version, &bytes) else {
+        panic!("it starts a run")
+    };
+    let id = format!("hate_20260301_1200{run:02}");
+    today(RunEvent::Started(RunStarted {
+        run: RunId([run; 16]),
+        name: format!("hate_{run}"),
+        folder: format!("experiments/{id}"),
+        experiment_id: id,
+        ..started
+    }))
+}
+
+/// The golden end of a run, but with scores that a promotion asks for.
+fn finished_well() -> Stored {
+    let (kind, version, bytes) = golden("run.finished", NEWEST);
+    let Ok(Event::Run(RunEvent::Finished(mut finished))) = Event::decode(kind, version, &bytes)
+    else {
+        panic!("it ends a run")
+    };
+    finished.metrics = ["accuracy", "f1_macro"].map(score).to_vec();
+    today(RunEvent::Finished(finished))
+}
+
+fn score(name: &str) -> FinalMetric {
+    let key =
+        MetricKey { name: name.into(), split: Some(Split::Test), direction: Direction::Higher };
+    FinalMetric { key, value: 0.75 }
+}
+
+/// What a team did with an annals whose events had at most `version`: every kind of event of that
+/// time, in the order in which they follow from each other.
+fn life(version: u16) -> Vec<(StreamId, u64, Stored)> {
+    let old = |kind: &str| golden(kind, version);
+    let mut life = vec![];
+    let mut tell = |stream: StreamId, actor: u64, events: &[Stored]| {
+        life.extend(events.iter().map(|stored| (stream, actor, stored.clone())));
+    };
+    let run = |id: u8| StreamId::from(RunId([id; 16]));
+    let created = old("workspace.created");
+    tell(StreamId::WORKSPACE, 0, &[created]);
+    tell(StreamId::WORKSPACE, MARA, &[old("actor.registered")]);
+    tell(StreamId::WORKSPACE, INES, &[today(ActorRegistered { name: "ines".into() })]);
+    for verb in [14, 15] {
+        let (kind, at, bytes) = old("invocation.started");
+        let stream = InvocationId([verb; 16]).into();
+        let Ok(Event::Invocation(InvocationEvent::Started(mut started))) =
+            Event::decode(kind, at, &bytes)
+        else {
+            panic!("it starts an invocation")
+        };
+        started.invocation = InvocationId([verb; 16]);
+        tell(stream, MARA, &[today(InvocationEvent::Started(started))]);
+        let end = if verb == 14 { "invocation.finished" } else { "invocation.interrupted" };
+        tell(stream, MARA, &[old(end)]);
+    }
+    tell(StreamId::WORKSPACE, MARA, &["key.created", "key.vouched"].map(old));
+    // What the golden run did is allowed, so that it can go into production.
+    let mut policy = Policy::default();
+    let rules = &mut policy.production_promotion;
+    (rules.allow_synthetic, rules.allow_leakage, rules.allow_debug) = (true, true, true);
+    rules.min_test_rows = 0;
+    let lax = PolicyChanged { policy, changes: vec![], reason: None };
+    tell(StreamId::POLICY, MARA, &[old("policy.changed"), today(lax)]);
+    let told = [
+        "run.started",
+        "run.classified",
+        "run.planned",
+        "run.metrics_recorded",
+        "run.train_checkpoint_saved",
+        "run.train_checkpoint_pruned",
+        "run.artifact_stored",
+    ];
+    tell(RUN.into(), MARA, &told.map(old));
+    tell(RUN.into(), MARA, &[finished_well()]);
+    let told = [
+        "candidate.assessed",
+        "run.tagged",
+        "run.noted",
+        "run.pinned",
+        "run.unpinned",
+        "run.renamed",
+        "run.reproduced",
+        "run.relocated",
+    ];
+    tell(RUN.into(), MARA, &told.map(old));
+    tell(StreamId::REGISTRY, MARA, &[old("promotion.requested")]);
+    tell(StreamId::REGISTRY, INES, &[old("promotion.approved")]);
+    tell(MOVE.into(), MARA, &["move.planned", "move.completed"].map(old));
+    tell(StreamId::REGISTRY, MARA, &[old("model.promoted")]);
+    second_version(&mut tell);
+    let told = [
+        "model.version_bumped",
+        "model.alias_set",
+        "model.relocated",
+        "model.found_damaged",
+        "model.repaired",
+        "model.alias_removed",
+        "model.rolled_back",
+        "model.demoted",
+        "promotion.refused",
+    ];
+    tell(StreamId::REGISTRY, MARA, &told.map(old));
+    tell(StreamId::REGISTRY, INES, &[old("promotion.rejected")]);
+    let told = ["run.archived", "run.restored", "run.deleted"];
+    tell(RUN.into(), MARA, &told.map(old));
+    tell(run(4), MARA, &[begun(4), old("run.failed"), old("run.resumed"), old("run.interrupted")]);
+    tell(run(5), MARA, &[begun(5), old("run.metrics_unrecorded"), old("run.finished")]);
+    let back = MoveId([6; 16]);
+    let (kind, at, bytes) = old("move.planned");
+    let Ok(Event::Move(MoveEvent::Planned(mut planned))) = Event::decode(kind, at, &bytes) else {
+        panic!("it plans a move")
+    };
+    planned.id = back;
+    tell(back.into(), MARA, &[today(MoveEvent::Planned(planned)), old("move.rolled_back")]);
+    let told = [
+        "blobs.removed",
+        "checkpoint.anchored",
+        "consolidation.applied",
+        "layout.changed",
+        "logs.packed",
+        "snapshot.taken",
+    ];
+    tell(StreamId::WORKSPACE, MARA, &told.map(old));
+    life
+}
+
+/// The golden events speak of the second version of a model.
+fn second_version(tell: &mut dyn FnMut(StreamId, u64, &[Stored])) {
+    let run = RunId([7; 16]);
+    let request = RequestId([7; 16]);
+    tell(run.into(), MARA, &[begun(7), golden("run.artifact_stored", NEWEST), finished_well()]);
+    let (kind, version, bytes) = golden("promotion.requested", NEWEST);
+    let Ok(Event::Registry(RegistryEvent::Requested(asked))) = Event::decode(kind, version, &bytes)
+    else {
+        panic!("it requests a promotion")
+    };
+    let asked = PromotionRequested { request, run, ..asked };
+    tell(StreamId::REGISTRY, MARA, &[today(RegistryEvent::Requested(asked))]);
+    let approved = PromotionApproved { request, approver: "ines".into(), reason: None };
+    tell(StreamId::REGISTRY, INES, &[today(RegistryEvent::Approved(approved))]);
+    let (kind, version, bytes) = golden("model.promoted", NEWEST);
+    let Ok(Event::Registry(RegistryEvent::Promoted(done))) = Event::decode(kind, version, &bytes)
+    else {
+        panic!("it promotes a model")
+    };
+    let done = ModelPromoted { request, run, ..done };
+    tell(StreamId::REGISTRY, MARA, &[today(RegistryEvent::Promoted(done))]);
+}
+
+fn older_log(path: &Path, version: u16) -> Vec<(Kind, u16)> {
     let mut state = State::default();
     let mut index = MemoryIndex::default();
     let mut revisions: BTreeMap<[u8; 17], u64> = BTreeMap::new();
     let (mut rows, mut written) = (Vec::new(), Vec::new());
-    for (at, (kind, version, bytes)) in (0_u64..).zip(golden()) {
-        let stream = stream(kind, at);
+    for (at, (stream, actor, (kind, version, bytes))) in (0_u64..).zip(life(version)) {
         let next = revisions.entry(stream.to_key()).or_default();
         let header = Header {
             position: at,
@@ -73,7 +241,7 @@ fn older_log(path: &Path) -> Vec<(Kind, u16)> {
             recorded: Timestamp(1_700_000_000_000_000_000 + at as i64),
             wall_offset_ns: 0,
             occurred_offset_ns: 0,
-            actor: 0,
+            actor,
             invocation: None,
             sequence: 0,
             command: (at == 3).then_some(CommandId([7; 16])),
@@ -140,54 +308,60 @@ fn older_log(path: &Path) -> Vec<(Kind, u16)> {
 
 #[test]
 fn a_log_of_an_older_annals_is_read_checked_and_continued() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("log.redb");
-    let written = older_log(&path);
-    assert!(written.iter().any(|(kind, version)| *version < kind_info(*kind).unwrap().version));
-    // A copied file is read as it is, strictly and past damage.
-    for store in [
-        Store::open_file(&path, Env::system()).unwrap(),
-        Store::open_file(&path, Env::system()).unwrap().tolerate_damage(),
-    ] {
-        let events = store.read(|log| log.events(0..u64::MAX, &Filter::default())).unwrap();
-        let read: Vec<(Kind, u16)> =
-            events.iter().map(|event| (event.header.kind, event.header.version)).collect();
-        assert_eq!(read, written);
-        for event in &events {
-            let known: Result<Event, _> = event.event();
-            assert!(known.is_ok(), "{} v{}", event.header.kind.name(), event.header.version);
+    let mut told = std::collections::BTreeSet::new();
+    for version in 1..=NEWEST {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.redb");
+        let written = older_log(&path, version);
+        told.extend(written.iter().copied());
+        // A copied file is read as it is, strictly and past damage.
+        for store in [
+            Store::open_file(&path, Env::system()).unwrap(),
+            Store::open_file(&path, Env::system()).unwrap().tolerate_damage(),
+        ] {
+            let events = store.read(|log| log.events(0..u64::MAX, &Filter::default())).unwrap();
+            let read: Vec<(Kind, u16)> =
+                events.iter().map(|event| (event.header.kind, event.header.version)).collect();
+            assert_eq!(read, written);
+            for event in &events {
+                let known: Result<Event, _> = event.event();
+                assert!(known.is_ok(), "{} v{}", event.header.kind.name(), event.header.version);
+            }
+            assert_eq!(store.lost(), []);
         }
-        assert_eq!(store.lost(), []);
+        let store = Store::open(dir.path(), Env::system()).unwrap();
+        let findings = || verify(&store, &Options::default()).unwrap().findings;
+        let found: Vec<String> = findings().into_iter().map(|finding| finding.what).collect();
+        assert_eq!(found, REFUSED, "version {version}");
+        note(&store, RUN);
+        assert_eq!(findings().len(), REFUSED.len());
+        let size = store.read(|log| Ok::<_, StoreError>(log.size())).unwrap();
+        assert_eq!(size, written.len() as u64 + 1);
     }
-    let store = Store::open(dir.path(), Env::system()).unwrap();
-    let findings = || verify(&store, &Options::default()).unwrap().findings;
-    // These events were not made to follow from each other: no finding is about what is stored.
-    let of_bytes = |what: &str| what.contains("appended") || what.contains("decode");
-    assert!(!findings().iter().any(|finding| of_bytes(&finding.what)), "{:?}", findings());
-    let before = findings().len();
+    // What came with format 1.1 is in no older log.
+    let all = all_kinds().filter(|info| info.name != "text.redacted");
+    for (kind, newest) in all.map(|info| (info.kind, info.version)) {
+        for version in 1..=newest {
+            assert!(told.contains(&(kind, version)), "{} v{version}", kind.name());
+        }
+    }
+}
+
+fn note(store: &Store, run: RunId) {
     let options = WriteOptions::interactive("note", None);
-    let text = annals::domain::run::RunNoted { text: "later".into() };
-    store
-        .write::<_, annals::store::StoreError>(&options, |log| {
-            log.append(&annals::store::Append {
-                stream: annals::base::RunId([200; 16]).into(),
-                expected: annals::store::Expected::Revision(0),
-                author: annals::store::Author {
-                    actor: annals::store::Origin::At(0),
-                    invocation: None,
-                    key: None,
-                },
-                sequence: None,
-                command: None,
-                occurred: None,
-                provenance: Provenance::Typed,
-                events: &[text.into()],
-            })
+    let appended = store.write::<_, StoreError>(&options, |log| {
+        log.append(&Append {
+            stream: run.into(),
+            expected: Expected::Any,
+            author: Author { actor: Origin::At(MARA), invocation: None, key: None },
+            sequence: None,
+            command: None,
+            occurred: None,
+            provenance: Provenance::Typed,
+            events: &[RunNoted { text: "later".into() }.into()],
         })
-        .unwrap();
-    assert_eq!(findings().len(), before);
-    let size = store.read(|log| Ok::<_, annals::store::StoreError>(log.size())).unwrap();
-    assert_eq!(size, written.len() as u64 + 1);
+    });
+    appended.unwrap();
 }
 
 /// Exit code, answer and complaint of a verb on the copied log, in an otherwise empty folder.
@@ -203,7 +377,7 @@ fn ask(dir: &Path, words: &[&str]) -> (i32, String, String) {
 fn an_auditor_is_answered_from_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log.redb");
-    let written = older_log(&path);
+    let written = older_log(&path, NEWEST);
     let good = |words: &[&str]| {
         let (code, answer, error) = ask(dir.path(), words);
         assert_eq!(code, 0, "{words:?}: {answer}{error}");

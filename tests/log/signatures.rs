@@ -1,9 +1,13 @@
 //! Signatures of actors: each way of using a key wrongly is found and named.
 
-use annals::base::{Env, LogId, RunId, Timestamp};
-use annals::domain::run::RunInterrupted;
+use crate::runs;
+use annals::base::{Env, LogId, MoveId, RunId, Timestamp};
+use annals::domain::policy::{Policy, PolicyChanged};
+use annals::domain::registry::{ModelAliasSet, ModelDemoted, ModelRolledBack};
+use annals::domain::run::{RunEvent, RunFailed, RunInterrupted, RunResumed};
 use annals::domain::workspace::{
-    ActorRegistered, KeyAlgorithm, KeyCreated, KeyVouched, WorkspaceCreated, rotation_message,
+    ActorRegistered, BlobsRemoved, KeyAlgorithm, KeyCreated, KeyVouched, WorkspaceCreated,
+    rotation_message,
 };
 use annals::domain::{Event, Provenance, StreamId};
 use annals::store::{Append, Author, Expected, Origin, Store, StoreError, WriteOptions};
@@ -16,6 +20,7 @@ const MARA: u64 = 1;
 const INES: u64 = 2;
 const MARAS_KEY: u64 = 3;
 const INES_KEY: u64 = 4;
+const RUN: RunId = RunId([1; 16]);
 
 fn signer(seed: u8) -> NoteSigner {
     NoteSigner::new(ORIGIN, &[seed; 32]).unwrap()
@@ -38,7 +43,7 @@ fn key(seed: u8, owner: &str, old: Option<(u64, u8)>) -> Event {
 }
 
 fn something() -> Event {
-    RunInterrupted { attempt: 1, reason: "no".into(), resumable_step: None }.into()
+    BlobsRemoved { digests: vec![], bytes: 0 }.into()
 }
 
 /// One event, by an actor, signed with a key at a position.
@@ -68,8 +73,10 @@ fn world(events: &[Signed]) -> Report {
     let signers = [1, 2, 3].map(signer);
     for (event, actor, key) in &all {
         let stream = match event {
-            Event::Workspace(_) => StreamId::WORKSPACE,
-            _ => RunId([1; 16]).into(),
+            Event::Run(_) => RUN.into(),
+            Event::Policy(_) => StreamId::POLICY,
+            Event::Registry(_) => StreamId::REGISTRY,
+            _ => StreamId::WORKSPACE,
         };
         let key = key.map(|(at, seed)| (at, &signers[usize::from(seed) - 1]));
         let author = Author { actor: Origin::At(*actor), invocation: None, key };
@@ -95,14 +102,9 @@ fn world(events: &[Signed]) -> Report {
 
 #[track_caller]
 fn finds(events: &[Signed], position: u64, text: &str) {
-    let report = world(events);
-    let first = report.findings.first().expect("nothing was found");
-    assert_eq!(
-        (first.position, report.findings.len()),
-        (Some(position), 1),
-        "{:?}",
-        report.findings
-    );
+    let findings = world(events).findings;
+    let first = findings.first().expect("nothing was found");
+    assert!(findings.iter().all(|f| f.position == Some(position)), "{findings:?}");
     assert!(first.what.contains(text), "{}", first.what);
 }
 
@@ -132,9 +134,9 @@ fn a_replaced_key_signs_nothing_more() {
     let late = [rotated, (something(), MARA, Some((MARAS_KEY, 1)))];
     finds(&late, 6, "mara signed with the key of event 3, replaced by 5");
     let unsigned = [(key(3, "mara", Some((MARAS_KEY, 2))), MARA, None)];
-    finds(&unsigned, 5, "the old key of mara (event 3) did not sign the new one");
+    finds(&unsigned, 5, "the old key of mara did not sign the new one");
     let stolen = [(key(3, "ines", Some((MARAS_KEY, 1))), INES, None)];
-    finds(&stolen, 5, "replaces event 3, which is not theirs");
+    finds(&stolen, 5, "the new key of ines replaces none of theirs");
 }
 
 #[test]
@@ -148,4 +150,93 @@ fn a_forged_signature_vouches_for_nobody() {
     });
     let events = [(key(3, "otto", None), INES, None), (vouched, MARA, Some((MARAS_KEY, 2)))];
     finds(&events, 6, "the signature of mara does not fit the key of event 3");
+}
+
+/// Earlier versions let people do this. Such logs open, and what the rules of today refuse is named
+/// with its reason, changes nothing, and is all that is named.
+#[test]
+fn what_honest_people_did_before_a_rule_came_is_named_with_it() {
+    let started = runs::started(RUN, "hate_20260301_120000".into(), 1);
+    let interrupted =
+        Event::from(RunInterrupted { attempt: 1, reason: "no".into(), resumable_step: None });
+    let failed = RunFailed {
+        attempt: 1,
+        reason: "it failed".into(),
+        signal: None,
+        exit_code: None,
+        stderr_tail: String::new(),
+    };
+    let mut policy = Policy::default();
+    policy.production_promotion.approvals_signed = true;
+    let strict = Event::from(PolicyChanged { policy, changes: vec![], reason: None });
+    let signed = |event: Event| (event, MARA, Some((MARAS_KEY, 1)));
+    let demoted = ModelDemoted { name: "hate".into(), reason: "it is worse".into() };
+    let rolled_back = ModelRolledBack {
+        name: "hate".into(),
+        number: 1,
+        from: None,
+        file_move: MoveId([1; 16]),
+        reason: "it is worse".into(),
+    };
+    let alias = ModelAliasSet {
+        alias: "champion".into(),
+        name: "hate".into(),
+        number: 1,
+        previous: None,
+        reason: None,
+    };
+    let table: [(&str, Vec<Signed>, &str); 6] = [
+        (
+            "anybody ended a run",
+            vec![(started.clone(), MARA, None), (failed.into(), INES, None)],
+            "was begun by somebody else; ines may not record facts of it",
+        ),
+        (
+            "anybody resumed a run",
+            vec![
+                (started.clone(), MARA, None),
+                (interrupted, MARA, None),
+                (resumed(&started), INES, None),
+            ],
+            "was begun by somebody else; ines may not record facts of it",
+        ),
+        (
+            "rules were changed without a signature though approvals needed one",
+            vec![signed(strict.clone()), (strict.clone(), INES, None)],
+            "a change of the policy by ines counts only if it is signed",
+        ),
+        (
+            "so were models taken out of production",
+            vec![signed(strict.clone()), (demoted.into(), INES, None)],
+            "takes a model into or out of production by ines counts only if it is signed",
+        ),
+        (
+            "so were older versions brought back",
+            vec![signed(strict.clone()), (rolled_back.into(), INES, None)],
+            "takes a model into or out of production by ines counts only if it is signed",
+        ),
+        (
+            "so were aliases set",
+            vec![signed(strict), (alias.into(), INES, None)],
+            "an alias by ines counts only if it is signed",
+        ),
+    ];
+    for (what, events, reason) in table {
+        let findings = world(&events).findings;
+        let named: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();
+        assert_eq!(findings[0].position, Some(4 + events.len() as u64), "{what}: {named:?}");
+        assert!(named.len() == 1 && named[0].contains(reason), "{what}: {named:?}");
+    }
+}
+
+fn resumed(started: &Event) -> Event {
+    let Event::Run(RunEvent::Started(started)) = started else { panic!("it starts a run") };
+    RunResumed {
+        attempt: 2,
+        step: 50,
+        checkpoint: "checkpoints/step-00000050".into(),
+        environment: started.environment.clone(),
+        trainer: "annals-engine".into(),
+    }
+    .into()
 }
