@@ -3,15 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::core::admitted::{admitted, violations};
+use crate::app::core::admitted::{admitted, people, violations};
 use crate::app::core::draft::Draft;
-use crate::app::core::session::signing_key;
 use crate::app::runs::run_files::RunFiles;
 use crate::app::workspace::actors::vouched;
 use crate::app::workspace::layout::model_name;
 use crate::app::{Error, ErrorKind, Result, fold_policy, fold_registry, fold_run};
 use crate::base::{RunId, Split, Timestamp, counted};
-use crate::domain::history::Violation;
+use crate::domain::history::{Violation, is_proven};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
@@ -233,12 +232,13 @@ fn registry_for<A: Access>(
     Ok((state, void))
 }
 
-/// Who started a run, by name, and whether that is signed.
+/// Who started a run, by name, and whether a key that counted then signed that.
 fn trainer_of<A: Access>(log: &View<A>, first: Option<&Envelope>) -> Result<(String, bool)> {
     let Some(first) = first else { return Ok((String::new(), false)) };
     let name = match log.event(first.header.actor)?.event() {
         Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => actor.name,
         _ => format!("actor {}", first.header.actor),
     };
-    Ok((name, signing_key(&first.header).is_some()))
+    let proven = is_proven(&people(log)?, log, &first.header, &|| first.payload.digest());
+    Ok((name, proven))
 }

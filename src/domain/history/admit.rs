@@ -1,5 +1,6 @@
 //! The history: every event is judged by what lies before it, and only what was allowed counts.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::refused;
@@ -54,10 +55,10 @@ pub struct Violation {
 pub struct RunRecord {
     /// What is known about it.
     pub state: RunState,
-    /// Whether its beginning was signed with a key that counted, under rules that ask for it.
-    pub signed: bool,
-    /// The key that its beginning says it was signed with.
-    key: Option<u64>,
+    /// Its beginning and what its signature is of, where it has one.
+    beginning: Option<(Header, Digest)>,
+    /// Whether that signature holds, once somebody has asked.
+    proven: OnceCell<bool>,
     queue: VecDeque<Envelope>,
 }
 
@@ -250,10 +251,10 @@ impl History {
         let nothing = RunRecord::default();
         let record = self.runs.get(&run).unwrap_or(&nothing);
         let judged = self.judge_run(past, record, header, payload, event);
-        if let (Ok(signed), Some(event)) = (&judged, event) {
-            self.runs.entry(run).or_default().take(header, event, *signed);
+        if let (Ok(()), Some(event)) = (&judged, event) {
+            self.runs.entry(run).or_default().take(header, payload, event);
         }
-        Ok(judged.map(drop))
+        Ok(judged)
     }
 
     fn judge_run<P: Past>(
@@ -263,13 +264,12 @@ impl History {
         header: &Header,
         payload: &dyn Fn() -> Digest,
         event: Option<&RunEvent>,
-    ) -> Result<bool, Rejection> {
-        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(false) };
+    ) -> Result<(), Rejection> {
+        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(()) };
         let proven = || is_proven(people, past, header, payload);
         let author = author(people, header, &proven)?;
-        let strict = rules.strict(header.position);
-        run::admits(record, event, header, &author, strict)?;
-        Ok(strict && matches!(event, Some(RunEvent::Started(_))) && proven())
+        let signed = rules.strict(header.position) && record.began_proven(people, past);
+        run::admits(&record.state, event, header, &author, signed)
     }
 
     /// Brings a run to where it was when the event of `header` was appended.
@@ -293,9 +293,8 @@ impl History {
             let digest = || next.payload.digest();
             let nothing = RunRecord::default();
             let record = self.runs.get(&run).unwrap_or(&nothing);
-            let judged = self.judge_run(past, record, &next.header, &digest, Some(&event));
-            if let Ok(signed) = judged {
-                self.runs.entry(run).or_default().take(&next.header, &event, signed);
+            if self.judge_run(past, record, &next.header, &digest, Some(&event)).is_ok() {
+                self.runs.entry(run).or_default().take(&next.header, &digest, &event);
             }
         }
         Ok(())
@@ -382,7 +381,7 @@ impl History {
             actor: author.name,
             run: &record.state,
             trainer: trainer.unwrap_or_default(),
-            trainer_signed: record.began_signed(),
+            trainer_signed: rules.strict(header.position) && record.began_proven(people, past),
             key: author.key,
             vouched: &vouched,
         };
@@ -536,19 +535,16 @@ impl History {
 }
 
 impl RunRecord {
-    fn take(&mut self, header: &Header, event: &RunEvent, signed: bool) {
-        if matches!(event, RunEvent::Started(_)) {
-            self.signed = signed;
-            self.key = match header.identity {
-                Identity::Signed { key, .. } => Some(key),
-                Identity::Claimed => None,
-            };
+    fn take(&mut self, header: &Header, payload: &dyn Fn() -> Digest, event: &RunEvent) {
+        if matches!(event, RunEvent::Started(_)) && header.identity != Identity::Claimed {
+            self.beginning = Some((header.clone(), payload()));
         }
         run::RunStream::evolve(&mut self.state, event, header);
     }
 
-    /// Whether its beginning carries a signature.
-    pub const fn began_signed(&self) -> bool {
-        self.key.is_some()
+    /// Whether its beginning is signed with a key that counted then.
+    fn began_proven<P: Past>(&self, people: &People, past: &P) -> bool {
+        let Some((header, digest)) = &self.beginning else { return false };
+        *self.proven.get_or_init(|| is_proven(people, past, header, &|| *digest))
     }
 }

@@ -16,3 +16,4 @@ mod take;
 pub use admit::{History, Past, RunRecord, Violation};
 pub use author::Author;
 pub use people::{KnownKey, People};
+pub use take::is_proven;

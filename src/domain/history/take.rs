@@ -24,8 +24,9 @@ pub(super) fn author<'a>(
     Ok(Author { actor: header.actor, name, key, provenance: header.provenance, proven })
 }
 
-/// Whether an event is signed by its author, with a key that counted then.
-pub(super) fn is_proven<P: Past>(
+/// Whether an event is signed by its author, with a key that counted then. `payload` is the digest
+/// of its payload.
+pub fn is_proven<P: Past>(
     people: &People,
     past: &P,
     header: &Header,

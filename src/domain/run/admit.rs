@@ -2,34 +2,33 @@
 //! count. A run's facts come from the actor who began it. Others may say things about it, move its
 //! files and note that its supervisor is gone.
 
-use super::{RunEvent, RunStatus};
-use crate::domain::history::{Author, RunRecord};
-use crate::domain::{Provenance, Rejection};
+use super::{RunEvent, RunState, RunStatus};
+use crate::domain::history::Author;
+use crate::domain::{Header, Provenance, Rejection};
 
 /// Refuses an event that could not have been decided here by its author. `event` is none for
-/// points, which are many: they are judged by their header. In `strict` logs the facts of a run
-/// whose beginning was signed are signed too, but for what a trainer says while it runs.
+/// points, which are many: they are judged by their header. Where the facts of the run are to be
+/// `signed`, as its beginning was, what a trainer says while it runs still need not be.
 ///
 /// # Errors
 /// The rule that is not met.
 pub(in crate::domain) fn admits(
-    run: &RunRecord,
+    state: &RunState,
     event: Option<&RunEvent>,
-    header: &crate::domain::Header,
+    header: &Header,
     author: &Author<'_>,
-    strict: bool,
+    signed: bool,
 ) -> Result<(), Rejection> {
-    let state = &run.state;
     let Some(event) = event else {
         state.must_run()?;
-        return by_owner(run, author, strict, while_it_runs(author.provenance));
+        return by_owner(state, author, signed && !while_it_runs(author.provenance));
     };
     match event {
         RunEvent::Started(started) => match state.status {
             RunStatus::Unknown if header.stream == started.run.into() && started.attempt == 1 => {
                 Ok(())
             }
-            RunStatus::Unknown => Err(wrong(run, "begun as another run", "it begins as itself")),
+            RunStatus::Unknown => Err(wrong(state, "begun as another run", "it begins as itself")),
             _ => Err(Rejection::Exists { what: "run", name: state.experiment_id.clone() }),
         },
         RunEvent::MetricsRecorded(_)
@@ -38,11 +37,11 @@ pub(in crate::domain) fn admits(
         | RunEvent::CheckpointSaved(_)
         | RunEvent::CheckpointPruned(_) => {
             state.must_run()?;
-            by_owner(run, author, strict, while_it_runs(author.provenance))
+            by_owner(state, author, signed && !while_it_runs(author.provenance))
         }
         RunEvent::ArtifactStored(_) | RunEvent::Finished(_) | RunEvent::Failed(_) => {
             state.must_run()?;
-            by_owner(run, author, strict, false)
+            by_owner(state, author, signed)
         }
         // Whoever comes next notes that a supervisor is gone.
         RunEvent::Interrupted(_) => state.must_run(),
@@ -50,28 +49,30 @@ pub(in crate::domain) fn admits(
             let resumable = matches!(state.status, RunStatus::Interrupted | RunStatus::Failed);
             if !resumable || state.deleted || state.archive.is_some() {
                 let wanted = "only one that was interrupted or failed is resumed";
-                return Err(wrong(run, state.status.word(), wanted));
+                return Err(wrong(state, state.status.word(), wanted));
             }
             if resumed.attempt != state.attempt + 1 {
                 let said = format!("resumed as attempt {}", resumed.attempt);
-                return Err(wrong(run, &said, "attempts are counted"));
+                return Err(wrong(state, &said, "attempts are counted"));
             }
-            by_owner(run, author, strict, false)
+            by_owner(state, author, signed)
         }
         RunEvent::Reproduced(again) => match state.status {
             RunStatus::Finished if state.id != Some(again.by) => Ok(()),
-            status => {
-                Err(wrong(run, status.word(), "only a finished one is reproduced, by another run"))
-            }
+            status => Err(wrong(
+                state,
+                status.word(),
+                "only a finished one is reproduced, by another run",
+            )),
         },
         RunEvent::Assessed(_) if state.status != RunStatus::Finished => {
-            Err(wrong(run, state.status.word(), "only a finished one is judged"))
+            Err(wrong(state, state.status.word(), "only a finished one is judged"))
         }
         RunEvent::Archived(_) | RunEvent::Deleted(_) if state.status == RunStatus::Running => {
-            Err(wrong(run, "running", "only one that ended is moved away"))
+            Err(wrong(state, "running", "only one that ended is moved away"))
         }
         RunEvent::Restored(_) if state.archive.is_none() => {
-            Err(wrong(run, "in no archive", "only an archived one is restored"))
+            Err(wrong(state, "in no archive", "only an archived one is restored"))
         }
         RunEvent::Classified(_)
         | RunEvent::Assessed(_)
@@ -84,7 +85,7 @@ pub(in crate::domain) fn admits(
         | RunEvent::Restored(_)
         | RunEvent::Relocated(_)
         | RunEvent::Deleted(_) => match state.status {
-            RunStatus::Unknown => Err(wrong(run, "unknown", "it has to begin first")),
+            RunStatus::Unknown => Err(wrong(state, "unknown", "it has to begin first")),
             _ => Ok(()),
         },
     }
@@ -95,25 +96,20 @@ fn while_it_runs(provenance: Provenance) -> bool {
     matches!(provenance, Provenance::Engine | Provenance::Supervised)
 }
 
-fn by_owner(
-    run: &RunRecord,
-    author: &Author<'_>,
-    strict: bool,
-    unsigned: bool,
-) -> Result<(), Rejection> {
-    if run.state.owner != Some(author.actor) {
+fn by_owner(state: &RunState, author: &Author<'_>, signed: bool) -> Result<(), Rejection> {
+    if state.owner != Some(author.actor) {
         return Err(Rejection::NotAllowed(format!(
             "the run {} was begun by somebody else; {} may not record facts of it",
-            run.state.experiment_id, author.name
+            state.experiment_id, author.name
         )));
     }
-    match strict && run.signed && !unsigned {
+    match signed {
         true => author.must_be_proven("a fact of a run that was begun with a signature"),
         false => Ok(()),
     }
 }
 
-fn wrong(run: &RunRecord, state: &str, wanted: &str) -> Rejection {
-    let what = format!("run {}", run.state.experiment_id);
-    Rejection::WrongState { what, state: state.into(), wanted: wanted.into() }
+fn wrong(state: &RunState, found: &str, wanted: &str) -> Rejection {
+    let what = format!("run {}", state.experiment_id);
+    Rejection::WrongState { what, state: found.into(), wanted: wanted.into() }
 }
