@@ -385,11 +385,14 @@ impl<'a> PayloadRef<'a> {
     }
 
     fn event(&self, header: &Header) -> Result<super::Event, super::DecodeError> {
-        let version = match self {
+        super::Event::decode(header.kind, self.version(header), self.bytes())
+    }
+
+    fn version(&self, header: &Header) -> u16 {
+        match self {
             Self::Redacted { masked, .. } => masked.version,
             Self::Inline(_) | Self::Salted { .. } => header.version,
-        };
-        super::Event::decode(header.kind, version, self.bytes())
+        }
     }
 }
 
@@ -536,6 +539,22 @@ impl<'a> EnvelopeRef<'a> {
     /// When it is of a later version's kind, or its bytes are malformed.
     pub fn event(&self) -> Result<super::Event, super::DecodeError> {
         self.payload.event(&self.header)
+    }
+
+    /// The event without the settings of a run, which are most of its bytes and change no state:
+    /// for a check of the whole log.
+    ///
+    /// # Errors
+    /// As for [`Self::event`].
+    pub fn event_without_settings(&self) -> Result<super::Event, super::DecodeError> {
+        let (kind, version) = (self.header.kind, self.payload.version(&self.header));
+        let newest = super::kind_info(kind).is_some_and(|info| info.version == version);
+        if kind != super::run::RunEvent::STARTED || !newest {
+            return self.event();
+        }
+        let started = super::run::without_parameters(self.payload.bytes());
+        let malformed = |source| super::DecodeError::Malformed { kind, version, source };
+        started.map(super::Event::from).map_err(malformed)
     }
 
     /// What the event counts for where blocks end: the bytes it was stored in at first.

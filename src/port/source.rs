@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use rusqlite::types::ValueRef;
 
 use super::cells::{Batch, row};
-use super::table::{EventRow, Fold, Role, Table};
+use super::table::{EventRow, Fold, Judged, Role, Table};
 use crate::base::parallel::{cores, in_order};
 use crate::base::{RunId, Timestamp};
 use crate::domain::{EnvelopeRef, Kind, kind_named};
@@ -161,19 +161,22 @@ pub trait Source: Send + Sync {
 
 /// Rows of events that need none before them.
 struct RowFold {
+    table: &'static Table,
     fold: fn(&EventRow<'_>, &mut Batch),
     batch: Batch,
 }
 
 impl Sink for RowFold {
     fn take(&mut self, seen: &EventRow<'_>) {
-        (self.fold)(seen, &mut self.batch);
+        if self.table.takes(seen) {
+            (self.fold)(seen, &mut self.batch);
+        }
     }
 }
 
 /// Events with who did them, for a fold that takes them one after the other.
 #[derive(Default)]
-pub(super) struct Stored(Vec<(Vec<u8>, String)>);
+pub(super) struct Stored(Vec<(Vec<u8>, String, Judged)>);
 
 impl Stored {
     /// Each event again.
@@ -181,9 +184,9 @@ impl Stored {
     /// # Errors
     /// Never for what was taken in.
     pub(super) fn each(&self, mut take: impl FnMut(&EventRow<'_>)) -> Result<(), String> {
-        self.0.iter().try_for_each(|(bytes, actor)| {
+        self.0.iter().try_for_each(|(bytes, actor, judged)| {
             let envelope = EnvelopeRef::decode(bytes).map_err(|e| e.to_string())?;
-            take(&EventRow::new(&envelope, actor));
+            take(&EventRow::new(&envelope, actor, *judged));
             Ok(())
         })
     }
@@ -191,7 +194,8 @@ impl Stored {
 
 impl Sink for Stored {
     fn take(&mut self, seen: &EventRow<'_>) {
-        self.0.push((seen.envelope.stored().to_vec(), seen.actor.to_owned()));
+        let judged = Judged { allowed: seen.allowed, identity: seen.identity };
+        self.0.push((seen.envelope.stored().to_vec(), seen.actor.to_owned(), judged));
     }
 }
 
@@ -243,7 +247,7 @@ impl Reading {
             Fold::Each(fold) => {
                 let work = |(): &mut (), window: &Range<u64>| {
                     let batch = Batch::new(self.table, self.want.columns);
-                    let mut folded = RowFold { fold, batch };
+                    let mut folded = RowFold { table: self.table, fold, batch };
                     self.source.read(&self.want, window.clone(), &mut folded)?;
                     Ok(make(folded.batch))
                 };
@@ -262,7 +266,11 @@ impl Reading {
                     || (),
                     work,
                     |stored: Result<Stored, String>| {
-                        stored?.each(|seen| rows.take(seen, &mut batch))?;
+                        stored?.each(|seen| {
+                            if self.table.takes(seen) {
+                                rows.take(seen, &mut batch);
+                            }
+                        })?;
                         if batch.rows() == 0 { Ok(()) } else { take(make(batch.take())) }
                     },
                 )?;

@@ -46,8 +46,10 @@ pub(super) fn fold(
                 };
             }
             let Some(event) = event else { return Ok(()) };
+            let mut envelope = envelope.clone();
+            envelope.header.identity = history.identity(header);
             for view in ALL.iter().filter(|view| lacks(view) && view.kinds.contains(&header.kind)) {
-                each(view, &mut |kv| (view.apply)(kv, envelope, &event))?;
+                each(view, &mut |kv| (view.apply)(kv, &envelope, &event))?;
             }
             Ok::<_, ViewError>(())
         })

@@ -341,6 +341,8 @@ proptest::proptest! {
         let facts = RegistryFacts {
             policy: &policy.policy,
             policy_revision: 0,
+            promotion_revision: 0,
+            originals: &crate::domain::registry::Originals::new(),
             actor: "ann",
             run: &state,
             trainer: "ann",

@@ -243,7 +243,7 @@ impl<'a> Check<'a> {
         }
         // Points are many, and are judged by their header.
         let bulk = kind_info(header.kind).is_none_or(|info| info.class == Class::Bulk);
-        let named = (!bulk).then(|| event.event().ok()).flatten();
+        let named = (!bulk).then(|| event.event_without_settings().ok()).flatten();
         let digest = || event.payload.digest();
         // What cannot be read is found as damage.
         let _ = self.history.admit(self.log, header, digest, named.as_ref());

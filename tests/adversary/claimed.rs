@@ -8,7 +8,7 @@ use annals::domain::metric::{Evaluation, FinalMetric, MetricBatch, MetricKey, Me
 use annals::domain::registry::{
     Bump, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelPromoted, ModelRepaired,
     ModelRolledBack, ModelVersionBumped, PromotedFile, PromotionApproved, PromotionRejected,
-    PromotionRequested, Semver,
+    PromotionRequested, RegistryEvent, Semver,
 };
 use annals::domain::run::{
     Archive, ArtifactStored, MetricsRecorded, MetricsUnrecorded, RunArchived, RunDeleted,
@@ -75,8 +75,10 @@ fn resumed(field: &Field, attempt: u32) -> Event {
     RunResumed { attempt, step: 1, checkpoint, environment, trainer }.into()
 }
 
-pub fn approved(request: RequestId, approver: &str) -> Event {
-    PromotionApproved { request, approver: approver.into(), reason: None }.into()
+/// An approval of what the request of the field rests on.
+pub fn approved(field: &Field, request: RequestId, approver: &str) -> Event {
+    let evidence = Some(field.evidence().digest());
+    PromotionApproved { request, approver: approver.into(), reason: None, evidence }.into()
 }
 
 pub fn promoted(request: RequestId, run: RunId, name: &str, digest: Digest) -> Event {
@@ -98,7 +100,7 @@ pub fn promoted(request: RequestId, run: RunId, name: &str, digest: Digest) -> E
     .into()
 }
 
-fn requested(request: RequestId, run: RunId, name: &str, trainer: &str) -> Event {
+fn requested(field: &Field, request: RequestId, run: RunId, name: &str, trainer: &str) -> Event {
     PromotionRequested {
         request,
         run,
@@ -108,8 +110,38 @@ fn requested(request: RequestId, run: RunId, name: &str, trainer: &str) -> Event
         reason: None,
         intended_use: None,
         limits: None,
+        evidence: Some(field.evidence()),
     }
     .into()
+}
+
+fn approved_other(request: RequestId) -> Event {
+    let evidence = Some(Digest::of(b"something else"));
+    PromotionApproved { request, approver: "mara".into(), reason: None, evidence }.into()
+}
+
+/// The request of the field once more, for a run that is in production already, but changed.
+fn altered(field: &Field, alter: impl FnOnce(&mut PromotionRequested)) -> Event {
+    let requests = field.events(StreamId::REGISTRY).into_iter();
+    let mut first = requests.filter_map(|event| match event {
+        Event::Registry(RegistryEvent::Requested(requested)) => Some(requested),
+        _ => None,
+    });
+    let mut first = first.find(|requested| requested.run == field.old).unwrap();
+    (first.request, first.name) = (RequestId([6; 16]), "dawn".into());
+    alter(&mut first);
+    first.into()
+}
+
+fn fixes_nothing(field: &Field) -> Event {
+    altered(field, |requested| requested.evidence = None)
+}
+
+fn fixes_other(field: &Field) -> Event {
+    altered(field, |requested| {
+        let evidence = requested.evidence.as_mut().unwrap();
+        evidence.files.insert("weights".into(), Digest::of(b"evil weights"));
+    })
 }
 
 /// The digest of the weights of a run.
@@ -254,8 +286,8 @@ fn of_promotions(field: &Field) -> Vec<Attack> {
     let repaired =
         ModelRepaired { name: "night".into(), number: 9, file_move: MoveId([4; 16]), reason: None };
     vec![
-        ("an approval of nothing", by("mara", approved(strange, "mara"))),
-        ("an approval in another's name", by("mallory", approved(request, "ines"))),
+        ("an approval of nothing", by("mara", approved(field, strange, "mara"))),
+        ("an approval in another's name", by("mallory", approved(field, request, "ines"))),
         ("a rejection in another's name", by("mallory", rejected(request, "ines").into())),
         ("a rejection of nothing", by("mara", rejected(strange, "mara").into())),
         (
@@ -266,13 +298,26 @@ fn of_promotions(field: &Field) -> Vec<Attack> {
         ("a promotion of another run", by("mara", promoted(request, field.open, "next", own))),
         ("a promotion under another name", by("mara", promoted(request, field.new, "night", own))),
         ("a promotion of other weights", by("mara", promoted(request, field.new, "next", evil))),
-        ("a request for a running run", by("mara", requested(strange, field.open, "dawn", "mara"))),
-        ("a request for no run", by("mara", requested(strange, RunId([3; 16]), "dawn", "mara"))),
-        ("a second request for a run", by("mara", requested(strange, field.new, "dawn", "mara"))),
+        (
+            "a request for a running run",
+            by("mara", requested(field, strange, field.open, "dawn", "mara")),
+        ),
+        (
+            "a request for no run",
+            by("mara", requested(field, strange, RunId([3; 16]), "dawn", "mara")),
+        ),
+        (
+            "a second request for a run",
+            by("mara", requested(field, strange, field.new, "dawn", "mara")),
+        ),
         (
             "a request in another trainer's name",
-            by("mara", requested(strange, field.old, "dawn", "ines")),
+            by("mara", requested(field, strange, field.old, "dawn", "ines")),
         ),
+        ("an approval of something else", by("mara", approved_other(request))),
+        ("a request that fixes nothing", by("mara", fixes_nothing(field))),
+        ("a request that fixes other files", by("mara", fixes_other(field))),
+        ("a promotion by no move", by("mara", promoted(request, field.new, "next", own))),
         ("a demotion of what is not there", by("mara", demoted("dawn", "worse").into())),
         ("a demotion without a reason", by("mara", demoted("night", " ").into())),
         ("a return of no version", by("mara", back("night", 7, "worse").into())),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use annals::base::{Env, InvocationId, RequestId, RunId};
 use annals::domain::invocation::{InvocationFinished, InvocationStarted, Outcome};
-use annals::domain::registry::RegistryEvent;
+use annals::domain::registry::{Evidence, RegistryEvent};
 use annals::domain::run::RunStarted;
 use annals::domain::workspace::ActorRegistered;
 use annals::domain::{Event, Provenance, StreamId, StreamType};
@@ -107,6 +107,19 @@ impl Field {
     pub fn events(&self, stream: impl Into<StreamId>) -> Vec<Event> {
         let events = self.store().read(|log| log.stream(stream.into(), 0)).unwrap();
         events.iter().map(|envelope| envelope.event().unwrap()).collect()
+    }
+
+    /// What the open request rests on.
+    pub fn evidence(&self) -> Evidence {
+        let found = self.events(StreamId::REGISTRY).into_iter().find_map(|event| match event {
+            Event::Registry(RegistryEvent::Requested(requested))
+                if requested.request == self.request =>
+            {
+                requested.evidence
+            }
+            _ => None,
+        });
+        found.unwrap()
     }
 
     /// What the verbs say that people rely on.

@@ -44,11 +44,14 @@ fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
             "weaker rules, badly signed",
             with_key(Forgery::new("mara", StreamId::POLICY, loosened(field)), "mara"),
         ),
-        ("an approval, unsigned", by("bob", approved(field.request, "bob"))),
-        ("an approval, badly signed", with_key(by("bob", approved(field.request, "bob")), "bob")),
+        ("an approval, unsigned", by("bob", approved(field, field.request, "bob"))),
+        (
+            "an approval, badly signed",
+            with_key(by("bob", approved(field, field.request, "bob")), "bob"),
+        ),
         (
             "an approval with another's key",
-            with_key(by("bob", approved(field.request, "bob")), "mara"),
+            with_key(by("bob", approved(field, field.request, "bob")), "mara"),
         ),
         ("a promotion, unsigned", by("mara", promoted(field.request, field.new, "next", own))),
         ("a demotion, unsigned", by("mara", demoted.clone())),

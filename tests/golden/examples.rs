@@ -293,9 +293,21 @@ fn of_the_registry() -> Vec<Event> {
             reason: Some("it is better".into()),
             intended_use: Some("triage, read by a nurse".into()),
             limits: Some("no minors".into()),
+            evidence: Some(Evidence {
+                files: BTreeMap::from([("weights".into(), digest(9))]),
+                evaluation: digest(20),
+                data: Some(digest(6)),
+                policy_revision: 1,
+            }),
         }
         .into(),
-        PromotionApproved { request: REQUEST, approver: "ines".into(), reason: None }.into(),
+        PromotionApproved {
+            request: REQUEST,
+            approver: "ines".into(),
+            reason: None,
+            evidence: Some(digest(21)),
+        }
+        .into(),
         PromotionRejected { request: REQUEST, approver: "otto".into(), reason: "no".into() }.into(),
         PromotionRefused {
             run: RUN,

@@ -1,14 +1,17 @@
 //! The events that were allowed. Whatever is decided about a stream is decided from these: the log
 //! can be written past every rule, and what was not allowed changes nothing.
 
-use crate::app::Result;
+use std::collections::BTreeSet;
+
+use crate::app::{Result, Workspace};
 use crate::domain::history::{History, KnownKey, People, Violation};
 use crate::domain::workspace::WorkspaceStream;
 use crate::domain::{Decider, Envelope, StreamId, StreamType, fold};
 use crate::store::{Access, View};
 use crate::tlog::{LogCheckpoint, NoteKey};
 
-/// The events of a stream that were allowed, in order; those of a bulk kind are left out.
+/// The events of a stream that were allowed, in order; those of a bulk kind are left out. One that
+/// was signed with a key that did not count says that its author is claimed.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -28,6 +31,15 @@ pub(in crate::app) fn violations<A: Access>(
     stream: impl Into<StreamId>,
 ) -> Result<Vec<Violation>> {
     judged(log, stream.into()).map(|(_, history)| history.violations().to_vec())
+}
+
+/// Positions of the events that were not allowed.
+///
+/// # Errors
+/// When the views cannot be read.
+pub(in crate::app) fn not_allowed(workspace: &Workspace) -> Result<BTreeSet<u64>> {
+    let found = workspace.snapshot()?.violations()?;
+    Ok(found.into_iter().map(|violation| violation.position).collect())
 }
 
 /// The state that the events of a stream add up to that were allowed.
@@ -63,6 +75,9 @@ fn judged<A: Access>(log: &View<A>, stream: StreamId) -> Result<(Vec<Envelope>, 
     }
     let mut allowed = allowed.into_iter();
     events.retain(|_| allowed.next().unwrap_or(false));
+    for envelope in &mut events {
+        envelope.header.identity = history.identity(&envelope.header);
+    }
     Ok((events, history))
 }
 

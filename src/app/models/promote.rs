@@ -305,8 +305,7 @@ fn decide_promotion(
     };
     if !options.request_only {
         let rules = &facts.policy.policy.production_promotion;
-        let approved = facts.registry.requests.get(&request).map(|r| &r.approvals);
-        let by_me = approved.is_some_and(|all| all.iter().any(|a| a.approver == facts.actor));
+        let by_me = facts.approvals(request).iter().any(|a| a.approver == facts.actor);
         if rules.require_manual_approval && !by_me {
             let reason = options.reason.clone();
             // Who may not approve may still carry out what others approved.
@@ -457,7 +456,7 @@ fn papers_of(
     let versions = facts.registry.versions(name);
     let open = facts.registry.requests.get(request);
     let requested = open.map(|request| &request.requested);
-    let approvals = open.iter().flat_map(|request| &request.approvals);
+    let approvals = facts.approvals(*request).into_iter();
     let approvals =
         approvals.map(|a| format!("{} ({})", a.approver, IdentityLevel::signed(a.key.is_some())));
     let production = Production {
@@ -525,7 +524,7 @@ fn decide_request(
         tx.append(&mut facts.registry)?;
         let found = facts.registry.requests.get(&request);
         let rules = &facts.policy.policy.production_promotion;
-        let approvals = found.iter().flat_map(|r| &r.approvals);
+        let approvals = facts.approvals(request).into_iter();
         Ok(Decided {
             name: found.map(|r| r.requested.name.clone()).unwrap_or_default(),
             approvals: approvals

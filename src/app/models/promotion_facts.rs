@@ -9,12 +9,13 @@ use crate::app::runs::run_files::RunFiles;
 use crate::app::workspace::actors::vouched;
 use crate::app::workspace::layout::model_name;
 use crate::app::{Error, ErrorKind, Result, fold_policy, fold_registry, fold_run};
-use crate::base::{RunId, Split, Timestamp, counted};
+use crate::base::{RequestId, RunId, Split, Timestamp, counted};
 use crate::domain::history::{Violation, is_proven};
 use crate::domain::metric::FinalMetric;
 use crate::domain::policy::PolicyState;
 use crate::domain::registry::{
-    RegistryCommand, RegistryEvent, RegistryFacts, RegistryState, RegistryStream, RequestStatus,
+    Approval, Originals, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState,
+    RegistryStream, RequestStatus, approvals_that_count,
 };
 use crate::domain::run::{RunEvent, RunFinished, RunStarted, RunState};
 use crate::domain::workspace::{LayoutKind, WorkspaceEvent};
@@ -36,6 +37,7 @@ pub(in crate::app) struct PromotionFacts {
     pub(in crate::app) actor: String,
     pub(in crate::app) key: Option<u64>,
     vouched: BTreeSet<u64>,
+    originals: Originals,
     /// Where the run's files are.
     pub(in crate::app) files: RunFiles,
     /// Events of the run that were not allowed.
@@ -94,6 +96,7 @@ impl PromotionFacts {
             actor: actor.to_owned(),
             key,
             vouched: vouched(log)?,
+            originals: people(log)?.originals(),
         })
     }
 
@@ -125,11 +128,19 @@ impl PromotionFacts {
             .hint("its record cannot be relied on: train it again, or look into who wrote that"))
     }
 
+    /// The approvals of a request that count as things are now.
+    pub(in crate::app) fn approvals(&self, request: RequestId) -> Vec<&Approval> {
+        let found = self.registry.requests.get(&request);
+        found.map_or(vec![], |found| approvals_that_count(found, &self.of_registry()))
+    }
+
     /// What the decider of the registry looks at.
     pub(in crate::app) fn of_registry(&self) -> RegistryFacts<'_> {
         RegistryFacts {
             policy: &self.policy.policy,
             policy_revision: self.policy.revision(),
+            promotion_revision: self.policy.promotion_revision,
+            originals: &self.originals,
             actor: &self.actor,
             run: &self.run,
             trainer: &self.trainer,

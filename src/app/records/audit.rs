@@ -12,7 +12,7 @@ use crate::analysis::audit::{
     self, Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile,
     RunFacts, Severity, WorkspaceFiles, word,
 };
-use crate::app::core::admitted::counting_checkpoint;
+use crate::app::core::admitted::{counting_checkpoint, not_allowed};
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
@@ -155,7 +155,12 @@ fn collect(
 ) -> Result<()> {
     let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
     facts.size = size.map_or(whole, |size| size.min(whole));
+    // They are named as such; nothing else follows from them.
+    let not_allowed = not_allowed(workspace)?;
     scan(store, 0..facts.size, &Filter::default(), |envelope| {
+        if not_allowed.contains(&envelope.header.position) {
+            return Ok(());
+        }
         let event = AuditFacts::wants(&envelope.header).then(|| envelope.event());
         facts.take(&envelope.header, event);
         Ok(())

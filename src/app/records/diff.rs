@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::diff::{Picture, RunDifference, Section};
+use crate::app::core::admitted::not_allowed;
 use crate::app::records::log::Names;
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::{RunId, Timestamp, counted};
 use crate::domain::IdentityLevel;
 use crate::domain::run::RunEvent;
-use crate::domain::{EnvelopeRef, Event, StreamId, StreamType, all_kinds};
+use crate::domain::{EnvelopeRef, Event, Header, StreamId, StreamType, all_kinds};
 use crate::store::{Filter, Reader};
 
 /// Up to so many streams are read one by one; more are picked out of one look at everything.
@@ -106,6 +107,8 @@ pub fn log_difference(
 fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
     let mut touched: BTreeSet<StreamId> = BTreeSet::new();
     let mut measured: BTreeSet<StreamId> = BTreeSet::new();
+    let not_allowed = not_allowed(workspace)?;
+    let allowed = |header: &Header| !not_allowed.contains(&header.position);
     scan(&workspace.store, from..to, &Filter::default(), |envelope| {
         let stream = envelope.header.stream;
         if stream.stream_type() != Some(StreamType::Invocation) {
@@ -135,6 +138,7 @@ fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
         };
         // Redacted texts and kinds of a later version set nothing that is known here.
         if needed.contains(&header.stream)
+            && allowed(header)
             && let Ok(event) = envelope.event()
         {
             picture.take(header, &event);
@@ -144,7 +148,9 @@ fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
     scan(&workspace.store, 0..from, &filter, &mut take)?;
     picture.begin();
     scan(&workspace.store, from..to, &Filter::default(), |envelope| {
-        if let Ok(event) = envelope.event() {
+        if allowed(&envelope.header)
+            && let Ok(event) = envelope.event()
+        {
             picture.take(&envelope.header, &event);
         }
         Ok(())
@@ -180,7 +186,7 @@ fn change(log: &Reader, names: &mut Names, found: RunDifference) -> Result<LogCh
         recorded: header.dated(),
         occurred: header.occurred(),
         actor: names.actor(log, header.actor),
-        identity: header.identity.level(),
+        identity: names.identity(log, &header),
         invocation: header.invocation,
         command: header.invocation.and_then(|at| names.words(log, at)),
         earlier,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::app::core::admitted::people;
 use crate::app::records::files_named::{WITH_FILES, names_file};
 use crate::app::records::subject::Subject;
 use crate::app::records::summary::summary;
@@ -17,6 +18,7 @@ use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
 use crate::domain::IdentityLevel;
+use crate::domain::history::{People, is_proven};
 use crate::domain::invocation::{InvocationEvent, Outcome};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
@@ -401,6 +403,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 pub(in crate::app) struct Names {
     actors: BTreeMap<u64, String>,
     words: BTreeMap<u64, Option<String>>,
+    people: Option<People>,
 }
 
 impl Names {
@@ -412,6 +415,21 @@ impl Names {
         };
         let known = self.actors.entry(position);
         known.or_insert_with(|| name().unwrap_or_else(|| format!("actor {position}"))).clone()
+    }
+
+    /// How far it is proven who appended an event that was allowed.
+    pub(in crate::app) fn identity(&mut self, log: &Reader, header: &Header) -> IdentityLevel {
+        IdentityLevel::signed(self.people(log).signed(header))
+    }
+
+    /// Whether an event is signed by its author, with a key that counted then.
+    fn fits(&mut self, log: &Reader, envelope: &Envelope) -> bool {
+        is_proven(self.people(log), log, &envelope.header, &|| envelope.payload.digest())
+    }
+
+    /// Who is known; nobody where that is lost.
+    fn people(&mut self, log: &Reader) -> &People {
+        self.people.get_or_insert_with(|| people(log).unwrap_or_default())
     }
 
     /// Who used which words in the invocation that began at `position`; none where it is lost.
@@ -447,7 +465,7 @@ impl Names {
             stream: header.stream.to_string(),
             revision: header.revision,
             actor: self.actor(log, header.actor),
-            identity: header.identity.level(),
+            identity: IdentityLevel::signed(self.fits(log, envelope)),
             provenance: header.provenance.word(),
             invocation: header.invocation,
             words: header.invocation.and_then(|at| self.words(log, at)),

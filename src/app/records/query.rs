@@ -1,18 +1,21 @@
 //! SQL over the record, and the saved questions of auditors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use schemars::JsonSchema;
 
+use crate::app::core::admitted::{not_allowed, people};
 use crate::app::records::log::Names;
 use crate::app::records::window::windows;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
+use crate::domain::history::People;
+use crate::domain::{Header, IdentityLevel};
 use crate::port::query::{self, Answer, Limits, QueryError};
 use crate::port::source::{ScanSpec, Sink, Source};
-use crate::port::table::EventRow;
+use crate::port::table::{EventRow, Judged};
 use crate::store::{Filter, Reader, Store};
 
 /// A question that auditors ask, kept with annals.
@@ -56,6 +59,8 @@ struct LogSource {
     store: Store,
     size: u64,
     actors: Mutex<BTreeMap<u64, Arc<str>>>,
+    people: People,
+    not_allowed: BTreeSet<u64>,
     /// Why the log could not be read; SQLite passes on no more than a text.
     failed: Mutex<Option<Error>>,
 }
@@ -129,6 +134,8 @@ fn log_source(workspace: &Workspace) -> Result<Arc<LogSource>> {
         store: workspace.store.clone(),
         size: records::log_size(workspace)?,
         actors: Mutex::default(),
+        people: workspace.store.read(people)?,
+        not_allowed: not_allowed(workspace)?,
         failed: Mutex::default(),
     }))
 }
@@ -149,6 +156,12 @@ impl LogSource {
         Arc::clone(actors.entry(at).or_insert_with(read))
     }
 
+    fn judged(&self, header: &Header) -> Judged {
+        let allowed = !self.not_allowed.contains(&header.position);
+        let signed = allowed && self.people.signed(header);
+        Judged { allowed, identity: IdentityLevel::signed(signed) }
+    }
+
     fn read_range(&self, want: &ScanSpec, range: Range<u64>, sink: &mut dyn Sink) -> Result<()> {
         // Most events in a row are of one actor.
         let mut last: Option<(u64, Arc<str>)> = None;
@@ -159,7 +172,7 @@ impl LogSource {
                     Some(known) if known.0 == at => last.insert(known),
                     _ => last.insert((at, self.actor(log, at))),
                 };
-                sink.take(&EventRow::new(envelope, actor));
+                sink.take(&EventRow::new(envelope, actor, self.judged(&envelope.header)));
                 Ok::<_, Error>(())
             })
         })

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::stored_files::{CheckedFile, Depth, FileKind, FileState, ReadProgress, check_files};
 use crate::app::core::admitted::counting_checkpoint;
 use crate::app::core::refresh::CHANGED_VIEWS;
+use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::runs::run_files::decides_in_model;
 use crate::app::{Error, Progress, Result, SilentRun, Workspace, models, records, runs, workspace};
 use crate::base::{Digest, RunId};
 use crate::domain::registry::RequestStatus;
 use crate::domain::run::RunStatus;
 use crate::projection::Snapshot;
-use crate::projection::registry::{ApprovalRow, ModelRow, RequestRow};
+use crate::projection::registry::{ModelRow, RequestRow};
 use crate::projection::violations::ViolationRow;
 use crate::store::WriteOptions;
 
@@ -172,7 +173,7 @@ pub fn status(workspace: &Workspace) -> Result<Status> {
             id: request.request().short(8),
             run: views.run(request.run())?.map(|r| r.experiment_id).unwrap_or_default(),
             name: request.name.clone(),
-            approvals: counted_approvals(workspace, &views, &request)?,
+            approvals: counted_approvals(workspace, &request)?,
             needed: policy.production_promotion.approvals,
         });
     }
@@ -212,19 +213,15 @@ pub fn status(workspace: &Workspace) -> Result<Status> {
     })
 }
 
-/// Approvals of a request that were given after files of its run were redacted last.
-fn counted_approvals(
-    workspace: &Workspace,
-    views: &Snapshot,
-    request: &RequestRow,
-) -> Result<usize> {
-    let redacted = runs::redacted_files(workspace)?;
-    let run = views.run(request.run())?;
-    let digests = run.iter().flat_map(|run| &run.artifacts);
-    let digests = digests.filter_map(|(_, _, digest, _)| digest.parse().ok());
-    let last = digests.filter_map(|digest: Digest| redacted.get(&digest)).max();
-    let counts = |approval: &&ApprovalRow| last.is_none_or(|at| approval.position > *at);
-    Ok(request.approvals.iter().filter(counts).count())
+/// Approvals of a request that count; of the past, those that were given.
+fn counted_approvals(workspace: &Workspace, request: &RequestRow) -> Result<usize> {
+    if workspace.looks_back() {
+        return Ok(request.approvals.len());
+    }
+    let actor = &workspace.caller.actor;
+    let facts =
+        workspace.store.read(|log| PromotionFacts::read(log, request.run(), actor, None))?;
+    Ok(facts.approvals(request.request()).len())
 }
 
 /// What is not as it should be. Stored files are compared by their sizes, or read as a whole.

@@ -4,13 +4,14 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::refused;
+use super::moved::{by_its_move, move_of};
 use super::people::People;
 use super::rules::Rules;
-use super::take::{author, is_proven, take_policy, take_workspace};
+use super::take::{author, is_proven, signed, take_policy, take_workspace};
 use crate::base::{Digest, PublicKey, RequestId, RunId};
 use crate::domain::file_move::{self, MoveEvent, MoveState};
 use crate::domain::invocation::InvocationEvent;
-use crate::domain::registry::{self, RegistryEvent, RegistryFacts, RegistryState};
+use crate::domain::registry::{self, Originals, RegistryEvent, RegistryFacts, RegistryState};
 use crate::domain::run::{self, RunEvent, RunState};
 use crate::domain::{
     Class, Decider as _, Envelope, Event, Header, Identity, Kind, Provenance, Rejection, StreamId,
@@ -59,12 +60,12 @@ pub struct RunRecord {
     beginning: Option<(Header, Digest)>,
     /// Whether that signature holds, once somebody has asked.
     proven: OnceCell<bool>,
-    queue: VecDeque<Envelope>,
+    pub(super) queue: VecDeque<Envelope>,
 }
 
 /// Which events a history is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     /// All, from the first one on.
     All,
     /// All from somewhere on.
@@ -76,25 +77,28 @@ enum Told {
 /// What the events add up to that were allowed.
 #[derive(Debug)]
 pub struct History {
-    told: Told,
-    people: Option<People>,
-    rules: Option<Rules>,
-    registry: Option<RegistryState>,
-    runs: BTreeMap<RunId, RunRecord>,
-    moves: BTreeMap<StreamId, MoveState>,
+    pub(super) told: Told,
+    pub(super) people: Option<People>,
+    pub(super) rules: Option<Rules>,
+    pub(super) registry: Option<RegistryState>,
+    pub(super) runs: BTreeMap<RunId, RunRecord>,
+    pub(super) moves: BTreeMap<StreamId, MoveState>,
     /// Invocations by the position of their start: whose, and where they ended.
-    invocations: BTreeMap<u64, Invocation>,
+    pub(super) invocations: BTreeMap<u64, Invocation>,
     /// Where each invocation began.
-    began: BTreeMap<StreamId, u64>,
+    pub(super) began: BTreeMap<StreamId, u64>,
+    /// Digests of redacted files by those from before any redaction, also later ones: the log is
+    /// read as the last one left it.
+    pub(super) originals: Option<Originals>,
     /// Where each approval of a request was given last, by who gave it.
-    approved: BTreeMap<(RequestId, String), u64>,
-    violations: Vec<Violation>,
+    pub(super) approved: BTreeMap<(RequestId, String), u64>,
+    pub(super) violations: Vec<Violation>,
     /// Whose points of which run were allowed last, with nothing but points since.
-    quick: Option<(StreamId, u64, Provenance)>,
+    pub(super) quick: Option<(StreamId, u64, Provenance)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Invocation {
+pub(super) struct Invocation {
     actor: u64,
     end: Option<u64>,
 }
@@ -131,6 +135,7 @@ impl History {
             moves: BTreeMap::new(),
             invocations: BTreeMap::new(),
             began: BTreeMap::new(),
+            originals: None,
             approved: BTreeMap::new(),
             violations: vec![],
             quick: None,
@@ -138,7 +143,7 @@ impl History {
     }
 
     /// Whether the events of a stream come through [`History::admit`].
-    fn is_told(&self, stream: StreamId) -> bool {
+    pub(super) fn is_told(&self, stream: StreamId) -> bool {
         match self.told {
             Told::All | Told::Tail => true,
             Told::Stream(told) => told == stream,
@@ -153,6 +158,13 @@ impl History {
     /// The people and keys, where they had to be known.
     pub fn people(&self) -> Option<&People> {
         self.people.as_ref()
+    }
+
+    /// How far it is proven who appended an event that was allowed: a key that did not count then
+    /// proves nothing.
+    pub fn identity(&self, header: &Header) -> Identity {
+        let counted = self.people.as_ref().is_some_and(|people| people.signed(header));
+        if counted { header.identity } else { Identity::Claimed }
     }
 
     /// Judges one more event and takes it in if it was allowed. `event` is none for one that
@@ -210,7 +222,12 @@ impl History {
             Event::Workspace(event) => {
                 self.load_people(past, header.position)?;
                 let mut people = self.people.take().unwrap_or_default();
-                let judged = take_workspace(&mut people, past, header, payload, event);
+                let judged = match self.told {
+                    Told::All => Ok(()),
+                    _ => signed(&people, past, header, payload),
+                };
+                let judged =
+                    judged.and_then(|()| take_workspace(&mut people, past, header, payload, event));
                 self.people = Some(people);
                 Ok(judged)
             }
@@ -219,9 +236,11 @@ impl History {
                 self.load_people(past, header.position)?;
                 let (people, mut rules) = (self.people.take(), self.rules.take());
                 let judged = match (&people, &mut rules) {
-                    (Some(people), Some(rules)) => {
-                        take_policy(people, rules, past, header, payload, event)
+                    (Some(people), Some(rules)) => match self.told {
+                        Told::All => Ok(()),
+                        _ => signed(people, past, header, payload),
                     }
+                    .and_then(|()| take_policy(people, rules, past, header, payload, event)),
                     _ => Ok(()),
                 };
                 (self.people, self.rules) = (people, rules);
@@ -257,7 +276,7 @@ impl History {
         Ok(judged)
     }
 
-    fn judge_run<P: Past>(
+    pub(super) fn judge_run<P: Past>(
         &self,
         past: &P,
         record: &RunRecord,
@@ -267,43 +286,12 @@ impl History {
     ) -> Result<(), Rejection> {
         let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(()) };
         let proven = || is_proven(people, past, header, payload);
+        if event.is_some() {
+            self.check_signature(past, header, payload)?;
+        }
         let author = author(people, header, &proven)?;
         let signed = rules.strict(header.position) && record.began_proven(people, past);
         run::admits(&record.state, event, header, &author, signed)
-    }
-
-    /// Brings a run to where it was when the event of `header` was appended.
-    fn run_before<P: Past>(
-        &mut self,
-        past: &P,
-        run: RunId,
-        header: &Header,
-    ) -> Result<(), P::Error> {
-        let stream = StreamId::from(run);
-        if self.told != Told::All && !self.runs.contains_key(&run) {
-            let first = header.stream == stream && header.revision == 0;
-            let all = if first { vec![] } else { past.stream(stream)? };
-            let told = self.is_told(stream);
-            let queue = all.into_iter().filter(|e| !told || e.header.position < header.position);
-            let record = RunRecord { queue: queue.collect(), ..RunRecord::default() };
-            self.runs.insert(run, record);
-        }
-        while let Some(next) = self.next_of(run, header.position) {
-            let Ok(Event::Run(event)) = next.event() else { continue };
-            let digest = || next.payload.digest();
-            let nothing = RunRecord::default();
-            let record = self.runs.get(&run).unwrap_or(&nothing);
-            if self.judge_run(past, record, &next.header, &digest, Some(&event)).is_ok() {
-                self.runs.entry(run).or_default().take(&next.header, &digest, &event);
-            }
-        }
-        Ok(())
-    }
-
-    fn next_of(&mut self, run: RunId, before: u64) -> Option<Envelope> {
-        let queue = &mut self.runs.get_mut(&run)?.queue;
-        queue.front().filter(|next| next.header.position < before)?;
-        queue.pop_front()
     }
 
     fn registry<P: Past>(
@@ -343,8 +331,18 @@ impl History {
         let run = registry::run_of(&state, event);
         if let Some(run) = run {
             self.run_before(past, run, header)?;
+            self.load_originals(past)?;
         }
-        let judged = self.judge_registry(past, &state, run, header, payload, event);
+        let file_move = move_of(event).map(StreamId::from);
+        if let Some(file_move) = file_move {
+            self.load_move(past, file_move, header.position)?;
+        }
+        let planned = file_move.and_then(|id| self.moves.get(&id)?.planned.as_ref());
+        let none = Originals::new();
+        let originals = self.originals.as_ref().unwrap_or(&none);
+        let judged = self
+            .judge_registry(past, &state, run, header, payload, event)
+            .and_then(|()| by_its_move(event, planned, originals));
         let mut state = state;
         if judged.is_ok() {
             registry::RegistryStream::evolve(&mut state, event, header);
@@ -357,6 +355,20 @@ impl History {
         Ok(judged)
     }
 
+    /// Refuses a signature that is not its author's. A check of the whole log checks all of them
+    /// itself, many at once.
+    fn check_signature<P: Past>(
+        &self,
+        past: &P,
+        header: &Header,
+        payload: &dyn Fn() -> Digest,
+    ) -> Result<(), Rejection> {
+        match &self.people {
+            Some(people) if self.told != Told::All => signed(people, past, header, payload),
+            _ => Ok(()),
+        }
+    }
+
     fn judge_registry<P: Past>(
         &self,
         past: &P,
@@ -367,17 +379,21 @@ impl History {
         event: &RegistryEvent,
     ) -> Result<(), Rejection> {
         let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(()) };
+        self.check_signature(past, header, payload)?;
         let proven = || is_proven(people, past, header, payload);
         let author = author(people, header, &proven)?;
         let nothing = RunRecord::default();
         let record = run.and_then(|run| self.runs.get(&run)).unwrap_or(&nothing);
         let trainer = record.state.owner.and_then(|owner| people.name(owner, header.position));
         let policy = rules.at(header.position);
+        let none = Originals::new();
         let vouched = people.keys().iter().map(|key| key.position);
         let vouched = vouched.filter(|key| people.is_vouched(*key, header.position)).collect();
         let facts = RegistryFacts {
             policy: &policy.policy,
             policy_revision: policy.revision(),
+            promotion_revision: policy.promotion_revision,
+            originals: self.originals.as_ref().unwrap_or(&none),
             actor: author.name,
             run: &record.state,
             trainer: trainer.unwrap_or_default(),
@@ -418,20 +434,14 @@ impl History {
     ) -> Result<Result<(), Rejection>, P::Error> {
         self.load_rules(past, header.position)?;
         self.load_people(past, header.position)?;
-        if self.told != Told::All && !self.moves.contains_key(&header.stream) {
-            let mut state = MoveState::default();
-            if header.revision > 0 {
-                let before = past.stream(header.stream)?;
-                let before = before.iter().filter(|e| e.header.position < header.position);
-                state = crate::domain::fold::<file_move::MoveStream>(before);
-            }
-            self.moves.insert(header.stream, state);
-        }
+        self.load_move(past, header.stream, header.position)?;
         let mut state = self.moves.remove(&header.stream).unwrap_or_default();
         let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(Ok(())) };
         let proven = || is_proven(people, past, header, payload);
         let strict = rules.strict(header.position);
-        let judged = author(people, header, &proven)
+        let judged = self
+            .check_signature(past, header, payload)
+            .and_then(|()| author(people, header, &proven))
             .and_then(|author| file_move::admits(&state, event, header, &author, strict));
         if judged.is_ok() {
             file_move::MoveStream::evolve(&mut state, event, header);
@@ -487,55 +497,15 @@ impl History {
             _ => Ok(()),
         }
     }
-
-    fn known<P: Past>(&mut self, past: &P, position: u64) -> Result<&People, P::Error> {
-        self.load_people(past, position)?;
-        Ok(self.people.get_or_insert_default())
-    }
-
-    /// Reads who was known before `position`; all of them where events of their stream are not
-    /// told, since each says from which position on it counts.
-    fn load_people<P: Past>(&mut self, past: &P, position: u64) -> Result<(), P::Error> {
-        if self.people.is_some() {
-            return Ok(());
-        }
-        let mut people = People::default();
-        let told = self.is_told(StreamId::WORKSPACE);
-        for before in past.stream(StreamId::WORKSPACE)? {
-            if told && before.header.position >= position {
-                break;
-            }
-            if let Ok(Event::Workspace(event)) = before.event() {
-                let digest = || before.payload.digest();
-                let _ = take_workspace(&mut people, past, &before.header, &digest, &event);
-            }
-        }
-        self.people = Some(people);
-        Ok(())
-    }
-
-    fn load_rules<P: Past>(&mut self, past: &P, position: u64) -> Result<(), P::Error> {
-        if self.rules.is_some() {
-            return Ok(());
-        }
-        self.load_people(past, position)?;
-        let mut rules = Rules::default();
-        let all = past.stream(StreamId::POLICY)?;
-        let told = self.is_told(StreamId::POLICY);
-        let people = self.people.get_or_insert_default();
-        for before in all.into_iter().take_while(|e| !told || e.header.position < position) {
-            if let Ok(Event::Policy(event)) = before.event() {
-                let digest = || before.payload.digest();
-                let _ = take_policy(people, &mut rules, past, &before.header, &digest, &event);
-            }
-        }
-        self.rules = Some(rules);
-        Ok(())
-    }
 }
 
 impl RunRecord {
-    fn take(&mut self, header: &Header, payload: &dyn Fn() -> Digest, event: &RunEvent) {
+    /// One that is not known yet, but by what is in its stream.
+    pub(super) fn after(queue: VecDeque<Envelope>) -> Self {
+        Self { queue, ..Self::default() }
+    }
+
+    pub(super) fn take(&mut self, header: &Header, payload: &dyn Fn() -> Digest, event: &RunEvent) {
         if matches!(event, RunEvent::Started(_)) && header.identity != Identity::Claimed {
             self.beginning = Some((header.clone(), payload()));
         }

@@ -9,6 +9,8 @@
 
 mod admit;
 mod author;
+mod before;
+mod moved;
 mod people;
 mod rules;
 mod take;

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Digest, PublicKey, Timestamp};
-use crate::domain::workspace::KeyAlgorithm;
+use crate::domain::registry::Originals;
+use crate::domain::workspace::{KeyAlgorithm, RedactedFile};
+use crate::domain::{Header, Identity};
 
 /// A signing key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +40,8 @@ pub struct People {
     pub(super) actors: BTreeMap<u64, String>,
     /// The keys, oldest first.
     pub(super) keys: Vec<KnownKey>,
-    /// Redactions, oldest first: the files that stand in the place of others since.
-    pub(super) redactions: Vec<(u64, Vec<Digest>)>,
+    /// Redactions, oldest first: which files stand in the place of which since.
+    pub(super) redactions: Vec<(u64, Vec<RedactedFile>)>,
 }
 
 impl People {
@@ -75,11 +77,29 @@ impl People {
         (vouched && !gone).then_some(key)
     }
 
+    /// Whether an event says that it was signed with a key that counted as its author's then.
+    pub fn signed(&self, header: &Header) -> bool {
+        let Identity::Signed { key, .. } = header.identity else { return false };
+        let name = self.name(header.actor, header.position).unwrap_or_default();
+        self.counting(key, name, header.position, header.invocation).is_some()
+    }
+
     /// The last redaction before `position` that replaced one of some files.
     pub(super) fn redacted(&self, files: impl Fn(&Digest) -> bool, position: u64) -> Option<u64> {
         let before = self.redactions.iter().rev().filter(|(at, _)| *at < position);
-        let mut of_them = before.filter(|(_, replaced)| replaced.iter().any(&files));
+        let mut of_them =
+            before.filter(|(_, replaced)| replaced.iter().any(|file| files(&file.replacement)));
         of_them.next().map(|(at, _)| *at)
+    }
+
+    /// Digests of redacted files by those that they had at first.
+    pub fn originals(&self) -> Originals {
+        let mut originals = Originals::new();
+        for file in self.redactions.iter().flat_map(|(_, files)| files) {
+            let first = originals.get(&file.digest).copied().unwrap_or(file.digest);
+            originals.insert(file.replacement, first);
+        }
+        originals
     }
 
     /// Whether the key of event `at` counted before `position`.

@@ -39,6 +39,31 @@ pub fn is_proven<P: Past>(
     known.is_some_and(|known| past.fits(known.public_key, &message(), signature))
 }
 
+/// Refuses a signature that is not its author's.
+pub(super) fn signed<P: Past>(
+    people: &People,
+    past: &P,
+    header: &Header,
+    payload: &dyn Fn() -> Digest,
+) -> Result<(), Rejection> {
+    let Identity::Signed { key: at, signature } = &header.identity else { return Ok(()) };
+    let name = people.name(header.actor, header.position).unwrap_or("an unknown actor");
+    let Some(key) = people.key(*at).filter(|_| *at < header.position) else {
+        return Err(refused(format!("the signature of {name} names event {at}, which is no key")));
+    };
+    let message = signing_message(header, &payload());
+    if !past.fits(key.public_key, &message, signature) {
+        return Err(refused(format!("the signature of {name} does not fit the key of event {at}")));
+    }
+    if key.owner != name {
+        return Err(refused(format!("{name} signed with the key of {} (event {at})", key.owner)));
+    }
+    match key.replaced.filter(|replaced| after(header, *replaced)) {
+        Some(by) => Err(refused(format!("{name} signed with a key that event {by} replaced"))),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn take_workspace<P: Past>(
     people: &mut People,
     past: &P,
@@ -96,8 +121,7 @@ pub(super) fn take_workspace<P: Past>(
             }
         }
         WorkspaceEvent::TextRedacted(redacted) => {
-            let files = redacted.files.iter().map(|file| file.replacement);
-            people.redactions.push((header.position, files.collect()));
+            people.redactions.push((header.position, redacted.files.clone()));
         }
         _ => {}
     }
@@ -119,4 +143,9 @@ pub(super) fn take_policy<P: Past>(
     }
     rules.take(header, event);
     Ok(())
+}
+
+/// Whether an event, and the invocation it is part of, came after a key was replaced.
+fn after(header: &Header, replaced: u64) -> bool {
+    header.position > replaced && header.invocation.is_none_or(|began| began > replaced)
 }

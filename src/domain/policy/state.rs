@@ -10,6 +10,8 @@ pub struct PolicyState {
     pub policy: Policy,
     /// How often the rules were changed; the revision of the last change plus one.
     pub changes: u64,
+    /// The revision that changed the rules about promotions last.
+    pub promotion_revision: u64,
 }
 
 impl PolicyState {
@@ -24,7 +26,11 @@ impl Fold for PolicyState {
 
     fn evolve(&mut self, event: &PolicyEvent) {
         let PolicyEvent::Changed(changed) = event;
+        let same = self.policy.production_promotion == changed.policy.production_promotion;
         self.policy = changed.policy.clone();
         self.changes += 1;
+        if !same {
+            self.promotion_revision = self.revision();
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! that each of them answers.
 
 use super::decide::decide;
-use super::{RegistryCommand, RegistryEvent, RegistryFacts, RegistryState};
+use super::{PromotionRequested, RegistryCommand, RegistryEvent, RegistryFacts, RegistryState};
 use crate::base::RunId;
 use crate::domain::Rejection;
 use crate::domain::history::Author;
@@ -49,30 +49,55 @@ pub(in crate::domain) fn admits(
         }
         _ => {}
     }
+    let fixes = |requested: &PromotionRequested| requested.evidence.is_some();
+    if let RegistryEvent::Requested(requested) = event
+        && !fixes(requested)
+        && state.requests.values().any(|before| fixes(&before.requested))
+    {
+        return Err(Rejection::NotAllowed("it fixes no evidence, and earlier requests did".into()));
+    }
+    if let RegistryEvent::Promoted(promoted) = event {
+        let request = state.requests.get(&promoted.request);
+        let gave = |name: &&String| {
+            request.is_some_and(|found| found.approvals.iter().any(|a| a.approver == **name))
+        };
+        if let Some(name) = promoted.approvers.iter().find(|name| !gave(name)) {
+            return Err(Rejection::NotAllowed(format!(
+                "{name}, whom it names, did not approve it"
+            )));
+        }
+    }
     let made = decide(state, answered(event), facts)?;
     // A grant makes no event; what one says of others is in its own.
-    match made.iter().all(|made| made == event || !says_who(made, event)) {
+    match made.iter().all(|made| made == event || !differ(made, event, facts)) {
         true => Ok(()),
         false => Err(Rejection::NotAllowed(
-            "it names other people, another run or another name than the request".into(),
+            "it names other people, evidence or rules, another run or another name than it should"
+                .into(),
         )),
     }
 }
 
-/// Whether two events of one kind differ in who, which run or what name they are about.
-fn says_who(made: &RegistryEvent, event: &RegistryEvent) -> bool {
+/// Whether two events of one kind differ in who, which run, name or evidence they are about.
+fn differ(made: &RegistryEvent, event: &RegistryEvent, facts: &RegistryFacts<'_>) -> bool {
     match (made, event) {
         (RegistryEvent::Requested(made), RegistryEvent::Requested(event)) => {
-            made.run != event.run || made.trainer != event.trainer
+            let fixed = event.evidence.clone().map(|fixed| fixed.original(facts.originals));
+            made.run != event.run
+                || made.trainer != event.trainer
+                || made.policy_revision != event.policy_revision
+                || fixed.is_some() && made.evidence != fixed
         }
         (RegistryEvent::Approved(made), RegistryEvent::Approved(event)) => {
-            made.approver != event.approver
+            made.approver != event.approver || made.evidence != event.evidence
         }
         (RegistryEvent::Rejected(made), RegistryEvent::Rejected(event)) => {
             made.approver != event.approver
         }
         (RegistryEvent::Promoted(made), RegistryEvent::Promoted(event)) => {
-            made.run != event.run || made.name != event.name
+            made.run != event.run
+                || made.name != event.name
+                || made.policy_revision != event.policy_revision
         }
         _ => false,
     }

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Approval, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged, ModelPromoted,
-    ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersion, ModelVersionBumped,
-    ProductionModel, PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected,
-    PromotionRequested, RegistryCommand, RegistryEvent, RegistryState, Request, RequestStatus,
-    next_version,
+    Approval, Evidence, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
+    ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersion,
+    ModelVersionBumped, Originals, PAPERS, ProductionModel, PromotedFile, PromotionApproved,
+    PromotionRefused, PromotionRejected, PromotionRequested, RegistryCommand, RegistryEvent,
+    RegistryState, Request, RequestStatus, next_version,
 };
 use crate::base::{MoveId, RequestId, RunId};
 use crate::domain::policy::{Policy, assess};
@@ -22,6 +22,10 @@ pub struct RegistryFacts<'a> {
     pub policy: &'a Policy,
     /// Their revision.
     pub policy_revision: u64,
+    /// The revision that changed the rules about promotions last.
+    pub promotion_revision: u64,
+    /// Digests of the run's files before a redaction renamed them.
+    pub originals: &'a Originals,
     /// Who asks, by name.
     pub actor: &'a str,
     /// The run that the request is about.
@@ -34,6 +38,18 @@ pub struct RegistryFacts<'a> {
     pub key: Option<u64>,
     /// The keys that somebody vouched for, by the same position.
     pub vouched: &'a BTreeSet<u64>,
+}
+
+impl RegistryFacts<'_> {
+    /// What a promotion of the run rests on now.
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence::of(self.run, self.promotion_revision, self.originals)
+    }
+
+    /// What a request rested on when it was made.
+    fn requested(&self, request: &Request) -> Option<Evidence> {
+        request.requested.evidence.clone().map(|fixed| fixed.original(self.originals))
+    }
 }
 
 /// The stream of promotions and production models.
@@ -97,13 +113,16 @@ pub(super) fn decide(
                 reason,
                 intended_use: stated("the intended use", intended_use)?,
                 limits: stated("the limits", limits)?,
+                evidence: Some(facts.evidence()),
             };
             Ok(vec![requested.into()])
         }
         RegistryCommand::Approve { request, reason } => {
-            may_approve(open(state, request)?, facts)?;
+            let found = open(state, request)?;
+            may_approve(found, facts)?;
             let approver = facts.actor.to_owned();
-            Ok(vec![PromotionApproved { request, approver, reason }.into()])
+            let evidence = found.requested.evidence.is_some().then(|| facts.evidence().digest());
+            Ok(vec![PromotionApproved { request, approver, reason, evidence }.into()])
         }
         RegistryCommand::Reject { request, reason } => {
             open(state, request)?;
@@ -120,7 +139,8 @@ pub(super) fn decide(
             // Whether it may replace another was decided before the files moved.
             let granted = may_be_granted(state, request, facts, true)?;
             has_its_model(facts, &files)?;
-            let (approvals, requested) = (&granted.approvals, &granted.requested);
+            let requested = &granted.requested;
+            let approvals = approvals_that_count(granted, facts);
             let promoted = ModelPromoted {
                 request,
                 run: requested.run,
@@ -129,7 +149,7 @@ pub(super) fn decide(
                 files,
                 file_move,
                 policy_revision: facts.policy_revision,
-                approvers: approvals.iter().map(|a| a.approver.clone()).collect(),
+                approvers: approvals.into_iter().map(|a| a.approver.clone()).collect(),
             };
             Ok(vec![promoted.into()])
         }
@@ -249,11 +269,20 @@ fn has_its_model(facts: &RegistryFacts<'_>, files: &[PromotedFile]) -> Result<()
     let models = facts.run.artifacts.iter().filter(|(name, _)| is_model(name));
     let mut missing =
         models.filter(|(_, model)| files.iter().all(|file| file.digest != model.digest));
-    match missing.next() {
-        None => Ok(()),
-        Some((name, _)) => Err(Rejection::NotAllowed(format!(
+    if let Some((name, _)) = missing.next() {
+        return Err(Rejection::NotAllowed(format!(
             "none of the files for production is the {name} of {}",
             facts.run.experiment_id
+        )));
+    }
+    let of_run =
+        |file: &PromotedFile| facts.run.artifacts.values().any(|a| a.digest == file.digest);
+    let strange = |file: &&PromotedFile| !PAPERS.contains(&file.path.as_str()) && !of_run(file);
+    match files.iter().find(strange) {
+        None => Ok(()),
+        Some(file) => Err(Rejection::NotAllowed(format!(
+            "the file {} for production is none of {}",
+            file.path, facts.run.experiment_id
         ))),
     }
 }
@@ -371,7 +400,16 @@ fn may_be_promoted(
 
 fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejection> {
     let rules = &facts.policy.production_promotion;
-    if request.approvals.iter().any(|approval| approval.approver == facts.actor) {
+    let (fixed, now) = (facts.requested(request), facts.evidence());
+    if let Some(what) = fixed.and_then(|fixed| now.change_of_run(&fixed)) {
+        return Err(Rejection::NotAllowed(format!(
+            "{what} is not as it was when the promotion of {} was requested; reject the request \
+             and make another",
+            facts.run.experiment_id
+        )));
+    }
+    let covers = covering(request, facts);
+    if request.approvals.iter().any(|a| a.approver == facts.actor && covers(a)) {
         return Err(Rejection::NotAllowed(format!("{} has approved this already", facts.actor)));
     }
     if !rules.trainer_may_approve && request.requested.trainer == facts.actor {
@@ -396,12 +434,27 @@ fn may_approve(request: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejec
     }
 }
 
-/// Whether an approval counts by the rules as they are now.
-fn counts(approval: &Approval, trainer: &str, facts: &RegistryFacts<'_>) -> bool {
+/// The approvals of a request that count by the rules as they are now, for what is there now.
+pub fn approvals_that_count<'r>(
+    request: &'r Request,
+    facts: &RegistryFacts<'_>,
+) -> Vec<&'r Approval> {
+    let covers = covering(request, facts);
+    let trainer = &request.requested.trainer;
     let rules = &facts.policy.production_promotion;
-    let vouched = approval.key.is_some_and(|key| facts.vouched.contains(&key));
-    (rules.trainer_may_approve || approval.approver != trainer)
-        && (!rules.approvals_signed || vouched)
+    let counts = |approval: &&Approval| {
+        let vouched = approval.key.is_some_and(|key| facts.vouched.contains(&key));
+        (rules.trainer_may_approve || approval.approver != *trainer)
+            && (!rules.approvals_signed || vouched)
+            && covers(approval)
+    };
+    request.approvals.iter().filter(counts).collect()
+}
+
+/// Whether an approval covers what is there now. Requests of old days fixed nothing.
+fn covering(request: &Request, facts: &RegistryFacts<'_>) -> impl Fn(&Approval) -> bool {
+    let now = request.requested.evidence.is_some().then(|| facts.evidence().digest());
+    move |approval| now.is_none() || approval.evidence == now
 }
 
 fn open(state: &RegistryState, request: RequestId) -> Result<&Request, Rejection> {
@@ -434,11 +487,11 @@ fn may_be_granted<'s>(
     }
     let rules = &facts.policy.production_promotion;
     let trainer = &found.requested.trainer;
-    let approvals = found.approvals.iter().filter(|a| counts(a, trainer, facts)).count();
+    let approvals = approvals_that_count(found, facts).len();
     if rules.require_manual_approval && approvals < rules.approvals as usize {
         let others = match found.approvals.len() - approvals {
             0 => String::new(),
-            more => format!(", and {more} that do not count"),
+            more => format!(", and {more} that do not count{}", void(found, facts)),
         };
         return Err(Rejection::NotAllowed(format!(
             "{approvals} of {} approvals were given{others}; the policy requires {}",
@@ -456,6 +509,22 @@ fn may_be_granted<'s>(
     }
     may_take(state, &found.requested.name, replace)?;
     Ok(found)
+}
+
+/// Who approved something else than what is there now, in words.
+fn void(request: &Request, facts: &RegistryFacts<'_>) -> String {
+    let covers = covering(request, facts);
+    let void = request.approvals.iter().filter(|approval| !covers(approval));
+    let names: Vec<&str> = void.map(|approval| approval.approver.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(
+            " ({} approved before revision {} changed the rules about promotions, or before the \
+             run changed, and has to approve again)",
+            names.join(" and "),
+            facts.promotion_revision
+        ),
+    }
 }
 
 /// A production name, of a model or of an open request, or an alias that is `name` but for its

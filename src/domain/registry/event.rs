@@ -4,15 +4,15 @@ use bincode::{Decode, Encode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bump, Semver};
+use super::{Bump, Evidence, Semver};
 use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest};
 use crate::domain::RuleResult;
 
 stream_events! {
     /// What can happen to promotions and production models.
     pub enum RegistryEvent of Registry {
-        0x0301 REQUESTED "promotion.requested" 2 Text Requested(PromotionRequested),
-        0x0302 APPROVED "promotion.approved" 1 Text Approved(PromotionApproved),
+        0x0301 REQUESTED "promotion.requested" 3 Text Requested(PromotionRequested),
+        0x0302 APPROVED "promotion.approved" 2 Text Approved(PromotionApproved),
         0x0303 REJECTED "promotion.rejected" 1 Text Rejected(PromotionRejected),
         0x0304 REFUSED "promotion.refused" 1 Text Refused(PromotionRefused),
         0x0305 PROMOTED "model.promoted" 2 Decision Promoted(ModelPromoted),
@@ -46,6 +46,8 @@ pub struct PromotionRequested {
     pub intended_use: Option<String>,
     /// What it must not be used for or cannot do, as stated; version 1 had no such statement.
     pub limits: Option<String>,
+    /// What it rests on; versions before 3 did not fix it.
+    pub evidence: Option<Evidence>,
 }
 
 /// A person agreed.
@@ -57,6 +59,8 @@ pub struct PromotionApproved {
     pub approver: String,
     /// What they said.
     pub reason: Option<String>,
+    /// Digest of the evidence that they approved; version 1 had none.
+    pub evidence: Option<Digest>,
 }
 
 /// A person said no. The request is closed.

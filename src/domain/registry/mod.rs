@@ -4,6 +4,7 @@ mod admit;
 mod command;
 mod decide;
 mod event;
+mod evidence;
 mod state;
 mod upcast;
 mod version;
@@ -13,12 +14,13 @@ mod tests;
 
 pub(in crate::domain) use admit::{admits, run_of};
 pub use command::RegistryCommand;
-pub use decide::{RegistryFacts, RegistryStream};
+pub use decide::{RegistryFacts, RegistryStream, approvals_that_count};
 pub use event::{
     Damage, DamagedFile, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
     ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersionBumped,
     PromotedFile, PromotionApproved, PromotionRefused, PromotionRejected, PromotionRequested,
     RegistryEvent,
 };
+pub use evidence::{Evidence, Originals, PAPERS};
 pub use state::{Approval, ProductionModel, RegistryState, Request, RequestStatus};
 pub use version::{Bump, ModelVersion, Semver, named_version, next_version};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Bump, ModelVersion, PromotionRequested, RegistryEvent, next_version};
-use crate::base::{RequestId, RunId};
+use crate::base::{Digest, RequestId, RunId};
 use crate::domain::Fold;
 
 /// How a request stands.
@@ -36,6 +36,8 @@ pub struct Approval {
     /// Position of the `key.created` event of the key that signed it; none for a name that is
     /// only claimed.
     pub key: Option<u64>,
+    /// Digest of the evidence that they approved; none in logs of old days.
+    pub evidence: Option<Digest>,
 }
 
 /// One promotion request.
@@ -129,7 +131,8 @@ impl RegistryState {
             }
             RegistryEvent::Approved(approved) => {
                 if let Some(request) = self.requests.get_mut(&approved.request) {
-                    request.approvals.push(Approval { approver: approved.approver.clone(), key });
+                    let (approver, evidence) = (approved.approver.clone(), approved.evidence);
+                    request.approvals.push(Approval { approver, key, evidence });
                 }
             }
             RegistryEvent::Rejected(rejected) => {

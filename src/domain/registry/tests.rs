@@ -47,10 +47,12 @@ fn run() -> RunState {
     }
 }
 
+#[derive(Clone)]
 struct Table {
     state: RegistryState,
     policy: Policy,
     run: RunState,
+    promotion_revision: u64,
     trainer_signed: bool,
     key: Option<u64>,
 }
@@ -61,6 +63,7 @@ impl Table {
             state: RegistryState::default(),
             policy,
             run: run(),
+            promotion_revision: 3,
             trainer_signed: true,
             key: None,
         }
@@ -70,6 +73,8 @@ impl Table {
         let facts = RegistryFacts {
             policy: &self.policy,
             policy_revision: 3,
+            promotion_revision: self.promotion_revision,
+            originals: &Originals::new(),
             actor,
             run: &self.run,
             trainer: "mara",
@@ -362,9 +367,12 @@ proptest::proptest! {
             let actor = ["mara", "ines", "otto"][actor];
             let (policy, run, policy_revision, trainer) = (&table.policy, &table.run, 3, "mara");
             let (trainer_signed, key, vouched) = (true, None, &BTreeSet::new());
+            let originals = &Originals::new();
             let facts = RegistryFacts {
                 policy,
                 policy_revision,
+                promotion_revision: policy_revision,
+                originals,
                 actor,
                 run,
                 trainer,
@@ -389,4 +397,66 @@ proptest::proptest! {
         history.iter().for_each(|event| folded.evolve(event));
         proptest::prop_assert_eq!(folded, table.state);
     }
+}
+
+/// Whatever a promotion rests on: when it changes, what was approved before counts no more.
+#[test]
+fn an_approval_covers_what_was_there() {
+    let changes: [(&str, fn(&mut Table), bool); 7] = [
+        ("nothing", |_| {}, true),
+        ("the rules about promotions", |table| table.promotion_revision = 4, false),
+        ("the weights", |table| file(table, "weights", 2), false),
+        ("another file", |table| file(table, "vocab", 2), false),
+        ("a file less", |table| drop(table.run.artifacts.remove("labels")), false),
+        ("the scores", |table| table.run.metrics[0].value = 0.91, false),
+        ("the rows", |table| table.run.data = Some(Digest([8; 32])), false),
+    ];
+    for (what, change, counts) in changes {
+        let mut table = Table::new(lenient());
+        file(&mut table, "labels", 5);
+        table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+        table.ask("ines", approve(FIRST)).unwrap();
+        change(&mut table);
+        let granted = table.ask("mara", grant());
+        assert_eq!(granted.is_ok(), counts, "{what}: {granted:?}");
+        if counts {
+            continue;
+        }
+        let refused = granted.unwrap_err().to_string();
+        assert!(refused.contains("1 that do not count (ines approved before"), "{what}: {refused}");
+        let again = table.ask("ines", approve(FIRST));
+        if table.promotion_revision == 4 {
+            again.unwrap();
+            table.ask("mara", grant()).unwrap();
+        } else {
+            let refused = again.unwrap_err().to_string();
+            assert!(refused.contains("is not as it was when the promotion"), "{what}: {refused}");
+        }
+    }
+}
+
+fn file(table: &mut Table, name: &str, byte: u8) {
+    let file = Artifact { path: None, digest: Digest([byte; 32]), sha256: None, bytes: 9 };
+    table.run.artifacts.insert(name.into(), file);
+}
+
+#[test]
+fn what_is_promoted_is_of_the_run_or_a_paper_of_annals() {
+    let with = |path: &str, byte: u8| {
+        let RegistryCommand::Promote { request, path: folder, mut files, file_move } =
+            promote(FIRST)
+        else {
+            panic!("it promotes")
+        };
+        let digest = Digest([byte; 32]);
+        files.push(PromotedFile { path: path.into(), digest, sha256: None, bytes: 9 });
+        RegistryCommand::Promote { request, path: folder, files, file_move }
+    };
+    let mut table = Table::new(lenient());
+    file(&mut table, "labels", 5);
+    table.ask("mara", request(FIRST, "hate_v1")).unwrap();
+    table.ask("ines", approve(FIRST)).unwrap();
+    not_allowed(&table.ask("mara", with("run.sh", 9)), "the file run.sh for production is none of");
+    table.clone().ask("mara", with("labels.txt", 5)).unwrap();
+    table.ask("mara", with("README.md", 9)).unwrap();
 }

@@ -6,8 +6,8 @@
 use bincode::{Decode, Encode};
 
 use super::{
-    Damage, DamagedFile, ModelFoundDamaged, ModelPromoted, PromotedFile, PromotionRequested,
-    RegistryEvent,
+    Damage, DamagedFile, ModelFoundDamaged, ModelPromoted, PromotedFile, PromotionApproved,
+    PromotionRequested, RegistryEvent,
 };
 use crate::base::{Digest, MoveId, RequestId, RunId, codec};
 use crate::domain::{DecodeError, Kind};
@@ -20,6 +20,43 @@ struct PromotionRequestedV1 {
     name: String,
     trainer: String,
     policy_revision: u64,
+    reason: Option<String>,
+}
+
+/// `promotion.requested` before it fixed the evidence.
+#[derive(Encode, Decode)]
+struct PromotionRequestedV2 {
+    request: RequestId,
+    run: RunId,
+    name: String,
+    trainer: String,
+    policy_revision: u64,
+    reason: Option<String>,
+    intended_use: Option<String>,
+    limits: Option<String>,
+}
+
+impl From<PromotionRequestedV2> for PromotionRequested {
+    fn from(old: PromotionRequestedV2) -> Self {
+        Self {
+            request: old.request,
+            run: old.run,
+            name: old.name,
+            trainer: old.trainer,
+            policy_revision: old.policy_revision,
+            reason: old.reason,
+            intended_use: old.intended_use,
+            limits: old.limits,
+            evidence: None,
+        }
+    }
+}
+
+/// `promotion.approved` before it named the evidence.
+#[derive(Encode, Decode)]
+struct PromotionApprovedV1 {
+    request: RequestId,
+    approver: String,
     reason: Option<String>,
 }
 
@@ -130,8 +167,15 @@ pub(super) fn upcast(
                 reason,
                 intended_use: None,
                 limits: None,
+                evidence: None,
             }
             .into()
+        }),
+        ("promotion.requested", 2) => codec::decode::<PromotionRequestedV2>(bytes)
+            .map(|old| PromotionRequested::from(old).into()),
+        ("promotion.approved", 1) => codec::decode::<PromotionApprovedV1>(bytes).map(|old| {
+            let PromotionApprovedV1 { request, approver, reason } = old;
+            PromotionApproved { request, approver, reason, evidence: None }.into()
         }),
         ("model.promoted", 1) => {
             codec::decode::<ModelPromotedV1>(bytes).map(|old| ModelPromoted::from(old).into())

@@ -2,6 +2,7 @@
 
 mod admit;
 mod archive;
+mod beginning;
 mod classify;
 mod command;
 mod decide;
@@ -18,6 +19,7 @@ mod tests;
 
 pub(in crate::domain) use admit::admits;
 pub use archive::{Archive, ArchiveFacts, Pack};
+pub(in crate::domain) use beginning::without_parameters;
 use classify::classify;
 pub(crate) use classify::words;
 pub use classify::{CHOSEN, Category, Classification};

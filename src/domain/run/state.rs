@@ -113,6 +113,8 @@ pub struct RunState {
     pub unstated: BTreeSet<Unstated>,
     /// Rows of each split.
     pub rows: Vec<(Split, u64)>,
+    /// Digest of its prepared rows.
+    pub data: Option<Digest>,
     /// The labels, in the order of the model's outputs.
     pub labels: Vec<String>,
     /// How its final metrics came to the log.
@@ -184,6 +186,7 @@ impl RunState {
         self.unstated.clone_from(&started.unstated);
         self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
         self.labels.clone_from(&started.data.labels);
+        self.data = Some(started.data.prepared);
     }
 
     fn archived(&mut self, archived: &RunArchived) {

@@ -310,7 +310,9 @@ impl Sink for Making<'_> {
     fn take(&mut self, seen: &EventRow<'_>) {
         let mut remembered = false;
         for table in self.readers.of(seen.header.kind) {
-            match self.makers[*table].table.fold {
+            let made = self.makers[*table].table;
+            match made.fold {
+                _ if !made.takes(seen) => {}
                 Fold::Each(fold) => {
                     fold(seen, &mut self.rows[*table]);
                     self.chunk(*table, ROWS_AT_ONCE);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::cells::{Batch, Cell};
 use super::{events, people, runs, work};
 use crate::base::Timestamp;
-use crate::domain::{EnvelopeRef, Event, Header, Kind};
+use crate::domain::{EnvelopeRef, Event, Header, IdentityLevel, Kind};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -239,6 +239,15 @@ impl Column {
     }
 }
 
+/// What was found about an event by those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether it was allowed where it stands.
+    pub allowed: bool,
+    /// How far it is proven who did it.
+    pub identity: IdentityLevel,
+}
+
 /// One event on its way into rows.
 pub struct EventRow<'a> {
     /// Everything about it except what happened.
@@ -247,14 +256,19 @@ pub struct EventRow<'a> {
     pub envelope: &'a EnvelopeRef<'a>,
     /// Who did it.
     pub actor: &'a str,
+    /// Whether it was allowed where it stands.
+    pub allowed: bool,
+    /// How far it is proven who did it.
+    pub identity: IdentityLevel,
     /// What happened, once somebody asked.
     event: OnceCell<Option<Event>>,
 }
 
 impl<'a> EventRow<'a> {
     /// An event of which nobody has asked yet what happened.
-    pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str) -> Self {
-        Self { header: &envelope.header, envelope, actor, event: OnceCell::new() }
+    pub fn new(envelope: &'a EnvelopeRef<'a>, actor: &'a str, judged: Judged) -> Self {
+        let (header, Judged { allowed, identity }) = (&envelope.header, judged);
+        Self { header, envelope, actor, allowed, identity, event: OnceCell::new() }
     }
 
     /// What happened; none for what was redacted or is of a later version.
@@ -298,6 +312,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether it has rows for an event: what was not allowed is only in the table of all events.
+    pub(in crate::port) fn takes(&self, seen: &EventRow<'_>) -> bool {
+        seen.allowed || self.kinds.is_none()
+    }
+
     /// The statement that declares it.
     pub fn declaration(&self) -> String {
         let column = |c: &Column| format!("\"{}\" {}", c.name, c.kind.word());

@@ -41,6 +41,12 @@ const COLUMNS: &[Column] = &[
     column("payload", Type::Text, "what happened, as JSON; redacted texts are placeholders"),
     column("envelope", Type::Bytes, "the stored bytes, which the log's tree commits to"),
     column("redacted_by", Type::Int, "position of the text.redacted event that took texts out"),
+    column(
+        "allowed",
+        Type::Bool,
+        "whether it was allowed where it stands; else it changed nothing",
+    )
+    .low_cardinality(),
 ];
 
 fn rows(seen: &EventRow<'_>, out: &mut Batch) {
@@ -56,13 +62,14 @@ fn rows(seen: &EventRow<'_>, out: &mut Batch) {
         header.revision,
         u32::from(header.version),
         seen.actor,
-        header.identity.level().word(),
+        seen.identity.word(),
         header.provenance.word(),
         header.invocation,
         header.wall_offset_ns,
         seen.event().map(Json),
         seen.envelope.stored(),
         seen.envelope.payload.redacted_by(),
+        seen.allowed,
     ];
 }
 

@@ -7,8 +7,8 @@ mod runs;
 mod work;
 
 pub use self::definition::{
-    ALL, Column, ColumnLine, CsvCells, EventRow, Fold, Role, Row, Rows, Table, TableLine, Type,
-    Value, table, tables, write_csv,
+    ALL, Column, ColumnLine, CsvCells, EventRow, Fold, Judged, Role, Row, Rows, Table, TableLine,
+    Type, Value, table, tables, write_csv,
 };
 
 use self::definition::{ACTOR, IDENTITY, POSITION, RECORDED, RUN, column, narrowing};

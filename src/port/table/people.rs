@@ -251,7 +251,7 @@ fn approvals(seen: &EventRow<'_>, out: &mut Batch) {
         }
         _ => return,
     };
-    let identity = seen.header.identity.level().word();
+    let identity = seen.identity.word();
     let (position, recorded) = (seen.header.position, seen.header.dated());
     let (request, approver) = (request.to_string(), approver.clone());
     row![out; position, recorded, request, decision, approver, identity, reason];
@@ -327,7 +327,7 @@ impl Placement {
             position: seen.header.position,
             recorded: seen.header.dated(),
             actor: seen.actor.to_owned(),
-            identity: seen.header.identity.level(),
+            identity: seen.identity,
         }
     }
 }
@@ -360,7 +360,7 @@ impl Rows for Models {
                 position: seen.header.position,
                 recorded: seen.header.dated(),
                 actor: seen.actor.to_owned(),
-                identity: seen.header.identity.level(),
+                identity: seen.identity,
                 placed: Placement::of("promotion", seen),
             };
             self.promoted.entry(e.name.clone()).or_default().push(promoted);
@@ -425,7 +425,7 @@ fn policies(seen: &EventRow<'_>, out: &mut Batch) {
             header.dated(),
             header.revision,
             seen.actor.to_owned(),
-            header.identity.level().word(),
+            seen.identity.word(),
             rule,
             value,
             change.is_some(),

@@ -99,7 +99,7 @@ impl Run {
             position: seen.header.position,
             recorded: seen.header.dated(),
             actor: seen.actor.to_owned(),
-            identity: seen.header.identity.level(),
+            identity: seen.identity,
             state: RunState::default(),
             ended: None,
             finished: None,
