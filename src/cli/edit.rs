@@ -3,7 +3,8 @@
 use super::consent::DryRun;
 use super::context::Context;
 use super::train::CategoryArg;
-use crate::app::{Error, ErrorKind, Result, runs};
+use crate::app::{Error, ErrorKind, Result, Workspace, runs};
+use crate::base::RunId;
 use crate::base::mask::mask_text;
 use crate::domain::run::{RunEdit, RunEvent};
 
@@ -144,7 +145,19 @@ fn edit(
 ) -> Result<()> {
     let workspace = context.changing(mode.dry_run)?;
     let run = workspace.find_run(&workspace.snapshot()?, run)?;
-    let edited = runs::edit_run(&workspace, verb, run, command)?;
+    edit_found(&workspace, verb, run, command, mode, context)
+}
+
+/// Edits a run, and prints what it is now.
+pub(super) fn edit_found(
+    workspace: &Workspace,
+    verb: &'static str,
+    run: RunId,
+    command: RunEdit,
+    mode: DryRun,
+    context: &mut Context,
+) -> Result<()> {
+    let edited = runs::edit_run(workspace, verb, run, command)?;
     let state = &edited.run;
     context.ui.data(&edited.answer(mode.dry_run), |ui| {
         if edited.events.is_empty() {
@@ -180,6 +193,10 @@ fn told(event: &RunEvent) -> String {
             format!("is no longer pinned{}", because(&unpinned.reason))
         }
         RunEvent::Renamed(renamed) => format!("is called {}, not {}", renamed.new, renamed.old),
+        RunEvent::Shared(shared) if shared.allowed => {
+            format!("is shared: {} may record facts of it", shared.person)
+        }
+        RunEvent::Shared(shared) => format!("is no longer shared with {}", shared.person),
         _ => "changed".into(),
     }
 }

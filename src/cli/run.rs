@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::consent::DryRun;
 use super::context::Context;
-use super::edit::warn_of_secrets;
+use super::edit::{edit_found, warn_of_secrets};
 use super::reporter::stop_signals;
 use super::train_plan::print_plan;
 use super::ui::{Table, digest_cells, share, size};
@@ -19,7 +19,7 @@ use crate::app::{
 };
 use crate::base::{RunId, Split};
 use crate::domain::metric::Evaluation;
-use crate::domain::run::{Category, RunState};
+use crate::domain::run::{Category, RunEdit, RunState};
 
 /// Track runs of other trainers: any script, or a command that annals supervises
 #[derive(Debug, clap::Args)]
@@ -113,6 +113,22 @@ Examples:
         /// The trainer's exit code
         #[arg(long)]
         exit_code: Option<i32>,
+        #[command(flatten)]
+        mode: DryRun,
+    },
+    /// Let another person record facts of a run that you began
+    #[command(after_help = "\
+Examples:
+  annals run share night bob
+  annals run share night bob --stop")]
+    Share {
+        /// The run
+        run: String,
+        /// The person, by name
+        person: String,
+        /// From here on they may not any more
+        #[arg(long)]
+        stop: bool,
         #[command(flatten)]
         mode: DryRun,
     },
@@ -235,7 +251,8 @@ impl Verb {
             | Self::Log { mode, .. }
             | Self::Save { mode, .. }
             | Self::Finish { mode, .. }
-            | Self::Fail { mode, .. } => mode.dry_run,
+            | Self::Fail { mode, .. }
+            | Self::Share { mode, .. } => mode.dry_run,
         }
     }
 }
@@ -290,6 +307,10 @@ fn run_verb(workspace: &Workspace, verb: Verb, context: &mut Context) -> Result<
         }
         Verb::Fail { run, reason, exit_code, .. } => {
             print(&runs::fail_run(workspace, find(workspace, &run)?, &reason, exit_code)?, context)
+        }
+        Verb::Share { run, person, stop, mode } => {
+            let edit = RunEdit::Share { person, allowed: !stop };
+            edit_found(workspace, "run share", find(workspace, &run)?, edit, mode, context)
         }
         Verb::Exec { start, save, command } => exec(workspace, start, &save, command, context),
     }

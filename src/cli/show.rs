@@ -153,6 +153,9 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
         if run.pinned {
             ui.fact("pinned", "yes: retention rules do not move it")?;
         }
+        if !run.shared_with.is_empty() {
+            ui.fact("shared", format_args!("with {}", run.shared_with.join(", ")))?;
+        }
         for (at, text) in &run.notes {
             ui.fact("note", format_args!("{}: {text}", Timestamp(*at).human()))?;
         }

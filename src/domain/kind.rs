@@ -76,13 +76,14 @@ pub fn all_kinds() -> impl Iterator<Item = &'static KindInfo> {
 
 /// What is known about `kind`; `None` for kinds of a later version.
 pub fn kind_info(kind: Kind) -> Option<&'static KindInfo> {
-    static BY_CODE: LazyLock<Vec<&KindInfo>> = LazyLock::new(|| {
-        let mut all: Vec<_> = all_kinds().collect();
-        all.sort_by_key(|info| info.kind);
+    // Asked of every event of a log, several times: codes are small numbers.
+    static BY_CODE: LazyLock<Vec<Option<&KindInfo>>> = LazyLock::new(|| {
+        let last = all_kinds().map(|info| info.kind.0).max().unwrap_or(0);
+        let mut all = vec![None; usize::from(last) + 1];
+        all_kinds().for_each(|info| all[usize::from(info.kind.0)] = Some(info));
         all
     });
-    let at = BY_CODE.binary_search_by_key(&kind, |info| info.kind).ok()?;
-    BY_CODE.get(at).copied()
+    BY_CODE.get(usize::from(kind.0)).copied().flatten()
 }
 
 /// The kind named `name`.

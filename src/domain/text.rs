@@ -73,6 +73,7 @@ fn of_run(event: &mut RunEvent, each: &mut VisitText<'_>) {
         RunEvent::Deleted(deleted) => each("reason", &mut deleted.reason),
         RunEvent::Classified(_)
         | RunEvent::Planned(_)
+        | RunEvent::Shared(_)
         | RunEvent::MetricsRecorded(_)
         | RunEvent::MetricsUnrecorded(_)
         | RunEvent::CheckpointSaved(_)

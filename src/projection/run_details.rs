@@ -49,6 +49,9 @@ fn new_details(envelope: &EnvelopeRef<'_>, event: &RunEvent) -> Option<RunDetail
         category_rule: String::new(),
         category_words: vec![],
         pinned: false,
+        owner: envelope.header.actor,
+        shared_with: vec![],
+        recorded_by: vec![],
         notes: vec![],
         config_name: started.config_name.clone(),
         config_digest: started.config.to_string(),
@@ -99,6 +102,10 @@ fn config_fingerprint(parameters: &[(String, String)], labels: &[String]) -> Dig
 }
 
 fn apply_event(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
+    let actor = envelope.header.actor;
+    if event.is_recorded_fact() && actor != details.owner && !details.recorded_by.contains(&actor) {
+        details.recorded_by.push(actor);
+    }
     match event {
         RunEvent::Classified(classified) => {
             details.category = classified.category;
@@ -113,6 +120,10 @@ fn apply_event(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &Run
             details.notes.push((envelope.header.dated().0, noted.text.clone()));
         }
         RunEvent::Pinned(_) => details.pinned = true,
+        RunEvent::Shared(shared) => {
+            details.shared_with.retain(|person| *person != shared.person);
+            details.shared_with.extend(shared.allowed.then(|| shared.person.clone()));
+        }
         RunEvent::Unpinned(_) => details.pinned = false,
         RunEvent::Renamed(renamed) => details.experiment_name.clone_from(&renamed.new),
         RunEvent::Archived(archived) => {

@@ -48,7 +48,7 @@ pub(super) const VIEW: Definition =
 
 /// The large rows.
 pub(super) const DETAILS: Definition =
-    Definition { name: "run_details", revision: 9, kinds: KINDS, apply: apply_details };
+    Definition { name: "run_details", revision: 10, kinds: KINDS, apply: apply_details };
 
 /// How far a run got, as rows keep it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Archive, Serialize, Deserialize, Json)]
@@ -194,6 +194,12 @@ pub struct RunDetails {
     pub category_words: Vec<String>,
     /// Whether the rules about old runs leave it alone.
     pub pinned: bool,
+    /// Position of the actor who began it.
+    pub owner: u64,
+    /// Who else may record facts of it, by name.
+    pub shared_with: Vec<String>,
+    /// Positions of others who recorded facts of it.
+    pub recorded_by: Vec<u64>,
     /// What people wrote down about it: when, in nanoseconds since 1970, and what.
     pub notes: Vec<(i64, String)>,
     /// Name of the configuration.

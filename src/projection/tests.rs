@@ -315,7 +315,7 @@ proptest::proptest! {
         let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
         let ann = [ActorRegistered { name: "ann".into() }.into()];
         append(&store, StreamId::WORKSPACE, &ann, Origin::This);
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(0);
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by((0, "ann"));
         let start = RunCommand::Start(Box::new(begins(run)), None);
         let commands = steps.into_iter().map(|(what, n)| next_command(what, n));
         let mut decided = RunState::default();

@@ -17,12 +17,18 @@ use serde_json::Value;
 use crate::support::Workspace;
 
 /// What verbs say that people rely on.
-const ASKED: [&[&str]; 5] = [
+const ASKED: [&[&str]; 11] = [
     &["list", "--format", "json"],
     &["models", "--format", "json"],
     &["best", "--format", "json"],
     &["candidates", "--format", "json"],
     &["policy", "show", "--format", "json"],
+    &["query", "SELECT * FROM runs", "--format", "json"],
+    &["query", "SELECT * FROM promotions", "--format", "json"],
+    &["query", "SELECT * FROM approvals", "--format", "json"],
+    &["query", "SELECT * FROM models", "--format", "json"],
+    &["query", "SELECT * FROM policies", "--format", "json"],
+    &["query", "SELECT * FROM artifacts", "--format", "json"],
 ];
 
 /// A workspace under attack.
@@ -133,6 +139,8 @@ impl Field {
             let shown = self.ward.annals(&["show", &run.to_string(), "--format", "json"]).ok();
             all.push(shown.out);
         }
+        let changed = self.ward.annals(&["diff", "--from", "0", "--format", "json"]).ok().json();
+        all.push(changed["changes"].to_string());
         // Whoever appends something is registered; whose keys count is what people rely on.
         let actors = self.ward.annals(&["actor", "list", "--format", "json"]).ok().json();
         let with_keys = actors.as_array().unwrap().iter().filter(|actor| !actor["key"].is_null());

@@ -234,6 +234,7 @@ fn of_runs() -> Vec<Event> {
         RunNoted { text: "loss jumps at step 40".into() }.into(),
         RunPinned { reason: Some("the paper names it".into()) }.into(),
         RunUnpinned { reason: None }.into(),
+        RunShared { person: "ines".into(), allowed: true }.into(),
         RunRenamed { old: "hate".into(), new: "hate_small".into() }.into(),
         RunArchived {
             archive: Archive::Debug,

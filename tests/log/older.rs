@@ -154,6 +154,7 @@ fn life(version: u16) -> Vec<(StreamId, u64, Stored)> {
         "run.started",
         "run.classified",
         "run.planned",
+        "run.shared",
         "run.metrics_recorded",
         "run.train_checkpoint_saved",
         "run.train_checkpoint_pruned",

@@ -24,11 +24,12 @@ use crate::tlog::NoteSigner;
 pub struct Tx<'a, 't> {
     writer: &'a mut Writer<'t>,
     actor: u64,
+    name: &'a str,
     invocation: u64,
     key: Option<(u64, &'a NoteSigner)>,
 }
 
-impl<'t> Tx<'_, 't> {
+impl<'a, 't> Tx<'a, 't> {
     /// The log, with what this transaction appended.
     pub fn log(&self) -> &Writer<'t> {
         self.writer
@@ -73,6 +74,11 @@ impl<'t> Tx<'_, 't> {
     /// Position of the event that registered who acts.
     pub fn actor(&self) -> u64 {
         self.actor
+    }
+
+    /// That, and their name.
+    pub fn teller(&self) -> (u64, &'a str) {
+        (self.actor, self.name)
     }
 
     /// Puts other stored bytes in the place of events; inside [`Workspace::rewrite`] alone.
@@ -168,7 +174,8 @@ impl Workspace {
         let written = self.store.write(&options, |writer| {
             let (actor, invocation) = self.start(writer, verb, id, Some(command))?;
             let key = key.and_then(|(at, signer)| at.map(|at| (at, signer)));
-            let mut tx = Tx { writer, actor, invocation, key };
+            let name = self.caller.actor.as_str();
+            let mut tx = Tx { writer, actor, name, invocation, key };
             value = Some(f(&mut tx)?);
             if self.dry_run {
                 // An error ends the transaction without a commit.
@@ -207,7 +214,8 @@ impl Workspace {
         self.store.write(&options, |writer| {
             let (actor, invocation) = self.start(writer, verb, id, None)?;
             let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
-            let mut tx = Tx { writer, actor, invocation, key };
+            let name = self.caller.actor.as_str();
+            let mut tx = Tx { writer, actor, name, invocation, key };
             tx.finish(id, Outcome::Refused { message: mask_text(&refusal.to_string()) })
         })
     }
@@ -248,7 +256,8 @@ impl Workspace {
         let (actor, invocation, value) = self.store.rewrite(&options, |writer| {
             let (actor, invocation) = self.start(writer, verb, id, None)?;
             let key = key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)));
-            let value = f(&mut Tx { writer, actor, invocation, key }, id)?;
+            let name = self.caller.actor.as_str();
+            let value = f(&mut Tx { writer, actor, name, invocation, key }, id)?;
             Ok::<_, Error>((actor, invocation, value))
         })?;
         Ok((Session { workspace: self, verb, id, actor, invocation, key, _alive: alive }, value))
@@ -343,7 +352,8 @@ impl Session<'_> {
     ) -> Result<T> {
         self.workspace.store.write(options, |writer| {
             let (actor, invocation) = (self.actor, self.invocation);
-            f(&mut Tx { writer, actor, invocation, key: self.key() })
+            let name = self.workspace.caller.actor.as_str();
+            f(&mut Tx { writer, actor, name, invocation, key: self.key() })
         })
     }
 

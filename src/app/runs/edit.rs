@@ -66,7 +66,7 @@ pub fn edit_run(
 ) -> Result<EditedRun> {
     let edited = workspace.decide(verb, |tx| {
         let policy = fold_policy(tx.log())?;
-        let facts = RunFacts::new(&policy, Provenance::Reported);
+        let facts = RunFacts::new(&policy, Provenance::Reported).told_by(tx.teller());
         let edited = tx.decide::<RunStream>(run, RunCommand::Edit(command), &facts)?;
         let events = edited.events().to_vec();
         Ok((edited.into_state(), events))

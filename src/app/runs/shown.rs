@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::records::log::Names;
 use crate::app::runs::analysis::RunOrigin;
 use crate::app::runs::train::Baseline;
-use crate::app::{Progress, Result, Workspace, records, runs};
+use crate::app::{Error, Progress, Result, Workspace, records, runs};
 use crate::base::{RunId, Split, Timestamp};
 use crate::domain::Provenance;
 use crate::domain::metric::{Evaluation, FinalMetric};
@@ -42,6 +43,10 @@ pub struct RunShown {
     pub category_words: Vec<String>,
     /// Whether retention rules leave it alone.
     pub pinned: bool,
+    /// Who else may record facts of it.
+    pub shared_with: Vec<String>,
+    /// Others who recorded facts of it.
+    pub recorded_by: Vec<String>,
     /// Notes, oldest first.
     pub notes: Vec<NoteShown>,
     /// The name of the configuration.
@@ -168,6 +173,12 @@ pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
         category_rule: run.category_rule,
         category_words: run.category_words,
         pinned: run.pinned,
+        shared_with: run.shared_with,
+        recorded_by: workspace.store.read(|log| {
+            let mut names = Names::default();
+            let all = run.recorded_by.iter();
+            Ok::<_, Error>(all.map(|at| names.actor(log, *at)).collect())
+        })?,
         notes: run
             .notes
             .into_iter()

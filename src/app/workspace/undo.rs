@@ -273,6 +273,8 @@ impl Reverse {
                 RunEdit::Pin { .. } => "pin".into(),
                 RunEdit::Unpin { .. } => "unpin".into(),
                 RunEdit::Rename(name) => format!("rename to {name}"),
+                RunEdit::Share { person, allowed: true } => format!("share with {person}"),
+                RunEdit::Share { person, .. } => format!("share with {person} no more"),
             },
             Self::Restore(_) => "restore".into(),
             Self::Archive(_, archive, _) => format!("archive as {}", archive.word()),
@@ -295,6 +297,7 @@ impl Reverse {
                 match command {
                     RunEdit::Tag { .. } | RunEdit::Retag(_) => &[RunEvent::TAGGED],
                     RunEdit::Rename(_) => &[RunEvent::RENAMED],
+                    RunEdit::Share { .. } => &[RunEvent::SHARED],
                     RunEdit::Note(_) => &[RunEvent::NOTED],
                     RunEdit::Pin { .. } | RunEdit::Unpin { .. } => {
                         &[RunEvent::PINNED, RunEvent::UNPINNED]
@@ -390,6 +393,9 @@ fn of_run(
         RunEvent::Pinned(_) => RunEdit::Unpin { reason: None },
         RunEvent::Unpinned(_) => RunEdit::Pin { reason: pinned_for },
         RunEvent::Renamed(renamed) => RunEdit::Rename(renamed.old.clone()),
+        RunEvent::Shared(shared) => {
+            RunEdit::Share { person: shared.person.clone(), allowed: !shared.allowed }
+        }
         // A run's first category came with its start.
         RunEvent::Classified(_) if before.id.is_some() => {
             RunEdit::Classify(before.category_chosen.then_some(before.category))

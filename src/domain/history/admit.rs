@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::author::refused;
 use super::moved::{by_its_move, move_of};
 use super::people::People;
-use super::rules::Rules;
+use super::rules::{Rules, strict};
 use super::take::{author, is_proven, signed, take_policy, take_workspace};
 use crate::base::{Digest, PublicKey, RequestId, RunId};
 use crate::domain::file_move::{self, MoveEvent, MoveState};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::{self, Originals, RegistryEvent, RegistryFacts, RegistryState};
-use crate::domain::run::{self, RunEvent, RunState};
+use crate::domain::run::{self, Recording, RunEvent, RunState};
 use crate::domain::{
     Class, Decider as _, Envelope, Event, Header, Identity, Kind, Provenance, Rejection, StreamId,
     kind_info,
@@ -290,8 +290,10 @@ impl History {
             self.check_signature(past, header, payload)?;
         }
         let author = author(people, header, &proven)?;
-        let signed = rules.strict(header.position) && record.began_proven(people, past);
-        run::admits(&record.state, event, header, &author, signed)
+        let policy = &rules.at(header.position).policy;
+        let signed = strict(policy) && record.began_proven(people, past);
+        let recording = Recording { signed, others: policy.others_may_record() };
+        run::admits(&record.state, event, header, &author, recording)
     }
 
     fn registry<P: Past>(

@@ -9,7 +9,7 @@ use super::Policy;
 stream_events! {
     /// What can happen to the rules.
     pub enum PolicyEvent of Policy {
-        0x0201 CHANGED "policy.changed" 2 Text Changed(PolicyChanged),
+        0x0201 CHANGED "policy.changed" 3 Text Changed(PolicyChanged),
     }
 }
 

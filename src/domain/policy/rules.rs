@@ -23,6 +23,26 @@ pub struct Policy {
     pub production_promotion: ProductionPromotion,
     /// What a run must begin from.
     pub new_runs: NewRuns,
+    /// Who may record what of a run.
+    pub runs: Runs,
+}
+
+/// Who may record what of a run.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema, Default,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// Whether anybody may record facts of a run that somebody else began, under their own name.
+    /// Where approvals are signed, nobody may with whom it was not shared.
+    pub others_may_record: bool,
+}
+
+impl Policy {
+    /// Whether anybody may record facts of a run that somebody else began.
+    pub fn others_may_record(&self) -> bool {
+        self.runs.others_may_record && !self.production_promotion.approvals_signed
+    }
 }
 
 /// What a run must begin from.

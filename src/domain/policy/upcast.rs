@@ -7,7 +7,7 @@ use bincode::{Decode, Encode};
 
 use super::{
     DebugExperiments, FailedExperiments, NewRuns, Policy, PolicyChange, PolicyChanged, PolicyEvent,
-    ProductionPromotion,
+    ProductionPromotion, Runs,
 };
 use crate::base::codec;
 use crate::domain::{DecodeError, Kind};
@@ -27,6 +27,22 @@ struct PolicyV1 {
     production_promotion: ProductionPromotion,
 }
 
+/// `policy.changed` before there were rules about who records what of a run.
+#[derive(Encode, Decode)]
+struct PolicyChangedV2 {
+    policy: PolicyV2,
+    changes: Vec<PolicyChange>,
+    reason: Option<String>,
+}
+
+#[derive(Encode, Decode)]
+struct PolicyV2 {
+    debug_experiments: DebugExperiments,
+    failed_experiments: FailedExperiments,
+    production_promotion: ProductionPromotion,
+    new_runs: NewRuns,
+}
+
 /// Reads a payload of an older version; `None` when this annals does not know the version.
 pub(super) fn upcast(
     kind: Kind,
@@ -41,6 +57,18 @@ pub(super) fn upcast(
                 failed_experiments: policy.failed_experiments,
                 production_promotion: policy.production_promotion,
                 new_runs: NewRuns::default(),
+                runs: Runs::default(),
+            };
+            PolicyChanged { policy, changes, reason }.into()
+        }),
+        ("policy.changed", 2) => codec::decode::<PolicyChangedV2>(bytes).map(|old| {
+            let PolicyChangedV2 { policy, changes, reason } = old;
+            let policy = Policy {
+                debug_experiments: policy.debug_experiments,
+                failed_experiments: policy.failed_experiments,
+                production_promotion: policy.production_promotion,
+                new_runs: policy.new_runs,
+                runs: Runs::default(),
             };
             PolicyChanged { policy, changes, reason }.into()
         }),

@@ -1,14 +1,29 @@
 //! Which events may be in the stream of a run: the rules of `decide.rs` once more, and whose facts
-//! count. A run's facts come from the actor who began it. Others may say things about it, move its
-//! files and note that its supervisor is gone.
+//! count. A run's facts come from the actor who began it, or with whom they shared it. Others may say
+//! things about it, move its files and note that its supervisor is gone.
 
 use super::{RunEvent, RunState, RunStatus};
 use crate::domain::history::Author;
 use crate::domain::{Header, Provenance, Rejection};
 
+/// How facts of a run are recorded under the rules in force.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::domain) struct Recording {
+    /// Whether they are signed, as the beginning of the run was.
+    pub(in crate::domain) signed: bool,
+    /// Whether anybody may record them.
+    pub(in crate::domain) others: bool,
+}
+
+impl Recording {
+    fn unless(self, unsigned: bool) -> Self {
+        Self { signed: self.signed && !unsigned, ..self }
+    }
+}
+
 /// Refuses an event that could not have been decided here by its author. `event` is none for
-/// points, which are many: they are judged by their header. Where the facts of the run are to be
-/// `signed`, as its beginning was, what a trainer says while it runs still need not be.
+/// points, which are many: they are judged by their header. What a trainer says while it runs need
+/// not be signed.
 ///
 /// # Errors
 /// The rule that is not met.
@@ -17,11 +32,12 @@ pub(in crate::domain) fn admits(
     event: Option<&RunEvent>,
     header: &Header,
     author: &Author<'_>,
-    signed: bool,
+    recording: Recording,
 ) -> Result<(), Rejection> {
+    let Recording { signed, .. } = recording;
     let Some(event) = event else {
         state.must_run()?;
-        return by_owner(state, author, signed && !while_it_runs(author.provenance));
+        return recorded(state, author, recording.unless(while_it_runs(author.provenance)));
     };
     match event {
         RunEvent::Started(started) => match state.status {
@@ -37,11 +53,11 @@ pub(in crate::domain) fn admits(
         | RunEvent::CheckpointSaved(_)
         | RunEvent::CheckpointPruned(_) => {
             state.must_run()?;
-            by_owner(state, author, signed && !while_it_runs(author.provenance))
+            recorded(state, author, recording.unless(while_it_runs(author.provenance)))
         }
         RunEvent::ArtifactStored(_) | RunEvent::Finished(_) | RunEvent::Failed(_) => {
             state.must_run()?;
-            by_owner(state, author, signed)
+            recorded(state, author, recording)
         }
         // Whoever comes next notes that a supervisor is gone.
         RunEvent::Interrupted(_) => state.must_run(),
@@ -55,8 +71,16 @@ pub(in crate::domain) fn admits(
                 let said = format!("resumed as attempt {}", resumed.attempt);
                 return Err(wrong(state, &said, "attempts are counted"));
             }
-            by_owner(state, author, signed)
+            recorded(state, author, recording)
         }
+        RunEvent::Shared(_) if state.owner != Some(author.actor) => {
+            Err(Rejection::NotAllowed(format!(
+                "the run {} was begun by somebody else, and only they can share it",
+                state.experiment_id
+            )))
+        }
+        RunEvent::Shared(_) if signed => author.must_be_proven("sharing a run that was signed"),
+        RunEvent::Shared(_) => Ok(()),
         RunEvent::Reproduced(again) => match state.status {
             RunStatus::Finished if state.id != Some(again.by) => Ok(()),
             status => Err(wrong(
@@ -96,14 +120,10 @@ fn while_it_runs(provenance: Provenance) -> bool {
     matches!(provenance, Provenance::Engine | Provenance::Supervised)
 }
 
-fn by_owner(state: &RunState, author: &Author<'_>, signed: bool) -> Result<(), Rejection> {
-    if state.owner != Some(author.actor) {
-        return Err(Rejection::NotAllowed(format!(
-            "the run {} was begun by somebody else; {} may not record facts of it",
-            state.experiment_id, author.name
-        )));
-    }
-    match signed {
+fn recorded(state: &RunState, author: &Author<'_>, recording: Recording) -> Result<(), Rejection> {
+    // Points of a run that never began were refused before.
+    state.may_record(author.actor, author.name, recording.others)?;
+    match recording.signed {
         true => author.must_be_proven("a fact of a run that was begun with a signature"),
         false => Ok(()),
     }

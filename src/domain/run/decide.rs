@@ -19,8 +19,8 @@ pub struct RunFacts<'a> {
     pub policy_revision: u64,
     /// How what is asked comes to the log.
     pub provenance: Provenance,
-    /// Position of the actor who tells facts of a run that may be somebody else's.
-    pub teller: Option<u64>,
+    /// Position and name of the actor who tells facts of a run that may be somebody else's.
+    pub teller: Option<(u64, &'a str)>,
 }
 
 impl<'a> RunFacts<'a> {
@@ -32,8 +32,8 @@ impl<'a> RunFacts<'a> {
 
     /// The same, told by an actor: facts of a run are its owner's to tell.
     #[must_use]
-    pub fn told_by(mut self, actor: u64) -> Self {
-        self.teller = Some(actor);
+    pub fn told_by(mut self, teller: (u64, &'a str)) -> Self {
+        self.teller = Some(teller);
         self
     }
 }
@@ -74,7 +74,7 @@ impl Decider for RunStream {
 
     fn anticipate(state: &mut RunState, event: &RunEvent, facts: &RunFacts<'_>) {
         if matches!(event, RunEvent::Started(_)) {
-            state.owner = facts.teller;
+            state.owner = facts.teller.map(|(actor, _)| actor);
         }
         state.evolve_from(event, facts.provenance);
     }
@@ -129,13 +129,8 @@ fn under_way(
     command: RunCommand,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
-    if let (Some(owner), Some(teller)) = (state.owner, facts.teller)
-        && owner != teller
-    {
-        return Err(Rejection::NotAllowed(format!(
-            "the run {} was begun by somebody else, whose facts it has; begin a run of your own",
-            state.experiment_id
-        )));
+    if let Some((teller, name)) = facts.teller {
+        state.may_record(teller, name, facts.policy.others_may_record())?;
     }
     if let RunCommand::Resume { step, checkpoint, environment, trainer } = command {
         if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {

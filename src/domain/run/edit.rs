@@ -2,8 +2,8 @@
 //! pinned. They hold whatever the status of the run.
 
 use super::{
-    Category, RunClassified, RunEvent, RunFacts, RunNoted, RunPinned, RunRenamed, RunState,
-    RunStatus, RunTagged, RunUnpinned, classify,
+    Category, RunClassified, RunEvent, RunFacts, RunNoted, RunPinned, RunRenamed, RunShared,
+    RunState, RunStatus, RunTagged, RunUnpinned, classify,
 };
 use crate::base::limits::{NAME_BYTES_MAX, TEXT_INLINE_BYTES_MAX};
 use crate::domain::{Fold as _, Name, Rejection};
@@ -36,6 +36,13 @@ pub enum RunEdit {
     },
     /// Give the experiment another name.
     Rename(String),
+    /// Let somebody else record facts of it, or do so no more.
+    Share {
+        /// The person, by name.
+        person: String,
+        /// Whether they may.
+        allowed: bool,
+    },
 }
 
 /// An edit to the present value changes nothing. Refuses an unknown run, a text that is empty, too
@@ -61,6 +68,7 @@ pub(super) fn decide_edit(
         RunEdit::Unpin { .. } if !state.pinned => vec![],
         RunEdit::Unpin { reason } => vec![RunUnpinned { reason: checked(reason)? }.into()],
         RunEdit::Rename(new) => rename(state, new)?,
+        RunEdit::Share { person, allowed } => share(state, person, allowed, facts)?,
     };
     let words_changed =
         events.iter().any(|e| matches!(e, RunEvent::Tagged(_) | RunEvent::Renamed(_)));
@@ -123,6 +131,26 @@ fn tag(
         return Ok(vec![]);
     }
     Ok(vec![RunTagged { added, removed: remove }.into()])
+}
+
+/// Only whoever began a run shares it.
+fn share(
+    state: &RunState,
+    person: String,
+    allowed: bool,
+    facts: &RunFacts<'_>,
+) -> Result<Vec<RunEvent>, Rejection> {
+    printable("the person", &person, NAME_BYTES_MAX)?;
+    if facts.teller.is_some_and(|(actor, _)| state.owner != Some(actor)) {
+        return Err(Rejection::NotAllowed(format!(
+            "the run {} was begun by somebody else, and only they can share it",
+            state.experiment_id
+        )));
+    }
+    match state.shared.contains(&person) == allowed {
+        true => Ok(vec![]),
+        false => Ok(vec![RunShared { person, allowed }.into()]),
+    }
 }
 
 /// What comes after the first difference goes and comes back in its order: tags are appended.

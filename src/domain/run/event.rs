@@ -40,6 +40,25 @@ stream_events! {
         0x0417 DELETED "run.deleted" 2 Text Deleted(RunDeleted),
         0x0418 RELOCATED "run.relocated" 2 Decision Relocated(RunRelocated),
         0x0419 PLANNED "run.planned" 1 Fact Planned(RunPlanned),
+        0x041a SHARED "run.shared" 1 Decision Shared(RunShared),
+    }
+}
+
+impl RunEvent {
+    /// Whether it is a fact that only those record who may, and not an edit or an account of files.
+    pub fn is_recorded_fact(&self) -> bool {
+        matches!(
+            self,
+            Self::MetricsRecorded(_)
+                | Self::MetricsUnrecorded(_)
+                | Self::Planned(_)
+                | Self::CheckpointSaved(_)
+                | Self::CheckpointPruned(_)
+                | Self::ArtifactStored(_)
+                | Self::Finished(_)
+                | Self::Failed(_)
+                | Self::Resumed(_)
+        )
     }
 }
 
@@ -434,6 +453,15 @@ pub struct RunRenamed {
     pub old: String,
     /// From here on.
     pub new: String,
+}
+
+/// Whoever began the run lets somebody else record facts of it, or does so no more.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema)]
+pub struct RunShared {
+    /// The person, by name.
+    pub person: String,
+    /// Whether they may from here on.
+    pub allowed: bool,
 }
 
 /// The run's files lie in an archive.

@@ -17,7 +17,7 @@ mod upcast;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::domain) use admit::admits;
+pub(in crate::domain) use admit::{Recording, admits};
 pub use archive::{Archive, ArchiveFacts, Pack};
 pub(in crate::domain) use beginning::without_parameters;
 use classify::classify;
@@ -34,8 +34,8 @@ pub use event::{
     DroppedFile, Environment, EnvironmentDifference, Git, MetricsRecorded, NumberDifference,
     PackedFiles, RenamedFile, RunArchived, RunClassified, RunDeleted, RunEvent, RunFailed,
     RunFinished, RunInterrupted, RunNoted, RunPinned, RunPlanned, RunRelocated, RunRenamed,
-    RunReproduced, RunRestored, RunResumed, RunStarted, RunTagged, RunUnpinned, SCRIPT_SPLIT_RULE,
-    SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
+    RunReproduced, RunRestored, RunResumed, RunShared, RunStarted, RunTagged, RunUnpinned,
+    SCRIPT_SPLIT_RULE, SplitRows, Synthetic, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 pub use evidence::{RunEvidence, is_model};
 pub use state::{Artifact, RunState, RunStatus, SavedTrainCheckpoint, add_rows};

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunStarted, UnrecordedSeries, Unstated,
+    Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunShared, RunStarted,
+    UnrecordedSeries, Unstated,
 };
 use crate::base::{Digest, RunId, Sha256Digest, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
@@ -73,6 +74,8 @@ pub struct RunState {
     pub id: Option<RunId>,
     /// Position of the actor who began it; none before that is in the log.
     pub owner: Option<u64>,
+    /// Who else may record facts of it, by name.
+    pub shared: BTreeSet<String>,
     /// The experiment's name.
     pub name: String,
     /// The unique name.
@@ -164,6 +167,23 @@ impl RunState {
         })
     }
 
+    /// Refuses facts of the run by somebody who may not record them. `others` is whether the
+    /// policy lets anybody do so.
+    ///
+    /// # Errors
+    /// When the run was neither begun by nor shared with them.
+    pub fn may_record(&self, actor: u64, name: &str, others: bool) -> Result<(), Rejection> {
+        let owner = self.owner.is_none_or(|owner| owner == actor);
+        if owner || others || self.shared.contains(name) {
+            return Ok(());
+        }
+        Err(Rejection::NotAllowed(format!(
+            "the run {0} was begun by somebody else, and {name} may not record facts of it; they \
+             can share it (`annals run share {0} {name}`)",
+            self.experiment_id
+        )))
+    }
+
     /// Takes in how the event that ended the run came to the log; the header knows it.
     pub(in crate::domain) fn evolve_from(&mut self, event: &RunEvent, provenance: Provenance) {
         self.evolve(event);
@@ -224,6 +244,10 @@ impl Fold for RunState {
             RunEvent::Tagged(tagged) => {
                 self.tags.retain(|tag| !tagged.removed.contains(tag));
                 self.tags.extend(tagged.added.iter().cloned());
+            }
+            RunEvent::Shared(RunShared { person, allowed }) => {
+                self.shared.remove(person);
+                self.shared.extend(allowed.then(|| person.clone()));
             }
             RunEvent::Pinned(_) => self.pinned = true,
             RunEvent::Unpinned(_) => self.pinned = false,

@@ -323,7 +323,7 @@ pub(super) fn tell(
         return Err(Error::new(ErrorKind::Conflict, message)
             .hint("nothing was recorded in it; the files of the run were left where they are"));
     }
-    let facts = RunFacts::new(&policy, provenance).told_by(tx.actor());
+    let facts = RunFacts::new(&policy, provenance).told_by(tx.teller());
     for command in commands(&record)? {
         record.decide(command, &facts)?;
     }

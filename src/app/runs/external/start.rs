@@ -191,7 +191,7 @@ pub(super) fn record_external_start(
         stored.push(StoredFile::in_blobs("diff", None, digests, diff.len() as u64));
     }
     let policy = fold_policy(tx.log())?;
-    let facts = RunFacts::new(&policy, provenance).told_by(tx.actor());
+    let facts = RunFacts::new(&policy, provenance).told_by(tx.teller());
     let mut commands = vec![RunCommand::Start(Box::new(begin), start.category)];
     commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
     let mut record = Draft::<RunStream>::read(tx.log(), run)?;

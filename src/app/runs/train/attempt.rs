@@ -299,7 +299,7 @@ pub(super) fn record_start(
     let recorded = session.transact(|tx| {
         let policy = fold_policy(tx.log())?;
         let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.actor());
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.teller());
         let mut commands = vec![RunCommand::Start(Box::new(start.clone()), begin.category)];
         commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
         for command in commands {

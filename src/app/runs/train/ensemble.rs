@@ -261,7 +261,7 @@ fn record_ensemble(
     session.transact(|tx| {
         let policy = fold_policy(tx.log())?;
         let mut record = Draft::<RunStream>::read(tx.log(), run)?;
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.actor());
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.teller());
         let mut commands = vec![RunCommand::Start(Box::new(started), None)];
         commands.extend(stored.into_iter().map(RunCommand::StoreArtifact));
         commands.push(RunCommand::End(Ending::Finish(Box::new(finished))));

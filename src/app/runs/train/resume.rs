@@ -207,7 +207,7 @@ fn record_resume(
     session.transact(|tx| {
         // Another process may have resumed it meanwhile.
         let policy = fold_policy(tx.log())?;
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.actor());
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(tx.teller());
         Ok(tx.decide::<RunStream>(found.run, command, &facts)?.into_state())
     })
 }
