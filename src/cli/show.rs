@@ -156,6 +156,10 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
         if !run.shared_with.is_empty() {
             ui.fact("shared", format_args!("with {}", run.shared_with.join(", ")))?;
         }
+        if !shown.recorded_by.is_empty() {
+            let names = shown.recorded_by.join(", ");
+            ui.fact("recorded by", format_args!("{names} too, and not only by who began it"))?;
+        }
         for (at, text) in &run.notes {
             ui.fact("note", format_args!("{}: {text}", Timestamp(*at).human()))?;
         }

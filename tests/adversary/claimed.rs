@@ -13,7 +13,7 @@ use annals::domain::registry::{
 use annals::domain::run::{
     Archive, ArtifactStored, MetricsRecorded, MetricsUnrecorded, RunArchived, RunDeleted,
     RunFailed, RunFinished, RunInterrupted, RunPlanned, RunReproduced, RunRestored, RunResumed,
-    TrainCheckpointPruned, TrainCheckpointSaved,
+    RunShared, TrainCheckpointPruned, TrainCheckpointSaved,
 };
 use annals::domain::workspace::{
     ActorRegistered, KeyAlgorithm, KeyCreated, KeyVouched, TextRedacted, WorkspaceCreated,
@@ -234,6 +234,14 @@ fn of_runs(field: &Field) -> Vec<Attack> {
         ("a resumption of a finished run", Forgery::new("mara", field.new, resumed(field, 2))),
         ("a resumption of a running one", Forgery::new("mara", field.open, resumed(field, 2))),
         ("an equal run of one that runs", Forgery::new("mara", field.open, reproduced.clone())),
+        (
+            "a run shared by somebody else",
+            Forgery::new(
+                "mallory",
+                field.open,
+                RunShared { person: "mallory".into(), allowed: true },
+            ),
+        ),
         ("a return from no archive", Forgery::new("mara", field.new, restored)),
         ("a running one in an archive", Forgery::new("mara", field.open, archived)),
         ("a running one without its files", Forgery::new("mara", field.open, deleted)),

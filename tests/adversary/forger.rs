@@ -216,8 +216,10 @@ impl Field {
         let verified = self.ward.annals(&["verify", "--format", "json"]);
         assert_eq!(verified.code, 10, "{what}: {}", verified.err);
         let findings = verified.json()["findings"].as_array().unwrap().clone();
+        let reasons = ["not allowed", "the signature of", "signed with the key of"];
         let names = |finding: &Value| {
-            finding["position"] == at && finding["what"].as_str().unwrap().contains("not allowed")
+            let what = finding["what"].as_str().unwrap();
+            finding["position"] == at && reasons.iter().any(|reason| what.contains(reason))
         };
         assert!(findings.iter().any(names), "{what}: {findings:?}");
         let status = self.ward.annals(&["status", "--format", "json"]).ok().json();

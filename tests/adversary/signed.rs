@@ -2,6 +2,7 @@
 
 use annals::domain::policy::PolicyEvent;
 use annals::domain::registry::{ModelAliasSet, ModelDemoted};
+use annals::domain::run::{RunNoted, RunRenamed, RunShared, RunTagged};
 use annals::domain::{Event, Provenance, StreamId};
 
 use crate::claimed::{approved, artifact, finished, promoted, weights};
@@ -17,6 +18,47 @@ fn loosened(field: &Field) -> Event {
     changed.policy.production_promotion.approvals_signed = false;
     changed.policy.production_promotion.require_manual_approval = false;
     changed.into()
+}
+
+fn shared(person: &str) -> Event {
+    RunShared { person: person.into(), allowed: true }.into()
+}
+
+/// Signatures that are not their author's, where nothing has to be signed: such an event counts as
+/// little as one in another's name.
+fn badly_signed(field: &Field) -> Vec<(&'static str, Forgery)> {
+    let with = |actor, event: Event, key| {
+        let key = Some((key, [42; 32]));
+        Forgery { key, ..Forgery::new(actor, field.open, event) }
+    };
+    let (mara, note) = (key_of(field, "mara"), |text: &str| RunNoted { text: text.into() }.into());
+    vec![
+        ("a note that mara did not sign", with("mara", note("it is fine"), mara)),
+        ("a note by mallory with the key of mara", with("mallory", note("it is fine"), mara)),
+        ("a note signed with an event that is no key", with("mara", note("it is fine"), 1)),
+        ("a name that mara did not sign", with("mara", renamed(), mara)),
+        ("a tag that mara did not sign", with("mara", tagged(), mara)),
+        ("a run shared by mara, who did not sign that", with("mara", shared("mallory"), mara)),
+        ("a file that mara did not sign", with("mara", artifact("weights"), mara)),
+        ("an end that mara did not sign", with("mara", finished(0.99), mara)),
+    ]
+}
+
+fn renamed() -> Event {
+    RunRenamed { old: "open".into(), new: "shut".into() }.into()
+}
+
+fn tagged() -> Event {
+    RunTagged { added: vec!["good".into()], removed: vec![] }.into()
+}
+
+#[test]
+fn a_false_signature_is_worth_nothing() {
+    let field = Field::new(false);
+    for (what, forgery) in badly_signed(&field) {
+        println!("{what}, by {}", forgery.actor);
+        field.withstands(what, &forgery);
+    }
 }
 
 fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
@@ -56,6 +98,7 @@ fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
         ("a promotion, unsigned", by("mara", promoted(field.request, field.new, "next", own))),
         ("a demotion, unsigned", by("mara", demoted.clone())),
         ("a demotion, badly signed", with_key(by("mara", demoted), "mara")),
+        ("a signed run shared, unsigned", Forgery::new("mara", field.open, shared("mallory"))),
         ("an alias, unsigned", by("mara", alias.clone())),
         ("an alias, badly signed", with_key(by("mara", alias), "mara")),
         ("a file of a signed run, unsigned", Forgery::new("mara", field.open, artifact("weights"))),

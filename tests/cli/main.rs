@@ -61,6 +61,7 @@ mod registry_keys;
 mod repair;
 mod resume;
 mod scores;
+mod share;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;

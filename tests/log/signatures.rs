@@ -189,7 +189,7 @@ fn what_honest_people_did_before_a_rule_came_is_named_with_it() {
         (
             "anybody ended a run",
             vec![(started.clone(), MARA, None), (failed.into(), INES, None)],
-            "was begun by somebody else; ines may not record facts of it",
+            "was begun by somebody else, and ines may not record facts of it",
         ),
         (
             "anybody resumed a run",
@@ -198,7 +198,7 @@ fn what_honest_people_did_before_a_rule_came_is_named_with_it() {
                 (interrupted, MARA, None),
                 (resumed(&started), INES, None),
             ],
-            "was begun by somebody else; ines may not record facts of it",
+            "was begun by somebody else, and ines may not record facts of it",
         ),
         (
             "rules were changed without a signature though approvals needed one",

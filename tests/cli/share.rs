@@ -1,0 +1,65 @@
+//! Whose facts of a run count: its owner's, and of those it was shared with.
+
+use crate::support::Workspace;
+
+fn begun() -> Workspace {
+    let ward = Workspace::new();
+    ward.annals(&["run", "start", "--name", "night"]).ok();
+    ward
+}
+
+fn log(ward: &Workspace, who: &str, step: &str) -> crate::support::Answer {
+    ward.annals_as(who, &["run", "log", "night", "loss=0.5", "--step", step])
+}
+
+fn sound(ward: &Workspace) {
+    ward.annals(&["verify"]).ok();
+    ward.annals(&["replay", "--check"]).ok();
+}
+
+#[test]
+fn a_run_is_shared_by_whoever_began_it_and_no_longer() {
+    let ward = begun();
+    let refused = "begun by somebody else, and bob may not record facts of it";
+    log(&ward, "bob", "1").refused(5, refused);
+    ward.annals_as("bob", &["run", "share", "night", "bob"]).refused(5, "only they can share it");
+    let plan = ward.annals(&["run", "share", "night", "bob", "--dry-run"]).ok();
+    assert!(plan.out.contains("is shared: bob may record facts of it"), "{}", plan.out);
+    log(&ward, "bob", "1").refused(5, refused);
+    ward.annals(&["run", "share", "night", "bob"]).ok();
+    log(&ward, "bob", "1").ok();
+    log(&ward, "carol", "1").refused(5, "carol may not record facts of it");
+    ward.annals_as("bob", &["run", "share", "night", "carol"]).refused(5, "only they can share it");
+    std::fs::write(ward.path("notes.txt"), "seen").unwrap();
+    let save = ["run", "save", "night", "notes.txt", "--as", "notes"];
+    ward.annals_as("bob", &save).ok();
+    let shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
+    assert_eq!(shown["shared_with"], serde_json::json!(["bob"]));
+    assert_eq!(shown["recorded_by"], serde_json::json!(["bob"]));
+    let text = ward.annals(&["show", "night"]).ok().out;
+    assert!(text.contains("with bob") && text.contains("bob too"), "{text}");
+    let same = ward.annals(&["run", "share", "night", "bob"]).ok();
+    assert!(same.err.contains("Nothing changed"), "{}", same.err);
+    ward.annals(&["run", "share", "night", "bob", "--stop"]).ok();
+    log(&ward, "bob", "2").refused(5, refused);
+    ward.annals(&["undo"]).ok();
+    log(&ward, "bob", "2").ok();
+    ward.annals(&["run", "finish", "night", "loss=0.5"]).ok();
+    log(&ward, "bob", "3").refused(5, "only a running one");
+    sound(&ward);
+}
+
+#[test]
+fn the_policy_may_let_anybody_record_but_not_where_decisions_are_signed() {
+    let ward = begun();
+    ward.annals(&["policy", "set", "runs.others_may_record", "true"]).ok();
+    log(&ward, "bob", "1").ok();
+    let shown = ward.annals(&["log", "--run", "night", "--format", "json"]).ok().out;
+    assert!(shown.contains("\"actor\": \"bob\""), "{shown}");
+    sound(&ward);
+    ward.annals(&["policy", "set", "production_promotion.approvals_signed", "true"]).ok();
+    log(&ward, "bob", "2").refused(5, "bob may not record facts of it");
+    // With a key that counts, and only with one, it can be shared there.
+    ward.annals(&["run", "share", "night", "bob"]).ok();
+    sound(&ward);
+}
