@@ -33,6 +33,8 @@ impl Workspace {
         if self.dry_run {
             return Ok(Recovered::default());
         }
+        // What is left in a stranger's workspace is what the stranger wants to be cleared.
+        self.require_trust()?;
         let cleared = runs::clear_beginnings(self)?;
         workspace::clear_redaction(self)?;
         let left = self.store.read(|log| self.left(log))?;

@@ -146,12 +146,14 @@ impl Workspace {
     /// Runs a whole invocation in one transaction: its start, what `f` appends, its end.
     ///
     /// # Errors
-    /// What `f` returns; nothing is then in the log. See [`Self::refuse`].
+    /// What `f` returns; nothing is then in the log. See [`Self::refuse`]. Before anything else as
+    /// [`Self::require_trust`].
     pub fn decide<T>(
         &self,
         verb: &'static str,
         f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
     ) -> Result<T> {
+        self.require_trust()?;
         self.recover()?;
         self.decide_signed(verb, self.signer()?.as_ref(), f)
     }
@@ -201,6 +203,7 @@ impl Workspace {
         if self.dry_run {
             return Ok(());
         }
+        self.require_trust()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
@@ -218,6 +221,7 @@ impl Workspace {
     /// When the log cannot be written.
     pub fn begin(&self, verb: &'static str) -> Result<Session<'_>> {
         self.must_write(verb)?;
+        self.require_trust()?;
         self.recover()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
@@ -240,6 +244,7 @@ impl Workspace {
         f: impl FnOnce(&mut Tx<'_, '_>, InvocationId) -> Result<T>,
     ) -> Result<(Session<'_>, T)> {
         self.must_write(verb)?;
+        self.require_trust()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let alive =

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::core::error::LOST_LOG;
 use crate::app::core::read_scope::ReadScope;
+use crate::app::core::trust::TrustCell;
 use crate::app::workspace::actors::keys;
 use crate::app::workspace::gitignore;
 use crate::app::workspace::layout::{FOLDER_VARIABLES, Layout, Paths};
@@ -123,6 +124,8 @@ pub struct Workspace {
     /// What proves the stored views, once it was read.
     pub(in crate::app) views_key: OnceLock<ViewsKey>,
     pub(in crate::app) scope: ReadScope,
+    /// Whether this user trusts the log, once it was read.
+    pub(in crate::app) trust: TrustCell,
 }
 
 /// How many commands changed something, as far as two.
@@ -292,6 +295,11 @@ impl Workspace {
             1 => {}
             _ => return Err(lost_settings(root)),
         }
+        // A log that another process, or somebody else, has begun is not made whole for them.
+        workspace.require_trust().map_err(|mut error| {
+            error.hints = vec!["make the workspace in another folder".to_owned()];
+            error
+        })?;
         let ignored = gitignore::protect(&workspace.root, &workspace.layout)?;
         workspace.make_pretrained(&workspace.layout)?;
         workspace.write_settings(&workspace.settings)?;
@@ -365,6 +373,7 @@ impl Workspace {
             keys,
             views_key: OnceLock::new(),
             scope,
+            trust: TrustCell::default(),
         }
     }
 
