@@ -62,6 +62,7 @@ mod repair;
 mod resume;
 mod scores;
 mod snapshot;
+mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

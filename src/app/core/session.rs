@@ -154,8 +154,8 @@ impl Workspace {
         f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
     ) -> Result<T> {
         self.require_trust()?;
-        self.recover()?;
-        self.decide_signed(verb, self.signer()?.as_ref(), f)
+        let (_, key) = self.recover_and_sign()?;
+        self.decide_signed(verb, key.as_ref(), f)
     }
 
     pub(in crate::app) fn decide_signed<T>(
@@ -222,8 +222,7 @@ impl Workspace {
     pub fn begin(&self, verb: &'static str) -> Result<Session<'_>> {
         self.must_write(verb)?;
         self.require_trust()?;
-        self.recover()?;
-        let key = self.signer()?;
+        let (_, key) = self.recover_and_sign()?;
         let id = InvocationId(self.env.random());
         // Claimed before it is in the log: nobody may take it for dead in between.
         let alive =
