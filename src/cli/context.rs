@@ -30,7 +30,7 @@ impl Context {
     /// The workspace around the current folder, for a verb that only reads.
     pub(super) fn workspace(&self) -> Result<Workspace> {
         let workspace = self.any_workspace()?;
-        if let Some(warning) = workspace.replaced_log() {
+        if let Some(warning) = workspace.trust_warning()? {
             self.ui.warn(&warning);
         }
         self.note_location(&workspace);

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
         return context.ui.data(&vec![forgotten], |ui| ui.line(&text));
     }
     let shown = workspace::log_trust(&found)?;
-    if args.mode.dry_run {
+    if args.mode.dry_run && args.key.is_none() {
         return context.ui.data(&shown, |ui| print(ui, &shown));
     }
     if args.key.is_none() && shown.trust == TrustState::Stranger {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
     }
     let pinned = workspace::trust_log(&found, args.key.as_deref())?;
     context.ui.data(&pinned, |ui| print(ui, &pinned))?;
-    if shown.trust == TrustState::Stranger {
+    if shown.trust == TrustState::Stranger && !args.mode.dry_run {
         context.ui.note(&format!(
             "Its key is pinned. Next: `annals verify --key '{}'` checks the signatures with it.",
             pinned.key

@@ -65,7 +65,7 @@ impl KeyRing {
     pub fn pins(&self) -> Result<Vec<Pin>, StoreError> {
         let failed = || StoreError::io(format!("read the folder {}", self.dir().display()));
         let entries = match fs::read_dir(self.dir()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(e) if is_absent(&e) => return Ok(vec![]),
             entries => entries.map_err(failed())?,
         };
         let mut pins = Vec::new();
@@ -124,10 +124,15 @@ impl KeyRing {
     }
 }
 
+/// Whether there are no pins for this user: the folder may be another user's.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
 fn read(path: &Path) -> Result<Option<Pin>, StoreError> {
     let failed = || StoreError::io(format!("read the pin {}", path.display()));
     let file = match fs::File::open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if is_absent(&e) => return Ok(None),
         opened => opened.map_err(failed())?,
     };
     // Whoever else may write it could have pinned another key.

@@ -279,7 +279,7 @@ fn scores_that_were_typed_in_are_named() {
         variables: Default::default(),
         folders: Default::default(),
     };
-    let dirs = ConfigDirs { keys: ward.path("no keys") };
+    let dirs = ConfigDirs { keys: ward.pin_alone() };
     let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let id = app.find_run(&app.snapshot().unwrap(), &run).unwrap();
     // The way an importer would, with values that no program printed.

@@ -23,7 +23,7 @@ const MORE_CHANGING: &[&[&str]] = &[
     &["doctor", "--compact"],
     &["gc", "--dry-run"],
     &["tag", "--dry-run", "day", "+slow"],
-    &["train", "--config", "toy", "--resume", "day"],
+    &["train", "--resume", "day"],
 ];
 
 /// Uses of changing verbs that only read.
@@ -132,6 +132,7 @@ fn a_pinned_key_opens_the_workspace() {
     assert!(wrong.err.contains(&key) && wrong.err.contains(&other), "{}", wrong.err);
     ward.annals(&["tag", "day", "+slow"]).refused(5, "is not trusted");
     ward.annals(&["trust", "--key", &key, "--dry-run"]).ok();
+    ward.annals(&["trust", "--key", &other, "--dry-run"]).refused(5, "the log began with the key");
     assert!(files(ward.home()).is_empty());
 
     let pinned = ward.annals(&["trust", "--key", &key, "--format", "json"]).ok();

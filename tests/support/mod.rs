@@ -126,6 +126,18 @@ impl Workspace {
         copy
     }
 
+    /// A config folder of its own that has the pin of this workspace's log and no private key.
+    pub fn pin_alone(&self) -> PathBuf {
+        let folder = self.path("../no keys");
+        std::fs::create_dir_all(&folder).unwrap();
+        for entry in std::fs::read_dir(self.home.join(".config/annals/keys")).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|suffix| suffix == "pin") {
+                std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            }
+        }
+        folder
+    }
+
     /// The key that the log began with, as its owner reads it to others.
     pub fn key(&self) -> String {
         let shown = self.annals(&["trust", "--dry-run", "--format", "json"]).ok().json();

@@ -37,7 +37,7 @@ impl Workspace {
     /// The views of this workspace; of a copied log, and of one that is not trusted, those that
     /// are folded in memory.
     pub fn views(&self) -> Views {
-        if self.scope.alone || !self.is_trusted() {
+        if self.scope.alone || !self.has_usable_views() {
             return Views::in_memory();
         }
         let read = || self.key_ring().views_secret().map(|secret| ViewsKey::new(&secret));

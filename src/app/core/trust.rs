@@ -95,21 +95,30 @@ impl Workspace {
         for key in keys.iter().map(|key| key.public_key) {
             let is_elsewhere = pins.iter().any(|pin| pin.own.contains(&key));
             let counts = if key == found.key.public_key() { is_signed } else { !is_elsewhere };
-            if counts && self.key_ring().load(origin, key)?.is_some() {
-                return Ok(true);
+            if !counts {
+                continue;
+            }
+            match self.key_ring().load(origin, key) {
+                Ok(Some(_)) => return Ok(true),
+                Err(error @ StoreError::KeyMode { .. }) => return Err(error.into()),
+                // One that cannot be read signs nothing.
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(false)
     }
 
-    /// Whether the files of this workspace may be believed as far as annals itself proves them;
-    /// where that cannot be decided, the log itself is the failure.
+    /// Whether the log is trusted. What the workspace has beside its log, such as where it was seen
+    /// last, is read and written only then.
     pub(in crate::app) fn is_trusted(&self) -> bool {
-        let strange = [self.trust()]
-            .into_iter()
-            .flatten()
-            .any(|trust| matches!(trust, LogTrust::Stranger(_) | LogTrust::Replaced { .. }));
-        self.is_copied_log() || !strange
+        let trusted = |trust: &LogTrust| matches!(trust, LogTrust::Pinned | LogTrust::OwnKey(_));
+        self.is_copied_log() || self.trust().is_ok_and(trusted)
+    }
+
+    /// Whether stored views are read, as far as they prove themselves. They may be all that can
+    /// still be read where the first events of the log are damaged.
+    pub(in crate::app) fn has_usable_views(&self) -> bool {
+        self.is_trusted() || matches!(self.trust(), Ok(LogTrust::Unreadable))
     }
 
     /// Refuses to change a workspace that a stranger made. Every change begins with it.
@@ -159,11 +168,19 @@ impl Workspace {
         }
     }
 
-    /// The warning of a reading verb: what is read is another log than the one that was pinned.
-    pub fn replaced_log(&self) -> Option<String> {
+    /// What a reading verb warns of: this is another log than the one that was pinned, or that
+    /// cannot be decided.
+    ///
+    /// # Errors
+    /// When the log is busy: reading it once more would only wait as long again.
+    pub fn trust_warning(&self) -> Result<Option<String>> {
         match self.trust() {
-            Ok(LogTrust::Replaced { pinned, found }) => Some(replaced(pinned, found).to_string()),
-            _ => None,
+            Ok(LogTrust::Replaced { pinned, found }) => {
+                Ok(Some(replaced(pinned, found).to_string()))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind == ErrorKind::Io => Err(error),
+            Err(error) => Ok(Some(error.to_string())),
         }
     }
 

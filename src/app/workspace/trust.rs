@@ -109,8 +109,11 @@ pub fn trust_log(workspace: &Workspace, key: Option<&str>) -> Result<LogTrustSho
         return Err(Error::new(ErrorKind::Rejected, message)
             .hint("ask whoever sent the workspace; until then reading verbs work"));
     }
-    workspace.pin(&found.key)?;
     let shown = log_trust(workspace)?;
+    if workspace.dry_run {
+        return Ok(shown);
+    }
+    workspace.pin(&found.key)?;
     Ok(LogTrustShown { trust: TrustState::Pinned, pinned: Some(found.key.to_string()), ..shown })
 }
 
