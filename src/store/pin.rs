@@ -150,6 +150,7 @@ fn read(path: &Path) -> Result<Option<Pin>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::durable;
     use crate::tlog::NoteSigner;
 
     #[test]
@@ -193,7 +194,7 @@ mod tests {
         fs::set_permissions(&one, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(ring.pin("annals/one").unwrap().is_some());
         for text in ["", "annals/one", "a+b+c\n", "annals/one+00000000+AAAA\nown x\n"] {
-            fs::write(&one, text).unwrap();
+            durable::write(&one, text.as_bytes()).unwrap();
             assert!(ring.pin("annals/one").is_err(), "{text:?}");
         }
     }

@@ -148,7 +148,7 @@ impl Workspace {
     /// Pins the key that the log began with.
     pub(in crate::app) fn pin(&self, key: &NoteKey) -> Result<()> {
         let mut own = Vec::new();
-        for known in self.store.read(|log| keys(log))? {
+        for known in self.store.read(keys)? {
             // A key that others may read is refused where something is to be signed with it.
             if let Ok(Some(_)) = self.key_ring().load(key.name(), known.public_key) {
                 own.push(known.public_key);
