@@ -159,9 +159,8 @@ impl Workspace {
 
     /// Adds a private key that was made for this log to its pin.
     pub(in crate::app) fn bind_key(&self, key: PublicKey) {
-        let origin = self.store.read(|log| Ok::<_, StoreError>(log.origin().to_owned()));
-        let pin = origin.and_then(|origin| self.key_ring().pin(&origin));
-        if let Ok(Some(mut pin)) = pin {
+        let Ok(found) = self.log_beginning() else { return };
+        if let Ok(Some(mut pin)) = self.key_ring().pin(found.key.name()) {
             pin.own.push(key);
             // Without it the key is one of a log that is pinned all the same.
             let _ = self.key_ring().store_pin(&pin);
@@ -236,12 +235,20 @@ pub(in crate::app) fn replaced(pinned: &NoteKey, found: &LogBeginning) -> Error 
 pub(in crate::app) fn beginning<A: Access>(
     log: &View<A>,
 ) -> Result<Option<LogBeginning>, StoreError> {
+    // A later event that names another origin was not allowed, so the first one counts.
+    let mut origin = None;
     for position in 0..log.size().min(FIRST_EVENTS) {
         let envelope = log.event(position)?;
-        let Ok(Event::Workspace(WorkspaceEvent::KeyCreated(created))) = envelope.event() else {
-            continue;
+        let created = match envelope.event() {
+            Ok(Event::Workspace(WorkspaceEvent::Created(log))) => {
+                origin.get_or_insert(log.origin);
+                continue;
+            }
+            Ok(Event::Workspace(WorkspaceEvent::KeyCreated(created))) => created,
+            _ => continue,
         };
-        let key = NoteKey::new(log.origin(), created.public_key)
+        let origin = origin.as_deref().unwrap_or_else(|| log.origin());
+        let key = NoteKey::new(origin, created.public_key)
             .map_err(|error| StoreError::corrupt(error.to_string()))?;
         let (owner, began) = (created.owner, envelope.header.recorded);
         return Ok(Some(LogBeginning { key, owner, began }));
