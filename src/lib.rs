@@ -47,7 +47,7 @@
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::runs::archive`], through [`effect`] |
 //! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::workspace::pack_logs`] |
 //! | `models/production/<name>/` | [`app::models::promote`], through [`effect`] |
-//! | private keys and `views.secret`, in the user's config folder | [`store::KeyRing`] |
+//! | private keys, pins of trusted logs and `views.secret`, in the user's config folder | [`store::KeyRing`] |
 //!
 //! # Invariants
 //!

@@ -45,6 +45,7 @@ use crate::app::workspace::snapshot::{
     SnapshotCreated, SnapshotDifference, SnapshotLine, SnapshotRestored, SnapshotShown,
     SnapshotVerified,
 };
+use crate::app::workspace::trust::{LogTrustShown, TrustedLog};
 use crate::app::workspace::undo::Undone;
 use crate::domain::policy::PolicyChange;
 use crate::domain::run::StoredFile;
@@ -137,6 +138,8 @@ answers! {
     "status" v 1 Status;
     "tables" v 1 Vec<TableLine>;
     "trained_repeatedly" v 1 TrainedRepeatedly;
+    "trust" v 1 LogTrustShown;
+    "trusted_logs" v 1 Vec<TrustedLog>;
     "undo" v 1 Undone;
     "verification" v 1 Verification;
     "version_bumped" v 1 Bumped;

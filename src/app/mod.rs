@@ -99,6 +99,7 @@ pub use self::workspace::snapshot::{
     SnapshotManifest, SnapshotRequest, SnapshotRestored, SnapshotShown, SnapshotVerified, Taken,
     Verified,
 };
+pub use self::workspace::trust::{LogTrustShown, TrustState, TrustedLog};
 pub use self::workspace::undo::Undone;
 pub use crate::analysis::audit::{Audit, Finding as AuditFinding, Severity};
 pub use crate::analysis::charts;

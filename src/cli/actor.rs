@@ -92,7 +92,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
             if made.owner != workspace.actor() {
                 context.ui.warn(&format!(
                     "anyone who can read that file can sign as {name}; it is safer if {name} runs \
-                     this command and a person with a key then runs `annals actor vouch {name}`"
+                     `annals trust` and this command from their own account, and a person with a \
+                     key then runs `annals actor vouch {name}`"
                 ));
             }
             Ok(())

@@ -79,7 +79,7 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let run = workspace.find_run(&workspace.snapshot()?, &args.run)?;
     let request = ArchiveRequest {
         archive: match args.archive {
@@ -102,7 +102,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
 }
 
 pub(super) fn run_restore(args: RestoreArgs, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let run = workspace.find_run(&workspace.snapshot()?, &args.run)?;
     let (mode, verb) = mode(&args.mode);
     let moved = runs::restore(&workspace, run, args.reason, mode)?;

@@ -30,7 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let request = CleanupRequest {
         keep: args.keep,
         pack: args.compress.map(Into::into),

@@ -109,7 +109,7 @@ fn totals(planned: &Planned) -> String {
 }
 
 fn apply(plan: &str, consent: Consent, mode: DryRun, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     if mode.dry_run {
         let planned = runs::check_consolidation(&workspace, plan)?;
         return context.ui.data(&planned, |ui| show_plan(ui, &planned));

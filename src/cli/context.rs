@@ -27,19 +27,42 @@ impl Context {
         Self { ui: Ui::new(format, quiet), env: sdk::clock(), cwd, warnings }
     }
 
-    /// The workspace around the current folder.
+    /// The workspace around the current folder, for a verb that only reads.
     pub(super) fn workspace(&self) -> Result<Workspace> {
-        let workspace = Workspace::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?
-            .with_warnings(&self.warnings);
-        if let Some(note) = workspace.record_location() {
-            self.ui.warn(&note);
+        let workspace = self.any_workspace()?;
+        if let Some(warning) = workspace.trust_warning()? {
+            self.ui.warn(&warning);
         }
+        self.note_location(&workspace);
         Ok(workspace)
     }
 
-    /// The workspace around the current folder, where `dry_run` keeps every change out of it.
+    /// The workspace around the current folder, whoever made it, without a word about it.
+    pub(super) fn any_workspace(&self) -> Result<Workspace> {
+        let workspace = Workspace::open(&self.cwd, self.caller(), &self.dirs()?, self.env.clone())?;
+        Ok(workspace.with_warnings(&self.warnings))
+    }
+
+    /// The workspace around the current folder, for a verb that changes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`](crate::app::ErrorKind::Rejected) where a stranger made it.
+    pub(super) fn trusted_workspace(&self) -> Result<Workspace> {
+        let workspace = self.any_workspace()?;
+        workspace.require_trust()?;
+        self.note_location(&workspace);
+        Ok(workspace)
+    }
+
+    fn note_location(&self, workspace: &Workspace) {
+        if let Some(note) = workspace.record_location() {
+            self.ui.warn(&note);
+        }
+    }
+
+    /// [`Self::trusted_workspace`], where `dry_run` keeps every change out of it.
     pub(super) fn changing(&self, dry_run: bool) -> Result<Workspace> {
-        let workspace = self.workspace()?.with_dry_run(dry_run);
+        let workspace = self.trusted_workspace()?.with_dry_run(dry_run);
         if dry_run {
             self.ui.notice("Dry run: this is what would happen; nothing is changed.");
         }

@@ -22,8 +22,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
-    if args.compact {
+    let compact = args.compact;
+    let workspace = if compact { context.trusted_workspace()? } else { context.workspace()? };
+    if compact {
         let (before, after) = records::compact(&workspace)?;
         let (before, after) = (super::ui::size(before), super::ui::size(after));
         context.ui.note(&format!("log.redb: {before} before, {after} after"));

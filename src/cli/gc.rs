@@ -59,7 +59,7 @@ fn confirmed(args: &Args, plan: &Collected, context: &Context) -> Result<bool> {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let min_age = minutes(&args.min_age, context)?;
     let collect = |mode| workspace::collect_garbage(&workspace, min_age, mode);
     let plan = collect(Mode::DryRun)?;

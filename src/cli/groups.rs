@@ -64,7 +64,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
             "replay",
         ],
     ),
-    ("Setup", &["init", "actor", "policy", "doctor", "completions", "help"]),
+    ("Setup", &["init", "trust", "actor", "policy", "doctor", "completions", "help"]),
 ];
 
 /// The verbs of the program by group, each with one line of help.

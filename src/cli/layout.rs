@@ -101,7 +101,7 @@ fn show(context: &mut Context) -> Result<()> {
 }
 
 fn migrate(to: LayoutArg, apply: bool, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let migration = workspace::migrate(&workspace, to.into(), Mode::of(!apply))?;
     context.ui.data(&migration, |ui| {
         let mut table = Table::new(&["name", "from", "to", "size"]);
@@ -128,7 +128,7 @@ fn told(migration: &Migration, applied: bool) -> String {
 }
 
 fn pack_logs(before: &str, apply: bool, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let before = context.time("--before", before)?.start;
     let pack = workspace::pack_logs(&workspace, before, Mode::of(!apply))?;
     context.ui.data(&pack, |ui| {

@@ -59,6 +59,7 @@ mod snapshot;
 mod status;
 mod train;
 mod train_plan;
+mod trust;
 mod ui;
 mod undo;
 mod usage;

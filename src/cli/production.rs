@@ -27,7 +27,7 @@ pub(super) struct DemoteArgs {
 }
 
 pub(super) fn run_demote(args: &DemoteArgs, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let name = workspace.production_name(&args.model)?;
     let mode = args.mode.mode();
     let demoted = models::demote(&workspace, &name, &args.reason, mode)?;
@@ -58,7 +58,7 @@ pub(super) struct RollbackArgs {
 }
 
 pub(super) fn run_rollback(args: &RollbackArgs, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let (name, version) = workspace.model_and_version(&args.model)?;
     // An alias names the model here; which version comes back, it does not say.
     let version = version.filter(|_| args.model.contains('@')).map(|number| number.to_string());

@@ -140,7 +140,7 @@ pub fn main() -> ExitCode {
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
             // Not held: looking for damage may panic again, and be told.
             let place = place.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            context.ui.fail(&panicked(context.workspace(), said, &place))
+            context.ui.fail(&panicked(context.any_workspace(), said, &place))
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let names = match &args.model {
         Some(model) => vec![model.clone()],
         None => workspace.snapshot()?.production()?.into_iter().map(|model| model.name).collect(),

@@ -107,7 +107,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<()> {
         Verb::Create { mode, .. } | Verb::Restore { mode, .. } => mode.dry_run,
         _ => false,
     };
-    let workspace = context.changing(dry_run)?;
+    let changes = matches!(args.verb, Verb::Create { .. } | Verb::Restore { .. });
+    let workspace = if changes { context.changing(dry_run)? } else { context.workspace()? };
     match args.verb {
         Verb::Create { message, run, .. } => create(&workspace, message, &run, context),
         Verb::List => list(&workspace::snapshots(&workspace)?, context),

@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<()> {
-    let workspace = context.workspace()?;
+    let workspace = context.trusted_workspace()?;
     let undone = workspace::undo(&workspace, args.mode.mode())?;
     context.ui.data(&undone, |ui| {
         let verb = if args.mode.dry_run { "would be undone" } else { "is undone" };

@@ -5,7 +5,7 @@ use super::{
     actor, archive, audit, candidates, checkpoint, cleanup, compare, completions, consolidate,
     diff, doctor, edit, ensemble, export, gc, init, layout, list, log, models, plot, policy,
     predict, production, promote, prove, query, redact, repair, replay, report, reproduce, run,
-    show, snapshot, status, train, undo, verify, why,
+    show, snapshot, status, train, trust, undo, verify, why,
 };
 
 use clap::{Command, Subcommand};
@@ -74,6 +74,7 @@ verbs! {
     Repair(repair::Args),
     Alias(production::AliasArgs),
     Version(production::VersionArgs),
+    Trust(trust::Args),
     Actor(actor::Args),
     Policy(policy::Args),
     Classify(edit::ClassifyArgs),
@@ -135,6 +136,7 @@ pub(super) fn run(verb: Verb, context: &mut Context) -> crate::app::Result<()> {
         Verb::Repair(args) => repair::run(&args, context),
         Verb::Alias(args) => production::run_alias(args, context),
         Verb::Version(args) => production::run_version(args, context),
+        Verb::Trust(args) => trust::run(&args, context),
         Verb::Actor(args) => actor::run(args, context),
         Verb::Policy(args) => policy::run(args, context),
         Verb::Classify(args) => edit::run_classify(&args, context),

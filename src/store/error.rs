@@ -189,6 +189,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A pin that cannot be used.
+    #[error("the file {} is no pin of that log, or others may write it", .path.display())]
+    PinFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A private key that others may read.
     #[error(
         "the private key {} has mode {mode:o}, so others may read it: run `chmod 600 {}`, and \

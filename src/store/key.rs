@@ -118,6 +118,10 @@ impl KeyRing {
         Ok(self.views_secret().unwrap_or(secret))
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the private half of `key` lies.
     pub fn path(&self, key: PublicKey) -> PathBuf {
         self.dir.join(format!("{key}.key"))

@@ -51,7 +51,7 @@ const CHANGED: &[(&str, &str)] = &[
 ];
 
 /// The answer of each use of a verb that changes nothing; the words of the verb come first.
-const READ: &[(&str, &str, &[&str])] = &[
+pub const READ: &[(&str, &str, &[&str])] = &[
     ("actor list", "actors", &[]),
     ("alias list", "aliases", &[]),
     ("audit", "audit", &[]),
@@ -105,6 +105,8 @@ const READ: &[(&str, &str, &[&str])] = &[
     ("train", "configs", &["--list-configs"]),
     ("train", "settings", &["--list-settings"]),
     ("train", "config", &["--config", "toy", "--show-config"]),
+    ("trust", "trust", &["--dry-run"]),
+    ("trust", "trusted_logs", &["--list"]),
     ("verify", "verification", &[]),
     ("verify", "files_verified", &["--files"]),
     ("version list", "model_versions", &["ward"]),

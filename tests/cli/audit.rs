@@ -193,7 +193,10 @@ fn loose_ends_of_the_record_are_named() {
     ward.annals_as("noor", &["policy", "set", "production_promotion.approvals", "2"]).ok();
     let ended = ward.killed_at(2, &["train", "--config", "toy", "--sample-size", "600"]);
     assert_eq!(ended.code(), None);
-    ward.annals_with(&[("HOME", "/nowhere")], &["note", run.trim(), "without a key"]).ok();
+    let other = ward.path("../other").display().to_string();
+    let other = [("HOME", other.as_str())];
+    ward.annals_with(&other, &["trust", "--key", &ward.key()]).ok();
+    ward.annals_with(&other, &["note", run.trim(), "without a key"]).ok();
     let audit = audit(&ward, &[]);
     let all = found(&audit);
     for wanted in [
@@ -276,7 +279,7 @@ fn scores_that_were_typed_in_are_named() {
         variables: Default::default(),
         folders: Default::default(),
     };
-    let dirs = ConfigDirs { keys: ward.path("no keys") };
+    let dirs = ConfigDirs { keys: ward.pin_alone() };
     let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let id = app.find_run(&app.snapshot().unwrap(), &run).unwrap();
     // The way an importer would, with values that no program printed.

@@ -132,7 +132,7 @@ fn a_large_log_is_exported_in_its_order_and_always_the_same() {
         variables: Default::default(),
         folders: Default::default(),
     };
-    let dirs = ConfigDirs { keys: ward.path("no keys") };
+    let dirs = ConfigDirs { keys: ward.pin_alone() };
     let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
     app.decide("note", |tx| {

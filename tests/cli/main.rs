@@ -63,6 +63,7 @@ mod resume;
 mod scores;
 mod share;
 mod snapshot;
+mod stranger;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

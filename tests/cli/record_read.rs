@@ -237,7 +237,7 @@ pub fn long_record() -> Workspace {
         variables: BTreeMap::default(),
         folders: Default::default(),
     };
-    let dirs = ConfigDirs { keys: ward.path("no keys") };
+    let dirs = ConfigDirs { keys: ward.pin_alone() };
     let app = annals::app::Workspace::open(&ward.root, caller, &dirs, Env::system()).unwrap();
     let run = app.find_run(&app.snapshot().unwrap(), "one").unwrap();
     app.decide("note", |tx| {

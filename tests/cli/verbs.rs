@@ -46,6 +46,7 @@ const READING: &[&str] = &[
     "snapshot show",
     "snapshot verify",
     "status",
+    "trust",
     "verify",
     "verify-bundle",
     "version list",

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "no crate uses all of it")]
 
-use annals::base::{InvocationId, LogId};
+use annals::base::{InvocationId, LogId, PublicKey};
 use annals::domain::invocation::InvocationStarted;
 use annals::domain::workspace::{ActorRegistered, KeyAlgorithm, KeyCreated, WorkspaceCreated};
 use annals::domain::{Event, Provenance, StreamId};
@@ -14,6 +14,11 @@ pub const BEGIN: u64 = 4;
 
 /// The first events: the log, its actor, its key, one invocation.
 pub fn begin(store: &Store, origin: &str, signer: &NoteSigner) {
+    begin_with_key(store, origin, signer.public().public_key(), signer);
+}
+
+/// [`begin`] with a key that need not be the one that signs.
+pub fn begin_with_key(store: &Store, origin: &str, public_key: PublicKey, signer: &NoteSigner) {
     let created = WorkspaceCreated {
         log: LogId([1; 16]),
         origin: origin.into(),
@@ -22,7 +27,7 @@ pub fn begin(store: &Store, origin: &str, signer: &NoteSigner) {
     };
     let key = KeyCreated {
         algorithm: KeyAlgorithm::Ed25519,
-        public_key: signer.public().public_key(),
+        public_key,
         owner: "ann".into(),
         replaces: None,
         endorsement: None,

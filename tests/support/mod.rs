@@ -113,13 +113,35 @@ impl Workspace {
 
     /// The workspace and its user's folder, elsewhere.
     pub fn copy(&self) -> Self {
+        let copy = self.received();
+        copy_folder(&self.home, &copy.home);
+        copy
+    }
+
+    /// The workspace as somebody received it who has keys and pins of their own, none so far.
+    pub fn received(&self) -> Self {
         let mut copy = Self::bare();
         copy.variables.clone_from(&self.variables);
-        for (from, to) in [(&self.root, &copy.root), (&self.home, &copy.home)] {
-            let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
-            assert!(copied.unwrap().success());
-        }
+        copy_folder(&self.root, &copy.root);
         copy
+    }
+
+    /// A config folder of its own that has the pin of this workspace's log and no private key.
+    pub fn pin_alone(&self) -> PathBuf {
+        let folder = self.path("../no keys");
+        std::fs::create_dir_all(&folder).unwrap();
+        for entry in std::fs::read_dir(self.home.join(".config/annals/keys")).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|suffix| suffix == "pin") {
+                std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            }
+        }
+        folder
+    }
+
+    /// The key that the log began with, as its owner reads it to others.
+    pub fn key(&self) -> String {
+        let shown = self.annals(&["trust", "--dry-run", "--format", "json"]).ok().json();
+        shown["key"].as_str().unwrap().to_owned()
     }
 
     /// Runs the program until its `step`th step, where it dies as by `kill -9`.
@@ -190,6 +212,11 @@ impl Workspace {
     pub fn path(&self, file: &str) -> PathBuf {
         self.root.join(file)
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.unwrap().success());
 }
 
 /// Asks again until `f` gives something; fails the test after a while.

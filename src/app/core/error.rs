@@ -155,7 +155,7 @@ impl From<StoreError> for Error {
             StoreError::Exists { .. }
             | StoreError::Revision { .. }
             | StoreError::CommandReused { .. } => ErrorKind::Conflict,
-            StoreError::KeyMode { .. } => ErrorKind::Rejected,
+            StoreError::KeyMode { .. } | StoreError::PinFile { .. } => ErrorKind::Rejected,
             StoreError::NoLog { .. } | StoreError::NoEvent { .. } => ErrorKind::NotFound,
             // Tried again it would be as large.
             StoreError::PayloadTooLarge { .. } => ErrorKind::Data,
@@ -180,6 +180,9 @@ impl From<StoreError> for Error {
             StoreError::NewerFormat { .. } => Some("use the annals that wrote it, or a later one"),
             StoreError::ReadOnly { .. } => {
                 Some("reading verbs work here; changing ones need a writable workspace")
+            }
+            StoreError::PinFile { .. } => {
+                Some("remove that file; then `annals trust` in the workspace pins its key again")
             }
             StoreError::Unsure { .. } => Some("`annals log` shows whether it took effect"),
             _ => None,

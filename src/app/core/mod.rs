@@ -18,5 +18,6 @@ pub(super) mod recover;
 pub(super) mod refresh;
 pub(super) mod rows;
 pub(super) mod session;
+pub(super) mod trust;
 pub(super) mod workspace;
 pub(super) mod workspace_identity;

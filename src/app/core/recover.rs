@@ -2,7 +2,9 @@
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
 use crate::app::core::session::Tx;
-use crate::app::{Result, Workspace, fold_policy, fold_run, moves, runs, workspace};
+use crate::app::core::workspace::ChangeSigner;
+use crate::app::workspace::actors::keys;
+use crate::app::{Error, Result, Workspace, fold_policy, fold_run, moves, runs, workspace};
 use crate::base::{InvocationId, RunId};
 use crate::domain::invocation::{
     InvocationCommand, InvocationEvent, InvocationStarted, InvocationStream,
@@ -33,13 +35,29 @@ impl Workspace {
         if self.dry_run {
             return Ok(Recovered::default());
         }
+        self.recover_and_sign().map(|(recovered, _)| recovered)
+    }
+
+    /// [`Self::recover`], with what signs the change that follows: both from one opening.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub(in crate::app) fn recover_and_sign(&self) -> Result<(Recovered, Option<ChangeSigner>)> {
+        if self.dry_run {
+            return Ok((Recovered::default(), self.signer()?));
+        }
+        // What is left in a stranger's workspace is what the stranger wants to be cleared.
+        self.require_trust()?;
         let cleared = runs::clear_beginnings(self)?;
         workspace::clear_redaction(self)?;
-        let left = self.store.read(|log| self.left(log))?;
+        let (left, keys) = self
+            .store
+            .read(|log| Ok::<_, Error>((self.left(log)?, (log.origin().to_owned(), keys(log)?))))?;
+        let signer = self.signer_among(&keys.0, &keys.1)?;
         if left.is_empty() {
-            return Ok(Recovered { notes: cleared });
+            return Ok((Recovered { notes: cleared }, signer));
         }
-        let mut recovered = self.decide_signed("recover", self.signer()?.as_ref(), |tx| {
+        let mut recovered = self.decide_signed("recover", signer.as_ref(), |tx| {
             let mut recovered = Recovered::default();
             for invocation in &left {
                 // Another process may have been faster.
@@ -51,7 +69,7 @@ impl Workspace {
         })?;
         recovered.notes.extend(cleared);
         left.iter().for_each(|invocation| self.live.forget(invocation.started.invocation));
-        Ok(recovered)
+        Ok((recovered, signer))
     }
 
     /// What [`Self::recover`] would clear, in one line each.

@@ -34,9 +34,10 @@ impl From<ViewError> for Error {
 }
 
 impl Workspace {
-    /// The views of this workspace, or of a copied log.
+    /// The views of this workspace; of a copied log, and of one that is not trusted, those that
+    /// are folded in memory.
     pub fn views(&self) -> Views {
-        if self.scope.alone {
+        if self.scope.alone || !self.has_usable_views() {
             return Views::in_memory();
         }
         let read = || self.key_ring().views_secret().map(|secret| ViewsKey::new(&secret));
@@ -119,6 +120,7 @@ impl Workspace {
         if self.dry_run {
             return Ok(());
         }
+        self.require_trust()?;
         let refreshed = || -> Result<Regenerated> {
             if self.writable_views()?.update(&self.store)? {
                 self.warnings.push(format!(

@@ -152,14 +152,16 @@ impl Workspace {
     /// Runs a whole invocation in one transaction: its start, what `f` appends, its end.
     ///
     /// # Errors
-    /// What `f` returns; nothing is then in the log. See [`Self::refuse`].
+    /// What `f` returns; nothing is then in the log. See [`Self::refuse`]. Before anything else as
+    /// [`Self::require_trust`].
     pub fn decide<T>(
         &self,
         verb: &'static str,
         f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
     ) -> Result<T> {
-        self.recover()?;
-        self.decide_signed(verb, self.signer()?.as_ref(), f)
+        self.require_trust()?;
+        let (_, key) = self.recover_and_sign()?;
+        self.decide_signed(verb, key.as_ref(), f)
     }
 
     pub(in crate::app) fn decide_signed<T>(
@@ -208,6 +210,7 @@ impl Workspace {
         if self.dry_run {
             return Ok(());
         }
+        self.require_trust()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
@@ -226,8 +229,8 @@ impl Workspace {
     /// When the log cannot be written.
     pub fn begin(&self, verb: &'static str) -> Result<Session<'_>> {
         self.must_write(verb)?;
-        self.recover()?;
-        let key = self.signer()?;
+        self.require_trust()?;
+        let (_, key) = self.recover_and_sign()?;
         let id = InvocationId(self.env.random());
         // Claimed before it is in the log: nobody may take it for dead in between.
         let alive =
@@ -248,6 +251,7 @@ impl Workspace {
         f: impl FnOnce(&mut Tx<'_, '_>, InvocationId) -> Result<T>,
     ) -> Result<(Session<'_>, T)> {
         self.must_write(verb)?;
+        self.require_trust()?;
         let key = self.signer()?;
         let id = InvocationId(self.env.random());
         let alive =

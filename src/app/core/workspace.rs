@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::core::error::LOST_LOG;
 use crate::app::core::read_scope::ReadScope;
-use crate::app::workspace::actors::keys;
+use crate::app::core::trust::TrustCell;
+use crate::app::workspace::actors::{KnownKey, keys};
 use crate::app::workspace::gitignore;
 use crate::app::workspace::layout::{FOLDER_VARIABLES, Layout, Paths};
 use crate::app::workspace::snapshot::PYTHON_VARIABLES;
@@ -96,6 +97,9 @@ impl Warnings {
     }
 }
 
+/// A key that signs log checkpoints, and where the log has it if it signs events too.
+pub(in crate::app) type ChangeSigner = (Option<u64>, NoteSigner);
+
 /// One workspace, opened for one caller.
 #[derive(Debug)]
 pub struct Workspace {
@@ -123,6 +127,8 @@ pub struct Workspace {
     /// What proves the stored views, once it was read.
     pub(in crate::app) views_key: OnceLock<ViewsKey>,
     pub(in crate::app) scope: ReadScope,
+    /// Whether this user trusts the log, once it was read.
+    pub(in crate::app) trust: TrustCell,
 }
 
 /// How many commands changed something, as far as two.
@@ -292,6 +298,11 @@ impl Workspace {
             1 => {}
             _ => return Err(lost_settings(root)),
         }
+        // A log that another process, or somebody else, has begun is not made whole for them.
+        workspace.require_trust().map_err(|mut error| {
+            error.hints = vec!["make the workspace in another folder".to_owned()];
+            error
+        })?;
         let ignored = gitignore::protect(&workspace.root, &workspace.layout)?;
         workspace.make_pretrained(&workspace.layout)?;
         workspace.write_settings(&workspace.settings)?;
@@ -365,6 +376,7 @@ impl Workspace {
             keys,
             views_key: OnceLock::new(),
             scope,
+            trust: TrustCell::default(),
         }
     }
 
@@ -402,13 +414,22 @@ impl Workspace {
     /// A signing key of this log whose private half is on this machine; none leaves what is
     /// appended unsigned. It is the caller's own if there is one. It signs log checkpoints; events
     /// only where the caller is its owner, and then the position of its `key.created` is there.
-    pub(in crate::app) fn signer(&self) -> Result<Option<(Option<u64>, NoteSigner)>> {
+    pub(in crate::app) fn signer(&self) -> Result<Option<ChangeSigner>> {
         let (origin, keys) =
             self.store.read(|log| Ok::<_, Error>((log.origin().to_owned(), keys(log)?)))?;
+        self.signer_among(&origin, &keys)
+    }
+
+    /// [`Self::signer`] where the keys of the log are known.
+    pub(in crate::app) fn signer_among(
+        &self,
+        origin: &str,
+        keys: &[KnownKey],
+    ) -> Result<Option<ChangeSigner>> {
         let current = || keys.iter().rev().filter(|key| key.replaced.is_none());
         for own in [true, false] {
             for key in current().filter(|key| (key.owner == self.caller.actor) == own) {
-                if let Some(signer) = self.keys.load(&origin, key.public_key)? {
+                if let Some(signer) = self.keys.load(origin, key.public_key)? {
                     return Ok(Some((own.then_some(key.position), signer)));
                 }
             }

@@ -28,8 +28,12 @@ struct WorkspaceIdentity {
 }
 
 impl Workspace {
-    /// Notices that the workspace was copied since it was last used; says so once.
+    /// Notices that the workspace was copied since it was last used; says so once. Of a workspace
+    /// that is not trusted nothing is noticed and nothing is written.
     pub fn record_location(&self) -> Option<String> {
+        if !self.is_trusted() {
+            return None;
+        }
         let inode = inode(&self.root)?;
         let root = fs::canonicalize(&self.root).ok()?.to_string_lossy().into_owned();
         let Some(place) = self.last_place() else {
@@ -66,6 +70,9 @@ impl Workspace {
     /// The workspaces that this one was copied from and has parted with.
     pub(in crate::app) fn partings(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
+        if !self.is_trusted() {
+            return Ok(findings);
+        }
         for root in self.last_place().unwrap_or_default().copied_from {
             let log = Path::new(&root).join(".annals/log.redb");
             if !log.is_file() {

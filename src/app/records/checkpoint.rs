@@ -63,6 +63,7 @@ pub fn public_key(workspace: &Workspace) -> Result<Option<String>> {
 /// # Errors
 /// [`ErrorKind::Conflict`] where the file or tag exists.
 pub fn anchor(workspace: &Workspace, anchor: &Anchor) -> Result<Anchored> {
+    workspace.require_trust()?;
     let note = checkpoint(workspace)?;
     let checkpoint = LogCheckpoint::peek(&note)
         .map_err(|e| Error::caused(ErrorKind::Integrity, "the log checkpoint is damaged", e))?;

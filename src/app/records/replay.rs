@@ -39,6 +39,7 @@ pub struct ReplayedFiles {
 /// # Errors
 /// When the log cannot be read or files cannot be written.
 pub fn replay(workspace: &Workspace) -> Result<Replayed> {
+    workspace.require_trust()?;
     workspace.writable_views()?.rebuild(&workspace.store)?;
     let snapshot = workspace.snapshot()?;
     let regenerated = workspace.exporter().regenerate(&snapshot, &workspace.settings.project)?;

@@ -355,6 +355,7 @@ pub fn compact(workspace: &Workspace) -> Result<(u64, u64)> {
             .map(|meta| meta.len())
             .map_err(|e| Error::io(format!("read {}", path.display()), e))
     };
+    workspace.require_trust()?;
     let before = size()?;
     workspace.store.compact(&WriteOptions::interactive("doctor --compact", None))?;
     Ok((before, size()?))

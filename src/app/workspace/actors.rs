@@ -179,6 +179,7 @@ fn make_key(
     owner: &str,
     command: impl Fn(&str, &NoteSigner) -> Result<WorkspaceCommand>,
 ) -> Result<KeyMade> {
+    workspace.require_trust()?;
     let origin = workspace.store.read(|log| Ok::<_, Error>(log.origin().to_owned()))?;
     // A crash after this leaves a private key that no log names: of no use to anybody.
     let signer = workspace.key_ring().generate(&origin, &workspace.env)?;
@@ -190,8 +191,9 @@ fn make_key(
     });
     match vouched {
         Ok(vouched) => {
-            if workspace.dry_run {
-                workspace.key_ring().discard(key);
+            match workspace.dry_run {
+                true => workspace.key_ring().discard(key),
+                false => workspace.bind_key(key),
             }
             workspace.refresh()?;
             let private_key = workspace.key_ring().path(key).display().to_string();

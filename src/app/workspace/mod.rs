@@ -9,6 +9,7 @@ pub(super) mod packs;
 pub(super) mod policy;
 pub(super) mod redact;
 pub(super) mod snapshot;
+pub(super) mod trust;
 pub(super) mod undo;
 
 pub use self::actors::actors;
@@ -38,5 +39,9 @@ pub use self::snapshot::restore::restore_snapshot;
 pub use self::snapshot::restore::verify_snapshot;
 pub use self::snapshot::snapshots;
 pub use self::snapshot::take_snapshot;
+pub use self::trust::forget_log;
+pub use self::trust::log_trust;
+pub use self::trust::trust_log;
+pub use self::trust::trusted_logs;
 pub(in crate::app) use self::undo::exclusive_lock;
 pub use self::undo::undo;

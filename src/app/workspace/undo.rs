@@ -121,6 +121,7 @@ fn carry_out(workspace: &Workspace, reverse: Reverse, reason: String, mode: Mode
 
 /// A lock that one `verb` holds at a time, whoever does it.
 pub(in crate::app) fn exclusive_lock(workspace: &Workspace, verb: &str) -> Result<File> {
+    workspace.require_trust()?;
     let path = workspace.annals_dir().join(format!("{verb}.lock"));
     let open = || -> io::Result<File> {
         let lock = confine::lock_file(&path)?;

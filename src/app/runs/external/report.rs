@@ -160,6 +160,7 @@ fn known_series(workspace: &Workspace, run: RunId) -> Result<KnownSeries> {
 /// # Errors
 /// When the file cannot be read, is no plain file, or the run has ended.
 pub fn save_file(workspace: &Workspace, run: RunId, file: &Path, what: &str) -> Result<StoredFile> {
+    workspace.require_trust()?;
     let what = Name::new(what)?;
     let state = workspace.store.read(|log| fold_run(log, run))?;
     // Refused before bytes are copied.

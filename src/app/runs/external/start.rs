@@ -85,6 +85,7 @@ pub(super) struct Prepared {
 /// [`ErrorKind::Data`] for a bad file of settings, [`ErrorKind::Usage`] for a bad name;
 /// nothing is then recorded.
 pub fn start_run(workspace: &Workspace, start: &StartRun) -> Result<StartedRun> {
+    workspace.require_trust()?;
     let prepared = prepare_start(workspace, start)?;
     workspace.may_begin("run start")?;
     let begins = NewRun {

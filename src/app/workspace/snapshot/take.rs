@@ -141,6 +141,7 @@ pub struct SnapshotRestored {
 /// When a file cannot be read, a name is not UTF-8, or git cannot be asked; nothing is then
 /// in the log.
 pub fn take_snapshot(workspace: &Workspace, request: &SnapshotRequest) -> Result<Taken> {
+    workspace.require_trust()?;
     let manifest = describe(workspace, request)?;
     let digests = put_or_digest(workspace, &manifest.encode()?)?;
     let git = manifest.environment.git.as_ref();
