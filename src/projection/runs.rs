@@ -36,6 +36,7 @@ const KINDS: &[Kind] = &[
     RunEvent::PINNED,
     RunEvent::UNPINNED,
     RunEvent::RENAMED,
+    RunEvent::SHARED,
     RunEvent::ARCHIVED,
     RunEvent::RESTORED,
     RunEvent::DELETED,

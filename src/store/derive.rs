@@ -122,7 +122,10 @@ fn apply_meaning(
     let (at, stream, kind) = (event.header.position, event.header.stream, event.header.kind);
     match stream.stream_type() {
         Some(StreamType::Workspace) => match event.event() {
-            Ok(Event::Workspace(WorkspaceEvent::Created(created))) => state.origin = created.origin,
+            // A log begins once, whatever somebody appends to it later.
+            Ok(Event::Workspace(WorkspaceEvent::Created(created))) if state.origin.is_empty() => {
+                state.origin = created.origin;
+            }
             Ok(Event::Workspace(WorkspaceEvent::ActorRegistered(actor))) => {
                 index.set_name(TAG_ACTOR, &actor.name, at)?;
             }

@@ -63,3 +63,47 @@ fn the_policy_may_let_anybody_record_but_not_where_decisions_are_signed() {
     ward.annals(&["run", "share", "night", "bob"]).ok();
     sound(&ward);
 }
+
+/// Whoever signs a log checkpoint vouches for all before it, and is told of what others appended.
+#[test]
+fn who_signs_is_told_what_of_others_is_covered() {
+    let ward = begun();
+    let quiet = ward.annals(&["note", "night", "mine"]).ok();
+    assert!(!quiet.err.contains("log checkpoint"), "{}", quiet.err);
+    // In an account of his own he has no key, and signs no log checkpoint.
+    let home = ward.path("../bob");
+    std::fs::create_dir_all(home.join(".config/annals")).unwrap();
+    std::fs::rename(ward.pin_alone(), home.join(".config/annals/keys")).unwrap();
+    let bob = |text: &str| {
+        let account = [("HOME", home.to_str().unwrap()), ("ANNALS_ACTOR", "bob")];
+        ward.annals_with(&account, &["note", "night", text]).ok();
+    };
+    bob("seen");
+    let told = ward.annals(&["note", "night", "mine too"]).ok();
+    assert!(
+        told.err.contains("your log checkpoint also covers 4 events by bob (claimed)"),
+        "{}",
+        told.err
+    );
+    let once = ward.annals(&["note", "night", "and this"]).ok();
+    assert!(!once.err.contains("log checkpoint"), "{}", once.err);
+
+    ward.annals(&["policy", "set", "log_checkpoints.only_signed_events", "true"]).ok();
+    bob("again");
+    let tail = || {
+        let status = ward.annals(&["status", "--format", "json"]).ok().json();
+        status["unsigned_tail"].as_u64().unwrap()
+    };
+    for _ in 0..2 {
+        let unsigned = ward.annals(&["note", "night", "not covered"]).ok();
+        assert!(unsigned.err.contains("no log checkpoint is signed"), "{}", unsigned.err);
+        assert!(unsigned.err.contains("by bob (claimed)"), "{}", unsigned.err);
+    }
+    assert!(tail() >= 8, "{}", tail());
+    ward.train("dawn", &[]).ok();
+    assert!(tail() >= 20, "{}", tail());
+    ward.annals(&["policy", "set", "log_checkpoints.only_signed_events", "false"]).ok();
+    ward.annals(&["note", "night", "covered"]).ok();
+    assert_eq!(tail(), 0);
+    sound(&ward);
+}

@@ -2,6 +2,7 @@
 
 pub(super) mod admitted;
 pub(super) mod answer;
+mod covered;
 pub(super) mod draft;
 pub(super) mod engine;
 pub(super) mod environment;

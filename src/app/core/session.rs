@@ -145,6 +145,8 @@ pub struct Session<'a> {
     /// Position of the invocation's start.
     pub invocation: u64,
     key: Option<(Option<u64>, NoteSigner)>,
+    /// Whether log checkpoints are signed: not where they would cover what they may not.
+    signs: bool,
     _alive: Alive,
 }
 
@@ -171,7 +173,7 @@ impl Workspace {
         f: impl FnOnce(&mut Tx<'_, '_>) -> Result<T>,
     ) -> Result<T> {
         let (id, command) = (InvocationId(self.env.random()), CommandId(self.env.random()));
-        let options = WriteOptions::interactive(verb, key.map(|(_, signer)| signer));
+        let options = WriteOptions::interactive(verb, self.covering(key)?);
         let mut value = None;
         let written = self.store.write(&options, |writer| {
             let (actor, invocation) = self.start(writer, verb, id, Some(command))?;
@@ -235,10 +237,11 @@ impl Workspace {
         // Claimed before it is in the log: nobody may take it for dead in between.
         let alive =
             self.live.claim(id).map_err(|e| Error::io("mark the invocation as alive", e))?;
-        let options = WriteOptions::interactive(verb, key.as_ref().map(|(_, signer)| signer));
+        let signer = self.covering(key.as_ref())?;
+        let (signs, options) = (signer.is_some(), WriteOptions::interactive(verb, signer));
         let (actor, invocation) =
             self.store.write(&options, |writer| self.start(writer, verb, id, None))?;
-        Ok(Session { workspace: self, verb, id, actor, invocation, key, _alive: alive })
+        Ok(Session { workspace: self, verb, id, actor, invocation, key, signs, _alive: alive })
     }
 
     /// Opens an invocation that lasts, with a first transaction that writes the log anew.
@@ -264,7 +267,17 @@ impl Workspace {
             let value = f(&mut Tx { writer, actor, name, invocation, key }, id)?;
             Ok::<_, Error>((actor, invocation, value))
         })?;
-        Ok((Session { workspace: self, verb, id, actor, invocation, key, _alive: alive }, value))
+        let session = Session {
+            workspace: self,
+            verb,
+            id,
+            actor,
+            invocation,
+            key,
+            signs: true,
+            _alive: alive,
+        };
+        Ok((session, value))
     }
 
     /// A verb that lasts plans its dry run itself, before it begins.
@@ -323,7 +336,7 @@ impl Session<'_> {
 
     /// What signs log checkpoints.
     pub fn signer(&self) -> Option<&NoteSigner> {
-        self.key.as_ref().map(|(_, signer)| signer)
+        self.key.as_ref().filter(|_| self.signs).map(|(_, signer)| signer)
     }
 
     /// What signs events, and where the log has it: the caller's own key only.
@@ -367,7 +380,10 @@ impl Session<'_> {
     /// When the log cannot be written.
     pub fn finish(self, outcome: Outcome) -> Result<()> {
         let id = self.id;
-        self.transact_patiently(|tx| tx.finish(id, outcome))
+        // Others may have appended something meanwhile.
+        let key = self.key.as_ref().filter(|_| self.signs);
+        let options = WriteOptions::recorder(self.verb, self.workspace.covering(key)?);
+        self.transact_with(&options, |tx| tx.finish(id, outcome))
     }
 
     /// Ends the invocation as `result` did, and passes `result` on.

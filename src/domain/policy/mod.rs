@@ -21,6 +21,8 @@ pub use consolidate::{Action, Class, Member, Score, consolidate};
 pub use decide::{PolicyFacts, PolicyStream, changes};
 pub use event::{PolicyChange, PolicyChanged, PolicyEvent};
 pub use housekeeping::{ExpiredRun, RetentionCandidate, housekeeping, surplus};
-pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion, Runs};
+pub use rules::{
+    DebugExperiments, FailedExperiments, LogCheckpoints, NewRuns, Policy, ProductionPromotion, Runs,
+};
 pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;

@@ -25,6 +25,19 @@ pub struct Policy {
     pub new_runs: NewRuns,
     /// Who may record what of a run.
     pub runs: Runs,
+    /// What log checkpoints vouch for.
+    pub log_checkpoints: LogCheckpoints,
+}
+
+/// What log checkpoints vouch for.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, JsonSchema, Default,
+)]
+#[serde(deny_unknown_fields)]
+pub struct LogCheckpoints {
+    /// Whether commands sign none that would cover claimed events of others, and leave the tail of
+    /// the log unsigned.
+    pub only_signed_events: bool,
 }
 
 /// Who may record what of a run.

@@ -6,8 +6,8 @@
 use bincode::{Decode, Encode};
 
 use super::{
-    DebugExperiments, FailedExperiments, NewRuns, Policy, PolicyChange, PolicyChanged, PolicyEvent,
-    ProductionPromotion, Runs,
+    DebugExperiments, FailedExperiments, LogCheckpoints, NewRuns, Policy, PolicyChange,
+    PolicyChanged, PolicyEvent, ProductionPromotion, Runs,
 };
 use crate::base::codec;
 use crate::domain::{DecodeError, Kind};
@@ -58,6 +58,7 @@ pub(super) fn upcast(
                 production_promotion: policy.production_promotion,
                 new_runs: NewRuns::default(),
                 runs: Runs::default(),
+                log_checkpoints: LogCheckpoints::default(),
             };
             PolicyChanged { policy, changes, reason }.into()
         }),
@@ -69,6 +70,7 @@ pub(super) fn upcast(
                 production_promotion: policy.production_promotion,
                 new_runs: policy.new_runs,
                 runs: Runs::default(),
+                log_checkpoints: LogCheckpoints::default(),
             };
             PolicyChanged { policy, changes, reason }.into()
         }),
