@@ -10,8 +10,11 @@ mod housekeeping;
 mod rules;
 mod series;
 mod state;
+mod strictness;
 mod upcast;
 
+#[cfg(test)]
+mod strictness_tests;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +27,4 @@ pub use housekeeping::{ExpiredRun, RetentionCandidate, housekeeping, surplus};
 pub use rules::{DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion};
 pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;
+pub use strictness::{WeakenedRule, WeakerRule, weakened, weaker};

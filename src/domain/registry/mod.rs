@@ -13,7 +13,7 @@ mod tests;
 
 pub(in crate::domain) use admit::{admits, run_of};
 pub use command::RegistryCommand;
-pub use decide::{RegistryFacts, RegistryStream};
+pub use decide::{RegistryFacts, RegistryStream, meets};
 pub use event::{
     Damage, DamagedFile, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
     ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersionBumped,
