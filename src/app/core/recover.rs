@@ -1,6 +1,7 @@
 //! What a crash left behind, cleared by the next changing verb: runs without a supervisor become
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
+use crate::app::core::quarantine::quarantine;
 use crate::app::core::session::Tx;
 use crate::app::{Result, Workspace, fold_policy, fold_run, moves, runs, workspace};
 use crate::base::{InvocationId, RunId};
@@ -33,6 +34,8 @@ impl Workspace {
         if self.dry_run {
             return Ok(Recovered::default());
         }
+        // Before anything acts on what is there.
+        quarantine(self)?;
         let cleared = runs::clear_beginnings(self)?;
         workspace::clear_redaction(self)?;
         let left = self.store.read(|log| self.left(log))?;

@@ -145,6 +145,7 @@ fn supervise(
     drop(log);
     let asked = stop.load(Ordering::SeqCst);
     let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
+    tell_cut_off(&end, tell);
     let seconds = session.now().seconds_since(started);
     let (ending, error) = ending_of(end, asked > 0, &heard).unzip();
     let (mut stored, unkept) = match ending {
@@ -176,6 +177,15 @@ fn supervise(
             .hint("what the command printed is recorded; the run has no such file"));
     }
     Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
+}
+
+fn tell_cut_off(end: &End, tell: &mut dyn FnMut(&str)) {
+    if end.cut_off {
+        tell(
+            "the command has ended, but processes that it left behind still print; what they \
+             print from now on is not recorded",
+        );
+    }
 }
 
 /// How the run of a command that did not succeed ends, and the error that says so.
