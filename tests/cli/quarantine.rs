@@ -311,11 +311,8 @@ fn what_is_under_way_is_never_moved() {
     assert!(!doctor.out.contains("nothing in the log explains"), "{}", doctor.out);
 }
 
-/// Names that a later version makes are not known to this one.
-#[test]
-fn files_of_a_later_version_are_left_to_it() {
-    let ward = Workspace::new();
-    fs::write(ward.path(".annals/later.idx"), "of a later version").unwrap();
+/// A later version of annals was here, as far as the log tells.
+pub fn used_by_a_later_version(ward: &Workspace) {
     let store = Store::open(&ward.path(".annals"), Env::system()).unwrap();
     let invocation = InvocationId([5; 16]);
     let started: Event = InvocationStarted {
@@ -348,6 +345,14 @@ fn files_of_a_later_version_are_left_to_it() {
             Ok::<(), annals::store::StoreError>(())
         })
         .unwrap();
+}
+
+/// Names that a later version makes are not known to this one.
+#[test]
+fn files_of_a_later_version_are_left_to_it() {
+    let ward = Workspace::new();
+    fs::write(ward.path(".annals/later.idx"), "of a later version").unwrap();
+    used_by_a_later_version(&ward);
     let doctor = ward.annals(&["doctor"]).refused(9, "");
     assert!(doctor.out.contains("a later version of annals was used here"), "{}", doctor.out);
     ward.annals(&["policy", "set", "production_promotion.approvals", "2"]).ok();

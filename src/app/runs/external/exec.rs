@@ -145,8 +145,8 @@ fn supervise(
     drop(log);
     let asked = stop.load(Ordering::SeqCst);
     let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
-    tell_cut_off(&end, tell);
     let seconds = session.now().seconds_since(started);
+    let cut_off = end.cut_off;
     let (ending, error) = ending_of(end, asked > 0, &heard).unzip();
     let (mut stored, unkept) = match ending {
         None => keep_saved(workspace, request, folder, &mut heard, tell),
@@ -155,6 +155,7 @@ fn supervise(
     stored.extend(folder.file("log", &folder.log_file()).ok());
     runs::put_blobs(workspace, folder, &mut stored)?;
     let finish = heard.finish(seconds);
+    tell_late(session, cut_off, tell);
     let state = session.transact_patiently(|tx| {
         let mut commands: Vec<RunCommand> =
             stored.into_iter().map(RunCommand::StoreArtifact).collect();
@@ -179,8 +180,14 @@ fn supervise(
     Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
 }
 
-fn tell_cut_off(end: &End, tell: &mut dyn FnMut(&str)) {
-    if end.cut_off {
+/// What is to be said before the end of the run is recorded, which may have to wait.
+fn tell_late(session: &Session<'_>, cut_off: bool, tell: &mut dyn FnMut(&str)) {
+    if let Err(error) = session.store().read(|_| Ok::<_, Error>(()))
+        && error.kind == ErrorKind::Io
+    {
+        tell(&format!("the command has ended; recording it waits for the log: {error}"));
+    }
+    if cut_off {
         tell(
             "the command has ended, but processes that it left behind still print; what they \
              print from now on is not recorded",
