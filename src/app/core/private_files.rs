@@ -189,7 +189,7 @@ fn anything(_: &Workspace, _: &Path, _: &Entry) -> bool {
 fn is_shard(name: &OsStr) -> bool {
     let hex = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
     let name = name.as_encoded_bytes();
-    name.len() == 2 && name.iter().all(|b| hex(b))
+    name.len() == 2 && name.iter().all(hex)
 }
 
 /// Beside the folders of blobs only copies that are being made.

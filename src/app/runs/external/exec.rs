@@ -143,11 +143,10 @@ fn supervise(
     let end = supervision.until_end(&mut executing);
     drop(executing);
     drop(log);
-    let asked = stop.load(Ordering::SeqCst);
     let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
     let seconds = session.now().seconds_since(started);
     let cut_off = end.cut_off;
-    let (ending, error) = ending_of(end, asked > 0, &heard).unzip();
+    let (ending, error) = ending_of(end, stop.load(Ordering::SeqCst) > 0, &heard).unzip();
     let (mut stored, unkept) = match ending {
         None => keep_saved(workspace, request, folder, &mut heard, tell),
         Some(_) => (vec![], None),
