@@ -239,7 +239,8 @@ fn is_claim(place: &str) -> bool {
 fn redacting(workspace: &Workspace, _: &Path, entry: &Entry) -> bool {
     let Some(name) = entry.name.to_str() else { return false };
     let of = temporary_of(name).unwrap_or(name);
-    let listed = of != "manifest.json" || workspace::is_plausible_list(workspace);
+    // A crash may come before the list has its name.
+    let listed = name != "manifest.json" || workspace::is_plausible_list(workspace);
     entry.kind == Type::File && (is_number(of) || of == "manifest.json") && listed
 }
 
