@@ -32,7 +32,8 @@
 //! | file | owner |
 //! |---|---|
 //! | `annals.toml` | [`app::Settings`]: paths and preferences; policy lives in the log |
-//! | `.annals/log.redb` | [`store::Store`]: the truth |
+//! | `.annals/log.redb` | [`store::Store`]: the truth; `log.redb.new` while a new file is made |
+//! | `.annals/lock`, `.annals/lock.gate` | [`store::Store`]: held while the log is read or written |
 //! | `.annals/blobs/<aa>/<blake3>` | [`store::Blobs`] |
 //! | `.annals/views.redb` | [`projection::Views`]: may be deleted at any time |
 //! | `.annals/views.lock` | [`projection::Views`]: held while the views are read or written; the seal of the file |
@@ -42,12 +43,19 @@
 //! | `.annals/undo.lock`, `.annals/redact.lock` | [`app::workspace::undo`], [`app::workspace::redact`]: one at a time |
 //! | `.annals/damaged/<model>.<move>` | [`app::models::repair`]: production folders that were not as recorded, as they were found; nothing in annals removes them |
 //! | `.annals/beginnings/<run>`, `.annals-beginning` | [`app::Workspace`]: claims folders of runs that are not in the log yet |
+//! | `.annals/exports.lock` | [`projection::files::Exporter`]: held while registry files are written |
+//! | `.annals/policy-edit-<pid>.json` | [`cli`]: the policy in an editor; kept where the edit is refused |
+//! | `.annals/engine.<pid>.log` | [`app::workspace::take_snapshot`]: what an engine printed that was asked for its version |
+//! | `.annals/quarantine/<number>/` | [`app::Workspace::recover`]: what nothing in the log explained, as it was found; nothing in annals reads or removes it |
 //! | `.annals/exports.json`, `models_registry*.json`, `experiment*_log.json*`, `MODEL_VERSION.json` | [`projection::files::Exporter`] |
 //! | `experiments/<name>_<time>/` | [`app::runs::train`]; [`app::Layout`] has the other layout's names |
 //! | `experiments/{archive_debug,archive_baseline,archived}/<name>_<time>/` | [`app::runs::archive`], through [`effect`] |
 //! | `training/{logs,results}`, `<model>.<ext>`, `logs_before_<date>.tar.gz` of the layout `training-output` | [`projection::files::Exporter`], [`app::workspace::pack_logs`] |
 //! | `models/production/<name>/` | [`app::models::promote`], through [`effect`] |
 //! | private keys, pins of trusted logs and `views.secret`, in the user's config folder | [`store::KeyRing`] |
+//! | `.<name>.<pid>.tmp`, `.<name>.<pid>-<n>.tmp` | beside each file: its new content on the way; left over by a crash |
+//!
+//! `app/core/private_files.rs` knows every name in `.annals` and what explains it.
 //!
 //! # Invariants
 //!

@@ -7,13 +7,16 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, mkdirat, openat, renameat,
+    renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::failpoint;
@@ -165,6 +168,20 @@ pub fn plain_file(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Reads a plain file of at most `bytes_max` bytes, never through a link, and never waiting for a
+/// pipe.
+///
+/// # Errors
+/// As [`plain_file`]; when it is larger or cannot be read.
+pub fn read_plain(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    plain_file(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > bytes_max {
+        true => Err(io::Error::other(format!("{} is too large", path.display()))),
+        false => Ok(bytes),
+    }
+}
+
 /// Opens a file to append to, made where it is missing, never through a link.
 ///
 /// # Errors
@@ -275,6 +292,47 @@ impl Folder {
         let Some((parent, name)) = gone(self.parent(path, false))? else { return Ok(()) };
         gone(unlinkat(&parent, name, AtFlags::empty()).map_err(io::Error::from))?;
         Ok(())
+    }
+
+    /// Makes the folder `path`, and those above it where they are missing.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; when something has that name already.
+    pub fn make_folder(&self, path: &str) -> io::Result<()> {
+        let (parent, name) = self.parent(path, true)?;
+        mkdirat(&parent, name, Mode::from_raw_mode(0o777))?;
+        Ok(rustix::fs::fsync(&parent)?)
+    }
+
+    /// Moves an entry of the folder `from`, whatever it is, to `new` in the folder `to`, which is
+    /// made where it is missing. A link is moved itself, and nothing is replaced.
+    ///
+    /// # Errors
+    /// For a path that leaves the folder or has a link on its way; when there is no such entry, or
+    /// one of the new name.
+    pub fn move_entry(
+        &self,
+        from: &str,
+        name: impl AsRef<OsStr>,
+        to: &str,
+        new: impl AsRef<OsStr>,
+    ) -> io::Result<()> {
+        let (name, new) = (name.as_ref(), new.as_ref());
+        for name in [name, new] {
+            let plain = !name.is_empty() && name != "." && name != "..";
+            if !plain || name.as_bytes().contains(&b'/') {
+                let path = name.to_string_lossy().into_owned();
+                return Err(ConfineError::Path { path, why: "is not a name" }.into());
+            }
+        }
+        // The parent of a name in a folder is the folder.
+        let [from, to] = [(from, false), (to, true)].map(|(folder, make)| {
+            self.parent(&format!("{folder}/x"), make).map(|(handle, _)| handle)
+        });
+        let (from, to) = (from?, to?);
+        renameat_with(&from, name, &to, new, RenameFlags::NOREPLACE)?;
+        rustix::fs::fsync(&from)?;
+        Ok(rustix::fs::fsync(&to)?)
     }
 
     /// Removes an empty folder.
@@ -408,6 +466,36 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_moved_whatever_it_is_and_replaces_nothing() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = Folder::open(root.path()).unwrap();
+        folder.write("own/tree/file", b"x", None).unwrap();
+        symlink(other.path(), root.path().join("own/link")).unwrap();
+        folder.make_folder("kept/1").unwrap();
+        assert!(folder.make_folder("kept/1").is_err());
+        for name in ["tree", "link"] {
+            folder.move_entry("own", name, "kept/1/deep", name).unwrap();
+            let again = folder.move_entry("own", name, "kept/1/deep", name);
+            assert_eq!(again.unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(fs::read(root.path().join("kept/1/deep/tree/file")).unwrap(), b"x");
+        assert!(root.path().join("kept/1/deep/link").is_symlink());
+        folder.write("own/tree", b"another", None).unwrap();
+        let taken = folder.move_entry("own", "tree", "kept/1/deep", "tree");
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        // Neither way leads through a link, and a name is no path.
+        symlink(other.path(), root.path().join("way")).unwrap();
+        assert!(folder.move_entry("own", "tree", "way", "tree").is_err());
+        assert!(folder.move_entry("way", "tree", "kept", "tree").is_err());
+        assert!(folder.move_entry("own", "tree", "..", "tree").is_err());
+        for name in ["", ".", "..", "a/b", "../x"] {
+            assert!(folder.move_entry("own", name, "kept", "x").is_err(), "{name:?}");
+            assert!(folder.move_entry("own", "tree", "kept", name).is_err(), "{name:?}");
+        }
+        assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_tree_is_removed_without_what_its_links_name() {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("file"), "hers").unwrap();
@@ -426,6 +514,13 @@ mod tests {
         let pipe = root.path().join("pipe");
         rustix::fs::mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o600)).unwrap();
         assert!(plain_file(&pipe).is_err());
+        fs::write(root.path().join("five"), "bytes").unwrap();
+        assert_eq!(read_plain(&root.path().join("five"), 5).unwrap(), b"bytes");
+        assert!(read_plain(&root.path().join("five"), 4).is_err());
+        symlink("/dev/zero", root.path().join("endless")).unwrap();
+        for path in ["pipe", "endless", "none"] {
+            assert!(read_plain(&root.path().join(path), 1 << 40).is_err(), "{path}");
+        }
         assert!(folder.read("pipe").is_err());
         assert!(!other.path().join("lock").exists());
     }

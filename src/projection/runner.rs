@@ -287,9 +287,12 @@ impl Views {
         // Views that are being rebuilt are not waited for longer than that: the log is folded.
         let lock = lock_shared(&dir.join("views.lock"))?;
         let seal = Seal::of(&lock, &dir.join("views.redb"));
+        // A pipe would be waited for without end, and a link may lead anywhere.
+        let file = dir.join("views.redb");
+        fs::symlink_metadata(&file).ok().filter(fs::Metadata::is_file)?;
         let mut options = redb::Builder::new();
         options.set_cache_size(CACHE_BYTES_MAX);
-        let db: ReadOnlyDatabase = options.open_read_only(dir.join("views.redb")).ok()?;
+        let db: ReadOnlyDatabase = options.open_read_only(file).ok()?;
         let txn = db.begin_read().ok()?;
         let cursors = cursors(&txn)?;
         let proof = match (self.trust, &self.key) {

@@ -21,7 +21,7 @@ pub(super) fn wait_for_lock(dir: &Path, operation: FlockOperation) -> Result<Fil
 
 /// Waits for a shared lock on a file that is there, also in a read-only folder.
 pub(super) fn lock_shared(path: &Path) -> Option<File> {
-    let lock = File::open(path).ok()?;
+    let lock = confine::plain_file(path).ok()?;
     if flock(&lock, FlockOperation::NonBlockingLockShared).is_ok() {
         return Some(lock);
     }

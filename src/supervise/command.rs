@@ -18,6 +18,10 @@ use super::guard::Guard;
 /// Pieces that may wait before the command has to, and the size of one.
 const QUEUE_PIECES: usize = 64;
 const PIECE_BYTES: usize = 64 * 1024;
+/// Pieces that are heard after the command has ended. What it printed itself fits: the queue, one
+/// piece of each reader, and both pipes, which hold at most 1 MiB each. More comes from processes
+/// that it left behind, which may print for ever.
+const LATE_PIECES_MAX: usize = 4 * QUEUE_PIECES;
 
 /// What a command printed in one piece: part of a line, or several lines.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct End {
     pub signal: Option<i32>,
     /// Its exit code.
     pub exit_code: Option<i32>,
+    /// Whether processes that it left behind were still printing, which was not heard to the end.
+    pub cut_off: bool,
 }
 
 /// What is heard next.
@@ -59,6 +65,8 @@ pub struct Command {
     guard: Guard,
     child: Child,
     printed: Receiver<Printed>,
+    /// Pieces heard since the command itself has ended.
+    late: usize,
     ended: bool,
 }
 
@@ -104,19 +112,24 @@ impl Command {
         if let Some(output) = child.stderr.take() {
             listen(output, true, sender);
         }
-        Ok(Self { name, guard, child, printed, ended: false })
+        Ok(Self { name, guard, child, printed, late: 0, ended: false })
     }
 
     /// Waits for what is heard next, at most `wait`.
     pub fn recv(&mut self, wait: Duration) -> Output {
-        let silence = match self.printed.recv_timeout(wait) {
-            Ok(printed) => return Output::Printed(printed),
-            Err(silence) => silence,
+        let heard = self.printed.recv_timeout(wait);
+        // A grandchild may hold the pipes open, and print, for longer than the command lives.
+        let status = self.child.try_wait().ok().flatten();
+        let silence = match (heard, status) {
+            (Ok(printed), None) => return Output::Printed(printed),
+            (Ok(printed), Some(_)) if self.late < LATE_PIECES_MAX => {
+                self.late += 1;
+                return Output::Printed(printed);
+            }
+            (Ok(_), Some(status)) => return Output::Ended(self.end(status, true)),
+            (Err(_), Some(status)) => return Output::Ended(self.end(status, false)),
+            (Err(silence), None) => silence,
         };
-        // A grandchild may hold the pipes open for longer than the command lives.
-        if let Ok(Some(status)) = self.child.try_wait() {
-            return Output::Ended(self.end(status));
-        }
         if silence == RecvTimeoutError::Disconnected {
             // It has closed its output and goes on.
             std::thread::sleep(wait);
@@ -134,7 +147,7 @@ impl Command {
         self.guard.signal(Signal::KILL);
     }
 
-    fn end(&mut self, status: ExitStatus) -> End {
+    fn end(&mut self, status: ExitStatus, cut_off: bool) -> End {
         self.ended = true;
         self.guard.release();
         let name = &self.name;
@@ -145,7 +158,8 @@ impl Command {
             (None, Some(code)) => format!("{name} exited with code {code}"),
             (None, None) => format!("{name} ended in an unknown way"),
         };
-        End { success: status.success(), reason, signal: status.signal(), exit_code: status.code() }
+        let (success, signal, exit_code) = (status.success(), status.signal(), status.code());
+        End { success, reason, signal, exit_code, cut_off }
     }
 }
 

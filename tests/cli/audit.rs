@@ -100,7 +100,7 @@ fn what_went_into_production_is_questioned() {
     let all = found(&audit);
     for wanted in [
         ("no-second-person", "warning"),
-        ("policy-tightened", "warning"),
+        ("refused-today", "warning"),
         ("policy-loosened-for-promotion", "warning"),
         ("leaked-rows", "error"),
         ("synthetic-in-production", "error"),
@@ -136,6 +136,90 @@ fn what_went_into_production_is_questioned() {
     let later = self::audit(&ward, &[]);
     assert!(found(&later).contains(&("leaked-rows", "warning")), "{later:#}");
     assert_eq!(later["counts"]["error"], 0, "{later:#}");
+}
+
+/// Any rule, of any type, that was weaker at a promotion than before it: set, used and set back,
+/// by anybody, with changes of another rule in between.
+#[test]
+fn every_rule_weakened_for_a_promotion_is_named_with_who_and_when() {
+    let ward = Workspace::new();
+    ward.annals_as("noor", &["actor", "add", "noor"]).ok();
+    ward.annals(&["actor", "vouch", "noor"]).ok();
+    set(&ward, "critical_class", "risk");
+    for (rule, strict, weak) in [
+        ("enabled", "false", "true"),
+        ("min_accuracy_threshold", "0.9", "0.5"),
+        ("min_class_f1", "0.9", "0.1"),
+        ("min_critical_recall", "0.9", "none"),
+        ("critical_class", "nobody", "risk"),
+        ("min_test_rows", "1000", "10"),
+        ("require_manual_approval", "true", "false"),
+        ("approvals", "2", "1"),
+        ("trainer_may_approve", "false", "true"),
+        ("approvals_signed", "true", "false"),
+        ("evidence", "engine,supervised", "engine,reported"),
+        ("allow_synthetic", "false", "true"),
+        ("allow_debug", "false", "true"),
+        ("min_reproduced", "1", "0"),
+    ] {
+        set(&ward, rule, strict);
+        let one = run(&ward, &format!("r_{rule}"), &[]);
+        // By somebody who has no part in the promotion.
+        let key = format!("production_promotion.{rule}");
+        ward.annals_as("noor", &["policy", "set", &key, weak]).ok();
+        ward.annals(&["policy", "set", "failed_experiments.archive_after_days", "8"]).ok();
+        ward.annals(&["promote", &one, "--as", rule]).ok();
+        ward.annals(&["policy", "set", "failed_experiments.archive_after_days", "9"]).ok();
+        ward.annals_as("noor", &["policy", "set", &key, strict]).ok();
+        let audit = audit(&ward, &["--only", "policy-loosened-for-promotion"]);
+        let subject = format!("model {rule}@1");
+        let findings = audit["findings"].as_array().unwrap();
+        let of_it: Vec<&Value> = findings.iter().filter(|f| f["subject"] == *subject).collect();
+        assert_eq!((of_it.len(), &of_it[0]["severity"]), (1, &"warning".into()), "{audit:#}");
+        let what = of_it[0]["what"].as_str().unwrap();
+        let starts = |part: &&str| part.starts_with(&format!("{rule} was "));
+        let what = what.split("; ").find(starts).unwrap_or_else(|| panic!("{rule}: {what}"));
+        for word in ["weakened from", "strengthened to"] {
+            let change = what.split(word).nth(1).unwrap_or_else(|| panic!("{word}: {what}"));
+            assert!(change.contains(" by noor on 20") && change.contains("(event "), "{what}");
+        }
+        let why = ward.annals(&["why", rule]).ok().out;
+        let words = ["weakened", &format!("{rule} from "), "by noor"];
+        let told = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(why.lines().any(told), "{why}");
+        set(&ward, rule, weak);
+    }
+}
+
+/// Not the rules alone: the run, and who approved it.
+#[test]
+fn what_would_be_refused_today_is_a_finding() {
+    let ward = Workspace::new();
+    let one = run(&ward, "night", &[]);
+    ward.annals(&["promote", &one, "--as", "night"]).ok();
+    let refused = |ward: &Workspace| audit(ward, &["--only", "refused-today"])["findings"].clone();
+    assert_eq!(refused(&ward), Value::Array(vec![]));
+    for (rule, strict, weak, reason) in [
+        ("approvals", "2", "1", "1 of 2 approvals were given"),
+        ("trainer_may_approve", "false", "true", "0 of 1 approvals were given"),
+        ("evidence", "engine", "reported", "evidence: required metrics from engine"),
+        ("enabled", "false", "true", "promotion is enabled"),
+        ("min_test_rows", "1000", "100", "min_test_rows"),
+    ] {
+        set(&ward, rule, strict);
+        let found = refused(&ward);
+        let what = found[0]["what"].as_str().unwrap_or_default();
+        assert!(what.starts_with("today it would be refused: "), "{rule}: {found:#}");
+        let values = found[0]["values"].to_string();
+        assert!(what.contains(reason) || values.contains(rule), "{rule}: {found:#}");
+        set(&ward, rule, weak);
+        assert_eq!(refused(&ward), Value::Array(vec![]), "{rule}");
+    }
+    // No rule changed: the run did.
+    ward.annals(&["classify", &one, "--as", "debug"]).ok();
+    assert!(refused(&ward)[0]["what"].as_str().unwrap().contains("not a debug run"));
+    ward.annals(&["demote", "night", "--reason", "doubts"]).ok();
+    assert_eq!(refused(&ward), Value::Array(vec![]));
 }
 
 #[test]

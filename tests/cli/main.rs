@@ -52,6 +52,7 @@ mod policy;
 mod predict;
 mod printed;
 mod production;
+mod quarantine;
 mod query;
 mod random;
 mod record;

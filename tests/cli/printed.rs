@@ -207,6 +207,36 @@ fn a_line_of_thousands_of_numbers_neither_hangs_nor_hides_what_follows() {
     }
 }
 
+/// A process that a script leaves behind may print for ever, quickly or slowly: the run ends with
+/// the script, and everything that the script itself printed is recorded.
+#[test]
+fn what_a_script_leaves_behind_keeps_no_run_open() {
+    let ward = Workspace::new();
+    for (name, left) in [
+        ("quick", "while true; do echo noise noise noise; done"),
+        ("slow", "while true; do echo noise; sleep 0.01; done"),
+    ] {
+        let pid = ward.path(name);
+        let script = format!(
+            "for i in $(seq 2000); do echo '{{\"loss\": 1}}'; done; ({left}) & echo $! > {}; \
+             echo '{{\"step\": 7, \"last\": 1}}' >&2; echo '{{\"step\": 7, \"end\": 1}}'",
+            pid.display()
+        );
+        let begun = Instant::now();
+        let told = ward.annals(&["run", "exec", "--name", name, "--", "sh", "-c", &script]);
+        let pid = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+        crate::support::kill_9(pid);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        let told = told.ok();
+        assert!(told.err.contains("left behind still print"), "{}", told.err);
+        let ends = points(&ward, name).into_iter().filter(|(name, ..)| name == "end").count();
+        let losses = points(&ward, name).into_iter().filter(|(name, ..)| name == "loss").count();
+        assert_eq!((ends, losses), (1, 2_000), "{name}");
+        let run = ward.annals(&["show", name, "--format", "json"]).ok().json();
+        assert_eq!(run["status"], "finished", "{run}");
+    }
+}
+
 fn terminate(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

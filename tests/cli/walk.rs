@@ -15,6 +15,8 @@ pub fn agree(ward: &Workspace) {
     ward.annals(&["replay", "--check"]).ok();
     let found = ward.annals(&["doctor"]);
     assert_eq!(found.code, 0, "{}{}", found.out, found.err);
+    // Whatever was killed in the middle of whatever: nothing of it is a stranger's.
+    assert!(!ward.path(".annals/quarantine").exists(), "something honest was quarantined");
 }
 
 /// Kills `verb` at its first step, at its second, and so on until it comes to its end, each time

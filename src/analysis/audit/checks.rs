@@ -1,6 +1,6 @@
 //! The table of checks.
 
-use super::{AuditFacts, RawFinding, Severity, data, evidence, files, people, record};
+use super::{AuditFacts, RawFinding, Severity, data, evidence, files, people, record, rules};
 
 /// One check.
 pub struct Check {
@@ -103,15 +103,21 @@ pub static CHECKS: &[Check] = &[
     check(
         "policy-tightened",
         Note,
-        "a model in production under rules that are stricter today; a warning where it would be \
-         refused now",
-        people::tightened,
+        "a promotion under rules that were strengthened only later, by whom and when",
+        rules::tightened,
     ),
     check(
         "policy-loosened-for-promotion",
         Warning,
-        "a rule loosened within a day before a promotion by a person who took part in it",
-        people::loosened,
+        "a promotion under a rule that was weaker than before, by whom and when; a note where it \
+         was weakened over 30 days before the run began and never restored",
+        rules::loosened,
+    ),
+    check(
+        "refused-today",
+        Warning,
+        "a model in production whose run or approvals the rules of today would refuse",
+        rules::refused,
     ),
     check(
         "leaked-rows",

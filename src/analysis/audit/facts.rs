@@ -168,6 +168,12 @@ pub struct AuditFacts {
     pub unknown: Vec<(u64, String)>,
     /// Decisions of people.
     pub decisions: Vec<(At, String)>,
+    /// Positions of changes of the policy and of the registry that were not allowed.
+    pub disallowed: BTreeSet<u64>,
+    /// Promoted runs with an event that was not allowed, and its position.
+    pub disputed: BTreeMap<RunId, u64>,
+    /// Positions of the keys that somebody vouched for.
+    pub vouched: BTreeSet<u64>,
     actors: BTreeMap<u64, String>,
     invocations: BTreeMap<StreamId, u64>,
     last: Option<Timestamp>,

@@ -18,6 +18,7 @@ mod files;
 mod finding;
 mod people;
 mod record;
+mod rules;
 mod sarif;
 #[cfg(test)]
 mod tests;

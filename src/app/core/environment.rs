@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use crate::app::core::git::Tree;
 use crate::app::{Error, Result, Workspace, fold_policy, workspace};
@@ -56,7 +57,7 @@ impl Workspace {
             accelerators: facts.accelerators,
             variables: variables(&self.caller.variables),
             git,
-            cargo_lock: fs::read(self.root.join("Cargo.lock")).ok().map(|b| Digest::of(&b)),
+            cargo_lock: read_lock(&self.root.join("Cargo.lock")).map(|b| Digest::of(&b)),
         };
         (environment, code)
     }
@@ -141,4 +142,10 @@ fn memory_bytes() -> u64 {
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = total.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// The bytes of a plain file: a pipe in its place would be waited for without end.
+fn read_lock(path: &Path) -> Option<Vec<u8>> {
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    fs::read(path).ok()
 }

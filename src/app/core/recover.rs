@@ -1,6 +1,7 @@
 //! What a crash left behind, cleared by the next changing verb: runs without a supervisor become
 //! interrupted, moves are finished or rolled back, invocations without a process are ended.
 
+use crate::app::core::quarantine::quarantine;
 use crate::app::core::session::Tx;
 use crate::app::core::workspace::ChangeSigner;
 use crate::app::workspace::actors::keys;
@@ -48,6 +49,8 @@ impl Workspace {
         }
         // What is left in a stranger's workspace is what the stranger wants to be cleared.
         self.require_trust()?;
+        // Before anything acts on what is there.
+        quarantine(self)?;
         let cleared = runs::clear_beginnings(self)?;
         workspace::clear_redaction(self)?;
         let (left, keys) = self

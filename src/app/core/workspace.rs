@@ -126,6 +126,8 @@ pub struct Workspace {
     keys: KeyRing,
     /// What proves the stored views, once it was read.
     pub(in crate::app) views_key: OnceLock<ViewsKey>,
+    /// Set once recovery has listed the blobs: a process that records for hours does it once.
+    pub(in crate::app) blobs_listed: OnceLock<()>,
     pub(in crate::app) scope: ReadScope,
     /// Whether this user trusts the log, once it was read.
     pub(in crate::app) trust: TrustCell,
@@ -375,6 +377,7 @@ impl Workspace {
             dry_run: false,
             keys,
             views_key: OnceLock::new(),
+            blobs_listed: OnceLock::new(),
             scope,
             trust: TrustCell::default(),
         }

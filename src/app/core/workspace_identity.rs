@@ -11,11 +11,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::app::{Finding, Result, Workspace};
-use crate::base::durable;
+use crate::base::{confine, durable};
 use crate::store::Store;
 use crate::verify::{Kinship, kinship};
 
 const FILE: &str = "place.json";
+/// Far more than the locations of all copies of a workspace.
+const BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct WorkspaceIdentity {
@@ -35,6 +37,11 @@ impl Workspace {
             return None;
         }
         let inode = inode(&self.root)?;
+        // Something else of that name is somebody's: recovery moves it away.
+        let file = fs::symlink_metadata(self.annals_dir().join(FILE));
+        if file.is_ok_and(|meta| !meta.is_file()) {
+            return None;
+        }
         let root = fs::canonicalize(&self.root).ok()?.to_string_lossy().into_owned();
         let Some(place) = self.last_place() else {
             self.remember(&WorkspaceIdentity { root, inode, copied_from: BTreeSet::new() });
@@ -99,7 +106,8 @@ impl Workspace {
     }
 
     fn last_place(&self) -> Option<WorkspaceIdentity> {
-        serde_json::from_slice(&fs::read(self.annals_dir().join(FILE)).ok()?).ok()
+        let text = confine::read_plain(&self.annals_dir().join(FILE), BYTES_MAX).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// A workspace that cannot be written cannot part from another either.

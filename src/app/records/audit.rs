@@ -12,13 +12,14 @@ use crate::analysis::audit::{
     self, Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile,
     RunFacts, Severity, WorkspaceFiles, word,
 };
-use crate::app::core::admitted::{counting_checkpoint, not_allowed};
+use crate::app::core::admitted::{counting_checkpoint, not_allowed, people, violations};
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
-use crate::base::{Digest, FileDigests, Sha256Digest, counted};
+use crate::base::{Digest, FileDigests, RunId, Sha256Digest, counted};
+use crate::domain::StreamId;
 use crate::domain::run::RunStatus;
-use crate::store::{Filter, Store};
+use crate::store::{Filter, Reader, Store};
 use crate::train::checkpoint::{CheckpointError, Checkpoints, MANIFEST_FILE};
 use crate::verify::{Options, verify};
 
@@ -175,6 +176,23 @@ fn collect(
     // Reads some of the lost ones again, which is no other loss.
     let signed = store.read(|log| counting_checkpoint(log, facts.size))?;
     facts.signed = signed.map_or(0, |(size, _)| size);
+    store.read(|log| judge(log, facts))
+}
+
+/// What was not allowed among the events that decide what is in production, and whose keys count.
+fn judge(log: &Reader, facts: &mut AuditFacts) -> Result<()> {
+    for stream in [StreamId::POLICY, StreamId::REGISTRY] {
+        let disallowed = violations(log, stream)?.into_iter().map(|violation| violation.position);
+        facts.disallowed.extend(disallowed);
+    }
+    let promoted: BTreeSet<RunId> = facts.promotions.iter().map(|p| p.promoted.run).collect();
+    for run in promoted {
+        let first = violations(log, run)?.first().map(|violation| (run, violation.position));
+        facts.disputed.extend(first);
+    }
+    let people = people(log)?;
+    let vouched = people.keys().iter().filter(|key| key.vouched.is_some());
+    facts.vouched = vouched.map(|key| key.position).collect();
     Ok(())
 }
 

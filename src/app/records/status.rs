@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::stored_files::{CheckedFile, Depth, FileKind, FileState, ReadProgress, check_files};
 use crate::app::core::admitted::counting_checkpoint;
+use crate::app::core::quarantine::strange_files;
 use crate::app::core::refresh::CHANGED_VIEWS;
 use crate::app::models::promotion_facts::PromotionFacts;
 use crate::app::runs::run_files::decides_in_model;
@@ -281,6 +282,7 @@ pub fn doctor(
             "take it from a copy of the workspace; nothing else has the recorded bytes",
         ));
     }
+    findings.extend(strange_files(workspace)?);
     findings.extend(workspace.partings()?);
     findings.extend(records::misplaced(workspace, &views)?);
     for model in workspace.registry()?.production()? {

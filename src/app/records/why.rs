@@ -12,7 +12,7 @@ use crate::app::records::log::Names;
 use crate::app::{Error, ErrorKind, LogQuery, Named, Result, Workspace, records, signing_key};
 use crate::base::{Digest, MoveId, RequestId, RunId, Sha256Digest, counted};
 use crate::domain::metric::FinalMetric;
-use crate::domain::policy::{Policy, PolicyEvent, assess};
+use crate::domain::policy::{Policy, PolicyEvent, assess, weakened};
 use crate::domain::registry::{ModelPromoted, PromotedFile, RegistryEvent};
 use crate::domain::run::{
     Environment, NOT_STATED, RunEvent, RunFinished, RunStarted, RunState, RunStream, Unstated,
@@ -246,19 +246,7 @@ fn promotion_node(
     let mut node = Node::new("promotion", detail, header.position).because(keys);
     node.because.extend(request_nodes(log, names, promoted.request)?);
     node.because.extend(move_nodes(log, promoted.file_move)?);
-    if let Some((event, policy)) = policy_at(log, promoted.policy_revision)? {
-        let (text, keys) = who(log, names, &event.header);
-        let detail = format!("revision {} of {text}", promoted.policy_revision);
-        let state = run_state(log, promoted.run, header.position)?;
-        let rules = assess(&policy, &state).rules.into_iter().map(|rule| Node {
-            what: if rule.passed { "met".into() } else { "not met".into() },
-            detail: format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found),
-            position: None,
-            because: vec![],
-        });
-        let policy = Node::new("policy", detail, event.header.position);
-        node.because.push(policy.because(keys).because(rules));
-    }
+    node.because.extend(policy_node(log, names, header.position, promoted)?);
     node.because.push(run_node(log, names, promoted.run, Some(header.position))?);
     Ok(node)
 }
@@ -282,15 +270,45 @@ fn request_nodes(log: &Reader, names: &mut Names, request: RequestId) -> Result<
     Ok(nodes)
 }
 
-fn policy_at(log: &Reader, revision: u64) -> Result<Option<(Envelope, Policy)>> {
-    for envelope in log.stream(StreamId::POLICY, revision)? {
-        if envelope.header.revision == revision
-            && let Ok(Event::Policy(PolicyEvent::Changed(changed))) = envelope.event()
-        {
-            return Ok(Some((envelope, changed.policy)));
+/// The rules that a promotion at `position` was made under, how the run met them, and which of them
+/// were weaker than before; none where they cannot be read.
+fn policy_node(
+    log: &Reader,
+    names: &mut Names,
+    position: u64,
+    promoted: &ModelPromoted,
+) -> Result<Option<Node>> {
+    let mut states: Vec<(Header, Policy)> = Vec::new();
+    for envelope in admitted(log, StreamId::POLICY)? {
+        if let Ok(Event::Policy(PolicyEvent::Changed(changed))) = envelope.event() {
+            states.push((envelope.header, changed.policy));
         }
     }
-    Ok(None)
+    let before = states.partition_point(|(header, _)| header.position < position);
+    let Some(at) = before.checked_sub(1) else { return Ok(None) };
+    let (header, policy) = &states[at];
+    let (text, keys) = who(log, names, header);
+    let detail = format!("revision {} of {text}", promoted.policy_revision);
+    let state = run_state(log, promoted.run, position)?;
+    let rules = assess(policy, &state).rules.into_iter().map(|rule| Node {
+        what: if rule.passed { "met".into() } else { "not met".into() },
+        detail: format!("{}: required {}, actual {}", rule.rule, rule.required, rule.found),
+        position: None,
+        because: vec![],
+    });
+    let node = Node::new("policy", detail, header.position).because(keys).because(rules);
+    let policies: Vec<&Policy> = states.iter().map(|(_, policy)| policy).collect();
+    let mut changes = Vec::new();
+    // What came later changes no reason; whether a rule was restored, the audit reports.
+    for rule in weakened(&policies[..=at], at) {
+        for (change, value) in &rule.weakened {
+            let (text, keys) = who(log, names, &states[*change].0);
+            let detail = format!("{} from {value}, {} then: {text}", rule.rule, rule.then);
+            let change = Node::new("weakened", detail, states[*change].0.position);
+            changes.push(change.because(keys));
+        }
+    }
+    Ok(Some(node.because(changes)))
 }
 
 /// What was known of a run before `position`.

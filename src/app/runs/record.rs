@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::{Error, ErrorKind, Result, Session, fold_policy};
 use crate::base::RunId;
-use crate::base::limits::METRIC_GROUP_BATCHES_MAX;
+use crate::base::limits::{LOCK_WAIT_MAX, METRIC_GROUP_BATCHES_MAX};
 use crate::domain::run::{RunCommand, RunFacts, RunState, RunStream};
 use crate::domain::{Decider as _, Event, Provenance};
 use crate::store::{Append, Author, Expected, Origin, WriteOptions};
@@ -39,14 +39,33 @@ impl Recorder<'_> {
     /// # Errors
     /// A fact that a rule refuses (a metric that is not finite), or a log that is damaged.
     pub(in crate::app) fn run(mut self, queue: &Receiver<RunCommand>) -> Result<RunState> {
-        let mut next = self.next_sequence()?;
-        let policy = self.session.store().read(fold_policy)?;
+        let mut next = self.patiently(|| self.next_sequence())?;
+        let policy = self.patiently(|| self.session.store().read(fold_policy))?;
         let facts = RunFacts::new(&policy, self.provenance);
         while let Ok(first) = queue.recv() {
             let events = self.group(first, queue, &facts)?;
             next += self.commit(&events, next)?;
         }
         Ok(self.state)
+    }
+
+    /// Reads again as long as somebody else has the log, and says so once.
+    fn patiently<T>(&self, read: impl Fn() -> Result<T>) -> Result<T> {
+        let mut complained = false;
+        loop {
+            match read() {
+                Err(error)
+                    if error.kind == ErrorKind::Io && !self.abandon.load(Ordering::SeqCst) =>
+                {
+                    if !complained {
+                        (self.complain)(&error);
+                        complained = true;
+                    }
+                    std::thread::sleep(RETRY_WAIT);
+                }
+                read => return read,
+            }
+        }
     }
 
     fn next_sequence(&self) -> Result<u64> {
@@ -94,7 +113,9 @@ impl Recorder<'_> {
     fn commit(&self, events: &[Event], sequence: u64) -> Result<u64> {
         let mut complained = false;
         loop {
-            match self.try_commit(events, sequence) {
+            // Whoever waits says so; then the place in the queue is kept.
+            let wait_max = (!complained).then_some(LOCK_WAIT_MAX);
+            match self.try_commit(events, sequence, wait_max) {
                 Ok(()) => return Ok(events.len() as u64),
                 Err(error) if error.kind != ErrorKind::Io => return Err(error),
                 Err(error) if self.abandon.load(Ordering::SeqCst) => return Err(error),
@@ -109,9 +130,14 @@ impl Recorder<'_> {
         }
     }
 
-    fn try_commit(&self, events: &[Event], sequence: u64) -> Result<()> {
+    fn try_commit(
+        &self,
+        events: &[Event],
+        sequence: u64,
+        wait_max: Option<Duration>,
+    ) -> Result<()> {
         let signer = self.session.signer();
-        let options = WriteOptions::recorder("train", signer);
+        let options = WriteOptions { wait_max, ..WriteOptions::recorder("train", signer) };
         self.session.store().write(&options, |writer| {
             writer.append(&Append {
                 stream: self.run.into(),

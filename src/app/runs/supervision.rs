@@ -17,6 +17,9 @@ const LISTEN: Duration = Duration::from_millis(50);
 /// How long to wait for the recorder when its queue is full.
 const FULL: Duration = Duration::from_millis(10);
 
+/// How often the recorder is looked after once the program has ended.
+const LAST_FACTS: Duration = Duration::from_millis(2);
+
 /// A program that trains.
 pub(in crate::app) trait Supervised {
     /// How it ended.
@@ -101,6 +104,16 @@ impl Supervision<'_> {
                 }
             };
             drop(facts);
+            // The program is gone; its last facts may still wait for the log.
+            while !recording.is_finished() {
+                if self.stop.load(Ordering::SeqCst) > 1 {
+                    abandon.store(true, Ordering::SeqCst);
+                }
+                if let Some(error) = take_failure() {
+                    program.log_failed(&error);
+                }
+                std::thread::sleep(LAST_FACTS);
+            }
             match recording.join() {
                 Ok(recorded) => recorded.map(|_| end),
                 Err(_) => Err(Error::new(ErrorKind::Bug, "BUG: the recorder panicked")),

@@ -10,8 +10,11 @@ mod housekeeping;
 mod rules;
 mod series;
 mod state;
+mod strictness;
 mod upcast;
 
+#[cfg(test)]
+mod strictness_tests;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +29,4 @@ pub use rules::{
 };
 pub use series::{ConfigKey, series, stem};
 pub use state::PolicyState;
+pub use strictness::{WeakenedRule, WeakerRule, weakened, weaker};

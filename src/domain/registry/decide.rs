@@ -477,6 +477,16 @@ fn may_be_granted<'s>(
     replace: bool,
 ) -> Result<&'s Request, Rejection> {
     let found = open(state, request)?;
+    meets(found, facts)?;
+    may_take(state, &found.requested.name, replace)?;
+    Ok(found)
+}
+
+/// Refuses a request, open or granted, whose run or approvals do not meet the rules of `facts`.
+///
+/// # Errors
+/// The rules that the run does not meet, or the approvals that are missing.
+pub fn meets(found: &Request, facts: &RegistryFacts<'_>) -> Result<(), Rejection> {
     let failed = assess(facts.policy, facts.run).failed();
     if !failed.is_empty() {
         return Err(Rejection::Rules {
@@ -507,8 +517,7 @@ fn may_be_granted<'s>(
             facts.run.experiment_id
         )));
     }
-    may_take(state, &found.requested.name, replace)?;
-    Ok(found)
+    Ok(())
 }
 
 /// Who approved something else than what is there now, in words.

@@ -14,7 +14,7 @@ mod tests;
 
 pub(in crate::domain) use admit::{admits, run_of};
 pub use command::RegistryCommand;
-pub use decide::{RegistryFacts, RegistryStream, approvals_that_count};
+pub use decide::{RegistryFacts, RegistryStream, approvals_that_count, meets};
 pub use event::{
     Damage, DamagedFile, ModelAliasRemoved, ModelAliasSet, ModelDemoted, ModelFoundDamaged,
     ModelPromoted, ModelRelocated, ModelRepaired, ModelRolledBack, ModelVersionBumped,

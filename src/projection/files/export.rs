@@ -22,6 +22,9 @@ use crate::projection::views_lock::LOCK_WAIT_MAX;
 use crate::projection::{Snapshot, ViewError};
 use crate::store::{Blobs, lock_file_within};
 
+/// Largest file that is read as text: registry files of millions of runs are smaller.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
 /// Writes and checks the generated files of one workspace.
 #[derive(Clone, Debug)]
 pub struct Exporter {
@@ -274,10 +277,12 @@ impl Exporter {
             return None;
         }
         let line = match &document.content {
-            Content::Text(bytes) => path.and_then(|path| fs::read(path).ok()).map(|found| {
-                let pairs = found.split(|b| *b == b'\n').zip(bytes.split(|b| *b == b'\n'));
-                1 + pairs.take_while(|(a, b)| a == b).count()
-            }),
+            Content::Text(bytes) => {
+                path.and_then(|path| confine::read_plain(&path, FILE_BYTES_MAX).ok()).map(|found| {
+                    let pairs = found.split(|b| *b == b'\n').zip(bytes.split(|b| *b == b'\n'));
+                    1 + pairs.take_while(|(a, b)| a == b).count()
+                })
+            }
             Content::Blob(_) | Content::Link(_) => None,
         };
         Some(FileDifference {
@@ -299,7 +304,8 @@ impl Exporter {
     }
 
     fn written(&self) -> Written {
-        let text = fs::read(self.annals.join("exports.json")).unwrap_or_default();
+        let list = self.annals.join("exports.json");
+        let text = confine::read_plain(&list, FILE_BYTES_MAX).unwrap_or_default();
         // Unreadable memory means that nothing is known to be ours; edits are then set aside.
         let mut written: Written = serde_json::from_slice(&text).unwrap_or_default();
         written.files.retain(|name, _| confine::public(name).is_ok());
@@ -313,7 +319,8 @@ impl Exporter {
         let (file, kept_as) = (name.to_owned(), format!("{name}.edited-{number}"));
         let instead = if NAMES.contains(&name) {
             let (_, policy) = views.policy()?;
-            edited_rules(&fs::read(&from).unwrap_or_default(), &policy)
+            let found = confine::read_plain(&from, FILE_BYTES_MAX);
+            edited_rules(&found.unwrap_or_default(), &policy)
         } else {
             vec![]
         };

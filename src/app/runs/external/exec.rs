@@ -143,10 +143,10 @@ fn supervise(
     let end = supervision.until_end(&mut executing);
     drop(executing);
     drop(log);
-    let asked = stop.load(Ordering::SeqCst);
     let end = end.inspect_err(|_| heard.notes().iter().for_each(|note| tell(note)))?;
     let seconds = session.now().seconds_since(started);
-    let (ending, error) = ending_of(end, asked > 0, &heard).unzip();
+    let cut_off = end.cut_off;
+    let (ending, error) = ending_of(end, stop.load(Ordering::SeqCst) > 0, &heard).unzip();
     let (mut stored, unkept) = match ending {
         None => keep_saved(workspace, request, folder, &mut heard, tell),
         Some(_) => (vec![], None),
@@ -154,6 +154,7 @@ fn supervise(
     stored.extend(folder.file("log", &folder.log_file()).ok());
     runs::put_blobs(workspace, folder, &mut stored)?;
     let finish = heard.finish(seconds);
+    tell_late(session, cut_off, tell);
     let state = session.transact_patiently(|tx| {
         let mut commands: Vec<RunCommand> =
             stored.into_iter().map(RunCommand::StoreArtifact).collect();
@@ -176,6 +177,21 @@ fn supervise(
             .hint("what the command printed is recorded; the run has no such file"));
     }
     Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
+}
+
+/// What is to be said before the end of the run is recorded, which may have to wait.
+fn tell_late(session: &Session<'_>, cut_off: bool, tell: &mut dyn FnMut(&str)) {
+    if let Err(error) = session.store().read(|_| Ok::<_, Error>(()))
+        && error.kind == ErrorKind::Io
+    {
+        tell(&format!("the command has ended; recording it waits for the log: {error}"));
+    }
+    if cut_off {
+        tell(
+            "the command has ended, but processes that it left behind still print; what they \
+             print from now on is not recorded",
+        );
+    }
 }
 
 /// How the run of a command that did not succeed ends, and the error that says so.

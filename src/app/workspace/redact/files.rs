@@ -23,6 +23,8 @@ use crate::effect;
 /// Folder under `.annals` for what is on its way.
 const FOLDER: &str = "redacting";
 const MANIFEST: &str = "manifest.json";
+/// Largest list: some hundred bytes for each of a million files.
+const MANIFEST_BYTES_MAX: u64 = 512 << 20;
 
 /// What is annals' own under the workspace.
 pub(super) struct Scope {
@@ -186,8 +188,20 @@ pub(super) fn anything_staged(workspace: &Workspace) -> bool {
     workspace.annals_dir().join(FOLDER).is_dir()
 }
 
+/// Whether the list of staged files is one that annals makes, by its text alone: files by number,
+/// and paths inside the workspace.
+pub(in crate::app) fn is_plausible_list(workspace: &Workspace) -> bool {
+    let inside = |path: &str| confine::relative(path).is_ok();
+    let may = |file: &Move| {
+        let number = file.staged.parse::<usize>().is_ok();
+        number && inside(&file.target) && file.remove.as_deref().is_none_or(inside)
+    };
+    manifest_of_redaction(workspace).is_some_and(|list| list.files.iter().all(may))
+}
+
 fn manifest_of_redaction(workspace: &Workspace) -> Option<StagedFiles> {
-    let text = fs::read(workspace.annals_dir().join(FOLDER).join(MANIFEST)).ok()?;
+    let path = workspace.annals_dir().join(FOLDER).join(MANIFEST);
+    let text = confine::read_plain(&path, MANIFEST_BYTES_MAX).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

@@ -20,6 +20,7 @@ pub(super) mod files;
 mod plan;
 pub(super) mod text_matcher;
 
+pub(in crate::app) use self::files::is_plausible_list;
 pub use self::plan::{
     Field, RedactRequest, RedactedBy, RedactedLine, Redaction, Stays, find_file, redact,
 };

@@ -385,7 +385,10 @@ fn all_taken<A: Access>(log: &View<A>) -> Result<Vec<(u64, stream::SnapshotTaken
 /// is not asked in the code's folder, whose `rust-toolchain.toml` may name any program.
 fn rustc(top: &Path) -> Option<String> {
     for name in ["rust-toolchain.toml", "rust-toolchain"] {
-        let Ok(text) = std::fs::read_to_string(top.join(name)) else { continue };
+        let path = top.join(name);
+        // A pipe would be waited for without end.
+        let Some(true) = path.metadata().ok().map(|meta| meta.is_file()) else { continue };
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
         let channel = text.lines().find_map(|line| {
             let value = line.split_once('=').filter(|(key, _)| key.trim() == "channel");
             value.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
