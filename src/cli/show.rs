@@ -6,7 +6,7 @@ use super::context::Context;
 use super::read_args::ReadScope;
 use super::ui::{Table, Ui, digest_cells, duration, escape, share, size};
 use crate::app::{
-    InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin,
+    InvocationShown, MetricRow, ModelRow, Named, Progress, Result, RunDetails, RunOrigin, RunShown,
     Workspace, class_weights, models, number, plain_value, records, runs,
 };
 use crate::base::{Split, Timestamp, counted};
@@ -123,6 +123,18 @@ fn artifact_table(run: &RunDetails) -> Table {
     table
 }
 
+/// With whom the run is shared, and who else recorded facts of it.
+fn show_others(ui: &mut Ui, shown: &RunShown) -> Result<()> {
+    if !shown.shared_with.is_empty() {
+        ui.fact("shared", format_args!("with {}", shown.shared_with.join(", ")))?;
+    }
+    if !shown.recorded_by.is_empty() {
+        let names = shown.recorded_by.join(", ");
+        ui.fact("recorded by", format_args!("{names} too, and not only by who began it"))?;
+    }
+    Ok(())
+}
+
 fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> Result<()> {
     let shown = runs::run_shown(workspace, run.clone())?;
     let series = if RunStatus::from(run.status) == RunStatus::Finished {
@@ -153,13 +165,7 @@ fn show_run(workspace: &Workspace, context: &mut Context, run: &RunDetails) -> R
         if run.pinned {
             ui.fact("pinned", "yes: retention rules do not move it")?;
         }
-        if !run.shared_with.is_empty() {
-            ui.fact("shared", format_args!("with {}", run.shared_with.join(", ")))?;
-        }
-        if !shown.recorded_by.is_empty() {
-            let names = shown.recorded_by.join(", ");
-            ui.fact("recorded by", format_args!("{names} too, and not only by who began it"))?;
-        }
+        show_others(ui, &shown)?;
         for (at, text) in &run.notes {
             ui.fact("note", format_args!("{}: {text}", Timestamp(*at).human()))?;
         }

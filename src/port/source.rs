@@ -39,6 +39,8 @@ pub struct ScanSpec {
     pub run: Option<RunId>,
     /// The columns that are looked at, as bits.
     pub columns: u64,
+    /// Whether it matters which events were allowed.
+    pub judged: bool,
 }
 
 impl ScanSpec {
@@ -56,6 +58,7 @@ impl ScanSpec {
             kinds: (!all).then_some(kinds),
             run: None,
             columns: u64::MAX,
+            judged: true,
         }
     }
 
@@ -215,8 +218,9 @@ impl Reading {
     pub fn new(
         source: Arc<dyn Source>,
         table: &'static Table,
-        want: ScanSpec,
+        mut want: ScanSpec,
     ) -> Result<Self, String> {
+        want.judged = table.is_judged(want.columns);
         let windows = source.windows(&want, WINDOW_BYTES)?;
         Ok(Self { source, table, want, windows })
     }

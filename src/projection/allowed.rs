@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use super::{ALL, Definition, Kv, ViewError, violations};
 use crate::domain::history::History;
-use crate::domain::{Kind, StreamType, all_kinds};
+use crate::domain::{Class, Kind, StreamType, all_kinds, kind_info};
 use crate::store::{Filter, Store};
 
 /// What a view makes of one event, with its rows.
@@ -54,4 +54,27 @@ pub(super) fn fold(
             Ok::<_, ViewError>(())
         })
     })
+}
+
+/// Positions of the events of `window` that were not allowed; those of a bulk kind are judged with
+/// `points` only.
+pub(super) fn judge(
+    store: &Store,
+    window: Range<u64>,
+    points: bool,
+) -> Result<Vec<u64>, ViewError> {
+    let judged = all_kinds().filter(|info| info.stream != StreamType::Invocation);
+    let judged = judged.filter(|info| points || info.class != Class::Bulk);
+    let filter = Filter::kinds(judged.map(|info| info.kind));
+    let mut history = History::tail();
+    store.read(|log| {
+        log.scan(window, &filter, |envelope| {
+            let bulk = kind_info(envelope.header.kind).is_some_and(|i| i.class == Class::Bulk);
+            let event = (!bulk).then(|| envelope.event_without_settings().ok()).flatten();
+            let digest = || envelope.payload.digest();
+            history.admit(log, &envelope.header, digest, event.as_ref())?;
+            Ok::<_, ViewError>(())
+        })
+    })?;
+    Ok(history.violations().iter().map(|violation| violation.position).collect())
 }

@@ -6,7 +6,7 @@ use super::runs::{Archived, DETAILS, Deleted, Planned, RunDetails, Status};
 use super::{Kv, ViewError};
 use crate::base::{Digest, Timestamp};
 use crate::domain::run::{
-    Category, DataRecord, DroppedFile, RunEvent, TEST_ROWS, TestRows, add_rows,
+    Category, DataRecord, DroppedFile, RunEvent, RunShared, TEST_ROWS, TestRows, add_rows,
 };
 use crate::domain::{EnvelopeRef, Event};
 use crate::model::settings;
@@ -24,6 +24,10 @@ pub(super) fn apply_details(
         (None, _) => None,
     };
     let Some(details) = &mut details else { return Ok(()) };
+    let actor = envelope.header.actor;
+    if event.is_recorded_fact() && actor != details.owner && !details.recorded_by.contains(&actor) {
+        details.recorded_by.push(actor);
+    }
     apply_event(details, envelope, event);
     kv.put(&key, pack(details))
 }
@@ -102,10 +106,6 @@ fn config_fingerprint(parameters: &[(String, String)], labels: &[String]) -> Dig
 }
 
 fn apply_event(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &RunEvent) {
-    let actor = envelope.header.actor;
-    if event.is_recorded_fact() && actor != details.owner && !details.recorded_by.contains(&actor) {
-        details.recorded_by.push(actor);
-    }
     match event {
         RunEvent::Classified(classified) => {
             details.category = classified.category;
@@ -120,10 +120,7 @@ fn apply_event(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &Run
             details.notes.push((envelope.header.dated().0, noted.text.clone()));
         }
         RunEvent::Pinned(_) => details.pinned = true,
-        RunEvent::Shared(shared) => {
-            details.shared_with.retain(|person| *person != shared.person);
-            details.shared_with.extend(shared.allowed.then(|| shared.person.clone()));
-        }
+        RunEvent::Shared(shared) => share(&mut details.shared_with, shared),
         RunEvent::Unpinned(_) => details.pinned = false,
         RunEvent::Renamed(renamed) => details.experiment_name.clone_from(&renamed.new),
         RunEvent::Archived(archived) => {
@@ -229,4 +226,9 @@ fn apply_progress(details: &mut RunDetails, envelope: &EnvelopeRef<'_>, event: &
 fn gone(file: &DroppedFile) -> FileRow {
     let sha256 = file.sha256.map(|sha256| sha256.to_string());
     (file.path.clone(), file.digest.to_string(), file.bytes, sha256)
+}
+
+fn share(with: &mut Vec<String>, shared: &RunShared) {
+    with.retain(|person| *person != shared.person);
+    with.extend(shared.allowed.then(|| shared.person.clone()));
 }

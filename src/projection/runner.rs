@@ -3,7 +3,7 @@
 //! Lock order: the log is read in short openings while `views.lock` is held; nobody waits for
 //! `views.lock` with the log open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ use redb::{
 };
 use rustix::fs::{FlockOperation, flock};
 
-use super::allowed::fold;
+use super::allowed::{fold, judge};
 use super::kv::Layered;
 use super::proof::{Proof, Seal, Trust, ViewsKey};
 use super::update::{ViewsFile, update_file};
 use super::views_lock::{lock_shared, open_lock, wait_for_lock};
-use super::{ALL, Definition, ViewError, view_snapshot};
+use super::{ALL, Definition, ViewError, view_snapshot, violations};
 use crate::base::{Digest, codec, parallel};
 use crate::domain::history::History;
 use crate::store::Store;
@@ -103,6 +103,33 @@ impl Views {
     /// When the log cannot be read. Views that cannot be read or are not proven are folded anew in
     /// memory.
     pub fn read(&self, store: &Store) -> Result<Snapshot, ViewError> {
+        let (mut snapshot, size) = self.stored(store)?;
+        snapshot.catch_up(store, size)?;
+        Ok(snapshot)
+    }
+
+    /// Positions of the events before `size` that were not allowed where they stand; with `points`
+    /// also among events of bulk kinds, which are nearly all there is.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn not_allowed(
+        &self,
+        store: &Store,
+        size: u64,
+        points: bool,
+    ) -> Result<BTreeSet<u64>, ViewError> {
+        let (snapshot, _) = self.stored(store)?;
+        let cursors = snapshot.below.as_ref().map(|below| &below.cursors);
+        let from = cursors.and_then(|cursors| cursors.get(violations::VIEW.name)).copied();
+        let found = snapshot.violations()?.into_iter().map(|violation| violation.position);
+        let mut found: BTreeSet<u64> = found.filter(|position| *position < size).collect();
+        found.extend(judge(store, from.unwrap_or(0)..size, points)?);
+        Ok(found)
+    }
+
+    /// What is stored and proven, with the size of the log.
+    fn stored(&self, store: &Store) -> Result<(Snapshot, u64), ViewError> {
         let below = self.below();
         let proof = below.as_ref().and_then(|below| below.proof);
         let (size, root) = store.read(|log| {
@@ -117,9 +144,7 @@ impl Views {
                 && proof.is_none_or(|proof| root == Some(proof.root))
         };
         let below = below.filter(of_this_log);
-        let mut snapshot = Snapshot { below, ..Snapshot::default() };
-        snapshot.catch_up(store, size)?;
-        Ok(snapshot)
+        Ok((Snapshot { below, ..Snapshot::default() }, size))
     }
 
     /// A snapshot of all views as they were when the log had `size` events, from the last state

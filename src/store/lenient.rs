@@ -36,8 +36,16 @@ impl DamageLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// A stream or one event is read out of a block that is lost as a whole: what lies within
+    /// another loss is none of its own.
     fn add(&self, lost: Lost) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lost.first, lost);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.range(..=lost.first).next_back().map(|(_, before)| before.last);
+        if before.is_some_and(|last| last >= lost.last) {
+            return;
+        }
+        all.retain(|first, old| *first < lost.first || old.last > lost.last);
+        all.insert(lost.first, lost);
     }
 }
 

@@ -40,6 +40,7 @@ const CHANGED: &[(&str, &str)] = &[
     ("run finish", "run_ended"),
     ("run log", "metrics_recorded"),
     ("run save", "file_saved"),
+    ("run share", "run_edited"),
     ("run start", "run_started"),
     ("snapshot create", "snapshot_taken"),
     ("snapshot restore", "snapshot_restored"),

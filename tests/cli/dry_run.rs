@@ -73,6 +73,7 @@ fn a_dry_run_prints_something_and_changes_nothing() {
         &["note", "day", "text"],
         &["pin", "day"],
         &["rename", "day", "evening"],
+        &["run", "share", "script", "bob"],
         &["archive", "spare"],
         &["restore", "night"],
         &["cleanup"],

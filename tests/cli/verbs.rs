@@ -114,6 +114,7 @@ pub const CHANGING: &[Case] = &[
     ("run finish", &[], &["run", "finish", "script", "test/accuracy=0.9"], In("external")),
     ("run log", &[], &["run", "log", "script", "train/loss=0.5", "--step", "3"], In("external")),
     ("run save", &[], &["run", "save", "script", "model.bin"], In("external")),
+    ("run share", &[], &["run", "share", "script", "bob"], Here),
     ("run start", &[], &["run", "start", "--name", "again"], In("external")),
     ("snapshot create", &[], &["snapshot", "create", "--message", "now"], In("snapshot")),
     (

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::{Result, Workspace};
+use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::domain::history::{History, KnownKey, People, Violation};
 use crate::domain::workspace::WorkspaceStream;
 use crate::domain::{Decider, Envelope, StreamId, StreamType, fold};
-use crate::store::{Access, View};
+use crate::projection::Views;
+use crate::store::{Access, Store, View};
 use crate::tlog::{LogCheckpoint, NoteKey};
 
 /// The events of a stream that were allowed, in order; those of a bulk kind are left out. One that
@@ -33,13 +34,43 @@ pub(in crate::app) fn violations<A: Access>(
     judged(log, stream.into()).map(|(_, history)| history.violations().to_vec())
 }
 
-/// Positions of the events that were not allowed.
-///
-/// # Errors
-/// When the views cannot be read.
-pub(in crate::app) fn not_allowed(workspace: &Workspace) -> Result<BTreeSet<u64>> {
-    let found = workspace.snapshot()?.violations()?;
-    Ok(found.into_iter().map(|violation| violation.position).collect())
+/// Judges a whole log, as of now or as of what the workspace looks back to.
+pub(in crate::app) struct Judge {
+    store: Store,
+    views: Views,
+    size: u64,
+}
+
+impl Judge {
+    /// Of the log of a workspace.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(in crate::app) fn new(workspace: &Workspace) -> Result<Self> {
+        // A reader past damage would pass over what is lost.
+        let store = match workspace.scope.alone {
+            true => Store::open_file(&workspace.store.path(), workspace.env.clone())?,
+            false => workspace.store.clone(),
+        };
+        let size = workspace.scope.size.unwrap_or(u64::MAX);
+        Ok(Self { store, views: workspace.views(), size })
+    }
+
+    /// Positions of the events that were not allowed; with `points` also among those of bulk
+    /// kinds. None where the log is damaged: without what is lost, nobody can judge the rest.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(in crate::app) fn not_allowed(&self, points: bool) -> Result<BTreeSet<u64>> {
+        let all = || -> Result<BTreeSet<u64>> {
+            let size = self.store.read(|log| Ok::<_, Error>(log.size()))?.min(self.size);
+            Ok(self.views.not_allowed(&self.store, size, points)?)
+        };
+        match all() {
+            Err(error) if error.kind == ErrorKind::Integrity => Ok(BTreeSet::new()),
+            found => found,
+        }
+    }
 }
 
 /// The state that the events of a stream add up to that were allowed.

@@ -47,7 +47,8 @@ impl Workspace {
         if only_signed && claimed {
             self.warnings.push(format!(
                 "no log checkpoint is signed: it would cover {all}, and \
-                 log_checkpoints.only_signed_events allows only signed ones; `annals log` shows them"
+                 log_checkpoints.only_signed_events allows only signed ones; `annals log` shows \
+                 them"
             ));
             return Ok(None);
         }

@@ -12,7 +12,7 @@ use crate::analysis::audit::{
     self, Audit, AuditFacts, CHECKS, ChangedFile, Check, Damage, LostEvents, RegistryFile,
     RunFacts, Severity, WorkspaceFiles, word,
 };
-use crate::app::core::admitted::{counting_checkpoint, not_allowed, people, violations};
+use crate::app::core::admitted::{Judge, counting_checkpoint, people, violations};
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
@@ -157,7 +157,7 @@ fn collect(
     let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
     facts.size = size.map_or(whole, |size| size.min(whole));
     // They are named as such; nothing else follows from them.
-    let not_allowed = not_allowed(workspace)?;
+    let not_allowed = Judge::new(workspace)?.not_allowed(true)?;
     scan(store, 0..facts.size, &Filter::default(), |envelope| {
         if not_allowed.contains(&envelope.header.position) {
             return Ok(());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::diff::{Picture, RunDifference, Section};
-use crate::app::core::admitted::not_allowed;
+use crate::app::core::admitted::Judge;
 use crate::app::records::log::Names;
 use crate::app::records::window::scan;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
@@ -107,7 +107,7 @@ pub fn log_difference(
 fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
     let mut touched: BTreeSet<StreamId> = BTreeSet::new();
     let mut measured: BTreeSet<StreamId> = BTreeSet::new();
-    let not_allowed = not_allowed(workspace)?;
+    let not_allowed = Judge::new(workspace)?.not_allowed(true)?;
     let allowed = |header: &Header| !not_allowed.contains(&header.position);
     scan(&workspace.store, from..to, &Filter::default(), |envelope| {
         let stream = envelope.header.stream;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use schemars::JsonSchema;
 
-use crate::app::core::admitted::{not_allowed, people};
+use crate::app::core::admitted::{Judge, people};
 use crate::app::records::log::Names;
 use crate::app::records::window::windows;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::domain::history::People;
-use crate::domain::{Header, IdentityLevel};
+use crate::domain::{Class, Header, IdentityLevel, Kind, kind_info};
 use crate::port::query::{self, Answer, Limits, QueryError};
 use crate::port::source::{ScanSpec, Sink, Source};
 use crate::port::table::{EventRow, Judged};
@@ -60,7 +60,9 @@ struct LogSource {
     size: u64,
     actors: Mutex<BTreeMap<u64, Arc<str>>>,
     people: People,
-    not_allowed: BTreeSet<u64>,
+    judge: Judge,
+    /// What was not allowed, without the points and with them.
+    not_allowed: [OnceLock<BTreeSet<u64>>; 2],
     /// Why the log could not be read; SQLite passes on no more than a text.
     failed: Mutex<Option<Error>>,
 }
@@ -135,7 +137,8 @@ fn log_source(workspace: &Workspace) -> Result<Arc<LogSource>> {
         size: records::log_size(workspace)?,
         actors: Mutex::default(),
         people: workspace.store.read(people)?,
-        not_allowed: not_allowed(workspace)?,
+        judge: Judge::new(workspace)?,
+        not_allowed: Default::default(),
         failed: Mutex::default(),
     }))
 }
@@ -156,13 +159,30 @@ impl LogSource {
         Arc::clone(actors.entry(at).or_insert_with(read))
     }
 
-    fn judged(&self, header: &Header) -> Judged {
-        let allowed = !self.not_allowed.contains(&header.position);
+    fn judged(&self, not_allowed: &BTreeSet<u64>, header: &Header) -> Judged {
+        let allowed = !not_allowed.contains(&header.position);
         let signed = allowed && self.people.signed(header);
         Judged { allowed, identity: IdentityLevel::signed(signed) }
     }
 
+    /// Judged once, and only as far as what is wanted depends on it.
+    fn not_allowed(&self, want: &ScanSpec) -> Result<&BTreeSet<u64>> {
+        static NONE: BTreeSet<u64> = BTreeSet::new();
+        if !want.judged {
+            return Ok(&NONE);
+        }
+        let bulk = |kind: &Kind| kind_info(*kind).is_none_or(|info| info.class == Class::Bulk);
+        let points = want.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(bulk));
+        let judged = &self.not_allowed[usize::from(points)];
+        if let Some(found) = judged.get() {
+            return Ok(found);
+        }
+        let found = self.judge.not_allowed(points)?;
+        Ok(judged.get_or_init(|| found))
+    }
+
     fn read_range(&self, want: &ScanSpec, range: Range<u64>, sink: &mut dyn Sink) -> Result<()> {
+        let not_allowed = self.not_allowed(want)?;
         // Most events in a row are of one actor.
         let mut last: Option<(u64, Arc<str>)> = None;
         self.store.read(|log| {
@@ -172,7 +192,8 @@ impl LogSource {
                     Some(known) if known.0 == at => last.insert(known),
                     _ => last.insert((at, self.actor(log, at))),
                 };
-                sink.take(&EventRow::new(envelope, actor, self.judged(&envelope.header)));
+                let judged = self.judged(not_allowed, &envelope.header);
+                sink.take(&EventRow::new(envelope, actor, judged));
                 Ok::<_, Error>(())
             })
         })

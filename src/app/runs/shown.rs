@@ -174,11 +174,7 @@ pub fn run_shown(workspace: &Workspace, run: RunDetails) -> Result<RunShown> {
         category_words: run.category_words,
         pinned: run.pinned,
         shared_with: run.shared_with,
-        recorded_by: workspace.store.read(|log| {
-            let mut names = Names::default();
-            let all = run.recorded_by.iter();
-            Ok::<_, Error>(all.map(|at| names.actor(log, *at)).collect())
-        })?,
+        recorded_by: names(workspace, &run.recorded_by)?,
         notes: run
             .notes
             .into_iter()
@@ -223,4 +219,11 @@ pub fn plain_value(value: &str) -> String {
         Ok(serde_json::Value::String(text)) if is_simple(&text) => text,
         _ => value.to_owned(),
     }
+}
+
+fn names(workspace: &Workspace, actors: &[u64]) -> Result<Vec<String>> {
+    workspace.store.read(|log| {
+        let mut names = Names::default();
+        Ok::<_, Error>(actors.iter().map(|at| names.actor(log, *at)).collect())
+    })
 }

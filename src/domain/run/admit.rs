@@ -1,6 +1,6 @@
 //! Which events may be in the stream of a run: the rules of `decide.rs` once more, and whose facts
-//! count. A run's facts come from the actor who began it, or with whom they shared it. Others may say
-//! things about it, move its files and note that its supervisor is gone.
+//! count. A run's facts come from the actor who began it, or with whom they shared it. Others may
+//! say things about it, move its files and note that its supervisor is gone.
 
 use super::{RunEvent, RunState, RunStatus};
 use crate::domain::history::Author;

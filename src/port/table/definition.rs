@@ -312,6 +312,16 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether its rows depend on which events were allowed, if these columns, as bits, are looked
+    /// at.
+    pub(in crate::port) fn is_judged(&self, columns: u64) -> bool {
+        let looked_at = |(at, column): (usize, &Column)| {
+            ["allowed", "identity"].contains(&column.name)
+                && columns & 1_u64.checked_shl(at as u32).unwrap_or(0) != 0
+        };
+        self.kinds.is_some() || self.columns.iter().enumerate().any(looked_at)
+    }
+
     /// Whether it has rows for an event: what was not allowed is only in the table of all events.
     pub(in crate::port) fn takes(&self, seen: &EventRow<'_>) -> bool {
         seen.allowed || self.kinds.is_none()

@@ -9,7 +9,9 @@ use super::super::runs::{RunDetails, Status};
 use super::super::{Snapshot, ViewError};
 use super::{ExportFacts, TRACKING_VERSION};
 use crate::base::{Split, Timestamp};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{
+    DebugExperiments, FailedExperiments, NewRuns, Policy, ProductionPromotion,
+};
 use crate::domain::run::{Archive as Place, Category};
 
 /// The file.
@@ -29,9 +31,34 @@ pub(super) struct ConsolidatedRegistry {
     active_experiments: BTreeMap<String, Active>,
     archived_experiments: BTreeMap<String, Archived>,
     removed_experiments: BTreeMap<String, Removed>,
-    auto_archival_rules: Policy,
+    auto_archival_rules: ArchivalRules,
     policy_revision: u64,
     tracking_metadata: Counters,
+}
+
+/// Every rule about what is in the registry.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Policy", deny_unknown_fields)]
+struct ArchivalRules {
+    /// What counts as a debug run and what happens to old ones.
+    debug_experiments: DebugExperiments,
+    /// What happens to failed runs.
+    failed_experiments: FailedExperiments,
+    /// What a run must show to go into production, and who may decide it.
+    production_promotion: ProductionPromotion,
+    /// What a run must begin from.
+    new_runs: NewRuns,
+}
+
+impl From<Policy> for ArchivalRules {
+    fn from(policy: Policy) -> Self {
+        Self {
+            debug_experiments: policy.debug_experiments,
+            failed_experiments: policy.failed_experiments,
+            production_promotion: policy.production_promotion,
+            new_runs: policy.new_runs,
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -185,7 +212,7 @@ pub(super) fn file(
         },
         next_steps: next_steps(facts, &policy),
         active_experiments: active.collect(),
-        auto_archival_rules: policy,
+        auto_archival_rules: policy.into(),
         policy_revision,
         tracking_metadata: Counters {
             tracking_version: TRACKING_VERSION,
