@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annals::base::{Digest, Direction, Env, MoveId, RequestId, RunId, Split, Timestamp};
+use annals::domain::file_move::{MoveMode, MovePlanned, MovePurpose, MovedFile};
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::registry::{
     ModelPromoted, PromotedFile, PromotionApproved, PromotionRequested,
@@ -330,7 +331,9 @@ fn grow(root: &Path, runs: u64, events: u64) -> Store {
                 // One that meets the rules.
                 let step = (runs / MODELS).max(100);
                 if n % step == 95 {
-                    w.append(&append(StreamId::REGISTRY, &promoted(run, n / step, &user)))?;
+                    let (file_move, planned, promoted) = promoted(run, n / step, &user);
+                    w.append(&append(file_move.into(), &[planned]))?;
+                    w.append(&append(StreamId::REGISTRY, &promoted))?;
                 }
             }
             Ok::<_, StoreError>(())
@@ -354,8 +357,8 @@ fn run_id(n: u64) -> RunId {
     RunId(Digest::of(&n.to_le_bytes()).0[..16].try_into().unwrap())
 }
 
-/// Requested, approved and promoted by the same person.
-fn promoted(run: RunId, model: u64, user: &str) -> [Event; 3] {
+/// Requested, approved and promoted by the same person, with the move of the files.
+fn promoted(run: RunId, model: u64, user: &str) -> (MoveId, Event, [Event; 3]) {
     let (request, name) = (RequestId([model as u8; 16]), format!("model_{model}"));
     let requested = PromotionRequested {
         request,
@@ -366,9 +369,27 @@ fn promoted(run: RunId, model: u64, user: &str) -> [Event; 3] {
         reason: None,
         intended_use: None,
         limits: None,
+        evidence: None,
     };
-    let approved = PromotionApproved { request, approver: user.into(), reason: None };
+    let approved =
+        PromotionApproved { request, approver: user.into(), reason: None, evidence: None };
     let path = format!("models/production/{name}");
+    let digest = Digest::of(b"weights");
+    let id = MoveId([model as u8; 16]);
+    let planned = MovePlanned {
+        id,
+        purpose: MovePurpose::Promotion { request, run, name: name.clone() },
+        mode: MoveMode::Copy,
+        from: "experiments".into(),
+        to: path.clone(),
+        files: vec![MovedFile {
+            path: "model.safetensors".into(),
+            source: "model.safetensors".into(),
+            digest,
+            sha256: None,
+            bytes: 20_000_000,
+        }],
+    };
     let promoted = ModelPromoted {
         request,
         run,
@@ -376,15 +397,15 @@ fn promoted(run: RunId, model: u64, user: &str) -> [Event; 3] {
         path,
         files: vec![PromotedFile {
             path: "model.safetensors".into(),
-            digest: Digest::of(b"weights"),
+            digest,
             sha256: None,
             bytes: 20_000_000,
         }],
-        file_move: MoveId([model as u8; 16]),
+        file_move: id,
         policy_revision: 0,
         approvers: vec![user.into()],
     };
-    [requested.into(), approved.into(), promoted.into()]
+    (id, planned.into(), [requested.into(), approved.into(), promoted.into()])
 }
 
 fn points(step: u64) -> Event {

@@ -10,6 +10,9 @@
 
 mod claimed;
 mod forger;
+mod mutants;
+#[path = "../support/raw_log.rs"]
+mod raw_log;
 mod signed;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,6 +5,8 @@
 mod blocks;
 mod older;
 mod proofs;
+#[path = "../support/raw_log.rs"]
+mod raw_log;
 #[path = "../support/runs.rs"]
 #[allow(dead_code, reason = "not all of it is used")]
 mod runs;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use annals::base::{
-    CommandId, Direction, Env, InvocationId, MoveId, RequestId, RunId, Split, Timestamp, codec,
+    CommandId, Direction, Env, InvocationId, MoveId, RequestId, RunId, Split, Timestamp,
 };
 use annals::domain::file_move::{MoveEvent, MovePlanned, MovePurpose};
 use annals::domain::invocation::InvocationEvent;
@@ -17,25 +17,15 @@ use annals::domain::registry::{
 use annals::domain::run::{RunEvent, RunNoted, RunStarted};
 use annals::domain::workspace::ActorRegistered;
 use annals::domain::{
-    Envelope, EnvelopeRef, Event, Header, Identity, Kind, Payload, Provenance, StreamId, all_kinds,
-    kind_info, kind_named,
+    Envelope, Event, Header, Identity, Kind, Payload, Provenance, StreamId, all_kinds, kind_info,
+    kind_named,
 };
-use annals::store::{
-    Append, Author, Expected, Filter, MemoryIndex, Origin, State, Store, StoreError, WriteOptions,
-};
+use annals::store::{Append, Author, Expected, Filter, Origin, Store, StoreError, WriteOptions};
 use annals::verify::{Options, verify};
-use redb::{Database, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadableTable as _};
 
+use crate::raw_log::{self, TAIL};
 use crate::support::{root, unhex};
-
-const NAMES: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("names");
-const MOVES: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("open_moves");
-const COMMANDS: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("commands");
-const WRITERS: TableDefinition<'_, u64, u64> = TableDefinition::new("writers");
-const HEADS: TableDefinition<'_, &[u8; 17], (u64, u64, u64)> = TableDefinition::new("stream_heads");
-const INDEX: TableDefinition<'_, (&[u8; 17], u64), u64> = TableDefinition::new("stream_index");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const TAIL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tail");
 
 /// The bytes of a kind of event in a version that was written once, the last one at most.
 fn golden(kind: &str, version: u16) -> Stored {
@@ -252,8 +242,6 @@ fn second_version(tell: &mut dyn FnMut(StreamId, u64, &[Stored])) {
 }
 
 fn older_log(path: &Path, version: u16) -> Vec<(Kind, u16)> {
-    let mut state = State::default();
-    let mut index = MemoryIndex::default();
     let mut revisions: BTreeMap<[u8; 17], u64> = BTreeMap::new();
     let (mut rows, mut written) = (Vec::new(), Vec::new());
     for (at, (stream, actor, (kind, version, bytes))) in (0_u64..).zip(life(version)) {
@@ -281,54 +269,10 @@ fn older_log(path: &Path, version: u16) -> Vec<(Kind, u16)> {
             false => Payload::Inline(bytes),
         };
         let stored = Envelope::encode(header, payload).into_stored();
-        index.apply(&mut state, &EnvelopeRef::decode(&stored).unwrap()).unwrap();
         rows.push(stored);
         written.push((kind, version));
     }
-    let db = Database::create(path).unwrap();
-    let txn = db.begin_write().unwrap();
-    {
-        let mut meta = txn.open_table(META).unwrap();
-        meta.insert("format", codec::encode(&(1_u16, 0_u16)).as_slice()).unwrap();
-        meta.insert("state", codec::encode(&state).as_slice()).unwrap();
-        let mut tail = txn.open_table(TAIL).unwrap();
-        for (at, stored) in (0_u64..).zip(&rows) {
-            tail.insert(at, stored.as_slice()).unwrap();
-        }
-        let (mut heads, mut by_stream) =
-            (txn.open_table(HEADS).unwrap(), txn.open_table(INDEX).unwrap());
-        for (key, head) in &index.stream_heads {
-            heads.insert(key, (head.next, head.first, head.last)).unwrap();
-        }
-        for ((key, revision), at) in &index.stream_index {
-            by_stream.insert((key, *revision), *at).unwrap();
-        }
-        let (mut names, mut moves) =
-            (txn.open_table(NAMES).unwrap(), txn.open_table(MOVES).unwrap());
-        for ((tag, text), at) in &index.names {
-            names.insert((*tag, text.as_str()), *at).unwrap();
-        }
-        for (id, at) in &index.open_moves {
-            moves.insert(id, *at).unwrap();
-        }
-        let (mut commands, mut writers) =
-            (txn.open_table(COMMANDS).unwrap(), txn.open_table(WRITERS).unwrap());
-        for (id, at) in &index.commands {
-            commands.insert(id, *at).unwrap();
-        }
-        for (invocation, next) in &index.writers {
-            writers.insert(*invocation, *next).unwrap();
-        }
-        let headers = TableDefinition::<u64, &[u8]>::new("block_headers");
-        let blocks = TableDefinition::<(u64, u16), &[u8]>::new("blocks");
-        let tree = TableDefinition::<(u8, u64), &[u8; 32]>::new("tree");
-        let checkpoints = TableDefinition::<u64, &str>::new("checkpoints");
-        txn.open_table(headers).unwrap();
-        txn.open_table(blocks).unwrap();
-        txn.open_table(tree).unwrap();
-        txn.open_table(checkpoints).unwrap();
-    }
-    txn.commit().unwrap();
+    raw_log::write(path, (1, 0), &rows, &[]).unwrap();
     written
 }
 
