@@ -36,24 +36,24 @@ pub(in crate::app) fn violations<A: Access>(
 
 /// Judges a whole log, as of now or as of what the workspace looks back to.
 pub(in crate::app) struct Judge {
-    store: Store,
+    /// None where not even the file can be opened: what reads it past damage names that.
+    store: Option<Store>,
     views: Views,
     size: u64,
+    alone: bool,
 }
 
 impl Judge {
     /// Of the log of a workspace.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub(in crate::app) fn new(workspace: &Workspace) -> Result<Self> {
+    pub(in crate::app) fn new(workspace: &Workspace) -> Self {
+        let alone = workspace.scope.alone;
         // A reader past damage would pass over what is lost.
-        let store = match workspace.scope.alone {
-            true => Store::open_file(&workspace.store.path(), workspace.env.clone())?,
-            false => workspace.store.clone(),
+        let store = match alone {
+            true => Store::open_file(&workspace.store.path(), workspace.env.clone()).ok(),
+            false => Some(workspace.store.clone()),
         };
         let size = workspace.scope.size.unwrap_or(u64::MAX);
-        Ok(Self { store, views: workspace.views(), size })
+        Self { store, views: workspace.views(), size, alone }
     }
 
     /// Positions of the events that were not allowed; with `points` also among those of bulk
@@ -62,12 +62,14 @@ impl Judge {
     /// # Errors
     /// When the log cannot be read.
     pub(in crate::app) fn not_allowed(&self, points: bool) -> Result<BTreeSet<u64>> {
+        let Some(store) = &self.store else { return Ok(BTreeSet::new()) };
         let all = || -> Result<BTreeSet<u64>> {
-            let size = self.store.read(|log| Ok::<_, Error>(log.size()))?.min(self.size);
-            Ok(self.views.not_allowed(&self.store, size, points)?)
+            let size = store.read(|log| Ok::<_, Error>(log.size()))?.min(self.size);
+            Ok(self.views.not_allowed(store, size, points)?)
         };
         match all() {
-            Err(error) if error.kind == ErrorKind::Integrity => Ok(BTreeSet::new()),
+            // Whatever it is, who reads a copied log past damage meets it as well, and names it.
+            Err(error) if self.alone || error.kind == ErrorKind::Integrity => Ok(BTreeSet::new()),
             found => found,
         }
     }

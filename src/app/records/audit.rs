@@ -157,7 +157,7 @@ fn collect(
     let whole = store.read(|log| Ok::<_, Error>(log.size()))?;
     facts.size = size.map_or(whole, |size| size.min(whole));
     // They are named as such; nothing else follows from them.
-    let not_allowed = Judge::new(workspace)?.not_allowed(true)?;
+    let not_allowed = Judge::new(workspace).not_allowed(true)?;
     scan(store, 0..facts.size, &Filter::default(), |envelope| {
         if not_allowed.contains(&envelope.header.position) {
             return Ok(());

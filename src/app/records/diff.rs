@@ -107,7 +107,7 @@ pub fn log_difference(
 fn picture(workspace: &Workspace, from: u64, to: u64) -> Result<Picture> {
     let mut touched: BTreeSet<StreamId> = BTreeSet::new();
     let mut measured: BTreeSet<StreamId> = BTreeSet::new();
-    let not_allowed = Judge::new(workspace)?.not_allowed(true)?;
+    let not_allowed = Judge::new(workspace).not_allowed(true)?;
     let allowed = |header: &Header| !not_allowed.contains(&header.position);
     scan(&workspace.store, from..to, &Filter::default(), |envelope| {
         let stream = envelope.header.stream;

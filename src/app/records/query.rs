@@ -137,7 +137,7 @@ fn log_source(workspace: &Workspace) -> Result<Arc<LogSource>> {
         size: records::log_size(workspace)?,
         actors: Mutex::default(),
         people: workspace.store.read(people)?,
-        judge: Judge::new(workspace)?,
+        judge: Judge::new(workspace),
         not_allowed: Default::default(),
         failed: Mutex::default(),
     }))
