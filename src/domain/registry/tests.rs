@@ -399,10 +399,13 @@ proptest::proptest! {
     }
 }
 
+/// What changes, how, and whether an approval from before counts all the same.
+type Change = (&'static str, fn(&mut Table), bool);
+
 /// Whatever a promotion rests on: when it changes, what was approved before counts no more.
 #[test]
 fn an_approval_covers_what_was_there() {
-    let changes: [(&str, fn(&mut Table), bool); 7] = [
+    let changes: [Change; 7] = [
         ("nothing", |_| {}, true),
         ("the rules about promotions", |table| table.promotion_revision = 4, false),
         ("the weights", |table| file(table, "weights", 2), false),
