@@ -9,7 +9,7 @@ use crate::domain::run::RunEvent;
 use crate::domain::workspace::WorkspaceEvent;
 
 /// Kinds whose events name files.
-pub(in crate::app) const WITH_FILES: [Kind; 12] = [
+pub(in crate::app) const WITH_FILES: [Kind; 13] = [
     RunEvent::STARTED,
     RunEvent::CHECKPOINT_SAVED,
     RunEvent::CHECKPOINT_PRUNED,
@@ -18,6 +18,7 @@ pub(in crate::app) const WITH_FILES: [Kind; 12] = [
     RunEvent::ARCHIVED,
     RunEvent::RESTORED,
     RunEvent::REPRODUCED,
+    RegistryEvent::REQUESTED,
     RegistryEvent::PROMOTED,
     RegistryEvent::FOUND_DAMAGED,
     MoveEvent::PLANNED,

@@ -17,12 +17,12 @@ use crate::app::workspace::redact::RedactedBy;
 use crate::app::{Error, ErrorKind, Result, Workspace, records};
 use crate::base::suggest::nearest;
 use crate::base::{InvocationId, RunId, Timestamp};
-use crate::domain::IdentityLevel;
 use crate::domain::history::{People, is_proven};
 use crate::domain::invocation::{InvocationEvent, Outcome};
 use crate::domain::registry::RegistryEvent;
 use crate::domain::workspace::WorkspaceEvent;
 use crate::domain::{Envelope, Event, Header, Kind, StreamType, all_kinds};
+use crate::domain::{Identity, IdentityLevel};
 use crate::store::{Filter, Reader, StoreError, TAG_ACTOR};
 
 /// What to show of the log; the default is all of it.
@@ -419,12 +419,15 @@ impl Names {
 
     /// How far it is proven who appended an event that was allowed.
     pub(in crate::app) fn identity(&mut self, log: &Reader, header: &Header) -> IdentityLevel {
-        IdentityLevel::signed(self.people(log).signed(header))
+        // Who is known may be among what is lost, and is read only where it matters.
+        let signed = header.identity != Identity::Claimed && self.people(log).signed(header);
+        IdentityLevel::signed(signed)
     }
 
     /// Whether an event is signed by its author, with a key that counted then.
     fn fits(&mut self, log: &Reader, envelope: &Envelope) -> bool {
-        is_proven(self.people(log), log, &envelope.header, &|| envelope.payload.digest())
+        envelope.header.identity != Identity::Claimed
+            && is_proven(self.people(log), log, &envelope.header, &|| envelope.payload.digest())
     }
 
     /// Who is known; nobody where that is lost.
