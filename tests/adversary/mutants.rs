@@ -114,7 +114,8 @@ fn mutate(events: &mut Vec<Told>, dice: &mut Dice) -> String {
             "left out"
         }
         1 => {
-            let again = events[at].clone();
+            let mut again = events[at].clone();
+            again.0.command = None;
             events.insert(other.max(at), again);
             "told twice"
         }
@@ -288,6 +289,7 @@ fn a_mutant_in_the_tail_decides_nothing_or_is_named() {
             }
             // Every use of a verb had ended.
             told.0.invocation = None;
+            told.0.command = None;
             told.0.position = u64::MAX;
             what = format!("{what} {} in {}", told.0.kind.name(), told.0.stream);
         }
@@ -295,4 +297,6 @@ fn a_mutant_in_the_tail_decides_nothing_or_is_named() {
         what
     });
     println!("in the tail: {fates:?}");
+    let tried = |fate| fates.get(&fate).copied().unwrap_or(0);
+    assert!(tried(Fate::Same) > count() && tried(Fate::NoLog) < count() / 2, "{fates:?}");
 }

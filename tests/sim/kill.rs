@@ -14,7 +14,7 @@ use annals::store::{Append, Store, StoreError, WriteOptions};
 use annals::verify::{Options, verify};
 
 use crate::history::{append, begin};
-use crate::world::{ORIGIN, numbered, numbers, signer};
+use crate::world::{ORIGIN, begin_run, numbered, numbers, signer};
 
 const WRITERS: u64 = 4;
 const APPENDS: u64 = 1_000;
@@ -81,6 +81,7 @@ fn log_6_nothing_acknowledged_is_lost_to_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::create(dir.path(), Env::system()).unwrap();
     begin(&store, ORIGIN, &signer());
+    (0..WRITERS).for_each(|writer| begin_run(&store, run_of(writer)));
     let (sender, said) = channel();
     let mut chance = Stream::new(&[5]);
     let mut acknowledged: BTreeMap<u64, u64> = (0..WRITERS).map(|writer| (writer, 0)).collect();

@@ -4,8 +4,11 @@ use annals::base::{Direction, RunId, Timestamp};
 use annals::domain::Event;
 use annals::domain::metric::{MetricBatch, MetricKey, MetricPoint};
 use annals::domain::run::{MetricsRecorded, RunEvent};
-use annals::store::{Reader, StoreError};
+use annals::store::{Reader, Store, StoreError, WriteOptions};
 use annals::tlog::NoteSigner;
+
+use crate::history::append;
+use crate::runs;
 
 pub const ORIGIN: &str = "annals/sim";
 
@@ -27,14 +30,25 @@ pub fn numbered(number: u64, points: u64) -> Event {
     MetricsRecorded { attempt: 1, batch: MetricBatch::new(vec![key], &points) }.into()
 }
 
-/// The numbers of a stream's events, in the order of the log.
+/// The numbers of a run's events, but for its beginning, in the order of the log.
 pub fn numbers(log: &Reader, run: RunId) -> Result<Vec<u64>, StoreError> {
     let events = log.events(0..log.size(), &annals::store::Filter::stream(run.into()))?;
     let number = |event: &annals::domain::Envelope| match event.event() {
+        Ok(Event::Run(RunEvent::Started(_))) => None,
         Ok(Event::Run(RunEvent::MetricsRecorded(recorded))) => {
-            recorded.batch.points().next().map_or(u64::MAX, |point| point.step)
+            Some(recorded.batch.points().next().map_or(u64::MAX, |point| point.step))
         }
-        _ => u64::MAX,
+        _ => Some(u64::MAX),
     };
-    Ok(events.iter().map(number).collect())
+    Ok(events.iter().filter_map(number).collect())
+}
+
+/// The first event of a run, which takes in numbers from then on.
+pub fn begin_run(store: &Store, run: RunId) {
+    let started = [runs::started(run, format!("numbers_{run}"), 0)];
+    let begun = store.write(&WriteOptions::interactive("sim", Some(&signer())), |w| {
+        w.append(&append(run.into(), &started))?;
+        Ok::<_, StoreError>(())
+    });
+    begun.unwrap();
 }
