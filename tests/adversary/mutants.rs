@@ -70,7 +70,7 @@ fn numbered(events: &[Told]) -> Vec<Vec<u8>> {
     let mut moved: BTreeMap<u64, u64> = BTreeMap::new();
     let (mut revisions, mut sequences) = (BTreeMap::new(), BTreeMap::new());
     let mut rows = vec![];
-    let mut recorded = events[0].0.recorded;
+    let mut recorded = events[0].0.recorded.plus_nanos(-1);
     for (at, (header, payload)) in (0_u64..).zip(events) {
         moved.entry(header.position).or_insert(at);
         let to = |from: u64| moved.get(&from).copied().unwrap_or(from);
@@ -78,7 +78,7 @@ fn numbered(events: &[Told]) -> Vec<Vec<u8>> {
             let next = map.entry(key).or_default();
             std::mem::replace(next, *next + 1)
         };
-        recorded = recorded.max(header.recorded);
+        recorded = header.recorded.max(recorded.plus_nanos(1));
         let invocation = header.invocation.map(to);
         let sequence = invocation.map(|invocation| {
             let next = sequences.entry(invocation).or_insert(0_u64);
