@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::app::core::workspace::Warnings;
 use crate::app::{Error, ErrorKind, Result, Workspace};
 use crate::domain::history::{History, KnownKey, People, Violation};
 use crate::domain::workspace::WorkspaceStream;
@@ -41,6 +42,7 @@ pub(in crate::app) struct Judge {
     views: Views,
     size: u64,
     alone: bool,
+    warnings: Warnings,
 }
 
 impl Judge {
@@ -53,23 +55,32 @@ impl Judge {
             false => Some(workspace.store.clone()),
         };
         let size = workspace.scope.size.unwrap_or(u64::MAX);
-        Self { store, views: workspace.views(), size, alone }
+        let (views, warnings) = (workspace.views(), workspace.warnings.clone());
+        Self { store, views, size, alone, warnings }
     }
 
     /// Positions of the events that were not allowed; with `points` also among those of bulk
-    /// kinds. None where the log is damaged: without what is lost, nobody can judge the rest.
+    /// kinds. None where the log is damaged, with a warning: without what is lost, nobody can judge
+    /// the rest.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub(in crate::app) fn not_allowed(&self, points: bool) -> Result<BTreeSet<u64>> {
-        let Some(store) = &self.store else { return Ok(BTreeSet::new()) };
         let all = || -> Result<BTreeSet<u64>> {
+            let damaged = || Error::new(ErrorKind::Integrity, "the log cannot be opened");
+            let store = self.store.as_ref().ok_or_else(damaged)?;
             let size = store.read(|log| Ok::<_, Error>(log.size()))?.min(self.size);
             Ok(self.views.not_allowed(store, size, points)?)
         };
         match all() {
-            // Whatever it is, who reads a copied log past damage meets it as well, and names it.
-            Err(error) if self.alone || error.kind == ErrorKind::Integrity => Ok(BTreeSet::new()),
+            Err(error) if self.alone || error.kind == ErrorKind::Integrity => {
+                self.warnings.push(
+                    "the log is damaged: nobody can check which of its events were allowed, and \
+                     the answer is made from all that can be read; `annals verify` names the damage"
+                        .to_owned(),
+                );
+                Ok(BTreeSet::new())
+            }
             found => found,
         }
     }

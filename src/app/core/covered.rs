@@ -14,8 +14,8 @@ type Uncovered = BTreeMap<(String, bool), u64>;
 
 impl Workspace {
     /// The key that signs the next log checkpoint, if one does. Whoever signs vouches for the order
-    /// and the bytes of everything before: what others appended, or somebody who only claimed a
-    /// name, is told; where the policy wants only signed events covered, it stays unsigned.
+    /// and the bytes of everything before: a warning counts what others appended, or somebody who
+    /// only claimed a name. Where the policy allows only signed events, none is signed.
     ///
     /// # Errors
     /// When the log cannot be read.

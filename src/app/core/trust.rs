@@ -31,7 +31,7 @@ pub(in crate::app) struct LogBeginning {
     pub(in crate::app) began: Timestamp,
 }
 
-/// How this user stands to the log of a workspace.
+/// Whether this user trusts the log of a workspace, and why.
 #[derive(Clone, Debug)]
 pub(in crate::app) enum LogTrust {
     /// The key that it began with is pinned.
@@ -55,7 +55,7 @@ pub(in crate::app) struct TrustCell {
 }
 
 impl Workspace {
-    /// How this user stands to the log, read once.
+    /// Whether this user trusts the log, read once.
     ///
     /// # Errors
     /// When the log is busy; when keys or pins cannot be read.

@@ -179,7 +179,7 @@ fn supervise(
     Ok(Executed { run, experiment_id, status, metrics: state.metrics, notes })
 }
 
-/// What is to be said before the end of the run is recorded, which may have to wait.
+/// Reports, before the end of the run is recorded, why that may have to wait.
 fn tell_late(session: &Session<'_>, cut_off: bool, tell: &mut dyn FnMut(&str)) {
     if let Err(error) = session.store().read(|_| Ok::<_, Error>(()))
         && error.kind == ErrorKind::Io
