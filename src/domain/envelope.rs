@@ -353,10 +353,7 @@ impl<'a> PayloadRef<'a> {
             Self::Salted { salt, bytes } => (salt, bytes),
             Self::Redacted { masked, .. } => return masked.digest,
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"annals/payload/v1").update(&[u8::from(!salt.is_empty())]);
-        hasher.update(salt).update(bytes);
-        Digest(*hasher.finalize().as_bytes())
+        Digest::of_parts(&[b"annals/payload/v1", &[u8::from(!salt.is_empty())], salt, bytes])
     }
 
     /// The event's bytes; with placeholders where texts were redacted.
@@ -398,9 +395,7 @@ impl<'a> PayloadRef<'a> {
 
 /// The leaf data of an event: what the log's tree commits to (LOG-3).
 pub fn leaf_data(header_bytes: &[u8], payload_digest: &Digest) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"annals/leaf/v1").update(header_bytes).update(&payload_digest.0);
-    Digest(*hasher.finalize().as_bytes())
+    Digest::of_parts(&[b"annals/leaf/v1", header_bytes, &payload_digest.0])
 }
 
 /// What an actor signs: everything about the event that is known before it has a position.
@@ -483,6 +478,21 @@ impl Envelope {
     }
 }
 
+/// Where the parts of a stored event are: its event's bytes come last.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    header_len: usize,
+    bytes_at: usize,
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Inline,
+    Salted([u8; 16]),
+    Redacted(Box<Masked>),
+}
+
 /// One stored event, read in place: what scans hand out.
 #[derive(Clone, Debug)]
 pub struct EnvelopeRef<'a> {
@@ -505,22 +515,27 @@ impl<'a> EnvelopeRef<'a> {
         Ok(Self { header, payload, stored, header_len })
     }
 
-    /// The header with its length in bytes, to be [rejoined](Self::rejoin) with the stored bytes.
-    pub(crate) fn into_header(self) -> (Header, usize) {
-        (self.header, self.header_len)
+    /// The header, and where the rest is, to be [rejoined](Self::rejoin) with the stored bytes.
+    pub(crate) fn into_parts(self) -> (Header, Parts) {
+        let form = match self.payload {
+            PayloadRef::Inline(_) => Form::Inline,
+            PayloadRef::Salted { salt, .. } => Form::Salted(salt),
+            PayloadRef::Redacted { masked, .. } => Form::Redacted(Box::new(masked)),
+        };
+        let bytes_at = self.stored.len() - self.payload.bytes().len();
+        (self.header, Parts { header_len: self.header_len, bytes_at, form })
     }
 
-    /// What [`decode`](Self::decode) gave, from its header and the same stored bytes.
-    ///
-    /// # Errors
-    /// Never for what [`decode`](Self::decode) accepted.
-    pub(crate) fn rejoin(
-        header: Header,
-        header_len: usize,
-        stored: &'a [u8],
-    ) -> Result<Self, codec::CodecError> {
-        let payload = codec::decode_borrowed(&stored[header_len..])?;
-        Ok(Self { header, payload, stored, header_len })
+    /// What [`decode`](Self::decode) gave, from its parts and the same stored bytes, which are not
+    /// read: they may have left the processor's cache.
+    pub(crate) fn rejoin(header: &Header, parts: &Parts, stored: &'a [u8]) -> Self {
+        let bytes = stored.get(parts.bytes_at..).unwrap_or_default();
+        let payload = match &parts.form {
+            Form::Inline => PayloadRef::Inline(bytes),
+            Form::Salted(salt) => PayloadRef::Salted { salt: *salt, bytes },
+            Form::Redacted(masked) => PayloadRef::Redacted { masked: **masked, bytes },
+        };
+        Self { header: header.clone(), payload, stored, header_len: parts.header_len }
     }
 
     /// The stored bytes.

@@ -38,6 +38,7 @@ pub(in crate::domain) use self::kind::Fold;
 pub use self::kind::{Class, DecodeError, Event, KindInfo, all_kinds, kind_info, kind_named};
 pub use blobs::{BlobUse, BlobUses, HOLDING};
 pub use decider::{Decider, fold};
+pub(crate) use envelope::Parts;
 pub use envelope::{
     AHEAD_NS_MIN, Envelope, EnvelopeRef, Header, Kind, Masked, Payload, PayloadRef, Provenance,
     StreamId, StreamType, leaf_data, signing_message,

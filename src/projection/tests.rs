@@ -7,7 +7,7 @@ use crate::domain::registry::{RegistryCommand, RegistryFacts, RegistryState, Reg
 use crate::domain::run::{
     Category, DataRecord, Ending, Environment, MetricsRecorded, Reproduction, RunCommand, RunEdit,
     RunEvidence, RunFacts, RunFailed, RunInterrupted, RunOutcome, RunStart, RunState, RunStream,
-    StoredFile, UnrecordedReason, UnrecordedSeries, UnrecordedValues,
+    StoredFile, Teller, UnrecordedReason, UnrecordedSeries, UnrecordedValues,
 };
 use crate::domain::workspace::ActorRegistered;
 use crate::domain::{Decider as _, Event, Provenance, StreamId, fold};
@@ -315,7 +315,7 @@ proptest::proptest! {
         let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
         let ann = [ActorRegistered { name: "ann".into() }.into()];
         append(&store, StreamId::WORKSPACE, &ann, Origin::This);
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by((0, "ann"));
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(Teller { actor: 0, name: "ann", signs: false });
         let start = RunCommand::Start(Box::new(begins(run)), None);
         let commands = steps.into_iter().map(|(what, n)| next_command(what, n));
         let mut decided = RunState::default();

@@ -17,7 +17,7 @@ use bincode::{Decode, Encode};
 use super::StoreError;
 use crate::base::Timestamp;
 use crate::base::limits::{BLOCK_BYTES_MAX, BLOCK_EVENTS_MAX};
-use crate::domain::{EnvelopeRef, Header, Kind, StreamId};
+use crate::domain::{EnvelopeRef, Header, Kind, Parts, StreamId};
 use crate::tlog::{Frontier, Hash, leaf_hash};
 
 /// Level of the largest block in the tree.
@@ -82,7 +82,7 @@ pub fn seal_count(first: u64, tail_bytes: u64, lengths: &[u64]) -> Option<u64> {
 impl BlockHeader {
     /// The header of a block with these events, whose raw form takes `raw_bytes`.
     pub(super) fn describing(
-        events: &[(Header, usize)],
+        events: &[(Header, Parts)],
         leaves: &[Hash],
         raw_bytes: usize,
     ) -> Self {
@@ -130,7 +130,7 @@ pub(super) fn seal(first: u64, events: &[Vec<u8>]) -> Result<(BlockHeader, Vec<u
         raw.extend(event);
         let event = EnvelopeRef::decode(event).map_err(StoreError::malformed(position))?;
         leaves.push(leaf_hash(&event.leaf_data().0));
-        headers.push(event.into_header());
+        headers.push(event.into_parts());
     }
     let packed = zstd::bulk::compress(&raw, ZSTD_LEVEL)
         .map_err(StoreError::io(format!("compress the block at {first}")))?;

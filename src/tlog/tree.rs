@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bincode::{Decode, Encode};
+use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
 
 use crate::base::Digest;
@@ -25,16 +26,53 @@ impl fmt::Debug for Hash {
 
 /// Hashes a leaf: SHA-256(0x00 || data).
 pub fn leaf_hash(data: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
+    // Leaves of a log are short: one block, with the bits counted at its end.
+    let mut block = [0; 64];
+    match block[..56].get_mut(1..data.len() + 2) {
+        Some(room) => {
+            let (text, end) = room.split_at_mut(data.len());
+            text.copy_from_slice(data);
+            end[0] = 0x80;
+            block[56..].copy_from_slice(&(8 * (data.len() as u64 + 1)).to_be_bytes());
+            of_blocks(&[block])
+        }
+        None => Hash(Sha256::new().chain_update([0]).chain_update(data).finalize().into()),
+    }
 }
 
 /// Hashes an inner node: SHA-256(0x01 || left || right).
 pub fn node_hash(left: Hash, right: Hash) -> Hash {
-    // In one piece: most of the hashes of a log are these.
-    let mut node = [1; 65];
-    node[1..33].copy_from_slice(&left.0);
-    node[33..].copy_from_slice(&right.0);
-    Hash(Sha256::digest(node).into())
+    // Most of the hashes of a log are these: 65 bytes in two blocks, with the bits counted at the
+    // end, as FIPS 180-4 pads them.
+    let mut blocks = [[0; 64]; 2];
+    blocks[0][0] = 1;
+    blocks[0][1..33].copy_from_slice(&left.0);
+    blocks[0][33..].copy_from_slice(&right.0[..31]);
+    blocks[1][0] = right.0[31];
+    blocks[1][1] = 0x80;
+    blocks[1][56..].copy_from_slice(&(8_u64 * 65).to_be_bytes());
+    of_blocks(&blocks)
+}
+
+/// SHA-256 of what was padded to whole blocks (FIPS 180-4, 5.1.1).
+fn of_blocks(blocks: &[[u8; 64]]) -> Hash {
+    // FIPS 180-4, 5.3.3.
+    let mut state = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    compress256(&mut state, blocks);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.chunks_exact_mut(4).zip(state) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    Hash(hash)
 }
 
 /// The root of a tree without leaves: SHA-256 of nothing.
@@ -136,6 +174,18 @@ mod tests {
         (0..text.len() / 2)
             .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
             .collect()
+    }
+
+    #[test]
+    fn short_texts_are_padded_as_sha_256_pads_them() {
+        let bytes: Vec<u8> = (1..=200).collect();
+        for len in 0..bytes.len() {
+            let whole = [&[0], &bytes[..len]].concat();
+            assert_eq!(leaf_hash(&bytes[..len]).0[..], Sha256::digest(&whole)[..], "{len} bytes");
+        }
+        let (left, right) = (leaf_hash(b"left"), leaf_hash(b"right"));
+        let whole = [&[1], &left.0[..], &right.0].concat();
+        assert_eq!(node_hash(left, right).0[..], Sha256::digest(&whole)[..]);
     }
 
     #[test]

@@ -150,28 +150,30 @@ impl<'a> Check<'a> {
         });
         if whole {
             match log.digest_tail() {
-                Ok(mut tail) => self.block(&mut tail),
+                Ok(tail) => self.block(&tail),
                 Err(_) => self.event_by_event(log.state().sealed..u64::MAX),
             };
         }
         self.check_signatures();
         self.findings.extend(self.redactions.check(&self.identities, self.options.key.as_ref()));
-        self.findings.extend(self.history.violations().iter().map(Finding::not_allowed));
+        let history = std::mem::replace(&mut self.history, History::whole());
+        self.findings.extend(history.violations().iter().map(Finding::not_allowed));
+        // Freeing what is known of every run takes a while, and nothing waits for it.
+        std::thread::spawn(move || drop(history));
         self.index.finalize();
         Ok(())
     }
 
     /// Takes in the events of one block or of the tail.
     /// False when nothing after it follows any more.
-    fn block(&mut self, block: &mut Digested) -> bool {
+    fn block(&mut self, block: &Digested) -> bool {
         let first = block.first();
-        let broken = block.events(|event| {
-            let at = event.header.position;
+        let broken = block.events(|event, named| {
             self.index.follow(&mut self.state, first + self.inside, event)?;
             self.inside += 1;
             self.lengths.push(event.weight());
             self.seal();
-            self.check_references(at, event);
+            self.check_references(event, named);
             Ok(())
         });
         let taken = std::mem::take(&mut self.inside);
@@ -207,7 +209,8 @@ impl<'a> Check<'a> {
             self.seal();
             self.state.frontier.push(leaf_hash(&event.leaf_data().0));
             self.note_root();
-            self.check_references(event.header.position, event);
+            let named = (!is_bulk(event)).then(|| event.event_without_settings().ok()).flatten();
+            self.check_references(event, named.as_ref());
             Ok::<(), StoreError>(())
         });
         if let Err(error) = &scanned {
@@ -234,28 +237,26 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Keys, signatures and blobs that events name.
-    fn check_references(&mut self, at: u64, event: &EnvelopeRef<'_>) {
+    /// Keys, signatures and blobs that events name, and whether the event was allowed. `named` is
+    /// what happened; none for points, which are judged by their header, and for what no version
+    /// up to this one can decode.
+    fn check_references(&mut self, event: &EnvelopeRef<'_>, named: Option<&Event>) {
         let header = &event.header;
         self.redactions.visit(event);
         if self.identities.signed(event) {
             self.check_signatures();
         }
-        // Points are many, and are judged by their header.
-        let bulk = kind_info(header.kind).is_none_or(|info| info.class == Class::Bulk);
-        let named = (!bulk).then(|| event.event_without_settings().ok()).flatten();
         let digest = || event.payload.digest();
         // What cannot be read is found as damage.
-        let _ = self.history.admit(self.log, header, digest, named.as_ref());
-        if let Some(named) = &named {
-            self.blobs.apply(at, header.stream.entity, named);
-        }
+        let _ = self.history.admit(self.log, header, digest, named);
+        let Some(named) = named else { return };
+        self.blobs.apply(header.position, header.stream.entity, named);
         match named {
-            Some(Event::Workspace(WorkspaceEvent::TextRedacted(redacted))) => {
-                self.redactions.register_redaction(header, redacted);
+            Event::Workspace(WorkspaceEvent::TextRedacted(redacted)) => {
+                self.redactions.register_redaction(header, redacted.clone());
             }
-            Some(Event::Workspace(named)) => {
-                let wrong = self.identities.register_key(header, &named, &self.state.origin);
+            Event::Workspace(named) => {
+                let wrong = self.identities.register_key(header, named, &self.state.origin);
                 self.findings.extend(wrong);
             }
             _ => {}
@@ -304,7 +305,7 @@ impl<'a> Check<'a> {
             stored.retain(|(level, index), _| (index + 1) << level <= reached);
         }
         if let Some((key, expected, found)) = first_difference(nodes, &stored) {
-            let (level, index) = key;
+            let (level, index) = *key;
             let what = format!("node {index} of tree level {level}");
             let finding = Finding::at(index << level, what);
             self.findings.push(Finding {
@@ -469,6 +470,11 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Whether an event is of a kind of which there are many; a kind of a later version may be.
+fn is_bulk(event: &EnvelopeRef<'_>) -> bool {
+    kind_info(event.header.kind).is_none_or(|info| info.class == Class::Bulk)
+}
+
 /// What is wrong with a blob: that it cannot be read, has other bytes than its name says, or
 /// another SHA-256 than an event says.
 fn blob_findings(blobs: &Blobs, digest: Digest, named: &BlobUse) -> Vec<Finding> {
@@ -491,12 +497,15 @@ fn blob_findings(blobs: &Blobs, digest: Digest, named: &BlobUse) -> Vec<Finding>
 }
 
 /// The first key whose values differ, with both.
-fn first_difference<'m, K: Ord + Copy, V: PartialEq>(
+fn first_difference<'m, K: Ord, V: PartialEq>(
     expected: &'m BTreeMap<K, V>,
     found: &'m BTreeMap<K, V>,
-) -> Option<(K, Option<&'m V>, Option<&'m V>)> {
+) -> Option<(&'m K, Option<&'m V>, Option<&'m V>)> {
+    if expected == found {
+        return None;
+    }
     let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
-    let pairs = keys.into_iter().map(|key| (*key, expected.get(key), found.get(key)));
+    let pairs = keys.into_iter().map(|key| (key, expected.get(key), found.get(key)));
     pairs.into_iter().find(|(_, expected, found)| expected != found)
 }
 
@@ -505,8 +514,6 @@ fn row<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     expected: &BTreeMap<K, V>,
     found: &BTreeMap<K, V>,
 ) -> Option<String> {
-    let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
-    let mut pairs = keys.into_iter().map(|key| (key, expected.get(key), found.get(key)));
-    let (key, expected, found) = pairs.find(|(_, expected, found)| expected != found)?;
+    let (key, expected, found) = first_difference(expected, found)?;
     Some(format!("row {key:?}: {expected:?} expected, found {found:?}"))
 }

@@ -91,6 +91,7 @@ fn started() -> RunStarted {
         },
         trainer: "annals-engine 0.1.0".into(),
         unstated: std::collections::BTreeSet::new(),
+        points_signed: true,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn started(run: RunId, experiment_id: String, n: u64) -> Event {
         },
         trainer: "engine".into(),
         unstated: std::collections::BTreeSet::new(),
+        points_signed: false,
     }
     .into()
 }

@@ -11,7 +11,7 @@ use crate::base::{CommandId, InvocationId, RunId, Timestamp};
 use crate::domain::invocation::{InvocationCommand, InvocationStream, Outcome, StartedVerb};
 use crate::domain::policy::{PolicyState, PolicyStream};
 use crate::domain::registry::{RegistryState, RegistryStream};
-use crate::domain::run::{RunState, RunStream};
+use crate::domain::run::{RunState, RunStream, Teller};
 use crate::domain::workspace::{WorkspaceCommand, WorkspaceState, WorkspaceStream};
 use crate::domain::{Decider, Event, Header, Identity, Provenance};
 use crate::store::{
@@ -76,9 +76,9 @@ impl<'a, 't> Tx<'a, 't> {
         self.actor
     }
 
-    /// That, and their name.
-    pub fn teller(&self) -> (u64, &'a str) {
-        (self.actor, self.name)
+    /// Who tells facts of a run.
+    pub fn teller(&self) -> Teller<'a> {
+        Teller { actor: self.actor, name: self.name, signs: self.key.is_some() }
     }
 
     /// Puts other stored bytes in the place of events; inside [`Workspace::rewrite`] alone.
@@ -340,7 +340,7 @@ impl Session<'_> {
     }
 
     /// What signs events, and where the log has it: the caller's own key only.
-    fn key(&self) -> Option<(u64, &NoteSigner)> {
+    pub(in crate::app) fn key(&self) -> Option<(u64, &NoteSigner)> {
         self.key.as_ref().and_then(|(at, signer)| at.map(|at| (at, signer)))
     }
 

@@ -147,7 +147,7 @@ impl Recorder<'_> {
                 author: Author {
                     actor: Origin::At(self.session.actor),
                     invocation: Some(Origin::At(self.session.invocation)),
-                    key: None,
+                    key: self.session.key().filter(|_| self.state.points_signed),
                 },
                 sequence: Some(sequence),
                 command: None,

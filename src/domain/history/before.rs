@@ -22,17 +22,35 @@ impl History {
             let all = if first { vec![] } else { past.stream(stream)? };
             let told = self.is_told(stream);
             let queue = all.into_iter().filter(|e| !told || e.header.position < header.position);
-            self.runs.insert(run, RunRecord::after(queue.collect()));
+            self.runs.insert(run, Box::new(RunRecord::after(queue.collect())));
         }
         while let Some(next) = self.next_of(run, header.position) {
             let Ok(Event::Run(event)) = next.event() else { continue };
             let digest = || next.payload.digest();
             let nothing = RunRecord::default();
-            let record = self.runs.get(&run).unwrap_or(&nothing);
+            let record = self.runs.get(&run).map_or(&nothing, |record| &**record);
             if self.judge_run(past, record, &next.header, &digest, Some(&event)).is_ok() {
                 self.runs.entry(run).or_default().take(&next.header, &digest, &event);
             }
         }
+        Ok(())
+    }
+
+    /// Reads the results and files of a run of which an outline is known.
+    pub(super) fn complete<P: Past>(
+        &mut self,
+        past: &P,
+        run: RunId,
+        header: &Header,
+    ) -> Result<(), P::Error> {
+        if self.runs.get(&run).is_none_or(|record| !record.outline) {
+            return Ok(());
+        }
+        let refused = |at| self.violations.binary_search_by_key(&at, |v| v.position).is_ok();
+        let all = past.stream(run.into())?.into_iter();
+        let before = all.filter(|e| e.header.position < header.position);
+        let allowed = before.filter(|e| !refused(e.header.position)).collect();
+        self.runs.insert(run, Box::new(RunRecord::after(allowed)));
         Ok(())
     }
 

@@ -22,8 +22,8 @@ impl Recording {
 }
 
 /// Refuses an event that could not have been decided here by its author. `event` is none for
-/// points, which are many: they are judged by their header. What a trainer says while it runs need
-/// not be signed.
+/// points, which are many: they are judged by their header. What a trainer says while it runs is
+/// signed if the run began so.
 ///
 /// # Errors
 /// The rule that is not met.
@@ -37,7 +37,7 @@ pub(in crate::domain) fn admits(
     let Recording { signed, .. } = recording;
     let Some(event) = event else {
         state.must_run()?;
-        return recorded(state, author, recording.unless(while_it_runs(author.provenance)));
+        return recorded(state, author, recording.unless(while_it_runs(state, author)));
     };
     match event {
         RunEvent::Started(started) => match state.status {
@@ -53,7 +53,7 @@ pub(in crate::domain) fn admits(
         | RunEvent::CheckpointSaved(_)
         | RunEvent::CheckpointPruned(_) => {
             state.must_run()?;
-            recorded(state, author, recording.unless(while_it_runs(author.provenance)))
+            recorded(state, author, recording.unless(while_it_runs(state, author)))
         }
         RunEvent::ArtifactStored(_) | RunEvent::Finished(_) | RunEvent::Failed(_) => {
             state.must_run()?;
@@ -115,9 +115,11 @@ pub(in crate::domain) fn admits(
     }
 }
 
-/// What a trainer says while it runs is not signed: there is too much of it.
-fn while_it_runs(provenance: Provenance) -> bool {
-    matches!(provenance, Provenance::Engine | Provenance::Supervised)
+/// Whether a trainer says it while it runs, and its run does not sign that: runs that began before
+/// `run.started` told so.
+fn while_it_runs(state: &RunState, author: &Author<'_>) -> bool {
+    let trainer = matches!(author.provenance, Provenance::Engine | Provenance::Supervised);
+    trainer && !state.points_signed
 }
 
 fn recorded(state: &RunState, author: &Author<'_>, recording: Recording) -> Result<(), Rejection> {

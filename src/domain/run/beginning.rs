@@ -40,6 +40,7 @@ impl<C> Decode<C> for Beginning {
             environment: Decode::decode(from)?,
             trainer: Decode::decode(from)?,
             unstated: Decode::decode(from)?,
+            points_signed: Decode::decode(from)?,
         }))
     }
 }
@@ -62,7 +63,7 @@ fn skip_pairs<D: Decoder>(from: &mut D) -> Result<BTreeMap<String, String>, Deco
 mod tests {
     use super::*;
 
-    const GOLDEN: &str = include_str!("../../../tests/golden/bytes/run.started.v3.hex");
+    const GOLDEN: &str = include_str!("../../../tests/golden/bytes/run.started.v4.hex");
 
     #[test]
     fn all_but_the_settings_is_read() {

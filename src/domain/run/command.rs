@@ -207,7 +207,7 @@ pub struct Reproduction {
 
 impl RunStart {
     /// The event that the first attempt begins with.
-    pub fn started(self) -> RunStarted {
+    pub fn started(self, points_signed: bool) -> RunStarted {
         let Self { run, name, experiment_id, folder, description, tags, config_name, .. } = self;
         let Self { config, parameters, seed, data, environment, trainer, unstated, .. } = self;
         RunStarted {
@@ -226,6 +226,7 @@ impl RunStart {
             environment,
             trainer,
             unstated,
+            points_signed,
         }
     }
 }

@@ -19,8 +19,19 @@ pub struct RunFacts<'a> {
     pub policy_revision: u64,
     /// How what is asked comes to the log.
     pub provenance: Provenance,
-    /// Position and name of the actor who tells facts of a run that may be somebody else's.
-    pub teller: Option<(u64, &'a str)>,
+    /// The actor who tells facts of a run that may be somebody else's.
+    pub teller: Option<Teller<'a>>,
+}
+
+/// Who tells facts of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Teller<'a> {
+    /// Position of the event that registered them.
+    pub actor: u64,
+    /// Their name.
+    pub name: &'a str,
+    /// Whether what they tell is signed.
+    pub signs: bool,
 }
 
 impl<'a> RunFacts<'a> {
@@ -32,7 +43,7 @@ impl<'a> RunFacts<'a> {
 
     /// The same, told by an actor: facts of a run are its owner's to tell.
     #[must_use]
-    pub fn told_by(mut self, teller: (u64, &'a str)) -> Self {
+    pub fn told_by(mut self, teller: Teller<'a>) -> Self {
         self.teller = Some(teller);
         self
     }
@@ -74,7 +85,7 @@ impl Decider for RunStream {
 
     fn anticipate(state: &mut RunState, event: &RunEvent, facts: &RunFacts<'_>) {
         if matches!(event, RunEvent::Started(_)) {
-            state.owner = facts.teller.map(|(actor, _)| actor);
+            state.owner = facts.teller.map(|teller| teller.actor);
         }
         state.evolve_from(event, facts.provenance);
     }
@@ -121,7 +132,10 @@ fn start(
         matched: class.matched,
         policy_revision: Some(facts.policy_revision),
     };
-    Ok(vec![start.started().into(), classified.into()])
+    // What is recorded of it while it runs is signed where decisions have to be.
+    let strict = facts.policy.production_promotion.approvals_signed;
+    let signs = strict && facts.teller.is_some_and(|teller| teller.signs);
+    Ok(vec![start.started(signs).into(), classified.into()])
 }
 
 fn under_way(
@@ -129,8 +143,15 @@ fn under_way(
     command: RunCommand,
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
-    if let Some((teller, name)) = facts.teller {
-        state.may_record(teller, name, facts.policy.others_may_record())?;
+    if let Some(Teller { actor, name, signs }) = facts.teller {
+        state.may_record(actor, name, facts.policy.others_may_record())?;
+        if state.points_signed && !signs && facts.policy.production_promotion.approvals_signed {
+            return Err(Rejection::NotAllowed(format!(
+                "the run {} was begun with a signature, and {name} has no key here to sign what is \
+                 recorded of it; `annals actor list` shows whose keys count",
+                state.experiment_id
+            )));
+        }
     }
     if let RunCommand::Resume { step, checkpoint, environment, trainer } = command {
         if !matches!(state.status, RunStatus::Interrupted | RunStatus::Failed) {

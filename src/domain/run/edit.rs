@@ -141,7 +141,7 @@ fn share(
     facts: &RunFacts<'_>,
 ) -> Result<Vec<RunEvent>, Rejection> {
     printable("the person", &person, NAME_BYTES_MAX)?;
-    if facts.teller.is_some_and(|(actor, _)| state.owner != Some(actor)) {
+    if facts.teller.is_some_and(|teller| state.owner != Some(teller.actor)) {
         return Err(Rejection::NotAllowed(format!(
             "the run {} was begun by somebody else, and only they can share it",
             state.experiment_id

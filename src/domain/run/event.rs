@@ -14,7 +14,7 @@ use crate::domain::metric::{Evaluation, FinalMetric, MetricBatch};
 stream_events! {
     /// What can happen to one run.
     pub enum RunEvent of Run {
-        0x0401 STARTED "run.started" 3 Text Started(RunStarted),
+        0x0401 STARTED "run.started" 4 Text Started(RunStarted),
         0x0402 CLASSIFIED "run.classified" 2 Decision Classified(RunClassified),
         0x0403 METRICS_RECORDED "run.metrics_recorded" 1 Bulk MetricsRecorded(MetricsRecorded),
         0x0404 CHECKPOINT_SAVED "run.train_checkpoint_saved" 1 Fact
@@ -95,6 +95,8 @@ pub struct RunStarted {
     pub trainer: String,
     /// Facts that nobody stated: what stands in their place above is no fact.
     pub unstated: BTreeSet<Unstated>,
+    /// Whether all that is recorded while it runs is signed as well, points in groups.
+    pub points_signed: bool,
 }
 
 /// The split rule of a run whose rows annals never saw (stored).

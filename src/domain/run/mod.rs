@@ -26,7 +26,7 @@ pub use classify::{CHOSEN, Category, Classification};
 pub use command::{
     Ending, Reproduction, RunCommand, RunOutcome, RunStart, StoredFile, UnrecordedValues,
 };
-pub use decide::{RunFacts, RunStream};
+pub use decide::{RunFacts, RunStream, Teller};
 pub use edit::RunEdit;
 pub(in crate::domain) use edit::printable;
 pub use event::{

@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunShared, RunStarted,
+    Archive, CHOSEN, Category, Pack, RunArchived, RunEvent, RunShared, RunStarted, RunStream,
     UnrecordedSeries, Unstated,
 };
 use crate::base::{Digest, RunId, Sha256Digest, Split};
 use crate::domain::metric::{Evaluation, FinalMetric};
-use crate::domain::{Fold, Provenance, Rejection};
+use crate::domain::{Decider as _, Fold, Header, Provenance, Rejection};
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -114,6 +114,8 @@ pub struct RunState {
     pub leaked_rows: u64,
     /// Facts that nobody stated.
     pub unstated: BTreeSet<Unstated>,
+    /// Whether all that is recorded while it runs is signed.
+    pub points_signed: bool,
     /// Rows of each split.
     pub rows: Vec<(Split, u64)>,
     /// Digest of its prepared rows.
@@ -192,6 +194,15 @@ impl RunState {
         }
     }
 
+    /// Takes in what decides which later events of the run are allowed: not its results and files.
+    pub(in crate::domain) fn outline(&mut self, event: &RunEvent, header: &Header) {
+        match event {
+            RunEvent::Finished(_) => self.status = RunStatus::Finished,
+            RunEvent::ArtifactStored(_) | RunEvent::MetricsUnrecorded(_) => {}
+            _ => RunStream::evolve(self, event, header),
+        }
+    }
+
     fn start(&mut self, started: &RunStarted) {
         self.id = Some(started.run);
         self.name.clone_from(&started.name);
@@ -204,6 +215,7 @@ impl RunState {
         self.synthetic = started.data.synthetic.is_some();
         self.leaked_rows = started.data.leaked_rows;
         self.unstated.clone_from(&started.unstated);
+        self.points_signed = started.points_signed;
         self.rows = started.data.splits.iter().map(|s| (s.split, s.rows)).collect();
         self.labels.clone_from(&started.data.labels);
         self.data = Some(started.data.prepared);

@@ -55,6 +55,26 @@ struct RunStartedV2 {
     unstated: BTreeSet<Unstated>,
 }
 
+/// `run.started` before it told whether its points are signed.
+#[derive(Encode, Decode)]
+struct RunStartedV3 {
+    run: RunId,
+    name: String,
+    experiment_id: String,
+    folder: String,
+    description: String,
+    tags: Vec<String>,
+    attempt: u32,
+    config_name: String,
+    config: Digest,
+    parameters: BTreeMap<String, String>,
+    seed: u64,
+    data: DataRecord,
+    environment: Environment,
+    trainer: String,
+    unstated: BTreeSet<Unstated>,
+}
+
 /// The data of a run before its files had a SHA-256.
 #[derive(Encode, Decode)]
 struct DataRecordV1 {
@@ -127,7 +147,7 @@ impl From<RunStartedV1> for RunStartedV2 {
     }
 }
 
-impl From<RunStartedV2> for RunStarted {
+impl From<RunStartedV2> for RunStartedV3 {
     fn from(old: RunStartedV2) -> Self {
         Self {
             run: old.run,
@@ -145,6 +165,29 @@ impl From<RunStartedV2> for RunStarted {
             environment: old.environment,
             trainer: old.trainer,
             unstated: old.unstated,
+        }
+    }
+}
+
+impl From<RunStartedV3> for RunStarted {
+    fn from(old: RunStartedV3) -> Self {
+        Self {
+            run: old.run,
+            name: old.name,
+            experiment_id: old.experiment_id,
+            folder: old.folder,
+            description: old.description,
+            tags: old.tags,
+            attempt: old.attempt,
+            config_name: old.config_name,
+            config: old.config,
+            parameters: old.parameters,
+            seed: old.seed,
+            data: old.data,
+            environment: old.environment,
+            trainer: old.trainer,
+            unstated: old.unstated,
+            points_signed: false,
         }
     }
 }
@@ -307,9 +350,11 @@ pub(super) fn upcast(
 ) -> Option<Result<RunEvent, DecodeError>> {
     let event = match (kind.name().as_str(), version) {
         ("run.started", 1) => codec::decode::<RunStartedV1>(bytes)
-            .map(|old| RunStarted::from(RunStartedV2::from(old)).into()),
-        ("run.started", 2) => {
-            codec::decode::<RunStartedV2>(bytes).map(|old| RunStarted::from(old).into())
+            .map(|old| RunStarted::from(RunStartedV3::from(RunStartedV2::from(old))).into()),
+        ("run.started", 2) => codec::decode::<RunStartedV2>(bytes)
+            .map(|old| RunStarted::from(RunStartedV3::from(old)).into()),
+        ("run.started", 3) => {
+            codec::decode::<RunStartedV3>(bytes).map(|old| RunStarted::from(old).into())
         }
         ("run.artifact_stored", 1) => {
             codec::decode::<ArtifactStoredV1>(bytes).map(|old| ArtifactStored::from(old).into())

@@ -309,7 +309,9 @@ pub(super) fn record_start(
             record.decide(RunCommand::Edit(RunEdit::Note(text)), &facts)?;
         }
         tx.append(&mut record)?;
-        Ok((record.into_state(), start.started()))
+        let state = record.into_state();
+        let started = start.started(state.points_signed);
+        Ok((state, started))
     });
     folder.note_start(&recorded);
     recorded
