@@ -315,7 +315,8 @@ proptest::proptest! {
         let store = Store::create(dir.path(), Env::fixed(Timestamp(1_000_000), 3)).unwrap();
         let ann = [ActorRegistered { name: "ann".into() }.into()];
         append(&store, StreamId::WORKSPACE, &ann, Origin::This);
-        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(Teller { actor: 0, name: "ann", signs: false });
+        let teller = Teller { actor: 0, name: "ann", signs: false };
+        let facts = RunFacts::new(&policy, Provenance::Engine).told_by(teller);
         let start = RunCommand::Start(Box::new(begins(run)), None);
         let commands = steps.into_iter().map(|(what, n)| next_command(what, n));
         let mut decided = RunState::default();

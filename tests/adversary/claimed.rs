@@ -56,7 +56,7 @@ pub fn finished(value: f64) -> Event {
     .into()
 }
 
-fn points() -> Event {
+pub fn points() -> Event {
     let key =
         MetricKey { name: "loss".into(), split: Some(Split::Train), direction: Direction::Lower };
     let point = MetricPoint { key: 0, step: 9, epoch: 0.5, value: 0.01, at: Timestamp(0) };

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::support::Workspace;
 
 /// What verbs say that people rely on.
-const ASKED: [&[&str]; 11] = [
+const ASKED: [&[&str]; 12] = [
     &["list", "--format", "json"],
     &["models", "--format", "json"],
     &["best", "--format", "json"],
@@ -29,6 +29,7 @@ const ASKED: [&[&str]; 11] = [
     &["query", "SELECT * FROM models", "--format", "json"],
     &["query", "SELECT * FROM policies", "--format", "json"],
     &["query", "SELECT * FROM artifacts", "--format", "json"],
+    &["query", "SELECT run, name, step, value FROM metrics", "--format", "json"],
 ];
 
 /// A workspace under attack.

@@ -5,7 +5,7 @@ use annals::domain::registry::{ModelAliasSet, ModelDemoted};
 use annals::domain::run::{RunNoted, RunRenamed, RunShared, RunTagged};
 use annals::domain::{Event, Provenance, StreamId};
 
-use crate::claimed::{approved, artifact, finished, promoted, weights};
+use crate::claimed::{approved, artifact, finished, points, promoted, weights};
 use crate::forger::{Field, Forgery, key_of};
 
 /// The rules as they are, but loose.
@@ -78,9 +78,18 @@ fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
         Forgery { key: Some((key_of(field, owner), [42; 32])), ..forgery }
     };
     let own = weights(field, field.new);
-    let mut engine = Forgery::new("mara", field.open, artifact("weights"));
-    engine.provenance = Provenance::Engine;
+    let recorded = |provenance, event| {
+        let forgery = Forgery::new("mara", field.open, event);
+        Forgery { provenance, ..forgery }
+    };
     vec![
+        ("points of a signed run, as by an engine", recorded(Provenance::Engine, points())),
+        ("points of a signed run, as by a script", recorded(Provenance::Supervised, points())),
+        ("points of a signed run, unsigned", recorded(Provenance::Reported, points())),
+        (
+            "points of a signed run, badly signed",
+            with_key(recorded(Provenance::Engine, points()), "mara"),
+        ),
         ("weaker rules", Forgery::new("mara", StreamId::POLICY, loosened(field))),
         (
             "weaker rules, badly signed",
@@ -102,7 +111,10 @@ fn attacks(field: &Field) -> Vec<(&'static str, Forgery)> {
         ("an alias, unsigned", by("mara", alias.clone())),
         ("an alias, badly signed", with_key(by("mara", alias), "mara")),
         ("a file of a signed run, unsigned", Forgery::new("mara", field.open, artifact("weights"))),
-        ("a file of a signed run, as by an engine", engine),
+        (
+            "a file of a signed run, as by an engine",
+            recorded(Provenance::Engine, artifact("weights")),
+        ),
         (
             "a file of a signed run, badly signed",
             with_key(Forgery::new("mara", field.open, artifact("weights")), "mara"),

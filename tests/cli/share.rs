@@ -107,3 +107,34 @@ fn who_signs_is_told_what_of_others_is_covered() {
     assert_eq!(tail(), 0);
     sound(&ward);
 }
+
+/// The events of a run that are not signed.
+fn unsigned(ward: &Workspace, run: &str) -> Vec<String> {
+    let listed = ward.annals(&["log", "--run", run, "--format", "json"]).ok().json();
+    let events = listed["events"].as_array().unwrap_or_else(|| listed.as_array().unwrap());
+    let unsigned = events.iter().filter(|event| event["identity"] != "signed");
+    unsigned.map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn where_decisions_are_signed_so_is_all_that_a_run_records() {
+    let ward = Workspace::new();
+    ward.annals(&["policy", "set", "production_promotion.approvals_signed", "true"]).ok();
+    let script = "for step in 1 2 3; do echo \"step $step loss=0.$step\"; done";
+    ward.annals(&["run", "exec", "--name", "script", "--", "sh", "-c", script]).ok();
+    ward.train("night", &[]).ok();
+    for run in ["script", "night"] {
+        assert_eq!(unsigned(&ward, run), Vec::<String>::new(), "{run}");
+    }
+    sound(&ward);
+    // Somebody without a key has nothing to sign with.
+    ward.annals(&["run", "start", "--name", "shared"]).ok();
+    ward.annals(&["run", "share", "shared", "bob"]).ok();
+    let log = |who: &str| ward.annals_as(who, &["run", "log", "shared", "loss=0.5", "--step", "1"]);
+    log("bob").refused(5, "bob has no key here to sign what is recorded of it");
+    ward.annals(&["actor", "add", "bob"]).ok();
+    log("bob").ok();
+    ward.annals(&["run", "finish", "shared", "loss=0.5"]).ok();
+    assert_eq!(unsigned(&ward, "shared"), Vec::<String>::new());
+    sound(&ward);
+}
