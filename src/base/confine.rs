@@ -233,6 +233,48 @@ impl Folder {
         Ok((at, name))
     }
 
+    /// The same of a full path, which must lie in the folder.
+    fn parent_of<'p>(&self, full: &'p Path, make: bool) -> io::Result<(OwnedFd, &'p OsStr)> {
+        let inside = full.strip_prefix(&self.path).ok().and_then(Path::to_str);
+        let outside = || {
+            let (path, why) = (full.display().to_string(), "is in another folder");
+            io::Error::from(ConfineError::Path { path, why })
+        };
+        self.parent(inside.ok_or_else(outside)?, make)
+    }
+
+    /// Gives an entry of the folder, whatever it is, another full path in it. No folder on the way
+    /// to either can be exchanged for a link meanwhile.
+    ///
+    /// # Errors
+    /// For a path outside or with a link on its way; when it cannot be renamed so.
+    pub fn rename(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+        let ((from, old), (to, new)) = (self.parent_of(from, false)?, self.parent_of(to, false)?);
+        match flags.is_empty() {
+            true => Ok(renameat(&from, old, &to, new)?),
+            false => Ok(renameat_with(&from, old, &to, new, flags)?),
+        }
+    }
+
+    /// Makes a new file at a full path in the folder, and folders where they are missing.
+    ///
+    /// # Errors
+    /// As [`Self::rename`]; when something has that name already.
+    pub fn create(&self, path: &Path) -> io::Result<File> {
+        let (parent, name) = self.parent_of(path, true)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(File::from(openat(&parent, name, flags, Mode::from_raw_mode(0o666))?))
+    }
+
+    /// Makes a folder at a full path in the folder, with those above it, where it is missing.
+    ///
+    /// # Errors
+    /// As [`Self::rename`]; when it cannot be made.
+    pub fn make_all(&self, path: &Path) -> io::Result<()> {
+        // The parent of a name in a folder is the folder.
+        self.parent_of(&path.join("x"), true).map(drop)
+    }
+
     /// Opens a plain file for reading.
     ///
     /// # Errors
@@ -433,6 +475,38 @@ mod tests {
             assert!(public(path).is_err() && relative(path).is_ok(), "{path:?}");
         }
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_became_a_link_is_neither_left_nor_entered() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = Folder::open(root.path()).unwrap();
+        let at = |path: &str| root.path().join(path);
+        folder.make_all(&at("runs/night")).unwrap();
+        folder.create(&at("runs/night/model")).unwrap();
+        fs::create_dir(other.path().join("night")).unwrap();
+        fs::write(other.path().join("night/file"), "hers").unwrap();
+        symlink(other.path(), at("elsewhere")).unwrap();
+        let plain = RenameFlags::empty();
+        for (from, to) in [
+            ("runs/night", "elsewhere/night"),
+            ("elsewhere/night", "runs/hers"),
+            ("elsewhere/night/file", "runs/night/model"),
+        ] {
+            for flags in [plain, RenameFlags::NOREPLACE, RenameFlags::EXCHANGE] {
+                let renamed = folder.rename(&at(from), &at(to), flags).unwrap_err();
+                assert!(renamed.to_string().contains("link"), "{from} to {to}: {renamed}");
+            }
+        }
+        assert!(folder.create(&at("elsewhere/new")).is_err());
+        assert!(folder.create(&at("elsewhere/night/new")).is_err());
+        assert!(folder.make_all(&at("elsewhere/new")).is_err());
+        assert!(folder.create(&at("runs/night/model")).is_err(), "it is there");
+        assert!(folder.rename(other.path(), &at("runs/x"), plain).is_err(), "it is elsewhere");
+        let left = |path: &Path| fs::read_dir(path).unwrap().count();
+        assert_eq!((left(other.path()), left(&other.path().join("night"))), (1, 1));
+        folder.rename(&at("runs/night"), &at("runs/day"), RenameFlags::NOREPLACE).unwrap();
+        assert!(at("runs/day/model").is_file());
     }
 
     #[test]

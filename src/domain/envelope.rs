@@ -563,11 +563,10 @@ impl<'a> EnvelopeRef<'a> {
     /// As for [`Self::event`].
     pub fn event_without_settings(&self) -> Result<super::Event, super::DecodeError> {
         let (kind, version) = (self.header.kind, self.payload.version(&self.header));
-        let newest = super::kind_info(kind).is_some_and(|info| info.version == version);
-        if kind != super::run::RunEvent::STARTED || !newest {
+        let lean = || super::run::without_parameters(version, self.payload.bytes());
+        let Some(started) = (kind == super::run::RunEvent::STARTED).then(lean).flatten() else {
             return self.event();
-        }
-        let started = super::run::without_parameters(self.payload.bytes());
+        };
         let malformed = |source| super::DecodeError::Malformed { kind, version, source };
         started.map(super::Event::from).map_err(malformed)
     }

@@ -1,7 +1,7 @@
 //! Files packed into one: a tar file, compressed. The same files give the same bytes.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,9 @@ const ZSTD_LEVEL: i32 = 9;
 /// Longest path of a file in a pack, with the end that tar puts behind it.
 const NAME_BYTES_MAX: u64 = 4_097;
 
-/// Packs `files`, pairs of name in the pack and file on disk, into the new file `target`; synced.
-pub(super) fn write(pack: Pack, target: &Path, files: &[(&str, PathBuf)]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(target)?;
-    let file = compressed(pack, BufWriter::new(file), |out| fill(out, files))?;
+/// Packs `files`, pairs of name in the pack and file on disk, into the empty file `target`; synced.
+pub(super) fn write(pack: Pack, target: File, files: &[(&str, PathBuf)]) -> io::Result<()> {
+    let file = compressed(pack, BufWriter::new(target), |out| fill(out, files))?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
@@ -159,7 +158,8 @@ mod tests {
         let (file, pack) = (root.path().join("file"), root.path().join("pack"));
         std::fs::write(&file, "bytes").unwrap();
         let long = format!("{}/end.txt", vec!["deep"; 60].join("/"));
-        write(Pack::Gz, &pack, &[("short", file.clone()), (&long, file.clone())]).unwrap();
+        let target = File::create_new(&pack).unwrap();
+        write(Pack::Gz, target, &[("short", file.clone()), (&long, file.clone())]).unwrap();
         let names: Vec<String> = digests(Pack::Gz, &pack).unwrap().into_keys().collect();
         assert_eq!(names, [long, "short".to_owned()]);
         // A name of 5 GB takes a few MB of a pack.

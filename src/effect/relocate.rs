@@ -7,13 +7,12 @@
 //! it removes. Files that came to the source after the plan are never removed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs;
+use std::io::{self, ErrorKind::AlreadyExists};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use rustix::fs::RenameFlags;
 
 use super::{
     EffectError, Recovered, at, check, check_plan, digests_plain, pack, plain, remove_dir, taken,
@@ -23,7 +22,7 @@ use crate::base::confine::{self, Folder};
 use crate::base::{Digest, FileDigests, durable, failpoint};
 use crate::domain::file_move::{MovePlan, MovePurpose, MovedFile};
 use crate::domain::run::{DroppedFile, Pack, PackedFiles};
-use crate::store::{Blobs, copy_file};
+use crate::store::{Blobs, copy_into};
 
 /// The folders of a run that hold weights: its own with the training checkpoints, and those of the
 /// members of an ensemble.
@@ -249,7 +248,7 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlan) -> Result<(), Effec
     check_plan(root, plan)?;
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     if let Some(parent) = target.parent() {
-        durable::create_dir_all(parent).map_err(at("make", parent))?;
+        make_all(root, parent).map_err(at("make", parent))?;
     }
     if let Some(taken) = taken(&target)? {
         return Err(EffectError::TargetExists(taken));
@@ -257,9 +256,8 @@ pub fn relocate(root: &Path, blobs: &Blobs, plan: &MovePlan) -> Result<(), Effec
     failpoint::hit();
     let changes = Changes::of(plan);
     if !changes.any() {
-        match renameat_with(CWD, &source, CWD, &target, RenameFlags::NOREPLACE) {
-            // On another file system.
-            Err(Errno::XDEV) => {}
+        match rename(root, &source, &target) {
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {}
             renamed => {
                 check_rename(renamed, &source, &target)?;
                 failpoint::hit();
@@ -283,10 +281,10 @@ fn rename_inside(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     for file in plan.files.iter().filter(|file| file.path != file.source) {
         let (from, to) = (target.join(&file.source), target.join(&file.path));
         if let Some(parent) = to.parent() {
-            durable::create_dir_all(parent).map_err(at("make", parent))?;
+            make_all(root, parent).map_err(at("make", parent))?;
         }
-        match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
-            Err(Errno::NOENT | Errno::EXIST) => {}
+        match rename(root, &from, &to) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | AlreadyExists) => {}
             renamed => {
                 check_rename(renamed, &from, &to)?;
                 failpoint::hit();
@@ -301,10 +299,19 @@ fn rename_inside(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     Ok(())
 }
 
-fn check_rename(renamed: Result<(), Errno>, from: &Path, target: &Path) -> Result<(), EffectError> {
-    renamed.map_err(|e| match e {
-        Errno::EXIST => EffectError::TargetExists(target.to_owned()),
-        other => at("rename", from)(other.into()),
+fn make_all(root: &Path, folder: &Path) -> io::Result<()> {
+    Folder::open(root)?.make_all(folder)
+}
+
+/// Renames inside the workspace, where nothing has the name yet.
+fn rename(root: &Path, from: &Path, to: &Path) -> io::Result<()> {
+    Folder::open(root)?.rename(from, to, RenameFlags::NOREPLACE)
+}
+
+fn check_rename(renamed: io::Result<()>, from: &Path, target: &Path) -> Result<(), EffectError> {
+    renamed.map_err(|e| match e.kind() {
+        AlreadyExists => EffectError::TargetExists(target.to_owned()),
+        _ => at("rename", from)(e),
     })
 }
 
@@ -318,7 +325,7 @@ fn build(
     let (source, target) = (root.join(&plan.from), root.join(&plan.to));
     let temporary = temporary(root, plan);
     remove_dir(&temporary)?;
-    durable::create_dir_all(&temporary).map_err(at("make", &temporary))?;
+    make_all(root, &temporary).map_err(at("make", &temporary))?;
     let mut packed = Vec::new();
     for file in &plan.files {
         let from = source.join(&file.source);
@@ -328,12 +335,14 @@ fn build(
         plain(&from)?;
         match inside(changes.pack, &file.path) {
             Some(name) => packed.push((name, from)),
-            None => place(&from, &temporary.join(&file.path))?,
+            None => place(root, &from, &temporary.join(&file.path))?,
         }
     }
     if let Some(pack) = changes.pack {
         let file = temporary.join(pack.file());
-        pack::write(pack, &file, &packed).map_err(at("pack", &file))?;
+        let target = Folder::open(root).and_then(|root| root.create(&file));
+        let written = target.and_then(|target| pack::write(pack, target, &packed));
+        written.map_err(at("pack", &file))?;
     }
     if let Some(pack) = changes.unpack {
         let wanted: BTreeMap<&str, &str> = plan
@@ -344,31 +353,29 @@ fn build(
         let file = source.join(pack.file());
         // Only names of the plan are written, whatever the pack holds.
         let unpacked = pack::read(pack, &file, |name, bytes| match wanted.get(name) {
-            Some(path) => unpack(bytes, &temporary.join(path)),
+            Some(path) => unpack(root, bytes, &temporary.join(path)),
             None => Ok(()),
         });
         unpacked.map_err(at("unpack", &file))?;
     }
     for file in changes.from_blobs {
-        place(&blobs.path(file.digest), &temporary.join(&file.path))?;
+        place(root, &blobs.path(file.digest), &temporary.join(&file.path))?;
     }
     failpoint::hit();
     contains_exactly(plan, changes, &temporary)?;
     sync_dirs(&temporary)?;
-    let renamed = renameat_with(CWD, &temporary, CWD, &target, RenameFlags::NOREPLACE);
-    check_rename(renamed, &temporary, &target)?;
+    check_rename(rename(root, &temporary, &target), &temporary, &target)?;
     failpoint::hit();
     durable::sync_parent(&target).map_err(at("sync", &target))
 }
 
-fn place(from: &Path, to: &Path) -> Result<(), EffectError> {
-    let copied = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| copy_file(from, to));
-    copied.map_err(at("copy", from))
+fn place(root: &Path, from: &Path, to: &Path) -> Result<(), EffectError> {
+    let target = Folder::open(root).and_then(|root| root.create(to));
+    target.and_then(|target| copy_into(from, target)).map_err(at("copy", from))
 }
 
-fn unpack(bytes: &mut dyn io::Read, to: &Path) -> io::Result<()> {
-    to.parent().map_or(Ok(()), fs::create_dir_all)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).open(to)?;
+fn unpack(root: &Path, bytes: &mut dyn io::Read, to: &Path) -> io::Result<()> {
+    let mut file = Folder::open(root)?.create(to)?;
     io::copy(&mut &mut *bytes, &mut file)?;
     file.sync_all()
 }

@@ -6,25 +6,27 @@
 //! is in the log finds both. A folder that holds anything the log does not know is never removed:
 //! it is kept in [`DAMAGED`], so that a damaged model can be replaced, removed and repaired.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
 
 use super::{
     EffectError, Recovered, at, check, check_plan, digests_plain, holds_unknown, inspect, plain,
     remove_dir, taken,
 };
+use crate::base::confine::Folder;
 use crate::base::{Digest, FileDigests, Sha256Digest, durable, failpoint};
 use crate::domain::file_move::{MovePlan, MovedFile};
-use crate::store::{Blobs, copy_file};
+use crate::store::{Blobs, copy_into};
 
 /// Where damaged production folders are kept as they were found.
 const DAMAGED: &str = ".annals/damaged";
 
 /// The folders of one change.
 struct SwapFolders {
+    root: PathBuf,
     target: PathBuf,
     /// The new folder before the exchange, the old one after it.
     temporary: PathBuf,
@@ -43,12 +45,16 @@ impl SwapFolders {
         let (temporary, aside) = (beside("tmp"), beside("old"));
         let of_move = format!("{name}.{}", plan.id.short(12));
         let kept = [root.join(DAMAGED).join(of_move), beside("damaged")];
-        Self { target, temporary, aside, kept }
+        Self { root: root.to_owned(), target, temporary, aside, kept }
     }
 
     /// The folder that was kept because of what it holds.
     fn kept(&self) -> Option<&Path> {
         self.kept.iter().map(PathBuf::as_path).find(|path| is_there(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        Folder::open(&self.root)?.rename(from, to, RenameFlags::empty())
     }
 
     /// Keeps the old folder for good where it is not what `present` says.
@@ -57,11 +63,12 @@ impl SwapFolders {
             if is_there(waiting) && holds_unknown(&inspect(waiting, present)) {
                 let [inside, beside] = &self.kept;
                 if let Some(parent) = inside.parent() {
-                    durable::create_dir_all(parent).map_err(at("make", parent))?;
+                    let made = Folder::open(&self.root).and_then(|root| root.make_all(parent));
+                    made.map_err(at("make", parent))?;
                 }
-                match fs::rename(waiting, inside) {
+                match self.rename(waiting, inside) {
                     Err(e) if e.kind() == io::ErrorKind::CrossesDevices => {
-                        fs::rename(waiting, beside).map_err(at("rename", waiting))?;
+                        self.rename(waiting, beside).map_err(at("rename", waiting))?;
                     }
                     renamed => {
                         renamed.map_err(at("rename", waiting))?;
@@ -110,7 +117,7 @@ pub fn place(
     let renamed = match checked {
         Ok(true) => exchange(&places),
         Ok(false) => failpoint::fallible()
-            .and_then(|()| fs::rename(&places.temporary, &places.target))
+            .and_then(|()| places.rename(&places.temporary, &places.target))
             .map_err(at("rename", &places.temporary)),
         Err(error) => {
             places.clear()?;
@@ -151,7 +158,7 @@ pub fn recover_place(
         return Ok(Recovered::Completed);
     }
     if !is_there(&places.target) && is_there(&places.aside) {
-        fs::rename(&places.aside, &places.target).map_err(at("rename", &places.aside))?;
+        places.rename(&places.aside, &places.target).map_err(at("rename", &places.aside))?;
         places.sync()?;
     }
     if repairs {
@@ -173,20 +180,20 @@ pub fn take_back(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
     if let Some(kept) = places.kept() {
         remove_dir(temporary)?;
         if is_there(target) {
-            fs::rename(target, temporary).map_err(at("rename", target))?;
+            places.rename(target, temporary).map_err(at("rename", target))?;
         }
-        fs::rename(kept, target).map_err(at("rename", kept))?;
+        places.rename(kept, target).map_err(at("rename", kept))?;
     } else if is_there(aside) {
         if is_there(target) {
             remove_dir(temporary)?;
-            fs::rename(target, temporary).map_err(at("rename", target))?;
+            places.rename(target, temporary).map_err(at("rename", target))?;
         }
-        fs::rename(aside, target).map_err(at("rename", aside))?;
+        places.rename(aside, target).map_err(at("rename", aside))?;
     } else if contains_exactly(target, &plan.files) {
         // What waits under the temporary name is the old folder.
         match is_there(temporary) {
             true => exchange(&places)?,
-            false => fs::rename(target, temporary).map_err(at("rename", target))?,
+            false => places.rename(target, temporary).map_err(at("rename", target))?,
         }
         if aside.exists() {
             // The exchange took two steps: what went aside is the new folder.
@@ -209,7 +216,7 @@ pub fn remove(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
         return Ok(());
     }
     remove_dir(&places.temporary)?;
-    fs::rename(&places.target, &places.temporary).map_err(at("rename", &places.target))?;
+    places.rename(&places.target, &places.temporary).map_err(at("rename", &places.target))?;
     failpoint::hit();
     let kept = places.sync().and_then(|()| places.keep_damaged(&plan.files));
     if kept.is_err() {
@@ -242,7 +249,7 @@ pub fn take_back_removal(root: &Path, plan: &MovePlan) -> Result<(), EffectError
     let places = SwapFolders::of(root, &plan.from, plan);
     let waiting = places.kept().unwrap_or(&places.temporary);
     if is_there(waiting) && !is_there(&places.target) {
-        fs::rename(waiting, &places.target).map_err(at("rename", waiting))?;
+        places.rename(waiting, &places.target).map_err(at("rename", waiting))?;
     }
     places.sync()
 }
@@ -270,19 +277,18 @@ pub fn clear(root: &Path, plan: &MovePlan) -> Result<(), EffectError> {
 
 fn stage(root: &Path, blobs: &Blobs, plan: &MovePlan, folder: &Path) -> Result<(), EffectError> {
     remove_dir(folder)?;
-    durable::create_dir_all(folder).map_err(at("make", folder))?;
+    let inside = Folder::open(root).map_err(at("open", root))?;
+    inside.make_all(folder).map_err(at("make", folder))?;
     for file in &plan.files {
         let (source, copy) = (root.join(&plan.from).join(&file.source), folder.join(&file.path));
-        if let Some(parent) = copy.parent() {
-            durable::create_dir_all(parent).map_err(at("make", parent))?;
-        }
         let source = match source.symlink_metadata() {
             Ok(_) => source,
             Err(_) => blobs.path(file.digest),
         };
         plain(&source)?;
         failpoint::fallible().map_err(at("copy", &source))?;
-        copy_file(&source, &copy).map_err(at("copy", &source))?;
+        let copied = inside.create(&copy).and_then(|target| copy_into(&source, target));
+        copied.map_err(at("copy", &source))?;
         durable::sync_parent(&copy).map_err(at("sync", &copy))?;
         check(&copy, file.digest)?;
     }
@@ -306,21 +312,20 @@ fn is_there(path: &Path) -> bool {
 
 fn exchange(places: &SwapFolders) -> Result<(), EffectError> {
     let SwapFolders { target, temporary, .. } = places;
-    match renameat_with(CWD, temporary, CWD, target, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(()),
+    let root = Folder::open(&places.root).map_err(at("open", &places.root))?;
+    let Err(error) = root.rename(temporary, target, RenameFlags::EXCHANGE) else { return Ok(()) };
+    match Errno::from_io_error(&error) {
         // Network file systems and others cannot; two renames leave a moment without the folder.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
-            exchange_in_steps(places)
-        }
-        Err(error) => Err(at("exchange", target)(io::Error::from(error))),
+        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => exchange_in_steps(places),
+        _ => Err(at("exchange", target)(error)),
     }
 }
 
 fn exchange_in_steps(places: &SwapFolders) -> Result<(), EffectError> {
     let SwapFolders { target, temporary, aside, .. } = places;
     remove_dir(aside)?;
-    fs::rename(target, aside).map_err(at("rename", target))?;
-    fs::rename(temporary, target).map_err(at("rename", temporary))
+    places.rename(target, aside).map_err(at("rename", target))?;
+    places.rename(temporary, target).map_err(at("rename", temporary))
 }
 
 /// A file in the blob store, as a move's source.

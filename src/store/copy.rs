@@ -16,8 +16,15 @@ use crate::base::durable;
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] when there is such a file; whatever fails.
 pub fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    copy_into(from, OpenOptions::new().write(true).create_new(true).open(to)?)
+}
+
+/// [`copy_file`] into an empty file.
+///
+/// # Errors
+/// Whatever fails.
+pub fn copy_into(from: &Path, mut target: File) -> io::Result<()> {
     let mut source = File::open(from)?;
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
     if ioctl_ficlone(&target, &source).is_err() {
         io::copy(&mut source, &mut target)?;
     }

@@ -44,7 +44,7 @@ pub use append::{Append, Appended, Author, Expected, Origin, Writer};
 pub use backend::{LogFiles, Overlay};
 pub use blob::{Blobs, StoredBlob};
 pub use block::{Block, BlockHeader, SEAL_LEVEL_MAX, seal_count};
-pub use copy::copy_file;
+pub use copy::{copy_file, copy_into};
 pub use derive::{MemoryIndex, StreamHead, TAG_ACTOR, TAG_KEY};
 pub use digest::Digested;
 pub use error::StoreError;

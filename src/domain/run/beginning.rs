@@ -11,17 +11,26 @@ use bincode::error::DecodeError;
 use super::RunStarted;
 use crate::base::codec::{self, CodecError};
 
-/// Reads the payload of a `run.started` of today's version; its parameters are left out.
+/// Reads the payload of a `run.started` of version 3 or 4; its parameters are left out. None for
+/// other versions.
 ///
 /// # Errors
 /// As for the whole.
-pub(in crate::domain) fn without_parameters(bytes: &[u8]) -> Result<RunStarted, CodecError> {
-    codec::decode::<Beginning>(bytes).map(|beginning| beginning.0)
+pub(in crate::domain) fn without_parameters(
+    version: u16,
+    bytes: &[u8],
+) -> Option<Result<RunStarted, CodecError>> {
+    match version {
+        3 => Some(codec::decode::<Beginning<false>>(bytes).map(|beginning| beginning.0)),
+        4 => Some(codec::decode::<Beginning<true>>(bytes).map(|beginning| beginning.0)),
+        _ => None,
+    }
 }
 
-struct Beginning(RunStarted);
+/// `SAYS` is whether it says that points are signed, which version 3 does not.
+struct Beginning<const SAYS: bool>(RunStarted);
 
-impl<C> Decode<C> for Beginning {
+impl<C, const SAYS: bool> Decode<C> for Beginning<SAYS> {
     fn decode<D: Decoder<Context = C>>(from: &mut D) -> Result<Self, DecodeError> {
         // In the order of the fields of the event.
         Ok(Self(RunStarted {
@@ -40,7 +49,7 @@ impl<C> Decode<C> for Beginning {
             environment: Decode::decode(from)?,
             trainer: Decode::decode(from)?,
             unstated: Decode::decode(from)?,
-            points_signed: Decode::decode(from)?,
+            points_signed: SAYS && Decode::decode(from)?,
         }))
     }
 }
@@ -62,20 +71,36 @@ fn skip_pairs<D: Decoder>(from: &mut D) -> Result<BTreeMap<String, String>, Deco
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Event;
+    use crate::domain::run::RunEvent;
 
-    const GOLDEN: &str = include_str!("../../../tests/golden/bytes/run.started.v4.hex");
+    const V3: &str = include_str!("../../../tests/golden/bytes/run.started.v3.hex");
+    const V4: &str = include_str!("../../../tests/golden/bytes/run.started.v4.hex");
+
+    fn bytes_of(hex: &str) -> Vec<u8> {
+        let digit = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        (0..hex.trim().len()).step_by(2).map(digit).collect()
+    }
 
     #[test]
     fn all_but_the_settings_is_read() {
-        let digit = |at| u8::from_str_radix(&GOLDEN[at..at + 2], 16).unwrap();
-        let golden: Vec<u8> = (0..GOLDEN.trim().len()).step_by(2).map(digit).collect();
-        let mut started: RunStarted = codec::decode(&golden).unwrap();
+        for (version, golden) in [(3, bytes_of(V3)), (4, bytes_of(V4))] {
+            let Ok(Event::Run(RunEvent::Started(started))) =
+                Event::decode(RunEvent::STARTED, version, &golden)
+            else {
+                panic!("it starts a run")
+            };
+            let whole = RunStarted { parameters: BTreeMap::new(), ..started };
+            assert_eq!(without_parameters(version, &golden).unwrap().unwrap(), whole);
+        }
+        assert!(without_parameters(2, &bytes_of(V3)).is_none());
+        let mut started: RunStarted = codec::decode(&bytes_of(V4)).unwrap();
         started.parameters = (0..200).map(|n| (format!("key.{n}"), "\"é\"".repeat(n))).collect();
         let bytes = codec::encode(&started);
-        let beginning = without_parameters(&bytes).unwrap();
+        let beginning = without_parameters(4, &bytes).unwrap().unwrap();
         assert_eq!(beginning, RunStarted { parameters: BTreeMap::new(), ..started });
         for cut in 0..bytes.len() {
-            assert!(without_parameters(&bytes[..cut]).is_err(), "{cut}");
+            assert!(without_parameters(4, &bytes[..cut]).unwrap().is_err(), "{cut}");
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rustix::fs::RenameFlags;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::app::core::admitted::admitted;
 use crate::app::core::draft::Draft;
 use crate::app::core::session::Tx;
 use crate::app::{Error, ErrorKind, Result, Workspace, fold_policy, fold_run};
+use crate::base::confine::Folder;
 use crate::base::limits::PAYLOAD_INLINE_BYTES_MAX;
 use crate::base::{Digest, FileDigests, RunId, Split, Timestamp, codec, durable};
 use crate::domain::history::History;
@@ -24,7 +26,7 @@ use crate::domain::run::{
 };
 use crate::domain::{Event, Name, Provenance};
 use crate::projection::metrics::MetricRow;
-use crate::store::{Filter, copy_file};
+use crate::store::{Filter, copy_into};
 
 /// Metrics of one step.
 #[derive(Clone, Debug, Default)]
@@ -207,12 +209,12 @@ pub(super) fn keep(
     if !taken && !workspace.dry_run {
         let target = workspace.inside_folder(folder, &path)?;
         let failed = |e| Error::io(format!("write {}", target.display()), e);
-        let parent = target.parent().unwrap_or(&workspace.root);
-        durable::create_dir_all(parent).map_err(failed)?;
-        let partial = parent.join(format!(".{digest}.partial"));
+        let inside = Folder::open(&workspace.root).map_err(failed)?;
+        let partial = target.with_file_name(format!(".{digest}.partial"));
         let _ = std::fs::remove_file(&partial);
-        copy_file(&workspace.blobs.path(digest), &partial).map_err(failed)?;
-        std::fs::rename(&partial, &target).map_err(failed)?;
+        let copy = inside.create(&partial).map_err(failed)?;
+        copy_into(&workspace.blobs.path(digest), copy).map_err(failed)?;
+        inside.rename(&partial, &target, RenameFlags::empty()).map_err(failed)?;
         durable::sync_parent(&target).map_err(failed)?;
     }
     Ok(StoredFile::in_blobs(what, Some(path), digests, bytes))
