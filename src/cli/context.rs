@@ -72,7 +72,8 @@ impl Context {
     /// A copied log, for reading.
     pub(super) fn copied_log(&self, file: &Path) -> Result<Workspace> {
         let path = self.cwd.join(file);
-        Workspace::open_log(&path, self.caller(), self.env.clone())
+        let workspace = Workspace::open_log(&path, self.caller(), self.env.clone())?;
+        Ok(workspace.with_warnings(&self.warnings))
     }
 
     pub(super) fn caller(&self) -> Caller {

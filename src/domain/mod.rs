@@ -46,4 +46,4 @@ pub use envelope::{
 pub use identity::{Identity, IdentityLevel};
 pub use name::{Name, NameError};
 pub use rejection::{Rejection, RuleResult};
-pub use text::{VisitText, visit_free_text};
+pub use text::{REDACTED, VisitText, visit_free_text};

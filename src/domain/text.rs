@@ -20,6 +20,14 @@ use super::workspace::WorkspaceEvent;
 /// Reads or replaces a text: the name of its field, and the text.
 pub type VisitText<'a> = dyn FnMut(&'static str, &mut String) + 'a;
 
+/// What begins the text that is in the place of a redacted one.
+pub const REDACTED: &str = "[redacted at ";
+
+/// Whether a redaction took something out of a text.
+pub(super) fn is_redacted(text: &str) -> bool {
+    text.contains(REDACTED)
+}
+
 /// Hands out every free text of an event.
 pub fn visit_free_text(event: &mut Event, each: &mut VisitText<'_>) {
     match event {

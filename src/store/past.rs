@@ -13,6 +13,13 @@ impl<A: Access> Past for View<A> {
         Self::stream(self, stream, 0)
     }
 
+    fn event(&self, position: u64) -> Result<Option<Envelope>, StoreError> {
+        match Self::event(self, position) {
+            Err(StoreError::NoEvent { .. }) => Ok(None),
+            event => event.map(Some),
+        }
+    }
+
     fn fits(&self, key: PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
         NoteKey::new(self.origin(), key).is_ok_and(|key| key.fits(message, signature))
     }

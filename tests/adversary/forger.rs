@@ -51,6 +51,8 @@ pub struct Forgery {
     pub stream: StreamId,
     pub provenance: Provenance,
     pub events: Vec<Event>,
+    /// What is appended to other streams before it, in the same invocation.
+    pub before: Vec<(StreamId, Vec<Event>)>,
     /// The key that it says it is signed with, and the one that signs.
     pub key: Option<(u64, [u8; 32])>,
     /// Whether its invocation looks like one that a crash cut short.
@@ -61,7 +63,8 @@ impl Forgery {
     pub fn new(actor: &'static str, stream: impl Into<StreamId>, event: impl Into<Event>) -> Self {
         let (stream, events) = (stream.into(), vec![event.into()]);
         let provenance = Provenance::Reported;
-        Self { actor, stream, provenance, events, key: None, cut_short: false }
+        let before = vec![];
+        Self { actor, stream, provenance, events, before, key: None, cut_short: false }
     }
 }
 
@@ -91,6 +94,18 @@ impl Field {
         let run = |name: &str| run_of(&ward, name);
         let (old, new, open) = (run("old"), run("new"), run("open"));
         Self { ward, old, new, open, request }
+    }
+
+    /// One with two runs more: `spare`, which was archived and restored, and `stored`, which is in
+    /// an archive.
+    pub fn with_moves(strict: bool) -> Self {
+        let field = Self::new(strict);
+        for name in ["spare", "stored"] {
+            field.ward.train(name, &[]).ok();
+            field.ward.annals(&["archive", name]).ok();
+        }
+        field.ward.annals(&["restore", "spare"]).ok();
+        field
     }
 
     pub fn store(&self) -> Store {
@@ -188,6 +203,9 @@ impl Field {
         let signer = forgery.key.map(|(key, seed)| (key, NoteSigner::new(&origin, &seed).unwrap()));
         let key = signer.as_ref().map(|(key, signer)| (*key, signer));
         let own = Author { actor: Origin::At(actor), invocation: Some(Origin::At(at)), key };
+        for (stream, events) in &forgery.before {
+            log.append(&append(*stream, own, events))?;
+        }
         let forged = Append {
             provenance: forgery.provenance,
             ..append(forgery.stream, own, &forgery.events)
@@ -245,7 +263,7 @@ fn append<'e>(stream: StreamId, author: Author<'e>, events: &'e [Event]) -> Appe
     }
 }
 
-fn run_of(ward: &Workspace, name: &str) -> RunId {
+pub fn run_of(ward: &Workspace, name: &str) -> RunId {
     let shown = ward.annals(&["show", name, "--format", "json"]).ok().json();
     shown["run_id"].as_str().or(shown["run"].as_str()).unwrap().parse().unwrap()
 }

@@ -10,6 +10,7 @@
 
 mod claimed;
 mod forger;
+mod moves;
 mod mutants;
 #[path = "../support/raw_log.rs"]
 mod raw_log;

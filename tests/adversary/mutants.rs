@@ -42,7 +42,7 @@ struct Honest {
 
 impl Honest {
     fn new(strict: bool) -> Self {
-        let field = Field::new(strict);
+        let field = Field::with_moves(strict);
         let store = field.store();
         let read = store.read(|log| {
             let events = log.events(0..u64::MAX, &Filter::default())?;

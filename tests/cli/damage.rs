@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::record_read::{damage_a_block, long_record};
 use crate::support::{Answer, Workspace};
 
 /// Longer than any answer takes, also on a machine that is busy.
@@ -150,4 +151,33 @@ fn answered(ward: &Workspace, args: &[&str]) -> Answer {
         first.refused(7, "the views in .annals/views.redb were damaged and have been removed");
     }
     ward.annals(args).ok()
+}
+
+/// Without the events that are lost, nobody can check which of the others were allowed.
+#[test]
+fn an_answer_from_a_log_that_cannot_be_judged_has_a_warning() {
+    const WARNING: &str = "nobody can check which of its events were allowed";
+    let ward = long_record();
+    ward.annals(&["log", "copy", "copy.redb"]).ok();
+    let ask = |words: &[&str]| ward.annals(&[words, &["--log", "copy.redb"]].concat());
+    let verbs: [(&[&str], &[i32]); 3] = [
+        (&["query", "SELECT kind FROM events WHERE NOT allowed", "--format", "csv"], &[0]),
+        (&["diff", "--from", "3"], &[0]),
+        (&["audit"], &[0, 9]),
+    ];
+    for (words, codes) in verbs {
+        let whole = ask(words);
+        assert!(codes.contains(&whole.code), "{words:?}: {}", whole.err);
+        assert!(!whole.err.contains(WARNING), "{words:?}: {}", whole.err);
+    }
+    let (first, last) = damage_a_block(&ward.path("copy.redb"));
+    for (words, _) in verbs {
+        let rest = ask(words);
+        let warnings = rest.err.matches(WARNING).count();
+        assert_eq!((rest.code, warnings), (10, 1), "{words:?}: {}", rest.err);
+        assert!(rest.err.contains("`annals verify` names the damage"), "{}", rest.err);
+        let named = format!("positions {first} to {last} are damaged and skipped");
+        assert!(format!("{}{}", rest.out, rest.err).contains(&named), "{words:?}: {}", rest.err);
+        assert!(!rest.out.is_empty(), "{words:?} has no answer");
+    }
 }

@@ -7,6 +7,7 @@
 mod actors;
 mod again;
 mod analysis;
+mod anchor;
 mod answers;
 mod archive;
 mod attack;

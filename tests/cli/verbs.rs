@@ -17,7 +17,6 @@ const READING: &[&str] = &[
     "audit",
     "best",
     "candidates",
-    "checkpoint anchor",
     "checkpoint show",
     "clinical",
     "compare",
@@ -78,6 +77,7 @@ pub const CHANGING: &[Case] = &[
     ("alias set", &[], &["alias", "set", "challenger", "ward"], In("actors")),
     ("approve", &[REQUESTED], &["approve", "dusk"], In("actors")),
     ("archive", &[], &["archive", "day"], In("archive")),
+    ("checkpoint anchor", &[], &["checkpoint", "anchor", "anchor.note"], Here),
     ("classify", &[], &["classify", "day", "--as", "debug"], In("edit")),
     ("cleanup", &[], &["cleanup", "--keep", "0"], In("cleanup")),
     ("demote", &[], &["demote", "ward", "--reason", "retired"], In("production")),
@@ -134,7 +134,7 @@ pub const CHANGING: &[Case] = &[
 ];
 
 /// Verbs that regenerate no registry file.
-const SILENT: &[&str] = &["gc", "run log", "run save", "snapshot restore"];
+const SILENT: &[&str] = &["checkpoint anchor", "gc", "run log", "run save", "snapshot restore"];
 
 /// Verbs whose words are known only when they are used: `cases_of_their_own`.
 const APART: [&str; 2] = ["consolidate apply", "init"];

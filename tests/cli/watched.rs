@@ -49,6 +49,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("alias set", &["alias set challenger MODEL", "alias set champion ward@1"]),
     ("approve", &["promote RUN --request --as NEW;approve NEW"]),
     ("archive", &["archive RUN", "archive RUN --compress=zst", "archive RUN --drop-weights"]),
+    ("checkpoint anchor", &["checkpoint anchor anchor.note", "checkpoint anchor other.note"]),
     ("classify", &["classify RUN --as debug", "classify RUN --as baseline"]),
     ("cleanup", &["cleanup --keep 0", "classify RUN --as debug;cleanup --keep 0"]),
     ("consolidate apply", &["consolidate apply PLAN"]),

@@ -49,9 +49,11 @@ impl Judge {
     /// Of the log of a workspace.
     pub(in crate::app) fn new(workspace: &Workspace) -> Self {
         let alone = workspace.scope.alone;
-        // A reader past damage would pass over what is lost.
+        // A handle of its own, whose losses are those of judging. One that stops at damage does not
+        // look for bytes that changed and can still be read.
+        let copy = || Store::open_file(&workspace.store.path(), workspace.env.clone()).ok();
         let store = match alone {
-            true => Store::open_file(&workspace.store.path(), workspace.env.clone()).ok(),
+            true => copy().map(Store::tolerate_damage),
             false => Some(workspace.store.clone()),
         };
         let size = workspace.scope.size.unwrap_or(u64::MAX);
@@ -70,7 +72,9 @@ impl Judge {
             let damaged = || Error::new(ErrorKind::Integrity, "the log cannot be opened");
             let store = self.store.as_ref().ok_or_else(damaged)?;
             let size = store.read(|log| Ok::<_, Error>(log.size()))?.min(self.size);
-            Ok(self.views.not_allowed(store, size, points)?)
+            let found = self.views.not_allowed(store, size, points)?;
+            let lost = || Error::new(ErrorKind::Integrity, "a part of the log is lost");
+            if store.lost().is_empty() { Ok(found) } else { Err(lost()) }
         };
         match all() {
             Err(error) if self.alone || error.kind == ErrorKind::Integrity => {

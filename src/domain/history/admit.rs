@@ -4,12 +4,11 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::author::refused;
-use super::moved::{by_its_move, move_of};
+use super::moved::{MoveRecord, MovedRun};
 use super::people::People;
 use super::rules::{Rules, strict};
 use super::take::{author, is_proven, signed, take_policy, take_workspace};
 use crate::base::{Digest, PublicKey, RequestId, RunId};
-use crate::domain::file_move::{self, MoveEvent, MoveState};
 use crate::domain::invocation::InvocationEvent;
 use crate::domain::registry::{self, Originals, RegistryEvent, RegistryFacts, RegistryState};
 use crate::domain::run::{self, Recording, RunEvent, RunState};
@@ -28,6 +27,12 @@ pub trait Past {
     /// # Errors
     /// When the log cannot be read.
     fn stream(&self, stream: StreamId) -> Result<Vec<Envelope>, Self::Error>;
+
+    /// The event at a position; none where it cannot be read.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn event(&self, position: u64) -> Result<Option<Envelope>, Self::Error>;
 
     /// Whether `signature` is the one of `message` by a key.
     fn fits(&self, key: PublicKey, message: &[u8], signature: &[u8; 64]) -> bool;
@@ -62,6 +67,8 @@ pub struct RunRecord {
     proven: OnceCell<bool>,
     /// Whether results and files are left out, which are most of what is known of a run.
     pub(super) outline: bool,
+    /// The moves of its files that its events named.
+    pub(super) moves: BTreeSet<StreamId>,
     pub(super) queue: VecDeque<Envelope>,
 }
 
@@ -80,12 +87,16 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub struct History {
     pub(super) told: Told,
+    /// Position of the first event that was told.
+    from: Option<u64>,
     pub(super) people: Option<People>,
     pub(super) rules: Option<Rules>,
     pub(super) registry: Option<RegistryState>,
     /// Boxed: a record is a thousand bytes, and nodes of a map move what is in them.
     pub(super) runs: BTreeMap<RunId, Box<RunRecord>>,
-    pub(super) moves: BTreeMap<StreamId, MoveState>,
+    pub(super) moves: BTreeMap<StreamId, MoveRecord>,
+    /// The moves of production files that events of the registry named, by the kind of event.
+    pub(super) model_moves: BTreeSet<(StreamId, Kind)>,
     /// Invocations by the position of their start: whose, and where they ended.
     pub(super) invocations: BTreeMap<u64, Invocation>,
     /// Where each invocation began.
@@ -131,11 +142,13 @@ impl History {
     fn new(told: Told) -> Self {
         Self {
             told,
+            from: None,
             people: None,
             rules: None,
             registry: None,
             runs: BTreeMap::new(),
             moves: BTreeMap::new(),
+            model_moves: BTreeSet::new(),
             invocations: BTreeMap::new(),
             began: BTreeMap::new(),
             originals: None,
@@ -151,6 +164,11 @@ impl History {
             Told::All | Told::Tail => true,
             Told::Stream(told) => told == stream,
         }
+    }
+
+    /// Whether an event from before now will come, or came, through [`History::admit`].
+    pub(super) fn will_be_told(&self, header: &Header) -> bool {
+        self.is_told(header.stream) && self.from.is_none_or(|from| header.position >= from)
     }
 
     /// Events that were not allowed, of those that were told.
@@ -183,6 +201,7 @@ impl History {
         payload: impl Fn() -> Digest,
         event: Option<&Event>,
     ) -> Result<bool, P::Error> {
+        self.from.get_or_insert(header.position);
         // Points are nearly all there is.
         let who = (header.stream, header.actor, header.provenance);
         if event.is_none() && self.quick == Some(who) {
@@ -271,6 +290,9 @@ impl History {
         self.load_rules(past, header.position)?;
         self.load_people(past, header.position)?;
         self.run_before(past, run, header)?;
+        if let Some(moved) = event.and_then(MovedRun::of) {
+            self.load_move_of_run(past, moved)?;
+        }
         let nothing = RunRecord::default();
         let record = self.runs.get(&run).map_or(&nothing, |record| &**record);
         let judged = self.judge_run(past, record, header, payload, event);
@@ -304,7 +326,8 @@ impl History {
         let policy = &rules.at(header.position).policy;
         let signed = strict(policy) && record.began_proven(people, past);
         let recording = Recording { signed, others: policy.others_may_record() };
-        run::admits(&record.state, event, header, &author, recording)
+        run::admits(&record.state, event, header, &author, recording)?;
+        event.map_or(Ok(()), |event| self.run_by_its_move(record, header, event))
     }
 
     /// Whether every point of a run has its own signature.
@@ -353,19 +376,14 @@ impl History {
             self.run_before(past, run, header)?;
             self.load_originals(past)?;
         }
-        let file_move = move_of(event).map(StreamId::from);
-        if let Some(file_move) = file_move {
-            self.load_move(past, file_move, header.position)?;
-        }
-        let planned = file_move.and_then(|id| self.moves.get(&id)?.planned.as_ref());
-        let none = Originals::new();
-        let originals = self.originals.as_ref().unwrap_or(&none);
+        let file_move = self.load_move_of_model(past, header, event)?;
         let judged = self
             .judge_registry(past, &state, run, header, payload, event)
-            .and_then(|()| by_its_move(event, planned, originals));
+            .and_then(|()| self.model_by_its_move(&state, header, event, file_move));
         let mut state = state;
         if judged.is_ok() {
             registry::RegistryStream::evolve(&mut state, event, header);
+            self.model_moves.extend(file_move.map(|file_move| (file_move, header.kind)));
             if let RegistryEvent::Approved(approved) = event {
                 let by = (approved.request, approved.approver.clone());
                 self.approved.insert(by, header.position);
@@ -377,7 +395,7 @@ impl History {
 
     /// Refuses a signature that is not its author's. A check of the whole log checks all of them
     /// itself, many at once.
-    fn check_signature<P: Past>(
+    pub(super) fn check_signature<P: Past>(
         &self,
         past: &P,
         header: &Header,
@@ -445,31 +463,6 @@ impl History {
         state
     }
 
-    fn file_move<P: Past>(
-        &mut self,
-        past: &P,
-        header: &Header,
-        payload: &dyn Fn() -> Digest,
-        event: &MoveEvent,
-    ) -> Result<Result<(), Rejection>, P::Error> {
-        self.load_rules(past, header.position)?;
-        self.load_people(past, header.position)?;
-        self.load_move(past, header.stream, header.position)?;
-        let mut state = self.moves.remove(&header.stream).unwrap_or_default();
-        let (Some(people), Some(rules)) = (&self.people, &self.rules) else { return Ok(Ok(())) };
-        let proven = || is_proven(people, past, header, payload);
-        let strict = rules.strict(header.position);
-        let judged = self
-            .check_signature(past, header, payload)
-            .and_then(|()| author(people, header, &proven))
-            .and_then(|author| file_move::admits(&state, event, header, &author, strict));
-        if judged.is_ok() {
-            file_move::MoveStream::evolve(&mut state, event, header);
-        }
-        self.moves.insert(header.stream, state);
-        Ok(judged)
-    }
-
     fn invocation(&mut self, header: &Header, event: &InvocationEvent) -> Result<(), Rejection> {
         if self.told != Told::All {
             return Ok(());
@@ -529,6 +522,7 @@ impl RunRecord {
         if matches!(event, RunEvent::Started(_)) && header.identity != Identity::Claimed {
             self.beginning = Some((header.clone(), payload()));
         }
+        self.moves.extend(MovedRun::of(event).map(MovedRun::file_move));
         match self.outline {
             true => self.state.outline(event, header),
             false => run::RunStream::evolve(&mut self.state, event, header),

@@ -1,12 +1,12 @@
 //! What has to be known of what lies before an event: read from the log where it was not told.
 
 use super::admit::{History, Past, RunRecord, Told};
+use super::moved::MovedRun;
 use super::people::People;
 use super::rules::Rules;
 use super::take::{signed, take_policy, take_workspace};
 use crate::base::RunId;
-use crate::domain::file_move::MoveStream;
-use crate::domain::{Envelope, Event, Header, StreamId, fold};
+use crate::domain::{Envelope, Event, Header, StreamId};
 
 impl History {
     /// Brings a run to where it was when the event of `header` was appended.
@@ -20,13 +20,15 @@ impl History {
         if self.told != Told::All && !self.runs.contains_key(&run) {
             let first = header.stream == stream && header.revision == 0;
             let all = if first { vec![] } else { past.stream(stream)? };
-            let told = self.is_told(stream);
-            let queue = all.into_iter().filter(|e| !told || e.header.position < header.position);
+            let queue = all.into_iter().filter(|e| !self.will_be_told(&e.header));
             self.runs.insert(run, Box::new(RunRecord::after(queue.collect())));
         }
         while let Some(next) = self.next_of(run, header.position) {
             let Ok(Event::Run(event)) = next.event() else { continue };
             let digest = || next.payload.digest();
+            if let Some(moved) = MovedRun::of(&event) {
+                self.load_move_of_run(past, moved)?;
+            }
             let nothing = RunRecord::default();
             let record = self.runs.get(&run).map_or(&nothing, |record| &**record);
             if self.judge_run(past, record, &next.header, &digest, Some(&event)).is_ok() {
@@ -60,22 +62,6 @@ impl History {
         queue.pop_front()
     }
 
-    /// Reads what a move was before `position`, unless it was told.
-    pub(super) fn load_move<P: Past>(
-        &mut self,
-        past: &P,
-        stream: StreamId,
-        position: u64,
-    ) -> Result<(), P::Error> {
-        if self.told == Told::All || self.moves.contains_key(&stream) {
-            return Ok(());
-        }
-        let before = past.stream(stream)?;
-        let before = before.iter().filter(|e| e.header.position < position);
-        self.moves.insert(stream, fold::<MoveStream>(before));
-        Ok(())
-    }
-
     pub(super) fn known<P: Past>(&mut self, past: &P, position: u64) -> Result<&People, P::Error> {
         self.load_people(past, position)?;
         Ok(self.people.get_or_insert_default())
@@ -85,8 +71,12 @@ impl History {
         if self.originals.is_some() {
             return Ok(());
         }
-        let all = people_before(past, u64::MAX)?;
-        self.originals = Some(all.originals());
+        let all = match &self.people {
+            // They were read to the end.
+            Some(people) if !self.is_told(StreamId::WORKSPACE) => people.originals(),
+            _ => people_before(past, u64::MAX)?.originals(),
+        };
+        self.originals = Some(all);
         Ok(())
     }
 

@@ -15,6 +15,9 @@ mod people;
 mod rules;
 mod take;
 
+#[cfg(test)]
+mod tests;
+
 pub use admit::{History, Past, RunRecord, Violation};
 pub use author::Author;
 pub use people::{KnownKey, People};

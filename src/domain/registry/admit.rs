@@ -94,6 +94,12 @@ fn differ(made: &RegistryEvent, event: &RegistryEvent, facts: &RegistryFacts<'_>
         (RegistryEvent::Rejected(made), RegistryEvent::Rejected(event)) => {
             made.approver != event.approver
         }
+        (RegistryEvent::RolledBack(made), RegistryEvent::RolledBack(event)) => {
+            made.from != event.from
+        }
+        (RegistryEvent::FoundDamaged(made), RegistryEvent::FoundDamaged(event)) => {
+            made.number != event.number || made.path != event.path
+        }
         (RegistryEvent::Promoted(made), RegistryEvent::Promoted(event)) => {
             made.run != event.run
                 || made.name != event.name

@@ -176,11 +176,8 @@ pub(super) fn moved(plan: &MovePlan, packed: Option<PackedFiles>) -> Vec<RunEven
         .into(),
         MovePurpose::Removal(order) => deleted(plan, order).into(),
         MovePurpose::Migration(MigrationOrder { what: Migrated::Run { home, .. }, .. }) => {
-            let other = plan.files.iter().filter(|file| file.path != file.source);
-            let renamed =
-                other.map(|file| RenamedFile { from: file.source.clone(), to: file.path.clone() });
             let (folder, home) = (plan.to.clone(), home.clone());
-            RunRelocated { folder, home, renamed: renamed.collect(), file_move: plan.id }.into()
+            RunRelocated { folder, home, renamed: renamed(&plan.files), file_move: plan.id }.into()
         }
         // These move files of a model: the run stays where it is.
         MovePurpose::Migration(_)
@@ -192,19 +189,41 @@ pub(super) fn moved(plan: &MovePlan, packed: Option<PackedFiles>) -> Vec<RunEven
     vec![event]
 }
 
+/// Size of files; a plan by somebody else may claim any.
+pub(in crate::domain) fn size_of(files: &[MovedFile]) -> u64 {
+    files.iter().map(|file| file.bytes).fold(0, u64::saturating_add)
+}
+
+/// Size of a run's files before and after it goes into an archive.
+pub(in crate::domain) fn archived_sizes(
+    files: &[MovedFile],
+    order: &ArchiveOrder,
+    packed: Option<&PackedFiles>,
+) -> (u64, u64) {
+    let is_loose = |file: &&MovedFile| packed.is_none() || file.path == file.source;
+    let loose = files.iter().filter(is_loose).map(|file| file.bytes);
+    let after = loose.chain(packed.map(|packed| packed.bytes));
+    let dropped = order.dropped.iter().map(|file| file.bytes);
+    let before = dropped.fold(size_of(files), u64::saturating_add);
+    (before, after.fold(0, u64::saturating_add))
+}
+
+/// Files that are called otherwise in their folder after a move.
+pub(in crate::domain) fn renamed(files: &[MovedFile]) -> Vec<RenamedFile> {
+    let other = files.iter().filter(|file| file.path != file.source);
+    other.map(|file| RenamedFile { from: file.source.clone(), to: file.path.clone() }).collect()
+}
+
 fn archived(plan: &MovePlan, order: &ArchiveOrder, packed: Option<PackedFiles>) -> RunArchived {
-    let in_pack = |file: &&MovedFile| packed.is_some() && file.path != file.source;
-    let loose: u64 = plan.files.iter().filter(|f| !in_pack(f)).map(|f| f.bytes).sum();
-    let kept: u64 = plan.files.iter().map(|file| file.bytes).sum();
-    let dropped: u64 = order.dropped.iter().map(|file| file.bytes).sum();
+    let (bytes_before, bytes_after) = archived_sizes(&plan.files, order, packed.as_ref());
     RunArchived {
         archive: order.archive,
         folder: plan.to.clone(),
         rule: order.rule.clone(),
         reason: order.reason.clone(),
         policy_revision: order.policy_revision,
-        bytes_before: kept + dropped,
-        bytes_after: loose + packed.as_ref().map_or(0, |packed| packed.bytes),
+        bytes_before,
+        bytes_after,
         packed,
         dropped: order.dropped.clone(),
         file_move: plan.id,
@@ -223,7 +242,7 @@ fn deleted(plan: &MovePlan, order: &RemovalOrder) -> RunDeleted {
         reason: order.reason.clone(),
         policy_revision: order.policy_revision,
         files: files.collect(),
-        bytes: plan.files.iter().map(|file| file.bytes).sum(),
+        bytes: size_of(&plan.files),
         file_move: plan.id,
     }
 }

@@ -19,6 +19,7 @@ mod tests;
 
 pub(in crate::domain) use admit::{Recording, admits};
 pub use archive::{Archive, ArchiveFacts, Pack};
+pub(in crate::domain) use archive::{archived_sizes, renamed, size_of};
 pub(in crate::domain) use beginning::without_parameters;
 use classify::classify;
 pub(crate) use classify::words;

@@ -8,6 +8,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::app::{Error, ErrorKind, Result};
 use crate::base::{Digest, FileDigests, Sha256Digest};
+use crate::domain::REDACTED;
 
 /// Shorter texts stand in too many others by chance: they go only where they are a field.
 const TEXT_BYTES_MIN: usize = 4;
@@ -47,12 +48,12 @@ enum Form {
 
 /// What stands in the place of a text in an event.
 pub(super) fn placeholder(position: u64) -> String {
-    format!("[redacted at {position}]")
+    format!("{REDACTED}{position}]")
 }
 
 /// Whether a text is a placeholder already.
 pub(super) fn is_placeholder(text: &str) -> bool {
-    let inner = text.strip_prefix("[redacted at ").and_then(|rest| rest.strip_suffix(']'));
+    let inner = text.strip_prefix(REDACTED).and_then(|rest| rest.strip_suffix(']'));
     inner.is_some_and(|digits| digits.parse::<u64>().is_ok())
 }
 
