@@ -282,6 +282,9 @@ fn of_promotions(field: &Field) -> Vec<Attack> {
         to: Semver::FIRST,
         reason: None,
     };
+    let night =
+        |number, to| ModelVersionBumped { name: "night".into(), number, to, ..bumped.clone() };
+    let (first, major) = (Semver::FIRST, Semver::FIRST.bumped(Bump::Major));
     let alias = |alias: &str, name: &str, number| ModelAliasSet {
         alias: alias.into(),
         name: name.into(),
@@ -326,6 +329,19 @@ fn of_promotions(field: &Field) -> Vec<Attack> {
         ("a request that fixes nothing", by("mara", fixes_nothing(field))),
         ("a request that fixes other files", by("mara", fixes_other(field))),
         ("a promotion by no move", by("mara", promoted(request, field.new, "next", own))),
+        ("a version number that follows from no other", by("mara", night(1, first).into())),
+        ("a version number of another version", by("mara", night(7, major).into())),
+        (
+            "an alias that pointed elsewhere before",
+            by(
+                "mara",
+                ModelAliasSet {
+                    previous: Some(("dawn".into(), 1)),
+                    ..alias("champion", "night", 1)
+                }
+                .into(),
+            ),
+        ),
         ("a demotion of what is not there", by("mara", demoted("dawn", "worse").into())),
         ("a demotion without a reason", by("mara", demoted("night", " ").into())),
         ("a return of no version", by("mara", back("night", 7, "worse").into())),

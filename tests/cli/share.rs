@@ -138,3 +138,15 @@ fn where_decisions_are_signed_so_is_all_that_a_run_records() {
     assert_eq!(unsigned(&ward, "shared"), Vec::<String>::new());
     sound(&ward);
 }
+
+#[test]
+fn final_values_include_points_of_whoever_a_run_was_shared_with() {
+    let ward = begun();
+    ward.annals(&["run", "log", "night", "loss=0.5", "--step", "1"]).ok();
+    ward.annals(&["run", "share", "night", "bob"]).ok();
+    ward.annals_as("bob", &["run", "log", "night", "loss=0.25", "--step", "2"]).ok();
+    ward.annals(&["run", "finish", "night"]).ok();
+    let shown = ward.annals(&["show", "night", "--format", "json"]).ok().json();
+    assert!(shown["metrics"].to_string().contains("0.25"), "{}", shown["metrics"]);
+    sound(&ward);
+}

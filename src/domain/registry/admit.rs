@@ -105,6 +105,12 @@ fn differ(made: &RegistryEvent, event: &RegistryEvent, facts: &RegistryFacts<'_>
                 || made.name != event.name
                 || made.policy_revision != event.policy_revision
         }
+        (RegistryEvent::VersionBumped(made), RegistryEvent::VersionBumped(event)) => {
+            (made.number, made.from, made.to) != (event.number, event.from, event.to)
+        }
+        (RegistryEvent::AliasSet(made), RegistryEvent::AliasSet(event)) => {
+            made.previous != event.previous
+        }
         _ => false,
     }
 }

@@ -400,13 +400,13 @@ fn recorded_series(tx: &Tx<'_, '_>, run: RunId) -> Result<(Vec<MetricRow>, bool)
 /// Adds the points of a run from a position on; returns whether some of them were typed in.
 fn add_points(tx: &Tx<'_, '_>, run: RunId, from: u64, rows: &mut SeriesRows) -> Result<bool> {
     let log = tx.log();
-    let points =
-        Filter { kinds: Some(vec![RunEvent::METRICS_RECORDED]), ..Filter::stream(run.into()) };
     let (mut typed, mut history) = (false, History::of_stream(run.into()));
-    log.scan(from..log.size(), &points, |envelope| {
-        // Somebody else's points are none of the run.
+    log.scan(from..log.size(), &Filter::stream(run.into()), |envelope| {
+        // Somebody else's points are none of the run, unless it was shared with them by then.
+        let points = envelope.header.kind == RunEvent::METRICS_RECORDED;
+        let event = (!points).then(|| envelope.event().ok()).flatten();
         let digest = || envelope.payload.digest();
-        if !history.admit(&**log, &envelope.header, digest, None)? {
+        if !history.admit(&**log, &envelope.header, digest, event.as_ref())? || !points {
             return Ok(());
         }
         typed |= envelope.header.provenance == Provenance::Typed;
