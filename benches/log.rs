@@ -12,6 +12,8 @@
 
 #[path = "../tests/support/history.rs"]
 mod history;
+#[path = "../tests/support/runs.rs"]
+mod runs;
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -31,6 +33,7 @@ use annals::verify::{Options, verify};
 use history::{BEGIN, append, begin};
 
 const ORIGIN: &str = "annals/bench";
+const RUNS: u8 = 100;
 
 fn main() {
     let asked = std::env::args().skip(1).find_map(|a| a.parse().ok());
@@ -82,13 +85,22 @@ fn grow(dir: &Path, events: u64, signer: &NoteSigner) -> Store {
     fs::create_dir_all(dir).unwrap();
     let store = Store::create(dir, Env::system()).unwrap();
     begin(&store, ORIGIN, signer);
+    let begun = store.write(&options(signer), |w| {
+        for number in 0..RUNS {
+            let run = RunId([number; 16]);
+            let started = runs::started(run, format!("run_{number}"), u64::from(number));
+            w.append(&append(run.into(), &[started]))?;
+        }
+        Ok::<(), StoreError>(())
+    });
+    begun.unwrap();
     let env = Env::fixed(Timestamp(0), 1);
-    let mut left = events - BEGIN;
+    let mut left = events - BEGIN - u64::from(RUNS);
     while left > 0 {
         let group = left.min(10_000);
         let grown = store.write(&options(signer), |w| {
             for i in 0..group {
-                let run = RunId([(i / 100) as u8; 16]);
+                let run = RunId([(i / 100) as u8 % RUNS; 16]);
                 w.append(&append(run.into(), &[batch(&env, 3, left - i)]))?;
             }
             Ok::<(), StoreError>(())

@@ -87,11 +87,10 @@ pub(super) fn check(path: &str, format: Format) -> Result<(), Error> {
 
 /// Gives each verb below `command` its own `--format`, so that its help lists what it has.
 pub(super) fn with_formats(command: Command, path: &str) -> Command {
-    let names: Vec<String> =
-        command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let command = names.into_iter().fold(command, |command, name| {
-        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
-        command.mut_subcommand(name, |verb| with_formats(verb, &path))
+    let command = command.mut_subcommands(|verb| {
+        let name = verb.get_name();
+        let path = if path.is_empty() { name.to_owned() } else { format!("{path} {name}") };
+        with_formats(verb, &path)
     });
     if path.is_empty() { command } else { command.arg(format_arg(&formats(path))) }
 }

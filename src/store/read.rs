@@ -1,6 +1,7 @@
 //! Reading: one event, one stream, or a scan that skips blocks by their headers. The same code
 //! reads inside a write transaction, where it sees what was appended before.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -179,7 +180,9 @@ impl<A: Access> View<A> {
                 let unpacked = self
                     .block_of(position)
                     .and_then(|found| found.ok_or_else(missing))
-                    .and_then(|(first, header)| self.unpack(first, &header));
+                    .and_then(|(first, header)| {
+                        self.unpack_into(first, &header, std::mem::take(&mut block))
+                    });
                 match unpacked {
                     Ok(unpacked) => block = unpacked,
                     Err(error) => {
@@ -257,10 +260,24 @@ impl<A: Access> View<A> {
     /// # Errors
     /// When it is not whole.
     pub fn unpack(&self, first: u64, header: &BlockHeader) -> Result<Block, StoreError> {
-        self.unpack_with(first, header, &mut Unpacker::default(), Block::default())
+        self.unpack_into(first, header, Block::default())
     }
 
     /// [`unpack`](Self::unpack) into the memory of `old`.
+    fn unpack_into(
+        &self,
+        first: u64,
+        header: &BlockHeader,
+        old: Block,
+    ) -> Result<Block, StoreError> {
+        thread_local! {
+            // Making one takes as long as unpacking a quarter of a block.
+            static UNPACKER: RefCell<Unpacker> = RefCell::default();
+        }
+        UNPACKER.with_borrow_mut(|unpacker| self.unpack_with(first, header, unpacker, old))
+    }
+
+    /// The same with an unpacker of the caller's.
     pub(super) fn unpack_with(
         &self,
         first: u64,

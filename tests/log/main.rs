@@ -8,7 +8,6 @@ mod proofs;
 #[path = "../support/raw_log.rs"]
 mod raw_log;
 #[path = "../support/runs.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
 mod runs;
 mod signatures;
 #[path = "../support/mod.rs"]

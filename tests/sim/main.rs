@@ -10,6 +10,5 @@ mod history;
 mod kill;
 mod power;
 #[path = "../support/runs.rs"]
-#[allow(dead_code, reason = "not all of it is used")]
 mod runs;
 mod world;

@@ -1,5 +1,7 @@
 //! Runs as benches record them: every field filled, sixty parameters, an evaluation on test.
 
+#![allow(dead_code, reason = "no crate uses all of it")]
+
 use std::collections::BTreeMap;
 
 use annals::base::{Digest, Direction, RunId, Split};
