@@ -19,8 +19,10 @@ and history are one process without an interpreter. Target: >= 10 x the best pee
 durability in every row.
 
 Figures count only on an otherwise idle machine; the load is printed before, during and after. The
-whole run takes about 20 minutes, besides the environments and the stores of 10,000 runs, which
-are made once (a peer that would take more than 10 minutes for its store gets 1,000 runs).
+whole run takes 25 to 30 minutes once the environments and the stores of 10,000 runs are there;
+both are kept in the cache folder. A store that would take more than 10 minutes gets 1,000 runs,
+unless it was made by --prepare before, at any load: that of annals takes one to two hours, since
+every change writes registry files that name all runs.
 """
 
 import argparse
@@ -60,6 +62,7 @@ HISTORY_SECONDS, READ_SECONDS = 60.0, 40.0
 FILL_SECONDS, FILL_PARTS, OPERATION_SECONDS = 600, 20, 900
 SMALL_RUNS, SYNC_CALLS, PAUSE_SECONDS = 20, 50, 0.001
 BELOW = 0.1
+MEMORY = pathlib.Path("/dev/shm")
 
 
 class Failed(Exception):
@@ -115,6 +118,16 @@ class Tracker:
     def store(self, name):
         return self.scratch / f"{self.name}-{name}"
 
+    def new_store(self, name):
+        """An empty store; of peers a copy of one, since MLflow takes seconds to make its own."""
+        store, empty = self.store(name), self.store("empty")
+        shutil.rmtree(store, ignore_errors=True)
+        if self.module.PACKAGE:
+            if not empty.exists():
+                self.run("make", empty)
+            shutil.copytree(empty, store)
+        return store
+
 
 # --------------------------------------------------------------------------------- environments
 
@@ -157,15 +170,15 @@ def installed(tracker):
 
 def writing(tracker, size):
     """Rates of writing, the memory of the writers, and a store with one long series."""
-    found = tracker.run("write", tracker.store("write"), repeats=size["repeats"],
+    found = tracker.run("write", tracker.new_store("write"), repeats=size["repeats"],
                         points=size["points"], seconds=size["seconds"])
     rates = {name: statistics.median(found[name]) if found[name] else None
              for name in ("each", "batch", "accepted", "stored")}
+    store = tracker.new_store("history")
     with machine.Peak() as peak:
-        long = tracker.run("history", tracker.store("history"), points=size["points"],
-                           seconds=HISTORY_SECONDS)
-    tracker.index(tracker.store("history"))
-    taken = machine.disk(tracker.store("history"))
+        long = tracker.run("history", store, points=size["points"], seconds=HISTORY_SECONDS)
+    tracker.index(store)
+    taken = machine.disk(store)
     return rates | {"spread": {name: [min(found[name]), max(found[name])] for name in rates
                                if found[name]},
                     "write_rss": peak.bytes, "series_points": long["points"],
@@ -174,8 +187,7 @@ def writing(tracker, size):
 
 def killed(tracker, mode, victim):
     """Acknowledged points, and those of them that are lost after `kill -9` at a random moment."""
-    store, file = tracker.store("kill"), tracker.scratch / "acknowledged"
-    shutil.rmtree(store, ignore_errors=True)
+    store, file = tracker.new_store("kill"), tracker.scratch / "acknowledged"
     file.unlink(missing_ok=True)
     process = tracker.start("acknowledge", store, mode=mode, file=str(file), pause=PAUSE_SECONDS,
                             points=10_000_000)
@@ -205,7 +217,7 @@ def killed(tracker, mode, victim):
 def synced(tracker, mode):
     """Whether points were on disk when a call returned and when `finish` did, seen by strace."""
     trace = tracker.scratch / f"{tracker.name}-{mode}.trace"
-    store = tracker.store(f"trace-{mode}")
+    store = tracker.new_store(f"trace-{mode}")
     found = tracker.run("acknowledge", store, prefix=[*syncs.TRACE, str(trace)], mode=mode,
                         file=str(tracker.scratch / "traced"), pause=PAUSE_SECONDS,
                         points=SYNC_CALLS)
@@ -258,37 +270,49 @@ def reading(tracker, what, store, size, expected, **arguments):
 
 
 def filled(tracker, count, limit):
-    """A store of many small runs in the cache folder; a filling that was stopped is continued."""
+    """A store of many small runs, kept in the cache folder, and how many it has.
+
+    It is filled in memory where that can be, which is no measurement, and then copied.
+    """
     store = cache() / f"runs-{count}" / tracker.name
     note = pathlib.Path(f"{store}.json")
-    made = json.loads(note.read_text()) if note.exists() else {"runs": 0, "seconds": 0.0}
-    if made["runs"] == 0:
-        shutil.rmtree(store, ignore_errors=True)
-    part = max(count // FILL_PARTS, 50)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    while made["runs"] < count:
-        if made["runs"] >= count // 10 and made["seconds"] * count / made["runs"] > limit:
-            break
-        first = made["runs"]
-        took = tracker.run("fill", store, first=first, last=first + part, count=count)["seconds"]
-        made = {"runs": first + part, "seconds": made["seconds"] + took}
-        made["runs_per_second"] = part / took  # in a store that has so many runs
-        note.write_text(json.dumps(made))
-    if made.get("indexed") != made["runs"]:
-        tracker.index(store)
-        made |= {"bytes": machine.disk(store), "indexed": made["runs"]}
-        note.write_text(json.dumps(made))
+    if note.exists():
+        made = json.loads(note.read_text())
+        if made["runs"] == count or limit <= FILL_SECONDS:
+            return store, made
+    part, made = max(count // FILL_PARTS, 50), {"runs": 0, "seconds": 0.0}
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as work:
+        work = pathlib.Path(work) / "store"
+        while made["runs"] < count:
+            if made["runs"] >= count // 10 and made["seconds"] * count / made["runs"] > limit:
+                break
+            last = made["runs"] + part
+            took = tracker.run("fill", work, first=made["runs"], last=last, count=count)["seconds"]
+            made = {"runs": last, "seconds": made["seconds"] + took}
+            if limit > FILL_SECONDS:
+                print(f"{tracker.name}: {last} runs, {took / part * 1e3:.0f} ms each", flush=True)
+        tracker.index(work)
+        store.parent.mkdir(exist_ok=True)
+        copy(work, store)
+    made["bytes"] = machine.disk(store)
+    note.write_text(json.dumps(made))
     return store, made
 
 
+def copy(source, target):
+    """A store and the home folder that belongs to it, such as keys."""
+    for suffix in ("", "-home"):
+        shutil.rmtree(f"{target}{suffix}", ignore_errors=True)
+        subprocess.run(["cp", "-a", f"{source}{suffix}", f"{target}{suffix}"], check=True)
+
+
 def small_runs(tracker, full, runs, size):
-    """Small runs per second, in an empty store and in a copy of the one that has many."""
+    """Small runs per second, in a new store and in a copy of the one that has many."""
     found = {}
-    for name, first in (("empty", 0), ("full", runs)):
-        store = tracker.store(name)
+    for name, first in (("few", 0), ("full", runs)):
+        store = tracker.new_store(name)
         if first:
-            for suffix in ("", "-home"):
-                subprocess.run(["cp", "-a", f"{full}{suffix}", f"{store}{suffix}"], check=True)
+            copy(full, store)
         made = tracker.run("fill", store, first=first, last=first + SMALL_RUNS, count=size["runs"])
         found[name] = SMALL_RUNS / made["seconds"]
         shutil.rmtree(store)

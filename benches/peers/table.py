@@ -155,7 +155,7 @@ def rows(sizes):
         Row("Points, 100 in each durable call", ("writing", "batch"), rate, True, "each"),
         Row("Points, until all are stored", ("writing", "stored"), rate, True, "stored"),
         Row("Points accepted", ("writing", "accepted"), rate, True, "stream"),
-        Row("Small runs, into an empty store", ("small", "empty"), rate, True),
+        Row("Small runs, into a new store", ("small", "few"), rate, True),
         Row(f"Small runs, into a store of {runs}", ("small", "full"), rate, True, by_runs=True),
     ]
     for what, name, by_runs in (("list", f"List {runs}", True),
