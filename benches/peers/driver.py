@@ -119,7 +119,7 @@ class Driver:
         self.arguments = {}
         client = self.client()
         for _ in range(repeats):
-            found = self.one_stream(points, seconds)
+            found = self.one_stream(points, getattr(self.module, "ACCEPT_SECONDS", seconds))
             if hasattr(client, "log_many"):
                 found |= bulk(self.client(), points, seconds)
             if self.module.EACH:

@@ -12,6 +12,8 @@ PACKAGE = "mlflow"
 HELPER = False
 IN_PROCESS = True
 SUPERVISED = False
+# The queue of the asynchronous call is stored far more slowly than it is filled.
+ACCEPT_SECONDS = 0.5
 ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true",
                "MLFLOW_ALLOW_FILE_STORE": "true"}
 

@@ -4,11 +4,12 @@ import importlib
 import re
 import textwrap
 
-NAMES = {"annals": "annals", "mlflow": "MLflow, SQLite", "mlflow_file": "MLflow, files",
-         "wandb": "W&B, offline", "trackio": "trackio", "aim": "Aim", "dvclive": "DVCLive"}
+NAMES = {"annals": "annals", "mlflow": "MLflow (SQLite)", "mlflow_file": "MLflow (files)",
+         "wandb": "W&B (offline)", "trackio": "trackio", "aim": "Aim", "dvclive": "DVCLive"}
 LEVELS = ["none", "process", "power"]
 BEGIN, END = "<!-- peers: begin, written by benches/peers.py -->", "<!-- peers: end -->"
 TARGET = 10.0
+RUNS, POINTS = ("runs", "runs"), ("writing", "series_points")
 NOT_MEASURED, NONE = "not measured", "–"
 
 INTRODUCTION = """\
@@ -46,6 +47,8 @@ CAVEATS = """\
   that to DVC experiments in a git repository, which was not measured.
 - MLflow filters by a metric, trackio by SQL over the points, Aim by the parameter with the same
   values, annals by the last value. Aim's runs were indexed first (`aim storage reindex`).
+- MLflow's asynchronous call was measured for 0.5 s at a time: its queue is stored far more slowly
+  than it is filled.
 - MLflow keeps its file store working but develops it no further.
 - Small runs have one parameter and one point. They were recorded by the fastest calls of each
   tracker; with trackio that is a function of its storage, below the documented interface.
@@ -87,14 +90,14 @@ def at(results, *path):
 class Row:
     """One measure: how to find it, how to show it, whether more is better."""
 
-    def __init__(self, name, path, show, more=False, level=None, by_runs=False):
+    def __init__(self, name, path, show, more=False, level=None, of=None):
         self.name, self.path, self.show, self.more = name, path, show, more
-        self.level, self.by_runs = level, by_runs
+        self.level, self.of = level, of  # `of` is how many runs or points the measure is of
 
     def value(self, tracker):
         return self.path(tracker) if callable(self.path) else at(tracker, *self.path)
 
-    def cell(self, tracker, runs):
+    def cell(self, tracker, sizes):
         if "error" in tracker:
             return NOT_MEASURED
         value = self.value(tracker)
@@ -104,13 +107,14 @@ class Row:
         if self.level:
             level = at(tracker, "durability", self.level, "level")
             text += f" ({level or 'durability unknown'})"
-        filled = at(tracker, "runs", "runs")
-        return f"{text} ({filled:,} runs)" if self.by_runs and filled != runs else text
+        count = at(tracker, *self.of) if self.of else None
+        unit = "runs" if self.of == RUNS else "points"
+        return f"{text} ({count:,} {unit})" if count not in (None, sizes[unit]) else text
 
     def comparable(self, ours, peer):
         if self.value(peer) is None:
             return False
-        if self.by_runs and at(peer, "runs", "runs") != at(ours, "runs", "runs"):
+        if self.of and at(peer, *self.of) != at(ours, *self.of):
             return False
         if not self.level:
             return True
@@ -156,20 +160,19 @@ def rows(sizes):
         Row("Points, until all are stored", ("writing", "stored"), rate, True, "stored"),
         Row("Points accepted", ("writing", "accepted"), rate, True, "stream"),
         Row("Small runs, into a new store", ("small", "few"), rate, True),
-        Row(f"Small runs, into a store of {runs}", ("small", "full"), rate, True, by_runs=True),
+        Row(f"Small runs, into a store of {runs}", ("small", "full"), rate, True, of=RUNS),
     ]
-    for what, name, by_runs in (("list", f"List {runs}", True),
-                                ("filter", f"Filter {runs}", True),
-                                ("history", "History of one series", False)):
-        found += [Row(f"{name}, new process", (what, "fresh"), seconds, by_runs=by_runs),
-                  Row(f"{name}, running process", (what, "warm"), seconds, by_runs=by_runs)]
+    for what, name, of in (("list", f"List {runs}", RUNS), ("filter", f"Filter {runs}", RUNS),
+                           ("history", f"History of {sizes['points']:,} points", POINTS)):
+        found += [Row(f"{name}, new process", (what, "fresh"), seconds, of=of),
+                  Row(f"{name}, running process", (what, "warm"), seconds, of=of)]
     return found + [
-        Row("Memory, writing", ("writing", "write_rss"), size),
-        Row(f"Memory, listing {runs}", ("list", "rss"), size, by_runs=True),
-        Row("Memory, reading the history", ("history", "rss"), size),
-        Row("Disk per small run", per(("runs", "bytes"), ("runs", "runs")), size, by_runs=True),
+        Row("Memory, writing", ("writing", "write_rss"), size, of=POINTS),
+        Row(f"Memory, listing {runs}", ("list", "rss"), size, of=RUNS),
+        Row("Memory, reading the history", ("history", "rss"), size, of=POINTS),
+        Row("Disk per small run", per(("runs", "bytes"), RUNS), size, of=RUNS),
         Row("Disk per point of a long series",
-            per(("writing", "series_bytes"), ("writing", "series_points")), size),
+            per(("writing", "series_bytes"), POINTS), size),
         Row("Installed size", ("installed", "bytes"), size),
     ]
 
@@ -256,7 +259,7 @@ def section(results):
     trackers, sizes = results["trackers"], results["sizes"]
     names = [NAMES[name] for name in trackers]
     found = rows(sizes)
-    body = [[row.name, *(row.cell(tracker, sizes["runs"]) for tracker in trackers.values()),
+    body = [[row.name, *(row.cell(tracker, sizes) for tracker in trackers.values()),
              row.verdict(trackers)] for row in found]
     kinds = (("each", "One durable call each"), ("stream", "Accepted, all processes killed"),
              ("script", "Accepted, only the script killed"))
