@@ -1,15 +1,17 @@
-//! Which rules of promotion are weaker in one state of the policy than in another, and which of
-//! them were weaker at a promotion than before or after it. The one place that orders rules: a new
+//! Which rules are weaker in one state of the policy than in another, and which of them were weaker
+//! at a promotion than before or after it. The one place that orders rules: a new
 //! rule does not compile until it is ordered here.
 
 use serde::Serialize;
 
-use super::{Policy, ProductionPromotion};
+use super::{
+    DebugExperiments, FailedExperiments, LogCheckpoints, NewRuns, Policy, ProductionPromotion, Runs,
+};
 
 /// A rule that allows something in one state of the policy which another state refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeakerRule {
-    /// Its key in `production_promotion`.
+    /// Its key; with its section where that is not `production_promotion`.
     pub rule: &'static str,
     /// The weaker value, as JSON text.
     pub weak: String,
@@ -20,7 +22,7 @@ pub struct WeakerRule {
 /// A rule that was weaker at a promotion than in an earlier or later state of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeakenedRule {
-    /// Its key in `production_promotion`.
+    /// Its key; with its section where that is not `production_promotion`.
     pub rule: &'static str,
     /// Its value at the promotion, as JSON text.
     pub then: String,
@@ -34,7 +36,46 @@ pub struct WeakenedRule {
 /// The rules that are weaker in `weak` than in `strict`: each allows some run, or some way of
 /// approving it, that the same rule in `strict` refuses. Rules without an order, such as lists and
 /// the critical class, can be weaker in both directions.
-pub fn weaker(weak: &ProductionPromotion, strict: &ProductionPromotion) -> Vec<WeakerRule> {
+pub fn weaker(weak: &Policy, strict: &Policy) -> Vec<WeakerRule> {
+    // Without `..`: a new section or rule must be ordered here. When old runs are archived, and
+    // where, allows nothing.
+    let Policy {
+        debug_experiments,
+        failed_experiments: FailedExperiments { archive_after_days: _, archive_location: _ },
+        production_promotion,
+        new_runs: NewRuns { require_clean_tree },
+        runs: Runs { others_may_record },
+        log_checkpoints: LogCheckpoints { only_signed_events },
+    } = weak;
+    let DebugExperiments {
+        enabled: _,
+        criteria: now,
+        min_experiments_before_archive: _,
+        archive_location: _,
+    } = debug_experiments;
+    let then = &strict.debug_experiments.criteria;
+    // A run that a word no longer makes a debug run may be promoted.
+    let criteria = then.iter().any(|word| !now.contains(word));
+    let others = [
+        rule("debug_experiments.criteria", criteria, now, then),
+        duty(
+            "new_runs.require_clean_tree",
+            *require_clean_tree,
+            strict.new_runs.require_clean_tree,
+        ),
+        permission("runs.others_may_record", *others_may_record, strict.runs.others_may_record),
+        duty(
+            "log_checkpoints.only_signed_events",
+            *only_signed_events,
+            strict.log_checkpoints.only_signed_events,
+        ),
+    ];
+    let mut rules = weaker_promotion(production_promotion, &strict.production_promotion);
+    rules.extend(others.into_iter().flatten());
+    rules
+}
+
+fn weaker_promotion(weak: &ProductionPromotion, strict: &ProductionPromotion) -> Vec<WeakerRule> {
     // Without `..`: a new rule must be ordered here.
     let ProductionPromotion {
         enabled,
@@ -97,13 +138,10 @@ pub fn weaker(weak: &ProductionPromotion, strict: &ProductionPromotion) -> Vec<W
 /// The rules that were weaker in the state `at` than in any state before or after it, whatever was
 /// changed in between and by how many changes. `states` are in the order they were in force.
 pub fn weakened(states: &[&Policy], at: usize) -> Vec<WeakenedRule> {
-    let Some(used) = states.get(at).map(|policy| &policy.production_promotion) else {
-        return vec![];
-    };
+    let Some(used) = states.get(at) else { return vec![] };
     let mut found: Vec<WeakenedRule> = Vec::new();
     for (change, pair) in (1..=at).zip(states.windows(2)) {
         let [before, after] = pair else { continue };
-        let (before, after) = (&before.production_promotion, &after.production_promotion);
         let lost = weaker(after, before);
         // What is still lost at the promotion: the rest was restored before it.
         let still = weaker(used, before).into_iter();
@@ -112,7 +150,7 @@ pub fn weakened(states: &[&Policy], at: usize) -> Vec<WeakenedRule> {
         }
     }
     for (change, later) in states.iter().enumerate().skip(at + 1) {
-        for gained in weaker(used, &later.production_promotion) {
+        for gained in weaker(used, later) {
             let rule = entry(&mut found, &gained);
             rule.strengthened.get_or_insert((change, gained.strict));
         }
