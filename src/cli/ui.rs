@@ -313,8 +313,9 @@ fn written(result: io::Result<()>) -> Result<()> {
 /// Shows control characters instead of sending them to the terminal, and those that change the
 /// order of letters or cannot be seen: a name or a text must not look like another.
 pub(super) fn escape(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
-    if text.as_bytes().iter().all(is_plain) || !text.contains(is_hidden) {
+    // To the end, whatever is found: many bytes at once.
+    let plain = text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte));
+    if plain || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
     let shown = |c: char| -> String {
