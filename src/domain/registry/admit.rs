@@ -72,7 +72,7 @@ pub(in crate::domain) fn admits(
     match made.iter().all(|made| made == event || !differ(made, event, facts)) {
         true => Ok(()),
         false => Err(Rejection::NotAllowed(
-            "it names other people, evidence or rules, another run or another name than it should"
+            "it names other people, evidence, rules, or another run, name or number than it should"
                 .into(),
         )),
     }
