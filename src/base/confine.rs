@@ -250,10 +250,7 @@ impl Folder {
     /// For a path outside or with a link on its way; when it cannot be renamed so.
     pub fn rename(&self, from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
         let ((from, old), (to, new)) = (self.parent_of(from, false)?, self.parent_of(to, false)?);
-        match flags.is_empty() {
-            true => Ok(renameat(&from, old, &to, new)?),
-            false => Ok(renameat_with(&from, old, &to, new, flags)?),
-        }
+        Ok(renameat_with(&from, old, &to, new, flags)?)
     }
 
     /// Makes a new file at a full path in the folder, and folders where they are missing.
